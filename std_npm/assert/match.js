@@ -1,0 +1,2 @@
+// @ts-self-types="./match.d.ts"
+export * from "deno-std/assert/match.js";

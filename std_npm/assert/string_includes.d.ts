@@ -1,0 +1,1 @@
+export function assertStringIncludes(actual: string, expected: string, msg?: string): void;

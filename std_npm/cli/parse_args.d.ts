@@ -1,0 +1,1 @@
+export function parseArgs(args: string[], options?: Record<string, unknown>): Record<string, unknown>;

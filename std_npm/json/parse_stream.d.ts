@@ -1,0 +1,1 @@
+export class JsonParseStream extends TransformStream<string, unknown> {}

@@ -1,0 +1,1 @@
+export class TextLineStream extends TransformStream<string, string> {}
