@@ -1,0 +1,150 @@
+/** What the tests share. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { TaskResult } from "../mod.ts";
+
+/** The runtime that runs the tests. */
+export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+
+/** The directory of the project. */
+export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The arguments that make this runtime run a module: `process.execPath` and then these. */
+export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
+
+/** The time that a test may take that starts processes. Generous: it is there to end what hangs. */
+export const TIMEOUT = { timeout: 120_000 };
+
+/** Calls a function with a new directory, and removes the directory after it. */
+export async function withTempDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), "taskrunner-test-"));
+  try {
+    return await use(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Polls until the condition holds, and says what was waited for when it never does. */
+export async function waitFor(what: string, condition: () => unknown): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Whether a process is there and has not ended; one that nobody has reaped yet has ended. */
+export function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return false;
+  }
+}
+
+/** All the values of an iterable. */
+export async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const value of values) all.push(value);
+  return all;
+}
+
+/** A stream of the text, in pieces of the given number of bytes. */
+export function byteStream(text: string | Uint8Array, pieceBytes = Infinity): ReadableStream<Uint8Array> {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  let offset = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (offset >= bytes.length) return controller.close();
+      controller.enqueue(bytes.slice(offset, offset + pieceBytes));
+      offset += pieceBytes;
+    },
+  });
+}
+
+/** How a program ended. */
+export interface Ended {
+  status: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** How to start a program. */
+export interface StartOptions {
+  stdin?: string | undefined;
+  cwd?: string | undefined;
+  env?: Record<string, string> | undefined;
+}
+
+/** A program that was started. */
+export interface Started {
+  child: ChildProcess;
+  /** What it has printed so far. */
+  output: { stdout: string; stderr: string };
+  ended: Promise<Ended>;
+}
+
+/** Starts a program. Its standard input is `stdin` and then ends; without `stdin` it stays open. */
+export function start(program: string, args: readonly string[], { stdin, cwd, env }: StartOptions = {}): Started {
+  const child = spawn(program, args, {
+    cwd: cwd ?? PROJECT,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdin!.on("error", () => {}); // it need not read what it is given
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => output.stdout += text);
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => output.stderr += text);
+  if (stdin !== undefined) child.stdin!.end(stdin);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status, signal) => resolve({ status, signal, ...output }));
+  });
+  return { child, output, ended };
+}
+
+/** Starts the command line tool in the runtime under test. */
+export function startTaskrunner(args: readonly string[], options: StartOptions = {}): Started {
+  return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], options);
+}
+
+/** Runs the command line tool in the runtime under test to its end. */
+export async function taskrunner(
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<Ended & { results: TaskResult[] }> {
+  const ended = await startTaskrunner(args, { stdin: "", ...options }).ended;
+  return { ...ended, results: parseResults(ended.stdout) };
+}
+
+/** Runs a shell script to its end, with the runtime under test as `$RUNTIME`, as in `$RUNTIME cli.ts`. */
+export function shell(script: string, options: StartOptions = {}): Promise<Ended> {
+  const runtime = [process.execPath, ...RUN_MODULE].join(" ");
+  return start("sh", ["-c", script], { stdin: "", ...options, env: { RUNTIME: runtime, ...options.env } }).ended;
+}
+
+/** The results in JSON Lines. */
+export function parseResults(lines: string): TaskResult[] {
+  return lines.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+}
+
+/** Tasks, or other values, as JSON Lines. */
+export function jsonLines(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value) + "\n").join("");
+}
+
+/** Writes a file of tasks into a directory and returns its path. */
+export async function taskFile(directory: string, tasks: readonly unknown[], name = "tasks.jsonl"): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, jsonLines(tasks));
+  return path;
+}
