@@ -1,0 +1,174 @@
+/**
+ * The output record: a task always gives exactly one, as one line of JSON.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { invalidRecord } from "./internal/invalid_record.ts";
+
+/**
+ * What became of a task. The first that applies, in this order:
+ *
+ * - `canceled`: the run was stopped while the task ran
+ * - `timeout`: the last attempt took longer than `timeoutMs`
+ * - `output-limit`: it printed more than it was allowed to
+ * - `not-started`: the program or the working directory could not be found or used; nothing ran
+ * - `killed`: a signal ended it
+ * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)
+ * - `ok`: its exit status is 0
+ */
+export type Outcome = typeof OUTCOMES[number];
+
+const OUTCOMES = [
+  "ok",
+  "failed",
+  "killed",
+  "timeout",
+  "canceled",
+  "not-started",
+  "output-limit",
+] as const;
+
+/** What became of a task, with all that it printed. Fields about an attempt are about the last one. */
+export interface TaskResult {
+  /** The `id` of the task, as a string. */
+  id: string;
+  /**
+   * Exit status, as a shell gives it: 128+N when signal N ended the task, 124 on timeout (as timeout(1)), 127 when the
+   * program was not found and 126 when it could not be started, `null` when canceled before an end was known.
+   */
+  status: number | null;
+  /** What became of it, in one word. */
+  outcome: Outcome;
+  /** The signal that ended it, such as `SIGKILL`. */
+  signal?: string | undefined;
+  /** One sentence, when there is something to say. */
+  error?: string | undefined;
+  /** How many times it was started. */
+  attempts: number;
+  /** Which place of the pool it had, from 1 to the concurrency. */
+  slot: number;
+  /** When it was started: ISO 8601, UTC. */
+  startedAt: string;
+  /** How long it ran, in milliseconds, by a clock that never goes back. */
+  durationMs: number;
+  /** CPU time in user mode, in milliseconds, where the executor can tell. */
+  userMs?: number | undefined;
+  /** CPU time in the kernel, in milliseconds, where the executor can tell. */
+  systemMs?: number | undefined;
+  /** What it printed to standard output: all, or when `stdoutFile` is there, the first part. */
+  stdout: string;
+  /** `base64` when the bytes are not UTF-8. */
+  stdoutEncoding?: "base64" | undefined;
+  /** The full size, when `stdout` is only the first part. */
+  stdoutBytes?: number | undefined;
+  /** The file that holds all of it, when `stdout` is only the first part. */
+  stdoutFile?: string | undefined;
+  /** What it printed to standard error: all, or when `stderrFile` is there, the first part. */
+  stderr: string;
+  /** `base64` when the bytes are not UTF-8. */
+  stderrEncoding?: "base64" | undefined;
+  /** The full size, when `stderr` is only the first part. */
+  stderrBytes?: number | undefined;
+  /** The file that holds all of it, when `stderr` is only the first part. */
+  stderrFile?: string | undefined;
+  /** The `meta` of the task, when it has one. */
+  meta?: unknown;
+}
+
+const text = v.string("must be a string");
+const number = v.number("must be a number");
+const described = <Schema extends v.GenericSchema>(
+  schema: Schema,
+  description: string,
+) => v.pipe(schema, v.description(description));
+
+const encoding = v.optional(
+  described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."),
+);
+const fullSize = v.optional(
+  described(
+    number,
+    "Full size, when only the first part stands in the line.",
+  ),
+);
+const file = v.optional(
+  described(
+    text,
+    "The file with all of it, when only the first part stands in the line.",
+  ),
+);
+
+/** The one source of what a result is: `result.schema.json` is generated from it. */
+export const resultSchema = v.strictObject({
+  id: described(text, "The id of the task."),
+  status: described(
+    v.nullable(number),
+    "Exit status; 128+N when killed by signal N; 124 on timeout; 126 or 127 when it could not be started; null when " +
+      "canceled before an end was known.",
+  ),
+  outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
+  signal: v.optional(
+    described(text, "The signal that ended it, such as SIGKILL."),
+  ),
+  error: v.optional(
+    described(text, "One sentence, when there is something to say."),
+  ),
+  attempts: described(number, "How many times it was started."),
+  slot: described(number, "Which place of the pool it had, from 1."),
+  startedAt: described(
+    text,
+    "When the last attempt was started: ISO 8601, UTC.",
+  ),
+  durationMs: described(
+    number,
+    "How long the last attempt took, in milliseconds.",
+  ),
+  userMs: v.optional(
+    described(number, "CPU time in user mode, in milliseconds."),
+  ),
+  systemMs: v.optional(
+    described(number, "CPU time in the kernel, in milliseconds."),
+  ),
+  stdout: described(
+    text,
+    "What it printed to standard output, or the first part of it.",
+  ),
+  stdoutEncoding: encoding,
+  stdoutBytes: fullSize,
+  stdoutFile: file,
+  stderr: described(
+    text,
+    "What it printed to standard error, or the first part of it.",
+  ),
+  stderrEncoding: encoding,
+  stderrBytes: fullSize,
+  stderrFile: file,
+  meta: v.optional(described(v.unknown(), "As the task has it.")),
+}) satisfies v.GenericSchema<TaskResult>;
+
+/**
+ * Checks that a value is a {@linkcode TaskResult}, and returns it as it is.
+ *
+ * @throws `TypeError` or `RangeError` when it is not; the message names the field.
+ *
+ * @example Read results back
+ * ```ts
+ * import { parseResult, readJsonLines } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const line = `{"id":"1","status":0,"outcome":"ok","attempts":1,"slot":1,"startedAt":"2026-01-02T03:04:05.678Z",` +
+ *   `"durationMs":1.5,"stdout":"hi\\n","stderr":""}\n`;
+ * for await (const { value } of readJsonLines([new TextEncoder().encode(line)])) {
+ *   assertEquals(parseResult(value).stdout, "hi\n");
+ * }
+ * ```
+ */
+export function parseResult(value: unknown): TaskResult {
+  const { issues } = v.safeParse(resultSchema, value);
+  if (issues) {
+    throw invalidRecord("the result", value, issues, Object.keys(resultSchema.entries));
+  }
+  return value as TaskResult;
+}

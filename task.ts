@@ -1,0 +1,203 @@
+/**
+ * The input record: a task is one line of JSON.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { invalidRecord } from "./internal/invalid_record.ts";
+
+/**
+ * A task: a command and how to run it.
+ *
+ * @example A shell command, and a program whose arguments no shell ever sees
+ * ```ts
+ * import type { Task } from "@x/taskrunner";
+ *
+ * const tasks: Task[] = [
+ *   { id: "names", cmd: "sort names.txt | uniq -c", cwd: "/tmp" },
+ *   { id: "touch", cmd: ["touch", "a name with $pecial characters"] },
+ * ];
+ * ```
+ */
+export interface Task {
+  /**
+   * What to run. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
+   * arguments; they reach it as they are, without quoting.
+   */
+  cmd: string | readonly string[];
+  /**
+   * Comes back in the result. A number becomes a string.
+   *
+   * @default the number of the line or, from a program, of the task, counted from 1
+   */
+  id?: string | number | undefined;
+  /** Working directory. When it does not exist, the outcome is `not-started`. */
+  cwd?: string | undefined;
+  /** Variables added to the environment of the runner. */
+  env?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What the task reads from its standard input.
+   *
+   * @default nothing, as from `/dev/null`
+   */
+  stdin?: string | undefined;
+  /** The longest time for one attempt, in milliseconds; after it the attempt is ended, and the outcome is `timeout`. */
+  timeoutMs?: number | undefined;
+  /**
+   * Extra attempts after one that failed, was killed or timed out.
+   *
+   * @default 0
+   */
+  retries?: number | undefined;
+  /** Any JSON value. Comes back in the result and is ignored otherwise. */
+  meta?: unknown;
+}
+
+/** A longer timer would go off at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** The system takes an argument, a path and a variable to end at the first NUL. */
+const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
+
+const systemText = v.pipe(
+  v.string("must be a string"),
+  v.check(
+    isSystemText,
+    "must not contain a NUL character or half of a surrogate pair",
+  ),
+);
+const nonEmptyText = v.pipe(systemText, v.minLength(1, "must not be empty"));
+
+const commandMessage = "must be a shell command or an array of a program and its arguments";
+
+/** What `cmd` may be. Chosen by the type of the value, which is several times faster than trying one after the other. */
+export const command = {
+  shell: nonEmptyText,
+  array: v.pipe(
+    v.array(systemText, commandMessage),
+    v.minLength(1, commandMessage),
+    v.check(([program]) => program !== "", "must begin with the name of a program"),
+  ),
+};
+
+/** Not `v.record`, which passes over `constructor` and `__proto__`, and takes an array for an object. */
+const environment = v.pipe(
+  v.custom<Record<string, string>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "must be an object of strings",
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    for (const [key, value] of Object.entries(input)) {
+      const message = key === "" || key.includes("=") || !isSystemText(key)
+        ? "is no name of a variable: it must not be empty or contain = or NUL"
+        : typeof value !== "string" || !isSystemText(value)
+        ? "must be a string without a NUL character or half of a surrogate pair"
+        : undefined;
+      if (message) {
+        addIssue({
+          message,
+          path: [{ type: "object", origin: "value", input, key, value }],
+        });
+      }
+    }
+  }),
+);
+
+/** The one source of what a task is: it validates, and `task.schema.json` is generated from it. */
+export const taskSchema = v.strictObject({
+  cmd: v.pipe(
+    v.lazy((value) => typeof value === "string" ? command.shell : command.array),
+    v.description(
+      "A shell command, or an array of a program and its arguments, which no shell ever parses.",
+    ),
+  ),
+  id: v.optional(v.pipe(
+    v.union([v.string(), v.number()], "must be a string or a number"),
+    v.check(
+      (id) => typeof id === "string" || Math.abs(id) <= Number.MAX_SAFE_INTEGER,
+      "must be a string when it is a number of more than 53 bits, or digits would be lost",
+    ),
+    v.description("Comes back in the result; default: the line number."),
+  )),
+  cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
+  env: v.optional(
+    v.pipe(
+      environment,
+      v.description("Variables added to the environment of the runner."),
+    ),
+  ),
+  stdin: v.optional(
+    v.pipe(
+      v.string("must be a string"),
+      v.description("What the task reads; default: nothing."),
+    ),
+  ),
+  timeoutMs: v.optional(v.pipe(
+    v.number("must be a number of milliseconds greater than 0"),
+    v.gtValue(0, "must be a number of milliseconds greater than 0"),
+    v.maxValue(
+      MAX_TIMEOUT_MS,
+      `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`,
+    ),
+    v.description("The longest time for one attempt, in milliseconds."),
+  )),
+  retries: v.optional(v.pipe(
+    v.number("must be an integer of at least 0"),
+    v.safeInteger("must be an integer of at least 0"),
+    v.minValue(0, "must be an integer of at least 0"),
+    v.description(
+      "Extra attempts after one that failed, was killed or timed out; default: 0.",
+    ),
+  )),
+  meta: v.optional(v.pipe(
+    v.unknown(),
+    v.check(
+      isJson,
+      "must be a value that JSON can hold, and not nested too deeply to be written",
+    ),
+    v.description("Any JSON value; comes back in the result."),
+  )),
+}) satisfies v.GenericSchema<Task>;
+
+/** `meta` has to come back whatever happens, so what cannot be written is refused when it is read. */
+function isJson(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) {
+    return !["bigint", "function", "symbol"].includes(typeof value);
+  }
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Checks that a value is a {@linkcode Task}, and returns it as it is.
+ *
+ * @param value what `JSON.parse` made of a line, or any other value.
+ * @throws `TypeError` for a wrong shape: not an object, no `cmd`, a field of the wrong type, an unknown field (the
+ * message names the nearest known one).
+ * @throws `RangeError` for a value out of range, such as an empty `cmd` or `retries: -1`.
+ *
+ * @example
+ * ```ts
+ * import { parseTask } from "@x/taskrunner";
+ * import { assertThrows } from "@std/assert/throws";
+ *
+ * assertThrows(() => parseTask({ cmdd: "echo hi" }), TypeError, 'unknown field "cmdd", did you mean "cmd"?');
+ * ```
+ */
+export function parseTask(value: unknown): Task {
+  return checkTask(value, "the task");
+}
+
+/** {@linkcode parseTask} with a name for the task in the message, such as its number. */
+export function checkTask(value: unknown, name: string): Task {
+  const { issues } = v.safeParse(taskSchema, value);
+  if (issues) throw invalidRecord(name, value, issues, Object.keys(taskSchema.entries));
+  return value as Task;
+}

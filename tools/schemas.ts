@@ -1,0 +1,39 @@
+/** Writes `task.schema.json` and `result.schema.json`; `deno task schemas` runs it. */
+
+import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import { writeFile } from "node:fs/promises";
+import { resultSchema } from "../result.ts";
+import { command, taskSchema } from "../task.ts";
+
+/** What the converter cannot see: a choice made by a function, and a check of its own. */
+const config: ConversionConfig = {
+  errorMode: "ignore",
+  overrideSchema({ valibotSchema }) {
+    if (valibotSchema.type === "lazy") {
+      return { anyOf: [convert(command.shell), convert(command.array)] };
+    }
+    if (valibotSchema.type === "custom") return { type: "object", additionalProperties: { type: "string" } };
+  },
+};
+
+function convert(schema: Parameters<typeof toJsonSchema>[0]): JsonSchema {
+  const { $schema: _, ...rest } = toJsonSchema(schema, config);
+  return rest;
+}
+
+/** The schemas by the name of their file, as text. */
+export function schemaFiles(): Record<string, string> {
+  const text = (title: string, description: string, schema: JsonSchema) =>
+    JSON.stringify({ $schema: "http://json-schema.org/draft-07/schema#", title, description, ...schema }, null, 2) +
+    "\n";
+  return {
+    "task.schema.json": text("taskrunner task", "One line of a task file.", convert(taskSchema)),
+    "result.schema.json": text("taskrunner result", "One line of a results file.", convert(resultSchema)),
+  };
+}
+
+if (import.meta.main) {
+  for (const [name, text] of Object.entries(schemaFiles())) {
+    await writeFile(new URL(`../${name}`, import.meta.url), text);
+  }
+}
