@@ -1,0 +1,228 @@
+import { test } from "node:test";
+import { chmod, mkdir, readFile, realpath, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { type ChildProcess, defaultSpawnAdapter, type SpawnAdapter, type SpawnOptions } from "../spawn_adapters/mod.ts";
+import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
+import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+
+const ownAdapter = await defaultSpawnAdapter();
+/** Deno and Bun have the API of Node, too. */
+const adapters: SpawnAdapter[] = ownAdapter.name === "node" ? [ownAdapter] : [ownAdapter, nodeAdapter];
+
+interface Ended {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+function text(stream: ReadableStream<Uint8Array>): Promise<string> {
+  return new Response(stream).text();
+}
+
+async function ended({ exited, stdout, stderr }: ChildProcess): Promise<Ended> {
+  const [{ code, signal }, out, err] = await Promise.all([exited, text(stdout), text(stderr)]);
+  return { code, signal, stdout: out, stderr: err };
+}
+
+/** The contract: what every adapter has to do alike. */
+function contract(adapter: SpawnAdapter) {
+  const sh = (command: string, options: Partial<SpawnOptions> = {}) =>
+    adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", ...options });
+  const behaves = (behaviour: string, fn: () => Promise<void>) =>
+    test(`the ${adapter.name} adapter ${behaviour}`, TIMEOUT, fn);
+  const codeOfFailure = async (options: SpawnOptions) => {
+    const child = await adapter.spawn(options).catch((error) => error);
+    assert(child instanceof Error, "it was started");
+    return (child as { code?: string }).code;
+  };
+
+  behaves("gives the output and the exit code", async () => {
+    assertEquals(await ended(await sh("echo out; echo err >&2; exit 3")), {
+      code: 3,
+      signal: null,
+      stdout: "out\n",
+      stderr: "err\n",
+    });
+  });
+
+  behaves("does not take an exit code above 128 for a signal", async () => {
+    for (const exit of [128, 130, 137, 255]) {
+      const { code, signal } = await ended(await sh(`exit ${exit}`));
+      assertEquals([code, signal], [exit, null]);
+    }
+  });
+
+  behaves("gives the name of the signal and no exit code", async () => {
+    for (const signal of ["KILL", "TERM", "INT", "SEGV", "USR1"]) {
+      const { code, signal: actual } = await ended(await sh(`kill -${signal} $$`));
+      assertEquals([code, actual], [null, `SIG${signal}`]);
+    }
+  });
+
+  behaves("hands arguments over byte for byte", async () => {
+    const args = ["", " ", "a b", "'", '"', "\\", "$HOME", "*", "a\nb", "-n", "é\u{1f600}", "\x01\x7f"];
+    const child = await adapter.spawn({ program: "printf", args: ["%s|", ...args], stdin: "null" });
+    assertEquals((await ended(child)).stdout, args.map((arg) => `${arg}|`).join(""));
+  });
+
+  behaves("reads nothing from stdin when there is none", async () => {
+    const child = await sh("cat; echo end");
+    assertEquals(child.stdin, null);
+    assertEquals((await ended(child)).stdout, "end\n");
+  });
+
+  behaves("writes to stdin and closes it", async () => {
+    const child = await sh("cat", { stdin: "piped" });
+    const writer = child.stdin!.getWriter();
+    const output = text(child.stdout);
+    await writer.write(new TextEncoder().encode("one\n"));
+    await writer.write(new TextEncoder().encode("two\n"));
+    await writer.close();
+    assertEquals(await output, "one\ntwo\n");
+    assertEquals((await child.exited).code, 0);
+  });
+
+  behaves("hands a large input over while the output is read", async () => {
+    const child = await sh("cat", { stdin: "piped" });
+    const input = "0123456789abcdef".repeat(1_000_000);
+    const writer = child.stdin!.getWriter();
+    writer.write(new TextEncoder().encode(input)).then(() => writer.close());
+    assert(await text(child.stdout) === input);
+  });
+
+  behaves("survives a process that does not read its stdin", async () => {
+    const child = await sh("exec true", { stdin: "piped" });
+    const writer = child.stdin!.getWriter();
+    writer.write(new Uint8Array(1_000_000)).then(() => writer.close()).catch(() => {});
+    assertEquals((await child.exited).code, 0);
+    await writer.abort().catch(() => {});
+  });
+
+  behaves("adds variables to the environment", async () => {
+    process.env["TASKRUNNER_TEST_INHERITED"] = "kept";
+    const child = await sh('echo "$TASKRUNNER_TEST_INHERITED|$ADDED|$PATH"', { env: { ADDED: "a\nb'\"" } });
+    assertEquals((await ended(child)).stdout, `kept|a\nb'"|${process.env["PATH"]}\n`);
+  });
+
+  behaves("overrides variables, and hands over names that no shell takes", async () => {
+    const child = await adapter.spawn({
+      program: "env",
+      args: [],
+      stdin: "null",
+      env: { HOME: "/elsewhere", "not.a-name": "x", constructor: "y" },
+    });
+    const lines = (await ended(child)).stdout.split("\n");
+    for (const line of ["HOME=/elsewhere", "not.a-name=x", "constructor=y"]) assert(lines.includes(line), line);
+  });
+
+  behaves("starts in the working directory", async () => {
+    await withTempDirectory(async (directory) => {
+      const path = await realpath(directory);
+      assertEquals((await ended(await sh("pwd -P", { cwd: path }))).stdout, `${path}\n`);
+    });
+  });
+
+  behaves("finds a program by a path that is relative to the working directory", async () => {
+    await withTempDirectory(async (directory) => {
+      await mkdir(join(directory, "bin"));
+      await writeFile(join(directory, "bin", "prog"), "#!/bin/sh\necho found\n");
+      await chmod(join(directory, "bin", "prog"), 0o755);
+      const child = await adapter.spawn({ program: "./bin/prog", args: [], stdin: "null", cwd: directory });
+      assertEquals((await ended(child)).stdout, "found\n");
+    });
+  });
+
+  behaves("finds a program in the PATH that the process is given", async () => {
+    await withTempDirectory(async (directory) => {
+      await writeFile(join(directory, "own-prog"), "#!/bin/sh\necho found\n");
+      await chmod(join(directory, "own-prog"), 0o755);
+      const env = { PATH: `${directory}:${process.env["PATH"]}` };
+      const child = await adapter.spawn({ program: "own-prog", args: [], stdin: "null", env });
+      assertEquals((await ended(child)).stdout, "found\n");
+    });
+  });
+
+  behaves("starts a process that leads a session and a process group", async () => {
+    const child = await sh("cat /proc/$$/stat");
+    const { stdout } = await ended(child);
+    const [, , group, session] = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ").map(Number);
+    assertEquals([group, session], [child.pid, child.pid]);
+  });
+
+  behaves("says that a process has ended while another holds its output open", async () => {
+    const child = await sh("echo first; sleep 300 & echo $!");
+    assertEquals((await child.exited).code, 0);
+    const reader = child.stdout.getReader();
+    const errors = child.stderr.getReader();
+    let output = "";
+    while (!/^first\n\d+\n$/.test(output)) output += new TextDecoder().decode((await reader.read()).value);
+    const read = reader.read();
+    const errorRead = errors.read();
+    await Promise.allSettled([reader.cancel(), errors.cancel()]);
+    assertEquals([(await read).done, (await errorRead).done], [true, true]);
+    const grandchild = Number(output.split("\n")[1]);
+    process.kill(-child.pid, "SIGKILL");
+    await waitFor("the grandchild to be gone", () => !isAlive(grandchild));
+  });
+
+  behaves("reads both outputs at once, each larger than a pipe", async () => {
+    const { stdout, stderr } = await ended(await sh("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2"));
+    assertEquals([stdout.length, stderr.length], [300000, 300000]);
+  });
+
+  behaves("does not read ahead of its reader", async () => {
+    await withTempDirectory(async (directory) => {
+      const progress = join(directory, "progress");
+      const child = await sh(`i=0; while :; do head -c 65536 /dev/zero; i=$((i+1)); echo $i >>${progress}; done`);
+      const reader = child.stdout.getReader();
+      await reader.read();
+      const rounds = async () => (await readFile(progress, "utf8").catch(() => "")).split("\n").length - 1;
+      // A writer that is held back stops; one that is not would be far beyond this after so many looks.
+      let last = -1;
+      await waitFor("the writer to be held back", async () => {
+        const before = last;
+        last = await rounds();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return last === before && last > 0;
+      });
+      assert(last < 64, `${last} times 64 KiB were read ahead`);
+      process.kill(-child.pid, "SIGKILL");
+      await child.exited;
+      await Promise.allSettled([reader.cancel(), child.stderr.cancel()]);
+    });
+  });
+
+  behaves("rejects with the system's code when a process cannot be started", async () => {
+    const plain = { args: [], stdin: "null" } as const;
+    assertEquals(await codeOfFailure({ ...plain, program: "/nonexistent/program" }), "ENOENT");
+    assertEquals(await codeOfFailure({ ...plain, program: "no-program-of-this-name" }), "ENOENT");
+    assertEquals(await codeOfFailure({ ...plain, program: "/etc/passwd" }), "EACCES");
+    assertEquals(await codeOfFailure({ ...plain, program: "/etc" }), "EACCES");
+    assertEquals(await codeOfFailure({ ...plain, program: "true", args: ["x".repeat(200_000)] }), "E2BIG");
+    assertEquals(await codeOfFailure({ ...plain, program: "true", cwd: "/nonexistent" }), "ENOENT");
+  });
+
+  behaves("can start many processes at once", async () => {
+    const children = await Promise.all(Array.from({ length: 50 }, (_, index) => sh(`echo ${index}`)));
+    const outputs = await Promise.all(children.map(ended));
+    assertEquals(outputs.map(({ stdout }) => stdout), outputs.map((_, index) => `${index}\n`));
+  });
+}
+
+for (const adapter of adapters) contract(adapter);
+
+test("the adapter of the runtime is chosen by default", () => {
+  assertEquals(ownAdapter.name, RUNTIME);
+});
+
+if (RUNTIME !== "node") {
+  test(`the ${RUNTIME} adapter tells a signal without a name from success`, TIMEOUT, async () => {
+    const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null" });
+    const { code, signal } = await ended(child);
+    assertEquals([code, signal], [null, "SIG35"]);
+  });
+}
