@@ -1,0 +1,75 @@
+/** Makes the executor that the options of a run ask for. @module */
+
+import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
+import { excerpt } from "../internal/excerpt.ts";
+import { ProcessExecutor } from "./process.ts";
+import { SpillDirectory } from "./spill_directory.ts";
+import type { Executor } from "./types.ts";
+
+export type { Attempt, AttemptEnd, Execution, Executor, Output } from "./types.ts";
+
+/** How attempts are carried out. */
+export interface ExecutorOptions {
+  /**
+   * What carries out the attempts: `process` starts a new process for each of them.
+   *
+   * @default {"process"}
+   */
+  executor?: "process" | Executor | undefined;
+  /**
+   * The shell for commands given as a string: a path, or a name that is looked up in `PATH`. It is called as
+   * `SHELL -c -- COMMAND SHELL`, where the last is `$0`.
+   *
+   * @default {"sh"}
+   */
+  shell?: string | undefined;
+  /**
+   * How many bytes of each output stream stand in the result. Of more, the result has the first part, and a file in
+   * `spillDir` has all. At most 32 MiB.
+   *
+   * @default {1_048_576} (1 MiB)
+   */
+  maxInlineBytes?: number | undefined;
+  /**
+   * The directory for output that is too large for the result. It is made when it is needed, and its files stay.
+   *
+   * @default a new directory `taskrunner-output-…` below the system's directory for temporary files
+   */
+  spillDir?: string | undefined;
+  /**
+   * How processes are started.
+   *
+   * @default the adapter of the runtime
+   */
+  spawnAdapter?: SpawnAdapter | undefined;
+}
+
+/** The names of the executors that come with the package. */
+export const EXECUTORS = ["process"] as const;
+
+/** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
+const MAX_INLINE_BYTES = 32 * 1024 * 1024;
+
+/** @throws `RangeError` for an option that is out of range. */
+export function checkExecutorOptions({ executor = "process", maxInlineBytes = 0 }: ExecutorOptions): void {
+  if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
+    throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
+  }
+  if (!Number.isSafeInteger(maxInlineBytes) || maxInlineBytes < 0 || maxInlineBytes > MAX_INLINE_BYTES) {
+    throw new RangeError(
+      `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
+    );
+  }
+}
+
+/** Makes an executor. It is closed by the run that it was made for. */
+export async function createExecutor(options: ExecutorOptions): Promise<Executor> {
+  const { executor, shell = "sh", maxInlineBytes = 1024 * 1024, spillDir, spawnAdapter } = options;
+  if (typeof executor === "object") return executor;
+  return new ProcessExecutor({
+    adapter: spawnAdapter ?? await defaultSpawnAdapter(),
+    shell,
+    maxInlineBytes,
+    spillDirectory: new SpillDirectory(spillDir),
+  });
+}

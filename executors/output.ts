@@ -1,0 +1,133 @@
+import { Buffer } from "node:buffer";
+import { unlink } from "node:fs/promises";
+import { systemReason } from "../internal/system_error.ts";
+import { writeAll } from "../internal/write_all.ts";
+import type { SpillFile } from "./spill_directory.ts";
+import type { Output } from "./types.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Bytes as they stand in a result: text when they are UTF-8, else base64. Nothing is lost either way. */
+export function encodeOutput(bytes: Uint8Array): Output {
+  try {
+    return { text: utf8.decode(bytes) };
+  } catch {
+    return {
+      text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+        .toString("base64"),
+      encoding: "base64",
+    };
+  }
+}
+
+/** Leaves out a character at the end that is only partly there, so that text that was cut is still text. */
+export function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
+  const longest = Math.min(3, bytes.length);
+  for (let back = 1; back <= longest; back++) {
+    const byte = bytes[bytes.length - back]!;
+    const isContinuation = (byte & 0b1100_0000) === 0b1000_0000;
+    if (isContinuation) continue;
+    const characterBytes = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return characterBytes > back ? bytes.subarray(0, bytes.length - back) : bytes;
+  }
+  return bytes;
+}
+
+/**
+ * Reads one output stream of a process to its end: the first part into memory and, when that is not all, everything
+ * into a file. It holds no more than the first part and one chunk, and reads on whatever happens, because a process
+ * that nobody reads from would hang.
+ */
+export class CapturedOutput {
+  /** Settles when the stream has ended or {@linkcode stop} was called. Never rejects. */
+  readonly done: Promise<void>;
+  /** How much has been read. */
+  bytes = 0;
+  /** Why not everything could be kept. */
+  error: string | undefined;
+  /** Whether it is waiting for more to read, not busy writing what it has. */
+  waiting = false;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #maxInlineBytes: number;
+  readonly #createFile: () => Promise<SpillFile>;
+  #inline: Uint8Array[] = [];
+  #inlineBytes = 0;
+  #file: SpillFile | undefined;
+
+  constructor(
+    stream: ReadableStream<Uint8Array>,
+    maxInlineBytes: number,
+    createFile: () => Promise<SpillFile>,
+  ) {
+    this.#reader = stream.getReader();
+    this.#maxInlineBytes = maxInlineBytes;
+    this.#createFile = createFile;
+    this.done = this.#readAll();
+  }
+
+  /** Ends the reading with what has been read so far. */
+  stop(): void {
+    this.#reader.cancel().catch(() => {});
+  }
+
+  /** What has been read. Call it once, when {@linkcode done} has settled. */
+  async finish(): Promise<Output> {
+    const inline = Buffer.concat(this.#inline);
+    if (this.bytes <= this.#maxInlineBytes) return encodeOutput(inline);
+    const output = {
+      ...encodeOutput(withoutCutCharacter(inline)),
+      bytes: this.bytes,
+    };
+    await this.#file?.handle.close();
+    if (this.#file && this.error === undefined) {
+      return { ...output, file: this.#file.path };
+    }
+    // A part of it in a file would look like all of it, and what fills a full disk should go.
+    if (this.#file) await unlink(this.#file.path).catch(() => {});
+    return output;
+  }
+
+  async #readAll(): Promise<void> {
+    for (;;) {
+      this.waiting = true;
+      const { done, value } = await this.#reader.read().catch(() => ({
+        done: true,
+        value: undefined,
+      }));
+      this.waiting = false;
+      if (done || value === undefined) return;
+      this.bytes += value.length;
+      await this.#keep(value);
+    }
+  }
+
+  async #keep(chunk: Uint8Array): Promise<void> {
+    const room = this.#maxInlineBytes - this.#inlineBytes;
+    if (room > 0) {
+      const part = chunk.subarray(0, room);
+      this.#inline.push(part);
+      this.#inlineBytes += part.length;
+    }
+    if (this.bytes <= this.#maxInlineBytes || this.error !== undefined) return;
+    try {
+      if (!this.#file) {
+        this.#file = await this.#createFile();
+        for (const part of this.#inline) {
+          await writeAll(this.#file.handle, part);
+        }
+        await writeAll(this.#file.handle, chunk.subarray(Math.max(0, room)));
+      } else {
+        await writeAll(this.#file.handle, chunk);
+      }
+    } catch (error) {
+      this.error = `Cannot keep all of the output: ${systemReason(error)}`;
+    }
+  }
+}
+
+/** Removes the files of output that nobody will get to see. */
+export async function discardOutput(...outputs: Output[]): Promise<void> {
+  for (const { file } of outputs) {
+    if (file !== undefined) await unlink(file).catch(() => {});
+  }
+}

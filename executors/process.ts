@@ -1,0 +1,228 @@
+/** Carries out each attempt in a process of its own. @module */
+
+import { stat } from "node:fs/promises";
+import os from "node:os";
+import { ProcessGroupEnd } from "../internal/process_group.ts";
+import { excerpt } from "../internal/excerpt.ts";
+import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
+import type { Task } from "../task.ts";
+import { CapturedOutput, discardOutput } from "./output.ts";
+import type { SpillDirectory } from "./spill_directory.ts";
+import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+
+/** What a {@linkcode ProcessExecutor} needs to know. */
+export interface ProcessExecutorOptions {
+  adapter: SpawnAdapter;
+  /** The shell that runs commands given as a string, as `SHELL -c -- COMMAND SHELL`. */
+  shell: string;
+  /** How much of each output stream stands in the result. */
+  maxInlineBytes: number;
+  /** Where larger output goes. */
+  spillDirectory: SpillDirectory;
+}
+
+/** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
+export class ProcessExecutor implements Executor {
+  readonly #options: ProcessExecutorOptions;
+
+  constructor(options: ProcessExecutorOptions) {
+    this.#options = options;
+  }
+
+  start(attempt: Attempt): Execution {
+    return new ProcessExecution(attempt, this.#options);
+  }
+
+  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+    return discardOutput(stdout, stderr);
+  }
+
+  close(): Promise<void> {
+    return this.#options.spillDirectory.close();
+  }
+}
+
+class ProcessExecution implements Execution {
+  readonly ended: Promise<AttemptEnd>;
+  readonly #attempt: Attempt;
+  readonly #options: ProcessExecutorOptions;
+  #child: ChildProcess | undefined;
+  #hasExited = false;
+  /** Set when the attempt was to be ended before its process was there. */
+  #killAfterMs: number | undefined;
+  #groupEnd: ProcessGroupEnd | undefined;
+
+  constructor(attempt: Attempt, options: ProcessExecutorOptions) {
+    this.#attempt = attempt;
+    this.#options = options;
+    this.ended = this.#run();
+  }
+
+  terminate(killAfterMs: number): boolean {
+    if (this.#groupEnd) this.#groupEnd.killAfter(killAfterMs);
+    else if (this.#hasExited) return false;
+    else if (this.#child) {
+      this.#groupEnd = new ProcessGroupEnd(this.#child.pid, killAfterMs);
+    } else this.#killAfterMs = killAfterMs;
+    return true;
+  }
+
+  async #run(): Promise<AttemptEnd> {
+    const { task, sequence, number } = this.#attempt;
+    const { adapter, shell, maxInlineBytes, spillDirectory } = this.#options;
+    const [program, args] = typeof task.cmd === "string"
+      ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
+      : [task.cmd[0]!, task.cmd.slice(1)];
+    const startedMs = performance.now();
+    let child: ChildProcess;
+    try {
+      const stdin = task.stdin === undefined ? "null" : "piped";
+      child = await adapter.spawn({
+        program,
+        args,
+        cwd: task.cwd,
+        env: task.env,
+        stdin,
+      });
+    } catch (error) {
+      return await notStarted(
+        task,
+        program,
+        error,
+        performance.now() - startedMs,
+      );
+    }
+    this.#child = child;
+    const exited = child.exited.then((status) => {
+      this.#hasExited = true;
+      return { ...status, durationMs: performance.now() - startedMs };
+    });
+    if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
+    const stopFeeding = child.stdin && feed(child.stdin, task.stdin!);
+    const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
+    const stdout = new CapturedOutput(
+      child.stdout,
+      maxInlineBytes,
+      () => spillDirectory.create(name, "stdout"),
+    );
+    const stderr = new CapturedOutput(
+      child.stderr,
+      maxInlineBytes,
+      () => spillDirectory.create(name, "stderr"),
+    );
+    const { code, signal, ...times } = await exited;
+    await this.#groupEnd?.gone;
+    stopFeeding?.();
+    await drain([stdout, stderr]);
+    return {
+      status: code ?? statusOfSignal(signal),
+      signal: signal ?? undefined,
+      ...times,
+      stdout: await stdout.finish(),
+      stderr: await stderr.finish(),
+      outputError: stdout.error ?? stderr.error,
+    };
+  }
+}
+
+/** As a shell gives it; `null` when the runtime could tell neither a code nor a signal. */
+function statusOfSignal(signal: string | null): number | null {
+  if (signal === null) return null;
+  const number = (os.constants.signals as Record<string, number>)[signal] ??
+    Number(signal.slice("SIG".length));
+  return Number.isInteger(number) ? 128 + number : null;
+}
+
+/** Writes what the task is to read. It need not read it: a broken pipe is its own affair. */
+function feed(stdin: WritableStream<Uint8Array>, text: string): () => void {
+  const writer = stdin.getWriter();
+  writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(
+    () => {},
+  );
+  return () => void writer.abort().catch(() => {});
+}
+
+const ROUND_MS = 25;
+const QUIET_ROUNDS = 4;
+const MAX_ROUNDS = 40;
+/** More than any pipe holds, so what comes after it was printed after the process had ended. */
+const MAX_PIPE_BYTES = 1024 * 1024;
+
+/**
+ * Reads what an ended process has left in its pipes. Their end may never come: something that was left in the
+ * background can hold them open. So it is over when nothing has come for a while, and in any case when all that the
+ * process itself can have printed has been read.
+ */
+async function drain(outputs: CapturedOutput[]): Promise<void> {
+  const done = Promise.all(outputs.map((output) => output.done));
+  const bytes = () => outputs.reduce((sum, output) => sum + output.bytes, 0);
+  const bytesAtExit = bytes();
+  for (let round = 0, quiet = 0; quiet < QUIET_ROUNDS && round < MAX_ROUNDS;) {
+    const before = bytes();
+    if (before - bytesAtExit > outputs.length * MAX_PIPE_BYTES) break;
+    if (await settlesWithin(done, ROUND_MS)) return;
+    if (!outputs.every((output) => output.waiting)) continue;
+    round++;
+    quiet = bytes() === before ? quiet + 1 : 0;
+  }
+  for (const output of outputs) output.stop();
+  await done;
+}
+
+function settlesWithin(
+  promise: Promise<unknown>,
+  ms: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, false);
+    promise.then(() => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+}
+
+/** The end of an attempt of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. */
+async function notStarted(
+  task: Task,
+  program: string,
+  error: unknown,
+  durationMs: number,
+): Promise<AttemptEnd> {
+  const { code, message } = error as { code?: string; message: string };
+  const nothing = { text: "" };
+  const end = (status: number, reason: string) => ({
+    status,
+    durationMs,
+    stdout: nothing,
+    stderr: nothing,
+    notStarted: `Cannot start the task: ${reason}`,
+  });
+  // The runtimes report a missing directory as a missing program.
+  const cwdProblem = task.cwd !== undefined && await directoryProblem(task.cwd);
+  if (cwdProblem) {
+    return end(126, `the working directory ${excerpt(task.cwd)} ${cwdProblem}`);
+  }
+  if (code === "ENOENT") {
+    return end(127, `the program ${excerpt(program)} was not found`);
+  }
+  if (code === "EACCES") {
+    return end(126, `the program ${excerpt(program)} may not be executed`);
+  }
+  if (code === "E2BIG") {
+    return end(
+      126,
+      "the command and its environment are longer than the system allows",
+    );
+  }
+  return end(126, message);
+}
+
+async function directoryProblem(path: string): Promise<string | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? undefined : "is not a directory";
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    return code === "ENOENT" ? "does not exist" : `cannot be used: ${message}`;
+  }
+}

@@ -1,0 +1,51 @@
+import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+/** An open file for output that is too large for the result line. */
+export interface SpillFile {
+  path: string;
+  handle: FileHandle;
+}
+
+/** Where output goes that is too large for the result line. Made when the first file needs it; the files stay. */
+export class SpillDirectory {
+  readonly #wanted: string | undefined;
+  #path: Promise<string> | undefined;
+
+  /** @param path default: a new directory below the system's directory for temporary files. */
+  constructor(path: string | undefined) {
+    this.#wanted = path;
+  }
+
+  /** Makes a new file. One that is there already, perhaps from a run before, is never written to or followed. */
+  async create(name: string, extension: string): Promise<SpillFile> {
+    const directory = await (this.#path ??= this.#make());
+    for (let copy = 1;; copy++) {
+      const path = join(
+        directory,
+        `${name}${copy === 1 ? "" : `-${copy}`}.${extension}`,
+      );
+      try {
+        return { path, handle: await open(path, "wx", 0o600) };
+      } catch (error) {
+        if ((error as { code?: string }).code !== "EEXIST") throw error;
+      }
+    }
+  }
+
+  /** Removes the directory if it is empty and was not asked for by name. */
+  async close(): Promise<void> {
+    if (this.#wanted === undefined && this.#path) {
+      await rmdir(await this.#path).catch(() => {});
+    }
+  }
+
+  async #make(): Promise<string> {
+    if (this.#wanted === undefined) {
+      return await mkdtemp(join(tmpdir(), "taskrunner-output-"));
+    }
+    await mkdir(this.#wanted, { recursive: true, mode: 0o700 });
+    return resolve(this.#wanted);
+  }
+}

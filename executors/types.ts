@@ -1,0 +1,66 @@
+/** The contract between the pool and what carries out an attempt. @module */
+
+import type { Task } from "../task.ts";
+
+/** One execution of a task. */
+export interface Attempt {
+  task: Task;
+  /** The number of the task in the run, from 1. */
+  sequence: number;
+  /** 1 for the first attempt of the task, 2 for its first retry. */
+  number: number;
+  /** The place in the pool, from 1. No two attempts that run at the same time have the same one. */
+  slot: number;
+}
+
+/** One output stream of an attempt that has ended. */
+export interface Output {
+  /** All of it as text or, when `bytes` is there, the first part. */
+  text: string;
+  /** There when the bytes are not UTF-8. */
+  encoding?: "base64";
+  /** The full size, when `text` is only the first part. */
+  bytes?: number;
+  /** The file with all of it, when `text` is only the first part. Not there when it could not be written. */
+  file?: string;
+}
+
+/** How an attempt ended. */
+export interface AttemptEnd {
+  /** Exit status as a shell gives it; `null` when it is not known. */
+  status: number | null;
+  /** The signal that ended it, such as `SIGKILL`. */
+  signal?: string | undefined;
+  /** Why nothing ran, in one sentence: the program or the working directory cannot be used. */
+  notStarted?: string | undefined;
+  /** Why not all of its output could be kept, in one sentence. */
+  outputError?: string | undefined;
+  durationMs: number;
+  userMs?: number | undefined;
+  systemMs?: number | undefined;
+  stdout: Output;
+  stderr: Output;
+}
+
+/** An attempt that has been started. */
+export interface Execution {
+  /** Settles when everything the attempt started is accounted for. Never rejects because of what a task does. */
+  readonly ended: Promise<AttemptEnd>;
+  /**
+   * Ends the attempt with everything it started: TERM, and KILL for what is left after `killAfterMs`. A second call can
+   * bring KILL forward.
+   *
+   * @returns whether there was something to end; `false` when the task has ended by itself.
+   */
+  terminate(killAfterMs: number): boolean;
+}
+
+/** Carries out attempts, one per slot at a time. An executor belongs to one run. */
+export interface Executor {
+  /** Starts an attempt. */
+  start(attempt: Attempt): Execution;
+  /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */
+  discard(end: AttemptEnd): Promise<void>;
+  /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */
+  close(): Promise<void>;
+}
