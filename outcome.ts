@@ -1,0 +1,86 @@
+import type { AttemptEnd } from "./executors/mod.ts";
+import type { Outcome, TaskResult } from "./result.ts";
+
+/** Why the pool ended an attempt that had not ended by itself. */
+export type Ending = "canceled" | "timeout";
+
+/** The outcomes after which a task is tried again, if it may be. */
+export const RETRIED: ReadonlySet<Outcome> = new Set([
+  "failed",
+  "killed",
+  "timeout",
+]);
+
+/** As timeout(1) does. */
+const TIMEOUT_STATUS = 124;
+
+/** The result of a task, from what the pool knows and from the end of its last attempt. */
+export function toResult(
+  { id, attempts, slot, startedAt }: Pick<
+    TaskResult,
+    "id" | "attempts" | "slot" | "startedAt"
+  >,
+  end: AttemptEnd,
+  ending: Ending | undefined,
+  meta: unknown,
+): TaskResult {
+  const { outcome, error } = outcomeOf(end, ending);
+  const { signal, durationMs, userMs, systemMs, stdout, stderr } = end;
+  return {
+    id,
+    status: outcome === "timeout" ? TIMEOUT_STATUS : end.status,
+    outcome,
+    ...(signal !== undefined && { signal }),
+    ...(error !== undefined && { error }),
+    attempts,
+    slot,
+    startedAt,
+    durationMs: rounded(durationMs),
+    ...(userMs !== undefined && { userMs: rounded(userMs) }),
+    ...(systemMs !== undefined && { systemMs: rounded(systemMs) }),
+    stdout: stdout.text,
+    ...(stdout.encoding && { stdoutEncoding: stdout.encoding }),
+    ...(stdout.bytes !== undefined && { stdoutBytes: stdout.bytes }),
+    ...(stdout.file !== undefined && { stdoutFile: stdout.file }),
+    stderr: stderr.text,
+    ...(stderr.encoding && { stderrEncoding: stderr.encoding }),
+    ...(stderr.bytes !== undefined && { stderrBytes: stderr.bytes }),
+    ...(stderr.file !== undefined && { stderrFile: stderr.file }),
+    ...(meta !== undefined && { meta }),
+  };
+}
+
+/** The first cause that applies wins; the order is part of what {@linkcode Outcome} promises. */
+function outcomeOf(
+  end: AttemptEnd,
+  ending: Ending | undefined,
+): { outcome: Outcome; error?: string | undefined } {
+  if (ending === "canceled") {
+    return {
+      outcome: "canceled",
+      error: "The run was stopped while the task ran",
+    };
+  }
+  if (ending === "timeout") {
+    return {
+      outcome: "timeout",
+      error: "The task took longer than its timeout allows",
+    };
+  }
+  if (end.notStarted !== undefined) {
+    return { outcome: "not-started", error: end.notStarted };
+  }
+  const error = end.outputError;
+  if (end.signal !== undefined || end.status === null) {
+    return { outcome: "killed", error };
+  }
+  return {
+    outcome: end.status === 0 && error === undefined ? "ok" : "failed",
+    error,
+  };
+}
+
+/** Microseconds are as much as the clocks can tell. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

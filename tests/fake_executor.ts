@@ -1,0 +1,67 @@
+import type { Attempt, AttemptEnd, Execution, Executor } from "../executors/mod.ts";
+
+/** An attempt that the test ends, whenever it wants. */
+export class FakeExecution implements Execution {
+  readonly attempt: Attempt;
+  /** Each call of `terminate`, by its argument. */
+  readonly terminations: number[] = [];
+  /** What `terminate` answers; `false` stands for an attempt that has ended by itself. */
+  canBeTerminated = true;
+  readonly #ended = Promise.withResolvers<AttemptEnd>();
+
+  constructor(attempt: Attempt) {
+    this.attempt = attempt;
+  }
+
+  get ended(): Promise<AttemptEnd> {
+    return this.#ended.promise;
+  }
+
+  terminate(killAfterMs: number): boolean {
+    this.terminations.push(killAfterMs);
+    if (this.canBeTerminated) this.end({ status: 143, signal: "SIGTERM" });
+    return this.canBeTerminated;
+  }
+
+  end(end: Partial<AttemptEnd> = {}): void {
+    this.#ended.resolve({ status: 0, durationMs: 1, stdout: { text: "" }, stderr: { text: "" }, ...end });
+  }
+
+  fail(error: Error): void {
+    this.#ended.reject(error);
+  }
+}
+
+/** An executor that starts nothing: the test decides when and how each attempt ends. */
+export class FakeExecutor implements Executor {
+  /** Every attempt so far. */
+  readonly executions: FakeExecution[] = [];
+  readonly discarded: AttemptEnd[] = [];
+  closed = 0;
+  /** Called for each attempt as it starts. */
+  onStart: (execution: FakeExecution) => void = () => {};
+
+  start(attempt: Attempt): Execution {
+    const execution = new FakeExecution(attempt);
+    this.executions.push(execution);
+    this.onStart(execution);
+    return execution;
+  }
+
+  discard(end: AttemptEnd): Promise<void> {
+    this.discarded.push(end);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.closed++;
+    return Promise.resolve();
+  }
+}
+
+/** An executor whose attempts end at once, with status 0. */
+export function instantExecutor(): FakeExecutor {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end();
+  return executor;
+}
