@@ -1,0 +1,35 @@
+import { type Flag, spelling } from "./arguments.ts";
+
+/** The flags of the command line. */
+export const FLAGS = {
+  jobs: { short: "j", value: "N|N%", help: "how many tasks run at once; default: the available CPUs" },
+  output: { short: "o", value: "FILE", help: "write the results to FILE, which must be new or empty" },
+  "keep-order": { short: "k", help: "results in the order of the tasks" },
+  executor: { value: "process", help: "how tasks are carried out: a new process for each" },
+  shell: { value: "PATH", help: "the shell for commands given as a string; default: sh" },
+  "on-invalid": { value: "abort|skip", help: "what a line does that is no task; default: abort" },
+  "max-inline": { value: "SIZE", help: "how much of each output stands in the result; default: 1M" },
+  "spill-dir": { value: "DIR", help: "where larger output goes; default: FILE.output or a temporary directory" },
+  "dry-run": { help: "check every line, run nothing" },
+  help: { short: "h", help: "show this" },
+  version: { help: "show the version" },
+} as const satisfies Record<string, Flag>;
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const rows = Object.entries(FLAGS).map(([name, flag]) => [spelling(name, flag), flag.help] as const);
+  const width = Math.max(...rows.map(([spelling]) => spelling.length));
+  return `Runs shell tasks from JSON Lines in a bounded pool of processes; writes one JSON line per task.
+
+Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
+
+${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
+
+A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}; its fields are
+cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
+SIZE: bytes, or a number with k, m, g (1000) or K, M, G (1024).
+
+Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 130 or 143 interrupted by SIGINT or SIGTERM;
+141 nobody reads the results; 255 wrong usage, bad input or an I/O error.
+`;
+}

@@ -1,0 +1,32 @@
+import type { ByteSink } from "../jsonl.ts";
+import type { Source } from "../internal/source.ts";
+
+/** What a command has of the world: its streams, and a signal that tells it to stop. */
+export interface Io {
+  /** Opened when it is first read. */
+  readonly stdin: () => Source<Uint8Array>;
+  readonly stdinIsTerminal: boolean;
+  /** Fails with a {@linkcode ClosedOutputError} when nobody reads any more. */
+  readonly stdout: ByteSink;
+  /** Writes a line to standard error. */
+  readonly stderr: (line: string) => void;
+  /** Aborted by SIGINT or SIGTERM, with an {@linkcode InterruptedError} as its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** A signal asked the command to stop. */
+export class InterruptedError extends Error {
+  override name = "InterruptedError";
+  /** As a shell gives it: 128 and the number of the signal. */
+  readonly exitStatus: number;
+
+  constructor(exitStatus: number) {
+    super("Interrupted by a signal");
+    this.exitStatus = exitStatus;
+  }
+}
+
+/** Nobody reads the output any more, as after `| head`. */
+export class ClosedOutputError extends Error {
+  override name = "ClosedOutputError";
+}

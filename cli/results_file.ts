@@ -1,0 +1,56 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { excerpt } from "../internal/excerpt.ts";
+import type { ByteSink } from "../jsonl.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { writeAll } from "../internal/write_all.ts";
+
+const LF = 0x0a;
+
+/** A file of results. It always ends with a whole line, also after a write that failed. */
+export class ResultsFile implements ByteSink {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #isRegular: boolean;
+  #size = 0;
+
+  private constructor(path: string, file: FileHandle, isRegular: boolean) {
+    this.#path = path;
+    this.#file = file;
+    this.#isRegular = isRegular;
+  }
+
+  /** Opens a file that is new or empty: results that are there already may have taken a night. */
+  static async open(path: string): Promise<ResultsFile> {
+    try {
+      const file = await open(path, "a");
+      const status = await file.stat();
+      if (!status.isFile() || status.size === 0) return new ResultsFile(path, file, status.isFile());
+      await file.close();
+    } catch (error) {
+      throw new Error(`Cannot write results to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
+    }
+    throw new Error(`Cannot write results to ${excerpt(path)}: it is not empty; remove it or name another file`);
+  }
+
+  /** Writes whole lines. */
+  async write(lines: Uint8Array): Promise<void> {
+    try {
+      await writeAll(this.#file, lines);
+      this.#size += lines.length;
+    } catch (error) {
+      if (this.#isRegular) await this.#removeTornLine(lines);
+      throw new Error(`Cannot write results to ${excerpt(this.#path)}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  /** As after a disk is full: some of the lines were written, and perhaps a part of one more. */
+  async #removeTornLine(lines: Uint8Array): Promise<void> {
+    const written = (await this.#file.stat()).size - this.#size;
+    const whole = lines.subarray(0, written).lastIndexOf(LF) + 1;
+    await this.#file.truncate(this.#size + whole);
+  }
+}

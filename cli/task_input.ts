@@ -1,0 +1,63 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { excerpt, printable } from "../internal/excerpt.ts";
+import { InvalidLineError, type Source } from "../jsonl.ts";
+import { readTasks } from "../read_tasks.ts";
+import type { Task } from "../task.ts";
+import { systemReason } from "../internal/system_error.ts";
+import type { Io } from "./io.ts";
+
+/** Where tasks come from: a file or standard input. */
+export class TaskInput {
+  /** Whether it can be read more than once, and so be checked before anything runs. */
+  readonly isFile: boolean;
+  /** How many lines were no tasks and passed over. */
+  invalid = 0;
+  readonly #name: string;
+  readonly #open: () => Source<Uint8Array>;
+  readonly #io: Io;
+
+  private constructor(name: string, isFile: boolean, open: () => Source<Uint8Array>, io: Io) {
+    this.#name = name;
+    this.isFile = isFile;
+    this.#open = open;
+    this.#io = io;
+  }
+
+  /** Finds the input: a path, or `-` or nothing for standard input. */
+  static async find(path: string | undefined, io: Io): Promise<TaskInput> {
+    if (path === undefined || path === "-") {
+      if (io.stdinIsTerminal) {
+        io.stderr('taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input');
+      }
+      return new TaskInput("standard input", false, io.stdin, io);
+    }
+    const status = await stat(path).catch((error) => {
+      throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
+    });
+    if (status.isDirectory()) {
+      throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
+    }
+    return new TaskInput(path, status.isFile(), () => createReadStream(path, { highWaterMark: 256 * 1024 }), io);
+  }
+
+  /** The tasks. A line that is none is an error, or with `skip` is reported and passed over. */
+  async *tasks(onInvalid: "abort" | "skip"): AsyncGenerator<Task, void> {
+    const options = onInvalid === "skip" ? { onInvalid: (error: InvalidLineError) => this.#report(error) } : {};
+    try {
+      yield* readTasks(this.#open(), options);
+    } catch (error) {
+      if (error instanceof InvalidLineError) throw new Error(this.#describe(error), { cause: error });
+      throw new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
+  #report(error: InvalidLineError): void {
+    this.invalid++;
+    this.#io.stderr(`taskrunner: ${this.#describe(error)}`);
+  }
+
+  #describe({ lineNumber, problem }: InvalidLineError): string {
+    return `${printable(this.#name)}:${lineNumber}: ${problem}`;
+  }
+}

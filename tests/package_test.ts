@@ -1,0 +1,70 @@
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
+import { VERSION } from "../cli/version.ts";
+import { parseResult } from "../result.ts";
+import { schemaFiles } from "../tools/schemas.ts";
+import { PROJECT } from "./helpers.ts";
+
+async function manifest(name: string): Promise<{ version: string; exports: unknown }> {
+  return JSON.parse(await readFile(join(PROJECT, name), "utf8"));
+}
+
+test("the schema files are those that the code describes; 'deno task schemas' makes them anew", async () => {
+  for (const [name, text] of Object.entries(schemaFiles())) {
+    assertEquals(await readFile(join(PROJECT, name), "utf8"), text, name);
+  }
+});
+
+test("the task schema says what a task must be", () => {
+  const schema = JSON.parse(schemaFiles()["task.schema.json"]!);
+  assertEquals(schema.required, ["cmd"]);
+  assertEquals(schema.additionalProperties, false);
+  assertEquals(Object.keys(schema.properties), [
+    "cmd",
+    "id",
+    "cwd",
+    "env",
+    "stdin",
+    "timeoutMs",
+    "retries",
+    "meta",
+  ]);
+  assertEquals(schema.properties.cmd.anyOf, [
+    { type: "string", minLength: 1 },
+    { type: "array", items: { type: "string" }, minItems: 1 },
+  ]);
+  assertEquals(schema.properties.env.additionalProperties, { type: "string" });
+});
+
+test("the version is the same in the code and in both manifests", async () => {
+  const deno = await manifest("deno.json");
+  const node = await manifest("package.json");
+  assertEquals([deno.version, node.version], [VERSION, VERSION]);
+  assertEquals(deno.exports, node.exports);
+});
+
+test("a result is checked as strictly as a task", () => {
+  const result = {
+    id: "1",
+    status: null,
+    outcome: "canceled",
+    attempts: 1,
+    slot: 1,
+    startedAt: "2026-01-02T03:04:05.678Z",
+    durationMs: 1.5,
+    stdout: "",
+    stderr: "",
+  };
+  assert(parseResult(result) === result as unknown);
+  assertThrows(
+    () => parseResult({ ...result, statuss: 0 }),
+    TypeError,
+    'unknown field "statuss", did you mean "status"?',
+  );
+  assertThrows(() => parseResult({ ...result, outcome: "fine" }), TypeError, 'Cannot read the result: "outcome"');
+  assertThrows(() => parseResult({ id: "1" }), TypeError, 'the field "status" is missing');
+});
