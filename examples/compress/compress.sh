@@ -1,0 +1,20 @@
+#!/bin/sh
+# Compresses every file of a directory with gzip and keeps the original.
+# Usage, from the project's root folder: sh examples/compress/compress.sh DIRECTORY [FLAG…]
+set -eu
+directory=${1:?which directory?}
+shift
+[ -d "$directory" ] || { printf '%s: no such directory: %s\n' "$0" "$directory" >&2; exit 1; }
+
+tasks=$(
+  for file in "$directory"/*; do
+    case $file in (*.gz) continue ;; esac
+    if [ -f "$file" ] && [ ! -L "$file" ]; then
+      jq --null-input --compact-output --arg file "$file" '{id: $file, cmd: ["gzip", "--keep", "--", $file]}'
+    fi
+  done
+)
+
+exec ${TASKRUNNER:-deno run -A cli.ts} "$@" <<end
+$tasks
+end

@@ -1,0 +1,38 @@
+/**
+ * Prints the most frequent words in the files below a directory.
+ * Usage, from the project's root folder: deno run -A examples/word_count/word_count.ts [DIRECTORY [ROWS]]
+ */
+
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { run, type Task, type TaskResult } from "@x/taskrunner";
+
+const [directory = "/usr/share/common-licenses", rows = "10"] = process.argv.slice(2);
+
+const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+
+// The name is in a variable, so the shell takes no part of it for a command. A file that cannot be read fails the task.
+const countWords = String.raw`{ tr -cs A-Za-z '\n' | tr A-Z a-z | sort | uniq -c; } <"$FILE"`;
+const tasks = files.map((file): Task => ({ id: file, cmd: countWords, env: { FILE: file, LC_ALL: "C" } }));
+
+const counts = new Map<string, number>();
+for await (const result of run(tasks)) {
+  if (result.outcome !== "ok") throw new Error(`Cannot count the words of ${result.id}: ${result.stderr}`);
+  for (const [, count, word = ""] of (await wholeOutput(result)).matchAll(/(\d+) ([a-z]+)/g)) {
+    counts.set(word, (counts.get(word) ?? 0) + Number(count));
+  }
+}
+
+const mostFrequent = [...counts].sort(([wordA, a], [wordB, b]) => b - a || (wordA < wordB ? -1 : 1));
+for (const [word, count] of mostFrequent.slice(0, Number(rows))) console.log(`${String(count).padStart(7)} ${word}`);
+console.error(`${counts.size} different words in ${files.length} files`);
+
+/** What a task has printed. When that is too long for the result, it is in a file. */
+async function wholeOutput({ stdout, stdoutFile }: TaskResult): Promise<string> {
+  if (stdoutFile === undefined) return stdout;
+  const text = await readFile(stdoutFile, "utf8");
+  await rm(stdoutFile);
+  return text;
+}
