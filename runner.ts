@@ -8,7 +8,6 @@ import { availableParallelism } from "node:os";
 import { excerpt } from "./internal/excerpt.ts";
 import {
   type AttemptEnd,
-  checkExecutorOptions,
   createExecutor,
   type Execution,
   type Executor,
@@ -116,12 +115,12 @@ interface Finished {
 }
 
 class Pool implements Run {
-  readonly #options: RunOptions;
+  readonly #signal: AbortSignal | undefined;
+  readonly #executor: Executor;
   readonly #source: SourceReader<Task>;
   readonly #results: ResultQueue<Finished>;
   readonly #killAfterMs: number;
   #concurrency: number;
-  #executor: Executor | undefined;
   /** By slot, from 0. */
   readonly #slots: (RunningAttempt | undefined)[] = [];
   #running = 0;
@@ -136,23 +135,21 @@ class Pool implements Run {
   #returned = false;
   /** What the iterator throws after the last result. */
   #failure: { error: unknown } | undefined;
-  #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
+  #state: "new" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
   /** Those who wait for a result. */
-  readonly #takers: PromiseWithResolvers<
-    IteratorResult<TaskResult, undefined>
-  >[] = [];
-  readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
+  readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
+  readonly #onAbort = () => this.#stop({ error: this.#signal!.reason });
 
   constructor(tasks: Source<Task>, options: RunOptions) {
-    const { concurrency = availableParallelism(), killAfterMs = 5_000, keepOrder = false } = options;
+    const { concurrency = availableParallelism(), killAfterMs = 5_000, keepOrder = false, signal } = options;
     if (!(killAfterMs >= 0)) {
       throw new RangeError(`Cannot start the pool: killAfterMs must be a number of at least 0, got ${killAfterMs}`);
     }
-    checkExecutorOptions(options);
     this.#concurrency = checkConcurrency(concurrency);
     this.#killAfterMs = killAfterMs;
-    this.#options = options;
+    this.#signal = signal;
+    this.#executor = createExecutor(options);
     this.#results = keepOrder
       ? new InputOrder(() => Math.max(1_000, 4 * this.#concurrency))
       : new CompletionOrder(() => this.#concurrency);
@@ -169,9 +166,7 @@ class Pool implements Run {
   }
 
   next(): Promise<IteratorResult<TaskResult, undefined>> {
-    const taker = Promise.withResolvers<
-      IteratorResult<TaskResult, undefined>
-    >();
+    const taker = Promise.withResolvers<IteratorResult<TaskResult, undefined>>();
     this.#takers.push(taker);
     if (this.#state === "new") this.#open();
     this.#advance();
@@ -184,9 +179,7 @@ class Pool implements Run {
     this.#stop(undefined);
     if (wasNew) await this.#close();
     await this.#closed.promise;
-    await Promise.all(
-      this.#results.clear().map(({ end }) => this.#executor!.discard(end)),
-    );
+    await Promise.all(this.#results.clear().map(({ end }) => this.#executor.discard(end)));
     return { done: true, value: undefined };
   }
 
@@ -198,18 +191,10 @@ class Pool implements Run {
     return this;
   }
 
-  async #open(): Promise<void> {
-    this.#state = "opening";
-    const { signal } = this.#options;
-    if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener("abort", this.#onAbort, { once: true });
-    try {
-      this.#executor = await createExecutor(this.#options);
-    } catch (error) {
-      this.#endInput({ error });
-    }
+  #open(): void {
     this.#state = "open";
-    this.#advance();
+    if (this.#signal?.aborted) this.#onAbort();
+    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   /** Does everything that can be done now: hands out results, reads tasks, and closes when it is all over. */
@@ -227,8 +212,7 @@ class Pool implements Run {
   }
 
   #wantsTask(): boolean {
-    return this.#state === "open" && !this.#inputEnded &&
-      this.#running < this.#concurrency &&
+    return this.#state === "open" && !this.#inputEnded && this.#running < this.#concurrency &&
       this.#results.hasRoom(this.#running);
   }
 
@@ -266,34 +250,23 @@ class Pool implements Run {
   }
 
   /** Runs a task until it needs no more attempts. */
-  async #attempt(
-    task: Task,
-    sequence: number,
-    index: number,
-  ): Promise<Finished> {
+  async #attempt(task: Task, sequence: number, index: number): Promise<Finished> {
     const id = String(task.id ?? sequence);
     const slot = index + 1;
     let discarded: Promise<void> | undefined;
     for (let number = 1;; number++) {
       const startedAt = new Date().toISOString();
-      const execution = this.#executor!.start({ task, sequence, number, slot });
+      const execution = this.#executor.start({ task, sequence, number, slot });
       const attempt: RunningAttempt = { execution, ending: undefined };
       this.#slots[index] = attempt;
       const { timeoutMs } = task;
-      const timer = timeoutMs &&
-        setTimeout(() => this.#terminate(attempt, "timeout"), timeoutMs);
+      const timer = timeoutMs && setTimeout(() => this.#terminate(attempt, "timeout"), timeoutMs);
       const [end] = await Promise.all([execution.ended, discarded]);
       clearTimeout(timer);
-      const result = toResult(
-        { id, attempts: number, slot, startedAt },
-        end,
-        attempt.ending,
-        task.meta,
-      );
-      const mayRetry = number <= (task.retries ?? 0) && !this.#stopping &&
-        RETRIED.has(result.outcome);
+      const result = toResult({ id, attempts: number, slot, startedAt }, end, attempt.ending, task.meta);
+      const mayRetry = number <= (task.retries ?? 0) && !this.#stopping && RETRIED.has(result.outcome);
       if (!mayRetry) return { result, end };
-      discarded = this.#executor!.discard(end);
+      discarded = this.#executor.discard(end);
     }
   }
 
@@ -321,9 +294,9 @@ class Pool implements Run {
 
   async #close(): Promise<void> {
     this.#state = "closing";
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
     try {
-      await this.#executor?.close();
+      await this.#executor.close();
     } catch (error) {
       this.#failure ??= { error };
     }

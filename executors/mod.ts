@@ -50,8 +50,13 @@ export const EXECUTORS = ["process"] as const;
 /** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
 const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
-/** @throws `RangeError` for an option that is out of range. */
-export function checkExecutorOptions({ executor = "process", maxInlineBytes = 0 }: ExecutorOptions): void {
+/**
+ * Makes an executor. It is closed by the run that it was made for.
+ *
+ * @throws `RangeError` for an option that is out of range.
+ */
+export function createExecutor(options: ExecutorOptions): Executor {
+  const { executor = "process", shell = "sh", maxInlineBytes = 1024 * 1024, spillDir, spawnAdapter } = options;
   if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
   }
@@ -60,14 +65,9 @@ export function checkExecutorOptions({ executor = "process", maxInlineBytes = 0 
       `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
     );
   }
-}
-
-/** Makes an executor. It is closed by the run that it was made for. */
-export async function createExecutor(options: ExecutorOptions): Promise<Executor> {
-  const { executor, shell = "sh", maxInlineBytes = 1024 * 1024, spillDir, spawnAdapter } = options;
   if (typeof executor === "object") return executor;
   return new ProcessExecutor({
-    adapter: spawnAdapter ?? await defaultSpawnAdapter(),
+    adapter: spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter,
     shell,
     maxInlineBytes,
     spillDirectory: new SpillDirectory(spillDir),

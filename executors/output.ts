@@ -54,11 +54,7 @@ export class CapturedOutput {
   #inlineBytes = 0;
   #file: SpillFile | undefined;
 
-  constructor(
-    stream: ReadableStream<Uint8Array>,
-    maxInlineBytes: number,
-    createFile: () => Promise<SpillFile>,
-  ) {
+  constructor(stream: ReadableStream<Uint8Array>, maxInlineBytes: number, createFile: () => Promise<SpillFile>) {
     this.#reader = stream.getReader();
     this.#maxInlineBytes = maxInlineBytes;
     this.#createFile = createFile;

@@ -12,7 +12,8 @@ import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
 export interface ProcessExecutorOptions {
-  adapter: SpawnAdapter;
+  /** Finds the way to start a process. */
+  adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
   /** The shell that runs commands given as a string, as `SHELL -c -- COMMAND SHELL`. */
   shell: string;
   /** How much of each output stream stands in the result. */
@@ -77,7 +78,7 @@ class ProcessExecution implements Execution {
     let child: ChildProcess;
     try {
       const stdin = task.stdin === undefined ? "null" : "piped";
-      child = await adapter.spawn({
+      child = await (await adapter()).spawn({
         program,
         args,
         cwd: task.cwd,
@@ -85,12 +86,7 @@ class ProcessExecution implements Execution {
         stdin,
       });
     } catch (error) {
-      return await notStarted(
-        task,
-        program,
-        error,
-        performance.now() - startedMs,
-      );
+      return await notStarted(task, program, error, performance.now() - startedMs);
     }
     this.#child = child;
     const exited = child.exited.then((status) => {
@@ -100,16 +96,8 @@ class ProcessExecution implements Execution {
     if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
     const stopFeeding = child.stdin && feed(child.stdin, task.stdin!);
     const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
-    const stdout = new CapturedOutput(
-      child.stdout,
-      maxInlineBytes,
-      () => spillDirectory.create(name, "stdout"),
-    );
-    const stderr = new CapturedOutput(
-      child.stderr,
-      maxInlineBytes,
-      () => spillDirectory.create(name, "stderr"),
-    );
+    const stdout = new CapturedOutput(child.stdout, maxInlineBytes, () => spillDirectory.create(name, "stdout"));
+    const stderr = new CapturedOutput(child.stderr, maxInlineBytes, () => spillDirectory.create(name, "stderr"));
     const { code, signal, ...times } = await exited;
     await this.#groupEnd?.gone;
     stopFeeding?.();
@@ -136,9 +124,7 @@ function statusOfSignal(signal: string | null): number | null {
 /** Writes what the task is to read. It need not read it: a broken pipe is its own affair. */
 function feed(stdin: WritableStream<Uint8Array>, text: string): () => void {
   const writer = stdin.getWriter();
-  writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(
-    () => {},
-  );
+  writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
   return () => void writer.abort().catch(() => {});
 }
 
@@ -169,10 +155,7 @@ async function drain(outputs: CapturedOutput[]): Promise<void> {
   await done;
 }
 
-function settlesWithin(
-  promise: Promise<unknown>,
-  ms: number,
-): Promise<boolean> {
+function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms, false);
     promise.then(() => {
@@ -183,12 +166,7 @@ function settlesWithin(
 }
 
 /** The end of an attempt of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. */
-async function notStarted(
-  task: Task,
-  program: string,
-  error: unknown,
-  durationMs: number,
-): Promise<AttemptEnd> {
+async function notStarted(task: Task, program: string, error: unknown, durationMs: number): Promise<AttemptEnd> {
   const { code, message } = error as { code?: string; message: string };
   const nothing = { text: "" };
   const end = (status: number, reason: string) => ({
@@ -210,10 +188,7 @@ async function notStarted(
     return end(126, `the program ${excerpt(program)} may not be executed`);
   }
   if (code === "E2BIG") {
-    return end(
-      126,
-      "the command and its environment are longer than the system allows",
-    );
+    return end(126, "the command and its environment are longer than the system allows");
   }
   return end(126, message);
 }

@@ -22,10 +22,7 @@ export class SpillDirectory {
   async create(name: string, extension: string): Promise<SpillFile> {
     const directory = await (this.#path ??= this.#make());
     for (let copy = 1;; copy++) {
-      const path = join(
-        directory,
-        `${name}${copy === 1 ? "" : `-${copy}`}.${extension}`,
-      );
+      const path = join(directory, `${name}${copy === 1 ? "" : `-${copy}`}.${extension}`);
       try {
         return { path, handle: await open(path, "wx", 0o600) };
       } catch (error) {

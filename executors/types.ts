@@ -4,6 +4,7 @@ import type { Task } from "../task.ts";
 
 /** One execution of a task. */
 export interface Attempt {
+  /** What is to be carried out. */
   task: Task;
   /** The number of the task in the run, from 1. */
   sequence: number;
@@ -35,10 +36,15 @@ export interface AttemptEnd {
   notStarted?: string | undefined;
   /** Why not all of its output could be kept, in one sentence. */
   outputError?: string | undefined;
+  /** How long it ran, in milliseconds. */
   durationMs: number;
+  /** CPU time in user mode, in milliseconds, where it is known. */
   userMs?: number | undefined;
+  /** CPU time in the kernel, in milliseconds, where it is known. */
   systemMs?: number | undefined;
+  /** What it printed to standard output. */
   stdout: Output;
+  /** What it printed to standard error. */
   stderr: Output;
 }
 

@@ -38,9 +38,7 @@ declare const Bun: BunApi;
 export const spawnAdapter: SpawnAdapter = {
   name: "bun",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
-  async spawn(
-    { program, args, cwd, env, stdin }: SpawnOptions,
-  ): Promise<ChildProcess> {
+  async spawn({ program, args, cwd, env, stdin }: SpawnOptions): Promise<ChildProcess> {
     const child = Bun.spawn([program, ...args], {
       stdin: stdin === "piped" ? "pipe" : "ignore",
       stdout: "pipe",
@@ -61,11 +59,10 @@ export const spawnAdapter: SpawnAdapter = {
         return {
           code: signal === null ? child.exitCode : null,
           signal,
-          ...(cpuTime &&
-            {
-              userMs: Number(cpuTime.user) / 1000,
-              systemMs: Number(cpuTime.system) / 1000,
-            }),
+          ...(cpuTime && {
+            userMs: Number(cpuTime.user) / 1000,
+            systemMs: Number(cpuTime.system) / 1000,
+          }),
         };
       }),
     };

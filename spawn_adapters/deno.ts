@@ -6,9 +6,7 @@ import type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./typ
 export const spawnAdapter: SpawnAdapter = {
   name: "deno",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
-  async spawn(
-    { program, args, cwd, env, stdin }: SpawnOptions,
-  ): Promise<ChildProcess> {
+  async spawn({ program, args, cwd, env, stdin }: SpawnOptions): Promise<ChildProcess> {
     const child = new Deno.Command(program, {
       args: [...args],
       stdin,
@@ -34,8 +32,6 @@ function exitStatus({ code, signal }: Deno.CommandStatus): ExitStatus {
 
 /** Deno rejects `status` when the signal has no name, as real-time signals have none: `Invalid signal: 35`. */
 function unnamedSignal(error: unknown): ExitStatus {
-  const number = /^Invalid signal: (\d+)$/.exec(
-    error instanceof Error ? error.message : "",
-  )?.[1];
+  const number = /^Invalid signal: (\d+)$/.exec(error instanceof Error ? error.message : "")?.[1];
   return { code: null, signal: number === undefined ? null : `SIG${number}` };
 }

@@ -4,6 +4,7 @@
 export interface SpawnOptions {
   /** A path, or a name that is looked up in `PATH`. */
   program: string;
+  /** Reach the program as they are. */
   args: readonly string[];
   /** Default: the runner's own working directory. */
   cwd?: string | undefined;
@@ -15,20 +16,25 @@ export interface SpawnOptions {
 
 /** How a process ended: at least one of the two is `null`, and a missing exit code is never read as 0. */
 export interface ExitStatus {
+  /** Exit code; `null` when a signal ended it. */
   code: number | null;
-  /** A name such as `SIGKILL`. */
+  /** A name such as `SIGKILL`, or `SIG35` when it has none; `null` when no signal ended it. */
   signal: string | null;
-  /** CPU time of the process, in milliseconds, where the runtime can tell. */
+  /** CPU time in user mode, in milliseconds, where the runtime can tell. */
   userMs?: number;
+  /** CPU time in the kernel, in milliseconds, where the runtime can tell. */
   systemMs?: number;
 }
 
 /** A started process. It leads a session and a process group of its own, whose id is `pid`. */
 export interface ChildProcess {
+  /** The id of the process, and of its session and group. */
   readonly pid: number;
   /** `null` unless `stdin: "piped"` was asked for. */
   readonly stdin: WritableStream<Uint8Array> | null;
+  /** Not read ahead of its reader. */
   readonly stdout: ReadableStream<Uint8Array>;
+  /** Not read ahead of its reader. */
   readonly stderr: ReadableStream<Uint8Array>;
   /** Settles when the process has ended, whether or not its output has been read. Never rejects. */
   readonly exited: Promise<ExitStatus>;
@@ -36,6 +42,7 @@ export interface ChildProcess {
 
 /** One runtime's way to start a process. */
 export interface SpawnAdapter {
+  /** The runtime whose API it uses, such as `deno`. */
   readonly name: string;
   /**
    * Starts a process.
