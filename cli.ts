@@ -11,6 +11,7 @@
 
 import process from "node:process";
 import { isatty } from "node:tty";
+import { setFlagsFromString } from "node:v8";
 import { ClosedOutputError, InterruptedError, type Io } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import { systemReason } from "./internal/system_error.ts";
@@ -19,6 +20,8 @@ const EXIT_BY_SIGNAL = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Runs the command with the arguments and streams of this process, and ends the process with its exit status. */
 export async function runCommandLine(): Promise<never> {
+  // V8 would let garbage grow with the memory of the machine, which belongs to the tasks. Others pass over the flag.
+  setFlagsFromString("--optimize-for-size");
   const stop = new AbortController();
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => stop.abort(new InterruptedError(status)));
