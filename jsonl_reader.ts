@@ -74,9 +74,7 @@ export function readJsonLines<T = unknown>(
 ): AsyncIterableIterator<JsonLine<T>> {
   const { maxLineBytes = 64 * 1024 * 1024 } = options;
   if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1) {
-    throw new RangeError(
-      `Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`,
-    );
+    throw new RangeError(`Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`);
   }
   return new JsonLinesReader(source, maxLineBytes, options);
 }
@@ -104,11 +102,7 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
   #skipping = false;
   #ended = false;
 
-  constructor(
-    source: Source<Uint8Array>,
-    maxLineBytes: number,
-    { parse, onInvalid }: ReadJsonLinesOptions<T>,
-  ) {
+  constructor(source: Source<Uint8Array>, maxLineBytes: number, { parse, onInvalid }: ReadJsonLinesOptions<T>) {
     this.#source = new SourceReader(source);
     this.#maxLineBytes = maxLineBytes;
     this.#parse = parse;
@@ -155,9 +149,7 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
       return undefined;
     }
     this.#ended = true;
-    return this.#finishLine(
-      "; the input ends here, without a newline: was it cut off?",
-    );
+    return this.#finishLine("; the input ends here, without a newline: was it cut off?");
   }
 
   /** Takes the chunk up to the next newline, and gives the value of the line when it is complete and holds one. */
@@ -191,18 +183,10 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
       this.#skipping = false;
       return undefined;
     }
-    return this.#parseLine(
-      lineNumber,
-      parts.length === 1 ? parts[0]! : Buffer.concat(parts),
-      hint,
-    );
+    return this.#parseLine(lineNumber, parts.length === 1 ? parts[0]! : Buffer.concat(parts), hint);
   }
 
-  #parseLine(
-    lineNumber: number,
-    bytes: Uint8Array,
-    hint: string,
-  ): JsonLine<T> | undefined {
+  #parseLine(lineNumber: number, bytes: Uint8Array, hint: string): JsonLine<T> | undefined {
     let expected = "UTF-8";
     try {
       const decoded = this.#decoder.decode(bytes);

@@ -47,9 +47,7 @@ export class JsonLinesWriter {
   async write(value: unknown): Promise<void> {
     const json = JSON.stringify(value);
     if (json === undefined) {
-      throw new TypeError(
-        `Cannot write a line: ${excerpt(value)} has no form in JSON`,
-      );
+      throw new TypeError(`Cannot write a line: ${excerpt(value)} has no form in JSON`);
     }
     if (this.#failure) throw this.#failure.error;
     this.#buffered += json + "\n";

@@ -1,16 +1,48 @@
 /**
- * Runs shell tasks in a bounded pool of processes, and gives one structured, lossless result for each.
+ * Runs shell tasks in a bounded pool of processes, and gives one structured, lossless result for each, whatever became
+ * of it. The same code runs on Deno, Bun and Node.
+ *
+ * As a command it reads tasks as JSON Lines and writes a line of JSON for each:
+ *
+ * ```sh
+ * echo '{"cmd":"echo hi"}' | deno run -A jsr:@x/taskrunner
+ * ```
+ *
+ * In a program {@linkcode run} takes tasks from anything that can be iterated, and is an iterator over the results:
+ *
+ * ```ts
+ * import { run } from "@x/taskrunner";
+ *
+ * const tasks = [
+ *   { id: "shell", cmd: "sort /etc/passwd | head -n 3" },
+ *   { id: "array", cmd: ["printf", "%s\n", "no shell sees $this"] },
+ *   { id: "more", cmd: "cat; exit 3", stdin: "text", cwd: "/", env: { KEY: "value" }, timeoutMs: 5_000, retries: 2 },
+ * ];
+ * for await (const { id, outcome, status, stdout, stderr } of run(tasks, { concurrency: 2 })) {
+ *   console.log(id, outcome, status, { stdout, stderr });
+ * }
+ * ```
+ *
+ * - A {@linkcode Task} is a shell command or a program with its arguments, and how to run it.
+ * - A {@linkcode TaskResult} says what became of it: exit status, outcome, times, and all that it printed. Bytes that
+ *   are not UTF-8 come as base64, and output that is too large for the result is in a file.
+ * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
+ *   and write any JSON Lines.
+ * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
+ * - When the run is left or stopped, whatever the running tasks have started is ended, grandchildren too.
+ *
+ * Deno needs `--allow-run`; other permissions only for files that are named. A POSIX `sh` is needed.
  *
  * @module
  */
 
 export * from "./jsonl.ts";
+export type { Attempt, AttemptEnd, Execution, Executor, ExecutorOptions, Output } from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./read_tasks.ts";
 export { type Outcome, parseResult, type TaskResult } from "./result.ts";
 export { type Run, run, type RunOptions } from "./runner.ts";
-export { parseTask, type Task } from "./task.ts";
-export type { Attempt, AttemptEnd, Execution, Executor, ExecutorOptions, Output } from "./executors/mod.ts";
 export type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./spawn_adapters/mod.ts";
+export { parseTask, type Task } from "./task.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.
 if (import.meta.main) import("./cli.ts").then(({ runCommandLine }) => runCommandLine());

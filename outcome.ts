@@ -5,21 +5,14 @@ import type { Outcome, TaskResult } from "./result.ts";
 export type Ending = "canceled" | "timeout";
 
 /** The outcomes after which a task is tried again, if it may be. */
-export const RETRIED: ReadonlySet<Outcome> = new Set([
-  "failed",
-  "killed",
-  "timeout",
-]);
+export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
 
 /** As timeout(1) does. */
 const TIMEOUT_STATUS = 124;
 
 /** The result of a task, from what the pool knows and from the end of its last attempt. */
 export function toResult(
-  { id, attempts, slot, startedAt }: Pick<
-    TaskResult,
-    "id" | "attempts" | "slot" | "startedAt"
-  >,
+  { id, attempts, slot, startedAt }: Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt">,
   end: AttemptEnd,
   ending: Ending | undefined,
   meta: unknown,
@@ -51,10 +44,7 @@ export function toResult(
 }
 
 /** The first cause that applies wins; the order is part of what {@linkcode Outcome} promises. */
-function outcomeOf(
-  end: AttemptEnd,
-  ending: Ending | undefined,
-): { outcome: Outcome; error?: string | undefined } {
+function outcomeOf(end: AttemptEnd, ending: Ending | undefined): { outcome: Outcome; error?: string | undefined } {
   if (ending === "canceled") {
     return {
       outcome: "canceled",

@@ -24,10 +24,7 @@ export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
  * assertEquals(problems, ['Line 2: Cannot read the task: unknown field "command", did you mean "cmd"?']);
  * ```
  */
-export function readTasks(
-  source: Source<Uint8Array>,
-  options: ReadTasksOptions = {},
-): AsyncIterableIterator<Task> {
+export function readTasks(source: Source<Uint8Array>, options: ReadTasksOptions = {}): AsyncIterableIterator<Task> {
   const lines = readJsonLines(source, { ...options, parse: taskOfLine });
   return {
     async next() {

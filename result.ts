@@ -18,7 +18,7 @@ import { invalidRecord } from "./internal/invalid_record.ts";
  * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)
  * - `ok`: its exit status is 0
  */
-export type Outcome = typeof OUTCOMES[number];
+export type Outcome = "ok" | "failed" | "killed" | "timeout" | "canceled" | "not-started" | "output-limit";
 
 const OUTCOMES = [
   "ok",
@@ -28,7 +28,7 @@ const OUTCOMES = [
   "canceled",
   "not-started",
   "output-limit",
-] as const;
+] as const satisfies readonly Outcome[];
 
 /** What became of a task, with all that it printed. Fields about an attempt are about the last one. */
 export interface TaskResult {
@@ -84,21 +84,9 @@ const described = <Schema extends v.GenericSchema>(
   description: string,
 ) => v.pipe(schema, v.description(description));
 
-const encoding = v.optional(
-  described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."),
-);
-const fullSize = v.optional(
-  described(
-    number,
-    "Full size, when only the first part stands in the line.",
-  ),
-);
-const file = v.optional(
-  described(
-    text,
-    "The file with all of it, when only the first part stands in the line.",
-  ),
-);
+const encoding = v.optional(described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."));
+const fullSize = v.optional(described(number, "Full size, when only the first part stands in the line."));
+const file = v.optional(described(text, "The file with all of it, when only the first part stands in the line."));
 
 /** The one source of what a result is: `result.schema.json` is generated from it. */
 export const resultSchema = v.strictObject({
@@ -109,39 +97,19 @@ export const resultSchema = v.strictObject({
       "canceled before an end was known.",
   ),
   outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
-  signal: v.optional(
-    described(text, "The signal that ended it, such as SIGKILL."),
-  ),
-  error: v.optional(
-    described(text, "One sentence, when there is something to say."),
-  ),
+  signal: v.optional(described(text, "The signal that ended it, such as SIGKILL.")),
+  error: v.optional(described(text, "One sentence, when there is something to say.")),
   attempts: described(number, "How many times it was started."),
   slot: described(number, "Which place of the pool it had, from 1."),
-  startedAt: described(
-    text,
-    "When the last attempt was started: ISO 8601, UTC.",
-  ),
-  durationMs: described(
-    number,
-    "How long the last attempt took, in milliseconds.",
-  ),
-  userMs: v.optional(
-    described(number, "CPU time in user mode, in milliseconds."),
-  ),
-  systemMs: v.optional(
-    described(number, "CPU time in the kernel, in milliseconds."),
-  ),
-  stdout: described(
-    text,
-    "What it printed to standard output, or the first part of it.",
-  ),
+  startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),
+  durationMs: described(number, "How long the last attempt took, in milliseconds."),
+  userMs: v.optional(described(number, "CPU time in user mode, in milliseconds.")),
+  systemMs: v.optional(described(number, "CPU time in the kernel, in milliseconds.")),
+  stdout: described(text, "What it printed to standard output, or the first part of it."),
   stdoutEncoding: encoding,
   stdoutBytes: fullSize,
   stdoutFile: file,
-  stderr: described(
-    text,
-    "What it printed to standard error, or the first part of it.",
-  ),
+  stderr: described(text, "What it printed to standard error, or the first part of it."),
   stderrEncoding: encoding,
   stderrBytes: fullSize,
   stderrFile: file,

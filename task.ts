@@ -62,10 +62,7 @@ const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed
 
 const systemText = v.pipe(
   v.string("must be a string"),
-  v.check(
-    isSystemText,
-    "must not contain a NUL character or half of a surrogate pair",
-  ),
+  v.check(isSystemText, "must not contain a NUL character or half of a surrogate pair"),
 );
 const nonEmptyText = v.pipe(systemText, v.minLength(1, "must not be empty"));
 
@@ -110,9 +107,7 @@ const environment = v.pipe(
 export const taskSchema = v.strictObject({
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
-    v.description(
-      "A shell command, or an array of a program and its arguments, which no shell ever parses.",
-    ),
+    v.description("A shell command, or an array of a program and its arguments, which no shell ever parses."),
   ),
   id: v.optional(v.pipe(
     v.union([v.string(), v.number()], "must be a string or a number"),
@@ -123,41 +118,23 @@ export const taskSchema = v.strictObject({
     v.description("Comes back in the result; default: the line number."),
   )),
   cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
-  env: v.optional(
-    v.pipe(
-      environment,
-      v.description("Variables added to the environment of the runner."),
-    ),
-  ),
-  stdin: v.optional(
-    v.pipe(
-      v.string("must be a string"),
-      v.description("What the task reads; default: nothing."),
-    ),
-  ),
+  env: v.optional(v.pipe(environment, v.description("Variables added to the environment of the runner."))),
+  stdin: v.optional(v.pipe(v.string("must be a string"), v.description("What the task reads; default: nothing."))),
   timeoutMs: v.optional(v.pipe(
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
-    v.maxValue(
-      MAX_TIMEOUT_MS,
-      `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`,
-    ),
+    v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
     v.description("The longest time for one attempt, in milliseconds."),
   )),
   retries: v.optional(v.pipe(
     v.number("must be an integer of at least 0"),
     v.safeInteger("must be an integer of at least 0"),
     v.minValue(0, "must be an integer of at least 0"),
-    v.description(
-      "Extra attempts after one that failed, was killed or timed out; default: 0.",
-    ),
+    v.description("Extra attempts after one that failed, was killed or timed out; default: 0."),
   )),
   meta: v.optional(v.pipe(
     v.unknown(),
-    v.check(
-      isJson,
-      "must be a value that JSON can hold, and not nested too deeply to be written",
-    ),
+    v.check(isJson, "must be a value that JSON can hold, and not nested too deeply to be written"),
     v.description("Any JSON value; comes back in the result."),
   )),
 }) satisfies v.GenericSchema<Task>;

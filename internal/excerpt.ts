@@ -10,9 +10,7 @@ export function excerpt(value: unknown): string {
   } catch {
     text = String(value);
   }
-  return printable(
-    text.length > MAX_LENGTH || long ? `${text.slice(0, MAX_LENGTH)}…` : text,
-  );
+  return printable(text.length > MAX_LENGTH || long ? `${text.slice(0, MAX_LENGTH)}…` : text);
 }
 
 /** The text with its control characters escaped, so that nothing in it can steer a terminal or break a line. */

@@ -10,16 +10,10 @@ export function invalidRecord(
   knownFields: readonly string[],
 ): TypeError | RangeError {
   const TypeOrRangeError = issues[0]?.kind === "schema" ? TypeError : RangeError;
-  return new TypeOrRangeError(
-    `Cannot read ${name}: ${problem(value, issues, knownFields)}`,
-  );
+  return new TypeOrRangeError(`Cannot read ${name}: ${problem(value, issues, knownFields)}`);
 }
 
-function problem(
-  value: unknown,
-  issues: readonly v.BaseIssue<unknown>[],
-  knownFields: readonly string[],
-): string {
+function problem(value: unknown, issues: readonly v.BaseIssue<unknown>[], knownFields: readonly string[]): string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return `it must be a JSON object such as {"cmd":"echo hi"}, got ${excerpt(value)}`;
   }

@@ -35,10 +35,7 @@ test("meta may be any JSON value", () => {
 
 test("what is no object is no task", () => {
   for (const value of [null, 1, "echo hi", true, ["echo", "hi"]]) {
-    assertEquals(
-      problemOf(value),
-      `it must be a JSON object such as {"cmd":"echo hi"}, got ${JSON.stringify(value)}`,
-    );
+    assertEquals(problemOf(value), `it must be a JSON object such as {"cmd":"echo hi"}, got ${JSON.stringify(value)}`);
   }
 });
 
