@@ -1,6 +1,7 @@
 /**
  * Runs `echo N` for many tasks from a file through the command line tool, on each runtime, and checks that every id
- * comes back exactly once, that the sum is right, and how the memory of the tool grows with the number of tasks.
+ * comes back exactly once, that the sum is right, and how the memory of the tool grows with the number of tasks. For
+ * comparison, xargs does the same work in the same run.
  *
  *     deno task bench:many [--tasks 170000] [--jobs 8] [deno] [bun] [node]
  */
@@ -34,20 +35,31 @@ interface Figures {
 const { tasks = "170000", jobs = "8", _: names } = parseArgs(process.argv.slice(2), { string: ["tasks", "jobs", "_"] });
 const runtimes = (names as string[]).length > 0 ? names as string[] : Object.keys(RUNTIMES);
 
-console.log("| runtime | tasks | seconds | tasks/s | peak memory, MiB | against 1/100 of the tasks |");
-console.log("|---|---|---|---|---|---|");
+console.log("| runtime | tasks | seconds | tasks/s | against xargs | peak memory, MiB | against 1/100 of the tasks |");
+console.log("|---|---|---|---|---|---|---|");
+const xargsSeconds = await measureXargs(Number(tasks));
+row("xargs -P", xargsSeconds, ["", ""]);
 for (const runtime of runtimes) {
   const few = await measure(runtime, Math.ceil(Number(tasks) / RATIO));
   const many = await measure(runtime, Number(tasks));
-  const cells = [
-    runtime,
-    tasks,
-    many.seconds.toFixed(0),
-    (Number(tasks) / many.seconds).toFixed(0),
-    `${few.peakMiB.toFixed(0)} → ${many.peakMiB.toFixed(0)}`,
-    `${(many.peakMiB / few.peakMiB).toFixed(2)} ×`,
-  ];
-  console.log(`| ${cells.join(" | ")} |`);
+  const memory = `${few.peakMiB.toFixed(0)} → ${many.peakMiB.toFixed(0)}`;
+  row(runtime, many.seconds, [memory, `${(many.peakMiB / few.peakMiB).toFixed(2)} ×`]);
+}
+
+function row(name: string, seconds: number, memory: string[]): void {
+  const speed = [(Number(tasks) / seconds).toFixed(0), `${(xargsSeconds / seconds).toFixed(2)} ×`];
+  console.log(`| ${[name, tasks, seconds.toFixed(0), ...speed, ...memory].join(" | ")} |`);
+}
+
+/** The same work without results: how fast one shell for each task can be here. */
+async function measureXargs(count: number): Promise<number> {
+  const script = `seq ${count} | xargs -P ${jobs} -n 1 sh -c 'echo "$0"' | awk '{ sum += $1 } END { print sum }'`;
+  const startedMs = performance.now();
+  const child = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+  let sum = "";
+  for await (const chunk of child.stdout) sum += chunk;
+  if (Number(sum) !== count * (count + 1) / 2) throw new Error(`xargs: the sum is ${sum}`);
+  return (performance.now() - startedMs) / 1000;
 }
 
 async function measure(runtime: string, count: number): Promise<Figures> {

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
-import { collect, isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { collect, isAlive, RUNTIME, shell, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 
 async function resultOf(task: Task, options: RunOptions = {}): Promise<TaskResult> {
   const results = await collect(run([task], { ...options, concurrency: 1 }));
@@ -250,6 +250,22 @@ test("when a run is stopped, everything that its tasks have started is ended", T
     for (const pid of await pids()) await waitFor(`process ${pid} to be gone`, () => !isAlive(pid));
   });
 });
+
+test(
+  "a program that takes ten results of 1,000,000 tasks and stops, ends, and no process is left",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const cmd = `echo $$ >> ${directory}/pids; test & -le 10 || sleep 300`;
+      const script = `seq 1000000 | sed 's#.*#{"cmd":"${cmd}"}#' | $RUNTIME tests/fixtures/take_ten.ts`;
+      const { status, stdout, stderr } = await shell(script);
+      assertEquals([status, stdout, stderr], [0, "10 results\n", ""]);
+      const pids = (await readFile(join(directory, "pids"), "utf8")).trim().split("\n").map(Number);
+      assert(pids.length > 10, "others were running");
+      for (const pid of pids) assert(!isAlive(pid), `${pid} is left`);
+    });
+  },
+);
 
 test("a task that is ended keeps what it has printed", TIMEOUT, async () => {
   const { status, outcome, stdout, signal } = await resultOf({ cmd: "echo before; sleep 300", timeoutMs: 500 });

@@ -256,6 +256,7 @@ test("options out of range are refused at once", () => {
     [{ maxInlineBytes: 2 ** 25 + 1 }, "maxInlineBytes must be an integer from 0 to 33554432, got 33554433"],
     [{ executor: "magic" as never }, 'executor must be process, got "magic"'],
   ];
+  run([], { concurrency: 1, killAfterMs: 0, maxInlineBytes: 0 }); // the least that is allowed
   for (const [options, message] of refused) {
     assertThrows(() => run([], options), RangeError, `Cannot start the pool: ${message}`);
   }

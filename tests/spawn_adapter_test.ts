@@ -219,10 +219,12 @@ test("the adapter of the runtime is chosen by default", () => {
   assertEquals(ownAdapter.name, RUNTIME);
 });
 
-if (RUNTIME !== "node") {
-  test(`the ${RUNTIME} adapter tells a signal without a name from success`, TIMEOUT, async () => {
+test(
+  `the ${RUNTIME} adapter ${RUNTIME === "node" ? "cannot tell" : "tells"} a signal without a name from success`,
+  TIMEOUT,
+  async () => {
     const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null" });
     const { code, signal } = await ended(child);
-    assertEquals([code, signal], [null, "SIG35"]);
-  });
-}
+    assertEquals([code, signal], RUNTIME === "node" ? [0, null] : [null, "SIG35"]);
+  },
+);

@@ -1,0 +1,70 @@
+import { test } from "node:test";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assertEquals } from "@std/assert/equals";
+import {
+  jsonLines,
+  parseResults,
+  PROJECT,
+  RUNTIME,
+  start,
+  type StartOptions,
+  taskFile,
+  TIMEOUT,
+  withTempDirectory,
+} from "./helpers.ts";
+
+/** Runs the command line tool in Deno with exactly these permissions. */
+function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
+  const run = ["run", "--no-prompt", ...permissions, join(PROJECT, "cli.ts"), ...args];
+  return start(process.execPath, run, { stdin: "", ...options }).ended;
+}
+
+const tasks = [{ cmd: "echo hi" }, { cmd: ["echo", "ho"], cwd: "/", env: { A: "1" } }, {
+  cmd: "sleep 300",
+  timeoutMs: 300,
+}];
+const outcomes = ["ok", "ok", "timeout"];
+
+if (RUNTIME === "deno") {
+  test("in Deno, --allow-run is enough to run tasks and to end them", TIMEOUT, async () => {
+    const { stdout, stderr } = await withPermissions(["--allow-run"], ["-k"], { stdin: jsonLines(tasks) });
+    assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+  });
+
+  test("in Deno, files of tasks and of results need a permission each", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const input = await taskFile(directory, tasks);
+      const output = join(directory, "results.jsonl");
+      const permissions = ["--allow-run", `--allow-read=${input}`, `--allow-write=${output}`];
+      const { stderr } = await withPermissions(permissions, ["-k", input, "-o", output]);
+      assertEquals([parseResults(await readFile(output, "utf8")).map(({ outcome }) => outcome), stderr], [
+        outcomes,
+        "",
+      ]);
+    });
+  });
+
+  test("in Deno, large output needs permissions for its directory", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const permissions = ["--allow-run", `--allow-read=${directory}`, `--allow-write=${directory}`];
+      const stdin = jsonLines([{ cmd: "printf 12345" }]);
+      const { stdout, stderr } = await withPermissions(permissions, ["--max-inline", "2", "--spill-dir", directory], {
+        stdin,
+      });
+      assertEquals(stderr, "");
+      assertEquals(await readFile(parseResults(stdout)[0]!.stdoutFile!, "utf8"), "12345");
+    });
+  });
+
+  test("in Deno, --allow-run for some programs runs those", TIMEOUT, async () => {
+    const { stdout } = await withPermissions(["--allow-run=sh"], ["-k"], {
+      stdin: jsonLines([{ cmd: "echo hi" }, { cmd: ["ls"] }]),
+    });
+    assertEquals(parseResults(stdout).map(({ outcome, status }) => [outcome, status]), [["ok", 0], [
+      "not-started",
+      126,
+    ]]);
+  });
+}
