@@ -194,7 +194,7 @@ class Pool implements Run {
   #open(): void {
     this.#state = "open";
     if (this.#signal?.aborted) this.#onAbort();
-    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    else this.#signal?.addEventListener("abort", this.#onAbort);
   }
 
   /** Does everything that can be done now: hands out results, reads tasks, and closes when it is all over. */

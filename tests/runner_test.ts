@@ -371,6 +371,66 @@ test("a task that ends by itself just before it is canceled keeps its outcome", 
   await assertRejects(() => results.next(), RangeError, "enough");
 });
 
+test("a task that fails by itself just before it is canceled is not tried again", async () => {
+  const executor = new FakeExecutor();
+  const stop = new AbortController();
+  const results = run([{ cmd: "x", retries: 5 }], { executor, signal: stop.signal });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.executions[0]!.canBeTerminated = false;
+  stop.abort();
+  executor.executions[0]!.end({ status: 1 });
+  const { outcome, attempts } = (await first).value!;
+  assertEquals([outcome, attempts, executor.executions.length], ["failed", 1, 1]);
+});
+
+test("a task that comes when the run has been stopped is not started", async () => {
+  const executor = instantExecutor();
+  const stop = new AbortController();
+  const late = Promise.withResolvers<Task>();
+  async function* source() {
+    yield await late.promise;
+  }
+  const results = run(source(), { executor, signal: stop.signal });
+  const first = results.next();
+  stop.abort(new RangeError("enough"));
+  late.resolve(task(1));
+  await assertRejects(() => first, RangeError, "enough");
+  await settle();
+  assertEquals(executor.executions.length, 0);
+});
+
+test("the first reason to end an attempt is the one that counts", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => {
+    execution.terminate = (killAfterMs) => execution.terminations.push(killAfterMs) > 0;
+  };
+  const stop = new AbortController();
+  const results = run([{ cmd: "x", timeoutMs: 1 }], { executor, signal: stop.signal });
+  const first = results.next();
+  await waitFor("the timeout", () => executor.executions[0]?.terminations.length === 1);
+  stop.abort();
+  executor.executions[0]!.end({ status: 143, signal: "SIGTERM" });
+  assertEquals((await first).value!.outcome, "timeout");
+});
+
+test("the first failure of a run is the one that is thrown", async () => {
+  const executor = new FakeExecutor();
+  executor.close = () => Promise.reject(new Error("cannot clean up"));
+  const stop = new AbortController();
+  async function* failing() {
+    yield task(1);
+    throw new RangeError("broken pipe");
+  }
+  const results = run(failing(), { executor, concurrency: 2, signal: stop.signal });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  await settle();
+  stop.abort(new Error("enough"));
+  await first;
+  await assertRejects(() => results.next(), RangeError, "broken pipe");
+});
+
 test("the run leaves no listener on the signal", async () => {
   let listeners = 0;
   const signal = {
