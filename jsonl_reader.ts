@@ -1,4 +1,4 @@
-import { Buffer } from "node:buffer";
+import { ByteBuffer } from "./internal/byte_buffer.ts";
 import { printable } from "./internal/excerpt.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
 
@@ -18,9 +18,9 @@ export interface ReadJsonLinesOptions<T = unknown> {
   maxLineBytes?: number | undefined;
   /**
    * What to do about a line that is not valid. With this function the line is handed to it and skipped; without it the
-   * first such line ends the reading with that error.
+   * first such line ends the reading with that error. What it returns is waited for, and what it throws ends the reading.
    */
-  onInvalid?: ((error: InvalidLineError) => void) | undefined;
+  onInvalid?: ((error: InvalidLineError) => unknown) | undefined;
 }
 
 /** One line that held a value. */
@@ -86,7 +86,7 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
   readonly #source: SourceReader<Uint8Array>;
   readonly #maxLineBytes: number;
   readonly #parse: ((value: unknown, lineNumber: number) => T) | undefined;
-  readonly #onInvalid: ((error: InvalidLineError) => void) | undefined;
+  readonly #onInvalid: ((error: InvalidLineError) => unknown) | undefined;
   readonly #decoder = new TextDecoder("utf-8", {
     fatal: true,
     ignoreBOM: true,
@@ -94,13 +94,14 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
   #chunk: Uint8Array = new Uint8Array();
   /** How much of the chunk has been taken. */
   #offset = 0;
-  /** The line that is being read, as far as it is known. */
-  #parts: Uint8Array[] = [];
-  #partsBytes = 0;
+  /** The line that is being read, as far as it was in earlier chunks. */
+  readonly #begun = new ByteBuffer();
   #lineNumber = 1;
   /** The rest of a line that is too long is passed over. */
   #skipping = false;
   #ended = false;
+  /** The call of `next` before this one: values come in order, whoever waits for them. */
+  #previous: Promise<unknown> = Promise.resolve();
 
   constructor(source: Source<Uint8Array>, maxLineBytes: number, { parse, onInvalid }: ReadJsonLinesOptions<T>) {
     this.#source = new SourceReader(source);
@@ -113,16 +114,10 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
     return this;
   }
 
-  async next(): Promise<IteratorResult<JsonLine<T>, undefined>> {
-    while (!this.#ended) {
-      try {
-        const line = this.#offset < this.#chunk.length ? this.#takeLine() : await this.#readOn();
-        if (line) return { done: false, value: line };
-      } catch (error) {
-        await this.#invalid(error);
-      }
-    }
-    return { done: true, value: undefined };
+  next(): Promise<IteratorResult<JsonLine<T>, undefined>> {
+    const result = this.#previous.then(() => this.#next());
+    this.#previous = result.catch(() => {});
+    return result;
   }
 
   async return(): Promise<IteratorResult<JsonLine<T>, undefined>> {
@@ -131,14 +126,24 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
     return { done: true, value: undefined };
   }
 
-  async #invalid(error: unknown): Promise<void> {
-    if (this.#onInvalid && error instanceof InvalidLineError) {
-      return this.#onInvalid(error);
+  async #next(): Promise<IteratorResult<JsonLine<T>, undefined>> {
+    try {
+      while (!this.#ended) {
+        try {
+          const line = this.#offset < this.#chunk.length ? this.#takeLine() : await this.#readOn();
+          if (line) return { done: false, value: line };
+        } catch (error) {
+          if (!this.#onInvalid || !(error instanceof InvalidLineError)) throw error;
+          await this.#onInvalid(error);
+        }
+      }
+      return { done: true, value: undefined };
+    } catch (error) {
+      this.#ended = true;
+      // The first error is the one to report: a source that has failed may refuse to be canceled.
+      await this.#source.cancel().catch(() => {});
+      throw error;
     }
-    this.#ended = true;
-    // The first error is the one to report: a source that has failed may refuse to be canceled.
-    await this.#source.cancel().catch(() => {});
-    throw error;
   }
 
   async #readOn(): Promise<JsonLine<T> | undefined> {
@@ -149,41 +154,39 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
       return undefined;
     }
     this.#ended = true;
-    return this.#finishLine("; the input ends here, without a newline: was it cut off?");
+    return this.#finishLine(new Uint8Array(), "; the input ends here, without a newline: was it cut off?");
   }
 
   /** Takes the chunk up to the next newline, and gives the value of the line when it is complete and holds one. */
   #takeLine(): JsonLine<T> | undefined {
     const newline = this.#chunk.indexOf(LF, this.#offset);
     const end = newline === -1 ? this.#chunk.length : newline;
-    if (!this.#skipping) {
-      this.#partsBytes += end - this.#offset;
-      if (this.#partsBytes > this.#maxLineBytes) this.#skipping = true;
-      else this.#parts.push(this.#chunk.subarray(this.#offset, end));
-      if (this.#skipping) {
-        this.#parts = [];
-        // Said at once, not at the end of the line, which may never come. The offset stays before the newline.
-        this.#offset = end;
-        throw new InvalidLineError(
-          this.#lineNumber,
-          `Cannot read the line: it is longer than the limit of ${this.#maxLineBytes} bytes`,
-        );
-      }
+    const piece = this.#chunk.subarray(this.#offset, end);
+    if (!this.#skipping && this.#begun.length + piece.length > this.#maxLineBytes) {
+      this.#skipping = true;
+      this.#begun.take();
+      // Said at once, not at the end of the line, which may never come. The offset stays before the newline.
+      this.#offset = end;
+      throw new InvalidLineError(
+        this.#lineNumber,
+        `Cannot read the line: it is longer than the limit of ${this.#maxLineBytes} bytes`,
+      );
     }
     this.#offset = end + 1;
-    return newline === -1 ? undefined : this.#finishLine();
+    if (newline !== -1) return this.#finishLine(piece);
+    if (!this.#skipping) this.#begun.append(piece);
+    return undefined;
   }
 
-  #finishLine(hint = ""): JsonLine<T> | undefined {
+  #finishLine(end: Uint8Array, hint = ""): JsonLine<T> | undefined {
     const lineNumber = this.#lineNumber++;
-    const parts = this.#parts;
-    this.#parts = [];
-    this.#partsBytes = 0;
     if (this.#skipping) {
       this.#skipping = false;
       return undefined;
     }
-    return this.#parseLine(lineNumber, parts.length === 1 ? parts[0]! : Buffer.concat(parts), hint);
+    if (this.#begun.length === 0) return this.#parseLine(lineNumber, end, hint);
+    this.#begun.append(end);
+    return this.#parseLine(lineNumber, this.#begun.take(), hint);
   }
 
   #parseLine(lineNumber: number, bytes: Uint8Array, hint: string): JsonLine<T> | undefined {

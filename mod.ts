@@ -29,9 +29,10 @@
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
  * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
- * - When the run is left or stopped, whatever the running tasks have started is ended, grandchildren too.
+ * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too.
  *
- * Deno needs `--allow-run`; other permissions only for files that are named. A POSIX `sh` is needed.
+ * Deno needs `--allow-run`, and for output that is too large for a result read and write permission for `spillDir`. A
+ * POSIX `sh` is needed.
  *
  * @module
  */

@@ -2,7 +2,7 @@ import type { AttemptEnd } from "./executors/mod.ts";
 import type { Outcome, TaskResult } from "./result.ts";
 
 /** Why the pool ended an attempt that had not ended by itself. */
-export type Ending = "canceled" | "timeout";
+export type StopReason = "canceled" | "timeout";
 
 /** The outcomes after which a task is tried again, if it may be. */
 export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
@@ -14,10 +14,10 @@ const TIMEOUT_STATUS = 124;
 export function toResult(
   { id, attempts, slot, startedAt }: Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt">,
   end: AttemptEnd,
-  ending: Ending | undefined,
+  stopReason: StopReason | undefined,
   meta: unknown,
 ): TaskResult {
-  const { outcome, error } = outcomeOf(end, ending);
+  const { outcome, error } = outcomeOf(end, stopReason);
   const { signal, durationMs, userMs, systemMs, stdout, stderr } = end;
   return {
     id,
@@ -44,14 +44,17 @@ export function toResult(
 }
 
 /** The first cause that applies wins; the order is part of what {@linkcode Outcome} promises. */
-function outcomeOf(end: AttemptEnd, ending: Ending | undefined): { outcome: Outcome; error?: string | undefined } {
-  if (ending === "canceled") {
+function outcomeOf(
+  end: AttemptEnd,
+  stopReason: StopReason | undefined,
+): { outcome: Outcome; error?: string | undefined } {
+  if (stopReason === "canceled") {
     return {
       outcome: "canceled",
       error: "The run was stopped while the task ran",
     };
   }
-  if (ending === "timeout") {
+  if (stopReason === "timeout") {
     return {
       outcome: "timeout",
       error: "The task took longer than its timeout allows",
@@ -61,9 +64,8 @@ function outcomeOf(end: AttemptEnd, ending: Ending | undefined): { outcome: Outc
     return { outcome: "not-started", error: end.notStarted };
   }
   const error = end.outputError;
-  if (end.signal !== undefined || end.status === null) {
-    return { outcome: "killed", error };
-  }
+  const isKilled = end.signal !== undefined || (end.status === null && error === undefined);
+  if (isKilled) return { outcome: "killed", error };
   return {
     outcome: end.status === 0 && error === undefined ? "ok" : "failed",
     error,

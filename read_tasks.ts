@@ -8,7 +8,7 @@ export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
 /**
  * Reads tasks from JSON Lines: a task a line, checked, and with the number of its line as its `id` when it has none.
  *
- * @param source bytes, such as a file's `readable`, `Deno.stdin.readable` or `process.stdin`.
+ * @param source bytes, such as a file's `readable`, `process.stdin` in Node and Bun, or `Deno.stdin.readable` in Deno.
  * @throws {InvalidLineError} (from the iterator) at the first line that is not a task, unless `onInvalid` is given.
  *
  * @example Run the tasks of a stream, and pass over lines that are wrong

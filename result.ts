@@ -12,7 +12,7 @@ import { invalidRecord } from "./internal/invalid_record.ts";
  *
  * - `canceled`: the run was stopped while the task ran
  * - `timeout`: the last attempt took longer than `timeoutMs`
- * - `output-limit`: it printed more than it was allowed to
+ * - `output-limit`: it printed more than it was allowed to; reserved, there is no such limit yet
  * - `not-started`: the program or the working directory could not be found or used; nothing ran
  * - `killed`: a signal ended it
  * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)
@@ -36,7 +36,8 @@ export interface TaskResult {
   id: string;
   /**
    * Exit status, as a shell gives it: 128+N when signal N ended the task, 124 on timeout (as timeout(1)), 127 when the
-   * program was not found and 126 when it could not be started, `null` when canceled before an end was known.
+   * program was not found and 126 when it could not be started, `null` when it is
+   * not known.
    */
   status: number | null;
   /** What became of it, in one word. */
@@ -79,28 +80,29 @@ export interface TaskResult {
 
 const text = v.string("must be a string");
 const number = v.number("must be a number");
+const integer = v.pipe(number, v.integer("must be an integer"));
 const described = <Schema extends v.GenericSchema>(
   schema: Schema,
   description: string,
 ) => v.pipe(schema, v.description(description));
 
 const encoding = v.optional(described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."));
-const fullSize = v.optional(described(number, "Full size, when only the first part stands in the line."));
+const fullSize = v.optional(described(integer, "Full size, when only the first part stands in the line."));
 const file = v.optional(described(text, "The file with all of it, when only the first part stands in the line."));
 
 /** The one source of what a result is: `result.schema.json` is generated from it. */
 export const resultSchema = v.strictObject({
   id: described(text, "The id of the task."),
   status: described(
-    v.nullable(number),
+    v.nullable(integer),
     "Exit status; 128+N when killed by signal N; 124 on timeout; 126 or 127 when it could not be started; null when " +
-      "canceled before an end was known.",
+      "it is not known.",
   ),
   outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
   signal: v.optional(described(text, "The signal that ended it, such as SIGKILL.")),
   error: v.optional(described(text, "One sentence, when there is something to say.")),
-  attempts: described(number, "How many times it was started."),
-  slot: described(number, "Which place of the pool it had, from 1."),
+  attempts: described(integer, "How many times it was started."),
+  slot: described(integer, "Which place of the pool it had, from 1."),
   startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),
   durationMs: described(number, "How long the last attempt took, in milliseconds."),
   userMs: v.optional(described(number, "CPU time in user mode, in milliseconds.")),

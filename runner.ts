@@ -7,16 +7,18 @@
 import { availableParallelism } from "node:os";
 import { excerpt } from "./internal/excerpt.ts";
 import {
+  type Attempt,
   type AttemptEnd,
   createExecutor,
   type Execution,
   type Executor,
   type ExecutorOptions,
 } from "./executors/mod.ts";
-import { type Ending, RETRIED, toResult } from "./outcome.ts";
+import { RETRIED, type StopReason, toResult } from "./outcome.ts";
 import type { TaskResult } from "./result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
+import { systemReason } from "./internal/system_error.ts";
 import { checkTask, type Task } from "./task.ts";
 
 /** Options of {@linkcode run}. */
@@ -55,6 +57,11 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
   next(): Promise<IteratorResult<TaskResult, undefined>>;
   /** Ends the run: tasks that run are ended, their results dropped. Settles when no process and no file is left. */
   return(): Promise<IteratorResult<TaskResult, undefined>>;
+  /**
+   * Ends the running tasks at once, with SIGKILL and without waiting; their results still come. For those who cannot wait
+   * any longer after {@linkcode RunOptions.signal} was aborted.
+   */
+  kill(): void;
   /** The same as {@linkcode Run.return}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -67,7 +74,8 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
  * number of tasks. A task that fails is not an error: its result says what happened.
  *
  * To stop early, leave the loop (`break`, `return`, an exception), call `return()`, use `await using`, or abort
- * `options.signal`. In each case the processes of running tasks are ended, with everything they have started.
+ * `options.signal`. In each case the process groups of running tasks are ended: their children and grandchildren too,
+ * but not what a task has put into a session of its own, as setsid(1) does.
  *
  * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
  * is not a {@linkcode Task}, tasks that run are finished and their results given; then the iterator throws that error.
@@ -105,7 +113,7 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
 /** An attempt under way, and why it is being ended, if it is. */
 interface RunningAttempt {
   execution: Execution;
-  ending: Ending | undefined;
+  stopReason: StopReason | undefined;
 }
 
 /** A finished task: what its caller gets, and what there is to remove when nobody wants it. */
@@ -126,9 +134,12 @@ class Pool implements Run {
   #running = 0;
   /** How many tasks have been read. */
   #sequence = 0;
+  /** A task that has been read and not been started. */
+  #nextTask: Task | undefined;
   #reading = false;
   /** No more tasks are to be read: there are none, one could not be read, or the run was stopped. */
   #inputEnded = false;
+  #sourceCanceled: Promise<void> | undefined;
   /** Attempts are being ended, and none is to be started. */
   #stopping = false;
   /** The caller wants no more results. */
@@ -143,10 +154,12 @@ class Pool implements Run {
 
   constructor(tasks: Source<Task>, options: RunOptions) {
     const { concurrency = availableParallelism(), killAfterMs = 5_000, keepOrder = false, signal } = options;
-    if (!(killAfterMs >= 0)) {
-      throw new RangeError(`Cannot start the pool: killAfterMs must be a number of at least 0, got ${killAfterMs}`);
+    if (typeof killAfterMs !== "number" || !(killAfterMs >= 0)) {
+      throw new RangeError(
+        `Cannot start the pool: killAfterMs must be a number of at least 0, got ${excerpt(killAfterMs)}`,
+      );
     }
-    this.#concurrency = checkConcurrency(concurrency);
+    this.#concurrency = checkConcurrency(concurrency, "Cannot start the pool");
     this.#killAfterMs = killAfterMs;
     this.#signal = signal;
     this.#executor = createExecutor(options);
@@ -161,7 +174,7 @@ class Pool implements Run {
   }
 
   set concurrency(concurrency: number) {
-    this.#concurrency = checkConcurrency(concurrency);
+    this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
     this.#advance();
   }
 
@@ -181,6 +194,10 @@ class Pool implements Run {
     await this.#closed.promise;
     await Promise.all(this.#results.clear().map(({ end }) => this.#executor.discard(end)));
     return { done: true, value: undefined };
+  }
+
+  kill(): void {
+    this.#stop(undefined, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -220,13 +237,15 @@ class Pool implements Run {
     this.#reading = true;
     try {
       while (this.#wantsTask()) {
+        if (this.#nextTask) {
+          this.#runTask(this.#nextTask, this.#sequence);
+          this.#nextTask = undefined;
+          continue;
+        }
         const { done, value } = await this.#source.next();
-        if (this.#inputEnded) break;
         if (done) this.#inputEnded = true;
-        else {this.#runTask(
-            checkTask(value, `task ${++this.#sequence}`),
-            this.#sequence,
-          );}
+        // While it was read the run may have been stopped, or a slot taken away.
+        if (!this.#inputEnded) this.#nextTask = checkTask(value, `task ${++this.#sequence}`);
       }
     } catch (error) {
       this.#endInput({ error });
@@ -239,55 +258,68 @@ class Pool implements Run {
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
     this.#running++;
-    try {
-      this.#results.add(sequence, await this.#attempt(task, sequence, index));
-    } catch (error) {
-      this.#endInput({ error });
-    }
+    this.#results.add(sequence, await this.#finish(task, sequence, index));
     this.#slots[index] = undefined;
     this.#running--;
     this.#advance();
   }
 
   /** Runs a task until it needs no more attempts. */
-  async #attempt(task: Task, sequence: number, index: number): Promise<Finished> {
+  async #finish(task: Task, sequence: number, index: number): Promise<Finished> {
     const id = String(task.id ?? sequence);
     const slot = index + 1;
     let discarded: Promise<void> | undefined;
     for (let number = 1;; number++) {
       const startedAt = new Date().toISOString();
-      const execution = this.#executor.start({ task, sequence, number, slot });
-      const attempt: RunningAttempt = { execution, ending: undefined };
-      this.#slots[index] = attempt;
-      const { timeoutMs } = task;
-      const timer = timeoutMs && setTimeout(() => this.#terminate(attempt, "timeout"), timeoutMs);
-      const [end] = await Promise.all([execution.ended, discarded]);
-      clearTimeout(timer);
-      const result = toResult({ id, attempts: number, slot, startedAt }, end, attempt.ending, task.meta);
+      const { end, stopReason } = await this.#attempt({ task, sequence, number, slot });
+      await discarded;
+      const result = toResult({ id, attempts: number, slot, startedAt }, end, stopReason, task.meta);
       const mayRetry = number <= (task.retries ?? 0) && !this.#stopping && RETRIED.has(result.outcome);
       if (!mayRetry) return { result, end };
-      discarded = this.#executor.discard(end);
+      discarded = this.#executor.discard(end).catch(() => {}); // only files, and of an attempt that nobody will see
     }
   }
 
-  #terminate(attempt: RunningAttempt, ending: Ending): void {
-    if (attempt.execution.terminate(this.#killAfterMs)) {
-      attempt.ending ??= ending;
+  /** Runs one attempt to its end. An executor that fails ends the run, and yet every task has a result. */
+  async #attempt(attempt: Attempt): Promise<{ end: AttemptEnd; stopReason: StopReason | undefined }> {
+    const startedMs = performance.now();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      const running: RunningAttempt = { execution: this.#executor.start(attempt), stopReason: undefined };
+      this.#slots[attempt.slot - 1] = running;
+      const { timeoutMs } = attempt.task;
+      if (timeoutMs !== undefined) timer = setTimeout(() => this.#terminate(running, "timeout"), timeoutMs);
+      return { end: await running.execution.ended, stopReason: running.stopReason };
+    } catch (error) {
+      this.#endInput({ error });
+      const nothing = { text: "" };
+      const outputError = `The executor failed: ${systemReason(error)}`;
+      const durationMs = performance.now() - startedMs;
+      return {
+        end: { status: null, durationMs, stdout: nothing, stderr: nothing, outputError },
+        stopReason: undefined,
+      };
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  #terminate(attempt: RunningAttempt, reason: StopReason, killAfterMs = this.#killAfterMs): void {
+    if (attempt.execution.terminate(killAfterMs)) attempt.stopReason ??= reason;
   }
 
   #endInput(failure: { error: unknown } | undefined): void {
     this.#inputEnded = true;
     this.#failure ??= failure;
     // The first error is the one to report: a source that has failed may refuse to be canceled.
-    this.#source.cancel().catch(() => {});
+    this.#sourceCanceled ??= this.#source.cancel().catch(() => {});
   }
 
-  #stop(failure: { error: unknown } | undefined): void {
+  #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
     this.#stopping = true;
     this.#endInput(failure);
     for (const attempt of this.#slots) {
-      if (attempt) this.#terminate(attempt, "canceled");
+      if (attempt) this.#terminate(attempt, "canceled", killAfterMs);
     }
     this.#advance();
   }
@@ -295,6 +327,7 @@ class Pool implements Run {
   async #close(): Promise<void> {
     this.#state = "closing";
     this.#signal?.removeEventListener("abort", this.#onAbort);
+    await this.#sourceCanceled;
     try {
       await this.#executor.close();
     } catch (error) {
@@ -315,9 +348,7 @@ class Pool implements Run {
   }
 }
 
-function checkConcurrency(concurrency: number): number {
+function checkConcurrency(concurrency: number, action: string): number {
   if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
-  throw new RangeError(
-    `Cannot start the pool: concurrency must be an integer of at least 1, got ${excerpt(concurrency)}`,
-  );
+  throw new RangeError(`${action}: concurrency must be an integer of at least 1, got ${excerpt(concurrency)}`);
 }

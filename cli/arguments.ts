@@ -28,42 +28,63 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
 ): Arguments<Known> {
   const names = Object.keys(known);
   const isText = (name: string) => known[name]!.value !== undefined;
-  const spelled = Object.entries(known).flatMap(([name, { short }]) => [`--${name}`, ...(short ? [`-${short}`] : [])]);
   const parsed: Record<string, unknown> = parseArgs(joinValues(args, known), {
     string: ["_", ...names.filter(isText)],
     boolean: names.filter((name) => !isText(name)),
     alias: Object.fromEntries(Object.entries(known).flatMap(([name, { short }]) => short ? [[name, short]] : [])),
     unknown(arg: string, key?: string) {
       if (key === undefined) return;
-      const flag = arg.startsWith("--") ? `--${key}` : `-${key}`;
-      throw new UsageError(`Unknown flag ${excerpt(flag)}, did you mean ${closestString(flag, spelled)}?`);
+      throw unknownFlag(arg.startsWith("--") ? `--${key}` : `-${key}`, known);
     },
   });
   const flags: Record<string, string | true> = {};
   for (const name of names) {
     const value = parsed[name];
-    if (value === "") throw new UsageError(`--${name} needs a value: ${spelling(name, known[name]!)}`);
+    if (isText(name) && value === "") {
+      throw new UsageError(`--${name} needs a value: ${spelling(name, known[name]!)}`);
+    }
+    if (!isText(name) && !["boolean", "undefined"].includes(typeof value)) throw takesNoValue(name, String(value));
     if (typeof value === "string" || value === true) flags[name] = value;
   }
   return { flags: flags as Arguments<Known>["flags"], operands: parsed["_"] as string[] };
 }
 
-/** A negative number and `-` would pass for a flag; as `--flag=-1` they reach the check that can say what is wrong. */
+/**
+ * Mends what the parser would take for something else: a negative number or `-` as the value of a flag (as `--flag=-1`
+ * it reaches the check that can say what is wrong), `true` after a flag that has no value, and its own name `_`.
+ */
 function joinValues(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
-  const takesValue = new Set(
-    Object.entries(known).flatMap(([name, { short, value }]) => value ? [`--${name}`, `-${short}`] : []),
+  const nameOf = new Map<string, string>(
+    Object.entries(known).flatMap(([name, { short }]) => [[`--${name}`, name], [`-${short}`, name]] as const),
   );
   const joined: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
     if (arg === "--") return [...joined, ...args.slice(index)];
+    if (/^--?_(=|$)/.test(arg)) throw unknownFlag(arg.replace(/=.*/s, ""), known);
     const next = args[index + 1];
-    if (takesValue.has(arg) && next !== undefined && /^-(\d.*)?$/.test(next)) {
+    const [, flag = arg, value] = /^(--[^=]+)=(.*)$/s.exec(arg) ?? [];
+    const name = nameOf.get(flag);
+    const takesValue = name !== undefined && known[name]!.value !== undefined;
+    if (name !== undefined && !takesValue && value !== undefined) throw takesNoValue(name, value);
+    if (takesValue && value === undefined && next !== undefined && /^-(\d.*)?$/.test(next)) {
       joined.push(`${arg}=${next}`);
+      index++;
+    } else if (name !== undefined && !takesValue && (next === "true" || next === "false")) {
+      joined.push(next, arg);
       index++;
     } else joined.push(arg);
   }
   return joined;
+}
+
+function takesNoValue(name: string, value: string): UsageError {
+  return new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
+}
+
+function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): UsageError {
+  const spelled = Object.entries(known).flatMap(([name, { short }]) => [`--${name}`, ...(short ? [`-${short}`] : [])]);
+  return new UsageError(`Unknown flag ${excerpt(flag)}, did you mean ${closestString(flag, spelled)}?`);
 }
 
 /** The flag as it stands in the help, such as `-j, --jobs N|N%`. */

@@ -29,7 +29,7 @@ A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.
 cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
 SIZE: bytes, or a number with k, m, g (1000) or K, M, G (1024).
 
-Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 130 or 143 interrupted by SIGINT or SIGTERM;
-141 nobody reads the results; 255 wrong usage, bad input or an I/O error.
+Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 129, 130, 131 or 143 stopped by SIGHUP, SIGINT,
+SIGQUIT or SIGTERM; 141 nobody reads the results; 255 wrong usage, bad input or an I/O error.
 `;
 }

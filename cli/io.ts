@@ -8,10 +8,12 @@ export interface Io {
   readonly stdinIsTerminal: boolean;
   /** Fails with a {@linkcode ClosedOutputError} when nobody reads any more. */
   readonly stdout: ByteSink;
-  /** Writes a line to standard error. */
-  readonly stderr: (line: string) => void;
-  /** Aborted by SIGINT or SIGTERM, with an {@linkcode InterruptedError} as its reason. */
+  /** Writes a line to standard error. Settles when it is written, or nobody reads it. */
+  readonly stderr: (line: string) => Promise<void>;
+  /** Aborted by the first signal that asks to stop, with an {@linkcode InterruptedError} as its reason. */
   readonly signal: AbortSignal;
+  /** Aborted by the second one: what is left is to be killed. */
+  readonly killSignal: AbortSignal;
 }
 
 /** A signal asked the command to stop. */

@@ -24,8 +24,8 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
-    io.stderr(`taskrunner: ${error instanceof Error ? error.message : error}`);
-    if (error instanceof UsageError) io.stderr("Try 'taskrunner --help'.");
+    await io.stderr(`taskrunner: ${error instanceof Error ? error.message : error}`);
+    if (error instanceof UsageError) await io.stderr("Try 'taskrunner --help'.");
     return EXIT_ERROR;
   }
 }

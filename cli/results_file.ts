@@ -1,8 +1,9 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import type { ByteSink } from "../jsonl.ts";
-import { systemReason } from "../internal/system_error.ts";
+import { systemCode, systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
+import { ClosedOutputError } from "./io.ts";
 
 const LF = 0x0a;
 
@@ -38,6 +39,7 @@ export class ResultsFile implements ByteSink {
       await writeAll(this.#file, lines);
       this.#size += lines.length;
     } catch (error) {
+      if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
       if (this.#isRegular) await this.#removeTornLine(lines);
       throw new Error(`Cannot write results to ${excerpt(this.#path)}: ${systemReason(error)}`, { cause: error });
     }

@@ -27,23 +27,30 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   const input = await TaskInput.find(operands[0], io);
   if (flags["dry-run"]) {
     const tasks = await stoppable(count(input.tasks("skip")), io.signal);
-    io.stderr(`taskrunner: ${tasks} tasks are valid, ${input.invalid} lines are not; nothing was run`);
+    await io.stderr(`taskrunner: ${tasks} tasks are valid, ${input.invalid} lines are not; nothing was run`);
     return input.invalid > 0 ? EXIT_INVALID_INPUT : 0;
   }
   // A bad line at the end of a file is found before the first task costs anything.
   if (input.isFile && onInvalid === "abort") await stoppable(count(input.tasks("abort")), io.signal);
 
-  const file = flags.output === undefined || flags.output === "-" ? undefined : await ResultsFile.open(flags.output);
+  const file = flags.output === undefined || flags.output === "-"
+    ? undefined
+    : await stoppable(ResultsFile.open(flags.output), io.signal);
   const writer = new JsonLinesWriter(file ?? io.stdout);
+  const results = run(input.tasks(onInvalid), { ...options, signal: io.signal });
+  io.killSignal.addEventListener("abort", () => results.kill());
   let failed = 0;
   try {
-    for await (const result of run(input.tasks(onInvalid), { ...options, signal: io.signal })) {
+    for await (const result of results) {
       if (result.outcome !== "ok") failed++;
       await writer.write(result);
     }
   } finally {
-    await writer.flush();
-    await file?.close();
+    try {
+      await writer.flush();
+    } finally {
+      await file?.close();
+    }
   }
   return input.invalid > 0 ? EXIT_INVALID_INPUT : Math.min(failed, MAX_FAILED_STATUS);
 }

@@ -28,7 +28,9 @@ export class TaskInput {
   static async find(path: string | undefined, io: Io): Promise<TaskInput> {
     if (path === undefined || path === "-") {
       if (io.stdinIsTerminal) {
-        io.stderr('taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input');
+        await io.stderr(
+          'taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input',
+        );
       }
       return new TaskInput("standard input", false, io.stdin, io);
     }
@@ -52,9 +54,9 @@ export class TaskInput {
     }
   }
 
-  #report(error: InvalidLineError): void {
+  #report(error: InvalidLineError): Promise<void> {
     this.invalid++;
-    this.#io.stderr(`taskrunner: ${this.#describe(error)}`);
+    return this.#io.stderr(`taskrunner: ${this.#describe(error)}`);
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {

@@ -1,7 +1,7 @@
 import { excerpt } from "../internal/excerpt.ts";
 import { UsageError } from "./usage_error.ts";
 
-const SIZE_UNITS = ["", "k", "m", "g", "t"];
+const SIZE_UNITS = ["", "k", "m", "g"];
 
 /** `64K` is 65,536 and `64k` is 64,000, as in GNU parallel; without a unit it is bytes. */
 export function parseSize(flag: string, text: string, max: string): number {
@@ -14,7 +14,7 @@ export function parseSize(flag: string, text: string, max: string): number {
 }
 
 function bytes(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgGtT]?)$/.exec(text) ?? [];
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(text) ?? [];
   const base = unit === unit.toLowerCase() ? 1000 : 1024;
   return Math.floor(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
 }

@@ -65,6 +65,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
       `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
     );
   }
+  if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
   if (typeof executor === "object") return executor;
   return new ProcessExecutor({
     adapter: spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter,

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { unlink } from "node:fs/promises";
+import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
 import type { SpillFile } from "./spill_directory.ts";
@@ -50,8 +51,7 @@ export class CapturedOutput {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #maxInlineBytes: number;
   readonly #createFile: () => Promise<SpillFile>;
-  #inline: Uint8Array[] = [];
-  #inlineBytes = 0;
+  readonly #inline = new ByteBuffer();
   #file: SpillFile | undefined;
 
   constructor(stream: ReadableStream<Uint8Array>, maxInlineBytes: number, createFile: () => Promise<SpillFile>) {
@@ -68,16 +68,11 @@ export class CapturedOutput {
 
   /** What has been read. Call it once, when {@linkcode done} has settled. */
   async finish(): Promise<Output> {
-    const inline = Buffer.concat(this.#inline);
+    const inline = this.#inline.take();
     if (this.bytes <= this.#maxInlineBytes) return encodeOutput(inline);
-    const output = {
-      ...encodeOutput(withoutCutCharacter(inline)),
-      bytes: this.bytes,
-    };
-    await this.#file?.handle.close();
-    if (this.#file && this.error === undefined) {
-      return { ...output, file: this.#file.path };
-    }
+    const output = { ...encodeOutput(withoutCutCharacter(inline)), bytes: this.bytes };
+    await this.#file?.handle.close().catch((error) => this.#fail(error));
+    if (this.#file && this.error === undefined) return { ...output, file: this.#file.path };
     // A part of it in a file would look like all of it, and what fills a full disk should go.
     if (this.#file) await unlink(this.#file.path).catch(() => {});
     return output;
@@ -98,26 +93,21 @@ export class CapturedOutput {
   }
 
   async #keep(chunk: Uint8Array): Promise<void> {
-    const room = this.#maxInlineBytes - this.#inlineBytes;
-    if (room > 0) {
-      const part = chunk.subarray(0, room);
-      this.#inline.push(part);
-      this.#inlineBytes += part.length;
-    }
+    const inline = chunk.subarray(0, this.#maxInlineBytes - this.#inline.length);
+    this.#inline.append(inline);
     if (this.bytes <= this.#maxInlineBytes || this.error !== undefined) return;
     try {
-      if (!this.#file) {
-        this.#file = await this.#createFile();
-        for (const part of this.#inline) {
-          await writeAll(this.#file.handle, part);
-        }
-        await writeAll(this.#file.handle, chunk.subarray(Math.max(0, room)));
-      } else {
-        await writeAll(this.#file.handle, chunk);
-      }
+      if (this.#file) return await writeAll(this.#file.handle, chunk);
+      this.#file = await this.#createFile();
+      await writeAll(this.#file.handle, this.#inline.view());
+      await writeAll(this.#file.handle, chunk.subarray(inline.length));
     } catch (error) {
-      this.error = `Cannot keep all of the output: ${systemReason(error)}`;
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.error ??= `Cannot keep all of the output: ${systemReason(error)}`;
   }
 }
 

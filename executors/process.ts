@@ -2,8 +2,9 @@
 
 import { stat } from "node:fs/promises";
 import os from "node:os";
-import { ProcessGroupEnd } from "../internal/process_group.ts";
+import { ProcessGroupTermination } from "../internal/process_group.ts";
 import { excerpt } from "../internal/excerpt.ts";
+import { systemReason } from "../internal/system_error.ts";
 import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
 import type { Task } from "../task.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
@@ -51,7 +52,7 @@ class ProcessExecution implements Execution {
   #hasExited = false;
   /** Set when the attempt was to be ended before its process was there. */
   #killAfterMs: number | undefined;
-  #groupEnd: ProcessGroupEnd | undefined;
+  #termination: ProcessGroupTermination | undefined;
 
   constructor(attempt: Attempt, options: ProcessExecutorOptions) {
     this.#attempt = attempt;
@@ -60,11 +61,11 @@ class ProcessExecution implements Execution {
   }
 
   terminate(killAfterMs: number): boolean {
-    if (this.#groupEnd) this.#groupEnd.killAfter(killAfterMs);
+    if (this.#termination) this.#termination.killAfter(killAfterMs);
     else if (this.#hasExited) return false;
     else if (this.#child) {
-      this.#groupEnd = new ProcessGroupEnd(this.#child.pid, killAfterMs);
-    } else this.#killAfterMs = killAfterMs;
+      this.#termination = new ProcessGroupTermination(this.#child.pid, killAfterMs);
+    } else this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
     return true;
   }
 
@@ -99,7 +100,7 @@ class ProcessExecution implements Execution {
     const stdout = new CapturedOutput(child.stdout, maxInlineBytes, () => spillDirectory.create(name, "stdout"));
     const stderr = new CapturedOutput(child.stderr, maxInlineBytes, () => spillDirectory.create(name, "stderr"));
     const { code, signal, ...times } = await exited;
-    await this.#groupEnd?.gone;
+    await this.#termination?.gone;
     stopFeeding?.();
     await drain([stdout, stderr]);
     return {
@@ -167,7 +168,7 @@ function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> 
 
 /** The end of an attempt of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. */
 async function notStarted(task: Task, program: string, error: unknown, durationMs: number): Promise<AttemptEnd> {
-  const { code, message } = error as { code?: string; message: string };
+  const { code } = error as { code?: string };
   const nothing = { text: "" };
   const end = (status: number, reason: string) => ({
     status,
@@ -190,14 +191,14 @@ async function notStarted(task: Task, program: string, error: unknown, durationM
   if (code === "E2BIG") {
     return end(126, "the command and its environment are longer than the system allows");
   }
-  return end(126, message);
+  return end(126, systemReason(error));
 }
 
 async function directoryProblem(path: string): Promise<string | undefined> {
   try {
     return (await stat(path)).isDirectory() ? undefined : "is not a directory";
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    return code === "ENOENT" ? "does not exist" : `cannot be used: ${message}`;
+    const { code } = error as { code?: string };
+    return code === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
   }
 }

@@ -20,7 +20,10 @@ export class SpillDirectory {
 
   /** Makes a new file. One that is there already, perhaps from a run before, is never written to or followed. */
   async create(name: string, extension: string): Promise<SpillFile> {
-    const directory = await (this.#path ??= this.#make());
+    const directory = await (this.#path ??= this.#make().catch((error) => {
+      this.#path = undefined; // it may work the next time
+      throw error;
+    }));
     for (let copy = 1;; copy++) {
       const path = join(directory, `${name}${copy === 1 ? "" : `-${copy}`}.${extension}`);
       try {
@@ -33,9 +36,8 @@ export class SpillDirectory {
 
   /** Removes the directory if it is empty and was not asked for by name. */
   async close(): Promise<void> {
-    if (this.#wanted === undefined && this.#path) {
-      await rmdir(await this.#path).catch(() => {});
-    }
+    if (this.#wanted !== undefined || !this.#path) return;
+    await this.#path.then(rmdir).catch(() => {});
   }
 
   async #make(): Promise<string> {

@@ -53,7 +53,7 @@ export interface Execution {
   /** Settles when everything the attempt started is accounted for. Never rejects because of what a task does. */
   readonly ended: Promise<AttemptEnd>;
   /**
-   * Ends the attempt with everything it started: TERM, and KILL for what is left after `killAfterMs`. A second call can
+   * Ends the attempt with its whole process group: TERM, and KILL for what is left after `killAfterMs`. A second call can
    * bring KILL forward.
    *
    * @returns whether there was something to end; `false` when the task has ended by itself.

@@ -12,7 +12,7 @@ const MAX_POLL_MS = 50;
  * The id of a group stays taken as long as anything of it is alive, so the group is watched closely and left alone once
  * it is gone: after that the id may belong to somebody else.
  */
-export class ProcessGroupEnd {
+export class ProcessGroupTermination {
   /** Settles when nothing of the group is left. */
   readonly gone: Promise<void>;
   readonly #groupId: number;
@@ -22,7 +22,7 @@ export class ProcessGroupEnd {
   constructor(groupId: number, killAfterMs: number) {
     this.#groupId = groupId;
     this.#killAt = performance.now() + killAfterMs;
-    this.gone = this.#end();
+    this.gone = this.#terminate();
   }
 
   /** Brings SIGKILL forward. */
@@ -30,15 +30,16 @@ export class ProcessGroupEnd {
     this.#killAt = Math.min(this.#killAt, performance.now() + killAfterMs);
   }
 
-  async #end(): Promise<void> {
+  async #terminate(): Promise<void> {
     this.#signal("SIGTERM");
     this.#signal("SIGCONT"); // what is stopped acts on SIGTERM only when it goes on
+    const startedMs = performance.now();
     let killed = false;
     for (let pollMs = MIN_POLL_MS; this.#signal(0); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
       const now = performance.now();
       if (killed && now > this.#killAt + REAP_MS) return;
       if (!killed && now >= this.#killAt) killed = this.#signal("SIGKILL");
-      if (pollMs === MAX_POLL_MS && await onlyZombiesLeft(this.#groupId)) {
+      if (pollMs === MAX_POLL_MS && await onlyZombiesLeft(this.#groupId, startedMs)) {
         this.#signal("SIGKILL"); // for what was being forked while we looked
         return;
       }
@@ -57,20 +58,36 @@ export class ProcessGroupEnd {
   }
 }
 
+/** How long one look at all processes is good for: a hundred groups that end at once must not look a hundred times. */
+const SCAN_MS = 200;
+let lastScan: { atMs: number; livingGroups: Promise<ReadonlySet<number> | undefined> } | undefined;
+
 /**
  * Whether all that is left of the group are zombies: they have ended, and wait to be reaped by an init process that is
  * slow or, in many containers, never does it. Only Linux can tell.
  */
-async function onlyZombiesLeft(groupId: number): Promise<boolean> {
+async function onlyZombiesLeft(groupId: number, sinceMs: number): Promise<boolean> {
+  const nowMs = performance.now();
+  // A look from before the group was to end may be from before it was there.
+  if (!lastScan || lastScan.atMs < Math.max(sinceMs, nowMs - SCAN_MS)) {
+    lastScan = { atMs: nowMs, livingGroups: scanGroups() };
+  }
+  const livingGroups = await lastScan.livingGroups;
+  return livingGroups !== undefined && !livingGroups.has(groupId);
+}
+
+/** The groups that have a process which is no zombie; `undefined` where that cannot be seen. */
+async function scanGroups(): Promise<ReadonlySet<number> | undefined> {
   try {
+    const groups = new Set<number>();
     for (const pid of await readdir("/proc")) {
       if (!/^\d+$/.test(pid)) continue;
       const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
       const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (Number(group) === groupId && state !== "Z" && state !== "X") return false;
+      if (state !== "Z" && state !== "X") groups.add(Number(group));
     }
-    return true;
+    return groups;
   } catch {
-    return false;
+    return undefined;
   }
 }

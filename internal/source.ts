@@ -5,9 +5,10 @@ export type Source<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
 
 /** Reads a {@linkcode Source} value by value, and can always be told to stop. */
 export class SourceReader<T> {
-  #next: () => IteratorResult<T> | Promise<IteratorResult<T>>;
-  #cancel: () => Promise<unknown>;
+  readonly #next: () => IteratorResult<T> | Promise<IteratorResult<T>>;
+  readonly #cancel: () => Promise<unknown>;
   #reading = false;
+  #ended = false;
 
   constructor(source: Source<T>) {
     if (typeof source !== "object" || source === null) throw notASource(source);
@@ -23,9 +24,11 @@ export class SourceReader<T> {
     this.#next = () => iterator.next();
     this.#cancel = async () => {
       const returned = iterator.return?.();
-      // A generator answers return() only when the next() before it is done, and that may be never.
-      if (!this.#reading) await returned;
-      else Promise.resolve(returned).catch(() => {});
+      if (!this.#reading) return await returned;
+      // A generator answers return() only when the next() before it is done, and that may be never. A stream of Node
+      // would even keep the program alive until then.
+      Promise.resolve(returned).catch(() => {});
+      if ("destroy" in source && typeof source.destroy === "function") source.destroy();
     };
   }
 
@@ -33,7 +36,12 @@ export class SourceReader<T> {
   async next(): Promise<IteratorResult<T>> {
     this.#reading = true;
     try {
-      return await this.#next();
+      const result = await this.#next();
+      this.#ended = result.done === true;
+      return result;
+    } catch (error) {
+      this.#ended = true;
+      throw error;
     } finally {
       this.#reading = false;
     }
@@ -41,6 +49,8 @@ export class SourceReader<T> {
 
   /** Tells the source that no more is wanted, so that it can clean up. Does not wait for a read under way. */
   async cancel(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
     await this.#cancel();
   }
 }

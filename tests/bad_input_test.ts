@@ -52,7 +52,7 @@ test(
   "a stream with a bad line finishes what runs, writes its results, and then says what is wrong",
   TIMEOUT,
   async () => {
-    const stdin = jsonLines([{ cmd: "sleep 0.3; echo slow" }, { cmd: "echo quick" }]) + "oops\n" +
+    const stdin = jsonLines([{ cmd: "sleep 1; echo slow" }, { cmd: "echo quick" }]) + "oops\n" +
       jsonLines([{ cmd: "echo no" }]);
     const { status, results, stderr } = await taskrunner(["-j3"], { stdin });
     assertEquals(status, 255);
@@ -123,6 +123,11 @@ test("a task file that cannot be read is an error that says why", TIMEOUT, async
   });
 });
 
+test("standard input that is a directory is an error", TIMEOUT, async () => {
+  const { status, stderr } = await shell("$RUNTIME cli.ts < /");
+  assertEquals([status, stderr], [255, 'taskrunner: Cannot read tasks from "standard input": it is a directory\n']);
+});
+
 test("a results file that cannot be written is an error, and nothing runs", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     await mkdir(join(directory, "folder"));
@@ -161,6 +166,10 @@ test("wrong flags are errors that say what would be right", TIMEOUT, async () =>
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
     [["--no-keep-order"], 'Unknown flag "--no-keep-order", did you mean --keep-order?'],
     [["-x"], 'Unknown flag "-x", did you mean -'],
+    [["--_", "x"], 'Unknown flag "--_", did you mean -'],
+    [["--dry-run=no"], '--dry-run takes no value, got "no"'],
+    [["-k=no"], '--keep-order takes no value, got "no"'],
+    [["-k5"], '--keep-order takes no value, got "5"'],
     [["a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
     [["run", "a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
   ];

@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -6,6 +7,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
+import { parseJobs } from "../cli/units.ts";
 import { VERSION } from "../cli/version.ts";
 import { parseResult } from "../mod.ts";
 import {
@@ -220,8 +222,9 @@ test("a closed standard output ends the run quietly", TIMEOUT, async () => {
   });
 });
 
-test("SIGINT and SIGTERM end what runs, write its results, and give 130 and 143", TIMEOUT, async () => {
-  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+test("a signal that asks to stop ends what runs, and its results are written", TIMEOUT, async () => {
+  const signals = [["SIGHUP", 129], ["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
+  for (const [signal, expected] of signals) {
     await withTempDirectory(async (directory) => {
       const cmd = `sleep 300 & echo $! > ${directory}/child; echo $$ > ${directory}/parent; echo started; wait`;
       const { child, ended } = startTaskrunner(["-j1"], { stdin: jsonLines([{ cmd }, { cmd: "true" }]) });
@@ -238,6 +241,32 @@ test("SIGINT and SIGTERM end what runs, write its results, and give 130 and 143"
   }
 });
 
+test("a second signal does not wait for a task that ignores the first", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = `trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.01; done`;
+    const { child, ended } = startTaskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
+    await waitFor("the task", () => existsSync(join(directory, "pid")));
+    process.kill(child.pid!, "SIGINT");
+    await waitFor("the task to be asked", () => existsSync(join(directory, "asked")));
+    const startedMs = performance.now();
+    process.kill(child.pid!, "SIGTERM");
+    const { status, stdout } = await ended;
+    assert(performance.now() - startedMs < 4_000, "it waited");
+    assert(status === 130 || status === 143, `${status}`);
+    assertEquals(parseResults(stdout).map(({ outcome, signal }) => [outcome, signal]), [["canceled", "SIGKILL"]]);
+    assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));
+  });
+});
+
+test("messages are written to the end, however slow their reader is", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "bad.jsonl");
+    await writeFile(path, "bad\n".repeat(20_000));
+    const script = `{ $RUNTIME cli.ts --dry-run ${path} 2>&1 > /dev/null; } | { read -r line; sleep 1; wc -l; }`;
+    assertEquals((await shell(script)).stdout.trim(), "20000");
+  });
+});
+
 test("a run that waits for its input can be stopped, also while it checks", TIMEOUT, async () => {
   for (const flag of ["-j1", "--dry-run"]) {
     const { child, output, ended } = startTaskrunner([flag]);
@@ -248,13 +277,34 @@ test("a run that waits for its input can be stopped, also while it checks", TIME
   }
 });
 
+test("a results file that is a pipe ends the run quietly when it is closed", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(directory, echo(100_000));
+    const script = `{ $RUNTIME cli.ts ${path} -o /dev/stdout; echo "status $?" >&2; } | head -n 3 | wc -l`;
+    const { stdout, stderr } = await shell(script);
+    assertEquals([stdout.trim(), stderr], ["3", "status 141\n"]);
+  });
+});
+
+test("a flag that takes no value leaves the operand after it alone", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await taskFile(directory, echo(2), "true");
+    const { stderr } = await taskrunner(["--dry-run", "true"], { cwd: directory });
+    assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
+  });
+});
+
+test("a percentage of jobs is one of the CPUs", () => {
+  assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
+});
+
 test("a slow reader of the results loses none of them", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(
       directory,
       Array(20).fill({ cmd: `echo >> ${directory}/done; head -c 500000 /dev/zero | tr '\\0' x` }),
     );
-    // The reader takes the first line, and goes on only when all slots have come to a stop.
+    // The reader takes the first line, and goes on only when more results wait than a pipe holds.
     const reader = `{ read -r line; until [ "$(wc -l < ${directory}/done)" -ge 3 ]; do sleep 0.01; done; wc -lc; }`;
     const { stdout, stderr } = await shell(`{ $RUNTIME cli.ts -j2 ${path}; echo "status $?" >&2; } | ${reader}`);
     assertEquals(stderr, "status 0\n");

@@ -126,10 +126,15 @@ export async function taskrunner(
   return { ...ended, results: parseResults(ended.stdout) };
 }
 
-/** Runs a shell script to its end, with the runtime under test as `$RUNTIME`, as in `$RUNTIME cli.ts`. */
-export function shell(script: string, options: StartOptions = {}): Promise<Ended> {
+/** Starts a shell script, with the runtime under test as `$RUNTIME`, as in `$RUNTIME cli.ts`. */
+export function startShell(script: string, options: StartOptions = {}): Started {
   const runtime = [process.execPath, ...RUN_MODULE].join(" ");
-  return start("sh", ["-c", script], { stdin: "", ...options, env: { RUNTIME: runtime, ...options.env } }).ended;
+  return start("sh", ["-c", script], { stdin: "", ...options, env: { RUNTIME: runtime, ...options.env } });
+}
+
+/** Runs a shell script to its end, as {@linkcode startShell} starts it. */
+export function shell(script: string, options: StartOptions = {}): Promise<Ended> {
+  return startShell(script, options).ended;
 }
 
 /** The results in JSON Lines. */

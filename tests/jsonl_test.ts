@@ -7,6 +7,7 @@ import { assertThrows } from "@std/assert/throws";
 import { JsonParseStream } from "@std/json/parse-stream";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import fc from "fast-check";
+import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../jsonl.ts";
 import { byteStream, collect, waitFor } from "./helpers.ts";
 
@@ -154,7 +155,58 @@ test("what onInvalid throws ends the reading with that error", async () => {
   const onInvalid = () => {
     throw new TypeError("no more");
   };
-  await assertRejects(() => values("x\n", { onInvalid }), TypeError, "no more");
+  let canceled = false;
+  const lines = readJsonLines({
+    *[Symbol.iterator]() {
+      try {
+        yield encode("x\n1\n");
+      } finally {
+        canceled = true;
+      }
+    },
+  }, { onInvalid });
+  await assertRejects(() => lines.next(), TypeError, "no more");
+  assertEquals(await lines.next(), { done: true, value: undefined });
+  assert(canceled);
+});
+
+test("what onInvalid returns is waited for", async () => {
+  let waited = false;
+  const onInvalid = async () => {
+    await new Promise((resolve) => setTimeout(resolve));
+    waited = true;
+  };
+  const lines = readJsonLines(byteStream("x\n1\n"), { onInvalid });
+  assertEquals((await lines.next()).value!.value, 1);
+  assert(waited);
+});
+
+test("values can be asked for before they are there, and come in order", async () => {
+  const lines = readJsonLines(byteStream("1\n2\n3\n4\n", 1));
+  const results = await Promise.all(Array.from({ length: 5 }, () => lines.next()));
+  assertEquals(results.map(({ value }) => value?.value), [1, 2, 3, 4, undefined]);
+});
+
+test("a source that has ended is not told to stop", async () => {
+  let returned = 0;
+  const iterator = {
+    next: () => ({ done: true, value: undefined }),
+    return: () => (returned++, { done: true, value: undefined }),
+  };
+  const lines = readJsonLines({ [Symbol.iterator]: () => iterator } as Iterable<Uint8Array>);
+  await lines.next();
+  await lines.return!();
+  assertEquals(returned, 0);
+});
+
+test("what is collected does not hold on to the large buffers that small pieces are views of", () => {
+  const buffer = new ByteBuffer();
+  for (let count = 0; count < 100; count++) {
+    buffer.append(new Uint8Array(new ArrayBuffer(65_536), count, 1).fill(count));
+  }
+  assertEquals([...buffer.view().slice(0, 3)], [0, 1, 2]);
+  assert(buffer.view().buffer.byteLength < 1_000);
+  assertEquals([buffer.take().length, buffer.length], [100, 0]);
 });
 
 test("bytes that are not UTF-8 are an error, never a replacement character", async () => {

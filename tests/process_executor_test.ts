@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -7,7 +8,18 @@ import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
-import { collect, isAlive, RUNTIME, shell, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import {
+  collect,
+  isAlive,
+  PROJECT,
+  RUN_MODULE,
+  RUNTIME,
+  shell,
+  start,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
 
 async function resultOf(task: Task, options: RunOptions = {}): Promise<TaskResult> {
   const results = await collect(run([task], { ...options, concurrency: 1 }));
@@ -247,7 +259,7 @@ test("when a run is stopped, everything that its tasks have started is ended", T
     await waitFor("all tasks to run", async () => (await pids()).length === 5);
     await results.return();
     assertEquals((await first).done, true);
-    for (const pid of await pids()) await waitFor(`process ${pid} to be gone`, () => !isAlive(pid));
+    for (const pid of await pids()) assert(!isAlive(pid), `process ${pid} is left`);
   });
 });
 
@@ -267,22 +279,79 @@ test(
   },
 );
 
+/** Stops a run of one task as soon as the task has made a file `ready` in its working directory. */
+async function stoppedWhenReady(cmd: string, killAfterMs: number): Promise<TaskResult> {
+  return await withTempDirectory(async (directory) => {
+    const stop = new AbortController();
+    const results = run([{ cmd, cwd: directory }], { signal: stop.signal, killAfterMs });
+    const first = results.next();
+    await waitFor("the task to be ready", () => existsSync(join(directory, "ready")));
+    stop.abort();
+    return (await first).value!;
+  });
+}
+
 test("a task that is ended keeps what it has printed", TIMEOUT, async () => {
-  const { status, outcome, stdout, signal } = await resultOf({ cmd: "echo before; sleep 300", timeoutMs: 500 });
-  assertEquals([status, outcome, stdout, signal], [124, "timeout", "before\n", "SIGTERM"]);
+  const { status, outcome, stdout, signal } = await stoppedWhenReady("echo before; touch ready; sleep 300", 60_000);
+  assertEquals([status, outcome, stdout, signal], [143, "canceled", "before\n", "SIGTERM"]);
 });
 
 test("a task that ignores SIGTERM gets SIGKILL", TIMEOUT, async () => {
-  const cmd = "trap '' TERM; echo ready; while :; do sleep 0.01; done";
-  const { status, outcome, signal } = await resultOf({ cmd, timeoutMs: 500 }, { killAfterMs: 50 });
-  assertEquals([status, outcome, signal], [124, "timeout", "SIGKILL"]);
+  const { status, outcome, signal } = await stoppedWhenReady(
+    "trap '' TERM; touch ready; while :; do sleep 0.01; done",
+    50,
+  );
+  assertEquals([status, outcome, signal], [137, "canceled", "SIGKILL"]);
 });
+
+test("a task that is stopped is ended by SIGTERM, too", TIMEOUT, async () => {
+  const { status, outcome, signal } = await stoppedWhenReady("touch ready; kill -STOP $$; sleep 300", 60_000);
+  assertEquals([status, outcome, signal], [143, "canceled", "SIGTERM"]);
+});
+
+test("a task ends with its timeout, with status 124", TIMEOUT, async () => {
+  const { status, outcome, signal } = await resultOf({ cmd: "exec sleep 300", timeoutMs: 100 });
+  assertEquals([status, outcome, signal], [124, "timeout", "SIGTERM"]);
+});
+
+test("what a task has put into a session of its own is left alone", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = `setsid sh -c 'echo $$ > ${directory}/pid; exec sleep 300' > /dev/null 2>&1 & wait`;
+    const stop = new AbortController();
+    const results = run([{ cmd }], { signal: stop.signal });
+    const first = results.next();
+    const pid = async () => Number(await readFile(join(directory, "pid"), "utf8").catch(() => ""));
+    await waitFor("the session", async () => await pid() > 0);
+    stop.abort();
+    assertEquals((await first).value!.outcome, "canceled");
+    assert(isAlive(await pid()));
+    process.kill(await pid(), "SIGKILL");
+  });
+});
+
+test("a run that is aborted while it waits for standard input does not keep the program alive", TIMEOUT, async () => {
+  const program = start(process.execPath, [...RUN_MODULE, join(PROJECT, "tests/fixtures/abort_with_open_stdin.ts")]);
+  program.child.stdin!.write('{"cmd":"echo early"}\n');
+  const { status, stdout, stderr } = await program.ended;
+  assertEquals([status, stdout, stderr], [0, "early\nenough\n", ""]);
+});
+
+test(
+  "output that cannot be kept because there is no directory for it fails the task, not the run",
+  TIMEOUT,
+  async () => {
+    const script = `echo '{"cmd":"echo hello"}' | TMPDIR=/no/such/directory $RUNTIME cli.ts --max-inline 1`;
+    const { status, stdout, stderr } = await shell(script);
+    assertEquals([status, stderr], [1, ""]);
+    assertStringIncludes(stdout, "Cannot keep all of the output: no such file or directory");
+  },
+);
 
 test("a timeout ends the children of a task, and leaves other tasks alone", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const stays = `until test -e ${directory}/go; do sleep 0.01; done; echo done`;
     const results = run([
-      { id: "ends", cmd: `sleep 300 & echo $! > ${directory}/pid; wait`, timeoutMs: 500 },
+      { id: "ends", cmd: `sleep 300 & echo $! > ${directory}/pid; wait`, timeoutMs: 2_000 },
       { id: "stays", cmd: stays },
     ], { concurrency: 2 });
     assertEquals((await results.next()).value!.outcome, "timeout");

@@ -240,9 +240,37 @@ test("concurrency can be raised and lowered while tasks run", async () => {
   await waitFor("one more attempt", () => executor.executions.length === 4);
   await settle();
   assertEquals(executor.executions.length, 4);
-  assertThrows(() => results.concurrency = 0, RangeError, "concurrency must be an integer of at least 1, got 0");
+  assertThrows(
+    () => results.concurrency = 0,
+    RangeError,
+    "Cannot change the concurrency: concurrency must be an integer of at least 1, got 0",
+  );
   await results.return();
   await all;
+});
+
+test("a task that was being read when concurrency was lowered waits for a slot", async () => {
+  const executor = new FakeExecutor();
+  const third = Promise.withResolvers<Task>();
+  async function* source() {
+    yield task(1);
+    yield task(2);
+    yield await third.promise;
+  }
+  const results = run(source(), { executor, concurrency: 3 });
+  const all = collect(results);
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  results.concurrency = 1;
+  third.resolve(task(3));
+  await settle();
+  assertEquals(executor.executions.length, 2);
+  executor.executions[0]!.end();
+  await settle();
+  assertEquals(executor.executions.length, 2);
+  executor.executions[1]!.end();
+  await waitFor("the third attempt", () => executor.executions.length === 3);
+  executor.executions[2]!.end();
+  assertEquals((await all).map(({ id }) => id), ["1", "2", "3"]);
 });
 
 test("options out of range are refused at once", () => {
@@ -251,6 +279,8 @@ test("options out of range are refused at once", () => {
     [{ concurrency: 1.5 }, "concurrency must be an integer of at least 1, got 1.5"],
     [{ concurrency: "2" as never }, 'concurrency must be an integer of at least 1, got "2"'],
     [{ killAfterMs: -1 }, "killAfterMs must be a number of at least 0, got -1"],
+    [{ killAfterMs: "5" as never }, 'killAfterMs must be a number of at least 0, got "5"'],
+    [{ shell: "" }, "shell must name a program, got an empty string"],
     [{ killAfterMs: NaN }, "killAfterMs must be a number of at least 0, got NaN"],
     [{ maxInlineBytes: -1 }, "maxInlineBytes must be an integer from 0 to 33554432, got -1"],
     [{ maxInlineBytes: 2 ** 25 + 1 }, "maxInlineBytes must be an integer from 0 to 33554432, got 33554433"],
@@ -298,16 +328,37 @@ test("a value that is no task ends the run with an error that has its number", a
   assert(source.returned);
 });
 
-test("an executor that fails ends the run with its error, and nothing hangs", async () => {
+test("an executor that fails ends the run with its error, and yet every task has a result", async () => {
+  for (const keepOrder of [false, true]) {
+    const executor = new FakeExecutor();
+    const results = run(tasks(9), { executor, concurrency: 2, keepOrder });
+    const first = results.next();
+    await waitFor("two attempts", () => executor.executions.length === 2);
+    executor.executions[0]!.fail(new Error("no more slots"));
+    executor.executions[1]!.end();
+    const { id, status, outcome, error } = (await first).value!;
+    assertEquals([id, status, outcome, error], ["1", null, "failed", "The executor failed: no more slots"]);
+    assertEquals((await results.next()).value!.outcome, "ok");
+    await assertRejects(() => results.next(), Error, "no more slots");
+    assertEquals([executor.executions.length, executor.closed], [2, 1]);
+  }
+});
+
+test("an executor that cannot start an attempt ends the run with its error, and the task has a result", async () => {
   const executor = new FakeExecutor();
-  executor.onStart = (execution) =>
-    execution.attempt.sequence === 1 ? execution.fail(new Error("no more slots")) : execution.end();
-  await assertRejects(() => collect(run(tasks(3), { executor, concurrency: 1 })), Error, "no more slots");
   executor.onStart = () => {
     throw new Error("cannot start");
   };
-  await assertRejects(() => collect(run(tasks(3), { executor, concurrency: 2 })), Error, "cannot start");
-  assertEquals(executor.closed, 2);
+  const results = run(tasks(3), { executor, concurrency: 1 });
+  assertEquals((await results.next()).value!.error, "The executor failed: cannot start");
+  await assertRejects(() => results.next(), Error, "cannot start");
+});
+
+test("an attempt that has ended has no timer left", async () => {
+  const executor = instantExecutor();
+  await collect(run([{ cmd: "x", timeoutMs: 1 }], { executor }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(executor.executions[0]!.terminations, []);
 });
 
 test("an executor that cannot be closed is an error after the last result", async () => {
@@ -467,6 +518,53 @@ test("leaving the loop, by break or by an exception, ends what runs and reads no
     assertEquals(executor.closed, 1);
     assert(executor.executions.slice(1).every(({ terminations }) => terminations.length === 1));
   }
+});
+
+test("a run that is left waits until its source has cleaned up", async () => {
+  let cleaned = false;
+  async function* source() {
+    try {
+      for (;;) yield task(1);
+    } finally {
+      await settle();
+      cleaned = true;
+    }
+  }
+  for await (const _ of run(source(), { executor: instantExecutor(), concurrency: 1 })) {
+    await settle(); // until the source is not being read
+    break;
+  }
+  assert(cleaned);
+});
+
+test("kill() ends what runs without waiting, also what is being ended already", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => {
+    execution.terminate = (killAfterMs) => execution.terminations.push(killAfterMs) > 0;
+  };
+  const stop = new AbortController();
+  const results = run(tasks(1), { executor, signal: stop.signal, killAfterMs: 9 });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  stop.abort(new RangeError("enough"));
+  results.kill();
+  assertEquals(executor.executions[0]!.terminations, [9, 0]);
+  executor.executions[0]!.end({ status: 137, signal: "SIGKILL" });
+  assertEquals((await first).value!.outcome, "canceled");
+  await assertRejects(() => results.next(), RangeError, "enough");
+});
+
+test("with keepOrder and many slots, the window is four times the concurrency", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => {
+    if (execution.attempt.sequence > 1) execution.end();
+  };
+  const results = run(countingSource(1_000_000), { executor, concurrency: 500, keepOrder: true });
+  results.next();
+  await waitFor("a full window", () => executor.executions.length >= 2_000);
+  await settle();
+  assertEquals(executor.executions.length, 2_000);
+  await results.return();
 });
 
 test("what a run leaves that nobody has taken is discarded", async () => {

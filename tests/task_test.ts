@@ -77,7 +77,7 @@ test("an unknown field is named together with the nearest known one", () => {
 test("an id is a string or a number that loses no digits", () => {
   for (const id of ["", "x", 0, -1.5, 2 ** 53 - 1]) assertEquals(parseTask({ cmd: "x", id }).id, id);
   assertEquals(problemOf({ cmd: "x", id: null }), '"id" must be a string or a number, got null');
-  assertEquals(problemOf({ cmd: "x", id: NaN }), '"id" must be a string or a number, got null');
+  assertEquals(problemOf({ cmd: "x", id: NaN }), '"id" must be a string or a number, got NaN');
   assertEquals(
     problemOf({ cmd: "x", id: 2 ** 53 }),
     '"id" must be a string when it is a number of more than 53 bits, or digits would be lost, got 9007199254740992',
@@ -87,11 +87,13 @@ test("an id is a string or a number that loses no digits", () => {
 test("an environment is an object of strings with names that the system takes", () => {
   assertEquals(problemOf({ cmd: "x", env: ["A=1"] }), '"env" must be an object of strings, got ["A=1"]');
   assertEquals(problemOf({ cmd: "x", env: null }), '"env" must be an object of strings, got null');
-  const must = "must be a string without a NUL character or half of a surrogate pair";
-  assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), `"env.A" ${must}, got 1`);
-  assertEquals(problemOf({ cmd: "x", env: { A: "\0" } }), `"env.A" ${must}, got "\\u0000"`);
-  assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), `"env.__proto__" ${must}, got 1`);
-  assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), `"env.constructor" ${must}, got 1`);
+  assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), '"env.A" must be a string, got 1');
+  assertEquals(
+    problemOf({ cmd: "x", env: { A: "\0" } }),
+    '"env.A" must not contain a NUL character or half of a surrogate pair, got "\\u0000"',
+  );
+  assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), '"env.__proto__" must be a string, got 1');
+  assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), '"env.constructor" must be a string, got 1');
   for (const name of ["", "A=B", "A\0"]) {
     assert(problemOf({ cmd: "x", env: { [name]: "" } }).includes("is no name of a variable"));
   }
@@ -128,6 +130,19 @@ test("meta that could not be written back is refused", () => {
   for (const meta of [cycle, 1n, () => {}, Symbol()]) {
     assert(problemOf({ cmd: "x", meta }).startsWith('"meta" must be a value that JSON can hold'));
   }
+});
+
+test("a long line of wrong elements is one problem, not a million", () => {
+  const wrong = Array(1_000_000).fill(1);
+  assertEquals(problemOf({ cmd: wrong }), '"cmd[0]" must be a string, got 1');
+  const env = Object.fromEntries(wrong.map((value, index) => [`V${index}`, value]));
+  assertEquals(problemOf({ cmd: "x", env }), '"env.V0" must be a string, got 1');
+});
+
+test("a value that cannot even be shown gets its message", () => {
+  const cycle = Object.assign(Object.create(null), {});
+  cycle.self = cycle;
+  assertEquals(problemOf({ cmd: "x", id: cycle }), '"id" must be a string or a number, got [object Object]');
 });
 
 test("a wrong shape is a TypeError and a value out of range a RangeError", () => {

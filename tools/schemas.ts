@@ -3,14 +3,15 @@
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import { writeFile } from "node:fs/promises";
 import { resultSchema } from "../result.ts";
-import { command, taskSchema } from "../task.ts";
+import { taskSchema } from "../task.ts";
 
 /** What the converter cannot see: a choice made by a function, and a check of its own. */
 const config: ConversionConfig = {
   errorMode: "ignore",
   overrideSchema({ valibotSchema }) {
     if (valibotSchema.type === "lazy") {
-      return { anyOf: [convert(command.shell), convert(command.array)] };
+      const text = { type: "string" } as const;
+      return { anyOf: [{ ...text, minLength: 1 }, { type: "array", items: text, minItems: 1 }] };
     }
     if (valibotSchema.type === "custom") return { type: "object", additionalProperties: { type: "string" } };
   },
