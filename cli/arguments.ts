@@ -28,7 +28,7 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
 ): Arguments<Known> {
   const names = Object.keys(known);
   const isText = (name: string) => known[name]!.value !== undefined;
-  const parsed: Record<string, unknown> = parseArgs(joinValues(args, known), {
+  const parsed: Record<string, unknown> = parseArgs(unambiguous(args, known), {
     string: ["_", ...names.filter(isText)],
     boolean: names.filter((name) => !isText(name)),
     alias: Object.fromEntries(Object.entries(known).flatMap(([name, { short }]) => short ? [[name, short]] : [])),
@@ -53,7 +53,7 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
  * Mends what the parser would take for something else: a negative number or `-` as the value of a flag (as `--flag=-1`
  * it reaches the check that can say what is wrong), `true` after a flag that has no value, and its own name `_`.
  */
-function joinValues(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
+function unambiguous(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
   const nameOf = new Map<string, string>(
     Object.entries(known).flatMap(([name, { short }]) => [[`--${name}`, name], [`-${short}`, name]] as const),
   );

@@ -1,13 +1,9 @@
 import { parseArguments } from "./arguments.ts";
+import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
 import { FLAGS, helpText } from "./flags.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
-
-/** Wrong usage, bad input, or an I/O error; as in GNU parallel. */
-const EXIT_ERROR = 255;
-/** What a shell reports for a program that SIGPIPE has ended. */
-const EXIT_CLOSED_OUTPUT = 141;
 
 /** The command line: does what the arguments ask for, and gives the exit status. Never rejects. */
 export async function main(args: readonly string[], io: Io): Promise<number> {

@@ -33,6 +33,11 @@ export class ResultsFile implements ByteSink {
     throw new Error(`Cannot write results to ${excerpt(path)}: it is not empty; remove it or name another file`);
   }
 
+  /** Where output goes that is too large for a line; `undefined` leaves that open, as for a pipe or a device. */
+  get spillDir(): string | undefined {
+    return this.#isRegular ? `${this.#path}.output` : undefined;
+  }
+
   /** Writes whole lines. */
   async write(lines: Uint8Array): Promise<void> {
     try {

@@ -4,6 +4,7 @@ import { EXECUTORS } from "../executors/mod.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { run, type RunOptions } from "../runner.ts";
 import type { Arguments } from "./arguments.ts";
+import { EXIT_ERROR, exitStatusOf } from "./exit_status.ts";
 import type { FLAGS } from "./flags.ts";
 import type { Io } from "./io.ts";
 import { ResultsFile } from "./results_file.ts";
@@ -12,10 +13,6 @@ import { parseJobs, parseSize } from "./units.ts";
 import { UsageError } from "./usage_error.ts";
 
 type Flags = Arguments<typeof FLAGS>["flags"];
-
-/** As in GNU parallel: 1 to 100 is the number of failed tasks, 101 is more. */
-const MAX_FAILED_STATUS = 101;
-const EXIT_INVALID_INPUT = 255;
 
 /** `taskrunner [run] [FILE|-]`: runs tasks and writes results. Gives the exit status. */
 export async function runTasks(flags: Flags, operands: readonly string[], io: Io): Promise<number> {
@@ -28,7 +25,7 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   if (flags["dry-run"]) {
     const tasks = await stoppable(count(input.tasks("skip")), io.signal);
     await io.stderr(`taskrunner: ${tasks} tasks are valid, ${input.invalid} lines are not; nothing was run`);
-    return input.invalid > 0 ? EXIT_INVALID_INPUT : 0;
+    return input.invalid > 0 ? EXIT_ERROR : 0;
   }
   // A bad line at the end of a file is found before the first task costs anything.
   if (input.isFile && onInvalid === "abort") await stoppable(count(input.tasks("abort")), io.signal);
@@ -37,7 +34,8 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
     ? undefined
     : await stoppable(ResultsFile.open(flags.output), io.signal);
   const writer = new JsonLinesWriter(file ?? io.stdout);
-  const results = run(input.tasks(onInvalid), { ...options, signal: io.signal });
+  const spillDir = flags["spill-dir"] ?? file?.spillDir;
+  const results = run(input.tasks(onInvalid), { ...options, spillDir, signal: io.signal });
   io.killSignal.addEventListener("abort", () => results.kill());
   let failed = 0;
   try {
@@ -52,11 +50,10 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
       await file?.close();
     }
   }
-  return input.invalid > 0 ? EXIT_INVALID_INPUT : Math.min(failed, MAX_FAILED_STATUS);
+  return input.invalid > 0 ? EXIT_ERROR : exitStatusOf(failed);
 }
 
 function runOptions(flags: Flags): RunOptions {
-  const file = flags.output;
   return {
     concurrency: flags.jobs === undefined ? undefined : parseJobs("--jobs", flags.jobs, availableParallelism()),
     keepOrder: flags["keep-order"],
@@ -65,7 +62,6 @@ function runOptions(flags: Flags): RunOptions {
     maxInlineBytes: flags["max-inline"] === undefined
       ? undefined
       : parseSize("--max-inline", flags["max-inline"], "32M"),
-    spillDir: flags["spill-dir"] ?? (file === undefined || file === "-" ? undefined : `${file}.output`),
   };
 }
 

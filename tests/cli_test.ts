@@ -76,7 +76,12 @@ test("-o writes the results to a file", TIMEOUT, async () => {
 });
 
 test("-o may be a file that is no regular one", TIMEOUT, async () => {
-  assertEquals((await taskrunner(["-o", "/dev/null"], { stdin: jsonLines(echo(2)) })).status, 0);
+  await withTempDirectory(async (directory) => {
+    const options = { stdin: jsonLines([{ cmd: "printf 12345" }]), env: { TMPDIR: directory } };
+    const { status, stderr } = await taskrunner(["-o", "/dev/null", "--max-inline", "1"], options);
+    assertEquals([status, stderr], [0, ""]);
+    assertEquals((await readdir(directory)).length, 1); // large output does not go beside a device
+  });
 });
 
 test("results that are there are never overwritten", TIMEOUT, async () => {
