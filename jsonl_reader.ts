@@ -165,8 +165,7 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
     if (!this.#skipping && this.#begun.length + piece.length > this.#maxLineBytes) {
       this.#skipping = true;
       this.#begun.take();
-      // Said at once, not at the end of the line, which may never come. The offset stays before the newline.
-      this.#offset = end;
+      // Said at once, not at the end of the line, which may never come.
       throw new InvalidLineError(
         this.#lineNumber,
         `Cannot read the line: it is longer than the limit of ${this.#maxLineBytes} bytes`,

@@ -53,7 +53,8 @@ function row(name: string, seconds: number, memory: string[]): void {
 
 /** The same work without results: how fast one shell for each task can be here. */
 async function measureXargs(count: number): Promise<number> {
-  const script = `seq ${count} | xargs -P ${jobs} -n 1 sh -c 'echo "$0"' | awk '{ sum += $1 } END { print sum }'`;
+  const script =
+    `seq ${count} | xargs -P ${jobs} -n 1 sh -c 'echo "$0"' | awk '{ sum += $1 } END { printf "%.0f", sum }'`;
   const startedMs = performance.now();
   const child = spawn("sh", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
   let sum = "";

@@ -244,6 +244,17 @@ test("a line may be as long as the limit, and one byte more is an error", async 
   await assertRejects(() => values(text, { maxLineBytes: 9 }), InvalidLineError, expected);
 });
 
+test("the rest of a line that is too long is passed over, however long it is", async () => {
+  const text = `1\n${"2".repeat(35)}\n3\n`;
+  for (const pieceBytes of [1, 3, 10, 12, 100]) {
+    const problems: string[] = [];
+    const onInvalid = (error: InvalidLineError) => problems.push(error.message);
+    const lines = await collect(readJsonLines(byteStream(text, pieceBytes), { maxLineBytes: 10, onInvalid }));
+    assertEquals(lines, [{ lineNumber: 1, value: 1 }, { lineNumber: 3, value: 3 }]);
+    assertEquals(problems, ["Line 2: Cannot read the line: it is longer than the limit of 10 bytes"]);
+  }
+});
+
 test("a line that is too long is found before it ends, and nothing of it is held", async () => {
   let given = 0;
   function* endlessLine() {
@@ -259,7 +270,8 @@ test("a last line that is too long and has no newline is reported once", async (
   assertEquals([values, problems.length], [[1], 1]);
 });
 
-test("the limit must be an integer of at least 1", () => {
+test("the limit must be an integer of at least 1", async () => {
+  assertEquals(await values("1\n", { maxLineBytes: 1 }), [1]);
   for (const maxLineBytes of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(() => readJsonLines([], { maxLineBytes }), RangeError, `got ${maxLineBytes}`);
   }
@@ -316,6 +328,13 @@ test("return() ends the reading and cancels a source whose read never comes back
   const others = readJsonLines(stalledGenerator());
   others.next();
   await others.return!(); // settles although the generator cannot
+});
+
+test("after return() no more values come, not even those that have been read", async () => {
+  const lines = readJsonLines(byteStream("1\n2\n3\n"));
+  await lines.next();
+  assertEquals(await lines.return!(), { done: true, value: undefined });
+  assertEquals(await lines.next(), { done: true, value: undefined });
 });
 
 test("return() lets a generator clean up", async () => {
