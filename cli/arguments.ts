@@ -54,9 +54,7 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
  * it reaches the check that can say what is wrong), `true` after a flag that has no value, and its own name `_`.
  */
 function unambiguous(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
-  const nameOf = new Map<string, string>(
-    Object.entries(known).flatMap(([name, { short }]) => [[`--${name}`, name], [`-${short}`, name]] as const),
-  );
+  const nameOf = namesBySpelling(known);
   const joined: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
@@ -78,13 +76,24 @@ function unambiguous(args: readonly string[], known: Readonly<Record<string, Fla
   return joined;
 }
 
+/** The long name of each flag, by every way to write it, such as `--jobs` and `-j`. */
+function namesBySpelling(known: Readonly<Record<string, Flag>>): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const [name, { short }] of Object.entries(known)) {
+    names.set(`--${name}`, name);
+    if (short) names.set(`-${short}`, name);
+  }
+  return names;
+}
+
 function takesNoValue(name: string, value: string): UsageError {
   return new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
 }
 
 function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): UsageError {
-  const spelled = Object.entries(known).flatMap(([name, { short }]) => [`--${name}`, ...(short ? [`-${short}`] : [])]);
-  return new UsageError(`Unknown flag ${excerpt(flag)}, did you mean ${closestString(flag, spelled)}?`);
+  return new UsageError(
+    `Unknown flag ${excerpt(flag)}, did you mean ${closestString(flag, [...namesBySpelling(known).keys()])}?`,
+  );
 }
 
 /** The flag as it stands in the help, such as `-j, --jobs N|N%`. */

@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import os from "node:os";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import { excerpt } from "../internal/excerpt.ts";
-import { systemReason } from "../internal/system_error.ts";
+import { systemCode, systemReason } from "../internal/system_error.ts";
 import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
 import type { Task } from "../task.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
@@ -168,7 +168,7 @@ function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> 
 
 /** The end of an attempt of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. */
 async function notStarted(task: Task, program: string, error: unknown, durationMs: number): Promise<AttemptEnd> {
-  const { code } = error as { code?: string };
+  const code = systemCode(error);
   const nothing = { text: "" };
   const end = (status: number, reason: string) => ({
     status,
@@ -198,7 +198,6 @@ async function directoryProblem(path: string): Promise<string | undefined> {
   try {
     return (await stat(path)).isDirectory() ? undefined : "is not a directory";
   } catch (error) {
-    const { code } = error as { code?: string };
-    return code === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
+    return systemCode(error) === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
   }
 }

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { systemCode } from "../internal/system_error.ts";
 
 /** An open file for output that is too large for the result line. */
 export interface SpillFile {
@@ -29,7 +30,7 @@ export class SpillDirectory {
       try {
         return { path, handle: await open(path, "wx", 0o600) };
       } catch (error) {
-        if ((error as { code?: string }).code !== "EEXIST") throw error;
+        if (systemCode(error) !== "EEXIST") throw error;
       }
     }
   }
