@@ -3,6 +3,7 @@ import { unlink } from "node:fs/promises";
 import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
+import type { OutputReader } from "../spawn_adapters/types.ts";
 import type { SpillFile } from "./spill_directory.ts";
 import type { Output } from "./types.ts";
 
@@ -48,14 +49,14 @@ export class CapturedOutput {
   error: string | undefined;
   /** Whether it is waiting for more to read, not busy writing what it has. */
   waiting = false;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: OutputReader;
   readonly #maxInlineBytes: number;
   readonly #createFile: () => Promise<SpillFile>;
   readonly #inline = new ByteBuffer();
   #file: SpillFile | undefined;
 
-  constructor(stream: ReadableStream<Uint8Array>, maxInlineBytes: number, createFile: () => Promise<SpillFile>) {
-    this.#reader = stream.getReader();
+  constructor(reader: OutputReader, maxInlineBytes: number, createFile: () => Promise<SpillFile>) {
+    this.#reader = reader;
     this.#maxInlineBytes = maxInlineBytes;
     this.#createFile = createFile;
     this.done = this.#readAll();
@@ -63,7 +64,7 @@ export class CapturedOutput {
 
   /** Ends the reading with what has been read so far. */
   stop(): void {
-    this.#reader.cancel().catch(() => {});
+    this.#reader.cancel();
   }
 
   /** What has been read. Call it once, when {@linkcode done} has settled. */
@@ -81,14 +82,11 @@ export class CapturedOutput {
   async #readAll(): Promise<void> {
     for (;;) {
       this.waiting = true;
-      const { done, value } = await this.#reader.read().catch(() => ({
-        done: true,
-        value: undefined,
-      }));
+      const chunk = await this.#reader.read();
       this.waiting = false;
-      if (done || value === undefined) return;
-      this.bytes += value.length;
-      await this.#keep(value);
+      if (chunk === undefined) return;
+      this.bytes += chunk.length;
+      await this.#keep(chunk);
     }
   }
 

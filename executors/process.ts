@@ -85,6 +85,7 @@ class ProcessExecution implements Execution {
         cwd: task.cwd,
         env: task.env,
         stdin,
+        stderr: "piped",
       });
     } catch (error) {
       return await notStarted(task, program, error, performance.now() - startedMs);
@@ -95,13 +96,14 @@ class ProcessExecution implements Execution {
       return { ...status, durationMs: performance.now() - startedMs };
     });
     if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
-    const stopFeeding = child.stdin && feed(child.stdin, task.stdin!);
+    child.stdin?.write(new TextEncoder().encode(task.stdin));
+    child.stdin?.close();
     const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
     const stdout = new CapturedOutput(child.stdout, maxInlineBytes, () => spillDirectory.create(name, "stdout"));
-    const stderr = new CapturedOutput(child.stderr, maxInlineBytes, () => spillDirectory.create(name, "stderr"));
+    const stderr = new CapturedOutput(child.stderr!, maxInlineBytes, () => spillDirectory.create(name, "stderr"));
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
-    stopFeeding?.();
+    child.stdin?.abort(); // what it has not read by now it never will
     await drain([stdout, stderr]);
     return {
       status: code ?? statusOfSignal(signal),
@@ -120,13 +122,6 @@ function statusOfSignal(signal: string | null): number | null {
   const number = (os.constants.signals as Record<string, number>)[signal] ??
     Number(signal.slice("SIG".length));
   return Number.isInteger(number) ? 128 + number : null;
-}
-
-/** Writes what the task is to read. It need not read it: a broken pipe is its own affair. */
-function feed(stdin: WritableStream<Uint8Array>, text: string): () => void {
-  const writer = stdin.getWriter();
-  writer.write(new TextEncoder().encode(text)).then(() => writer.close()).catch(() => {});
-  return () => void writer.abort().catch(() => {});
 }
 
 const ROUND_MS = 25;

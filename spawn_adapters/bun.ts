@@ -1,7 +1,7 @@
 /** Starts processes with `Bun.spawn`. @module */
 
 import process from "node:process";
-import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
+import type { ChildProcess, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The members of Bun's API that are used here. */
 interface BunApi {
@@ -10,7 +10,7 @@ interface BunApi {
     env?: Record<string, string | undefined>;
     stdin: "ignore" | "pipe";
     stdout: "pipe";
-    stderr: "pipe";
+    stderr: "ignore" | "pipe";
     detached: true;
   }): BunSubprocess;
 }
@@ -19,7 +19,7 @@ interface BunSubprocess {
   readonly pid: number;
   readonly stdin: BunFileSink | undefined;
   readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array> | undefined;
   readonly exited: Promise<unknown>;
   readonly exitCode: number | null;
   readonly signalCode: string | number | null;
@@ -38,20 +38,20 @@ declare const Bun: BunApi;
 export const spawnAdapter: SpawnAdapter = {
   name: "bun",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
-  async spawn({ program, args, cwd, env, stdin }: SpawnOptions): Promise<ChildProcess> {
+  async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const child = Bun.spawn([program, ...args], {
       stdin: stdin === "piped" ? "pipe" : "ignore",
       stdout: "pipe",
-      stderr: "pipe",
+      stderr: stderr === "piped" ? "pipe" : "ignore",
       detached: true,
       ...(cwd !== undefined && { cwd }),
       ...(env !== undefined && { env: { ...process.env, ...env } }),
     });
     return {
       pid: child.pid,
-      stdin: child.stdin === undefined ? null : writable(child.stdin),
-      stdout: child.stdout,
-      stderr: child.stderr,
+      stdin: child.stdin === undefined ? null : inputWriter(child.stdin),
+      stdout: outputReader(child.stdout),
+      stderr: child.stderr === undefined ? null : outputReader(child.stderr),
       exited: child.exited.then(() => {
         const cpuTime = child.resourceUsage()?.cpuTime;
         // A signal without a name, such as a real-time signal, is a number here.
@@ -69,17 +69,35 @@ export const spawnAdapter: SpawnAdapter = {
   },
 };
 
-function writable(sink: BunFileSink): WritableStream<Uint8Array> {
-  return new WritableStream({
-    async write(chunk) {
-      await sink.write(chunk);
-      await sink.flush();
+function inputWriter(sink: BunFileSink): InputWriter {
+  // Each of these can fail at once or later, when the process has gone.
+  const attempt = (action: () => unknown) => {
+    try {
+      Promise.resolve(action()).catch(() => {});
+    } catch {
+      // The process has gone.
+    }
+  };
+  return {
+    write(bytes) {
+      attempt(() => sink.write(bytes));
+      attempt(() => sink.flush());
     },
-    async close() {
-      await sink.end();
+    close: () => attempt(() => sink.end()),
+    abort: () => attempt(() => sink.end()),
+  };
+}
+
+function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
+  const reader = stream.getReader();
+  return {
+    async read() {
+      try {
+        return (await reader.read()).value;
+      } catch {
+        return undefined;
+      }
     },
-    async abort() {
-      await sink.end();
-    },
-  });
+    cancel: () => void reader.cancel().catch(() => {}),
+  };
 }

@@ -1,30 +1,63 @@
 /** Starts processes with `Deno.Command`. @module */
 
-import type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./types.ts";
+import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The adapter for Deno. It needs `--allow-run`. */
 export const spawnAdapter: SpawnAdapter = {
   name: "deno",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
-  async spawn({ program, args, cwd, env, stdin }: SpawnOptions): Promise<ChildProcess> {
+  async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const child = new Deno.Command(program, {
       args: [...args],
       stdin,
       stdout: "piped",
-      stderr: "piped",
+      stderr,
       detached: true,
       ...(cwd !== undefined && { cwd }),
       ...(env !== undefined && { env }),
     }).spawn();
     return {
       pid: child.pid,
-      stdin: stdin === "piped" ? child.stdin : null,
-      stdout: child.stdout,
-      stderr: child.stderr,
+      stdin: stdin === "piped" ? inputWriter(child.stdin) : null,
+      stdout: outputReader(child.stdout),
+      stderr: stderr === "piped" ? outputReader(child.stderr) : null,
       exited: child.status.then(exitStatus, unnamedSignal),
     };
   },
 };
+
+function ignore(): void {}
+
+function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
+  const writer = stream.getWriter();
+  writer.closed.catch(ignore);
+  return {
+    write: (bytes) => void writer.write(bytes).catch(ignore),
+    close: () => void writer.close().catch(ignore),
+    abort: () => void writer.abort().catch(ignore),
+  };
+}
+
+/** As large as a pipe. */
+const BUFFER_BYTES = 64 * 1024;
+
+/** Reads into one buffer again and again: a stream's own way makes a new one of that size for each read. */
+function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
+  const reader = stream.getReader({ mode: "byob" });
+  let buffer = new Uint8Array(BUFFER_BYTES);
+  return {
+    async read() {
+      try {
+        const { done, value } = await reader.read(buffer);
+        if (value) buffer = new Uint8Array(value.buffer);
+        return done ? undefined : value;
+      } catch {
+        return undefined;
+      }
+    },
+    cancel: () => void reader.cancel().catch(ignore),
+  };
+}
 
 function exitStatus({ code, signal }: Deno.CommandStatus): ExitStatus {
   return signal === null ? { code, signal } : { code: null, signal };

@@ -2,7 +2,7 @@
 
 import type { SpawnAdapter } from "./types.ts";
 
-export type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./types.ts";
+export type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The spawn adapter of this runtime, found by feature: `Deno`, then `Bun`, else Node. */
 export async function defaultSpawnAdapter(): Promise<SpawnAdapter> {

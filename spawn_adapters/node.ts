@@ -2,18 +2,18 @@
 
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { type Readable, Writable } from "node:stream";
-import type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./types.ts";
+import type { Readable, Writable } from "node:stream";
+import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The adapter for Node. */
 export const spawnAdapter: SpawnAdapter = {
   name: "node",
-  spawn({ program, args, cwd, env, stdin }: SpawnOptions): Promise<ChildProcess> {
+  spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
     // It throws for some failures (E2BIG, ENOTDIR) and emits `error` for others (ENOENT, EACCES).
     try {
       const child = spawn(program, args, {
-        stdio: [stdin === "piped" ? "pipe" : "ignore", "pipe", "pipe"],
+        stdio: [stdin === "piped" ? "pipe" : "ignore", "pipe", stderr === "piped" ? "pipe" : "ignore"],
         detached: true,
         ...(cwd !== undefined && { cwd }),
         ...(env !== undefined && { env: { ...process.env, ...env } }),
@@ -25,9 +25,9 @@ export const spawnAdapter: SpawnAdapter = {
       child.once("spawn", () =>
         resolve({
           pid: child.pid!,
-          stdin: child.stdin && Writable.toWeb(child.stdin) as WritableStream<Uint8Array>,
-          stdout: toWeb(child.stdout!),
-          stderr: toWeb(child.stderr!),
+          stdin: child.stdin && inputWriter(child.stdin),
+          stdout: new ReadableReader(child.stdout!),
+          stderr: child.stderr && new ReadableReader(child.stderr),
           exited,
         }));
     } catch (error) {
@@ -37,30 +37,55 @@ export const spawnAdapter: SpawnAdapter = {
   },
 };
 
-/** `Readable.toWeb` would do, but in Deno a stream of it that is canceled after the exit rejects where none can catch. */
-function toWeb(readable: Readable): ReadableStream<Uint8Array> {
-  let isOpen = true;
-  return new ReadableStream({
-    start(controller) {
-      const close = () => {
-        if (isOpen) controller.close();
-        isOpen = false;
-      };
-      readable.on("data", (chunk: Uint8Array) => {
-        if (isOpen) controller.enqueue(chunk);
-        if (!((controller.desiredSize ?? 0) > 0)) readable.pause();
-      });
-      readable.on("end", close);
-      readable.on("close", close);
-      readable.on("error", close); // a pipe that breaks has no more to give
-      readable.pause();
-    },
-    pull() {
-      readable.resume();
-    },
-    cancel() {
-      isOpen = false;
-      readable.destroy();
-    },
-  });
+function inputWriter(stream: Writable): InputWriter {
+  stream.on("error", () => {});
+  return {
+    write: (bytes) => void stream.write(bytes),
+    close: () => void stream.end(),
+    abort: () => void stream.destroy(),
+  };
+}
+
+/** A stream of Node read by the piece. Web streams of it cost more than all the rest of reading a short line. */
+class ReadableReader implements OutputReader {
+  readonly #stream: Readable;
+  /** What has come and was not asked for yet: one piece, and what the stream had already begun to hand out. */
+  readonly #pieces: Uint8Array[] = [];
+  #ended = false;
+  #resolve: ((piece: Uint8Array | undefined) => void) | undefined;
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on("data", (piece: Uint8Array) => {
+      if (this.#resolve) return this.#settle(piece);
+      this.#pieces.push(piece);
+      stream.pause();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#settle(undefined);
+    };
+    stream.on("end", end);
+    stream.on("close", end);
+    stream.on("error", end);
+    stream.pause();
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    if (this.#pieces.length > 0 || this.#ended) return Promise.resolve(this.#pieces.shift());
+    if (this.#stream.isPaused()) this.#stream.resume();
+    return new Promise((resolve) => this.#resolve = resolve);
+  }
+
+  cancel(): void {
+    this.#pieces.length = 0;
+    this.#ended = true;
+    this.#stream.destroy();
+    this.#settle(undefined);
+  }
+
+  #settle(piece: Uint8Array | undefined): void {
+    this.#resolve?.(piece);
+    this.#resolve = undefined;
+  }
 }

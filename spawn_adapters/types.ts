@@ -12,6 +12,29 @@ export interface SpawnOptions {
   env?: Readonly<Record<string, string>> | undefined;
   /** `null` reads as an empty file; `piped` gives {@linkcode ChildProcess.stdin}. */
   stdin: "null" | "piped";
+  /** `null` throws away what is written; `piped` gives {@linkcode ChildProcess.stderr}. */
+  stderr: "null" | "piped";
+}
+
+/** Writes to a process. A process that has gone or does not read is none of the writer's business: nothing here fails. */
+export interface InputWriter {
+  /** Hands over bytes, which must not change after that. What the pipe cannot take at once waits in memory. */
+  write(bytes: Uint8Array): void;
+  /** Closes the pipe when everything has been written. */
+  close(): void;
+  /** Closes the pipe now, whatever still waits. */
+  abort(): void;
+}
+
+/** Reads what a process writes. A pipe that breaks ends. */
+export interface OutputReader {
+  /**
+   * The next bytes, valid until the next call; `undefined` at the end. Must not be called again before it settles. Not
+   * read ahead, so that a process that writes faster than it is read is held back.
+   */
+  read(): Promise<Uint8Array | undefined>;
+  /** Closes the pipe: a read under way and each one after it gives `undefined`. */
+  cancel(): void;
 }
 
 /** How a process ended: at least one of the two is `null`, and a missing exit code is never read as 0. */
@@ -31,11 +54,11 @@ export interface ChildProcess {
   /** The id of the process, and of its session and group. */
   readonly pid: number;
   /** `null` unless `stdin: "piped"` was asked for. */
-  readonly stdin: WritableStream<Uint8Array> | null;
-  /** Not read ahead of its reader. */
-  readonly stdout: ReadableStream<Uint8Array>;
-  /** Not read ahead of its reader. */
-  readonly stderr: ReadableStream<Uint8Array>;
+  readonly stdin: InputWriter | null;
+  /** What it writes to standard output. */
+  readonly stdout: OutputReader;
+  /** `null` unless `stderr: "piped"` was asked for. */
+  readonly stderr: OutputReader | null;
   /** Settles when the process has ended, whether or not its output has been read. Never rejects. */
   readonly exited: Promise<ExitStatus>;
 }

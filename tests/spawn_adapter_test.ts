@@ -4,7 +4,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { type ChildProcess, defaultSpawnAdapter, type SpawnAdapter, type SpawnOptions } from "../spawn_adapters/mod.ts";
+import {
+  type ChildProcess,
+  defaultSpawnAdapter,
+  type OutputReader,
+  type SpawnAdapter,
+  type SpawnOptions,
+} from "../spawn_adapters/mod.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
 import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 
@@ -19,8 +25,14 @@ interface Ended {
   stderr: string;
 }
 
-function text(stream: ReadableStream<Uint8Array>): Promise<string> {
-  return new Response(stream).text();
+async function text(reader: OutputReader | null): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for (;;) {
+    const bytes = await reader?.read();
+    if (!bytes) return text;
+    text += decoder.decode(bytes, { stream: true });
+  }
 }
 
 async function ended({ exited, stdout, stderr }: ChildProcess): Promise<Ended> {
@@ -31,7 +43,7 @@ async function ended({ exited, stdout, stderr }: ChildProcess): Promise<Ended> {
 /** The contract: what every adapter has to do alike. */
 function contract(adapter: SpawnAdapter) {
   const sh = (command: string, options: Partial<SpawnOptions> = {}) =>
-    adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", ...options });
+    adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", stderr: "piped", ...options });
   const behaves = (behaviour: string, fn: () => Promise<void>) =>
     test(`the ${adapter.name} adapter ${behaviour}`, TIMEOUT, fn);
   const codeOfFailure = async (options: SpawnOptions) => {
@@ -65,7 +77,7 @@ function contract(adapter: SpawnAdapter) {
 
   behaves("hands arguments over byte for byte", async () => {
     const args = ["", " ", "a b", "'", '"', "\\", "$HOME", "*", "a\nb", "-n", "é\u{1f600}", "\x01\x7f"];
-    const child = await adapter.spawn({ program: "printf", args: ["%s|", ...args], stdin: "null" });
+    const child = await adapter.spawn({ program: "printf", args: ["%s|", ...args], stdin: "null", stderr: "piped" });
     assertEquals((await ended(child)).stdout, args.map((arg) => `${arg}|`).join(""));
   });
 
@@ -77,29 +89,43 @@ function contract(adapter: SpawnAdapter) {
 
   behaves("writes to stdin and closes it", async () => {
     const child = await sh("cat", { stdin: "piped" });
-    const writer = child.stdin!.getWriter();
-    const output = text(child.stdout);
-    await writer.write(new TextEncoder().encode("one\n"));
-    await writer.write(new TextEncoder().encode("two\n"));
-    await writer.close();
-    assertEquals(await output, "one\ntwo\n");
+    child.stdin!.write(new TextEncoder().encode("one\n"));
+    child.stdin!.write(new TextEncoder().encode("two\n"));
+    child.stdin!.close();
+    assertEquals(await text(child.stdout), "one\ntwo\n");
     assertEquals((await child.exited).code, 0);
   });
 
   behaves("hands a large input over while the output is read", async () => {
     const child = await sh("cat", { stdin: "piped" });
     const input = "0123456789abcdef".repeat(1_000_000);
-    const writer = child.stdin!.getWriter();
-    writer.write(new TextEncoder().encode(input)).then(() => writer.close());
+    child.stdin!.write(new TextEncoder().encode(input));
+    child.stdin!.close();
     assert(await text(child.stdout) === input);
   });
 
   behaves("survives a process that does not read its stdin", async () => {
     const child = await sh("exec true", { stdin: "piped" });
-    const writer = child.stdin!.getWriter();
-    writer.write(new Uint8Array(1_000_000)).then(() => writer.close()).catch(() => {});
+    child.stdin!.write(new Uint8Array(1_000_000));
+    child.stdin!.close();
     assertEquals((await child.exited).code, 0);
-    await writer.abort().catch(() => {});
+    child.stdin!.write(new Uint8Array(1));
+    child.stdin!.abort();
+    child.stdin!.abort();
+  });
+
+  behaves("closes a stdin that is not read when it is told to", async () => {
+    const child = await sh("exec sleep 300", { stdin: "piped" });
+    child.stdin!.write(new Uint8Array(1_000_000));
+    child.stdin!.abort();
+    process.kill(-child.pid, "SIGKILL");
+    assertEquals((await child.exited).signal, "SIGKILL");
+  });
+
+  behaves("throws away the errors that nobody wants", async () => {
+    const child = await sh("echo out; echo err >&2", { stderr: "null" });
+    assertEquals(child.stderr, null);
+    assertEquals(await text(child.stdout), "out\n");
   });
 
   behaves("adds variables to the environment", async () => {
@@ -113,6 +139,7 @@ function contract(adapter: SpawnAdapter) {
       program: "env",
       args: [],
       stdin: "null",
+      stderr: "piped",
       env: { HOME: "/elsewhere", "not.a-name": "x", constructor: "y" },
     });
     const lines = (await ended(child)).stdout.split("\n");
@@ -131,7 +158,13 @@ function contract(adapter: SpawnAdapter) {
       await mkdir(join(directory, "bin"));
       await writeFile(join(directory, "bin", "prog"), "#!/bin/sh\necho found\n");
       await chmod(join(directory, "bin", "prog"), 0o755);
-      const child = await adapter.spawn({ program: "./bin/prog", args: [], stdin: "null", cwd: directory });
+      const child = await adapter.spawn({
+        program: "./bin/prog",
+        args: [],
+        stdin: "null",
+        stderr: "piped",
+        cwd: directory,
+      });
       assertEquals((await ended(child)).stdout, "found\n");
     });
   });
@@ -141,7 +174,7 @@ function contract(adapter: SpawnAdapter) {
       await writeFile(join(directory, "own-prog"), "#!/bin/sh\necho found\n");
       await chmod(join(directory, "own-prog"), 0o755);
       const env = { PATH: `${directory}:${process.env["PATH"]}` };
-      const child = await adapter.spawn({ program: "own-prog", args: [], stdin: "null", env });
+      const child = await adapter.spawn({ program: "own-prog", args: [], stdin: "null", stderr: "piped", env });
       assertEquals((await ended(child)).stdout, "found\n");
     });
   });
@@ -156,14 +189,14 @@ function contract(adapter: SpawnAdapter) {
   behaves("says that a process has ended while another holds its output open", async () => {
     const child = await sh("echo first; sleep 300 & echo $!");
     assertEquals((await child.exited).code, 0);
-    const reader = child.stdout.getReader();
-    const errors = child.stderr.getReader();
     let output = "";
-    while (!/^first\n\d+\n$/.test(output)) output += new TextDecoder().decode((await reader.read()).value);
-    const read = reader.read();
-    const errorRead = errors.read();
-    await Promise.allSettled([reader.cancel(), errors.cancel()]);
-    assertEquals([(await read).done, (await errorRead).done], [true, true]);
+    while (!/^first\n\d+\n$/.test(output)) output += new TextDecoder().decode(await child.stdout.read());
+    const read = child.stdout.read();
+    const errorRead = child.stderr!.read();
+    child.stdout.cancel();
+    child.stderr!.cancel();
+    assertEquals([await read, await errorRead], [undefined, undefined]);
+    assertEquals(await child.stdout.read(), undefined);
     const grandchild = Number(output.split("\n")[1]);
     process.kill(-child.pid, "SIGKILL");
     await waitFor("the grandchild to be gone", () => !isAlive(grandchild));
@@ -178,8 +211,7 @@ function contract(adapter: SpawnAdapter) {
     await withTempDirectory(async (directory) => {
       const progress = join(directory, "progress");
       const child = await sh(`i=0; while :; do head -c 65536 /dev/zero; i=$((i+1)); echo $i >>${progress}; done`);
-      const reader = child.stdout.getReader();
-      await reader.read();
+      await child.stdout.read();
       const rounds = async () => (await readFile(progress, "utf8").catch(() => "")).split("\n").length - 1;
       // A writer that is held back stops; one that is not would be far beyond this after so many looks.
       let last = -1;
@@ -192,12 +224,13 @@ function contract(adapter: SpawnAdapter) {
       assert(last < 64, `${last} times 64 KiB were read ahead`);
       process.kill(-child.pid, "SIGKILL");
       await child.exited;
-      await Promise.allSettled([reader.cancel(), child.stderr.cancel()]);
+      child.stdout.cancel();
+      child.stderr!.cancel();
     });
   });
 
   behaves("rejects with the system's code when a process cannot be started", async () => {
-    const plain = { args: [], stdin: "null" } as const;
+    const plain = { args: [], stdin: "null", stderr: "piped" } as const;
     assertEquals(await codeOfFailure({ ...plain, program: "/nonexistent/program" }), "ENOENT");
     assertEquals(await codeOfFailure({ ...plain, program: "no-program-of-this-name" }), "ENOENT");
     assertEquals(await codeOfFailure({ ...plain, program: "/etc/passwd" }), "EACCES");
@@ -223,7 +256,7 @@ test(
   `the ${RUNTIME} adapter ${RUNTIME === "node" ? "cannot tell" : "tells"} a signal without a name from success`,
   TIMEOUT,
   async () => {
-    const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null" });
+    const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null", stderr: "null" });
     const { code, signal } = await ended(child);
     assertEquals([code, signal], RUNTIME === "node" ? [0, null] : [null, "SIG35"]);
   },
