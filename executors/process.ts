@@ -1,12 +1,10 @@
 /** Carries out each attempt in a process of its own. @module */
 
-import { stat } from "node:fs/promises";
-import os from "node:os";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
-import { excerpt } from "../internal/excerpt.ts";
-import { systemCode, systemReason } from "../internal/system_error.ts";
+import type { SendSignal } from "../internal/send_signal.ts";
+import { statusOfSignal } from "../internal/signals.ts";
 import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
-import type { Task } from "../task.ts";
+import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import type { SpillDirectory } from "./spill_directory.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
@@ -21,6 +19,7 @@ export interface ProcessExecutorOptions {
   maxInlineBytes: number;
   /** Where larger output goes. */
   spillDirectory: SpillDirectory;
+  sendSignal: SendSignal;
 }
 
 /** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
@@ -64,13 +63,17 @@ class ProcessExecution implements Execution {
     if (this.#termination) this.#termination.killAfter(killAfterMs);
     else if (this.#hasExited) return false;
     else if (this.#child) {
-      this.#termination = new ProcessGroupTermination(this.#child.pid, killAfterMs);
+      this.#termination = new ProcessGroupTermination(
+        { id: this.#child.pid },
+        killAfterMs,
+        this.#options.sendSignal,
+      );
     } else this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
     return true;
   }
 
   async #run(): Promise<AttemptEnd> {
-    const { task, sequence, number } = this.#attempt;
+    const { task } = this.#attempt;
     const { adapter, shell, maxInlineBytes, spillDirectory } = this.#options;
     const [program, args] = typeof task.cmd === "string"
       ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
@@ -88,7 +91,9 @@ class ProcessExecution implements Execution {
         stderr: "piped",
       });
     } catch (error) {
-      return await notStarted(task, program, error, performance.now() - startedMs);
+      const durationMs = performance.now() - startedMs;
+      // The runtimes report a missing directory as a missing program.
+      return await unusableDirectory(task.cwd, durationMs) ?? unusableProgram(program, error, durationMs);
     }
     this.#child = child;
     const exited = child.exited.then((status) => {
@@ -96,17 +101,24 @@ class ProcessExecution implements Execution {
       return { ...status, durationMs: performance.now() - startedMs };
     });
     if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
-    child.stdin?.write(new TextEncoder().encode(task.stdin));
+    if (task.stdin !== undefined) child.stdin?.write(task.stdin);
     child.stdin?.close();
-    const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
-    const stdout = new CapturedOutput(child.stdout, maxInlineBytes, () => spillDirectory.create(name, "stdout"));
-    const stderr = new CapturedOutput(child.stderr!, maxInlineBytes, () => spillDirectory.create(name, "stderr"));
+    const stdout = new CapturedOutput(
+      child.stdout,
+      maxInlineBytes,
+      () => spillDirectory.create(this.#attempt, "stdout"),
+    );
+    const stderr = new CapturedOutput(
+      child.stderr!,
+      maxInlineBytes,
+      () => spillDirectory.create(this.#attempt, "stderr"),
+    );
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
     child.stdin?.abort(); // what it has not read by now it never will
     await drain([stdout, stderr]);
     return {
-      status: code ?? statusOfSignal(signal),
+      status: code ?? (signal === null ? null : statusOfSignal(signal)),
       signal: signal ?? undefined,
       ...times,
       stdout: await stdout.finish(),
@@ -114,14 +126,6 @@ class ProcessExecution implements Execution {
       outputError: stdout.error ?? stderr.error,
     };
   }
-}
-
-/** As a shell gives it; `null` when the runtime could tell neither a code nor a signal. */
-function statusOfSignal(signal: string | null): number | null {
-  if (signal === null) return null;
-  const number = (os.constants.signals as Record<string, number>)[signal] ??
-    Number(signal.slice("SIG".length));
-  return Number.isInteger(number) ? 128 + number : null;
 }
 
 const ROUND_MS = 25;
@@ -159,40 +163,4 @@ function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> 
       resolve(true);
     });
   });
-}
-
-/** The end of an attempt of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. */
-async function notStarted(task: Task, program: string, error: unknown, durationMs: number): Promise<AttemptEnd> {
-  const code = systemCode(error);
-  const nothing = { text: "" };
-  const end = (status: number, reason: string) => ({
-    status,
-    durationMs,
-    stdout: nothing,
-    stderr: nothing,
-    notStarted: `Cannot start the task: ${reason}`,
-  });
-  // The runtimes report a missing directory as a missing program.
-  const cwdProblem = task.cwd !== undefined && await directoryProblem(task.cwd);
-  if (cwdProblem) {
-    return end(126, `the working directory ${excerpt(task.cwd)} ${cwdProblem}`);
-  }
-  if (code === "ENOENT") {
-    return end(127, `the program ${excerpt(program)} was not found`);
-  }
-  if (code === "EACCES") {
-    return end(126, `the program ${excerpt(program)} may not be executed`);
-  }
-  if (code === "E2BIG") {
-    return end(126, "the command and its environment are longer than the system allows");
-  }
-  return end(126, systemReason(error));
-}
-
-async function directoryProblem(path: string): Promise<string | undefined> {
-  try {
-    return (await stat(path)).isDirectory() ? undefined : "is not a directory";
-  } catch (error) {
-    return systemCode(error) === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
-  }
 }

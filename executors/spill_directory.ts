@@ -2,6 +2,7 @@ import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { systemCode } from "../internal/system_error.ts";
+import type { Attempt } from "./types.ts";
 
 /** An open file for output that is too large for the result line. */
 export interface SpillFile {
@@ -19,14 +20,15 @@ export class SpillDirectory {
     this.#wanted = path;
   }
 
-  /** Makes a new file. One that is there already, perhaps from a run before, is never written to or followed. */
-  async create(name: string, extension: string): Promise<SpillFile> {
+  /** Makes a new file for an output of an attempt. One that is there already, perhaps from a run before, is never written to or followed. */
+  async create({ sequence, number }: Attempt, stream: "stdout" | "stderr"): Promise<SpillFile> {
     const directory = await (this.#path ??= this.#make().catch((error) => {
       this.#path = undefined; // it may work the next time
       throw error;
     }));
+    const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
     for (let copy = 1;; copy++) {
-      const path = join(directory, `${name}${copy === 1 ? "" : `-${copy}`}.${extension}`);
+      const path = join(directory, `${name}${copy === 1 ? "" : `-${copy}`}.${stream}`);
       try {
         return { path, handle: await open(path, "wx", 0o600) };
       } catch (error) {

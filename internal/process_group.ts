@@ -1,10 +1,22 @@
-import { readdir, readFile } from "node:fs/promises";
-import process from "node:process";
+import { readdirSync, readFileSync } from "node:fs";
+import type { SendSignal } from "./send_signal.ts";
 
 /** How long what got SIGKILL may take to be gone: something that hangs in the kernel must not hold a run for ever. */
 const REAP_MS = 2_000;
 const MIN_POLL_MS = 1;
 const MAX_POLL_MS = 50;
+
+/** The processes to end. */
+export interface ProcessGroup {
+  /** The id of the group. Its leader must not have been reaped yet. */
+  id: number;
+  /**
+   * Given when the leader is a worker that starts one attempt after another: when this one was handed to it, by
+   * `performance.now()`. What earlier attempts have left in the background is spared. The worker must end by itself when
+   * its child has.
+   */
+  attemptSinceMs?: number;
+}
 
 /**
  * Ends a process group: SIGTERM to all of it, and SIGKILL to what is left when the time is over.
@@ -16,13 +28,17 @@ export class ProcessGroupTermination {
   /** Settles when nothing of the group is left. */
   readonly gone: Promise<void>;
   readonly #groupId: number;
+  readonly #sendSignal: SendSignal;
+  /** Processes of the group that are not to be ended. */
+  #spared: ReadonlySet<number> = new Set();
   #killAt: number;
 
-  /** Starts to end the group. Its leader must not have been reaped yet. */
-  constructor(groupId: number, killAfterMs: number) {
-    this.#groupId = groupId;
+  /** Starts to end the group. */
+  constructor({ id, attemptSinceMs }: ProcessGroup, killAfterMs: number, sendSignal: SendSignal) {
+    this.#groupId = id;
+    this.#sendSignal = sendSignal;
     this.#killAt = performance.now() + killAfterMs;
-    this.gone = this.#terminate();
+    this.gone = this.#terminate(attemptSinceMs);
   }
 
   /** Brings SIGKILL forward. */
@@ -30,63 +46,126 @@ export class ProcessGroupTermination {
     this.#killAt = Math.min(this.#killAt, performance.now() + killAfterMs);
   }
 
-  async #terminate(): Promise<void> {
-    this.#signal("SIGTERM");
-    this.#signal("SIGCONT"); // what is stopped acts on SIGTERM only when it goes on
+  async #terminate(attemptSinceMs: number | undefined): Promise<void> {
+    if (attemptSinceMs !== undefined && !await this.#findAttempt(attemptSinceMs)) return;
+    await Promise.all([this.#signal("SIGTERM"), this.#signal("SIGCONT")]); // what is stopped must go on to end
     const startedMs = performance.now();
     let killed = false;
-    for (let pollMs = MIN_POLL_MS; this.#signal(0); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+    for (let pollMs = MIN_POLL_MS; await this.#signal(0); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
       const now = performance.now();
       if (killed && now > this.#killAt + REAP_MS) return;
-      if (!killed && now >= this.#killAt) killed = this.#signal("SIGKILL");
-      if (pollMs === MAX_POLL_MS && await onlyZombiesLeft(this.#groupId, startedMs)) {
-        this.#signal("SIGKILL"); // for what was being forked while we looked
+      if (!killed && now >= this.#killAt) killed = await this.#signal("SIGKILL");
+      if (pollMs === MAX_POLL_MS && this.#hasOnlyZombies(startedMs)) {
+        await this.#signal("SIGKILL"); // for what was being forked while we looked
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
   }
 
-  /** Whether there was anything left to signal. */
-  #signal(signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-this.#groupId, signal);
-    } catch (error) {
-      // Something of the group may be there that may not be signalled, as after setuid; only ESRCH means gone.
-      return (error as { code?: string }).code !== "ESRCH";
+  /**
+   * Waits for the worker to start the attempt, so that it is not missed, and spares what is older. Only Linux can tell.
+   *
+   * @returns whether there is something to end.
+   */
+  async #findAttempt(attemptSinceMs: number): Promise<boolean> {
+    for (let sinceMs = attemptSinceMs;; sinceMs = performance.now()) {
+      const members = membersOf(this.#groupId, sinceMs);
+      if (!members) return true;
+      const child = members.find(({ parentPid }) => parentPid === this.#groupId);
+      if (child && !isStarting(child, attemptSinceMs)) {
+        this.#spared = new Set(
+          members.filter((member) => member.pid !== this.#groupId && isOlder(member, child)).map(({ pid }) => pid),
+        );
+        return true;
+      }
+      if (!members.some(({ pid }) => pid === this.#groupId)) return false;
+      await new Promise((resolve) => setTimeout(resolve, MIN_POLL_MS));
     }
+  }
+
+  /** Whether there was anything left to signal. */
+  async #signal(signal: NodeJS.Signals | 0): Promise<boolean> {
+    if (this.#spared.size === 0) return await this.#sendSignal(-this.#groupId, signal);
+    const members = membersOf(this.#groupId, performance.now()) ?? [];
+    const pids = members.map(({ pid }) => pid).filter((pid) => pid !== this.#groupId && !this.#spared.has(pid));
+    return (await Promise.all(pids.map((pid) => this.#sendSignal(pid, signal)))).includes(true);
+  }
+
+  /**
+   * Whether all that is left are zombies: they have ended, and wait to be reaped by an init process that is slow or, in
+   * many containers, never does it. Only Linux can tell.
+   */
+  #hasOnlyZombies(sinceMs: number): boolean {
+    return this.#spared.size === 0 && membersOf(this.#groupId, sinceMs)?.length === 0;
+  }
+}
+
+interface Member {
+  pid: number;
+  parentPid: number;
+  /** When it was started, in ticks of the system's clock. */
+  startTicks: number;
+}
+
+/** Ticks are long, but within one of them process ids go up. */
+function isOlder(one: Member, other: Member): boolean {
+  return one.startTicks < other.startTicks || (one.startTicks === other.startTicks && one.pid < other.pid);
+}
+
+/** How long a worker's child may take to stop ignoring signals as its worker does. After that it wants to. */
+const START_MS = 200;
+const TERM_BIT = 1n << 14n;
+
+function isStarting({ pid }: Member, sinceMs: number): boolean {
+  if (performance.now() - sinceMs > START_MS) return false;
+  try {
+    const [, ignored] = /^SigIgn:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
+    return (BigInt(`0x${ignored}`) & TERM_BIT) !== 0n;
+  } catch {
+    return false;
   }
 }
 
 /** How long one look at all processes is good for: a hundred groups that end at once must not look a hundred times. */
-const SCAN_MS = 200;
-let lastScan: { atMs: number; livingGroups: Promise<ReadonlySet<number> | undefined> } | undefined;
+const SCAN_MS = 100;
+let lastScan: { atMs: number; groups: ReadonlyMap<number, Member[]> | undefined } | undefined;
 
-/**
- * Whether all that is left of the group are zombies: they have ended, and wait to be reaped by an init process that is
- * slow or, in many containers, never does it. Only Linux can tell.
- */
-async function onlyZombiesLeft(groupId: number, sinceMs: number): Promise<boolean> {
+/** The members of a group that are no zombies, as seen at that time or later; `undefined` where that cannot be seen. */
+function membersOf(groupId: number, sinceMs: number): readonly Member[] | undefined {
   const nowMs = performance.now();
-  // A look from before the group was to end may be from before it was there.
   if (!lastScan || lastScan.atMs < Math.max(sinceMs, nowMs - SCAN_MS)) {
-    lastScan = { atMs: nowMs, livingGroups: scanGroups() };
+    lastScan = { atMs: nowMs, groups: scanGroups() };
   }
-  const livingGroups = await lastScan.livingGroups;
-  return livingGroups !== undefined && !livingGroups.has(groupId);
+  return lastScan.groups && (lastScan.groups.get(groupId) ?? []);
 }
 
-/** The groups that have a process which is no zombie; `undefined` where that cannot be seen. */
-async function scanGroups(): Promise<ReadonlySet<number> | undefined> {
+/** Every process that is no zombie, by its group. */
+function scanGroups(): ReadonlyMap<number, Member[]> | undefined {
+  const groups = new Map<number, Member[]>();
   try {
-    const groups = new Set<number>();
-    for (const pid of await readdir("/proc")) {
-      if (!/^\d+$/.test(pid)) continue;
-      const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (state !== "Z" && state !== "X") groups.add(Number(group));
+    for (const entry of readdirSync("/proc")) {
+      const pid = Number(entry);
+      if (!Number.isInteger(pid)) continue;
+      const fields = statFields(pid);
+      if (!fields || fields[0] === "Z" || fields[0] === "X") continue;
+      const groupId = Number(fields[2]);
+      const member = { pid, parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
+      const members = groups.get(groupId);
+      if (members) members.push(member);
+      else groups.set(groupId, [member]);
     }
     return groups;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the system says about a process, from its state on; `undefined` when it has gone. */
+function statFields(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
   } catch {
     return undefined;
   }

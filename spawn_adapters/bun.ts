@@ -27,7 +27,7 @@ interface BunSubprocess {
 }
 
 interface BunFileSink {
-  write(chunk: Uint8Array): number | Promise<number>;
+  write(chunk: string): number | Promise<number>;
   flush(): number | Promise<number>;
   end(): number | Promise<number>;
 }
@@ -37,6 +37,7 @@ declare const Bun: BunApi;
 /** The adapter for Bun. */
 export const spawnAdapter: SpawnAdapter = {
   name: "bun",
+  canSignal: true,
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
   async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const child = Bun.spawn([program, ...args], {
@@ -79,8 +80,8 @@ function inputWriter(sink: BunFileSink): InputWriter {
     }
   };
   return {
-    write(bytes) {
-      attempt(() => sink.write(bytes));
+    write(text) {
+      attempt(() => sink.write(text));
       attempt(() => sink.flush());
     },
     close: () => attempt(() => sink.end()),

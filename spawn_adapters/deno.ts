@@ -2,9 +2,11 @@
 
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** The adapter for Deno. It needs `--allow-run`. */
+/** The adapter for Deno. It needs `--allow-run`, or `--allow-run=sh` and what else is to be run. */
 export const spawnAdapter: SpawnAdapter = {
   name: "deno",
+  // Asked only once: without the permission Deno would ask the user for each signal.
+  canSignal: Deno.permissions.querySync({ name: "run" }).state === "granted",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
   async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const child = new Deno.Command(program, {
@@ -30,9 +32,10 @@ function ignore(): void {}
 
 function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   const writer = stream.getWriter();
+  const encoder = new TextEncoder();
   writer.closed.catch(ignore);
   return {
-    write: (bytes) => void writer.write(bytes).catch(ignore),
+    write: (text) => void writer.write(encoder.encode(text)).catch(ignore),
     close: () => void writer.close().catch(ignore),
     abort: () => void writer.abort().catch(ignore),
   };

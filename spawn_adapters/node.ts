@@ -8,6 +8,7 @@ import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter,
 /** The adapter for Node. */
 export const spawnAdapter: SpawnAdapter = {
   name: "node",
+  canSignal: true,
   spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
     // It throws for some failures (E2BIG, ENOTDIR) and emits `error` for others (ENOENT, EACCES).
@@ -40,7 +41,7 @@ export const spawnAdapter: SpawnAdapter = {
 function inputWriter(stream: Writable): InputWriter {
   stream.on("error", () => {});
   return {
-    write: (bytes) => void stream.write(bytes),
+    write: (text) => void stream.write(text),
     close: () => void stream.end(),
     abort: () => void stream.destroy(),
   };

@@ -18,8 +18,8 @@ export interface SpawnOptions {
 
 /** Writes to a process. A process that has gone or does not read is none of the writer's business: nothing here fails. */
 export interface InputWriter {
-  /** Hands over bytes, which must not change after that. What the pipe cannot take at once waits in memory. */
-  write(bytes: Uint8Array): void;
+  /** Hands over text, as UTF-8. What the pipe cannot take at once waits in memory. */
+  write(text: string): void;
   /** Closes the pipe when everything has been written. */
   close(): void;
   /** Closes the pipe now, whatever still waits. */
@@ -67,6 +67,8 @@ export interface ChildProcess {
 export interface SpawnAdapter {
   /** The runtime whose API it uses, such as `deno`. */
   readonly name: string;
+  /** Whether `process.kill` may be used. Where it may not, a shell sends the signals. */
+  readonly canSignal: boolean;
   /**
    * Starts a process.
    *

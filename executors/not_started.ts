@@ -1,0 +1,40 @@
+/** The ends of attempts of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. @module */
+
+import { stat } from "node:fs/promises";
+import { excerpt } from "../internal/excerpt.ts";
+import { systemCode, systemReason } from "../internal/system_error.ts";
+import type { AttemptEnd } from "./types.ts";
+
+/** The end of an attempt whose working directory cannot be used; `undefined` when it can. */
+export async function unusableDirectory(cwd: string | undefined, durationMs: number): Promise<AttemptEnd | undefined> {
+  if (cwd === undefined) return undefined;
+  const problem = await directoryProblem(cwd);
+  return problem === undefined ? undefined : end(126, `the working directory ${excerpt(cwd)} ${problem}`, durationMs);
+}
+
+/** The end of an attempt whose program the system would not start. */
+export function unusableProgram(program: string, error: unknown, durationMs: number): AttemptEnd {
+  switch (systemCode(error)) {
+    case "ENOENT":
+      return end(127, `the program ${excerpt(program)} was not found`, durationMs);
+    case "EACCES":
+      return end(126, `the program ${excerpt(program)} may not be executed`, durationMs);
+    case "E2BIG":
+      return end(126, "the command and its environment are longer than the system allows", durationMs);
+    default:
+      return end(126, systemReason(error), durationMs);
+  }
+}
+
+function end(status: number, reason: string, durationMs: number): AttemptEnd {
+  const notStarted = `Cannot start the task: ${reason}`;
+  return { status, durationMs, stdout: { text: "" }, stderr: { text: "" }, notStarted };
+}
+
+async function directoryProblem(path: string): Promise<string | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? undefined : "is not a directory";
+  } catch (error) {
+    return systemCode(error) === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
+  }
+}
