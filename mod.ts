@@ -31,8 +31,12 @@
  * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
  * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too.
  *
- * Deno needs `--allow-run`, and for output that is too large for a result read and write permission for `spillDir`. A
- * POSIX `sh` is needed.
+ * - Tasks are handed to shells that run already, one for each slot, so that none has to be started for them. A result
+ *   says the same as after a fresh `sh -c`; the README lists what can be told apart.
+ *
+ * Deno needs `--allow-run=sh` or `--allow-run`, read and write permission for the directory for temporary files (without
+ * it each task gets a process of its own) and, for output that is too large for a result, for `spillDir`. A POSIX `sh`
+ * is needed.
  *
  * @module
  */
@@ -42,7 +46,14 @@ export type { Attempt, AttemptEnd, Execution, Executor, ExecutorOptions, Output 
 export { readTasks, type ReadTasksOptions } from "./read_tasks.ts";
 export { type Outcome, parseResult, type TaskResult } from "./result.ts";
 export { type Run, run, type RunOptions } from "./runner.ts";
-export type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "./spawn_adapters/mod.ts";
+export type {
+  ChildProcess,
+  ExitStatus,
+  InputWriter,
+  OutputReader,
+  SpawnAdapter,
+  SpawnOptions,
+} from "./spawn_adapters/mod.ts";
 export { parseTask, type Task } from "./task.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.

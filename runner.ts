@@ -49,7 +49,10 @@ export interface RunOptions extends ExecutorOptions {
   killAfterMs?: number | undefined;
 }
 
-/** A run under way: an iterator over its results. */
+/**
+ * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with
+ * them the program.
+ */
 export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
   /** How many tasks run at once, at most. Can be changed at any time; with a smaller number, running tasks go on. */
   concurrency: number;

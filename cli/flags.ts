@@ -5,7 +5,10 @@ export const FLAGS = {
   jobs: { short: "j", value: "N|N%", help: "how many tasks run at once; default: the available CPUs" },
   output: { short: "o", value: "FILE", help: "write the results to FILE, which must be new or empty" },
   "keep-order": { short: "k", help: "results in the order of the tasks" },
-  executor: { value: "process", help: "how tasks are carried out: a new process for each" },
+  executor: {
+    value: "shell|process",
+    help: "hand tasks to running shells, or start a process for each; default: shell",
+  },
   shell: { value: "PATH", help: "the shell for commands given as a string; default: sh" },
   "on-invalid": { value: "abort|skip", help: "what a line does that is no task; default: abort" },
   "max-inline": { value: "SIZE", help: "how much of each output stands in the result; default: 1M" },

@@ -133,7 +133,7 @@ test("--executor takes the names of executors", TIMEOUT, async () => {
   assertEquals((await taskrunner(["--executor", "process"], { stdin: jsonLines(echo(1)) })).status, 0);
   const { status, stderr } = await taskrunner(["--executor", "magic"]);
   assertEquals(status, 255);
-  assertStringIncludes(stderr, '--executor must be process, got "magic"');
+  assertStringIncludes(stderr, '--executor must be shell or process, got "magic"');
 });
 
 test("--max-inline and --spill-dir say what stands in the line and where the rest goes", TIMEOUT, async () => {
@@ -231,7 +231,7 @@ test("a signal that asks to stop ends what runs, and its results are written", T
   const signals = [["SIGHUP", 129], ["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
   for (const [signal, expected] of signals) {
     await withTempDirectory(async (directory) => {
-      const cmd = `sleep 300 & echo $! > ${directory}/child; echo $$ > ${directory}/parent; echo started; wait`;
+      const cmd = `sleep 300 & echo $! > ${directory}/child; echo started; echo $$ > ${directory}/parent; wait`;
       const { child, ended } = startTaskrunner(["-j1"], { stdin: jsonLines([{ cmd }, { cmd: "true" }]) });
       const pid = async (name: string) => Number(await readFile(join(directory, name), "utf8").catch(() => ""));
       await waitFor("the task", async () => await pid("parent") > 0);

@@ -2,6 +2,7 @@ import { test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
   jsonLines,
@@ -58,7 +59,15 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("in Deno, --allow-run for some programs runs those", TIMEOUT, async () => {
+  test("in Deno, --allow-run=sh and a place for files are enough for everything", TIMEOUT, async () => {
+    const permissions = ["--allow-run=sh", "--allow-read=/tmp", "--allow-write=/tmp"];
+    const { stdout, stderr } = await withPermissions(permissions, ["-k"], { stdin: jsonLines(tasks) });
+    const results = parseResults(stdout);
+    assertEquals([results.map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+    assert(results[0]!.userMs !== undefined, "it did not run in a worker");
+  });
+
+  test("in Deno, --allow-run for some programs and no place for files runs those programs", TIMEOUT, async () => {
     const { stdout } = await withPermissions(["--allow-run=sh"], ["-k"], {
       stdin: jsonLines([{ cmd: "echo hi" }, { cmd: ["ls"] }]),
     });

@@ -284,7 +284,7 @@ test("options out of range are refused at once", () => {
     [{ killAfterMs: NaN }, "killAfterMs must be a number of at least 0, got NaN"],
     [{ maxInlineBytes: -1 }, "maxInlineBytes must be an integer from 0 to 33554432, got -1"],
     [{ maxInlineBytes: 2 ** 25 + 1 }, "maxInlineBytes must be an integer from 0 to 33554432, got 33554433"],
-    [{ executor: "magic" as never }, 'executor must be process, got "magic"'],
+    [{ executor: "magic" as never }, 'executor must be shell or process, got "magic"'],
   ];
   run([], { concurrency: 1, killAfterMs: 0, maxInlineBytes: 0 }); // the least that is allowed
   for (const [options, message] of refused) {

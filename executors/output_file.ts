@@ -1,0 +1,98 @@
+/** Takes the output of an attempt out of the files it was written to. @module */
+
+import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { chmod, copyFile, rename, stat, unlink } from "node:fs/promises";
+import { systemCode, systemReason } from "../internal/system_error.ts";
+import { encodeOutput, withoutCutCharacter } from "./output.ts";
+import type { SpillFile } from "./spill_directory.ts";
+import type { Output } from "./types.ts";
+
+/** Most output is far shorter, and is read at one go. */
+const BUFFER_BYTES = 64 * 1024;
+const buffer = new Uint8Array(BUFFER_BYTES);
+
+/** An output that was taken, or why not all of it could be kept. */
+export interface TakenOutput {
+  output: Output;
+  error?: string;
+}
+
+/** Removes a file that may not be there. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was not made, or somebody else has removed it.
+  }
+}
+
+/**
+ * Takes a file's content, and the file away.
+ *
+ * @returns `undefined` when the file is not there; a promise when it is too large for the result, and has to be moved.
+ */
+export function takeOutputFile(
+  path: string,
+  maxInlineBytes: number,
+  createFile: () => Promise<SpillFile>,
+): TakenOutput | Promise<TakenOutput> | undefined {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    return { output: { text: "" }, error: lost(error) };
+  }
+  let isMoved = false;
+  try {
+    const first = readInto(buffer, file);
+    if (first.length < BUFFER_BYTES && first.length <= maxInlineBytes) return { output: encodeOutput(first) };
+    const { size } = fstatSync(file);
+    // Read once more from the beginning: a background process may write on, but what is here is here.
+    const inline = readInto(new Uint8Array(Math.min(size, maxInlineBytes)), file);
+    if (size <= maxInlineBytes) return { output: encodeOutput(inline) };
+    isMoved = true;
+    return moveFile(path, encodeOutput(withoutCutCharacter(inline)), size, createFile);
+  } catch (error) {
+    return { output: { text: "" }, error: lost(error) };
+  } finally {
+    closeSync(file);
+    if (!isMoved) removeFile(path);
+  }
+}
+
+/** As many of the bytes, from the beginning of the file, as are there. */
+function readInto(bytes: Uint8Array, file: number): Uint8Array {
+  return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
+}
+
+async function moveFile(
+  path: string,
+  inline: Output,
+  bytes: number,
+  createFile: () => Promise<SpillFile>,
+): Promise<TakenOutput> {
+  let target: SpillFile | undefined;
+  try {
+    target = await createFile();
+    await target.handle.close();
+    await chmod(path, 0o600);
+    try {
+      await rename(path, target.path);
+    } catch (error) {
+      if (systemCode(error) !== "EXDEV") throw error;
+      await copyFile(path, target.path);
+      removeFile(path);
+    }
+    return { output: { ...inline, bytes: (await stat(target.path)).size, file: target.path } };
+  } catch (error) {
+    removeFile(path);
+    // A part of it in a file would look like all of it, and what fills a full disk should go.
+    if (target) await unlink(target.path).catch(() => {});
+    return { output: { ...inline, bytes }, error: lost(error) };
+  }
+}
+
+function lost(error: unknown): string {
+  return `Cannot keep all of the output: ${systemReason(error)}`;
+}

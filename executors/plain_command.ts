@@ -1,0 +1,99 @@
+/**
+ * Recognises commands that mean the same in a subshell of a shell that is running already as under a fresh `sh -c`.
+ *
+ * It knows a small part of the shell's grammar, and in case of doubt the answer is no: then the command gets a shell of
+ * its own, which is slower and cannot be wrong. Plain are simple commands of literal text, quotes, variables and globs,
+ * with assignments and redirections, joined by `;`, `&`, `&&`, `||`, `|` and line ends.
+ *
+ * @module
+ */
+
+import { FUNCTION_PREFIX } from "./shell_script.ts";
+
+/** What begins or continues something larger where a command is expected, in any shell. */
+const RESERVED = "case coproc do done elif else esac fi for function if in select then time until while".split(" ");
+
+/**
+ * The built-in commands of all shells but for those that are harmless (`: [ cd echo false printf pwd test true`). They
+ * look at the shell they run in, change how it reads what follows, or end more than a subshell.
+ */
+const BUILT_IN = (". alias bg bind break builtin caller chdir command compgen complete compopt continue declare dirs " +
+  "disown enable eval exec exit export fc fg getopts global hash help history jobs kill let local logout mapfile mknod " +
+  "newgrp popd print pushd read readarray readonly realpath rename return set shift shopt source suspend times trap " +
+  "type typeset ulimit umask unalias unset wait whence").split(" ");
+
+const NOT_PLAIN: ReadonlySet<string> = new Set([...RESERVED, ...BUILT_IN]);
+
+/** Variables that shells make up, or that change what they do. */
+const SPECIAL_VARIABLES: ReadonlySet<string> = new Set(
+  ("BASHOPTS BASHPID BASH_ENV CDPATH ENV EUID FUNCNAME IFS KSHEGID KSHGID KSHUID LINENO OLDPWD OPTARG " +
+    "OPTERR OPTIND POSIXLY_CORRECT PPID PS1 PS2 PS3 PS4 PWD RANDOM SECONDS SHELLOPTS TMOUT UID USER_ID _").split(" "),
+);
+
+/** Whether a shell can set the variable and everything it starts then sees just that. */
+export function isPlainVariable(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && !SPECIAL_VARIABLES.has(name);
+}
+
+const NAME = "[A-Za-z_][A-Za-z0-9_]*";
+const EXPANSION = String.raw`\$(?:${NAME}|\{${NAME}\}|\?)`;
+const WORD = String
+  .raw`(?:[A-Za-z0-9_./:@%+,*?\[\]~=\u0080-\uffff-]|'[^']*'|"(?:[^"$\\\x60]|${EXPANSION})*"|${EXPANSION})+`;
+/** To or from a descriptor, or a file that is still to come. */
+const REDIRECTION = String.raw`[0-9]?[<>]&[0-9](?![^\s;&|])|[0-9]?(>>|>|<)(?![<>&|(])`;
+const TOKEN = new RegExp(String.raw`[ \t]+|(${REDIRECTION})|(${WORD})|(&&|\|\||[;&|\n])`, "y");
+const ASSIGNMENT = new RegExp(`^(${NAME})=`);
+const VARIABLES = new RegExp(String.raw`\$\{?(${NAME})`, "g");
+
+/** Whether the command is plain. */
+export function isPlainCommand(command: string): boolean {
+  /** What the simple command under way has had so far. */
+  let has: "nothing" | "no command word" | "a command word" = "nothing";
+  /** What stands before it calls for a command: the beginning, `&&`, `||` or `|`. */
+  let isRequired = true;
+  let wantsFile = false;
+  for (let offset = 0; offset < command.length; offset = TOKEN.lastIndex) {
+    TOKEN.lastIndex = offset;
+    const token = TOKEN.exec(command);
+    if (!token) return false;
+    const [, redirection, toFile, word, operator] = token;
+    if (word !== undefined) {
+      if (!hasPlainVariables(word)) return false;
+      // In some shells a number before a redirection is a descriptor, however long it is.
+      if (/^[0-9]+$/.test(word) && /[<>]/.test(command[TOKEN.lastIndex] ?? "")) return false;
+      if (wantsFile) wantsFile = false;
+      else if (has !== "a command word") {
+        const variable = ASSIGNMENT.exec(word)?.[1];
+        if (variable === undefined ? !isPlainCommandWord(word) : !isPlainVariable(variable)) return false;
+        has = variable === undefined ? "a command word" : "no command word";
+      }
+    } else if (wantsFile) {
+      if (redirection !== undefined || operator !== undefined) return false;
+    } else if (redirection !== undefined) {
+      wantsFile = toFile !== undefined;
+      if (has === "nothing") has = "no command word";
+    } else if (operator !== undefined) {
+      const isBlankLine = operator === "\n" && has === "nothing" && !isRequired;
+      if (has === "nothing" && !isBlankLine) return false;
+      has = "nothing";
+      isRequired = operator === "&&" || operator === "||" || operator === "|";
+    }
+  }
+  return !wantsFile && (has !== "nothing" || !isRequired);
+}
+
+function hasPlainVariables(word: string): boolean {
+  if (!word.includes("$")) return true;
+  for (const [, name] of word.matchAll(VARIABLES)) {
+    if (name !== "PWD" && !isPlainVariable(name!)) return false;
+  }
+  return true;
+}
+
+/** The name of a command must stand there as it is: what a variable or a file name would make of it cannot be seen. */
+function isPlainCommandWord(word: string): boolean {
+  if (word === "[") return true;
+  if (/[$*?[\]~]/.test(word)) return false;
+  const name = /['"]/.test(word) ? word.replace(/['"]/g, "") : word;
+  return !NOT_PLAIN.has(name) && !name.startsWith(FUNCTION_PREFIX);
+}

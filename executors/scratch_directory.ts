@@ -1,0 +1,146 @@
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A file system in memory, which nearly every Linux has. */
+const MEMORY_DIRECTORY = "/dev/shm";
+
+/** Less than this in memory is left to others: in a container it is often 64 MiB, and a task that fills it fails. */
+const ROOM_BYTES = 1024 ** 3;
+
+/** How long a look at the free space is good for. Nothing writes so fast that the room is gone by then. */
+const LOOK_MS = 100;
+
+/** A directory to make others in. */
+interface Place {
+  path: string;
+  /** The free space that there should be. */
+  wantedBytes: number;
+}
+
+/**
+ * Where shell workers keep the output of what runs: in memory while there is room, else in the system's directory for
+ * temporary files. The directories are private and are removed at the end.
+ */
+export class ScratchDirectory {
+  /** By the directory they are in, in the order of preference. */
+  readonly #roots: Root[];
+  #workers = 0;
+
+  /** @param places where to make them, the best first. Where there is less room than wanted is passed over. */
+  constructor(places: readonly Place[] = defaultPlaces()) {
+    this.#roots = places.map((place) => new Root(place));
+  }
+
+  /**
+   * Makes a directory for one worker.
+   *
+   * @throws when there is no place where one can be made.
+   */
+  create(): WorkerDirectory {
+    let problem: unknown;
+    for (const root of this.#roots) {
+      if (!root.hasRoom()) continue;
+      try {
+        const path = join(root.make(), `${++this.#workers}`);
+        mkdirSync(path, { mode: 0o700 });
+        return new WorkerDirectory(path, root);
+      } catch (error) {
+        problem = error;
+      }
+    }
+    throw problem;
+  }
+
+  /** Removes all of them. */
+  close(): void {
+    for (const root of this.#roots) root.remove();
+  }
+}
+
+/** A directory of one worker. */
+export class WorkerDirectory {
+  readonly path: string;
+  readonly #root: Root;
+
+  constructor(path: string, root: Root) {
+    this.path = path;
+    this.#root = root;
+  }
+
+  /** The directory it is in, which is empty when the last worker has gone. */
+  get parent(): string {
+    return this.#root.path!;
+  }
+
+  /** Whether there is as much room as there should be. */
+  get hasRoom(): boolean {
+    return this.#root.hasRoom();
+  }
+
+  /** Whether there is no room at all, so that output may have been lost. */
+  get isFull(): boolean {
+    return this.#root.isFull();
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+class Root {
+  path: string | undefined;
+  readonly #parent: string;
+  readonly #wantedBytes: number;
+  #freeBytes = 0;
+  #lookedAtMs = -Infinity;
+
+  constructor({ path, wantedBytes }: Place) {
+    this.#parent = path;
+    this.#wantedBytes = wantedBytes;
+  }
+
+  make(): string {
+    this.path ??= mkdtempSync(join(this.#parent, "taskrunner-"));
+    return this.path;
+  }
+
+  remove(): void {
+    if (this.path !== undefined) rmSync(this.path, { recursive: true, force: true });
+    this.path = undefined;
+  }
+
+  hasRoom(): boolean {
+    return this.#look() >= this.#wantedBytes;
+  }
+
+  isFull(): boolean {
+    return this.#look() === 0;
+  }
+
+  #look(): number {
+    const nowMs = performance.now();
+    if (nowMs - this.#lookedAtMs < LOOK_MS && this.#freeBytes > ROOM_BYTES / 2) return this.#freeBytes;
+    this.#lookedAtMs = nowMs;
+    try {
+      const { bavail, bsize } = statfsSync(this.#parent);
+      this.#freeBytes = bavail * bsize;
+    } catch {
+      this.#freeBytes = this.#wantedBytes === 0 ? Infinity : 0; // not there, or not for us to see
+    }
+    return this.#freeBytes;
+  }
+}
+
+function defaultPlaces(): Place[] {
+  return [{ path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES }, { path: temporaryDirectory(), wantedBytes: 0 }];
+}
+
+/** Deno may keep the environment secret. */
+function temporaryDirectory(): string {
+  try {
+    return tmpdir();
+  } catch {
+    return "/tmp";
+  }
+}

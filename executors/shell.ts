@@ -1,0 +1,103 @@
+/** Carries out attempts in long-lived shells, one for each slot. @module */
+
+import type { SpawnAdapter } from "../spawn_adapters/types.ts";
+import type { Task } from "../task.ts";
+import { discardOutput } from "./output.ts";
+import { isPlainVariable } from "./plain_command.ts";
+import { ScratchDirectory, type WorkerDirectory } from "./scratch_directory.ts";
+import { type ShellContext, ShellExecution } from "./shell_execution.ts";
+import { learnTraits, type ShellTraits } from "./shell_traits.ts";
+import { ShellWorker } from "./shell_worker.ts";
+import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+
+/** What a {@linkcode ShellExecutor} needs to know. */
+export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running"> {
+  /** Finds the way to start a process. */
+  adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
+}
+
+/** How often workers are told to go on that a task may have stopped. */
+const WAKE_MS = 1_000;
+
+/**
+ * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
+ * of it, any other command as a `sh -c` that the worker starts. What needs more goes to the executor for processes.
+ */
+export class ShellExecutor implements Executor {
+  readonly #options: ShellExecutorOptions;
+  readonly #context: ShellContext;
+  readonly #scratch = new ScratchDirectory();
+  /** By slot. */
+  readonly #workers = new Map<number, ShellWorker>();
+  readonly #running = new Set<ShellExecution>();
+  #traits: Promise<ShellTraits> | undefined;
+  #waking: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: ShellExecutorOptions) {
+    this.#options = options;
+    this.#context = {
+      ...options,
+      traits: { runsPlainCommands: false, isExecFailure: () => false },
+      worker: (slot) => this.#worker(slot),
+      dismiss: (worker) => this.#dismiss(worker),
+      running: this.#running,
+    };
+  }
+
+  start(attempt: Attempt): Execution {
+    if (needsProcess(attempt.task)) return this.#options.processes.start(attempt);
+    this.#waking ??= setInterval(() => this.#wakeWorkers(), WAKE_MS);
+    return new ShellExecution(attempt, this.#context);
+  }
+
+  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+    return discardOutput(stdout, stderr);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#waking);
+    this.#scratch.close();
+    const workers = [...this.#workers.values()];
+    for (const worker of workers) worker.retire();
+    await Promise.all(workers.map(({ ended }) => ended));
+    await this.#options.processes.close();
+  }
+
+  async #worker(slot: number): Promise<ShellWorker | undefined> {
+    const current = this.#workers.get(slot);
+    if (current?.isUsable && current.directory.hasRoom) return current;
+    if (current) this.#dismiss(current);
+    const { adapter, shell } = this.#options;
+    let directory: WorkerDirectory | undefined;
+    try {
+      directory = this.#scratch.create();
+      const worker = await ShellWorker.start(await adapter(), shell, directory);
+      this.#workers.set(slot, worker);
+      this.#traits ??= learnTraits(worker, shell);
+      this.#context.traits = await this.#traits;
+      return worker;
+    } catch {
+      directory?.remove();
+      return undefined;
+    }
+  }
+
+  #dismiss(worker: ShellWorker): void {
+    worker.directory.remove();
+    worker.retire();
+  }
+
+  /** A task can stop the shell it runs under, as with `kill -STOP $PPID`, and nobody else would ever wake that. */
+  #wakeWorkers(): void {
+    const beforeMs = performance.now() - WAKE_MS;
+    for (const execution of this.#running) {
+      if (execution.startedMs < beforeMs) execution.wake();
+    }
+  }
+}
+
+/** What no shell can do: set any variable, and `exec` a program whose name begins like an option. */
+function needsProcess({ cmd, env }: Task): boolean {
+  if (env !== undefined && !Object.keys(env).every(isPlainVariable)) return true;
+  return typeof cmd !== "string" && cmd[0]!.startsWith("-");
+}

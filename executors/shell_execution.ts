@@ -1,0 +1,201 @@
+/** One attempt in a shell worker. @module */
+
+import { writeFileSync } from "node:fs";
+import { ProcessGroupTermination } from "../internal/process_group.ts";
+import type { SendSignal } from "../internal/send_signal.ts";
+import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
+import { unusableDirectory, unusableProgram } from "./not_started.ts";
+import { removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
+import { isPlainCommand } from "./plain_command.ts";
+import { type AttemptFiles, attemptScript } from "./shell_script.ts";
+import type { ShellTraits } from "./shell_traits.ts";
+import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
+import type { SpillDirectory } from "./spill_directory.ts";
+import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+
+/** What an attempt needs of the executor it belongs to. */
+export interface ShellContext {
+  shell: string;
+  maxInlineBytes: number;
+  spillDirectory: SpillDirectory;
+  sendSignal: SendSignal;
+  /** Carries out what no worker can. */
+  processes: Executor;
+  /** The worker of a slot; `undefined` when none can be had. */
+  worker(slot: number): Promise<ShellWorker | undefined>;
+  /** What is known about the shell when a worker was had. */
+  traits: ShellTraits;
+  /** Lets a worker go. */
+  dismiss(worker: ShellWorker): void;
+  /** Those that a worker carries out now. */
+  readonly running: Set<ShellExecution>;
+}
+
+const NOTHING: TakenOutput = { output: { text: "" } };
+const REMOVED: TakenOutput = {
+  output: { text: "" },
+  error: "Cannot keep all of the output: its file was removed while the task ran",
+};
+const FULL = "Cannot keep all of the output: no space left on the device";
+
+/** An attempt that a worker carries out. */
+export class ShellExecution implements Execution {
+  readonly ended: Promise<AttemptEnd>;
+  /** When it was handed to its worker, by `performance.now()`. */
+  startedMs = Infinity;
+  readonly #attempt: Attempt;
+  readonly #context: ShellContext;
+  #worker: ShellWorker | undefined;
+  #hasEnded = false;
+  /** Set when the attempt was to be ended before it had begun. */
+  #killAfterMs: number | undefined;
+  #termination: ProcessGroupTermination | undefined;
+  /** The attempt as a process of its own, when no worker could begin it. */
+  #process: Execution | undefined;
+
+  constructor(attempt: Attempt, context: ShellContext) {
+    this.#attempt = attempt;
+    this.#context = context;
+    this.ended = this.#run();
+  }
+
+  terminate(killAfterMs: number): boolean {
+    if (this.#process) return this.#process.terminate(killAfterMs);
+    if (this.#termination) {
+      this.#termination.killAfter(killAfterMs);
+      return true;
+    }
+    if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
+    else this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
+    return !this.#hasEnded;
+  }
+
+  /** Makes the worker go on that the task may have stopped. */
+  wake(): void {
+    if (this.#worker?.isUsable) this.#context.sendSignal(this.#worker.pid, "SIGCONT").catch(() => {});
+  }
+
+  async #run(): Promise<AttemptEnd> {
+    const { task, slot } = this.#attempt;
+    const worker = await this.#context.worker(slot);
+    if (this.#killAfterMs !== undefined) return neverBegun();
+    if (!worker) return await this.#runAsProcess();
+    const number = worker.nextNumber;
+    const files = filesOf(worker.directory.path, number, task.stdin);
+    try {
+      if (task.stdin !== undefined) writeFileSync(files.stdin, task.stdin, { mode: 0o600 });
+    } catch {
+      return await this.#runAsProcess();
+    }
+    const { cmd, cwd, env } = task;
+    const wantsPipes = opensDescriptors(cmd);
+    const isPlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands &&
+      isPlainCommand(cmd);
+    this.#worker = worker;
+    this.startedMs = performance.now();
+    this.#context.running.add(this);
+    const outcome = await worker.run(
+      attemptScript({ number, cmd, cwd, env, shell: this.#context.shell, files, isPlain, wantsPipes }),
+    );
+    const durationMs = performance.now() - this.startedMs;
+    this.#hasEnded = true;
+    this.#context.running.delete(this);
+    if ("exit" in outcome && !this.#termination) this.#endGroup(worker, 0); // its task may be without it, and not over
+    await this.#termination?.gone;
+    const end = await this.#endOf(outcome, worker, files, durationMs);
+    if (task.stdin !== undefined) removeFile(files.stdin);
+    if (wantsPipes) removeFile(files.status);
+    if (!worker.isUsable) this.#context.dismiss(worker);
+    return end ?? await this.#runAsProcess();
+  }
+
+  #endGroup(worker: ShellWorker, killAfterMs: number): void {
+    worker.retire(); // it belongs to the group, which is over when nobody is left
+    const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
+    this.#termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
+  }
+
+  /** How the attempt ended; `undefined` when it has not begun, and could be carried out by a process of its own. */
+  async #endOf(
+    outcome: AttemptReport | WorkerDeath,
+    worker: ShellWorker,
+    files: AttemptFiles,
+    durationMs: number,
+  ): Promise<AttemptEnd | undefined> {
+    const { maxInlineBytes, spillDirectory, traits, shell } = this.#context;
+    const { task } = this.#attempt;
+    const stdout = takeOutputFile(files.stdout, maxInlineBytes, () => spillDirectory.create(this.#attempt, "stdout"));
+    if (stdout === undefined && couldNotBegin(outcome)) {
+      removeFile(files.stderr);
+      return await unusableDirectory(task.cwd, durationMs) ?? (this.#termination ? neverBegun() : undefined);
+    }
+    const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
+    if (stderrIsEmpty) removeFile(files.stderr);
+    const stderr = stderrIsEmpty
+      ? NOTHING
+      : takeOutputFile(files.stderr, maxInlineBytes, () => spillDirectory.create(this.#attempt, "stderr"));
+    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
+    const ending = endingOf(outcome);
+    if (typeof task.cmd !== "string" || !stderrIsEmpty) {
+      const program = typeof task.cmd === "string" ? shell : task.cmd[0]!;
+      const { status } = ending;
+      if ((status === 126 || status === 127) && traits.isExecFailure(err.output.text, program)) {
+        const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
+        return unusableProgram(program, { code }, durationMs);
+      }
+    }
+    return {
+      ...ending,
+      durationMs,
+      stdout: out.output,
+      stderr: err.output,
+      outputError: ending.outputError ?? out.error ?? err.error ?? (worker.directory.isFull ? FULL : undefined),
+    };
+  }
+
+  #runAsProcess(): Promise<AttemptEnd> {
+    this.#process = this.#context.processes.start(this.#attempt);
+    if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
+    return this.#process.ended;
+  }
+}
+
+/** Names for the descriptors of a process, and the limit of what its files may hold. */
+const OWN_DESCRIPTOR = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
+
+/** Whether a command could tell that its outputs are files. */
+function opensDescriptors(cmd: string | readonly string[]): boolean {
+  return typeof cmd === "string" ? OWN_DESCRIPTOR.test(cmd) : cmd.some((argument) => OWN_DESCRIPTOR.test(argument));
+}
+
+function filesOf(directory: string, number: number, stdin: string | undefined): AttemptFiles {
+  return {
+    stdin: stdin === undefined ? "/dev/null" : `${directory}/${number}.in`,
+    stdout: `${directory}/${number}.out`,
+    stderr: `${directory}/${number}.err`,
+    status: `${directory}/${number}.status`,
+  };
+}
+
+/** Whether the worker may have failed before the command. It then has a message for that, and no signal is involved. */
+function couldNotBegin(outcome: AttemptReport | WorkerDeath): boolean {
+  return "exit" in outcome ? outcome.exit.signal === null : outcome.messages !== "" && outcome.status <= 128;
+}
+
+function neverBegun(): AttemptEnd {
+  return { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+}
+
+function endingOf(
+  outcome: AttemptReport | WorkerDeath,
+): Pick<AttemptEnd, "status" | "signal" | "userMs" | "systemMs" | "outputError"> {
+  if ("exit" in outcome) {
+    const { signal } = outcome.exit;
+    if (signal !== null) return { status: statusOfSignal(signal), signal };
+    return { status: null, outputError: "The shell of the worker ended while the task ran" };
+  }
+  const { status, messages, userMs, systemMs } = outcome;
+  // A shell says so when a signal ended its child. Without a word the status is what the command has given itself.
+  const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
+  return { status, signal, userMs, systemMs };
+}

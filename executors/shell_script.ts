@@ -1,0 +1,155 @@
+/** What shell workers read: the text that carries out one attempt, and the report that it ends with. @module */
+
+import { shellQuote } from "../internal/shell_quote.ts";
+
+/** Files of one attempt. */
+export interface AttemptFiles {
+  stdin: string;
+  stdout: string;
+  stderr: string;
+  /** Only for output through pipes. */
+  status: string;
+}
+
+/** What the script of an attempt has to do. */
+export interface ScriptOptions {
+  /** Stands in the report, so that it cannot be that of another attempt. */
+  number: number;
+  cmd: string | readonly string[];
+  cwd: string | undefined;
+  /** Only variables that a shell can have. */
+  env: Readonly<Record<string, string>> | undefined;
+  shell: string;
+  files: AttemptFiles;
+  /** Whether the command means the same in a subshell of this shell. */
+  isPlain: boolean;
+  /** Whether the outputs must be pipes, as for a command that opens them by name. */
+  wantsPipes: boolean;
+}
+
+/** The system takes no argument that is longer, with the NUL at its end. */
+const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
+
+/**
+ * A worker ignores what a task sends to its whole group, and gives each attempt the signals back. Were they trapped, the
+ * trap would take the place of the attempt's status.
+ */
+const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
+
+/** What the functions of workers are called. No plain command may begin like that. */
+export const FUNCTION_PREFIX = "_taskrunner_";
+const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PREFIX + name);
+
+/**
+ * What a worker reads first. It outlives what a task sends to its group, and cleans up when its runner is suddenly gone.
+ *
+ * `run` runs a script whose lines are counted from 1, as those of a fresh shell are, for the messages that name a line.
+ * `eval` does that, too, but puts its own name into each message. Whoever sends the signal again finds nothing to run.
+ *
+ * `open` makes the subshell it is called in that of an attempt, with its files and with the signals. `report` writes how
+ * the attempt ended, and uses no variable, which the next one would see.
+ */
+export function workerScript(directory: string, parent: string): string {
+  const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
+    shellQuote(parent)
+  }; }`;
+  return `trap '' ${SIGNALS}
+trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
+${RUN}() { trap "trap '' USR1; $1" USR1; kill -s USR1 $$; }
+${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; trap - ${SIGNALS}; }
+${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
+`;
+}
+
+/** What a worker is told when it is to end while its runner goes on: what it leaves on the disk is still wanted. */
+export const RETIREMENT_SCRIPT = "trap - EXIT\n";
+
+/** The script that runs one attempt and reports how it ended. */
+export function attemptScript(options: ScriptOptions): string {
+  const { number, cmd, cwd, env, shell, files, isPlain, wantsPipes } = options;
+  const enter = cwd === undefined ? "" : changeDirectory(cwd);
+  const exports = env === undefined ? "" : exportVariables(env);
+  const asItIs = isPlain && !`${enter}${exports}`.includes("\n"); // the lines of the command are counted from 1
+  const command = `${exports}${asItIs ? cmd : invocation(cmd, shell)}\n`;
+  const paths = `${shellQuote(files.stdin)} ${shellQuote(files.stdout)} ${shellQuote(files.stderr)}`;
+  // What fails before the files are opened is the worker's to tell, and there is no output yet.
+  const subshell = wantsPipes
+    ? `(${enter}${throughPipes(`(trap - ${SIGNALS}; ${command})`, files)})`
+    : `(${enter}${OPEN} ${paths}; ${command})`;
+  const script = `${subshell}; ${REPORT} $? ${number} ${shellQuote(files.stderr)}\n`;
+  return asItIs ? `${RUN} ${shellQuote(script)}\n` : script;
+}
+
+/**
+ * Runs a subshell with pipes for its outputs, which two processes write to the files. A file that a command opens by a
+ * name such as /dev/stderr would be emptied. The status takes a way of its own past the ends of the pipes.
+ */
+function throughPipes(subshell: string, { stdin, stdout, stderr, status }: AttemptFiles): string {
+  const source = `${subshell} <${shellQuote(stdin)} 2>&4 3>&- 4>&-; echo "$?" >${shellQuote(status)}`;
+  return `{ { ${source}; } 4>&1 >&3 2>/dev/null | cat >>${shellQuote(stderr)} 3>&-; } 3>&1 | ` +
+    `cat >>${shellQuote(stdout)}; read -r status <${shellQuote(status)}; exit "\${status:-137}"`;
+}
+
+function invocation(cmd: string | readonly string[], shell: string): string {
+  if (typeof cmd !== "string") return `exec ${cmd.map(shellQuote).join(" ")}`;
+  if (isLongerThanAnArgument(cmd)) return `unset -f ${RUN} ${OPEN} ${REPORT}; eval ${shellQuote(cmd)}`;
+  return `exec ${shellQuote(shell)} -c -- ${shellQuote(cmd)} ${shellQuote(shell)}`;
+}
+
+/** Whether a command is too long for a shell of its own. */
+export function isLongerThanAnArgument(cmd: string): boolean {
+  return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
+}
+
+/** A worker's way into a directory: `.`-relative, because of CDPATH, and back to the OLDPWD that a task would see. */
+function changeDirectory(cwd: string): string {
+  const path = shellQuote(cwd.startsWith("/") ? cwd : `./${cwd}`);
+  return 'set -- ${OLDPWD+"$OLDPWD"}; ' + `cd -P -- ${path} || exit 126; ` +
+    'unset OLDPWD; [ $# = 0 ] || export OLDPWD="$1"; set --; ';
+}
+
+function exportVariables(env: Readonly<Record<string, string>>): string {
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${shellQuote(value)}`);
+  return assignments.length === 0 ? "" : `export ${assignments.join(" ")}; `;
+}
+
+/** What a worker reports about an attempt. */
+export interface Report {
+  /** As `$?` gives it. */
+  status: number;
+  stderrIsEmpty: boolean;
+  /** The CPU time of all that the worker has run so far, as `times` prints it. */
+  times: string;
+  /** What the shell itself had to say: that a signal ended the command, or that it could not be run. */
+  messages: string;
+}
+
+/** Reads the report from what a worker has written, or `undefined` when it is not complete. */
+export function parseReport(text: string, number: number): Report | undefined {
+  if (!text.endsWith("\n")) return undefined;
+  const last = text.lastIndexOf("\n", text.length - 2) + 1;
+  const [reported, status, stderrStatus] = text.slice(last, -1).split(" ");
+  if (reported !== `${number}` || last === 0) return undefined;
+  const times = text.lastIndexOf("\n", last - 2) + 1; // of its children; before it stands its own
+  const messagesEnd = text.lastIndexOf("\n", times - 2);
+  return {
+    status: Number(status),
+    stderrIsEmpty: stderrStatus !== "0",
+    times: text.slice(times, last - 1),
+    messages: messagesEnd <= 0 ? "" : text.slice(0, messagesEnd),
+  };
+}
+
+/** Milliseconds of user and of system time: `1m2.34s 0m0.1s`, with a comma in some languages. */
+export function parseTimes(times: string): [userMs: number, systemMs: number] {
+  const [user, system] = times.split(" ").map((time) => {
+    const [minutes, seconds] = time.split("m");
+    return Math.round((Number(minutes) * 60 + parseFloat(seconds!.replace(",", "."))) * 1000);
+  });
+  return [user!, system!];
+}
+
+/** A script whose report has the messages of a plain command on two lines, and of `exec`, for a missing program. */
+export function traitsScript(number: number, program: string): string {
+  return `${RUN} ${shellQuote(`(${program}\n${program}\n); (exec ${program}); ${REPORT} 0 ${number} /`)}\n`;
+}

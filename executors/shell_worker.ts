@@ -1,0 +1,123 @@
+/** A shell that is started once and carries out one attempt after another. @module */
+
+import type { ChildProcess, ExitStatus, SpawnAdapter } from "../spawn_adapters/types.ts";
+import { parseReport, parseTimes, type Report, RETIREMENT_SCRIPT, workerScript } from "./shell_script.ts";
+import type { WorkerDirectory } from "./scratch_directory.ts";
+
+/** How an attempt ended, as its worker reports it. */
+export interface AttemptReport extends Omit<Report, "times"> {
+  /** CPU time of the attempt, in milliseconds. */
+  userMs: number;
+  systemMs: number;
+}
+
+/** A worker that has ended while an attempt ran, and the last it had to say. */
+export interface WorkerDeath {
+  exit: ExitStatus;
+  messages: string;
+}
+
+/** How long a worker that has ended may leave its output open, because something else has it. */
+const GRACE_MS = 100;
+
+const decoder = new TextDecoder();
+
+/** A shell that reads scripts from its standard input. */
+export class ShellWorker {
+  readonly directory: WorkerDirectory;
+  /** Settles when the shell has ended. */
+  readonly ended: Promise<ExitStatus>;
+  readonly #child: ChildProcess;
+  #isRetired = false;
+  #hasEnded = false;
+  /** What it has written since the last report. */
+  #text = "";
+  #number = 0;
+  /** CPU time of everything it has reported. */
+  #times = "0m0s 0m0s";
+  #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
+
+  private constructor(child: ChildProcess, directory: WorkerDirectory) {
+    this.#child = child;
+    this.directory = directory;
+    this.ended = child.exited.then((exit) => {
+      this.#hasEnded = true;
+      return exit;
+    });
+    this.#read();
+  }
+
+  /** Starts a shell. It leads a process group of its own. Rejects when it cannot be started. */
+  static async start(adapter: SpawnAdapter, shell: string, directory: WorkerDirectory): Promise<ShellWorker> {
+    // The first shell gives way to a second, which has its name as it was given (Deno hands on a path) and one output.
+    const args = ["-c", 'exec "$0" 2>&1', shell];
+    const child = await adapter.spawn({ program: shell, args, stdin: "piped", stderr: "null" });
+    const worker = new ShellWorker(child, directory);
+    worker.#write(workerScript(directory.path, directory.parent));
+    return worker;
+  }
+
+  /** The id of its process and of its process group. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Whether it can be given another script. */
+  get isUsable(): boolean {
+    return !this.#isRetired && !this.#hasEnded;
+  }
+
+  /** The number that the next script has to report. */
+  get nextNumber(): number {
+    return this.#number + 1;
+  }
+
+  /** Runs a script to its report. Not before the one before has been reported. */
+  run(script: string): Promise<AttemptReport | WorkerDeath> {
+    this.#number++;
+    this.#text = "";
+    this.#write(script);
+    return new Promise((resolve) => this.#resolve = resolve);
+  }
+
+  /** Lets it end when it has nothing more to do. */
+  retire(): void {
+    if (this.#isRetired) return;
+    this.#isRetired = true;
+    this.#write(RETIREMENT_SCRIPT);
+    this.#child.stdin!.close();
+  }
+
+  #write(script: string): void {
+    this.#child.stdin!.write(script);
+  }
+
+  async #read(): Promise<void> {
+    const { stdout } = this.#child;
+    this.ended.then(() => setTimeout(() => stdout.cancel(), GRACE_MS));
+    for (;;) {
+      const bytes = await stdout.read();
+      if (!bytes) break;
+      this.#text += decoder.decode(bytes);
+      const report = parseReport(this.#text, this.#number);
+      if (report) this.#settle(this.#outcomeOf(report));
+    }
+    this.#settle({ exit: await this.ended, messages: this.#text });
+  }
+
+  /** What a report says of its own attempt. */
+  #outcomeOf({ status, stderrIsEmpty, messages, times }: Report): AttemptReport {
+    let [userMs, systemMs] = [0, 0];
+    if (times !== this.#times) {
+      const [before, after] = [parseTimes(this.#times), parseTimes(times)];
+      [userMs, systemMs] = [after[0] - before[0], after[1] - before[1]];
+      this.#times = times;
+    }
+    return { status, stderrIsEmpty, messages, userMs, systemMs };
+  }
+
+  #settle(outcome: AttemptReport | WorkerDeath): void {
+    this.#resolve?.(outcome);
+    this.#resolve = undefined;
+  }
+}

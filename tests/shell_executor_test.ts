@@ -1,0 +1,271 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { ScratchDirectory } from "../executors/scratch_directory.ts";
+import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
+import {
+  collect,
+  isAlive,
+  jsonLines,
+  parseResults,
+  shell,
+  startTaskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
+
+/** Runs tasks one after the other in one worker. */
+function inOneWorker(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
+  return collect(run(tasks, { executor: "shell", concurrency: 1, ...options }));
+}
+
+test("nothing that a task sets up is seen by the next", TIMEOUT, async () => {
+  const look = [
+    'echo "$A|$B|$(pwd)|$(umask)|$(ulimit -n)|$-|$#|$(trap)|$(alias)|$(type f)"',
+    'echo "$A" "$B" "$PWD" $?',
+    "f; x; echo $?",
+    "ls -l /proc/self/fd | wc -l",
+    'env | grep -c "^[AB]="',
+  ].map((cmd) => ({ cmd }));
+  const mess = [
+    "A=1 B=2",
+    "cd /; A=1; export A B=2",
+    "cd / && A=1",
+    "umask 0; ulimit -n 33",
+    "set -ef -- a b c; trap 'echo leaked' EXIT TERM; f() { echo leaked; }; alias x='echo leaked'",
+    "exec 5>&1 6</etc/passwd; readonly B=1",
+    "IFS=x PATH=/nowhere",
+    "PATH=/nowhere; B=3",
+    "exec true",
+    "exit 3",
+    "nosuch; (",
+  ].map((cmd) => ({ cmd }));
+  const clean = await inOneWorker(look);
+  const results = await inOneWorker([...mess, ...look, ...mess.toReversed(), ...look]);
+  const seen = (results: TaskResult[]) => results.map(({ status, stdout, stderr }) => [status, stdout, stderr]);
+  assertEquals(seen(results.slice(mess.length, mess.length + look.length)), seen(clean));
+  assertEquals(seen(results.slice(-look.length)), seen(clean));
+});
+
+test("every task has a process id of its own", TIMEOUT, async () => {
+  const results = await inOneWorker(Array.from({ length: 20 }, () => ({ cmd: "echo $$" })));
+  assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 20);
+});
+
+test("commands of several megabytes run", TIMEOUT, async () => {
+  const large = "x".repeat(3_000_000);
+  const [echo, count, last] = await inOneWorker([
+    { cmd: `printf %s '${large}'` },
+    { cmd: `if true; then printf %s '${large}' | wc -c; fi` },
+    { cmd: "echo last" },
+  ], { maxInlineBytes: 4_000_000 });
+  assert(echo!.stdout === large);
+  assertEquals([count!.stdout.trim(), last!.stdout], ["3000000", "last\n"]);
+});
+
+test("a worker that a task has killed is replaced, and no other task notices", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const steady = `until test -e ${directory}/go; do sleep 0.01; done; echo steady`;
+    const bad = ["kill -9 $$", "kill -9 $PPID; sleep 60", "kill -9 0", "kill -TERM 0", "kill -SEGV 0", "exec nosuch"];
+    const tasks = [{ id: "steady", cmd: steady }, ...bad.flatMap((cmd) => [{ cmd, id: cmd }, { cmd: "echo good" }])];
+    const results = run(tasks, { executor: "shell", concurrency: 2 });
+    const ended: TaskResult[] = [];
+    for (let index = 1; index < tasks.length; index++) ended.push((await results.next()).value!);
+    await writeFile(join(directory, "go"), "");
+    assertEquals((await results.next()).value!.stdout, "steady\n");
+    assertEquals((await results.next()).done, true);
+    const goods = ended.filter(({ stdout }) => stdout === "good\n");
+    assertEquals(goods.length, bad.length);
+    assertEquals(
+      bad.map((id) => ended.find((result) => result.id === id)!).map(({ id, status, outcome, signal }) => [
+        id,
+        status,
+        outcome,
+        signal,
+      ]),
+      [
+        ["kill -9 $$", 137, "killed", "SIGKILL"],
+        ["kill -9 $PPID; sleep 60", 137, "killed", "SIGKILL"],
+        ["kill -9 0", 137, "killed", "SIGKILL"],
+        ["kill -TERM 0", 143, "killed", "SIGTERM"],
+        ["kill -SEGV 0", 139, "killed", "SIGSEGV"],
+        ["exec nosuch", 127, "failed", undefined],
+      ],
+    );
+  });
+});
+
+test("what a task leaves running when it kills its worker is ended", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [result] = await inOneWorker([{ cmd: `echo $$ > ${directory}/pid; kill -9 $PPID; sleep 300` }]);
+    assertEquals([result!.status, result!.outcome], [137, "killed"]);
+    assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));
+  });
+});
+
+test("a worker that a task has stopped goes on", TIMEOUT, async () => {
+  const results = await inOneWorker([{ cmd: "kill -STOP $PPID; echo stopped" }, { cmd: "echo next" }]);
+  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
+});
+
+test("a timeout spares what an earlier task of the slot has left in the background", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [, late, after] = await inOneWorker([
+      { cmd: `sleep 300 >/dev/null 2>&1 & echo $! > ${directory}/left` },
+      { cmd: `sleep 301 & echo $! > ${directory}/child; wait`, timeoutMs: 300 },
+      { cmd: "echo after" },
+    ]);
+    assertEquals([late!.outcome, after!.stdout], ["timeout", "after\n"]);
+    const [left, child] = await Promise.all(["left", "child"].map(async (name) => {
+      return Number(await readFile(join(directory, name), "utf8"));
+    }));
+    assert(isAlive(left!), "the one in the background was ended, too");
+    assert(!isAlive(child!));
+    process.kill(left!, "SIGKILL");
+  });
+});
+
+test("a process in the background never writes into the output of another task", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const noisy = `(while test -e ${directory}; do echo noise; echo noise >&2; sleep 0.001; done) &`;
+    const waits = `i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.005; done; echo quiet`;
+    const results = await inOneWorker([{ cmd: noisy }, { cmd: waits }, { cmd: "echo quiet" }]);
+    assertEquals(results.slice(1).map(({ stdout, stderr }) => [stdout, stderr]), [["quiet\n", ""], ["quiet\n", ""]]);
+  });
+});
+
+test("a stop in the instant in which a task starts ends it by SIGTERM", TIMEOUT, async () => {
+  for (let round = 0; round < 30; round++) {
+    const results = run([{ cmd: "sleep 300" }], { executor: "shell", signal: AbortSignal.timeout(round) });
+    const startedMs = performance.now();
+    const { outcome } = (await results.next()).value!;
+    assertEquals(outcome, "canceled");
+    assert(performance.now() - startedMs < 4_000, "it took SIGKILL");
+    await results.return();
+  }
+});
+
+test("the directory of a worker is private, and is gone after every end of the program", TIMEOUT, async () => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
+    await withTempDirectory(async (directory) => {
+      // The glob hides from taskrunner that this asks for a descriptor: it would get a pipe.
+      const cmd = "dirname $(readlink /proc/$$/f?/2) > path; echo $$ > pid; exec sleep 300";
+      const { child, ended } = startTaskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
+      const read = async (name: string) => (await readFile(join(directory, name), "utf8").catch(() => "")).trim();
+      await waitFor("the task", async () => await read("pid") !== "");
+      const path = await read("path");
+      assertStringIncludes(path, "/taskrunner-");
+      for (const inside of [path, join(path, "..")]) assertEquals((await stat(inside)).mode & 0o777, 0o700);
+      process.kill(child.pid!, signal);
+      await ended;
+      if (signal === "SIGKILL") process.kill(Number(await read("pid")), "SIGKILL"); // its worker then cleans up
+      await waitFor("the directory to be gone", () => !existsSync(join(path, "..")));
+    });
+  }
+});
+
+test("without its directory a worker gives honest results, and is replaced", TIMEOUT, async () => {
+  const remove = "rm -r $(dirname $(readlink /proc/$$/f?/2)); echo lost";
+  const results = await inOneWorker([{ cmd: remove }, { cmd: "echo next" }, { cmd: ["echo", "one more"] }]);
+  assertEquals([results[0]!.outcome, results[0]!.status], ["failed", 0]);
+  assertStringIncludes(results[0]!.error!, "Cannot keep all of the output");
+  assertEquals(results.slice(1).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "next\n"], [
+    "ok",
+    "one more\n",
+  ]]);
+});
+
+test("a place without room is passed over, and one that is full is said to be", async () => {
+  await withTempDirectory(async (directory) => {
+    const [first, second] = [join(directory, "first"), join(directory, "second")];
+    await mkdir(first);
+    await mkdir(second);
+    const enough = new ScratchDirectory([{ path: first, wantedBytes: 1 }, { path: second, wantedBytes: 0 }]);
+    assertStringIncludes(enough.create().path, first);
+    enough.close();
+    const tooLittle = new ScratchDirectory([{ path: first, wantedBytes: 2 ** 60 }, { path: second, wantedBytes: 0 }]);
+    const worker = tooLittle.create();
+    assertStringIncludes(worker.path, second);
+    assertEquals([worker.hasRoom, worker.isFull], [true, false]);
+    tooLittle.close();
+    assertEquals([await readdir(first), await readdir(second)], [[], []]);
+    assertThrows(
+      () => new ScratchDirectory([{ path: join(directory, "none"), wantedBytes: 0 }]).create(),
+      Error,
+      "none",
+    );
+  });
+});
+
+test("where no worker can be had, tasks run in processes of their own", TIMEOUT, async () => {
+  const missing = await inOneWorker([{ cmd: "echo hi" }, { cmd: ["echo", "ho"] }], { shell: "/no/such/shell" });
+  assertEquals(missing.map(({ outcome, stdout }) => [outcome, stdout]), [["not-started", ""], ["ok", "ho\n"]]);
+});
+
+test("a file that a task opens by the name of its own descriptor is not emptied", TIMEOUT, async () => {
+  const cmd = "echo a >&2; echo b >/dev/stderr; echo c >/dev/stdout; echo d; (exit 4)";
+  const [text, array] = await inOneWorker([{ cmd }, { cmd: ["tee", "/dev/stderr"], stdin: "x\n" }]);
+  assertEquals([text!.status, text!.stdout, text!.stderr], [4, "c\nd\n", "a\nb\n"]);
+  assertEquals([array!.status, array!.stdout, array!.stderr], [0, "x\n", "x\n"]);
+});
+
+test("the CPU time of an attempt is that of the attempt", TIMEOUT, async () => {
+  const busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+  const times = (await inOneWorker([{ cmd: busy }, { cmd: "true" }, { cmd: busy }]))
+    .map(({ userMs, systemMs }) => userMs! + systemMs!);
+  assert(times[0]! >= 20 && times[1]! <= 20 && times[2]! >= 20, `${times}`);
+});
+
+// The rest are the known differences from a fresh shell, as the README has them.
+
+test(
+  "known difference: when a signal ends the last program of a command, the result says it, not the shell",
+  TIMEOUT,
+  async () => {
+    const [worker] = await inOneWorker([{ cmd: "sh -c 'kill -KILL $$'" }]);
+    assertEquals([worker!.status, worker!.outcome, worker!.signal, worker!.stderr], [137, "killed", "SIGKILL", ""]);
+  },
+);
+
+test("known difference: the parent of a task is its worker, and tasks of a slot share a group", TIMEOUT, async () => {
+  const results = await inOneWorker(Array.from({ length: 3 }, () => ({ cmd: "echo $PPID; ps -o pgid= -p $$" })));
+  const seen = new Set(results.map(({ stdout }) => stdout.replace(/\s+/g, " ")));
+  assertEquals(seen.size, 1);
+  const [parent, group] = [...seen][0]!.trim().split(" ");
+  assertEquals(parent, group);
+});
+
+test("known difference: a command longer than an argument may be is evaluated by its worker", TIMEOUT, async () => {
+  const long = `: ${"x".repeat(140_000)}; if :; then nosuch; fi`;
+  const [result] = await inOneWorker([{ cmd: long }]);
+  assertEquals([result!.status, result!.stderr], [127, "sh: 1: eval: nosuch: not found\n"]);
+});
+
+test(
+  "known difference: in the background a process prints to a file that is gone, and is not told",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const [result] = await inOneWorker([{
+        cmd: `(until test -e ${directory}/end; do echo noise; sleep 0.001; done; echo $? > ${directory}/ended) &`,
+      }]);
+      assertEquals(result!.outcome, "ok");
+      await writeFile(join(directory, "end"), "");
+      await waitFor("its end", () => existsSync(join(directory, "ended")));
+    });
+  },
+);
+
+test("known difference: variables whose names no shell takes do not come through dash", TIMEOUT, async () => {
+  const script = `echo '{"cmd":["env"]}' | env not.a-name=x taken=y $RUNTIME cli.ts`;
+  const [result] = parseResults((await shell(script)).stdout);
+  assertEquals(/^taken=y$/m.test(result!.stdout), true);
+  assertEquals(/^not.a-name=x$/m.test(result!.stdout), false);
+});
