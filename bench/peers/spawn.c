@@ -1,0 +1,44 @@
+/* Runs the commands on standard input, one on each line, at most argv[2] at once, and does nothing else. argv[1]:
+ * "sh" posix_spawns a shell for each, "exec" posix_spawns the program itself, "fork" only forks a process that exits. */
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static pid_t start(const char *how, char *line) {
+  char *shell[] = {"sh", "-c", line, NULL};
+  char *words[64];
+  int count = 0;
+  pid_t pid;
+  if (how[0] == 'f') {
+    pid = fork();
+    if (pid == 0) _exit(0);
+    return pid;
+  }
+  if (how[0] == 's') return posix_spawnp(&pid, "sh", NULL, NULL, shell, environ) ? -1 : pid;
+  for (char *word = strtok(line, " "); word && count < 63; word = strtok(NULL, " ")) words[count++] = word;
+  words[count] = NULL;
+  return posix_spawnp(&pid, words[0], NULL, NULL, words, environ) ? -1 : pid;
+}
+
+int main(int argc, char **argv) {
+  char *line = NULL;
+  size_t size = 0;
+  int running = 0, slots = atoi(argv[2]);
+  (void)argc;
+  for (ssize_t length; (length = getline(&line, &size, stdin)) > 0;) {
+    if (line[length - 1] == '\n') line[length - 1] = 0;
+    if (running == slots) {
+      wait(NULL);
+      running--;
+    }
+    if (start(argv[1], line) < 0) return 1;
+    running++;
+  }
+  while (wait(NULL) > 0) {}
+  return 0;
+}
