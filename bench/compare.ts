@@ -4,7 +4,7 @@
  *
  *     deno task bench [--rounds 5] [--tasks 20000] [WORK ...]
  *
- * The works are echo, true-array, true-string, sleep, output and memory. `apt-get install gcc libc6-dev parallel xargs`
+ * The works are echo, true-array, true-string, sleep, output and memory. `apt-get install gcc libc6-dev parallel`
  * for the peers; one that is missing is left out.
  */
 
@@ -27,7 +27,6 @@ const RUNTIMES: Record<string, string> = {
 
 interface Work {
   name: string;
-  slots: number;
   /** As a shell would read them, and as tasks. */
   commands: string[];
   tasks: unknown[];
@@ -133,8 +132,7 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   /** The shells that would be enough, with a script that only makes the same files; one shell for each CPU. */
   const shells: Contender = {
     name: "two shells in a loop, with the same output files",
-    command:
-      `d=$(mktemp -d /dev/shm/taskrunner-bench-XXXXXX); n=0; split -n r/2 $COMMANDS $d/part.; for p in aa ab; do ` +
+    command: `d=$(mktemp -d /dev/shm/taskrunner-bench-XXXXXX); split -n r/2 $COMMANDS $d/part.; for p in aa ab; do ` +
       `awk -v d=$d -v p=$p '{ print "(" $0 ") </dev/null >" d "/" p NR ".out 2>" d "/" p NR ".err; echo " NR " $?" }' ` +
       "$d/part.$p | sh >/dev/null & done; wait; rm -r $d",
     part: 0.5,
@@ -159,7 +157,6 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   return [
     {
       name: "echo",
-      slots: 8,
       commands: echo,
       tasks: asText(echo),
       contenders: [
@@ -174,21 +171,18 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
     },
     {
       name: "true-array",
-      slots: 8,
       commands: truths.slice(0, count / 2),
       tasks: truths.slice(0, count / 2).map((program) => ({ cmd: [program] })),
       contenders: [...limit("exec", "posix_spawn of /bin/true, in C"), ...taskrunners(8)],
     },
     {
       name: "true-string",
-      slots: 8,
       commands: truths.slice(0, count / 2),
       tasks: asText(truths.slice(0, count / 2)),
       contenders: [...limit("sh", "posix_spawn of sh -c, in C"), ...taskrunners(8), xargs],
     },
     {
       name: "sleep",
-      slots: 16,
       commands: sleeps,
       tasks: asText(sleeps),
       contenders: [
@@ -199,14 +193,12 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
     },
     {
       name: "output",
-      slots: 8,
       commands: outputs,
       tasks: asText(outputs),
       contenders: [{ ...xargs, part: 1 }, ...taskrunners(8), ...apis(8, 0, 1)],
     },
     {
       name: "memory",
-      slots: 8,
       commands: echo,
       tasks: asText(echo),
       contenders: [...limit("sh", "posix_spawn of sh -c, in C"), ...[0, 500, 1000].flatMap(withMemory)],

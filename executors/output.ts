@@ -105,8 +105,13 @@ export class CapturedOutput {
   }
 
   #fail(error: unknown): void {
-    this.error ??= `Cannot keep all of the output: ${systemReason(error)}`;
+    this.error ??= outputLost(systemReason(error));
   }
+}
+
+/** What is said of output that could not be kept. */
+export function outputLost(reason: string): string {
+  return `Cannot keep all of the output: ${reason}`;
 }
 
 /** Removes the files of output that nobody will get to see. */

@@ -3,7 +3,7 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
 import { chmod, copyFile, rename, stat, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../internal/system_error.ts";
-import { encodeOutput, withoutCutCharacter } from "./output.ts";
+import { encodeOutput, outputLost, withoutCutCharacter } from "./output.ts";
 import type { SpillFile } from "./spill_directory.ts";
 import type { Output } from "./types.ts";
 
@@ -41,7 +41,7 @@ export function takeOutputFile(
     file = openSync(path, "r");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
-    return { output: { text: "" }, error: lost(error) };
+    return { output: { text: "" }, error: outputLost(systemReason(error)) };
   }
   let isMoved = false;
   try {
@@ -54,7 +54,7 @@ export function takeOutputFile(
     isMoved = true;
     return moveFile(path, encodeOutput(withoutCutCharacter(inline)), size, createFile);
   } catch (error) {
-    return { output: { text: "" }, error: lost(error) };
+    return { output: { text: "" }, error: outputLost(systemReason(error)) };
   } finally {
     closeSync(file);
     if (!isMoved) removeFile(path);
@@ -89,10 +89,6 @@ async function moveFile(
     removeFile(path);
     // A part of it in a file would look like all of it, and what fills a full disk should go.
     if (target) await unlink(target.path).catch(() => {});
-    return { output: { ...inline, bytes }, error: lost(error) };
+    return { output: { ...inline, bytes }, error: outputLost(systemReason(error)) };
   }
-}
-
-function lost(error: unknown): string {
-  return `Cannot keep all of the output: ${systemReason(error)}`;
 }

@@ -5,6 +5,7 @@ import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
+import { outputLost } from "./output.ts";
 import { removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { isPlainCommand } from "./plain_command.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
@@ -34,9 +35,9 @@ export interface ShellContext {
 const NOTHING: TakenOutput = { output: { text: "" } };
 const REMOVED: TakenOutput = {
   output: { text: "" },
-  error: "Cannot keep all of the output: its file was removed while the task ran",
+  error: outputLost("its file was removed while the task ran"),
 };
-const FULL = "Cannot keep all of the output: no space left on the device";
+const FULL = outputLost("no space left on the device");
 
 /** An attempt that a worker carries out. */
 export class ShellExecution implements Execution {

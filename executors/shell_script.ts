@@ -97,7 +97,7 @@ function invocation(cmd: string | readonly string[], shell: string): string {
 }
 
 /** Whether a command is too long for a shell of its own. */
-export function isLongerThanAnArgument(cmd: string): boolean {
+function isLongerThanAnArgument(cmd: string): boolean {
   return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
 }
 

@@ -11,10 +11,9 @@ export interface AttemptReport extends Omit<Report, "times"> {
   systemMs: number;
 }
 
-/** A worker that has ended while an attempt ran, and the last it had to say. */
+/** A worker that has ended while an attempt ran. */
 export interface WorkerDeath {
   exit: ExitStatus;
-  messages: string;
 }
 
 /** How long a worker that has ended may leave its output open, because something else has it. */
@@ -102,7 +101,7 @@ export class ShellWorker {
       const report = parseReport(this.#text, this.#number);
       if (report) this.#settle(this.#outcomeOf(report));
     }
-    this.#settle({ exit: await this.ended, messages: this.#text });
+    this.#settle({ exit: await this.ended });
   }
 
   /** What a report says of its own attempt. */
