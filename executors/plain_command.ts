@@ -22,6 +22,9 @@ const BUILT_IN = (". alias bg bind break builtin caller chdir command compgen co
   "newgrp popd print pushd read readarray readonly realpath rename return set shift shopt source suspend times trap " +
   "type typeset ulimit umask unalias unset wait whence").split(" ");
 
+/** Harmless built-in commands that have more than one way to fail, and name the line then. */
+const TALKATIVE: ReadonlySet<string> = new Set(["[", "cd", "printf", "pwd", "test"]);
+
 const NOT_PLAIN: ReadonlySet<string> = new Set([...RESERVED, ...BUILT_IN]);
 
 /** Variables that shells make up, or that change what they do. */
@@ -45,41 +48,55 @@ const TOKEN = new RegExp(String.raw`[ \t]+|(${REDIRECTION})|(${WORD})|(&&|\|\||[
 const ASSIGNMENT = new RegExp(`^(${NAME})=`);
 const VARIABLES = new RegExp(String.raw`\$\{?(${NAME})`, "g");
 
-/** Whether the command is plain. */
-export function isPlainCommand(command: string): boolean {
+/**
+ * What a worker can do with a command: run it as it is in a subshell when it is `plain`, on whatever line when it is even
+ * `simple`, and hand it to a shell of its own when it is any `other`.
+ *
+ * A simple one is a single program, or a built-in command that has no errors, without redirections: the shell has nothing
+ * to say about it but that it cannot be run, and then that is all there is to say.
+ */
+export type CommandKind = "simple" | "plain" | "other";
+
+/** Finds out what kind of command it is. */
+export function kindOfCommand(command: string): CommandKind {
   /** What the simple command under way has had so far. */
   let has: "nothing" | "no command word" | "a command word" = "nothing";
   /** What stands before it calls for a command: the beginning, `&&`, `||` or `|`. */
   let isRequired = true;
   let wantsFile = false;
+  let isSimple = true;
   for (let offset = 0; offset < command.length; offset = TOKEN.lastIndex) {
     TOKEN.lastIndex = offset;
     const token = TOKEN.exec(command);
-    if (!token) return false;
+    if (!token) return "other";
     const [, redirection, toFile, word, operator] = token;
     if (word !== undefined) {
-      if (!hasPlainVariables(word)) return false;
+      if (!hasPlainVariables(word)) return "other";
       // In some shells a number before a redirection is a descriptor, however long it is.
-      if (/^[0-9]+$/.test(word) && /[<>]/.test(command[TOKEN.lastIndex] ?? "")) return false;
+      if (/^[0-9]+$/.test(word) && /[<>]/.test(command[TOKEN.lastIndex] ?? "")) return "other";
       if (wantsFile) wantsFile = false;
       else if (has !== "a command word") {
         const variable = ASSIGNMENT.exec(word)?.[1];
-        if (variable === undefined ? !isPlainCommandWord(word) : !isPlainVariable(variable)) return false;
+        if (variable === undefined ? !isPlainCommandWord(word) : !isPlainVariable(variable)) return "other";
+        if (variable === undefined && TALKATIVE.has(withoutQuotes(word))) isSimple = false;
         has = variable === undefined ? "a command word" : "no command word";
       }
     } else if (wantsFile) {
-      if (redirection !== undefined || operator !== undefined) return false;
+      if (redirection !== undefined || operator !== undefined) return "other";
     } else if (redirection !== undefined) {
+      isSimple = false;
       wantsFile = toFile !== undefined;
       if (has === "nothing") has = "no command word";
     } else if (operator !== undefined) {
+      isSimple = false;
       const isBlankLine = operator === "\n" && has === "nothing" && !isRequired;
-      if (has === "nothing" && !isBlankLine) return false;
+      if (has === "nothing" && !isBlankLine) return "other";
       has = "nothing";
       isRequired = operator === "&&" || operator === "||" || operator === "|";
     }
   }
-  return !wantsFile && (has !== "nothing" || !isRequired);
+  if (wantsFile || (has === "nothing" && isRequired)) return "other";
+  return isSimple && has === "a command word" ? "simple" : "plain";
 }
 
 function hasPlainVariables(word: string): boolean {
@@ -94,6 +111,10 @@ function hasPlainVariables(word: string): boolean {
 function isPlainCommandWord(word: string): boolean {
   if (word === "[") return true;
   if (/[$*?[\]~]/.test(word)) return false;
-  const name = /['"]/.test(word) ? word.replace(/['"]/g, "") : word;
+  const name = withoutQuotes(word);
   return !NOT_PLAIN.has(name) && !name.startsWith(FUNCTION_PREFIX);
+}
+
+function withoutQuotes(word: string): string {
+  return /['"]/.test(word) ? word.replace(/['"]/g, "") : word;
 }

@@ -1,13 +1,14 @@
 /** One attempt in a shell worker. @module */
 
-import { writeFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { readFileSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { outputLost } from "./output.ts";
 import { removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
-import { isPlainCommand } from "./plain_command.ts";
+import { kindOfCommand } from "./plain_command.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
@@ -90,19 +91,23 @@ export class ShellExecution implements Execution {
     }
     const { cmd, cwd, env } = task;
     const wantsPipes = opensDescriptors(cmd);
-    const isPlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands &&
-      isPlainCommand(cmd);
+    const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands;
+    const kind = mayBePlain ? kindOfCommand(cmd) : "other";
+    const line = worker.nextLine;
     this.#worker = worker;
     this.startedMs = performance.now();
     this.#context.running.add(this);
     const outcome = await worker.run(
-      attemptScript({ number, cmd, cwd, env, shell: this.#context.shell, files, isPlain, wantsPipes }),
+      attemptScript({ number, cmd, cwd, env, shell: this.#context.shell, files, kind, wantsPipes }),
     );
     const durationMs = performance.now() - this.startedMs;
     this.#hasEnded = true;
     this.#context.running.delete(this);
     if ("exit" in outcome && !this.#termination) this.#endGroup(worker, 0); // its task may be without it, and not over
     await this.#termination?.gone;
+    if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
+      renumberMessage(files.stderr, this.#context.shell, line);
+    }
     const end = await this.#endOf(outcome, worker, files, durationMs);
     if (task.stdin !== undefined) removeFile(files.stdin);
     if (wantsPipes) removeFile(files.status);
@@ -167,6 +172,18 @@ const OWN_DESCRIPTOR = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
 /** Whether a command could tell that its outputs are files. */
 function opensDescriptors(cmd: string | readonly string[]): boolean {
   return typeof cmd === "string" ? OWN_DESCRIPTOR.test(cmd) : cmd.some((argument) => OWN_DESCRIPTOR.test(argument));
+}
+
+/** Makes what a worker said about the line it was on what a fresh shell says about its first one. */
+function renumberMessage(path: string, shell: string, line: number): void {
+  const said = Buffer.from(`${shell}: ${line}: `);
+  try {
+    const message = readFileSync(path);
+    if (!message.subarray(0, said.length).equals(said)) return;
+    writeFileSync(path, Buffer.concat([Buffer.from(`${shell}: 1: `), message.subarray(said.length)]));
+  } catch {
+    // Whoever takes the output will find out why.
+  }
 }
 
 function filesOf(directory: string, number: number, stdin: string | undefined): AttemptFiles {

@@ -1,6 +1,7 @@
 /** What shell workers read: the text that carries out one attempt, and the report that it ends with. @module */
 
 import { shellQuote } from "../internal/shell_quote.ts";
+import type { CommandKind } from "./plain_command.ts";
 
 /** Files of one attempt. */
 export interface AttemptFiles {
@@ -21,8 +22,7 @@ export interface ScriptOptions {
   env: Readonly<Record<string, string>> | undefined;
   shell: string;
   files: AttemptFiles;
-  /** Whether the command means the same in a subshell of this shell. */
-  isPlain: boolean;
+  kind: CommandKind;
   /** Whether the outputs must be pipes, as for a command that opens them by name. */
   wantsPipes: boolean;
 }
@@ -30,10 +30,7 @@ export interface ScriptOptions {
 /** The system takes no argument that is longer, with the NUL at its end. */
 const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
 
-/**
- * A worker ignores what a task sends to its whole group, and gives each attempt the signals back. Were they trapped, the
- * trap would take the place of the attempt's status.
- */
+/** What a task may send to the whole group of its worker, which has to outlive it. */
 const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
 /** What the functions of workers are called. No plain command may begin like that. */
@@ -42,21 +39,23 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
 
 /**
  * What a worker reads first. It outlives what a task sends to its group, and cleans up when its runner is suddenly gone.
+ * Signals are caught, as a subshell then has them back by itself, where one would have to be told not to ignore them.
  *
  * `run` runs a script whose lines are counted from 1, as those of a fresh shell are, for the messages that name a line.
  * `eval` does that, too, but puts its own name into each message. Whoever sends the signal again finds nothing to run.
+ * A trap that went off meanwhile would take the place of the attempt's status, so signals are ignored.
  *
- * `open` makes the subshell it is called in that of an attempt, with its files and with the signals. `report` writes how
- * the attempt ended, and uses no variable, which the next one would see.
+ * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
+ * variable, which the next one would see.
  */
 export function workerScript(directory: string, parent: string): string {
   const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
     shellQuote(parent)
   }; }`;
-  return `trap '' ${SIGNALS}
+  return `trap : ${SIGNALS}
 trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
-${RUN}() { trap "trap '' USR1; $1" USR1; kill -s USR1 $$; }
-${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; trap - ${SIGNALS}; }
+${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
+${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
 ${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
 `;
 }
@@ -64,20 +63,22 @@ ${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
 /** What a worker is told when it is to end while its runner goes on: what it leaves on the disk is still wanted. */
 export const RETIREMENT_SCRIPT = "trap - EXIT\n";
 
-/** The script that runs one attempt and reports how it ended. */
+/** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
-  const { number, cmd, cwd, env, shell, files, isPlain, wantsPipes } = options;
+  const { number, cmd, cwd, env, shell, files, kind, wantsPipes } = options;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const exports = env === undefined ? "" : exportVariables(env);
-  const asItIs = isPlain && !`${enter}${exports}`.includes("\n"); // the lines of the command are counted from 1
-  const command = `${exports}${asItIs ? cmd : invocation(cmd, shell)}\n`;
-  const paths = `${shellQuote(files.stdin)} ${shellQuote(files.stdout)} ${shellQuote(files.stderr)}`;
+  const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
+  const report = `; ${REPORT} $? ${number} ${stderr}\n`;
+  if (wantsPipes) return `(${enter}${throughPipes(`(${exports}${invocation(cmd, shell)}\n)`, files)})${report}`;
   // What fails before the files are opened is the worker's to tell, and there is no output yet.
-  const subshell = wantsPipes
-    ? `(${enter}${throughPipes(`(trap - ${SIGNALS}; ${command})`, files)})`
-    : `(${enter}${OPEN} ${paths}; ${command})`;
-  const script = `${subshell}; ${REPORT} $? ${number} ${shellQuote(files.stderr)}\n`;
-  return asItIs ? `${RUN} ${shellQuote(script)}\n` : script;
+  const open = `${enter}${OPEN} ${stdin} ${stdout} ${stderr}; `;
+  const isOneLine = !`${enter}${exports}`.includes("\n");
+  if (kind === "simple" && isOneLine && enter === "") {
+    return `(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`;
+  }
+  if (kind === "other" || !isOneLine) return `(${open}${exports}${invocation(cmd, shell)}\n)${report}`;
+  return `${RUN} ${shellQuote(`(${open}trap - ${SIGNALS}; ${exports}${cmd}\n)${report}`)}\n`;
 }
 
 /**

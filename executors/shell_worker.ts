@@ -32,6 +32,7 @@ export class ShellWorker {
   /** What it has written since the last report. */
   #text = "";
   #number = 0;
+  #line = 1;
   /** CPU time of everything it has reported. */
   #times = "0m0s 0m0s";
   #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
@@ -71,6 +72,11 @@ export class ShellWorker {
     return this.#number + 1;
   }
 
+  /** The line on which the next script begins, as the shell counts them. */
+  get nextLine(): number {
+    return this.#line;
+  }
+
   /** Runs a script to its report. Not before the one before has been reported. */
   run(script: string): Promise<AttemptReport | WorkerDeath> {
     this.#number++;
@@ -88,6 +94,7 @@ export class ShellWorker {
   }
 
   #write(script: string): void {
+    for (let end = script.indexOf("\n"); end !== -1; end = script.indexOf("\n", end + 1)) this.#line++;
     this.#child.stdin!.write(script);
   }
 

@@ -113,15 +113,15 @@ function isOlder(one: Member, other: Member): boolean {
   return one.startTicks < other.startTicks || (one.startTicks === other.startTicks && one.pid < other.pid);
 }
 
-/** How long a worker's child may take to stop ignoring signals as its worker does. After that it wants to. */
+/** How long a worker's child may take to stop ignoring or catching signals as its worker does. After that it wants to. */
 const START_MS = 200;
 const TERM_BIT = 1n << 14n;
 
 function isStarting({ pid }: Member, sinceMs: number): boolean {
   if (performance.now() - sinceMs > START_MS) return false;
   try {
-    const [, ignored] = /^SigIgn:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
-    return (BigInt(`0x${ignored}`) & TERM_BIT) !== 0n;
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    return [...status.matchAll(/^Sig(?:Ign|Cgt):\s*(\w+)$/gm)].some(([, set]) => BigInt(`0x${set}`) & TERM_BIT);
   } catch {
     return false;
   }

@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
+import { shellQuote } from "../internal/shell_quote.ts";
 import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import {
   collect,
@@ -57,6 +58,30 @@ test("nothing that a task sets up is seen by the next", TIMEOUT, async () => {
 test("every task has a process id of its own", TIMEOUT, async () => {
   const results = await inOneWorker(Array.from({ length: 20 }, () => ({ cmd: "echo $$" })));
   assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 20);
+});
+
+test("a program that cannot be run is named on line 1, however many tasks the worker has had", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const file = join(directory, "no program");
+    await writeFile(file, "");
+    const commands = [
+      "nosuch",
+      "A=1 nosuch 'a b' *",
+      `"${file}"`,
+      "nosuch; nosuch",
+      `cd ${directory}/none`,
+      "/dev/null",
+    ];
+    const fresh = await Promise.all(commands.map((cmd) => shell(`exec sh -c ${shellQuote(cmd)}`)));
+    const results = await inOneWorker(commands.flatMap((cmd) => [{ cmd: "echo hi" }, { cmd }]), { shell: "sh" });
+    const seen = results.filter((_, index) => index % 2 === 1).map(({ status, stderr }) => ({ status, stderr }));
+    assertEquals(seen, fresh.map(({ status, stderr }) => ({ status, stderr })));
+    const [, short] = await inOneWorker([{ cmd: "echo" }, { cmd: "nosuch" }], {
+      maxInlineBytes: 5,
+      spillDir: directory,
+    });
+    assertEquals([short!.stderr, await readFile(short!.stderrFile!, "utf8")], ["sh: 1", fresh[0]!.stderr]);
+  });
 });
 
 test("commands of several megabytes run", TIMEOUT, async () => {
