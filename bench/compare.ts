@@ -4,8 +4,8 @@
  *
  *     deno task bench [--rounds 5] [--tasks 20000] [WORK ...]
  *
- * The works are echo, true-array, true-string, sleep, output and memory. `apt-get install gcc libc6-dev parallel`
- * for the peers; one that is missing is left out.
+ * The works are echo, true-array, true-string, sleep, 64-slots, 1000-slots, output and memory. The peers need
+ * `apt-get install gcc libc6-dev parallel`; one that is missing is left out.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -119,8 +119,8 @@ function apis(slots: number, megabytes: number, part: number): Contender[] {
 
 function allWorks(spawner: string | undefined, count: number): Work[] {
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  const limit = (how: string, name: string): Contender[] =>
-    spawner ? [{ name, command: `${spawner} ${how} 8 <$COMMANDS >/dev/null`, part: 0.5 }] : [];
+  const limit = (how: string, name: string, slots = 8): Contender[] =>
+    spawner ? [{ name, command: `${spawner} ${how} ${slots} <$COMMANDS >/dev/null`, part: 0.5 }] : [];
   const xargs: Contender = {
     name: "xargs -P8",
     command: `tr '\\n' '\\0' <$COMMANDS | xargs -0 -P8 -n1 sh -c >$OUT`,
@@ -140,6 +140,7 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   const echo = numbers.map((number) => `echo ${number}`);
   const truths = numbers.map(() => "/bin/true");
   const sleeps = numbers.slice(0, count / 10).map((number) => `sleep 0.0${String(number % 10 + 1).padStart(2, "0")}`);
+  const naps = numbers.slice(0, count / 2).map(() => "sleep 0.01");
   const outputs = numbers.slice(0, count / 50).map(() => "head -c 1048576 /dev/zero | tr '\\0' x");
   const asText = (commands: string[]) => commands.map((cmd) => ({ cmd }));
   const withMemory = (megabytes: number): Contender[] => [
@@ -191,6 +192,12 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
         ...apis(16, 0, 0.5),
       ],
     },
+    ...[64, 1000].map((slots) => ({
+      name: `${slots}-slots`,
+      commands: naps,
+      tasks: asText(naps),
+      contenders: [...limit("exec", `posix_spawn of sleep, in C, ${slots} at once`, slots), ...taskrunners(slots)],
+    })),
     {
       name: "output",
       commands: outputs,
