@@ -16,14 +16,10 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import type { Measured } from "./ballast.ts";
+import { CLI, RUNTIMES } from "./runtimes.ts";
 
 const BENCH = fileURLToPath(new URL(".", import.meta.url));
-const CLI = join(BENCH, "..", "cli.ts");
-const RUNTIMES: Record<string, string> = {
-  deno: "deno run -A --v8-flags=--optimize-for-size",
-  bun: "bun",
-  node: "node",
-};
 
 interface Work {
   name: string;
@@ -41,6 +37,8 @@ interface Contender {
   part?: number;
   /** Checks that every task has a result. */
   isTaskrunner?: boolean;
+  /** It prints what the work took, so that memory it takes before does not count. */
+  measuresItself?: boolean;
 }
 
 interface Measurement {
@@ -100,14 +98,14 @@ function has(program: string): boolean {
 function taskrunners(slots: number): Contender[] {
   return Object.entries(RUNTIMES).map(([name, run]) => ({
     name: `taskrunner on ${name}`,
-    command: `exec ${run} ${CLI} $TASKS -o $OUT -j ${slots}`,
+    command: `exec ${run.join(" ")} ${CLI} $TASKS -o $OUT -j ${slots}`,
     isTaskrunner: true,
   }));
 }
 
 function apis(slots: number, megabytes: number, part: number): Contender[] {
   const program = (runtime: string, api: string) =>
-    `exec ${RUNTIMES[runtime]} ${BENCH}peers/api.ts ${api} $COMMANDS ${slots} ${megabytes}`;
+    `exec ${RUNTIMES[runtime]!.join(" ")} ${BENCH}peers/api.ts ${api} $COMMANDS ${slots} ${megabytes}`;
   return [
     { name: "Deno.Command", command: program("deno", "deno"), part },
     { name: "Bun.spawn", command: program("bun", "bun"), part },
@@ -146,13 +144,14 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   const withMemory = (megabytes: number): Contender[] => [
     ...Object.entries(RUNTIMES).map(([name, run]) => ({
       name: `taskrunner on ${name}, ${megabytes} MB held`,
-      command: `exec ${run} ${BENCH}library.ts $TASKS $OUT 8 ${megabytes}`,
-      part: 0.5,
+      command: `exec ${run.join(" ")} ${BENCH}library.ts $TASKS $OUT 8 ${megabytes}`,
       isTaskrunner: true,
+      measuresItself: true,
     })),
     ...apis(8, megabytes, megabytes > 0 ? 0.01 : 0.05).filter(({ name }) => name !== "Bun.$").map((api) => ({
       ...api,
       name: `${api.name}, ${megabytes} MB held`,
+      measuresItself: true,
     })),
   ];
   return [
@@ -245,10 +244,12 @@ async function runOnce(contender: Contender, commands: string[], tasks: unknown[
   await rm(output!, { force: true });
   const env = { ...process.env, COMMANDS: commandFile!, TASKS: taskFile!, OUT: output! };
   const startedMs = performance.now();
-  const child = spawn("sh", ["-c", contender.command], { stdio: ["ignore", "ignore", "inherit"], env });
+  const child = spawn("sh", ["-c", contender.command], { stdio: ["ignore", "pipe", "inherit"], env });
+  let printed = "";
+  child.stdout.on("data", (chunk) => printed += chunk);
   let ownCpuMs = 0;
   const sampling = setInterval(() => ownCpuMs = cpuMsOf(child.pid!) ?? ownCpuMs, 20);
-  const status = await new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
+  const status = await new Promise((resolve) => child.once("close", (code, signal) => resolve(code ?? signal)));
   const seconds = (performance.now() - startedMs) / 1000;
   clearInterval(sampling);
   if (status !== 0) throw new Error(`${contender.name} ended with ${status}`);
@@ -256,7 +257,8 @@ async function runOnce(contender: Contender, commands: string[], tasks: unknown[
     const results = readFileSync(output!, "utf8").trimEnd().split("\n").length;
     if (results !== count) throw new Error(`${contender.name}: ${results} results of ${count} tasks`);
   }
-  return { perSecond: count / seconds, ownCpuUs: ownCpuMs * 1000 / count };
+  const measured: Measured = contender.measuresItself ? JSON.parse(printed) : { seconds, cpuMs: ownCpuMs };
+  return { perSecond: count / measured.seconds, ownCpuUs: measured.cpuMs * 1000 / count };
 }
 
 /** The CPU time of a process so far, without its children; `undefined` when it has gone. */

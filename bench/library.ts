@@ -8,15 +8,15 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import process from "node:process";
 import { JsonLinesWriter, readTasks, run } from "../mod.ts";
-import { holdMemory } from "./ballast.ts";
+import { measureWithMemory } from "./ballast.ts";
 
 const [tasks, results, jobs, megabytes] = process.argv.slice(2);
-const held = holdMemory(Number(megabytes));
-const file = await open(results!, "w");
-const writer = new JsonLinesWriter({ write: (bytes) => file.writeFile(bytes) });
-for await (const result of run(readTasks(createReadStream(tasks!)), { concurrency: Number(jobs) })) {
-  await writer.write(result);
-}
-await writer.flush();
-await file.close();
-if (held.length !== Number(megabytes)) throw new Error("The memory was not held");
+await measureWithMemory(Number(megabytes), async () => {
+  const file = await open(results!, "w");
+  const writer = new JsonLinesWriter({ write: (bytes) => file.writeFile(bytes) });
+  for await (const result of run(readTasks(createReadStream(tasks!)), { concurrency: Number(jobs) })) {
+    await writer.write(result);
+  }
+  await writer.flush();
+  await file.close();
+});

@@ -7,39 +7,34 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { holdMemory } from "../ballast.ts";
+import { measureWithMemory } from "../ballast.ts";
 
 const [api, file, jobs, megabytes] = process.argv.slice(2);
-const held = holdMemory(Number(megabytes));
 const commands = readFileSync(file!, "utf8").trimEnd().split("\n");
 
+// deno-lint-ignore no-explicit-any -- only here, and only in Bun
+const bun = (globalThis as any).Bun;
+
 /** Runs a shell command and gives what it has printed. */
-const runners: Record<string, () => Promise<(command: string) => Promise<string>>> = {
-  node: () => Promise.resolve(runWithNode),
-  deno: () =>
-    Promise.resolve(async (command) => {
-      const { stdout } = await new Deno.Command("sh", { args: ["-c", command] }).output();
-      return new TextDecoder().decode(stdout);
-    }),
-  bun: () =>
-    Promise.resolve(async (command) => {
-      // deno-lint-ignore no-explicit-any -- only here, and only in Bun
-      const child = (globalThis as any).Bun.spawn(["sh", "-c", command], { stdin: "ignore", stderr: "pipe" });
-      const [stdout] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-        child.exited,
-      ]);
-      return stdout;
-    }),
-  "bun-shell": () => {
-    // deno-lint-ignore no-explicit-any -- only here, and only in Bun
-    const $ = (globalThis as any).Bun.$;
-    return Promise.resolve((command) => $`sh -c ${command}`.quiet().text());
+const runners: Record<string, (command: string) => Promise<string>> = {
+  node: runWithNode,
+  async deno(command) {
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", command] }).output();
+    return new TextDecoder().decode(stdout);
   },
-  async execa() {
-    const { execa } = await import("execa");
-    return async (command) => (await execa("sh", ["-c", command])).stdout;
+  async bun(command) {
+    const child = bun.spawn(["sh", "-c", command], { stdin: "ignore", stderr: "pipe" });
+    const [stdout] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    return stdout;
+  },
+  "bun-shell": (command) => bun.$`sh -c ${command}`.quiet().text(),
+  async execa(command) {
+    const { execa } = await import("execa"); // which is large: the others are not to hold it
+    return (await execa("sh", ["-c", command])).stdout;
   },
 };
 
@@ -55,12 +50,6 @@ function runWithNode(command: string): Promise<string> {
 }
 
 const { default: pLimit } = await import("p-limit");
-const run = await runners[api!]!();
+const run = runners[api!]!;
 const limit = pLimit(Number(jobs));
-let bytes = 0;
-await Promise.all(commands.map((command) =>
-  limit(async () => {
-    bytes += (await run(command)).length;
-  })
-));
-if (bytes < 0 || held.length !== Number(megabytes)) throw new Error("The memory was not held");
+await measureWithMemory(Number(megabytes), () => Promise.all(commands.map((command) => limit(() => run(command)))));
