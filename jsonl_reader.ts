@@ -53,7 +53,7 @@ export class InvalidLineError extends SyntaxError {
  * Lines end with LF or CRLF; the last one may lack it. Blank lines and a byte order mark at the start are passed over.
  * UTF-8 is checked strictly. Which text is JSON is decided by `JSON.parse`; a key `__proto__` becomes a plain property.
  *
- * @param source bytes in pieces of any size. A piece must not be changed after it was given.
+ * @param source bytes in pieces of any size. A piece must not be changed before the next one is asked for.
  * @throws {InvalidLineError} (from the iterator) at the first line that is not valid, unless `onInvalid` is given.
  * @throws {RangeError} when `maxLineBytes` is not an integer of at least 1.
  *
@@ -72,11 +72,12 @@ export function readJsonLines<T = unknown>(
   source: Source<Uint8Array>,
   options: ReadJsonLinesOptions<T> = {},
 ): AsyncIterableIterator<JsonLine<T>> {
-  const { maxLineBytes = 64 * 1024 * 1024 } = options;
-  if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1) {
-    throw new RangeError(`Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`);
-  }
-  return new JsonLinesReader(source, maxLineBytes, options);
+  return new JsonLinesReader(source, options);
+}
+
+/** Reads JSON Lines to their end, as {@linkcode readJsonLines} does, and gives how many values there are. */
+export function countJsonLines<T>(source: Source<Uint8Array>, options: ReadJsonLinesOptions<T>): Promise<number> {
+  return new JsonLinesReader(source, options).count();
 }
 
 const LF = 0x0a;
@@ -103,7 +104,13 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
   /** The call of `next` before this one: values come in order, whoever waits for them. */
   #previous: Promise<unknown> = Promise.resolve();
 
-  constructor(source: Source<Uint8Array>, maxLineBytes: number, { parse, onInvalid }: ReadJsonLinesOptions<T>) {
+  constructor(source: Source<Uint8Array>, options: ReadJsonLinesOptions<T>) {
+    const { maxLineBytes = 64 * 1024 * 1024, parse, onInvalid } = options;
+    if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1) {
+      throw new RangeError(
+        `Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`,
+      );
+    }
     this.#source = new SourceReader(source);
     this.#maxLineBytes = maxLineBytes;
     this.#parse = parse;
@@ -126,18 +133,34 @@ class JsonLinesReader<T> implements AsyncIterableIterator<JsonLine<T>> {
     return { done: true, value: undefined };
   }
 
+  /** Reads to the end. Unlike calls of `next` this makes no promise for each line, and so hardly any garbage. */
+  async count(): Promise<number> {
+    let count = 0;
+    await this.#find(() => {
+      count++;
+      return false;
+    });
+    return count;
+  }
+
   async #next(): Promise<IteratorResult<JsonLine<T>, undefined>> {
+    const line = await this.#find(() => true);
+    return line ? { done: false, value: line } : { done: true, value: undefined };
+  }
+
+  /** Reads to a line that holds a value and is wanted; `undefined` when there is none. */
+  async #find(isWanted: (line: JsonLine<T>) => boolean): Promise<JsonLine<T> | undefined> {
     try {
       while (!this.#ended) {
         try {
           const line = this.#offset < this.#chunk.length ? this.#takeLine() : await this.#readOn();
-          if (line) return { done: false, value: line };
+          if (line && isWanted(line)) return line;
         } catch (error) {
           if (!this.#onInvalid || !(error instanceof InvalidLineError)) throw error;
           await this.#onInvalid(error);
         }
       }
-      return { done: true, value: undefined };
+      return undefined;
     } catch (error) {
       this.#ended = true;
       // The first error is the one to report: a source that has failed may refuse to be canceled.

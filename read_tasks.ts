@@ -1,4 +1,4 @@
-import { readJsonLines, type ReadJsonLinesOptions } from "./jsonl.ts";
+import { countJsonLines, readJsonLines, type ReadJsonLinesOptions } from "./jsonl_reader.ts";
 import type { Source } from "./internal/source.ts";
 import { parseTask, type Task } from "./task.ts";
 
@@ -39,6 +39,11 @@ export function readTasks(source: Source<Uint8Array>, options: ReadTasksOptions 
       return this;
     },
   };
+}
+
+/** Reads tasks to their end, checks each, and gives how many there are. */
+export function countTasks(source: Source<Uint8Array>, options: ReadTasksOptions): Promise<number> {
+  return countJsonLines(source, { ...options, parse: taskOfLine });
 }
 
 function taskOfLine(value: unknown, lineNumber: number): Task {

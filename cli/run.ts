@@ -23,12 +23,12 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   }
   const input = await TaskInput.find(operands[0], io);
   if (flags["dry-run"]) {
-    const tasks = await stoppable(count(input.tasks("skip")), io.signal);
+    const tasks = await stoppable(input.count("skip"), io.signal);
     await io.stderr(`taskrunner: ${tasks} tasks are valid, ${input.invalid} lines are not; nothing was run`);
     return input.invalid > 0 ? EXIT_ERROR : 0;
   }
   // A bad line at the end of a file is found before the first task costs anything.
-  if (input.isFile && onInvalid === "abort") await stoppable(count(input.tasks("abort")), io.signal);
+  if (input.isFile && onInvalid === "abort") await stoppable(input.count("abort"), io.signal);
 
   const file = flags.output === undefined || flags.output === "-"
     ? undefined
@@ -69,12 +69,6 @@ function oneOf<const Choice extends string>(flag: string, value: string, choices
   const choice = choices.find((choice) => choice === value);
   if (choice !== undefined) return choice;
   throw new UsageError(`${flag} must be ${choices.join(" or ")}, got ${excerpt(value)}`);
-}
-
-async function count(values: AsyncIterable<unknown>): Promise<number> {
-  let number = 0;
-  for await (const _ of values) number++;
-  return number;
 }
 
 /** Waits for work that cannot be interrupted, and not beyond the signal. */

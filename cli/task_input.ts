@@ -1,8 +1,9 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { excerpt, printable } from "../internal/excerpt.ts";
+import { filePieces } from "../internal/file_pieces.ts";
 import { InvalidLineError, type Source } from "../jsonl.ts";
-import { readTasks } from "../read_tasks.ts";
+import { countTasks, readTasks, type ReadTasksOptions } from "../read_tasks.ts";
 import type { Task } from "../task.ts";
 import { systemReason } from "../internal/system_error.ts";
 import type { Io } from "./io.ts";
@@ -40,18 +41,35 @@ export class TaskInput {
     if (status.isDirectory()) {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
-    return new TaskInput(path, status.isFile(), () => createReadStream(path, { highWaterMark: 256 * 1024 }), io);
+    const isFile = status.isFile();
+    return new TaskInput(path, isFile, () => isFile ? filePieces(path) : createReadStream(path), io);
   }
 
   /** The tasks. A line that is none is an error, or with `skip` is reported and passed over. */
   async *tasks(onInvalid: "abort" | "skip"): AsyncGenerator<Task, void> {
-    const options = onInvalid === "skip" ? { onInvalid: (error: InvalidLineError) => this.#report(error) } : {};
     try {
-      yield* readTasks(this.#open(), options);
+      yield* readTasks(this.#open(), this.#options(onInvalid));
     } catch (error) {
-      if (error instanceof InvalidLineError) throw new Error(this.#describe(error), { cause: error });
-      throw new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
+      throw this.#explain(error);
     }
+  }
+
+  /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks. */
+  async count(onInvalid: "abort" | "skip"): Promise<number> {
+    try {
+      return await countTasks(this.#open(), this.#options(onInvalid));
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #options(onInvalid: "abort" | "skip"): ReadTasksOptions {
+    return onInvalid === "skip" ? { onInvalid: (error) => this.#report(error) } : {};
+  }
+
+  #explain(error: unknown): Error {
+    if (error instanceof InvalidLineError) return new Error(this.#describe(error), { cause: error });
+    return new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
   }
 
   #report(error: InvalidLineError): Promise<void> {

@@ -9,6 +9,7 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import fc from "fast-check";
 import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../jsonl.ts";
+import { countJsonLines } from "../jsonl_reader.ts";
 import { byteStream, collect, waitFor } from "./helpers.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -149,6 +150,14 @@ test("with onInvalid the lines around a bad one are read", async () => {
   const { values, problems } = await valuesAndProblems("1\nx\n2\ny");
   assertEquals(values, [1, 2]);
   assertEquals(problems.map((problem) => problem.slice(0, 7)), ["Line 2:", "Line 4:"]);
+});
+
+test("counting the values checks every line, as reading them does", async () => {
+  const lines = byteStream('{"a":1}\n\nbad\n2\n3', 4);
+  const problems: number[] = [];
+  assertEquals(await countJsonLines(lines, { onInvalid: ({ lineNumber }) => problems.push(lineNumber) }), 3);
+  assertEquals(problems, [3]);
+  await assertRejects(() => countJsonLines(byteStream("1\nbad\n"), {}), InvalidLineError, "Line 2");
 });
 
 test("what onInvalid throws ends the reading with that error", async () => {
