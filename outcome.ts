@@ -1,8 +1,17 @@
 import type { AttemptEnd } from "./executors/mod.ts";
 import type { Outcome, TaskResult } from "./result.ts";
 
-/** Why the pool ended an attempt that had not ended by itself. */
-export type StopReason = "canceled" | "timeout";
+/** Why the pool ended an attempt that had not ended by itself, or did not start one more. */
+export type StopReason = "canceled" | "not-retried" | "timeout";
+
+const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>> = {
+  "canceled": { outcome: "canceled", error: "The run was stopped while the task ran" },
+  "not-retried": { outcome: "canceled", error: "The run was stopped before the task could be tried again" },
+  "timeout": { outcome: "timeout", error: "The task took longer than its timeout allows" },
+};
+
+/** What the pool knows of an attempt. */
+export type AttemptFacts = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt"> & { cmdHash: string };
 
 /** The outcomes after which a task is tried again, if it may be. */
 export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
@@ -12,7 +21,7 @@ const TIMEOUT_STATUS = 124;
 
 /** The result of a task, from what the pool knows and from the end of its last attempt. */
 export function toResult(
-  { id, attempts, slot, startedAt }: Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt">,
+  { id, attempts, slot, startedAt, cmdHash }: AttemptFacts,
   end: AttemptEnd,
   stopReason: StopReason | undefined,
   meta: unknown,
@@ -39,6 +48,7 @@ export function toResult(
     ...(stderr.encoding && { stderrEncoding: stderr.encoding }),
     ...(stderr.bytes !== undefined && { stderrBytes: stderr.bytes }),
     ...(stderr.file !== undefined && { stderrFile: stderr.file }),
+    cmdHash,
     ...(meta !== undefined && { meta }),
   };
 }
@@ -48,18 +58,7 @@ function outcomeOf(
   end: AttemptEnd,
   stopReason: StopReason | undefined,
 ): { outcome: Outcome; error?: string | undefined } {
-  if (stopReason === "canceled") {
-    return {
-      outcome: "canceled",
-      error: "The run was stopped while the task ran",
-    };
-  }
-  if (stopReason === "timeout") {
-    return {
-      outcome: "timeout",
-      error: "The task took longer than its timeout allows",
-    };
-  }
+  if (stopReason) return STOPPED[stopReason];
   if (end.notStarted !== undefined) {
     return { outcome: "not-started", error: end.notStarted };
   }

@@ -4,50 +4,17 @@
  * @module
  */
 
-import { availableParallelism } from "node:os";
-import { excerpt } from "./internal/excerpt.ts";
-import {
-  type Attempt,
-  type AttemptEnd,
-  createExecutor,
-  type Execution,
-  type Executor,
-  type ExecutorOptions,
-} from "./executors/mod.ts";
-import { RETRIED, type StopReason, toResult } from "./outcome.ts";
-import type { TaskResult } from "./result.ts";
-import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
+import { type Attempt, type AttemptEnd, createExecutor, type Execution, type Executor } from "./executors/mod.ts";
+import { HaltCounter } from "./halt.ts";
+import { commandHash } from "./journal.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
 import { systemReason } from "./internal/system_error.ts";
+import { type AttemptFacts, RETRIED, type StopReason, toResult } from "./outcome.ts";
+import type { TaskResult } from "./result.ts";
+import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
+import { retryDelayMs } from "./retry_delay.ts";
+import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
 import { checkTask, type Task } from "./task.ts";
-
-/** Options of {@linkcode run}. */
-export interface RunOptions extends ExecutorOptions {
-  /**
-   * How many tasks run at once, at most.
-   *
-   * @default the number of CPUs that this process may use
-   */
-  concurrency?: number | undefined;
-  /**
-   * Gives the results in the order of the tasks, not in that of their completion. When one task holds up the results of
-   * 1,000 others (or of 4 times the concurrency, if that is more), no more are started until it is done.
-   *
-   * @default {false}
-   */
-  keepOrder?: boolean | undefined;
-  /**
-   * Stops the run: nothing more is started, what runs is ended, and its results come with the outcome `canceled`. After
-   * the last of them the iterator throws the reason of the signal.
-   */
-  signal?: AbortSignal | undefined;
-  /**
-   * How long a task may take to end after SIGTERM, in milliseconds, before what is left of it gets SIGKILL.
-   *
-   * @default {5_000}
-   */
-  killAfterMs?: number | undefined;
-}
 
 /**
  * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with
@@ -58,6 +25,13 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
   concurrency: number;
   /** Takes the next result. Rejects, after the last result, when the tasks could not all be read or run. */
   next(): Promise<IteratorResult<TaskResult, undefined>>;
+  /** The result that met {@linkcode RunOptions.halt}, once one has. */
+  readonly haltedBy: TaskResult | undefined;
+  /**
+   * Starts nothing more, and lets what runs finish. Tasks that wait to be tried again come with the outcome `canceled`.
+   * After the last result the iterator ends.
+   */
+  drain(): void;
   /** Ends the run: tasks that run are ended, their results dropped. Settles when no process and no file is left. */
   return(): Promise<IteratorResult<TaskResult, undefined>>;
   /**
@@ -119,6 +93,15 @@ interface RunningAttempt {
   stopReason: StopReason | undefined;
 }
 
+/** A task on its way through the pool. */
+interface Job {
+  readonly task: Task;
+  readonly id: string;
+  readonly sequence: number;
+  /** What the last attempt has left, while the task waits to be tried again. */
+  last: { facts: AttemptFacts; end: AttemptEnd } | undefined;
+}
+
 /** A finished task: what its caller gets, and what there is to remove when nobody wants it. */
 interface Finished {
   result: TaskResult;
@@ -126,11 +109,12 @@ interface Finished {
 }
 
 class Pool implements Run {
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: PoolOptions;
   readonly #executor: Executor;
   readonly #source: SourceReader<Task>;
   readonly #results: ResultQueue<Finished>;
-  readonly #killAfterMs: number;
+  readonly #halt: HaltCounter | undefined;
+  #haltedBy: TaskResult | undefined;
   #concurrency: number;
   /** By slot, from 0. */
   readonly #slots: (RunningAttempt | undefined)[] = [];
@@ -138,13 +122,19 @@ class Pool implements Run {
   /** How many tasks have been read. */
   #sequence = 0;
   /** A task that has been read and not been started. */
-  #nextTask: Task | undefined;
+  #next: Job | undefined;
+  /** Tasks that wait to be tried again, with what ends the waiting. */
+  readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
+  /** Tasks to be tried again as soon as there is a slot. */
+  readonly #due: Job[] = [];
+  #finished = 0;
+  #failed = 0;
   #reading = false;
-  /** No more tasks are to be read: there are none, one could not be read, or the run was stopped. */
+  /** No more tasks are to be read: there are none, one could not be read, or the run is to end. */
   #inputEnded = false;
   #sourceCanceled: Promise<void> | undefined;
-  /** Attempts are being ended, and none is to be started. */
-  #stopping = false;
+  /** No attempt is to be started any more. */
+  #draining = false;
   /** The caller wants no more results. */
   #returned = false;
   /** What the iterator throws after the last result. */
@@ -153,22 +143,15 @@ class Pool implements Run {
   readonly #closed = Promise.withResolvers<void>();
   /** Those who wait for a result. */
   readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
-  readonly #onAbort = () => this.#stop({ error: this.#signal!.reason });
+  readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
 
   constructor(tasks: Source<Task>, options: RunOptions) {
-    const { concurrency = availableParallelism(), killAfterMs = 5_000, keepOrder = false, signal } = options;
-    if (typeof killAfterMs !== "number" || !(killAfterMs >= 0)) {
-      throw new RangeError(
-        `Cannot start the pool: killAfterMs must be a number of at least 0, got ${excerpt(killAfterMs)}`,
-      );
-    }
-    this.#concurrency = checkConcurrency(concurrency, "Cannot start the pool");
-    this.#killAfterMs = killAfterMs;
-    this.#signal = signal;
+    this.#options = poolOptions(options, Array.isArray(tasks) ? tasks.length : undefined);
+    const { concurrency, keepOrder, halt, total } = this.#options;
+    this.#concurrency = concurrency;
+    this.#halt = halt && new HaltCounter(halt, total);
     this.#executor = createExecutor(options);
-    this.#results = keepOrder
-      ? new InputOrder(() => Math.max(1_000, 4 * this.#concurrency))
-      : new CompletionOrder(() => this.#concurrency);
+    this.#results = keepOrder ? new InputOrder(() => this.#window) : new CompletionOrder(() => this.#concurrency);
     this.#source = new SourceReader(tasks);
   }
 
@@ -179,6 +162,10 @@ class Pool implements Run {
   set concurrency(concurrency: number) {
     this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
     this.#advance();
+  }
+
+  get haltedBy(): TaskResult | undefined {
+    return this.#haltedBy;
   }
 
   next(): Promise<IteratorResult<TaskResult, undefined>> {
@@ -199,6 +186,11 @@ class Pool implements Run {
     return { done: true, value: undefined };
   }
 
+  drain(): void {
+    this.#drain(undefined);
+    this.#advance();
+  }
+
   kill(): void {
     this.#stop(undefined, 0);
   }
@@ -211,21 +203,37 @@ class Pool implements Run {
     return this;
   }
 
-  #open(): void {
-    this.#state = "open";
-    if (this.#signal?.aborted) this.#onAbort();
-    else this.#signal?.addEventListener("abort", this.#onAbort);
+  /** How many tasks may wait for something, so that memory stays bounded. */
+  get #window(): number {
+    return Math.max(1_000, 4 * this.#concurrency);
   }
 
-  /** Does everything that can be done now: hands out results, reads tasks, and closes when it is all over. */
+  /** How many tasks have been started and have no result. */
+  get #unfinished(): number {
+    return this.#running + this.#retrying;
+  }
+
+  get #retrying(): number {
+    return this.#waiting.size + this.#due.length;
+  }
+
+  #open(): void {
+    this.#state = "open";
+    const { signal } = this.#options;
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Does everything that can be done now: hands out results, starts and reads tasks, and closes when it is all over. */
   #advance(): void {
     while (this.#takers.length > 0 && !this.#returned) {
       const finished = this.#results.take();
       if (!finished) break;
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
+    while (this.#due.length > 0 && this.#running < this.#concurrency) this.#runAttempt(this.#due.shift()!);
     if (this.#wantsTask() && !this.#reading) this.#readTasks();
-    if (this.#state === "open" && this.#inputEnded && this.#running === 0) {
+    if (this.#state === "open" && this.#inputEnded && this.#unfinished === 0) {
       this.#close();
     }
     if (this.#state === "closed") this.#settleTakers();
@@ -233,22 +241,22 @@ class Pool implements Run {
 
   #wantsTask(): boolean {
     return this.#state === "open" && !this.#inputEnded && this.#running < this.#concurrency &&
-      this.#results.hasRoom(this.#running);
+      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished);
   }
 
   async #readTasks(): Promise<void> {
     this.#reading = true;
     try {
       while (this.#wantsTask()) {
-        if (this.#nextTask) {
-          this.#runTask(this.#nextTask, this.#sequence);
-          this.#nextTask = undefined;
+        if (this.#next) {
+          this.#runAttempt(this.#next);
+          this.#next = undefined;
           continue;
         }
         const { done, value } = await this.#source.next();
         if (done) this.#inputEnded = true;
         // While it was read the run may have been stopped, or a slot taken away.
-        if (!this.#inputEnded) this.#nextTask = checkTask(value, `task ${++this.#sequence}`);
+        if (!this.#inputEnded) this.#next = this.#jobOf(value);
       }
     } catch (error) {
       this.#endInput({ error });
@@ -257,29 +265,76 @@ class Pool implements Run {
     this.#advance();
   }
 
-  async #runTask(task: Task, sequence: number): Promise<void> {
+  #jobOf(value: unknown): Job {
+    const sequence = ++this.#sequence;
+    const task = checkTask(value, `task ${sequence}`);
+    return { task, id: String(task.id ?? sequence), sequence, last: undefined };
+  }
+
+  /** Runs a task once, and says what comes after it: its result, or another attempt. */
+  async #runAttempt(job: Job): Promise<void> {
+    const { task, id, sequence, last } = job;
+    const number = (last?.facts.attempts ?? 0) + 1;
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
+    const startedAt = new Date().toISOString();
+    const facts = { id, attempts: number, slot: index + 1, startedAt, cmdHash: commandHash(task.cmd) };
     this.#running++;
-    this.#results.add(sequence, await this.#finish(task, sequence, index));
+    const attempt = this.#attempt({ task, id, sequence, number, slot: facts.slot });
+    this.#reportProgress();
+    const { end, stopReason } = await attempt;
+    if (last) await this.#executor.discard(last.end).catch(() => {}); // only files, and of an attempt that nobody will see
     this.#slots[index] = undefined;
     this.#running--;
+    const result = toResult(facts, end, stopReason, task.meta);
+    job.last = { facts, end };
+    if (!RETRIED.has(result.outcome) || number > (task.retries ?? this.#options.retries)) this.#finish(job, result);
+    else if (this.#draining) this.#giveUp(job);
+    else this.#retryLater(job, number);
     this.#advance();
   }
 
-  /** Runs a task until it needs no more attempts. */
-  async #finish(task: Task, sequence: number, index: number): Promise<Finished> {
-    const id = String(task.id ?? sequence);
-    const slot = index + 1;
-    let discarded: Promise<void> | undefined;
-    for (let number = 1;; number++) {
-      const startedAt = new Date().toISOString();
-      const { end, stopReason } = await this.#attempt({ task, sequence, number, slot });
-      await discarded;
-      const result = toResult({ id, attempts: number, slot, startedAt }, end, stopReason, task.meta);
-      const mayRetry = number <= (task.retries ?? 0) && !this.#stopping && RETRIED.has(result.outcome);
-      if (!mayRetry) return { result, end };
-      discarded = this.#executor.discard(end).catch(() => {}); // only files, and of an attempt that nobody will see
+  #retryLater(job: Job, attempts: number): void {
+    const delayMs = retryDelayMs(this.#options.retryDelay, attempts);
+    const retry = () => {
+      this.#waiting.delete(job);
+      this.#due.push(job);
+      this.#advance();
+    };
+    if (delayMs === 0) this.#due.push(job);
+    else this.#waiting.set(job, setTimeout(retry, delayMs));
+  }
+
+  /** Gives the result of a task that may be tried again, and will not be. */
+  #giveUp(job: Job): void {
+    const { facts, end } = job.last!;
+    this.#finish(job, toResult(facts, end, "not-retried", job.task.meta));
+  }
+
+  #finish({ sequence, last }: Job, result: TaskResult): void {
+    this.#results.add(sequence, { result, end: last!.end });
+    this.#finished++;
+    if (result.outcome !== "ok") this.#failed++;
+    if (this.#halt?.meets(result)) {
+      this.#haltedBy = result;
+      if (this.#options.halt!.when === "now") this.#stop(undefined);
+      else this.#drain(undefined);
+    }
+    this.#reportProgress();
+  }
+
+  #reportProgress(): void {
+    const { onProgress, total } = this.#options;
+    try {
+      onProgress?.({
+        total,
+        finished: this.#finished,
+        failed: this.#failed,
+        running: this.#running,
+        retrying: this.#retrying,
+      });
+    } catch (error) {
+      this.#stop({ error });
     }
   }
 
@@ -290,7 +345,7 @@ class Pool implements Run {
     try {
       const running: RunningAttempt = { execution: this.#executor.start(attempt), stopReason: undefined };
       this.#slots[attempt.slot - 1] = running;
-      const { timeoutMs } = attempt.task;
+      const { timeoutMs = this.#options.timeoutMs } = attempt.task;
       if (timeoutMs !== undefined) timer = setTimeout(() => this.#terminate(running, "timeout"), timeoutMs);
       return { end: await running.execution.ended, stopReason: running.stopReason };
     } catch (error) {
@@ -307,7 +362,7 @@ class Pool implements Run {
     }
   }
 
-  #terminate(attempt: RunningAttempt, reason: StopReason, killAfterMs = this.#killAfterMs): void {
+  #terminate(attempt: RunningAttempt, reason: StopReason, killAfterMs = this.#options.killAfterMs): void {
     if (attempt.execution.terminate(killAfterMs)) attempt.stopReason ??= reason;
   }
 
@@ -318,9 +373,17 @@ class Pool implements Run {
     this.#sourceCanceled ??= this.#source.cancel().catch(() => {});
   }
 
-  #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
-    this.#stopping = true;
+  #drain(failure: { error: unknown } | undefined): void {
+    this.#draining = true;
     this.#endInput(failure);
+    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    const jobs = [...this.#due.splice(0), ...this.#waiting.keys()];
+    this.#waiting.clear();
+    for (const job of jobs) this.#giveUp(job);
+  }
+
+  #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
+    this.#drain(failure);
     for (const attempt of this.#slots) {
       if (attempt) this.#terminate(attempt, "canceled", killAfterMs);
     }
@@ -329,7 +392,7 @@ class Pool implements Run {
 
   async #close(): Promise<void> {
     this.#state = "closing";
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     await this.#sourceCanceled;
     try {
       await this.#executor.close();
@@ -349,9 +412,4 @@ class Pool implements Run {
       this.#failure = undefined;
     }
   }
-}
-
-function checkConcurrency(concurrency: number, action: string): number {
-  if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
-  throw new RangeError(`${action}: concurrency must be an integer of at least 1, got ${excerpt(concurrency)}`);
 }

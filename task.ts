@@ -55,7 +55,7 @@ export interface Task {
 }
 
 /** A longer timer would go off at once. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** The system takes an argument, a path and a variable to end at the first NUL. */
 const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();

@@ -6,6 +6,8 @@ import type { Task } from "../task.ts";
 export interface Attempt {
   /** What is to be carried out. */
   task: Task;
+  /** The id of the task, as it stands in the result. */
+  id: string;
   /** The number of the task in the run, from 1. */
   sequence: number;
   /** 1 for the first attempt of the task, 2 for its first retry. */

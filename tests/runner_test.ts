@@ -88,6 +88,7 @@ test("a result has what the task and the attempt say", async () => {
     stderrEncoding: "base64",
     stderrBytes: 8,
     stderrFile: "/err",
+    cmdHash: "8cdc1683",
     meta: null,
   });
   assert(before <= startedAt && startedAt <= new Date().toISOString(), startedAt);
@@ -105,6 +106,7 @@ test("a result has no field that says nothing", async () => {
     "durationMs",
     "stdout",
     "stderr",
+    "cmdHash",
   ]);
 });
 
@@ -422,7 +424,7 @@ test("a task that ends by itself just before it is canceled keeps its outcome", 
   await assertRejects(() => results.next(), RangeError, "enough");
 });
 
-test("a task that fails by itself just before it is canceled is not tried again", async () => {
+test("a task that fails by itself just before it would be canceled, and may be tried again, counts as canceled", async () => {
   const executor = new FakeExecutor();
   const stop = new AbortController();
   const results = run([{ cmd: "x", retries: 5 }], { executor, signal: stop.signal });
@@ -432,7 +434,7 @@ test("a task that fails by itself just before it is canceled is not tried again"
   stop.abort();
   executor.executions[0]!.end({ status: 1 });
   const { outcome, attempts } = (await first).value!;
-  assertEquals([outcome, attempts, executor.executions.length], ["failed", 1, 1]);
+  assertEquals([outcome, attempts, executor.executions.length], ["canceled", 1, 1]);
 });
 
 test("a task that comes when the run has been stopped is not started", async () => {
