@@ -7,6 +7,7 @@ import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import type { SpillDirectory } from "./spill_directory.ts";
+import { taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
@@ -86,7 +87,7 @@ class ProcessExecution implements Execution {
         program,
         args,
         cwd: task.cwd,
-        env: task.env,
+        env: { ...taskVariables(this.#attempt), ...task.env },
         stdin,
         stderr: "piped",
       });

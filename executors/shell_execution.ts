@@ -13,6 +13,7 @@ import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
 import type { SpillDirectory } from "./spill_directory.ts";
+import { taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What an attempt needs of the executor it belongs to. */
@@ -90,6 +91,7 @@ export class ShellExecution implements Execution {
       return await this.#runAsProcess();
     }
     const { cmd, cwd, env } = task;
+    const variables = worker.take(taskVariables(this.#attempt));
     const wantsPipes = opensDescriptors(cmd);
     const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands;
     const kind = mayBePlain ? kindOfCommand(cmd) : "other";
@@ -98,7 +100,7 @@ export class ShellExecution implements Execution {
     this.startedMs = performance.now();
     this.#context.running.add(this);
     const outcome = await worker.run(
-      attemptScript({ number, cmd, cwd, env, shell: this.#context.shell, files, kind, wantsPipes }),
+      attemptScript({ number, cmd, cwd, variables, env, shell: this.#context.shell, files, kind, wantsPipes }),
     );
     const durationMs = performance.now() - this.startedMs;
     this.#hasEnded = true;

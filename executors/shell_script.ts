@@ -18,6 +18,8 @@ export interface ScriptOptions {
   number: number;
   cmd: string | readonly string[];
   cwd: string | undefined;
+  /** Variables that the worker exports, with new values. */
+  variables: Readonly<Record<string, string>>;
   /** Only variables that a shell can have. */
   env: Readonly<Record<string, string>> | undefined;
   shell: string;
@@ -45,14 +47,17 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
  * `eval` does that, too, but puts its own name into each message. Whoever sends the signal again finds nothing to run.
  * A trap that went off meanwhile would take the place of the attempt's status, so signals are ignored.
  *
+ * `variables` are the names of those that each attempt assigns; exported once, they are in its environment.
+ *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
  * variable, which the next one would see.
  */
-export function workerScript(directory: string, parent: string): string {
+export function workerScript(directory: string, parent: string, variables: readonly string[]): string {
   const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
     shellQuote(parent)
   }; }`;
-  return `trap : ${SIGNALS}
+  return `export ${variables.join(" ")}
+trap : ${SIGNALS}
 trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
@@ -65,20 +70,23 @@ export const RETIREMENT_SCRIPT = "trap - EXIT\n";
 
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
-  const { number, cmd, cwd, env, shell, files, kind, wantsPipes } = options;
+  const { number, cmd, cwd, variables, env, shell, files, kind, wantsPipes } = options;
+  const assign = Object.keys(variables).length === 0 ? "" : `${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const exports = env === undefined ? "" : exportVariables(env);
   const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
-  if (wantsPipes) return `(${enter}${throughPipes(`(${exports}${invocation(cmd, shell)}\n)`, files)})${report}`;
+  if (wantsPipes) {
+    return `${assign}(${enter}${throughPipes(`(${exports}${invocation(cmd, shell)}\n)`, files)})${report}`;
+  }
   // What fails before the files are opened is the worker's to tell, and there is no output yet.
   const open = `${enter}${OPEN} ${stdin} ${stdout} ${stderr}; `;
-  const isOneLine = !`${enter}${exports}`.includes("\n");
+  const isOneLine = !`${assign}${enter}${exports}`.includes("\n");
   if (kind === "simple" && isOneLine && enter === "") {
-    return `(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`;
+    return `${assign}(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`;
   }
-  if (kind === "other" || !isOneLine) return `(${open}${exports}${invocation(cmd, shell)}\n)${report}`;
-  return `${RUN} ${shellQuote(`(${open}trap - ${SIGNALS}; ${exports}${cmd}\n)${report}`)}\n`;
+  if (kind === "other" || !isOneLine) return `${assign}(${open}${exports}${invocation(cmd, shell)}\n)${report}`;
+  return `${assign}${RUN} ${shellQuote(`(${open}trap - ${SIGNALS}; ${exports}${cmd}\n)${report}`)}\n`;
 }
 
 /**
@@ -110,8 +118,12 @@ function changeDirectory(cwd: string): string {
 }
 
 function exportVariables(env: Readonly<Record<string, string>>): string {
-  const assignments = Object.entries(env).map(([name, value]) => `${name}=${shellQuote(value)}`);
-  return assignments.length === 0 ? "" : `export ${assignments.join(" ")}; `;
+  const text = assignments(env);
+  return text === "" ? "" : `export ${text}; `;
+}
+
+function assignments(variables: Readonly<Record<string, string>>): string {
+  return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`).join(" ");
 }
 
 /** What a worker reports about an attempt. */

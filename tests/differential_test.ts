@@ -29,12 +29,15 @@ for file do
     4>&1 >&3 2>/dev/null | cat >"$file.stderr" 3>&-; } 3>&1 | cat >"$file.stdout"
 done`;
 
+/** What a worker adds to the environment; their values differ. */
+const TASK_VARIABLES = { TASKRUNNER_ID: "1", TASKRUNNER_SLOT: "1", TASKRUNNER_ATTEMPT: "1" };
+
 async function runFresh(shell: string, commands: readonly string[], directory: string, cwd: string): Promise<Seen[]> {
   const files = commands.map((_, index) => join(directory, `${index}`));
   await Promise.all(commands.map((command, index) => writeFile(files[index]!, command)));
   const half = Math.ceil(files.length / 2);
   const runs = [files.slice(0, half), files.slice(half)].map((part) =>
-    start("sh", ["-c", REFERENCE, shell, ...part], { cwd, stdin: "" }).ended
+    start("sh", ["-c", REFERENCE, shell, ...part], { cwd, stdin: "", env: TASK_VARIABLES }).ended
   );
   for (const { status, stderr } of await Promise.all(runs)) assertEquals([status, stderr], [0, ""]);
   return await Promise.all(files.map(async (file) => ({
