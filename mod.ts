@@ -44,8 +44,11 @@
 export * from "./jsonl.ts";
 export type { Attempt, AttemptEnd, Execution, Executor, ExecutorOptions, Output } from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./read_tasks.ts";
+export { Journal, type JournalEntry, type JournalOptions } from "./journal.ts";
 export { type Outcome, parseResult, type TaskResult } from "./result.ts";
-export { type Run, run, type RunOptions } from "./runner.ts";
+export type { Halt } from "./halt.ts";
+export type { Progress, RunOptions } from "./run_options.ts";
+export { type Run, run } from "./runner.ts";
 export type {
   ChildProcess,
   ExitStatus,

@@ -1,4 +1,4 @@
-import { countJsonLines, readJsonLines, type ReadJsonLinesOptions } from "./jsonl_reader.ts";
+import { readJsonLines, type ReadJsonLinesOptions } from "./jsonl.ts";
 import type { Source } from "./internal/source.ts";
 import { parseTask, type Task } from "./task.ts";
 
@@ -41,12 +41,8 @@ export function readTasks(source: Source<Uint8Array>, options: ReadTasksOptions 
   };
 }
 
-/** Reads tasks to their end, checks each, and gives how many there are. */
-export function countTasks(source: Source<Uint8Array>, options: ReadTasksOptions): Promise<number> {
-  return countJsonLines(source, { ...options, parse: taskOfLine });
-}
-
-function taskOfLine(value: unknown, lineNumber: number): Task {
+/** The task that a line holds, with the number of the line for its `id` when it has none. */
+export function taskOfLine(value: unknown, lineNumber: number): Task {
   const task = parseTask(value);
   return task.id === undefined ? { ...task, id: String(lineNumber) } : task;
 }

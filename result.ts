@@ -10,7 +10,7 @@ import { invalidRecord } from "./internal/invalid_record.ts";
 /**
  * What became of a task. The first that applies, in this order:
  *
- * - `canceled`: the run was stopped while the task ran
+ * - `canceled`: the run was stopped while the task ran, or before it could be tried again
  * - `timeout`: the last attempt took longer than `timeoutMs`
  * - `output-limit`: it printed more than it was allowed to; reserved, there is no such limit yet
  * - `not-started`: the program or the working directory could not be found or used; nothing ran
@@ -74,6 +74,8 @@ export interface TaskResult {
   stderrBytes?: number | undefined;
   /** The file that holds all of it, when `stderr` is only the first part. */
   stderrFile?: string | undefined;
+  /** The CRC-32 of the command, by which a run that is resumed notices that it is another one. */
+  cmdHash?: string | undefined;
   /** The `meta` of the task, when it has one. */
   meta?: unknown;
 }
@@ -115,6 +117,7 @@ export const resultSchema = v.strictObject({
   stderrEncoding: encoding,
   stderrBytes: fullSize,
   stderrFile: file,
+  cmdHash: v.optional(described(text, "CRC-32 of the command: of its text, or of each argument with a NUL after it.")),
   meta: v.optional(described(v.unknown(), "As the task has it.")),
 }) satisfies v.GenericSchema<TaskResult>;
 

@@ -5,6 +5,7 @@ import type { ByteSink } from "../jsonl.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
 import { ClosedOutputError } from "./io.ts";
+import type { ResultsEnd } from "./journal_file.ts";
 
 const LF = 0x0a;
 
@@ -21,17 +22,24 @@ export class ResultsFile implements ByteSink {
     this.#isRegular = isRegular;
   }
 
-  /** Opens a file that is new or empty: results that are there already may have taken a night. */
-  static async open(path: string): Promise<ResultsFile> {
+  /**
+   * Opens a file that is new or empty: results that are there already may have taken a night. With `end` it is the file of
+   * a run that is resumed, and its last line is made whole.
+   */
+  static async open(path: string, end?: ResultsEnd): Promise<ResultsFile> {
     try {
       const file = await open(path, "a");
       const status = await file.stat();
-      if (!status.isFile() || status.size === 0) return new ResultsFile(path, file, status.isFile());
+      const results = new ResultsFile(path, file, status.isFile());
+      if (end) return await results.#goOnAfter(end);
+      if (!status.isFile() || status.size === 0) return results;
       await file.close();
     } catch (error) {
       throw new Error(`Cannot write results to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
     }
-    throw new Error(`Cannot write results to ${excerpt(path)}: it is not empty; remove it or name another file`);
+    throw new Error(
+      `Cannot write results to ${excerpt(path)}: it is not empty; go on with --resume, remove it or name another file`,
+    );
   }
 
   /** Where output goes that is too large for a line; `undefined` leaves that open, as for a pipe or a device. */
@@ -52,6 +60,13 @@ export class ResultsFile implements ByteSink {
       if (this.#isRegular) await this.#removeTornLine(lines);
       throw new Error(`Cannot write results to ${excerpt(this.#path)}: ${systemReason(error)}`, { cause: error });
     }
+  }
+
+  async #goOnAfter({ wholeBytes, tornBytes, lacksNewline }: ResultsEnd): Promise<this> {
+    if (tornBytes > 0) await this.#file.truncate(wholeBytes);
+    this.#size = wholeBytes;
+    if (lacksNewline) await this.write(new Uint8Array([LF]));
+    return this;
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,8 @@
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
-import { InvalidLineError } from "../jsonl.ts";
-import { countTasks, readTasks } from "../read_tasks.ts";
+import { readTasks } from "../read_tasks.ts";
 import { parseTask } from "../task.ts";
 import { byteStream, collect, jsonLines } from "./helpers.ts";
 
@@ -190,9 +188,4 @@ test("readTasks can be left before the end", async () => {
   });
   for await (const _ of readTasks(stream)) break;
   assert(canceled);
-});
-
-test("counting tasks checks each of them", async () => {
-  assertEquals(await countTasks(byteStream('{"cmd":"a"}\n{"cmd":"b","id":"x"}\n'), {}), 2);
-  await assertRejects(() => countTasks(byteStream('{"cmd":"a"}\n{"cmd":7}\n'), {}), InvalidLineError, "Line 2");
 });
