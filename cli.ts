@@ -9,17 +9,20 @@
  * @module
  */
 
-import { fstatSync } from "node:fs";
+import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
-import { ClosedOutputError, InterruptedError, type Io } from "./cli/io.ts";
+import { EXIT_HANGUP } from "./cli/exit_status.ts";
+import { ClosedOutputError, InterruptedError, type Io, type Request } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import type { Source } from "./internal/source.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
 
 /** The signals that ask to stop, with the status that a shell gives for each. */
-const EXIT_BY_SIGNAL = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+/** As xargs has them. */
+const REQUEST_BY_SIGNAL = { SIGUSR1: "one-more", SIGUSR2: "one-fewer" } as const;
 /** How long the results may take to be written after a second signal. */
 const LEAVE_AFTER_MS = 1_000;
 
@@ -27,8 +30,10 @@ const LEAVE_AFTER_MS = 1_000;
 export async function runCommandLine(): Promise<never> {
   // V8 would let garbage grow with the memory of the machine, which belongs to the tasks. Others pass over the flag.
   setFlagsFromString("--optimize-for-size");
+  const ignoresHangup = isRunUnderNohup(); // asked first: Deno catches it along with any other signal
   const stop = new AbortController();
   const kill = new AbortController();
+  let listener: ((request: Request) => void) | undefined;
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => {
       if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));
@@ -36,18 +41,49 @@ export async function runCommandLine(): Promise<never> {
       setTimeout(() => process.exit(status), LEAVE_AFTER_MS); // also when nobody takes the results
     });
   }
+  for (const [signal, request] of Object.entries(REQUEST_BY_SIGNAL)) process.on(signal, () => listener?.(request));
+  process.on("SIGHUP", () => {
+    if (ignoresHangup) return;
+    if (listener) listener("drain");
+    else stop.abort(new InterruptedError(EXIT_HANGUP));
+  });
   // Without a listener a closed standard output or error would end the process with a stack trace.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
   const io: Io = {
     stdin: openStdin,
     stdinIsTerminal: isatty(0),
+    stdoutIsTerminal: isatty(1),
+    stderrIsTerminal: isatty(2),
     stdout: { write: writeToStdout },
     stderr: (line) => new Promise((resolve) => process.stderr.write(`${line}\n`, () => resolve())),
     signal: stop.signal,
     killSignal: kill.signal,
+    onRequest: (run) => listener = run,
   };
   process.exit(await main(process.argv.slice(2), io));
+}
+
+/** What Deno has to say about its permissions. */
+interface DenoPermissions {
+  querySync(permission: { name: "read"; path: string }): { state: string };
+}
+
+/** Whether SIGHUP is to be ignored. */
+function isRunUnderNohup(): boolean {
+  const { Deno: deno } = globalThis as { Deno?: { permissions: DenoPermissions } };
+  const status = "/proc/self/status";
+  try {
+    // On a terminal Deno would ask the user whether it may read the file.
+    if (deno && deno.permissions.querySync({ name: "read", path: status }).state !== "granted") return false;
+    const isIgnored = /^SigIgn:.*[13579bdf]$/m.test(readFileSync(status, "latin1"));
+    if (isIgnored || deno) return isIgnored;
+    // Node has forgotten what was ignored. It is left to nohup's standard input, which can only be written to.
+    const isWriteOnly = /^flags:\s*\d*1$/m.test(readFileSync("/proc/self/fdinfo/0", "latin1"));
+    return isWriteOnly && readlinkSync("/proc/self/fd/0") === "/dev/null";
+  } catch {
+    return false; // there is no /proc
+  }
 }
 
 /** Some runtimes read a directory as if it were an empty file. */

@@ -51,7 +51,7 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
 
 /**
  * Mends what the parser would take for something else: a negative number or `-` as the value of a flag (as `--flag=-1`
- * it reaches the check that can say what is wrong), `true` after a flag that has no value, and its own name `_`.
+ * it reaches the check that can say what is wrong), an operand `true` after a flag that has no value, and its own name `_`.
  */
 function unambiguous(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
   const nameOf = namesBySpelling(known);
@@ -68,10 +68,7 @@ function unambiguous(args: readonly string[], known: Readonly<Record<string, Fla
     if (takesValue && value === undefined && next !== undefined && /^-(\d.*)?$/.test(next)) {
       joined.push(`${arg}=${next}`);
       index++;
-    } else if (name !== undefined && !takesValue && (next === "true" || next === "false")) {
-      joined.push(next, arg);
-      index++;
-    } else joined.push(arg);
+    } else joined.push(name !== undefined && !takesValue ? `--${name}=true` : arg);
   }
   return joined;
 }

@@ -4,7 +4,17 @@ import { type Flag, spelling } from "./arguments.ts";
 export const FLAGS = {
   jobs: { short: "j", value: "N|N%", help: "how many tasks run at once; default: the available CPUs" },
   output: { short: "o", value: "FILE", help: "write the results to FILE, which must be new or empty" },
+  resume: { help: "go on with FILE: pass over tasks, by their ids, that have a result there" },
+  "resume-failed": { help: "the same, and run those again whose last outcome is not ok" },
   "keep-order": { short: "k", help: "results in the order of the tasks" },
+  timeout: { value: "DUR", help: "the longest time for one attempt of a task; default: none" },
+  "kill-after": { value: "DUR", help: "how long after SIGTERM what is left of a task gets SIGKILL; default: 5s" },
+  retries: { value: "N", help: "extra attempts of a task that failed, was killed or timed out; default: 0" },
+  "retry-delay": {
+    value: "DUR",
+    help: "wait before the second attempt, doubled for each more, at most 5m; default: 0",
+  },
+  halt: { value: "WHEN,WHAT=N|N%", help: "end early: now or soon, after N tasks or N% of them: fail, success or done" },
   executor: {
     value: "shell|process",
     help: "hand tasks to running shells, or start a process for each; default: shell",
@@ -13,6 +23,9 @@ export const FLAGS = {
   "on-invalid": { value: "abort|skip", help: "what a line does that is no task; default: abort" },
   "max-inline": { value: "SIZE", help: "how much of each output stands in the result; default: 1M" },
   "spill-dir": { value: "DIR", help: "where larger output goes; default: FILE.output or a temporary directory" },
+  progress: { help: "show on standard error how far it is; default: when that is a terminal" },
+  "no-progress": { help: "do not show it" },
+  quiet: { short: "q", help: "no summary at the end" },
   "dry-run": { help: "check every line, run nothing" },
   help: { short: "h", help: "show this" },
   version: { help: "show the version" },
@@ -30,7 +43,7 @@ ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\
 
 A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}; its fields are
 cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
-SIZE: bytes, or a number with k, m, g (1000) or K, M, G (1024).
+SIZE: bytes, or a number with k, m, g (1000) or K, M, G (1024). DUR: 500ms, 30s, 1m30s, or a number of seconds.
 
 Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 129, 130, 131 or 143 stopped by SIGHUP, SIGINT,
 SIGQUIT or SIGTERM; 141 nobody reads the results; 255 wrong usage, bad input or an I/O error.

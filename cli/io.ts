@@ -6,6 +6,8 @@ export interface Io {
   /** Opened when it is first read. */
   readonly stdin: () => Source<Uint8Array>;
   readonly stdinIsTerminal: boolean;
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
   /** Fails with a {@linkcode ClosedOutputError} when nobody reads any more. */
   readonly stdout: ByteSink;
   /** Writes a line to standard error. Settles when it is written, or nobody reads it. */
@@ -14,7 +16,12 @@ export interface Io {
   readonly signal: AbortSignal;
   /** Aborted by the second one: what is left is to be killed. */
   readonly killSignal: AbortSignal;
+  /** Calls back for each signal that asks for something else than to stop. Without a listener SIGHUP stops, too. */
+  readonly onRequest: (listener: (request: Request) => void) => void;
 }
+
+/** What a signal can ask of a run: to start nothing more, or to run one task more or fewer at once. */
+export type Request = "drain" | "one-more" | "one-fewer";
 
 /** A signal asked the command to stop. */
 export class InterruptedError extends Error {

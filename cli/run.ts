@@ -1,74 +1,114 @@
-import { availableParallelism } from "node:os";
-import { excerpt } from "../internal/excerpt.ts";
-import { EXECUTORS } from "../executors/mod.ts";
+import { excerpt, printable } from "../internal/excerpt.ts";
+import { Journal } from "../journal.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
-import { run, type RunOptions } from "../runner.ts";
-import type { Arguments } from "./arguments.ts";
-import { EXIT_ERROR, exitStatusOf } from "./exit_status.ts";
-import type { FLAGS } from "./flags.ts";
-import type { Io } from "./io.ts";
+import { type Run, run } from "../runner.ts";
+import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
+import { ClosedOutputError, type Io } from "./io.ts";
+import { readJournal } from "./journal_file.ts";
+import { progressDisplay } from "./progress.ts";
 import { ResultsFile } from "./results_file.ts";
+import { type Flags, readSettings } from "./settings.ts";
+import { Summary } from "./summary.ts";
 import { TaskInput } from "./task_input.ts";
-import { parseJobs, parseSize } from "./units.ts";
 import { UsageError } from "./usage_error.ts";
-
-type Flags = Arguments<typeof FLAGS>["flags"];
 
 /** `taskrunner [run] [FILE|-]`: runs tasks and writes results. Gives the exit status. */
 export async function runTasks(flags: Flags, operands: readonly string[], io: Io): Promise<number> {
-  const options = runOptions(flags);
-  const onInvalid = oneOf("--on-invalid", flags["on-invalid"] ?? "abort", ["abort", "skip"]);
+  const settings = readSettings(flags);
+  const { halt, onInvalid, output, resume } = settings;
   if (operands.length > 1) {
     throw new UsageError(`One file of tasks can be given, got ${operands.map(excerpt).join(" and ")}`);
   }
   const input = await TaskInput.find(operands[0], io);
-  if (flags["dry-run"]) {
-    const tasks = await stoppable(input.count("skip"), io.signal);
-    await io.stderr(`taskrunner: ${tasks} tasks are valid, ${input.invalid} lines are not; nothing was run`);
+  if (halt?.isPercentage && !input.isFile) {
+    throw new UsageError("--halt with a percentage needs a file of tasks, so that their number is known");
+  }
+  const earlier = resume && await stoppable(readJournal(output!, { retryFailed: resume === "failed" }), io.signal);
+  const journal = resume && (earlier?.journal ?? await Journal.read([]));
+  if (settings.isDryRun) {
+    const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, journal }), io.signal);
+    const done = resume ? `${input.done} of them have a result, ` : "";
+    await reportChanged(input, io);
+    await io.stderr(
+      `taskrunner: ${tasks + input.done} tasks are valid, ${done}${input.invalid} lines are not; nothing was run`,
+    );
     return input.invalid > 0 ? EXIT_ERROR : 0;
   }
   // A bad line at the end of a file is found before the first task costs anything.
-  if (input.isFile && onInvalid === "abort") await stoppable(input.count("abort"), io.signal);
+  const report = () => Promise.resolve();
+  const check = input.isFile ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
+  const total = await stoppable(check, io.signal);
 
-  const file = flags.output === undefined || flags.output === "-"
-    ? undefined
-    : await stoppable(ResultsFile.open(flags.output), io.signal);
-  const writer = new JsonLinesWriter(file ?? io.stdout);
-  const spillDir = flags["spill-dir"] ?? file?.spillDir;
-  const results = run(input.tasks(onInvalid), { ...options, spillDir, signal: io.signal });
-  io.killSignal.addEventListener("abort", () => results.kill());
-  let failed = 0;
+  const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
+  if (earlier?.end.tornBytes) {
+    const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
+    await io.stderr(`taskrunner: ${printable(output!)}: ${torn} have been cut off; that task runs again`);
+  }
+  const display = await progressDisplay(settings.progress, io, file === undefined);
+  const say = display?.log ?? io.stderr;
+  const results = run(input.tasks({ onInvalid, report: say, journal }), {
+    ...settings.runOptions,
+    spillDir: settings.runOptions.spillDir ?? file?.spillDir,
+    total,
+    signal: io.signal,
+    onProgress: display?.update,
+  });
+  const control = obeySignals(results, io, say);
+  const summary = new Summary();
+  let failure: unknown;
+  try {
+    await write(results, new JsonLinesWriter(file ?? io.stdout), summary);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    display?.stop();
+    await file?.close();
+    if (!(failure instanceof ClosedOutputError)) {
+      await reportChanged(input, io);
+      const isSaid = settings.isQuiet || failure !== undefined && summary.tasks === 0;
+      for (const line of isSaid ? [] : summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
+    }
+  }
+  if (input.invalid > 0) return EXIT_ERROR;
+  if (control.isDrained) return EXIT_HANGUP;
+  if (results.haltedBy) return exitStatusOfHalt(halt!, results.haltedBy, summary.failures, total);
+  return exitStatusOf(summary.failures);
+}
+
+async function write(results: Run, writer: JsonLinesWriter, summary: Summary): Promise<void> {
   try {
     for await (const result of results) {
-      if (result.outcome !== "ok") failed++;
+      summary.add(result);
       await writer.write(result);
     }
   } finally {
-    try {
-      await writer.flush();
-    } finally {
-      await file?.close();
-    }
+    await writer.flush();
   }
-  return input.invalid > 0 ? EXIT_ERROR : exitStatusOf(failed);
 }
 
-function runOptions(flags: Flags): RunOptions {
-  return {
-    concurrency: flags.jobs === undefined ? undefined : parseJobs("--jobs", flags.jobs, availableParallelism()),
-    keepOrder: flags["keep-order"],
-    executor: oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS),
-    shell: flags.shell,
-    maxInlineBytes: flags["max-inline"] === undefined
-      ? undefined
-      : parseSize("--max-inline", flags["max-inline"], "32M"),
-  };
+/** Lets signals steer the run, and says so. */
+function obeySignals(results: Run, io: Io, say: Io["stderr"]): { isDrained: boolean } {
+  const control = { isDrained: false };
+  io.killSignal.addEventListener("abort", () => results.kill());
+  io.onRequest((request) => {
+    if (request === "drain") {
+      control.isDrained = true;
+      results.drain();
+      return say("taskrunner: SIGHUP: what runs is finished, and nothing more is started");
+    }
+    results.concurrency = Math.max(1, results.concurrency + (request === "one-more" ? 1 : -1));
+    say(`taskrunner: ${results.concurrency} at once from now on`);
+  });
+  return control;
 }
 
-function oneOf<const Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice {
-  const choice = choices.find((choice) => choice === value);
-  if (choice !== undefined) return choice;
-  throw new UsageError(`${flag} must be ${choices.join(" or ")}, got ${excerpt(value)}`);
+async function reportChanged({ changed, changedNames }: TaskInput, io: Io): Promise<void> {
+  if (changed === 0) return;
+  const more = changed > changedNames.length ? ` and ${changed - changedNames.length} more` : "";
+  await io.stderr(
+    `taskrunner: what has a result of another command is not run again: ${changedNames.join(", ")}${more}`,
+  );
 }
 
 /** Waits for work that cannot be interrupted, and not beyond the signal. */

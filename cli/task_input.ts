@@ -2,11 +2,25 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { excerpt, printable } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
-import { InvalidLineError, type Source } from "../jsonl.ts";
-import { countTasks, readTasks, type ReadTasksOptions } from "../read_tasks.ts";
-import type { Task } from "../task.ts";
 import { systemReason } from "../internal/system_error.ts";
+import type { Journal } from "../journal.ts";
+import { InvalidLineError, readJsonLines, type ReadJsonLinesOptions, type Source } from "../jsonl.ts";
+import { countJsonLines } from "../jsonl_reader.ts";
+import { taskOfLine } from "../read_tasks.ts";
+import { parseTask, type Task } from "../task.ts";
 import type { Io } from "./io.ts";
+
+/** How many tasks a message names. */
+const MAX_NAMES = 3;
+
+/** How tasks are read. */
+export interface TaskInputOptions {
+  onInvalid: "abort" | "skip";
+  /** Is told about lines that are passed over. */
+  report: Io["stderr"];
+  /** Tasks that it has a result of are not to run. */
+  journal: Journal | undefined;
+}
 
 /** Where tasks come from: a file or standard input. */
 export class TaskInput {
@@ -14,15 +28,19 @@ export class TaskInput {
   readonly isFile: boolean;
   /** How many lines were no tasks and passed over. */
   invalid = 0;
+  /** How many tasks have a result already. */
+  done = 0;
+  /** How many of them have a result of another command. */
+  changed = 0;
+  /** The first of those. */
+  readonly changedNames: string[] = [];
   readonly #name: string;
   readonly #open: () => Source<Uint8Array>;
-  readonly #io: Io;
 
-  private constructor(name: string, isFile: boolean, open: () => Source<Uint8Array>, io: Io) {
+  private constructor(name: string, isFile: boolean, open: () => Source<Uint8Array>) {
     this.#name = name;
     this.isFile = isFile;
     this.#open = open;
-    this.#io = io;
   }
 
   /** Finds the input: a path, or `-` or nothing for standard input. */
@@ -33,7 +51,7 @@ export class TaskInput {
           'taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input',
         );
       }
-      return new TaskInput("standard input", false, io.stdin, io);
+      return new TaskInput("standard input", false, io.stdin);
     }
     const status = await stat(path).catch((error) => {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
@@ -42,29 +60,40 @@ export class TaskInput {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
     const isFile = status.isFile();
-    return new TaskInput(path, isFile, () => isFile ? filePieces(path) : createReadStream(path), io);
+    return new TaskInput(path, isFile, () => isFile ? filePieces(path) : createReadStream(path));
   }
 
-  /** The tasks. A line that is none is an error, or with `skip` is reported and passed over. */
-  async *tasks(onInvalid: "abort" | "skip"): AsyncGenerator<Task, void> {
+  /** The tasks that have to run. A line that is no task is an error, or with `skip` is reported and passed over. */
+  async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     try {
-      yield* readTasks(this.#open(), this.#options(onInvalid));
+      for await (const { value } of readJsonLines(this.#open(), this.#readOptions(options))) {
+        if (value) yield value;
+      }
     } catch (error) {
       throw this.#explain(error);
     }
   }
 
-  /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks. */
-  async count(onInvalid: "abort" | "skip"): Promise<number> {
+  /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks that have to run. */
+  async count(options: TaskInputOptions): Promise<number> {
     try {
-      return await countTasks(this.#open(), this.#options(onInvalid));
+      return await countJsonLines(this.#open(), this.#readOptions(options)) - this.done;
     } catch (error) {
       throw this.#explain(error);
     }
   }
 
-  #options(onInvalid: "abort" | "skip"): ReadTasksOptions {
-    return onInvalid === "skip" ? { onInvalid: (error) => this.#report(error) } : {};
+  #readOptions({ onInvalid, report, journal }: TaskInputOptions): ReadJsonLinesOptions<Task | undefined> {
+    this.invalid = 0;
+    this.done = 0;
+    const skip = (error: InvalidLineError) => {
+      this.invalid++;
+      return report(`taskrunner: ${this.#describe(error)}`);
+    };
+    return {
+      parse: (value, line) => journal ? this.#unlessDone(parseTask(value), line, journal) : taskOfLine(value, line),
+      ...(onInvalid === "skip" && { onInvalid: skip }),
+    };
   }
 
   #explain(error: unknown): Error {
@@ -72,9 +101,12 @@ export class TaskInput {
     return new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
   }
 
-  #report(error: InvalidLineError): Promise<void> {
-    this.invalid++;
-    return this.#io.stderr(`taskrunner: ${this.#describe(error)}`);
+  #unlessDone(task: Task, lineNumber: number, journal: Journal): Task | undefined {
+    const { isDone, isChanged } = journal.find(task, lineNumber, "line");
+    if (!isDone) return task;
+    this.done++;
+    if (isChanged && this.changed++ < MAX_NAMES) this.changedNames.push(`${excerpt(task.id)} (line ${lineNumber})`);
+    return undefined;
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {

@@ -1,4 +1,5 @@
 import { excerpt } from "../internal/excerpt.ts";
+import { MAX_TIMEOUT_MS } from "../task.ts";
 import { UsageError } from "./usage_error.ts";
 
 const SIZE_UNITS = ["", "k", "m", "g"];
@@ -17,6 +18,25 @@ function bytes(text: string): number {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(text) ?? [];
   const base = unit === unit.toLowerCase() ? 1000 : 1024;
   return Math.floor(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
+}
+
+const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
+
+/** `500ms`, `30s` or `1m30s`, in milliseconds; a number without a unit is seconds, as for timeout(1). */
+export function parseDuration(flag: string, text: string): number {
+  const units = Object.keys(UNITS_MS).map((unit) => `(?:(\\d+(?:\\.\\d+)?)${unit})?`).join("");
+  const parts = text === "" ? null : new RegExp(`^${units}$`).exec(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  if (!parts) throw new UsageError(`${flag} must be a duration such as 500ms, 30s, 1m30s or 2h, got ${excerpt(text)}`);
+  const durationMs = Object.values(UNITS_MS).reduce((sum, ms, index) => sum + ms * Number(parts[index + 1] ?? 0), 0);
+  if (durationMs > MAX_TIMEOUT_MS) throw new UsageError(`${flag} must be at most 24d, got ${excerpt(text)}`);
+  return durationMs;
+}
+
+/** A whole number from 0. */
+export function parseCount(flag: string, text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
+  throw new UsageError(`${flag} must be a whole number of at least 0, got ${excerpt(text)}`);
 }
 
 /** `8` is 8 jobs; `50%` is half of the CPUs, at least one. */

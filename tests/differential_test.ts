@@ -29,8 +29,13 @@ for file do
     4>&1 >&3 2>/dev/null | cat >"$file.stderr" 3>&-; } 3>&1 | cat >"$file.stdout"
 done`;
 
-/** What a worker adds to the environment; their values differ. */
+/** What a worker adds to the environment. */
 const TASK_VARIABLES = { TASKRUNNER_ID: "1", TASKRUNNER_SLOT: "1", TASKRUNNER_ATTEMPT: "1" };
+
+/** As `export` and `env` print them, but for the values, which differ. */
+function withoutTaskValues(printed: string): string {
+  return printed.replace(/\b(TASKRUNNER_(?:ID|SLOT|ATTEMPT)=["']?)\d+/g, "$1");
+}
 
 async function runFresh(shell: string, commands: readonly string[], directory: string, cwd: string): Promise<Seen[]> {
   const files = commands.map((_, index) => join(directory, `${index}`));
@@ -42,7 +47,7 @@ async function runFresh(shell: string, commands: readonly string[], directory: s
   for (const { status, stderr } of await Promise.all(runs)) assertEquals([status, stderr], [0, ""]);
   return await Promise.all(files.map(async (file) => ({
     status: Number(await readFile(`${file}.status`, "latin1")),
-    stdout: await readFile(`${file}.stdout`, "latin1"),
+    stdout: withoutTaskValues(await readFile(`${file}.stdout`, "latin1")),
     stderr: await readFile(`${file}.stderr`, "latin1"),
   })));
 }
@@ -57,7 +62,7 @@ async function runInWorkers(shell: string, commands: readonly string[], director
   assertEquals([results.length, stderr], [commands.length, ""]);
   return results.map((result): Seen => ({
     status: result.status,
-    stdout: bytesOf(result.stdout, result.stdoutEncoding),
+    stdout: withoutTaskValues(bytesOf(result.stdout, result.stdoutEncoding)),
     stderr: bytesOf(result.stderr, result.stderrEncoding),
   }));
 }

@@ -34,7 +34,7 @@ const WORD_COUNT = "examples/word_count/word_count.ts";
 
 /** Runs a shell script in the project's root folder. Its `$directory` is the given one. */
 function inProject(script: string, directory: string, env: Record<string, string> = {}) {
-  return shell(`export TASKRUNNER="$RUNTIME cli.ts"; ${script}`, { cwd: PROJECT, env: { directory, ...env } });
+  return shell(`export TASKRUNNER="$RUNTIME cli.ts --quiet"; ${script}`, { cwd: PROJECT, env: { directory, ...env } });
 }
 
 /** Calls a function with the path of a directory that has an awkward name and in it a file for each name. */

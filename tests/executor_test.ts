@@ -362,7 +362,7 @@ function contract(executor: "shell" | "process"): void {
     "output that cannot be kept because there is no directory for it fails the task, not the run",
     TIMEOUT,
     async () => {
-      const script = `echo '{"cmd":"echo hello"}' | TMPDIR=/no/such/directory $RUNTIME cli.ts --max-inline 1`;
+      const script = `echo '{"cmd":"echo hello"}' | TMPDIR=/no/such/directory $RUNTIME cli.ts -q --max-inline 1`;
       const { status, stdout, stderr } = await shell(script);
       assertEquals([status, stderr], [1, ""]);
       assertStringIncludes(stdout, "Cannot keep all of the output: no such file or directory");

@@ -117,12 +117,12 @@ export function startTaskrunner(args: readonly string[], options: StartOptions =
   return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], options);
 }
 
-/** Runs the command line tool in the runtime under test to its end. */
+/** Runs the command line tool in the runtime under test to its end, without the summary that it would give. */
 export async function taskrunner(
   args: readonly string[],
   options: StartOptions = {},
 ): Promise<Ended & { results: TaskResult[] }> {
-  const ended = await startTaskrunner(args, { stdin: "", ...options }).ended;
+  const ended = await startTaskrunner(["--quiet", ...args], { stdin: "", ...options }).ended;
   return { ...ended, results: parseResults(ended.stdout) };
 }
 

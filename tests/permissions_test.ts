@@ -18,7 +18,7 @@ import {
 
 /** Runs the command line tool in Deno with exactly these permissions. */
 function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
-  const run = ["run", "--no-prompt", ...permissions, join(PROJECT, "cli.ts"), ...args];
+  const run = ["run", "--no-prompt", ...permissions, join(PROJECT, "cli.ts"), "--quiet", ...args];
   return start(process.execPath, run, { stdin: "", ...options }).ended;
 }
 

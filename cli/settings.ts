@@ -1,0 +1,80 @@
+import { availableParallelism } from "node:os";
+import { EXECUTORS } from "../executors/mod.ts";
+import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "../halt.ts";
+import { excerpt } from "../internal/excerpt.ts";
+import type { RunOptions } from "../run_options.ts";
+import type { Arguments } from "./arguments.ts";
+import type { FLAGS } from "./flags.ts";
+import { parseCount, parseDuration, parseJobs, parseSize } from "./units.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** The flags of the command line, by their long names. */
+export type Flags = Arguments<typeof FLAGS>["flags"];
+
+/** What the flags ask for. */
+export interface Settings {
+  runOptions: RunOptions;
+  halt: HaltPolicy | undefined;
+  onInvalid: "abort" | "skip";
+  /** The file of results; without one they go to standard output. */
+  output: string | undefined;
+  /** Which of the tasks that have a result there run again; `undefined` when it must have none. */
+  resume: "canceled" | "failed" | undefined;
+  /** Whether progress is shown: always, never, or where it is of use. */
+  progress: boolean | undefined;
+  isQuiet: boolean;
+  isDryRun: boolean;
+}
+
+/**
+ * Makes settings of flags.
+ *
+ * @throws {UsageError} for a value that is not right.
+ */
+export function readSettings(flags: Flags): Settings {
+  const output = flags.output === "-" ? undefined : flags.output;
+  const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
+  if (resume && output === undefined) throw new UsageError("To resume, name the file of results: -o FILE");
+  return {
+    runOptions: runOptions(flags),
+    halt: flags.halt === undefined ? undefined : haltPolicy(flags.halt),
+    onInvalid: oneOf("--on-invalid", flags["on-invalid"] ?? "abort", ["abort", "skip"]),
+    output,
+    resume,
+    progress: flags["no-progress"] ? false : flags.progress,
+    isQuiet: flags.quiet ?? false,
+    isDryRun: flags["dry-run"] ?? false,
+  };
+}
+
+function runOptions(flags: Flags): RunOptions {
+  const given = <T>(name: keyof Flags & string, parse: (flag: string, text: string) => T): T | undefined => {
+    const text = flags[name];
+    return typeof text === "string" ? parse(`--${name}`, text) : undefined;
+  };
+  return {
+    concurrency: given("jobs", (flag, text) => parseJobs(flag, text, availableParallelism())),
+    keepOrder: flags["keep-order"],
+    timeoutMs: given("timeout", parseDuration) || undefined, // 0 is none, as for timeout(1)
+    killAfterMs: given("kill-after", parseDuration),
+    retries: given("retries", parseCount),
+    retryDelayMs: given("retry-delay", parseDuration),
+    halt: flags.halt as Halt | undefined,
+    executor: oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS),
+    shell: flags.shell,
+    maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
+    spillDir: flags["spill-dir"],
+  };
+}
+
+function haltPolicy(text: string): HaltPolicy {
+  const policy = parseHalt(text);
+  if (policy) return policy;
+  throw new UsageError(`--halt must be ${HALT_FORM}, got ${excerpt(text)}`);
+}
+
+function oneOf<const Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((choice) => choice === value);
+  if (choice !== undefined) return choice;
+  throw new UsageError(`${flag} must be ${choices.join(" or ")}, got ${excerpt(value)}`);
+}

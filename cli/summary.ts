@@ -1,0 +1,89 @@
+import { excerpt } from "../internal/excerpt.ts";
+import type { TaskResult } from "../result.ts";
+
+/** How many tasks are named as the slowest, and as failed. */
+const NAMED = 3;
+
+/** What a run came to, in a few lines for people. */
+export class Summary {
+  readonly #startedMs = performance.now();
+  readonly #counts = new Map<TaskResult["outcome"], number>();
+  /** The slowest first. */
+  #slowest: Pick<TaskResult, "id" | "durationMs">[] = [];
+  readonly #failed: Pick<TaskResult, "id" | "status" | "outcome">[] = [];
+
+  add({ id, status, outcome, durationMs }: TaskResult): void {
+    this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
+    if (this.#slowest.length < NAMED || durationMs > this.#slowest.at(-1)!.durationMs) {
+      this.#slowest = [...this.#slowest, { id, durationMs }].sort((a, b) => b.durationMs - a.durationMs).slice(
+        0,
+        NAMED,
+      );
+    }
+    if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < NAMED) {
+      this.#failed.push({ id, status, outcome });
+    }
+  }
+
+  /** How many tasks have a result. */
+  get tasks(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** How many of them went wrong. Those that were canceled did not. */
+  get failures(): number {
+    return this.tasks - (this.#counts.get("ok") ?? 0) - (this.#counts.get("canceled") ?? 0);
+  }
+
+  /**
+   * The lines to show.
+   *
+   * @param done how many tasks were passed over, because they had a result.
+   */
+  lines(done: number): string[] {
+    const { tasks, failures } = this;
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
+      .map(([outcome, count]) => `${grouped(count)} ${outcome}`);
+    const lines = [
+      `${grouped(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${duration(seconds * 1000)}` +
+      (tasks === 0 ? "" : ` (${rate(tasks / seconds)}/s): ${counts.join(", ")}`) +
+      (done === 0 ? "" : `; ${grouped(done)} had a result`),
+    ];
+    if (tasks > 1) {
+      lines.push(
+        `slowest: ${this.#slowest.map(({ id, durationMs }) => `${excerpt(id)} ${duration(durationMs)}`).join(", ")}`,
+      );
+    }
+    if (failures > 0) {
+      const more = failures > this.#failed.length ? ` and ${grouped(failures - this.#failed.length)} more` : "";
+      lines.push(`not ok: ${this.#failed.map(describe).join(", ")}${more}`);
+    }
+    return lines;
+  }
+}
+
+function describe({ id, status, outcome }: Pick<TaskResult, "id" | "status" | "outcome">): string {
+  return `${excerpt(id)} (${outcome === "failed" ? `status ${status}` : outcome})`;
+}
+
+/** `1,234` in every language: what is read by people can be read by programs. */
+export function grouped(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+/** `12.3`, `7,210`: as many digits as mean something. */
+export function rate(perSecond: number): string {
+  return perSecond >= 10 ? grouped(Math.round(perSecond)) : perSecond.toPrecision(2);
+}
+
+/** `12 ms`, `1.5 s`, `2m05s`, `3h04m`. */
+export function duration(ms: number): string {
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  const [big, small, units] = seconds < 3600
+    ? [Math.floor(seconds / 60), seconds % 60, "ms"]
+    : [Math.floor(seconds / 3600), Math.floor(seconds % 3600 / 60), "hm"];
+  return `${big}${units[0]}${String(small).padStart(2, "0")}${units[1]}`;
+}

@@ -1,0 +1,145 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import {
+  isAlive,
+  jsonLines,
+  parseResults,
+  shell,
+  startShell,
+  startTaskrunner,
+  taskFile,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
+
+/** A task that is there until the file `go` is, and has a child and a grandchild. */
+const family = (directory: string) =>
+  `sh -c 'sleep 300 & echo $! > ${directory}/grandchild; echo $$ > ${directory}/child; wait' & ` +
+  `echo $$ > ${directory}/task; until test -e ${directory}/go; do sleep 0.01; done; kill $!`;
+
+async function pidsIn(directory: string): Promise<number[]> {
+  const pids = await Promise.all(
+    ["task", "child", "grandchild"].map((name) => readFile(join(directory, name), "utf8").catch(() => "")),
+  );
+  return pids.map(Number);
+}
+
+for (const executor of ["shell", "process"]) {
+  const SIGNALS = [["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
+  for (const [signal, expected] of SIGNALS) {
+    test(
+      `${signal} leaves no process with the ${executor} executor, and a whole file of results`,
+      TIMEOUT,
+      async () => {
+        await withTempDirectory(async (directory) => {
+          const output = join(directory, "results.jsonl");
+          const tasks = await taskFile(directory, [{ cmd: "echo done" }, { cmd: family(directory) }, { cmd: "true" }]);
+          const args = ["-q", "-j1", "--executor", executor, tasks, "-o", output];
+          const { child, ended } = startTaskrunner(args, { stdin: "" });
+          await waitFor("the grandchild", async () => (await pidsIn(directory)).every((pid) => pid > 0));
+          process.kill(child.pid!, signal);
+          const { status, stderr } = await ended;
+          assertEquals([status, stderr], [expected, ""]);
+          assertEquals(
+            parseResults(await readFile(output, "utf8")).map(({ id, outcome }) => [id, outcome]),
+            [["1", "ok"], ["2", "canceled"]],
+          );
+          for (const pid of await pidsIn(directory)) await waitFor(`the end of ${pid}`, () => !isAlive(pid));
+        });
+      },
+    );
+  }
+
+  test(`SIGHUP starts nothing more and lets what runs finish, with the ${executor} executor`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const tasks = [{ cmd: family(directory) }, { cmd: `touch ${directory}/next` }];
+      const args = ["-q", "-j1", "--executor", executor];
+      const { child, output, ended } = startTaskrunner(args, { stdin: jsonLines(tasks) });
+      await waitFor("the grandchild", async () => (await pidsIn(directory)).every((pid) => pid > 0));
+      for (const times of [1, 2]) {
+        process.kill(child.pid!, "SIGHUP");
+        await waitFor("the answer", () => output.stderr.split("nothing more is started\n").length > times);
+      }
+      await writeFile(join(directory, "go"), "");
+      const { status, stdout } = await ended;
+      assertEquals([status, parseResults(stdout).map(({ id, outcome }) => [id, outcome])], [129, [["1", "ok"]]]);
+      assert(!existsSync(join(directory, "next")));
+      const grandchild = (await pidsIn(directory))[2]!;
+      if (isAlive(grandchild)) process.kill(grandchild, "SIGKILL");
+    });
+  });
+}
+
+test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = "touch started.$TASKRUNNER_ID; until test -e go.$TASKRUNNER_ID; do sleep 0.01; done";
+    const tasks = Array.from({ length: 6 }, () => ({ cmd, cwd: directory }));
+    const { child, output, ended } = startTaskrunner(["-q", "-j1"], { stdin: jsonLines(tasks) });
+    const started = (id: number) => existsSync(join(directory, `started.${id}`));
+    const finish = async (id: number) => {
+      await writeFile(join(directory, `go.${id}`), "");
+      await waitFor(`the result of task ${id}`, () => output.stdout.includes(`"id":"${id}"`));
+    };
+    await waitFor("the first task", () => started(1));
+    process.kill(child.pid!, "SIGUSR1");
+    await waitFor("a second task at once", () => started(2));
+    assert(!started(3));
+    for (const times of [1, 2, 3]) {
+      process.kill(child.pid!, "SIGUSR2");
+      await waitFor("the answer", () => output.stderr.split(" 1 at once from now on\n").length > times);
+    }
+    await finish(1);
+    // One slot is left, and it is taken: the third task starts only after the second.
+    await finish(2);
+    await waitFor("the third task", () => started(3));
+    assert(!started(4));
+    for (const id of [3, 4, 5, 6]) await finish(id);
+    assertEquals((await ended).status, 0);
+  });
+});
+
+test("under nohup the run outlives its terminal", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const wait = { cmd: "echo $PPID > worker; until test -e go; do sleep 0.01; done", cwd: directory };
+    const tasks = await taskFile(directory, [wait, { cmd: "echo last" }]);
+    // nohup does something about standard input only when that is a terminal, which `script` makes.
+    const command = `nohup $RUNTIME cli.ts -q -j1 ${tasks} -o ${directory}/out > /dev/null 2>&1`;
+    const { ended } = startShell(`exec script -qec '${command}' /dev/null`);
+    const worker = () => readFile(join(directory, "worker"), "utf8").catch(() => "");
+    await waitFor("the task", async () => await worker() !== "");
+    process.kill(await runnerOf(Number(await worker())), "SIGHUP");
+    await writeFile(join(directory, "go"), "");
+    await ended;
+    const results = parseResults(await readFile(join(directory, "out"), "utf8"));
+    assertEquals(results.map(({ stdout }) => stdout), ["", "last\n"]);
+  });
+});
+
+async function runnerOf(worker: number): Promise<number> {
+  const stat = await readFile(`/proc/${worker}/stat`, "latin1");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+}
+
+test("as the first process of a container the run ends on a signal, and leaves nothing", TIMEOUT, async () => {
+  const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
+  if (!canUnshare) return; // a user that must not make namespaces
+  await withTempDirectory(async (directory) => {
+    const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
+    const { child, ended } = startShell(
+      `exec unshare --pid --fork --kill-child --mount-proc $RUNTIME cli.ts -q ${tasks} -o ${directory}/out`,
+    );
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+    process.kill(Number(children.trim().split(" ")[0]), "SIGTERM");
+    assertEquals((await ended).status, 143);
+    assertEquals(parseResults(await readFile(join(directory, "out"), "utf8")).map(({ outcome }) => outcome), [
+      "canceled",
+    ]);
+  });
+});
