@@ -14,7 +14,7 @@ import process from "node:process";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
 import { EXIT_HANGUP } from "./cli/exit_status.ts";
-import { ClosedOutputError, InterruptedError, type Io, type Request } from "./cli/io.ts";
+import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import type { Source } from "./internal/source.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
@@ -33,7 +33,7 @@ export async function runCommandLine(): Promise<never> {
   const ignoresHangup = isRunUnderNohup(); // asked first: Deno catches it along with any other signal
   const stop = new AbortController();
   const kill = new AbortController();
-  let listener: ((request: Request) => void) | undefined;
+  let listener: ((request: RunRequest) => void) | undefined;
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => {
       if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));

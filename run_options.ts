@@ -116,10 +116,9 @@ export function poolOptions(options: RunOptions, count: number | undefined): Poo
     `a number of milliseconds greater than 0 and at most ${MAX_TIMEOUT_MS}`,
   );
   check(isInteger(retries), "retries", "an integer of at least 0");
-  for (const name of ["retryDelayMs", "maxRetryDelayMs"] as const) {
-    const value = { retryDelayMs, maxRetryDelayMs }[name];
-    check(isNumber(value) && value <= MAX_TIMEOUT_MS, name, `a number of milliseconds from 0 to ${MAX_TIMEOUT_MS}`);
-  }
+  const delay = `a number of milliseconds from 0 to ${MAX_TIMEOUT_MS}`;
+  check(isNumber(retryDelayMs) && retryDelayMs <= MAX_TIMEOUT_MS, "retryDelayMs", delay);
+  check(isNumber(maxRetryDelayMs) && maxRetryDelayMs <= MAX_TIMEOUT_MS, "maxRetryDelayMs", delay);
   check(total === undefined || isInteger(total), "total", "an integer of at least 0");
   const halt = options.halt === undefined ? undefined : parseHalt(String(options.halt));
   check(options.halt === undefined || halt !== undefined, "halt", HALT_FORM);

@@ -98,6 +98,7 @@ interface Job {
   readonly task: Task;
   readonly id: string;
   readonly sequence: number;
+  readonly cmdHash: string;
   /** What the last attempt has left, while the task waits to be tried again. */
   last: { facts: AttemptFacts; end: AttemptEnd } | undefined;
 }
@@ -109,12 +110,12 @@ interface Finished {
 }
 
 class Pool implements Run {
+  haltedBy: TaskResult | undefined;
   readonly #options: PoolOptions;
   readonly #executor: Executor;
   readonly #source: SourceReader<Task>;
   readonly #results: ResultQueue<Finished>;
   readonly #halt: HaltCounter | undefined;
-  #haltedBy: TaskResult | undefined;
   #concurrency: number;
   /** By slot, from 0. */
   readonly #slots: (RunningAttempt | undefined)[] = [];
@@ -162,10 +163,6 @@ class Pool implements Run {
   set concurrency(concurrency: number) {
     this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
     this.#advance();
-  }
-
-  get haltedBy(): TaskResult | undefined {
-    return this.#haltedBy;
   }
 
   next(): Promise<IteratorResult<TaskResult, undefined>> {
@@ -268,17 +265,17 @@ class Pool implements Run {
   #jobOf(value: unknown): Job {
     const sequence = ++this.#sequence;
     const task = checkTask(value, `task ${sequence}`);
-    return { task, id: String(task.id ?? sequence), sequence, last: undefined };
+    return { task, id: String(task.id ?? sequence), sequence, cmdHash: commandHash(task.cmd), last: undefined };
   }
 
   /** Runs a task once, and says what comes after it: its result, or another attempt. */
   async #runAttempt(job: Job): Promise<void> {
-    const { task, id, sequence, last } = job;
+    const { task, id, sequence, cmdHash, last } = job;
     const number = (last?.facts.attempts ?? 0) + 1;
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
     const startedAt = new Date().toISOString();
-    const facts = { id, attempts: number, slot: index + 1, startedAt, cmdHash: commandHash(task.cmd) };
+    const facts = { id, attempts: number, slot: index + 1, startedAt, cmdHash };
     this.#running++;
     const attempt = this.#attempt({ task, id, sequence, number, slot: facts.slot });
     this.#reportProgress();
@@ -316,7 +313,7 @@ class Pool implements Run {
     this.#finished++;
     if (result.outcome !== "ok") this.#failed++;
     if (this.#halt?.meets(result)) {
-      this.#haltedBy = result;
+      this.haltedBy = result;
       if (this.#options.halt!.when === "now") this.#stop(undefined);
       else this.#drain(undefined);
     }

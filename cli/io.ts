@@ -17,11 +17,11 @@ export interface Io {
   /** Aborted by the second one: what is left is to be killed. */
   readonly killSignal: AbortSignal;
   /** Calls back for each signal that asks for something else than to stop. Without a listener SIGHUP stops, too. */
-  readonly onRequest: (listener: (request: Request) => void) => void;
+  readonly onRequest: (listener: (request: RunRequest) => void) => void;
 }
 
 /** What a signal can ask of a run: to start nothing more, or to run one task more or fewer at once. */
-export type Request = "drain" | "one-more" | "one-fewer";
+export type RunRequest = "drain" | "one-more" | "one-fewer";
 
 /** A signal asked the command to stop. */
 export class InterruptedError extends Error {

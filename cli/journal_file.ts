@@ -20,11 +20,11 @@ export interface ResultsEnd {
   lacksNewline: boolean;
 }
 
-/** Reads the results of earlier runs; `undefined` when there is no such file yet. What is torn at its end is left alone. */
+/** Reads the results of earlier runs; when there is no such file yet, it has no end. What is torn there is left alone. */
 export async function readJournal(
   path: string,
   options: JournalOptions,
-): Promise<{ journal: Journal; end: ResultsEnd } | undefined> {
+): Promise<{ journal: Journal; end: ResultsEnd | undefined }> {
   try {
     const file = await open(path, "r");
     let end: ResultsEnd;
@@ -36,7 +36,7 @@ export async function readJournal(
     const results = filePieces(path, end.wholeBytes);
     return { journal: await Journal.read(results, options), end };
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
+    if (systemCode(error) === "ENOENT") return { journal: await Journal.read([], options), end: undefined };
     const reason = error instanceof InvalidLineError
       ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
       : systemReason(error);

@@ -1,9 +1,8 @@
-import { writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import type { ByteSink } from "../jsonl.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
-import { writeAll } from "../internal/write_all.ts";
+import { writeAll, writeAllSync } from "../internal/write_all.ts";
 import { ClosedOutputError } from "./io.ts";
 import type { ResultsEnd } from "./journal_file.ts";
 
@@ -50,10 +49,8 @@ export class ResultsFile implements ByteSink {
   /** Writes whole lines. */
   async write(lines: Uint8Array): Promise<void> {
     try {
-      // A thread that writes would cost more than writing: the system only takes a copy.
-      if (this.#isRegular) {
-        for (let rest = lines; rest.length > 0;) rest = rest.subarray(writeSync(this.#file.fd, rest));
-      } else await writeAll(this.#file, lines);
+      if (this.#isRegular) writeAllSync(this.#file, lines);
+      else await writeAll(this.#file, lines);
       this.#size += lines.length;
     } catch (error) {
       if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
@@ -62,15 +59,15 @@ export class ResultsFile implements ByteSink {
     }
   }
 
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
   async #goOnAfter({ wholeBytes, tornBytes, lacksNewline }: ResultsEnd): Promise<this> {
     if (tornBytes > 0) await this.#file.truncate(wholeBytes);
     this.#size = wholeBytes;
     if (lacksNewline) await this.write(new Uint8Array([LF]));
     return this;
-  }
-
-  async close(): Promise<void> {
-    await this.#file.close();
   }
 
   /** As after a disk is full: some of the lines were written, and perhaps a part of one more. */

@@ -1,5 +1,4 @@
 import { excerpt, printable } from "../internal/excerpt.ts";
-import { Journal } from "../journal.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { type Run, run } from "../runner.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
@@ -24,7 +23,7 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
     throw new UsageError("--halt with a percentage needs a file of tasks, so that their number is known");
   }
   const earlier = resume && await stoppable(readJournal(output!, { retryFailed: resume === "failed" }), io.signal);
-  const journal = resume && (earlier?.journal ?? await Journal.read([]));
+  const journal = earlier?.journal;
   if (settings.isDryRun) {
     const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, journal }), io.signal);
     const done = resume ? `${input.done} of them have a result, ` : "";
@@ -40,7 +39,7 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   const total = await stoppable(check, io.signal);
 
   const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
-  if (earlier?.end.tornBytes) {
+  if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
     await io.stderr(`taskrunner: ${printable(output!)}: ${torn} have been cut off; that task runs again`);
   }
@@ -66,8 +65,9 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
-      const isSaid = settings.isQuiet || failure !== undefined && summary.tasks === 0;
-      for (const line of isSaid ? [] : summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
+      if (!settings.isQuiet && (failure === undefined || summary.tasks > 0)) {
+        for (const line of summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
+      }
     }
   }
   if (input.invalid > 0) return EXIT_ERROR;

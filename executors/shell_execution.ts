@@ -91,7 +91,7 @@ export class ShellExecution implements Execution {
       return await this.#runAsProcess();
     }
     const { cmd, cwd, env } = task;
-    const variables = worker.take(taskVariables(this.#attempt));
+    const variables = taskVariables(this.#attempt);
     const wantsPipes = opensDescriptors(cmd);
     const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands;
     const kind = mayBePlain ? kindOfCommand(cmd) : "other";

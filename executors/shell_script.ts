@@ -2,6 +2,7 @@
 
 import { shellQuote } from "../internal/shell_quote.ts";
 import type { CommandKind } from "./plain_command.ts";
+import { TASK_VARIABLES } from "./task_variables.ts";
 
 /** Files of one attempt. */
 export interface AttemptFiles {
@@ -18,7 +19,7 @@ export interface ScriptOptions {
   number: number;
   cmd: string | readonly string[];
   cwd: string | undefined;
-  /** Variables that the worker exports, with new values. */
+  /** {@linkcode TASK_VARIABLES} with their values; the worker exports them. */
   variables: Readonly<Record<string, string>>;
   /** Only variables that a shell can have. */
   env: Readonly<Record<string, string>> | undefined;
@@ -47,16 +48,16 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
  * `eval` does that, too, but puts its own name into each message. Whoever sends the signal again finds nothing to run.
  * A trap that went off meanwhile would take the place of the attempt's status, so signals are ignored.
  *
- * `variables` are the names of those that each attempt assigns; exported once, they are in its environment.
+ * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
  * variable, which the next one would see.
  */
-export function workerScript(directory: string, parent: string, variables: readonly string[]): string {
+export function workerScript(directory: string, parent: string): string {
   const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
     shellQuote(parent)
   }; }`;
-  return `export ${variables.join(" ")}
+  return `export ${TASK_VARIABLES.join(" ")}
 trap : ${SIGNALS}
 trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
@@ -71,7 +72,7 @@ export const RETIREMENT_SCRIPT = "trap - EXIT\n";
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
   const { number, cmd, cwd, variables, env, shell, files, kind, wantsPipes } = options;
-  const assign = Object.keys(variables).length === 0 ? "" : `${assignments(variables)}; `;
+  const assign = `${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const exports = env === undefined ? "" : exportVariables(env);
   const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);

@@ -2,7 +2,6 @@
 
 import type { ChildProcess, ExitStatus, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { parseReport, parseTimes, type Report, RETIREMENT_SCRIPT, workerScript } from "./shell_script.ts";
-import { TASK_VARIABLES } from "./task_variables.ts";
 import type { WorkerDirectory } from "./scratch_directory.ts";
 
 /** How an attempt ended, as its worker reports it. */
@@ -36,7 +35,6 @@ export class ShellWorker {
   #line = 1;
   /** CPU time of everything it has reported. */
   #times = "0m0s 0m0s";
-  readonly #variables: Record<string, string> = {};
   #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
 
   private constructor(child: ChildProcess, directory: WorkerDirectory) {
@@ -55,7 +53,7 @@ export class ShellWorker {
     const args = ["-c", 'exec "$0" 2>&1', shell];
     const child = await adapter.spawn({ program: shell, args, stdin: "piped", stderr: "null" });
     const worker = new ShellWorker(child, directory);
-    worker.#write(workerScript(directory.path, directory.parent, TASK_VARIABLES));
+    worker.#write(workerScript(directory.path, directory.parent));
     return worker;
   }
 
@@ -77,15 +75,6 @@ export class ShellWorker {
   /** The line on which the next script begins, as the shell counts them. */
   get nextLine(): number {
     return this.#line;
-  }
-
-  /** Those of the variables that it does not have yet: an assignment costs it more than it looks. */
-  take(variables: Readonly<Record<string, string>>): Record<string, string> {
-    const taken: Record<string, string> = {};
-    for (const [name, value] of Object.entries(variables)) {
-      if (this.#variables[name] !== value) taken[name] = this.#variables[name] = value;
-    }
-    return taken;
   }
 
   /** Runs a script to its report. Not before the one before has been reported. */

@@ -43,11 +43,21 @@ export async function waitFor(what: string, condition: () => unknown): Promise<v
 /** Whether a process is there and has not ended; one that nobody has reaped yet has ended. */
 export function isAlive(pid: number): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+    return !/^[ZX]$/.test(statOf(pid)[0]!);
   } catch {
     return false;
   }
+}
+
+/** The id of the process that has started it. */
+export function parentOf(pid: number): number {
+  return Number(statOf(pid)[1]);
+}
+
+/** What the system says of a process, from its state on. */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 /** All the values of an iterable. */

@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import {
   isAlive,
   jsonLines,
+  parentOf,
   parseResults,
   shell,
   startShell,
@@ -113,18 +114,13 @@ test("under nohup the run outlives its terminal", TIMEOUT, async () => {
     const { ended } = startShell(`exec script -qec '${command}' /dev/null`);
     const worker = () => readFile(join(directory, "worker"), "utf8").catch(() => "");
     await waitFor("the task", async () => await worker() !== "");
-    process.kill(await runnerOf(Number(await worker())), "SIGHUP");
+    process.kill(parentOf(Number(await worker())), "SIGHUP");
     await writeFile(join(directory, "go"), "");
     await ended;
     const results = parseResults(await readFile(join(directory, "out"), "utf8"));
     assertEquals(results.map(({ stdout }) => stdout), ["", "last\n"]);
   });
 });
-
-async function runnerOf(worker: number): Promise<number> {
-  const stat = await readFile(`/proc/${worker}/stat`, "latin1");
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-}
 
 test("as the first process of a container the run ends on a signal, and leaves nothing", TIMEOUT, async () => {
   const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
