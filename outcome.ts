@@ -2,11 +2,12 @@ import type { AttemptEnd } from "./executors/mod.ts";
 import type { Outcome, TaskResult } from "./result.ts";
 
 /** Why the pool ended an attempt that had not ended by itself, or did not start one more. */
-export type StopReason = "canceled" | "not-retried" | "timeout";
+export type StopReason = "canceled" | "not-retried" | "output-limit" | "timeout";
 
 const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>> = {
   "canceled": { outcome: "canceled", error: "The run was stopped while the task ran" },
   "not-retried": { outcome: "canceled", error: "The run was stopped before the task could be tried again" },
+  "output-limit": { outcome: "output-limit", error: "The task printed more than its limit allows" },
   "timeout": { outcome: "timeout", error: "The task took longer than its timeout allows" },
 };
 
@@ -58,7 +59,10 @@ function outcomeOf(
   end: AttemptEnd,
   stopReason: StopReason | undefined,
 ): { outcome: Outcome; error?: string | undefined } {
-  if (stopReason) return STOPPED[stopReason];
+  if (stopReason) {
+    const { outcome, error } = STOPPED[stopReason];
+    return { outcome, error: [error, end.outputError].filter(Boolean).join(". ") };
+  }
   if (end.notStarted !== undefined) {
     return { outcome: "not-started", error: end.notStarted };
   }

@@ -12,7 +12,7 @@ import { invalidRecord } from "./internal/invalid_record.ts";
  *
  * - `canceled`: the run was stopped while the task ran, or before it could be tried again
  * - `timeout`: the last attempt took longer than `timeoutMs`
- * - `output-limit`: it printed more than it was allowed to; reserved, there is no such limit yet
+ * - `output-limit`: it printed more than it may to one of its outputs, of which only so much was kept
  * - `not-started`: the program or the working directory could not be found or used; nothing ran
  * - `killed`: a signal ended it
  * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)

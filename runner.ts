@@ -340,7 +340,14 @@ class Pool implements Run {
     const startedMs = performance.now();
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      const running: RunningAttempt = { execution: this.#executor.start(attempt), stopReason: undefined };
+      const onOutputLimit = () => {
+        running.stopReason ??= "output-limit"; // also when it has ended by itself before this was seen
+        this.#terminate(running, "output-limit");
+      };
+      const running: RunningAttempt = {
+        execution: this.#executor.start(attempt, onOutputLimit),
+        stopReason: undefined,
+      };
       this.#slots[attempt.slot - 1] = running;
       const { timeoutMs = this.#options.timeoutMs } = attempt.task;
       if (timeoutMs !== undefined) timer = setTimeout(() => this.#terminate(running, "timeout"), timeoutMs);

@@ -64,6 +64,7 @@ function runOptions(flags: Flags): RunOptions {
     shell: flags.shell,
     maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
     spillDir: flags["spill-dir"],
+    maxOutputBytes: given("max-output", parseSize),
   };
 }
 

@@ -2,20 +2,22 @@ import { excerpt } from "../internal/excerpt.ts";
 import { MAX_TIMEOUT_MS } from "../task.ts";
 import { UsageError } from "./usage_error.ts";
 
-const SIZE_UNITS = ["", "k", "m", "g"];
+const SIZE_UNITS = ["", "k", "m", "g", "t", "p"];
 
 /** `64K` is 65,536 and `64k` is 64,000, as in GNU parallel; without a unit it is bytes. */
-export function parseSize(flag: string, text: string, max: string): number {
+export function parseSize(flag: string, text: string, max?: string): number {
   const size = bytes(text);
   if (Number.isNaN(size)) {
     throw new UsageError(`${flag} must be a size such as 500000, 64K or 1.5M, got ${excerpt(text)}`);
   }
-  if (size > bytes(max)) throw new UsageError(`${flag} must be at most ${max}, got ${excerpt(text)}`);
+  if (max !== undefined && size > bytes(max)) {
+    throw new UsageError(`${flag} must be at most ${max}, got ${excerpt(text)}`);
+  }
   return size;
 }
 
 function bytes(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(text) ?? [];
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgGtTpP]?)$/.exec(text) ?? [];
   const base = unit === unit.toLowerCase() ? 1000 : 1024;
   return Math.floor(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
 }

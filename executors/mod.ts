@@ -40,6 +40,13 @@ export interface ExecutorOptions {
    */
   spillDir?: string | undefined;
   /**
+   * How many bytes a task may print to each of its output streams. One that prints more is ended, as after its timeout; it
+   * comes with the outcome `output-limit` and with so much of that output. `Infinity` is no limit.
+   *
+   * @default {1_073_741_824} (1 GiB)
+   */
+  maxOutputBytes?: number | undefined;
+  /**
    * How processes are started.
    *
    * @default the adapter of the runtime
@@ -59,13 +66,21 @@ const MAX_INLINE_BYTES = 32 * 1024 * 1024;
  * @throws `RangeError` for an option that is out of range.
  */
 export function createExecutor(options: ExecutorOptions): Executor {
-  const { executor = "shell", shell = "sh", maxInlineBytes = 1024 * 1024, spillDir, spawnAdapter } = options;
+  const { executor = "shell", shell = "sh", spillDir, spawnAdapter } = options;
+  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3 } = options;
   if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
   }
   if (!Number.isSafeInteger(maxInlineBytes) || maxInlineBytes < 0 || maxInlineBytes > MAX_INLINE_BYTES) {
     throw new RangeError(
       `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
+    );
+  }
+  if (maxOutputBytes !== Infinity && !(Number.isSafeInteger(maxOutputBytes) && maxOutputBytes >= 0)) {
+    throw new RangeError(
+      `Cannot start the pool: maxOutputBytes must be an integer of at least 0, or Infinity, got ${
+        excerpt(maxOutputBytes)
+      }`,
     );
   }
   if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
@@ -75,6 +90,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     adapter,
     shell,
     maxInlineBytes,
+    maxOutputBytes,
     spillDirectory: new SpillDirectory(spillDir),
     sendSignal: signalSender(adapter, shell),
   };

@@ -35,31 +35,53 @@ export function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** What is kept of an output stream, and where. */
+export interface OutputOptions {
+  /** How much stands in the result. */
+  maxInlineBytes: number;
+  /** How much is kept, there or in a file. */
+  maxOutputBytes: number;
+  /** Makes the file for what is too large for the result. */
+  createFile: () => Promise<SpillFile>;
+  /** Is told when there is more than is kept. */
+  onLimit: () => void;
+}
+
 /**
  * Reads one output stream of a process to its end: the first part into memory and, when that is not all, everything
- * into a file. It holds no more than the first part and one chunk, and reads on whatever happens, because a process
- * that nobody reads from would hang.
+ * that is kept into a file. It holds no more than the first part and one chunk, and reads on whatever happens, because a
+ * process that nobody reads from would hang.
  */
 export class CapturedOutput {
   /** Settles when the stream has ended or {@linkcode stop} was called. Never rejects. */
   readonly done: Promise<void>;
   /** How much has been read. */
   bytes = 0;
-  /** Why not everything could be kept. */
-  error: string | undefined;
   /** Whether it is waiting for more to read, not busy writing what it has. */
   waiting = false;
   readonly #reader: OutputReader;
-  readonly #maxInlineBytes: number;
-  readonly #createFile: () => Promise<SpillFile>;
+  readonly #options: OutputOptions;
   readonly #inline = new ByteBuffer();
   #file: SpillFile | undefined;
+  #fileError: string | undefined;
 
-  constructor(reader: OutputReader, maxInlineBytes: number, createFile: () => Promise<SpillFile>) {
+  constructor(reader: OutputReader, options: OutputOptions) {
     this.#reader = reader;
-    this.#maxInlineBytes = maxInlineBytes;
-    this.#createFile = createFile;
+    this.#options = options;
     this.done = this.#readAll();
+  }
+
+  /** Why not everything was kept. */
+  get error(): string | undefined {
+    return this.#fileError ?? (this.#isCut ? outputCut(this.#options.maxOutputBytes) : undefined);
+  }
+
+  get #isCut(): boolean {
+    return this.bytes > this.#options.maxOutputBytes;
+  }
+
+  get #keptBytes(): number {
+    return Math.min(this.bytes, this.#options.maxOutputBytes);
   }
 
   /** Ends the reading with what has been read so far. */
@@ -70,10 +92,13 @@ export class CapturedOutput {
   /** What has been read. Call it once, when {@linkcode done} has settled. */
   async finish(): Promise<Output> {
     const inline = this.#inline.take();
-    if (this.bytes <= this.#maxInlineBytes) return encodeOutput(inline);
-    const output = { ...encodeOutput(withoutCutCharacter(inline)), bytes: this.bytes };
+    const bytes = this.#keptBytes;
+    const isAll = bytes <= this.#options.maxInlineBytes;
+    const first = encodeOutput(isAll && !this.#isCut ? inline : withoutCutCharacter(inline));
+    if (isAll) return first;
+    const output = { ...first, bytes };
     await this.#file?.handle.close().catch((error) => this.#fail(error));
-    if (this.#file && this.error === undefined) return { ...output, file: this.#file.path };
+    if (this.#file && this.#fileError === undefined) return { ...output, file: this.#file.path };
     // A part of it in a file would look like all of it, and what fills a full disk should go.
     if (this.#file) await unlink(this.#file.path).catch(() => {});
     return output;
@@ -85,18 +110,22 @@ export class CapturedOutput {
       const chunk = await this.#reader.read();
       this.waiting = false;
       if (chunk === undefined) return;
+      const { maxOutputBytes, onLimit } = this.#options;
+      const [wasCut, roomBytes] = [this.#isCut, maxOutputBytes - this.#keptBytes];
       this.bytes += chunk.length;
-      await this.#keep(chunk);
+      if (this.#isCut && !wasCut) onLimit();
+      await this.#keep(chunk.subarray(0, roomBytes));
     }
   }
 
   async #keep(chunk: Uint8Array): Promise<void> {
-    const inline = chunk.subarray(0, this.#maxInlineBytes - this.#inline.length);
+    const { maxInlineBytes, createFile } = this.#options;
+    const inline = chunk.subarray(0, maxInlineBytes - this.#inline.length);
     this.#inline.append(inline);
-    if (this.bytes <= this.#maxInlineBytes || this.error !== undefined) return;
+    if (this.#keptBytes <= maxInlineBytes || this.#fileError !== undefined) return;
     try {
       if (this.#file) return await writeAll(this.#file.handle, chunk);
-      this.#file = await this.#createFile();
+      this.#file = await createFile();
       await writeAll(this.#file.handle, this.#inline.view());
       await writeAll(this.#file.handle, chunk.subarray(inline.length));
     } catch (error) {
@@ -105,13 +134,18 @@ export class CapturedOutput {
   }
 
   #fail(error: unknown): void {
-    this.error ??= outputLost(systemReason(error));
+    this.#fileError ??= outputLost(systemReason(error));
   }
 }
 
 /** What is said of output that could not be kept. */
 export function outputLost(reason: string): string {
   return `Cannot keep all of the output: ${reason}`;
+}
+
+/** What is said of output that is larger than what is kept. */
+export function outputCut(maxOutputBytes: number): string {
+  return `Only the first ${maxOutputBytes} bytes of an output were kept`;
 }
 
 /** Removes the files of output that nobody will get to see. */

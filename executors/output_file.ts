@@ -1,9 +1,9 @@
 /** Takes the output of an attempt out of the files it was written to. @module */
 
-import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync, unlinkSync } from "node:fs";
 import { chmod, copyFile, rename, stat, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../internal/system_error.ts";
-import { encodeOutput, outputLost, withoutCutCharacter } from "./output.ts";
+import { encodeOutput, outputCut, outputLost, type OutputOptions, withoutCutCharacter } from "./output.ts";
 import type { SpillFile } from "./spill_directory.ts";
 import type { Output } from "./types.ts";
 
@@ -27,15 +27,29 @@ export function removeFile(path: string): void {
 }
 
 /**
+ * Cuts a file off that has more than is kept of an output, and says whether it had. It keeps one byte more, by which
+ * {@linkcode takeOutputFile} knows.
+ */
+export function cutOutputFile(path: string, maxOutputBytes: number): boolean {
+  try {
+    if (statSync(path).size <= maxOutputBytes) return false;
+    truncateSync(path, maxOutputBytes + 1);
+    return true;
+  } catch {
+    return false; // it was not made yet, or was removed; whoever takes it will find out
+  }
+}
+
+/**
  * Takes a file's content, and the file away.
  *
  * @returns `undefined` when the file is not there; a promise when it is too large for the result, and has to be moved.
  */
 export function takeOutputFile(
   path: string,
-  maxInlineBytes: number,
-  createFile: () => Promise<SpillFile>,
+  options: OutputOptions,
 ): TakenOutput | Promise<TakenOutput> | undefined {
+  const { maxInlineBytes, maxOutputBytes, createFile, onLimit } = options;
   let file: number;
   try {
     file = openSync(path, "r");
@@ -46,13 +60,24 @@ export function takeOutputFile(
   let isMoved = false;
   try {
     const first = readInto(buffer, file);
-    if (first.length < BUFFER_BYTES && first.length <= maxInlineBytes) return { output: encodeOutput(first) };
+    if (first.length < BUFFER_BYTES && first.length <= Math.min(maxInlineBytes, maxOutputBytes)) {
+      return { output: encodeOutput(first) };
+    }
     const { size } = fstatSync(file);
+    const isCut = size > maxOutputBytes;
+    const bytes = isCut ? maxOutputBytes : size;
+    if (isCut) {
+      onLimit();
+      truncateSync(path, bytes);
+    }
     // Read once more from the beginning: a background process may write on, but what is here is here.
-    const inline = readInto(new Uint8Array(Math.min(size, maxInlineBytes)), file);
-    if (size <= maxInlineBytes) return { output: encodeOutput(inline) };
+    const inline = readInto(new Uint8Array(Math.min(bytes, maxInlineBytes)), file);
+    const isAll = bytes <= maxInlineBytes;
+    const output = encodeOutput(isAll && !isCut ? inline : withoutCutCharacter(inline));
+    const error = isCut ? { error: outputCut(maxOutputBytes) } : {};
+    if (isAll) return { output, ...error };
     isMoved = true;
-    return moveFile(path, encodeOutput(withoutCutCharacter(inline)), size, createFile);
+    return moveFile(path, output, bytes, createFile).then((taken) => ({ ...error, ...taken }));
   } catch (error) {
     return { output: { text: "" }, error: outputLost(systemReason(error)) };
   } finally {

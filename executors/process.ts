@@ -3,10 +3,10 @@
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { statusOfSignal } from "../internal/signals.ts";
-import type { ChildProcess, SpawnAdapter } from "../spawn_adapters/types.ts";
+import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
-import type { SpillDirectory } from "./spill_directory.ts";
+import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import { taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
@@ -18,6 +18,8 @@ export interface ProcessExecutorOptions {
   shell: string;
   /** How much of each output stream stands in the result. */
   maxInlineBytes: number;
+  /** How much of each is kept. */
+  maxOutputBytes: number;
   /** Where larger output goes. */
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
@@ -31,8 +33,8 @@ export class ProcessExecutor implements Executor {
     this.#options = options;
   }
 
-  start(attempt: Attempt): Execution {
-    return new ProcessExecution(attempt, this.#options);
+  start(attempt: Attempt, onOutputLimit: () => void): Execution {
+    return new ProcessExecution(attempt, onOutputLimit, this.#options);
   }
 
   discard({ stdout, stderr }: AttemptEnd): Promise<void> {
@@ -47,6 +49,7 @@ export class ProcessExecutor implements Executor {
 class ProcessExecution implements Execution {
   readonly ended: Promise<AttemptEnd>;
   readonly #attempt: Attempt;
+  readonly #onOutputLimit: () => void;
   readonly #options: ProcessExecutorOptions;
   #child: ChildProcess | undefined;
   #hasExited = false;
@@ -54,8 +57,9 @@ class ProcessExecution implements Execution {
   #killAfterMs: number | undefined;
   #termination: ProcessGroupTermination | undefined;
 
-  constructor(attempt: Attempt, options: ProcessExecutorOptions) {
+  constructor(attempt: Attempt, onOutputLimit: () => void, options: ProcessExecutorOptions) {
     this.#attempt = attempt;
+    this.#onOutputLimit = onOutputLimit;
     this.#options = options;
     this.ended = this.#run();
   }
@@ -75,7 +79,7 @@ class ProcessExecution implements Execution {
 
   async #run(): Promise<AttemptEnd> {
     const { task } = this.#attempt;
-    const { adapter, shell, maxInlineBytes, spillDirectory } = this.#options;
+    const { adapter, shell } = this.#options;
     const [program, args] = typeof task.cmd === "string"
       ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
       : [task.cmd[0]!, task.cmd.slice(1)];
@@ -104,16 +108,8 @@ class ProcessExecution implements Execution {
     if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
     if (task.stdin !== undefined) child.stdin?.write(task.stdin);
     child.stdin?.close();
-    const stdout = new CapturedOutput(
-      child.stdout,
-      maxInlineBytes,
-      () => spillDirectory.create(this.#attempt, "stdout"),
-    );
-    const stderr = new CapturedOutput(
-      child.stderr!,
-      maxInlineBytes,
-      () => spillDirectory.create(this.#attempt, "stderr"),
-    );
+    const stdout = this.#capture(child.stdout, "stdout");
+    const stderr = this.#capture(child.stderr!, "stderr");
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
     child.stdin?.abort(); // what it has not read by now it never will
@@ -126,6 +122,16 @@ class ProcessExecution implements Execution {
       stderr: await stderr.finish(),
       outputError: stdout.error ?? stderr.error,
     };
+  }
+
+  #capture(reader: OutputReader, stream: OutputStream): CapturedOutput {
+    const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#options;
+    return new CapturedOutput(reader, {
+      maxInlineBytes,
+      maxOutputBytes,
+      createFile: () => spillDirectory.create(this.#attempt, stream),
+      onLimit: this.#onOutputLimit,
+    });
   }
 }
 

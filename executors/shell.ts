@@ -16,8 +16,10 @@ export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "tra
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
 }
 
-/** How often workers are told to go on that a task may have stopped. */
+/** How often workers are told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
 const WAKE_MS = 1_000;
+/** How often it is seen how much a task has printed. */
+const LOOK_MS = 100;
 
 /**
  * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
@@ -31,7 +33,8 @@ export class ShellExecutor implements Executor {
   readonly #workers = new Map<number, ShellWorker>();
   readonly #running = new Set<ShellExecution>();
   #traits: Promise<ShellTraits> | undefined;
-  #waking: ReturnType<typeof setInterval> | undefined;
+  /** Look after what has been running for a while. */
+  #timers: ReturnType<typeof setInterval>[] | undefined;
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
@@ -44,10 +47,13 @@ export class ShellExecutor implements Executor {
     };
   }
 
-  start(attempt: Attempt): Execution {
-    if (needsProcess(attempt.task)) return this.#options.processes.start(attempt);
-    this.#waking ??= setInterval(() => this.#wakeWorkers(), WAKE_MS);
-    return new ShellExecution(attempt, this.#context);
+  start(attempt: Attempt, onOutputLimit: () => void): Execution {
+    if (needsProcess(attempt.task)) return this.#options.processes.start(attempt, onOutputLimit);
+    this.#timers ??= [
+      setInterval(() => this.#eachSince(WAKE_MS, (execution) => execution.wake()), WAKE_MS),
+      setInterval(() => this.#eachSince(LOOK_MS, (execution) => execution.limitOutput()), LOOK_MS),
+    ];
+    return new ShellExecution(attempt, onOutputLimit, this.#context);
   }
 
   discard({ stdout, stderr }: AttemptEnd): Promise<void> {
@@ -55,7 +61,7 @@ export class ShellExecutor implements Executor {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#waking);
+    this.#timers?.forEach(clearInterval);
     this.#scratch.close();
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.retire();
@@ -87,11 +93,11 @@ export class ShellExecutor implements Executor {
     worker.retire();
   }
 
-  /** A task can stop the shell it runs under, as with `kill -STOP $PPID`, and nobody else would ever wake that. */
-  #wakeWorkers(): void {
-    const beforeMs = performance.now() - WAKE_MS;
+  /** Calls a function with each attempt that has been running for so long. */
+  #eachSince(ms: number, callback: (execution: ShellExecution) => void): void {
+    const beforeMs = performance.now() - ms;
     for (const execution of this.#running) {
-      if (execution.startedMs < beforeMs) execution.wake();
+      if (execution.startedMs < beforeMs) callback(execution);
     }
   }
 }

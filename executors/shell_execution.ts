@@ -7,12 +7,12 @@ import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { outputLost } from "./output.ts";
-import { removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
+import { cutOutputFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
-import type { SpillDirectory } from "./spill_directory.ts";
+import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import { taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
@@ -20,6 +20,7 @@ import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 export interface ShellContext {
   shell: string;
   maxInlineBytes: number;
+  maxOutputBytes: number;
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
   /** Carries out what no worker can. */
@@ -47,7 +48,9 @@ export class ShellExecution implements Execution {
   /** When it was handed to its worker, by `performance.now()`. */
   startedMs = Infinity;
   readonly #attempt: Attempt;
+  readonly #onOutputLimit: () => void;
   readonly #context: ShellContext;
+  #files: AttemptFiles | undefined;
   #worker: ShellWorker | undefined;
   #hasEnded = false;
   /** Set when the attempt was to be ended before it had begun. */
@@ -56,8 +59,9 @@ export class ShellExecution implements Execution {
   /** The attempt as a process of its own, when no worker could begin it. */
   #process: Execution | undefined;
 
-  constructor(attempt: Attempt, context: ShellContext) {
+  constructor(attempt: Attempt, onOutputLimit: () => void, context: ShellContext) {
     this.#attempt = attempt;
+    this.#onOutputLimit = onOutputLimit;
     this.#context = context;
     this.ended = this.#run();
   }
@@ -76,6 +80,14 @@ export class ShellExecution implements Execution {
   /** Makes the worker go on that the task may have stopped. */
   wake(): void {
     if (this.#worker?.isUsable) this.#context.sendSignal(this.#worker.pid, "SIGCONT").catch(() => {});
+  }
+
+  /** Cuts off output that has grown too large. It is for the whole of the attempt, as that may not end at once. */
+  limitOutput(): void {
+    const { stdout, stderr } = this.#files!;
+    const { maxOutputBytes } = this.#context;
+    const isCut = [stdout, stderr].map((path) => cutOutputFile(path, maxOutputBytes));
+    if (isCut.includes(true)) this.#onOutputLimit();
   }
 
   async #run(): Promise<AttemptEnd> {
@@ -97,6 +109,7 @@ export class ShellExecution implements Execution {
     const kind = mayBePlain ? kindOfCommand(cmd) : "other";
     const line = worker.nextLine;
     this.#worker = worker;
+    this.#files = files;
     this.startedMs = performance.now();
     this.#context.running.add(this);
     const outcome = await worker.run(
@@ -130,18 +143,16 @@ export class ShellExecution implements Execution {
     files: AttemptFiles,
     durationMs: number,
   ): Promise<AttemptEnd | undefined> {
-    const { maxInlineBytes, spillDirectory, traits, shell } = this.#context;
+    const { traits, shell } = this.#context;
     const { task } = this.#attempt;
-    const stdout = takeOutputFile(files.stdout, maxInlineBytes, () => spillDirectory.create(this.#attempt, "stdout"));
+    const stdout = this.#take(files, "stdout");
     if (stdout === undefined && couldNotBegin(outcome)) {
       removeFile(files.stderr);
       return await unusableDirectory(task.cwd, durationMs) ?? (this.#termination ? neverBegun() : undefined);
     }
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
-    const stderr = stderrIsEmpty
-      ? NOTHING
-      : takeOutputFile(files.stderr, maxInlineBytes, () => spillDirectory.create(this.#attempt, "stderr"));
+    const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
     const ending = endingOf(outcome);
     if (typeof task.cmd !== "string" || !stderrIsEmpty) {
@@ -161,8 +172,18 @@ export class ShellExecution implements Execution {
     };
   }
 
+  #take(files: AttemptFiles, stream: OutputStream): TakenOutput | Promise<TakenOutput> | undefined {
+    const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#context;
+    return takeOutputFile(files[stream], {
+      maxInlineBytes,
+      maxOutputBytes,
+      createFile: () => spillDirectory.create(this.#attempt, stream),
+      onLimit: this.#onOutputLimit,
+    });
+  }
+
   #runAsProcess(): Promise<AttemptEnd> {
-    this.#process = this.#context.processes.start(this.#attempt);
+    this.#process = this.#context.processes.start(this.#attempt, this.#onOutputLimit);
     if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
     return this.#process.ended;
   }

@@ -4,6 +4,9 @@ import { join, resolve } from "node:path";
 import { systemCode } from "../internal/system_error.ts";
 import type { Attempt } from "./types.ts";
 
+/** The name of an output stream of a task. */
+export type OutputStream = "stdout" | "stderr";
+
 /** An open file for output that is too large for the result line. */
 export interface SpillFile {
   path: string;
@@ -21,7 +24,7 @@ export class SpillDirectory {
   }
 
   /** Makes a new file for an output of an attempt. One that is there already, perhaps from a run before, is never written to or followed. */
-  async create({ sequence, number }: Attempt, stream: "stdout" | "stderr"): Promise<SpillFile> {
+  async create({ sequence, number }: Attempt, stream: OutputStream): Promise<SpillFile> {
     const directory = await (this.#path ??= this.#make().catch((error) => {
       this.#path = undefined; // it may work the next time
       throw error;

@@ -18,13 +18,13 @@ export interface Attempt {
 
 /** One output stream of an attempt that has ended. */
 export interface Output {
-  /** All of it as text or, when `bytes` is there, the first part. */
+  /** All that was kept of it as text or, when `bytes` is there, the first part. */
   text: string;
   /** There when the bytes are not UTF-8. */
   encoding?: "base64";
-  /** The full size, when `text` is only the first part. */
+  /** The size of all that was kept, when `text` is only the first part. */
   bytes?: number;
-  /** The file with all of it, when `text` is only the first part. Not there when it could not be written. */
+  /** The file with all that was kept, when `text` is only the first part. Not there when it could not be written. */
   file?: string;
 }
 
@@ -65,8 +65,13 @@ export interface Execution {
 
 /** Carries out attempts, one per slot at a time. An executor belongs to one run. */
 export interface Executor {
-  /** Starts an attempt. */
-  start(attempt: Attempt): Execution;
+  /**
+   * Starts an attempt.
+   *
+   * @param onOutputLimit is called when an output has become larger than what is kept of it. What comes after is thrown
+   * away; it is for the caller to end the attempt.
+   */
+  start(attempt: Attempt, onOutputLimit: () => void): Execution;
   /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */
   discard(end: AttemptEnd): Promise<void>;
   /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */

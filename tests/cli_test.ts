@@ -136,6 +136,13 @@ test("--executor takes the names of executors", TIMEOUT, async () => {
   assertStringIncludes(stderr, '--executor must be shell or process, got "magic"');
 });
 
+test("--max-output ends a task that prints too much", TIMEOUT, async () => {
+  const flags = ["-j1", "--max-output", "2k", "--kill-after", "0"];
+  const { status, results } = await taskrunner(flags, { stdin: jsonLines([{ cmd: "yes" }, { cmd: "echo 2" }]) });
+  assertEquals(status, 1);
+  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout.length]), [["output-limit", 2000], ["ok", 2]]);
+});
+
 test("--max-inline and --spill-dir say what stands in the line and where the rest goes", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const stdin = jsonLines([{ cmd: "head -c 2000 /dev/zero | tr '\\0' x" }]);

@@ -68,6 +68,38 @@ test("the wait doubles with each attempt up to a ceiling, and half of it is at r
   }
 });
 
+test("of a timeout and too much output, the first is the outcome, and what was lost is said with either", async () => {
+  const outputError = "Only the first 5 bytes of an output were kept";
+  const resultWith = async (timeoutMs: number) => {
+    const executor = new FakeExecutor();
+    executor.onStart = (execution) => execution.endsAtOnce = false;
+    const next = run([{ cmd: "x", timeoutMs, retries: 0 }], { executor, killAfterMs: 7 }).next();
+    await waitFor("the attempt", () => executor.executions.length === 1);
+    const [execution] = executor.executions;
+    if (timeoutMs === 1) await waitFor("the timeout", () => execution!.terminations.length === 1);
+    execution!.exceedOutput();
+    assertEquals(execution!.terminations, timeoutMs === 1 ? [7, 7] : [7]);
+    execution!.end({ status: 143, outputError });
+    const { outcome, status, error } = (await next).value!;
+    return [outcome, status, error];
+  };
+  const loud = `The task printed more than its limit allows. ${outputError}`;
+  assertEquals(await resultWith(60_000), ["output-limit", 143, loud]);
+  const late = `The task took longer than its timeout allows. ${outputError}`;
+  assertEquals(await resultWith(1), ["timeout", 124, late]);
+});
+
+test("too much output that is seen only at the end of a task counts, and the task is not tried again", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.canBeTerminated = false;
+  const next = run([{ cmd: "x", retries: 1 }], { executor }).next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.executions[0]!.exceedOutput();
+  executor.executions[0]!.end();
+  const { outcome, status, error } = (await next).value!;
+  assertEquals([outcome, status, error], ["output-limit", 0, "The task printed more than its limit allows"]);
+});
+
 test("no new tasks are started while too many wait to be tried again", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: 1 });

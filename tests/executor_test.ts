@@ -212,6 +212,38 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
+  behaves("a task that prints more than it may is ended, and so much of its output is kept", TIMEOUT, async () => {
+    await withTempDirectory(async (spillDir) => {
+      const options = { maxInlineBytes: 10, maxOutputBytes: 99_999, killAfterMs: 200, spillDir };
+      const error = "The task printed more than its limit allows. Only the first 99999 bytes of an output were kept";
+      const loud = await resultOf({ cmd: "yes", retries: 3 }, options);
+      assertEquals([loud.outcome, loud.status, loud.signal, loud.attempts], ["output-limit", 143, "SIGTERM", 1]);
+      assertEquals([loud.stdout, loud.stdoutBytes, loud.error], ["y\n".repeat(5), 99_999, error]);
+      assertEquals(await readFile(loud.stdoutFile!, "utf8"), "y\n".repeat(50_000).slice(0, -1));
+
+      const stubborn = await resultOf({ cmd: "trap '' TERM; echo $$; exec yes >&2" }, options);
+      assertEquals([stubborn.outcome, stubborn.signal, stubborn.error], ["output-limit", "SIGKILL", error]);
+      assertEquals((await stat(stubborn.stderrFile!)).size, 99_999);
+      assert(!isAlive(Number(stubborn.stdout)));
+
+      const arrayOfWords = await resultOf({ cmd: ["yes", "é"] }, { maxOutputBytes: 4 });
+      assertEquals([arrayOfWords.outcome, arrayOfWords.stdout, arrayOfWords.stdoutBytes], [
+        "output-limit",
+        "é\n",
+        undefined,
+      ]);
+    });
+  });
+
+  behaves("the limit counts each output by itself, and holds for a task that has ended, too", TIMEOUT, async () => {
+    const cmd = "printf 12345; printf 12345 >&2";
+    assertEquals(await outcomeOf({ cmd }, { maxOutputBytes: 5 }), [0, "ok", "12345", "12345"]);
+    const { outcome, stdout, stderr } = await resultOf({ cmd }, { maxOutputBytes: 4 });
+    assertEquals([outcome, stdout, stderr], ["output-limit", "1234", "1234"]);
+    assertEquals(await outcomeOf({ cmd: "true" }, { maxOutputBytes: 0 }), [0, "ok", "", ""]);
+    assertEquals((await outcomeOf({ cmd }, { maxOutputBytes: Infinity }))[1], "ok");
+  });
+
   behaves("a result does not wait for what a task leaves in the background", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const cmd = `sleep 300 & echo $! > ${directory}/pid; echo done`;

@@ -3,14 +3,19 @@ import type { Attempt, AttemptEnd, Execution, Executor } from "../executors/mod.
 /** An attempt that the test ends, whenever it wants. */
 export class FakeExecution implements Execution {
   readonly attempt: Attempt;
+  /** Tells the pool that there was too much output. */
+  readonly exceedOutput: () => void;
   /** Each call of `terminate`, by its argument. */
   readonly terminations: number[] = [];
   /** What `terminate` answers; `false` stands for an attempt that has ended by itself. */
   canBeTerminated = true;
+  /** Whether it ends when it is terminated, and not only when the test says so. */
+  endsAtOnce = true;
   readonly #ended = Promise.withResolvers<AttemptEnd>();
 
-  constructor(attempt: Attempt) {
+  constructor(attempt: Attempt, onOutputLimit: () => void) {
     this.attempt = attempt;
+    this.exceedOutput = onOutputLimit;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -19,7 +24,7 @@ export class FakeExecution implements Execution {
 
   terminate(killAfterMs: number): boolean {
     this.terminations.push(killAfterMs);
-    if (this.canBeTerminated) this.end({ status: 143, signal: "SIGTERM" });
+    if (this.canBeTerminated && this.endsAtOnce) this.end({ status: 143, signal: "SIGTERM" });
     return this.canBeTerminated;
   }
 
@@ -41,8 +46,8 @@ export class FakeExecutor implements Executor {
   /** Called for each attempt as it starts. */
   onStart: (execution: FakeExecution) => void = () => {};
 
-  start(attempt: Attempt): Execution {
-    const execution = new FakeExecution(attempt);
+  start(attempt: Attempt, onOutputLimit: () => void): Execution {
+    const execution = new FakeExecution(attempt, onOutputLimit);
     this.executions.push(execution);
     this.onStart(execution);
     return execution;

@@ -285,6 +285,8 @@ test("options out of range are refused at once", () => {
     [{ shell: "" }, "shell must name a program, got an empty string"],
     [{ killAfterMs: NaN }, "killAfterMs must be a number of at least 0, got NaN"],
     [{ maxInlineBytes: -1 }, "maxInlineBytes must be an integer from 0 to 33554432, got -1"],
+    [{ maxOutputBytes: -1 }, "maxOutputBytes must be an integer of at least 0, or Infinity, got -1"],
+    [{ maxOutputBytes: NaN }, "maxOutputBytes must be an integer of at least 0, or Infinity, got NaN"],
     [{ maxInlineBytes: 2 ** 25 + 1 }, "maxInlineBytes must be an integer from 0 to 33554432, got 33554433"],
     [{ executor: "magic" as never }, 'executor must be shell or process, got "magic"'],
   ];
