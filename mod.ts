@@ -49,6 +49,7 @@ export { type Outcome, parseResult, type TaskResult } from "./result.ts";
 export type { Halt } from "./halt.ts";
 export type { Progress, RunOptions } from "./run_options.ts";
 export { type Run, run } from "./runner.ts";
+export type { HoldReason } from "./start_gate.ts";
 export type {
   ChildProcess,
   ExitStatus,

@@ -3,6 +3,7 @@ import type { ExecutorOptions } from "./executors/mod.ts";
 import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "./halt.ts";
 import { excerpt } from "./internal/excerpt.ts";
 import type { RetryDelay } from "./retry_delay.ts";
+import type { HoldReason, StartLimits } from "./start_gate.ts";
 import { MAX_TIMEOUT_MS } from "./task.ts";
 
 /** How far a run has got. */
@@ -17,6 +18,8 @@ export interface Progress {
   running: number;
   /** Tasks that wait to be tried again. */
   retrying: number;
+  /** What keeps the next task from being started, although there is a free slot. */
+  heldBackBy?: HoldReason | undefined;
 }
 
 /** Options of {@linkcode run}. */
@@ -68,6 +71,22 @@ export interface RunOptions extends ExecutorOptions {
    */
   maxRetryDelayMs?: number | undefined;
   /**
+   * The shortest time between two starts, in milliseconds, as with GNU parallel's `--delay`.
+   *
+   * @default {0}
+   */
+  startDelayMs?: number | undefined;
+  /**
+   * No task is started unless the load is less than this, as with GNU parallel's `--load`. The load is how many threads
+   * want a CPU or wait for a disk at that moment, of all processes that can be seen.
+   */
+  maxLoad?: number | undefined;
+  /**
+   * No task is started unless so many bytes of memory are free, as with GNU parallel's `--memfree`; in a control group with
+   * a limit, as in a container, so many of those that it may have. What runs goes on, however little is left.
+   */
+  minFreeMemoryBytes?: number | undefined;
+  /**
    * Ends the run early, such as `now,fail=1` at the first failure; see {@linkcode Halt}. The iterator then ends without an
    * error, and {@linkcode Run.haltedBy} has the result that it was for.
    */
@@ -78,7 +97,7 @@ export interface RunOptions extends ExecutorOptions {
    * @default the length, when the tasks are in an array
    */
   total?: number | undefined;
-  /** Called each time that a task has been started or has got its result. What it throws stops the run. */
+  /** Called each time that a task has been started, is held back, or has got its result. What it throws stops the run. */
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
@@ -91,6 +110,7 @@ export interface PoolOptions {
   killAfterMs: number;
   retries: number;
   retryDelay: RetryDelay;
+  startLimits: StartLimits | undefined;
   halt: HaltPolicy | undefined;
   total: number | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
@@ -104,6 +124,7 @@ export interface PoolOptions {
 export function poolOptions(options: RunOptions, count: number | undefined): PoolOptions {
   const { concurrency = availableParallelism(), killAfterMs = 5_000, timeoutMs, retries = 0, signal } = options;
   const { retryDelayMs = 0, maxRetryDelayMs = 300_000, total = count } = options;
+  const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
   const check = (isRight: boolean, name: keyof RunOptions, what: string) => {
     if (isRight) return;
     throw new RangeError(`Cannot start the pool: ${name} must be ${what}, got ${excerpt(options[name])}`);
@@ -119,6 +140,13 @@ export function poolOptions(options: RunOptions, count: number | undefined): Poo
   const delay = `a number of milliseconds from 0 to ${MAX_TIMEOUT_MS}`;
   check(isNumber(retryDelayMs) && retryDelayMs <= MAX_TIMEOUT_MS, "retryDelayMs", delay);
   check(isNumber(maxRetryDelayMs) && maxRetryDelayMs <= MAX_TIMEOUT_MS, "maxRetryDelayMs", delay);
+  check(isNumber(startDelayMs) && startDelayMs <= MAX_TIMEOUT_MS, "startDelayMs", delay);
+  check(maxLoad === undefined || isNumber(maxLoad) && maxLoad > 0, "maxLoad", "a number greater than 0");
+  check(
+    minFreeMemoryBytes === undefined || isNumber(minFreeMemoryBytes),
+    "minFreeMemoryBytes",
+    "a number of at least 0",
+  );
   check(total === undefined || isInteger(total), "total", "an integer of at least 0");
   const halt = options.halt === undefined ? undefined : parseHalt(String(options.halt));
   check(options.halt === undefined || halt !== undefined, "halt", HALT_FORM);
@@ -130,6 +158,9 @@ export function poolOptions(options: RunOptions, count: number | undefined): Poo
     timeoutMs,
     killAfterMs,
     retries,
+    startLimits: startDelayMs > 0 || maxLoad !== undefined || minFreeMemoryBytes !== undefined
+      ? { startDelayMs, maxLoad, minFreeMemoryBytes }
+      : undefined,
     retryDelay: { firstMs: retryDelayMs, maxMs: maxRetryDelayMs },
     halt,
     total,

@@ -14,6 +14,7 @@ import type { TaskResult } from "./result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
 import { retryDelayMs } from "./retry_delay.ts";
 import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
+import { type HoldReason, StartGate } from "./start_gate.ts";
 import { checkTask, type Task } from "./task.ts";
 
 /**
@@ -116,6 +117,7 @@ class Pool implements Run {
   readonly #source: SourceReader<Task>;
   readonly #results: ResultQueue<Finished>;
   readonly #halt: HaltCounter | undefined;
+  readonly #gate: StartGate | undefined;
   #concurrency: number;
   /** By slot, from 0. */
   readonly #slots: (RunningAttempt | undefined)[] = [];
@@ -128,6 +130,9 @@ class Pool implements Run {
   readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
   /** Tasks to be tried again as soon as there is a slot. */
   readonly #due: Job[] = [];
+  #heldBackBy: HoldReason | undefined;
+  /** Looks at the gate again. */
+  #gateTimer: ReturnType<typeof setTimeout> | undefined;
   #finished = 0;
   #failed = 0;
   #reading = false;
@@ -148,9 +153,10 @@ class Pool implements Run {
 
   constructor(tasks: Source<Task>, options: RunOptions) {
     this.#options = poolOptions(options, Array.isArray(tasks) ? tasks.length : undefined);
-    const { concurrency, keepOrder, halt, total } = this.#options;
+    const { concurrency, keepOrder, halt, startLimits, total } = this.#options;
     this.#concurrency = concurrency;
     this.#halt = halt && new HaltCounter(halt, total);
+    this.#gate = startLimits && new StartGate(startLimits);
     this.#executor = createExecutor(options);
     this.#results = keepOrder ? new InputOrder(() => this.#window) : new CompletionOrder(() => this.#concurrency);
     this.#source = new SourceReader(tasks);
@@ -228,7 +234,9 @@ class Pool implements Run {
       if (!finished) break;
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
-    while (this.#due.length > 0 && this.#running < this.#concurrency) this.#runAttempt(this.#due.shift()!);
+    while (this.#due.length > 0 && this.#running < this.#concurrency && this.#mayStart()) {
+      this.#runAttempt(this.#due.shift()!);
+    }
     if (this.#wantsTask() && !this.#reading) this.#readTasks();
     if (this.#state === "open" && this.#inputEnded && this.#unfinished === 0) {
       this.#close();
@@ -238,7 +246,19 @@ class Pool implements Run {
 
   #wantsTask(): boolean {
     return this.#state === "open" && !this.#inputEnded && this.#running < this.#concurrency &&
-      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished);
+      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished) && this.#mayStart();
+  }
+
+  /** Whether the gate is open. If it is not, it will be looked at again. */
+  #mayStart(): boolean {
+    const hold = this.#gate?.check(this.#running);
+    clearTimeout(this.#gateTimer);
+    if (hold) this.#gateTimer = setTimeout(() => this.#advance(), hold.waitMs);
+    if (hold?.reason !== this.#heldBackBy) {
+      this.#heldBackBy = hold?.reason;
+      this.#reportProgress();
+    }
+    return hold === undefined;
   }
 
   async #readTasks(): Promise<void> {
@@ -277,6 +297,7 @@ class Pool implements Run {
     const startedAt = new Date().toISOString();
     const facts = { id, attempts: number, slot: index + 1, startedAt, cmdHash };
     this.#running++;
+    this.#gate?.started();
     const attempt = this.#attempt({ task, id, sequence, number, slot: facts.slot });
     this.#reportProgress();
     const { end, stopReason } = await attempt;
@@ -329,6 +350,7 @@ class Pool implements Run {
         failed: this.#failed,
         running: this.#running,
         retrying: this.#retrying,
+        ...(this.#heldBackBy && { heldBackBy: this.#heldBackBy }),
       });
     } catch (error) {
       this.#stop({ error });
@@ -396,6 +418,7 @@ class Pool implements Run {
 
   async #close(): Promise<void> {
     this.#state = "closing";
+    clearTimeout(this.#gateTimer);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     await this.#sourceCanceled;
     try {

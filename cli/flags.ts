@@ -14,6 +14,9 @@ export const FLAGS = {
     value: "DUR",
     help: "wait before the second attempt, doubled for each more, at most 5m; default: 0",
   },
+  delay: { value: "DUR", help: "the shortest time between two starts; default: 0" },
+  load: { value: "N|N%", help: "start nothing unless fewer than N threads want a CPU or wait for a disk" },
+  memfree: { value: "SIZE", help: "start nothing unless so much memory is free" },
   halt: { value: "WHEN,WHAT=N|N%", help: "end early: now or soon, after N tasks or N% of them: fail, success or done" },
   executor: {
     value: "shell|process",

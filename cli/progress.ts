@@ -38,7 +38,7 @@ export function progressLines(writeLine: Io["stderr"], intervalMs: number): Prog
 /** Puts progress into words, with the rate since the run began. */
 export function describer(): (progress: Progress) => string {
   const startedMs = performance.now();
-  return ({ total, finished, failed, running, retrying }) => {
+  return ({ total, finished, failed, running, retrying, heldBackBy }) => {
     const elapsedMs = performance.now() - startedMs;
     const perSecond = finished * 1000 / elapsedMs;
     const percentage = total ? ` ${Math.floor(100 * finished / total)}%` : "";
@@ -47,6 +47,7 @@ export function describer(): (progress: Progress) => string {
       failed > 0 && `${grouped(failed)} failed`,
       `${grouped(running)} running`,
       retrying > 0 && `${grouped(retrying)} to retry`,
+      heldBackBy && heldBackBy !== "delay" && `held back by the ${heldBackBy}`,
       finished > 0 && `${rate(perSecond)}/s`,
       total !== undefined && finished > 0 && `ETA ${duration((total - finished) / perSecond * 1000)}`,
     ].filter(Boolean).join(", ");

@@ -2,6 +2,7 @@ import { excerpt, printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { type Run, run } from "../runner.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
+import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
 import { readJournal } from "./journal_file.ts";
 import { progressDisplay } from "./progress.ts";
@@ -45,12 +46,16 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   }
   const display = await progressDisplay(settings.progress, io, file === undefined);
   const say = display?.log ?? io.stderr;
+  const notice = new HoldNotice(flags, say);
   const results = run(input.tasks({ onInvalid, report: say, journal }), {
     ...settings.runOptions,
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
-    onProgress: display?.update,
+    onProgress: (progress) => {
+      display?.update(progress);
+      notice.update(progress);
+    },
   });
   const control = obeySignals(results, io, say);
   const summary = new Summary();
@@ -61,6 +66,7 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
     failure = error;
     throw error;
   } finally {
+    notice.stop();
     display?.stop();
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {

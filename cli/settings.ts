@@ -5,7 +5,7 @@ import { excerpt } from "../internal/excerpt.ts";
 import type { RunOptions } from "../run_options.ts";
 import type { Arguments } from "./arguments.ts";
 import type { FLAGS } from "./flags.ts";
-import { parseCount, parseDuration, parseJobs, parseSize } from "./units.ts";
+import { parseCount, parseDuration, parseJobs, parseLoad, parseSize } from "./units.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The flags of the command line, by their long names. */
@@ -59,6 +59,9 @@ function runOptions(flags: Flags): RunOptions {
     killAfterMs: given("kill-after", parseDuration),
     retries: given("retries", parseCount),
     retryDelayMs: given("retry-delay", parseDuration),
+    startDelayMs: given("delay", parseDuration),
+    maxLoad: given("load", (flag, text) => parseLoad(flag, text, availableParallelism())),
+    minFreeMemoryBytes: given("memfree", parseSize),
     halt: flags.halt as Halt | undefined,
     executor: oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS),
     shell: flags.shell,

@@ -41,6 +41,15 @@ export function parseCount(flag: string, text: string): number {
   throw new UsageError(`${flag} must be a whole number of at least 0, got ${excerpt(text)}`);
 }
 
+/** `1.5` is a load of 1.5; `50%` is half of the CPUs. 0 is next to nothing, as in GNU parallel. */
+export function parseLoad(flag: string, text: string, cpus: number): number {
+  const [, digits, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
+  if (digits !== undefined) return Math.max(0.01, percent ? cpus * Number(digits) / 100 : Number(digits));
+  throw new UsageError(
+    `${flag} must be a number, or a percentage of the CPUs such as 50%, got ${excerpt(text)}`,
+  );
+}
+
 /** `8` is 8 jobs; `50%` is half of the CPUs, at least one. */
 export function parseJobs(flag: string, text: string, cpus: number): number {
   const [, digits, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
