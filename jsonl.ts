@@ -18,6 +18,7 @@
  * @module
  */
 
-export * from "./jsonl_reader.ts";
+export { type JsonLine, readJsonLines, type ReadJsonLinesOptions } from "./jsonl_reader.ts";
 export * from "./jsonl_writer.ts";
+export { InvalidLineError } from "./line_reader.ts";
 export type { Source } from "./internal/source.ts";

@@ -31,6 +31,8 @@ export const FLAGS = {
   "no-progress": { help: "do not show it" },
   quiet: { short: "q", help: "no summary at the end" },
   "dry-run": { help: "check every line, run nothing" },
+  null: { short: "0", help: "each: a value ends with a NUL, as from find -print0" },
+  print: { help: "each: write the tasks instead of running them" },
   help: { short: "h", help: "show this" },
   version: { help: "show the version" },
 } as const satisfies Record<string, Flag>;
@@ -42,11 +44,14 @@ export function helpText(): string {
   return `Runs shell tasks from JSON Lines in a bounded pool of processes; writes one JSON line per task.
 
 Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
+       taskrunner each COMMAND [flags] [::: VALUE...]
 
 ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
 
 A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}; its fields are
 cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
+With each, every VALUE or line of standard input becomes a task and its id: {} in COMMAND is the value, {.} without its
+extension, {/} without its directory, {/.} without both, {//} the directory, {#} the number of the task.
 SIZE: bytes, or a number with k, m, g, t (1000) or K, M, G, T (1024). DUR: 500ms, 30s, 1m30s, or a number of seconds.
 
 Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 129, 130, 131 or 143 stopped by SIGHUP, SIGINT,

@@ -5,18 +5,25 @@ import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
+/** What comes after `:::` are values, also those that look like flags. */
+function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
+  const index = args.indexOf(":::");
+  return index === -1 ? [args, undefined] : [args.slice(0, index), args.slice(index + 1)];
+}
+
 /** The command line: does what the arguments ask for, and gives the exit status. Never rejects. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   try {
-    const { flags, operands } = parseArguments(args, FLAGS);
+    const [ownArgs, values] = splitValues(args);
+    const { flags, operands } = parseArguments(ownArgs, FLAGS);
     if (flags.help || flags.version) {
       await io.stdout.write(new TextEncoder().encode(flags.help ? helpText() : `taskrunner ${VERSION}\n`));
       return 0;
     }
-    if (operands[0] === "run") operands.shift();
+    const command = operands[0] === "run" || operands[0] === "each" ? operands.shift() as "run" | "each" : "run";
     // Loaded only now, so that --help and mistakes are answered at once.
     const { runTasks } = await import("./run.ts");
-    return await runTasks(flags, operands, io);
+    return await runTasks({ command, flags, operands, values }, io);
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;

@@ -1,28 +1,30 @@
-import { excerpt, printable } from "../internal/excerpt.ts";
+import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { type Run, run } from "../runner.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
 import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
+import { findInput, type Invocation } from "./invocation.ts";
 import { readJournal } from "./journal_file.ts";
 import { progressDisplay } from "./progress.ts";
 import { ResultsFile } from "./results_file.ts";
-import { type Flags, readSettings } from "./settings.ts";
+import { readSettings } from "./settings.ts";
 import { Summary } from "./summary.ts";
-import { TaskInput } from "./task_input.ts";
+import type { TaskInput } from "./task_input.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** `taskrunner [run] [FILE|-]`: runs tasks and writes results. Gives the exit status. */
-export async function runTasks(flags: Flags, operands: readonly string[], io: Io): Promise<number> {
+/** Runs tasks and writes results. Gives the exit status. */
+export async function runTasks(invocation: Invocation, io: Io): Promise<number> {
+  const { flags } = invocation;
   const settings = readSettings(flags);
   const { halt, onInvalid, output, resume } = settings;
-  if (operands.length > 1) {
-    throw new UsageError(`One file of tasks can be given, got ${operands.map(excerpt).join(" and ")}`);
+  const input = await findInput(invocation, io);
+  if (halt?.isPercentage && !input.isRepeatable) {
+    throw new UsageError(
+      "--halt with a percentage needs a file of tasks or, with each, values after :::, so that their number is known",
+    );
   }
-  const input = await TaskInput.find(operands[0], io);
-  if (halt?.isPercentage && !input.isFile) {
-    throw new UsageError("--halt with a percentage needs a file of tasks, so that their number is known");
-  }
+  if (settings.isPrint) return await stoppable(printTasks(input, onInvalid, io), io.signal);
   const earlier = resume && await stoppable(readJournal(output!, { retryFailed: resume === "failed" }), io.signal);
   const journal = earlier?.journal;
   if (settings.isDryRun) {
@@ -36,7 +38,7 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   }
   // A bad line at the end of a file is found before the first task costs anything.
   const report = () => Promise.resolve();
-  const check = input.isFile ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
+  const check = input.isRepeatable ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
   const total = await stoppable(check, io.signal);
 
   const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
@@ -80,6 +82,19 @@ export async function runTasks(flags: Flags, operands: readonly string[], io: Io
   if (control.isDrained) return EXIT_HANGUP;
   if (results.haltedBy) return exitStatusOfHalt(halt!, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
+}
+
+/** Writes the tasks instead of running them. */
+async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io): Promise<number> {
+  const writer = new JsonLinesWriter(io.stdout);
+  try {
+    for await (const task of input.tasks({ onInvalid, report: io.stderr, journal: undefined })) {
+      await writer.write(task);
+    }
+  } finally {
+    await writer.flush();
+  }
+  return input.invalid > 0 ? EXIT_ERROR : 0;
 }
 
 async function write(results: Run, writer: JsonLinesWriter, summary: Summary): Promise<void> {

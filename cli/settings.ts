@@ -24,6 +24,8 @@ export interface Settings {
   progress: boolean | undefined;
   isQuiet: boolean;
   isDryRun: boolean;
+  /** Whether the tasks are written instead of run. */
+  isPrint: boolean;
 }
 
 /**
@@ -44,6 +46,7 @@ export function readSettings(flags: Flags): Settings {
     progress: flags["no-progress"] ? false : flags.progress,
     isQuiet: flags.quiet ?? false,
     isDryRun: flags["dry-run"] ?? false,
+    isPrint: flags.print ?? false,
   };
 }
 

@@ -4,11 +4,15 @@ import { excerpt, printable } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import { systemReason } from "../internal/system_error.ts";
 import type { Journal } from "../journal.ts";
-import { InvalidLineError, readJsonLines, type ReadJsonLinesOptions, type Source } from "../jsonl.ts";
-import { countJsonLines } from "../jsonl_reader.ts";
+import { InvalidLineError, type ReadJsonLinesOptions } from "../jsonl.ts";
+import { jsonLineReader } from "../jsonl_reader.ts";
+import { LineReader } from "../line_reader.ts";
 import { taskOfLine } from "../read_tasks.ts";
 import { parseTask, type Task } from "../task.ts";
+import type { CommandTemplate } from "./command_template.ts";
 import type { Io } from "./io.ts";
+
+const STDIN = "standard input";
 
 /** How many tasks a message names. */
 const MAX_NAMES = 3;
@@ -22,10 +26,17 @@ export interface TaskInputOptions {
   journal: Journal | undefined;
 }
 
-/** Where tasks come from: a file or standard input. */
+/** Reads lines, and makes tasks of what they hold. */
+type ReadLines = (options: ReadJsonLinesOptions<Task | undefined>) => LineReader<Task | undefined>;
+
+/** The longest value that a command is made of. */
+const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+const encoder = new TextEncoder();
+
+/** Where tasks come from. */
 export class TaskInput {
   /** Whether it can be read more than once, and so be checked before anything runs. */
-  readonly isFile: boolean;
+  readonly isRepeatable: boolean;
   /** How many lines were no tasks and passed over. */
   invalid = 0;
   /** How many tasks have a result already. */
@@ -35,15 +46,15 @@ export class TaskInput {
   /** The first of those. */
   readonly changedNames: string[] = [];
   readonly #name: string;
-  readonly #open: () => Source<Uint8Array>;
+  readonly #read: ReadLines;
 
-  private constructor(name: string, isFile: boolean, open: () => Source<Uint8Array>) {
+  private constructor(name: string, isRepeatable: boolean, read: ReadLines) {
     this.#name = name;
-    this.isFile = isFile;
-    this.#open = open;
+    this.isRepeatable = isRepeatable;
+    this.#read = read;
   }
 
-  /** Finds the input: a path, or `-` or nothing for standard input. */
+  /** Tasks in JSON Lines, of a file, or of standard input when the path is `-` or not there. */
   static async find(path: string | undefined, io: Io): Promise<TaskInput> {
     if (path === undefined || path === "-") {
       if (io.stdinIsTerminal) {
@@ -51,7 +62,7 @@ export class TaskInput {
           'taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input',
         );
       }
-      return new TaskInput("standard input", false, io.stdin);
+      return new TaskInput(STDIN, false, (options) => jsonLineReader(io.stdin(), options));
     }
     const status = await stat(path).catch((error) => {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
@@ -60,13 +71,44 @@ export class TaskInput {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
     const isFile = status.isFile();
-    return new TaskInput(path, isFile, () => isFile ? filePieces(path) : createReadStream(path));
+    const open = () => isFile ? filePieces(path) : createReadStream(path);
+    return new TaskInput(path, isFile, (options) => jsonLineReader(open(), options));
+  }
+
+  /**
+   * A command for each value, which is also the id of its task. Without values they are the lines of standard input, or
+   * what ends with a NUL there.
+   */
+  static async each(
+    template: CommandTemplate,
+    values: readonly string[] | undefined,
+    areNulTerminated: boolean,
+    io: Io,
+  ): Promise<TaskInput> {
+    if (!values && io.stdinIsTerminal) {
+      await io.stderr("taskrunner: reading values from the terminal, one on each line; Ctrl-D ends the input");
+    }
+    const open = () => values ? values.map((value) => encoder.encode(`${value}\0`)) : io.stdin();
+    const delimiter = values || areNulTerminated ? 0 : 10;
+    return new TaskInput(
+      values ? "value" : STDIN,
+      values !== undefined,
+      ({ parse, onInvalid }) =>
+        new LineReader(open(), {
+          delimiter,
+          maxLineBytes: MAX_VALUE_BYTES,
+          onInvalid,
+          parse(id, lineNumber) {
+            return { lineNumber, value: parse!({ id, cmd: template.commandFor(id, lineNumber) }, lineNumber) };
+          },
+        }),
+    );
   }
 
   /** The tasks that have to run. A line that is no task is an error, or with `skip` is reported and passed over. */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     try {
-      for await (const { value } of readJsonLines(this.#open(), this.#readOptions(options))) {
+      for await (const { value } of this.#read(this.#readOptions(options))) {
         if (value) yield value;
       }
     } catch (error) {
@@ -77,7 +119,7 @@ export class TaskInput {
   /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks that have to run. */
   async count(options: TaskInputOptions): Promise<number> {
     try {
-      return await countJsonLines(this.#open(), this.#readOptions(options)) - this.done;
+      return await this.#read(this.#readOptions(options)).count() - this.done;
     } catch (error) {
       throw this.#explain(error);
     }

@@ -9,7 +9,7 @@ import { TextLineStream } from "@std/streams/text-line-stream";
 import fc from "fast-check";
 import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../jsonl.ts";
-import { countJsonLines } from "../jsonl_reader.ts";
+import { jsonLineReader } from "../jsonl_reader.ts";
 import { byteStream, collect, waitFor } from "./helpers.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -155,9 +155,9 @@ test("with onInvalid the lines around a bad one are read", async () => {
 test("counting the values checks every line, as reading them does", async () => {
   const lines = byteStream('{"a":1}\n\nbad\n2\n3', 4);
   const problems: number[] = [];
-  assertEquals(await countJsonLines(lines, { onInvalid: ({ lineNumber }) => problems.push(lineNumber) }), 3);
+  assertEquals(await jsonLineReader(lines, { onInvalid: ({ lineNumber }) => problems.push(lineNumber) }).count(), 3);
   assertEquals(problems, [3]);
-  await assertRejects(() => countJsonLines(byteStream("1\nbad\n"), {}), InvalidLineError, "Line 2");
+  await assertRejects(() => jsonLineReader(byteStream("1\nbad\n"), {}).count(), InvalidLineError, "Line 2");
 });
 
 test("what onInvalid throws ends the reading with that error", async () => {
@@ -229,6 +229,8 @@ test("bytes that are not UTF-8 are an error, never a replacement character", asy
 test("a bad last line without a newline is said to be cut off", async () => {
   const { problems } = await valuesAndProblems('1\n{"cmd":"ec');
   assertStringIncludes(problems[0]!, "the input ends here, without a newline: was it cut off?");
+  const cut = await valuesAndProblems(new Uint8Array([0x31, 0x0a, 0x22, 0xc3]));
+  assertStringIncludes(cut.problems[0]!, "it is not valid UTF-8; the input ends here");
   assert(!(await valuesAndProblems("1\nx\n")).problems[0]!.includes("cut off"));
 });
 
