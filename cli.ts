@@ -16,6 +16,7 @@ import { setFlagsFromString } from "node:v8";
 import { EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
+import { isPermitted } from "./internal/deno_permissions.ts";
 import type { Source } from "./internal/source.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
 
@@ -64,20 +65,13 @@ export async function runCommandLine(): Promise<never> {
   process.exit(await main(process.argv.slice(2), io));
 }
 
-/** What Deno has to say about its permissions. */
-interface DenoPermissions {
-  querySync(permission: { name: "read"; path: string }): { state: string };
-}
-
 /** Whether SIGHUP is to be ignored. */
 function isRunUnderNohup(): boolean {
-  const { Deno: deno } = globalThis as { Deno?: { permissions: DenoPermissions } };
   const status = "/proc/self/status";
   try {
-    // On a terminal Deno would ask the user whether it may read the file.
-    if (deno && deno.permissions.querySync({ name: "read", path: status }).state !== "granted") return false;
+    if (!isPermitted({ name: "read", path: status })) return false;
     const isIgnored = /^SigIgn:.*[13579bdf]$/m.test(readFileSync(status, "latin1"));
-    if (isIgnored || deno) return isIgnored;
+    if (isIgnored || "Deno" in globalThis) return isIgnored;
     // Node has forgotten what was ignored. It is left to nohup's standard input, which can only be written to.
     const isWriteOnly = /^flags:\s*\d*1$/m.test(readFileSync("/proc/self/fdinfo/0", "latin1"));
     return isWriteOnly && readlinkSync("/proc/self/fd/0") === "/dev/null";

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isPermitted } from "../internal/deno_permissions.ts";
+import { temporaryDirectory } from "../internal/temporary_directory.ts";
 
 /** A file system in memory, which nearly every Linux has. */
 const MEMORY_DIRECTORY = "/dev/shm";
@@ -122,25 +123,19 @@ class Root {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs < LOOK_MS && this.#freeBytes > ROOM_BYTES / 2) return this.#freeBytes;
     this.#lookedAtMs = nowMs;
+    const unknownBytes = this.#wantedBytes === 0 ? Infinity : 0; // not there, or not for us to see
     try {
+      if (!isPermitted({ name: "sys", kind: "statfs" })) return unknownBytes;
       const { bavail, bsize } = statfsSync(this.#parent);
       this.#freeBytes = bavail * bsize;
     } catch {
-      this.#freeBytes = this.#wantedBytes === 0 ? Infinity : 0; // not there, or not for us to see
+      this.#freeBytes = unknownBytes;
     }
     return this.#freeBytes;
   }
 }
 
 function defaultPlaces(): Place[] {
-  return [{ path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES }, { path: temporaryDirectory(), wantedBytes: 0 }];
-}
-
-/** Deno may keep the environment secret. */
-function temporaryDirectory(): string {
-  try {
-    return tmpdir();
-  } catch {
-    return "/tmp";
-  }
+  const places = [{ path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES }, { path: temporaryDirectory(), wantedBytes: 0 }];
+  return places.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
 }

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { temporaryDirectory } from "../internal/temporary_directory.ts";
 import { systemCode } from "../internal/system_error.ts";
 import type { Attempt } from "./types.ts";
 
@@ -48,7 +48,7 @@ export class SpillDirectory {
 
   async #make(): Promise<string> {
     if (this.#wanted === undefined) {
-      return await mkdtemp(join(tmpdir(), "taskrunner-output-"));
+      return await mkdtemp(join(temporaryDirectory(), "taskrunner-output-"));
     }
     await mkdir(this.#wanted, { recursive: true, mode: 0o700 });
     return resolve(this.#wanted);

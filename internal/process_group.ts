@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { isPermitted } from "./deno_permissions.ts";
 import type { SendSignal } from "./send_signal.ts";
 
 /** How long what got SIGKILL may take to be gone: something that hangs in the kernel must not hold a run for ever. */
@@ -142,6 +143,7 @@ function membersOf(groupId: number, sinceMs: number): readonly Member[] | undefi
 
 /** Every process that is no zombie, by its group. */
 function scanGroups(): ReadonlyMap<number, Member[]> | undefined {
+  if (!isPermitted({ name: "read", path: "/proc" })) return undefined;
   const groups = new Map<number, Member[]>();
   try {
     for (const entry of readdirSync("/proc")) {

@@ -34,6 +34,16 @@ if (RUNTIME === "deno") {
     assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
   });
 
+  test("in Deno, nobody is asked on a terminal for what can be done without", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const input = await taskFile(directory, tasks);
+      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
+      const { stdout } = await start("script", ["-qec", command, "/dev/null"], { stdin: "" }).ended;
+      assertEquals(parseResults(stdout.replaceAll("\r\n", "\n")).map(({ outcome }) => outcome), outcomes);
+      assert(!stdout.includes("requests"), stdout);
+    });
+  });
+
   test("in Deno, files of tasks and of results need a permission each", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
