@@ -44,7 +44,7 @@ export interface TaskResult {
   outcome: Outcome;
   /** The signal that ended it, such as `SIGKILL`. */
   signal?: string | undefined;
-  /** One sentence, when there is something to say. */
+  /** What there is to say, in a sentence or two. */
   error?: string | undefined;
   /** How many times it was started. */
   attempts: number;
@@ -58,21 +58,21 @@ export interface TaskResult {
   userMs?: number | undefined;
   /** CPU time in the kernel, in milliseconds, where the executor can tell. */
   systemMs?: number | undefined;
-  /** What it printed to standard output: all, or when `stdoutFile` is there, the first part. */
+  /** What was kept of what it printed to standard output: all or, when `stdoutFile` is there, the first part. */
   stdout: string;
   /** `base64` when the bytes are not UTF-8. */
   stdoutEncoding?: "base64" | undefined;
-  /** The full size, when `stdout` is only the first part. */
+  /** The size of all that was kept, when `stdout` is only the first part. */
   stdoutBytes?: number | undefined;
-  /** The file that holds all of it, when `stdout` is only the first part. */
+  /** The file with all that was kept, when `stdout` is only the first part. */
   stdoutFile?: string | undefined;
-  /** What it printed to standard error: all, or when `stderrFile` is there, the first part. */
+  /** What was kept of what it printed to standard error: all or, when `stderrFile` is there, the first part. */
   stderr: string;
   /** `base64` when the bytes are not UTF-8. */
   stderrEncoding?: "base64" | undefined;
-  /** The full size, when `stderr` is only the first part. */
+  /** The size of all that was kept, when `stderr` is only the first part. */
   stderrBytes?: number | undefined;
-  /** The file that holds all of it, when `stderr` is only the first part. */
+  /** The file with all that was kept, when `stderr` is only the first part. */
   stderrFile?: string | undefined;
   /** The CRC-32 of the command, by which a run that is resumed notices that it is another one. */
   cmdHash?: string | undefined;
@@ -89,8 +89,12 @@ const described = <Schema extends v.GenericSchema>(
 ) => v.pipe(schema, v.description(description));
 
 const encoding = v.optional(described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."));
-const fullSize = v.optional(described(integer, "Full size, when only the first part stands in the line."));
-const file = v.optional(described(text, "The file with all of it, when only the first part stands in the line."));
+const fullSize = v.optional(
+  described(integer, "The size of all that was kept, when only the first part stands in the line."),
+);
+const file = v.optional(
+  described(text, "The file with all that was kept, when only the first part stands in the line."),
+);
 
 /** The one source of what a result is: `result.schema.json` is generated from it. */
 export const resultSchema = v.strictObject({
@@ -102,7 +106,7 @@ export const resultSchema = v.strictObject({
   ),
   outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
   signal: v.optional(described(text, "The signal that ended it, such as SIGKILL.")),
-  error: v.optional(described(text, "One sentence, when there is something to say.")),
+  error: v.optional(described(text, "What there is to say, in a sentence or two.")),
   attempts: described(integer, "How many times it was started."),
   slot: described(integer, "Which place of the pool it had, from 1."),
   startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),

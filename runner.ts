@@ -57,7 +57,8 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
  *
  * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
  * is not a {@linkcode Task}, tasks that run are finished and their results given; then the iterator throws that error.
- * @throws `RangeError` when an option is out of range, `TypeError` when `tasks` cannot be iterated.
+ * @throws `RangeError` when an option is out of range, `TypeError` when `tasks` cannot be iterated, `Error` when the load or
+ * the free memory of the system is to be respected and cannot be seen.
  *
  * @example Run commands, two at once
  * ```ts
@@ -246,7 +247,9 @@ class Pool implements Run {
 
   #wantsTask(): boolean {
     return this.#state === "open" && !this.#inputEnded && this.#running < this.#concurrency &&
-      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished) && this.#mayStart();
+      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished) &&
+      // One task is read ahead: whether there is another is not for the gate to keep secret.
+      (this.#next === undefined || this.#mayStart());
   }
 
   /** Whether the gate is open. If it is not, it will be looked at again. */
@@ -254,10 +257,9 @@ class Pool implements Run {
     const hold = this.#gate?.check(this.#running);
     clearTimeout(this.#gateTimer);
     if (hold) this.#gateTimer = setTimeout(() => this.#advance(), hold.waitMs);
-    if (hold?.reason !== this.#heldBackBy) {
-      this.#heldBackBy = hold?.reason;
-      this.#reportProgress();
-    }
+    const isNew = hold !== undefined && hold.reason !== this.#heldBackBy;
+    this.#heldBackBy = hold?.reason;
+    if (isNew) this.#reportProgress(); // never before a start: what is called may end the run
     return hold === undefined;
   }
 
@@ -364,7 +366,7 @@ class Pool implements Run {
     try {
       const onOutputLimit = () => {
         running.stopReason ??= "output-limit"; // also when it has ended by itself before this was seen
-        this.#terminate(running, "output-limit");
+        running.execution.terminate(this.#options.killAfterMs);
       };
       const running: RunningAttempt = {
         execution: this.#executor.start(attempt, onOutputLimit),
@@ -401,6 +403,8 @@ class Pool implements Run {
 
   #drain(failure: { error: unknown } | undefined): void {
     this.#draining = true;
+    clearTimeout(this.#gateTimer);
+    this.#heldBackBy = undefined;
     this.#endInput(failure);
     for (const timer of this.#waiting.values()) clearTimeout(timer);
     const jobs = [...this.#due.splice(0), ...this.#waiting.keys()];

@@ -50,7 +50,9 @@ export class StartGate {
     this.#loadOfOthers = new View((running) => probes.load() - running, LOAD_MS);
     this.#freeMemoryBytes = new View(probes.freeMemoryBytes, MEMORY_MS);
     try {
-      this.check(0);
+      const nowMs = this.#nowMs();
+      if (limits.maxLoad !== undefined) this.#loadOfOthers.at(nowMs, 0);
+      if (limits.minFreeMemoryBytes !== undefined) this.#freeMemoryBytes.at(nowMs);
     } catch (error) {
       const what = `Cannot start the pool: the load or the free memory cannot be seen: ${systemReason(error)}`;
       throw new Error(what, { cause: error });
@@ -73,7 +75,7 @@ export class StartGate {
     const delayMs = this.#startedMs + startDelayMs - nowMs;
     if (delayMs > 0) return { reason: "delay", waitMs: delayMs };
     if (maxLoad !== undefined && this.#loadOfOthers.at(nowMs, running) + running >= maxLoad) {
-      return { reason: "load", waitMs: LOAD_MS };
+      return { reason: "load", waitMs: this.#loadOfOthers.lookedAtMs + LOAD_MS - nowMs };
     }
     if (minFreeMemoryBytes !== undefined && this.#freeMemoryBytes.at(nowMs) < minFreeMemoryBytes) {
       return { reason: "memory", waitMs: MEMORY_WAIT_MS };
@@ -86,7 +88,7 @@ export class StartGate {
 class View<Arguments extends unknown[]> {
   readonly #look: (...args: Arguments) => number;
   readonly #goodForMs: number;
-  #lookedAtMs = -Infinity;
+  lookedAtMs = -Infinity;
   #seen: number | undefined;
 
   constructor(look: (...args: Arguments) => number, goodForMs: number) {
@@ -95,8 +97,8 @@ class View<Arguments extends unknown[]> {
   }
 
   at(nowMs: number, ...args: Arguments): number {
-    if (this.#seen !== undefined && nowMs - this.#lookedAtMs < this.#goodForMs) return this.#seen;
-    this.#lookedAtMs = nowMs;
+    if (this.#seen !== undefined && nowMs - this.lookedAtMs < this.#goodForMs) return this.#seen;
+    this.lookedAtMs = nowMs;
     try {
       return this.#seen = this.#look(...args);
     } catch (error) {

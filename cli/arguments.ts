@@ -53,9 +53,12 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
  * Mends what the parser would take for something else: a negative number or `-` as the value of a flag (as `--flag=-1`
  * it reaches the check that can say what is wrong), an operand `true` after a flag that has no value, and its own name `_`.
  */
-function unambiguous(args: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
+function unambiguous(given: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
   const nameOf = namesBySpelling(known);
   const joined: string[] = [];
+  const separator = given.indexOf("--");
+  const end = separator === -1 ? given.length : separator;
+  const args = [...given.slice(0, end).flatMap((arg) => separate(arg, known, nameOf)), ...given.slice(end)];
   for (let index = 0; index < args.length; index++) {
     const arg = args[index]!;
     if (arg === "--") return [...joined, ...args.slice(index)];
@@ -71,6 +74,14 @@ function unambiguous(args: readonly string[], known: Readonly<Record<string, Fla
     } else joined.push(name !== undefined && !takesValue ? `--${name}=true` : arg);
   }
   return joined;
+}
+
+/** Several flags in one, such as `-k0`, which the parser takes for a flag and a number. */
+function separate(arg: string, known: Readonly<Record<string, Flag>>, nameOf: Map<string, string>): string[] {
+  const [, letter, rest] = /^-([^-])(.+)$/s.exec(arg) ?? [];
+  const name = nameOf.get(`-${letter}`);
+  if (name === undefined || known[name]!.value !== undefined || !nameOf.has(`-${rest![0]}`)) return [arg];
+  return [`-${letter}`, ...separate(`-${rest}`, known, nameOf)];
 }
 
 /** The long name of each flag, by every way to write it, such as `--jobs` and `-j`. */

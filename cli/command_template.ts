@@ -24,8 +24,9 @@ interface Part {
 }
 
 /**
- * A shell command with replacement strings in it. Whatever a value is, it takes its place as text and as nothing else: it
+ * A shell command with replacement strings in it. Whatever a value is, the shell takes it as text and as nothing else: it
  * is quoted there, and in a command that has quotes around the place these are closed before it and opened again after.
+ * What parses text once more, as `eval` does, is left to the command.
  *
  * For that it has to be known where the quotes of the command begin and end, and a small part of the shell's grammar is
  * enough to know. After anything beyond that no replacement string is accepted.
@@ -41,7 +42,7 @@ export class CommandTemplate {
    */
   constructor(command: string) {
     let { parts, rest } = split(command);
-    if (parts.length === 0) ({ parts, rest } = split(`${command} {}`));
+    if (parts.length === 0) ({ parts, rest } = split(withValueAtEnd(command)));
     this.#parts = parts;
     this.#rest = rest;
   }
@@ -106,13 +107,20 @@ function split(command: string): { parts: Part[]; rest: string } {
   return { parts, rest: command.slice(textStart) };
 }
 
+function withValueAtEnd(command: string): string {
+  const trimmed = command.replace(/\n+$/, "");
+  if (/[;&|(<>]\s*$/.test(trimmed)) throw new UsageError(`The command has no place for a value: ${excerpt(command)}`);
+  return `${trimmed} {}`;
+}
+
 function refuseReplacement(text: string, opaque: string): void {
   const [replacement] = new RegExp(REPLACEMENT).exec(text) ?? [];
   if (!replacement) return;
-  throw new UsageError(
-    `Cannot tell how to quote ${replacement} after ${excerpt(opaque)}: give the value a name before that, as in ` +
-      `'v=${replacement}; echo "$(basename "$v")"'`,
-  );
+  // In arithmetic some shells would even take the value of a variable for an expression, with commands in it.
+  const hint = /^\$?(?:\(\(|\[)/.test(text)
+    ? ""
+    : `: give the value a name before that, as in 'v=${replacement}; echo "$(basename "$v")"'`;
+  throw new UsageError(`Cannot tell how to quote ${replacement} after ${excerpt(opaque)}${hint}`);
 }
 
 function withoutExtension(path: string): string {

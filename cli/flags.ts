@@ -26,7 +26,7 @@ export const FLAGS = {
   "on-invalid": { value: "abort|skip", help: "what a line does that is no task; default: abort" },
   "max-inline": { value: "SIZE", help: "how much of each output stands in the result; default: 1M" },
   "spill-dir": { value: "DIR", help: "where larger output goes; default: FILE.output or a temporary directory" },
-  "max-output": { value: "SIZE", help: "end a task that prints more to one of its outputs; default: 1G" },
+  "max-output": { value: "SIZE", help: "end a task that prints more to one of its outputs, or none; default: 1G" },
   progress: { help: "show on standard error how far it is; default: when that is a terminal" },
   "no-progress": { help: "do not show it" },
   quiet: { short: "q", help: "no summary at the end" },
@@ -52,7 +52,8 @@ A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.
 cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
 With each, every VALUE or line of standard input becomes a task and its id: {} in COMMAND is the value, {.} without its
 extension, {/} without its directory, {/.} without both, {//} the directory, {#} the number of the task.
-SIZE: bytes, or a number with k, m, g, t (1000) or K, M, G, T (1024). DUR: 500ms, 30s, 1m30s, or a number of seconds.
+SIZE: bytes, or a number with k, m, g, t, p (powers of 1000) or K, M, G, T, P (of 1024). DUR: 500ms, 30s, 1m30s, or a
+number of seconds.
 
 Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 129, 130, 131 or 143 stopped by SIGHUP, SIGINT,
 SIGQUIT or SIGTERM; 141 nobody reads the results; 255 wrong usage, bad input or an I/O error.

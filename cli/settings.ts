@@ -37,6 +37,9 @@ export function readSettings(flags: Flags): Settings {
   const output = flags.output === "-" ? undefined : flags.output;
   const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
   if (resume && output === undefined) throw new UsageError("To resume, name the file of results: -o FILE");
+  for (const other of ["output", "resume", "resume-failed", "dry-run"] as const) {
+    if (flags.print && flags[other]) throw new UsageError(`--print only writes the tasks, so --${other} means nothing`);
+  }
   return {
     runOptions: runOptions(flags),
     halt: flags.halt === undefined ? undefined : haltPolicy(flags.halt),
@@ -70,7 +73,7 @@ function runOptions(flags: Flags): RunOptions {
     shell: flags.shell,
     maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
     spillDir: flags["spill-dir"],
-    maxOutputBytes: given("max-output", parseSize),
+    maxOutputBytes: given("max-output", (flag, text) => text === "none" ? Infinity : parseSize(flag, text)),
   };
 }
 

@@ -10,6 +10,7 @@ export function parseSize(flag: string, text: string, max?: string): number {
   if (Number.isNaN(size)) {
     throw new UsageError(`${flag} must be a size such as 500000, 64K or 1.5M, got ${excerpt(text)}`);
   }
+  if (!Number.isSafeInteger(size)) throw new UsageError(`${flag} must be less than 8P, got ${excerpt(text)}`);
   if (max !== undefined && size > bytes(max)) {
     throw new UsageError(`${flag} must be at most ${max}, got ${excerpt(text)}`);
   }

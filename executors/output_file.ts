@@ -1,7 +1,7 @@
 /** Takes the output of an attempt out of the files it was written to. @module */
 
 import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync, unlinkSync } from "node:fs";
-import { chmod, copyFile, rename, stat, unlink } from "node:fs/promises";
+import { chmod, copyFile, rename, stat, truncate, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import { encodeOutput, outputCut, outputLost, type OutputOptions, withoutCutCharacter } from "./output.ts";
 import type { SpillFile } from "./spill_directory.ts";
@@ -66,18 +66,14 @@ export function takeOutputFile(
     const { size } = fstatSync(file);
     const isCut = size > maxOutputBytes;
     const bytes = isCut ? maxOutputBytes : size;
-    if (isCut) {
-      onLimit();
-      truncateSync(path, bytes);
-    }
+    if (isCut) onLimit();
     // Read once more from the beginning: a background process may write on, but what is here is here.
     const inline = readInto(new Uint8Array(Math.min(bytes, maxInlineBytes)), file);
     const isAll = bytes <= maxInlineBytes;
     const output = encodeOutput(isAll && !isCut ? inline : withoutCutCharacter(inline));
-    const error = isCut ? { error: outputCut(maxOutputBytes) } : {};
-    if (isAll) return { output, ...error };
+    if (isAll) return { output, ...(isCut && { error: outputCut(bytes) }) };
     isMoved = true;
-    return moveFile(path, output, bytes, createFile).then((taken) => ({ ...error, ...taken }));
+    return moveFile(path, output, bytes, isCut, createFile);
   } catch (error) {
     return { output: { text: "" }, error: outputLost(systemReason(error)) };
   } finally {
@@ -95,6 +91,7 @@ async function moveFile(
   path: string,
   inline: Output,
   bytes: number,
+  isCut: boolean,
   createFile: () => Promise<SpillFile>,
 ): Promise<TakenOutput> {
   let target: SpillFile | undefined;
@@ -102,18 +99,30 @@ async function moveFile(
     target = await createFile();
     await target.handle.close();
     await chmod(path, 0o600);
-    try {
-      await rename(path, target.path);
-    } catch (error) {
-      if (systemCode(error) !== "EXDEV") throw error;
+    if (isCut) await truncate(path, bytes);
+    // One that was cut is copied: what still prints into it must not make it longer again.
+    if (isCut || !await isRenamed(path, target.path)) {
       await copyFile(path, target.path);
       removeFile(path);
     }
-    return { output: { ...inline, bytes: (await stat(target.path)).size, file: target.path } };
+    if (isCut) await truncate(target.path, bytes);
+    const output = { ...inline, bytes: (await stat(target.path)).size, file: target.path };
+    return { output, ...(isCut && { error: outputCut(bytes) }) };
   } catch (error) {
     removeFile(path);
     // A part of it in a file would look like all of it, and what fills a full disk should go.
     if (target) await unlink(target.path).catch(() => {});
     return { output: { ...inline, bytes }, error: outputLost(systemReason(error)) };
+  }
+}
+
+/** Renames a file, unless the new name is on another disk. */
+async function isRenamed(path: string, newPath: string): Promise<boolean> {
+  try {
+    await rename(path, newPath);
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== "EXDEV") throw error;
+    return false;
   }
 }

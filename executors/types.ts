@@ -68,8 +68,8 @@ export interface Executor {
   /**
    * Starts an attempt.
    *
-   * @param onOutputLimit is called when an output has become larger than what is kept of it. What comes after is thrown
-   * away; it is for the caller to end the attempt.
+   * @param onOutputLimit is called, after this has returned and perhaps more than once, when an output has become larger
+   * than what is kept of it. What comes after is thrown away; it is for the caller to end the attempt.
    */
   start(attempt: Attempt, onOutputLimit: () => void): Execution;
   /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */

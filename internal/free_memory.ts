@@ -38,6 +38,7 @@ export function freeMemoryBytes(root = ""): number {
       return undefined; // there is no such group, or it is the root of all
     }
   };
+  if (kibibytes === undefined) throw new Error("/proc/meminfo has no MemAvailable, as before Linux 3.14");
   let freeBytes = Number(kibibytes) * 1024;
   const membership = read("/proc/self/cgroup") ?? "";
   for (const { line, directory, limits, usage, cache } of CONTROL_GROUPS) {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import process from "node:process";
+import { systemCode } from "./system_error.ts";
 
 /** Of the flags of a process: it belongs to the kernel. */
 const KERNEL_THREAD = 0x0020_0000;
@@ -17,23 +18,37 @@ export function systemLoad(proc = "/proc"): number {
   let load = 0;
   for (const entry of readdirSync(proc)) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
-    const directory = `${proc}/${entry}`;
-    try {
-      const stat = statOf(directory);
-      if (stat.flags & KERNEL_THREAD) continue;
-      const threads = stat.threads === 1 ? [stat] : readdirSync(`${directory}/task`).map((thread) => {
-        return statOf(`${directory}/task/${thread}`);
-      });
-      load += threads.filter(({ state }) => state === "R" || state === "D").length;
-    } catch {
-      // It has ended meanwhile.
+    const first = statOf(`${proc}/${entry}`);
+    if (!first || first.flags & KERNEL_THREAD) continue;
+    for (const { state } of first.threads === 1 ? [first] : threadsOf(`${proc}/${entry}`)) {
+      if (state === "R" || state === "D") load++;
     }
   }
   return load;
 }
 
-function statOf(directory: string): { state: string; flags: number; threads: number } {
-  const stat = readFileSync(`${directory}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
-  return { state: fields[0]!, flags: Number(fields[6]), threads: Number(fields[17]) };
+interface Stat {
+  state: string;
+  flags: number;
+  threads: number;
+}
+
+function threadsOf(directory: string): Stat[] {
+  const threads = unlessEnded(() => readdirSync(`${directory}/task`)) ?? [];
+  return threads.map((thread) => statOf(`${directory}/task/${thread}`)).filter((stat) => stat !== undefined);
+}
+
+function statOf(directory: string): Stat | undefined {
+  const stat = unlessEnded(() => readFileSync(`${directory}/stat`, "latin1"));
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
+  return fields && { state: fields[0]!, flags: Number(fields[6]), threads: Number(fields[17]) };
+}
+
+function unlessEnded<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes(systemCode(error) ?? "")) return undefined;
+    throw error;
+  }
 }

@@ -162,6 +162,7 @@ test("wrong flags are errors that say what would be right", TIMEOUT, async () =>
     [["--max-inline", "-5"], `${size} "-5"`],
     [["--max-inline", "64M"], '--max-inline must be at most 32M, got "64M"'],
     [["--on-invalid", "explode"], '--on-invalid must be abort or skip, got "explode"'],
+    [["--max-output", "9P"], '--max-output must be less than 8P, got "9P"'],
     [["--jbos", "3"], 'Unknown flag "--jbos", did you mean --jobs?'],
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
     [["--no-keep-order"], 'Unknown flag "--no-keep-order", did you mean --keep-order?'],

@@ -216,7 +216,7 @@ function contract(executor: "shell" | "process"): void {
     await withTempDirectory(async (spillDir) => {
       const options = { maxInlineBytes: 10, maxOutputBytes: 99_999, killAfterMs: 200, spillDir };
       const error = "The task printed more than its limit allows. Only the first 99999 bytes of an output were kept";
-      const loud = await resultOf({ cmd: "yes", retries: 3 }, options);
+      const loud = await resultOf({ cmd: "yes", retries: 3 }, { ...options, killAfterMs: 60_000 });
       assertEquals([loud.outcome, loud.status, loud.signal, loud.attempts], ["output-limit", 143, "SIGTERM", 1]);
       assertEquals([loud.stdout, loud.stdoutBytes, loud.error], ["y\n".repeat(5), 99_999, error]);
       assertEquals(await readFile(loud.stdoutFile!, "utf8"), "y\n".repeat(50_000).slice(0, -1));
@@ -235,8 +235,28 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
+  behaves("what was cut stays so, whatever still prints to it", TIMEOUT, async () => {
+    await withTempDirectory(async (spillDir) => {
+      const cmd =
+        `(trap 'exit' TERM; while [ ! -e ${spillDir}/end ]; do echo more; sleep 0.01; done) & echo $!; printf 12345`;
+      const { outcome, stdout, stdoutBytes, stdoutFile } = await resultOf({ cmd }, {
+        maxInlineBytes: 3,
+        maxOutputBytes: 5,
+        spillDir,
+      });
+      assertEquals([outcome, stdoutBytes, (await readFile(stdoutFile!, "utf8")).slice(0, 3)], [
+        "output-limit",
+        5,
+        stdout,
+      ]);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assertEquals((await stat(stdoutFile!)).size, 5);
+      await writeFile(join(spillDir, "end"), "");
+    });
+  });
+
   behaves("the limit counts each output by itself, and holds for a task that has ended, too", TIMEOUT, async () => {
-    const cmd = "printf 12345; printf 12345 >&2";
+    const cmd = "trap '' TERM; printf 12345; printf 12345 >&2";
     assertEquals(await outcomeOf({ cmd }, { maxOutputBytes: 5 }), [0, "ok", "12345", "12345"]);
     const { outcome, stdout, stderr } = await resultOf({ cmd }, { maxOutputBytes: 4 });
     assertEquals([outcome, stdout, stderr], ["output-limit", "1234", "1234"]);

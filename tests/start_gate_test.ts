@@ -11,8 +11,18 @@ import { freeMemoryBytes } from "../internal/free_memory.ts";
 import { systemLoad } from "../internal/system_load.ts";
 import { type Progress, run } from "../mod.ts";
 import { StartGate, type StartLimits } from "../start_gate.ts";
-import { instantExecutor } from "./fake_executor.ts";
-import { collect, jsonLines, parseResults, shell, startShell, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { FakeExecutor, instantExecutor } from "./fake_executor.ts";
+import {
+  collect,
+  jsonLines,
+  parseResults,
+  shell,
+  startShell,
+  startTaskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
 
 /** A gate in a world that the test makes. */
 function gateIn(limits: Partial<StartLimits>) {
@@ -91,8 +101,37 @@ test("the pool waits between starts, also of further attempts, and says what hol
   const results = await collect(run(tasks, { ...options, onProgress: (progress) => seen.push(progress) }));
   assertEquals(results.map(({ outcome }) => outcome), ["ok", "ok", "ok"]);
   assertEquals(startsMs.length, 6);
-  for (const [index, startMs] of startsMs.entries()) assert(index === 0 || startMs - startsMs[index - 1]! >= 29);
+  assert(startsMs[5]! - startsMs[0]! > 4.5 * options.startDelayMs, `${startsMs}`);
   assert(seen.some(({ heldBackBy }) => heldBackBy === "delay"));
+});
+
+test("a run with nothing left to start does not wait for the gate", TIMEOUT, async () => {
+  const executor = instantExecutor();
+  const never = { executor, minFreeMemoryBytes: 2 ** 60 };
+  assertEquals(await collect(run([], never)), []);
+  const [only] = await collect(run([{ cmd: "x" }], { executor, startDelayMs: 86_400_000 }));
+  assertEquals(only!.outcome, "ok");
+});
+
+test("what is told that a run is held back may end it", async () => {
+  for (const end of ["drain", "throw"] as const) {
+    const executor = new FakeExecutor();
+    executor.onStart = (execution) => execution.end({ status: 1 });
+    const results = run([{ cmd: "x" }], {
+      executor,
+      retries: 1,
+      startDelayMs: 20,
+      onProgress({ heldBackBy }) {
+        if (!heldBackBy) return;
+        if (end === "throw") throw new RangeError("enough");
+        results.drain();
+      },
+    });
+    const { value } = await results.next();
+    assertEquals([value!.outcome, value!.attempts], ["canceled", 1]);
+    if (end === "throw") await assertRejects(() => results.next(), RangeError, "enough");
+    else assertEquals((await results.next()).done, true);
+  }
 });
 
 test("a run that is held back ends when it is told to", async () => {
@@ -156,6 +195,10 @@ test("free memory is what the system has, or what a control group leaves, whiche
     });
   }
   assert(freeMemoryBytes() > 0);
+  await withTempDirectory(async (root) => {
+    await writeFiles(root, { "proc/meminfo": "MemTotal:  9000 kB\n" });
+    assertThrows(() => freeMemoryBytes(root), Error, "/proc/meminfo has no MemAvailable");
+  });
 });
 
 test("the load is how many threads want a CPU or wait for a disk, without the kernel's and one's own", async () => {
@@ -171,6 +214,7 @@ test("the load is how many threads want a CPU or wait for a disk, without the ke
       "5/task/5/stat": stat("many", "S", 3),
       "5/task/6/stat": stat("many", "R", 3),
       "5/task/7/stat": stat("many", "R", 3),
+      "5/task/8/status": "it has just ended",
       "6/status": "it has just ended",
       [`${process.pid}/stat`]: stat("self", "R"),
       "self/stat": stat("self", "R"),
@@ -184,6 +228,15 @@ test("a limit of load is a number or a percentage of the CPUs", () => {
   for (const text of ["", "x", "-1", "5 %", "1e3"]) {
     assertThrows(() => parseLoad("--load", text, 4), Error, "--load must be a number, or a percentage of the CPUs");
   }
+});
+
+test("a run in which nothing can start says so once, and ends on a signal", TIMEOUT, async () => {
+  const { child, output, ended } = startTaskrunner(["--memfree", "900T"], { stdin: jsonLines([{ cmd: "true" }]) });
+  const notice = "taskrunner: nothing runs: --memfree 900T waits for more free memory\n";
+  await waitFor("the notice", () => output.stderr === notice);
+  process.kill(child.pid!, "SIGTERM");
+  const { status, stdout, stderr } = await ended;
+  assertEquals([status, stdout, stderr], [143, "", notice]);
 });
 
 test("--memfree holds back starts until enough memory is free, and says so", TIMEOUT, async () => {
