@@ -8,7 +8,7 @@ const REPLACEMENTS: Readonly<Record<string, (value: string, number: number) => s
   "{}": (value) => value,
   "{.}": withoutExtension,
   "{/}": basename,
-  "{//}": (value) => posix.dirname(value).replace(/(?<=[^/])\/+$/, ""),
+  "{//}": (value) => posix.dirname(value).replace(/(?<=[^/])\/+$|(?<=\/)\/+$/, ""),
   "{/.}": (value) => withoutExtension(basename(value)),
   "{#}": (_, number) => `${number}`,
 };
@@ -41,8 +41,8 @@ export class CommandTemplate {
    * @throws {UsageError} where it cannot be known how to quote a value.
    */
   constructor(command: string) {
-    let { parts, rest } = split(command);
-    if (parts.length === 0) ({ parts, rest } = split(withValueAtEnd(command)));
+    const split = splitCommand(command);
+    const { parts, rest } = split.parts.length > 0 ? split : splitCommand(withValueAtEnd(command, split.opaque));
     this.#parts = parts;
     this.#rest = rest;
   }
@@ -58,6 +58,7 @@ export class CommandTemplate {
 
 const REPLACEMENT = String.raw`(?<replacement>\{(?:\.|/|//|/\.|#)?\})`;
 const PARAMETER = String.raw`\$(?:[@*#?$!0-9-]|\{[A-Za-z_][A-Za-z0-9_]*\})`;
+const GLOB = String.raw`\[[A-Za-z0-9_!^.,:-]*\]`;
 const SUBSCRIPT = String.raw`(?<=[A-Za-z0-9_])\[`;
 const BEGINS_COMMENT = String.raw`(?<![^\s;&|()<>])#`;
 
@@ -71,6 +72,7 @@ const NEXT: Readonly<Record<Quotes, RegExp>> = {
     PARAMETER,
     String.raw`\\[^\n]`,
     "<<<",
+    GLOB,
     `(?<quote>['"])`,
     String.raw`(?<opaque>${"`"}|\$[{'[]|\(\(|=\(|<<|\\\n|${SUBSCRIPT}|${BEGINS_COMMENT})`,
     "[^]",
@@ -83,7 +85,8 @@ function oneOf(...alternatives: string[]): RegExp {
   return new RegExp(alternatives.join("|"), "y");
 }
 
-function split(command: string): { parts: Part[]; rest: string } {
+/** Takes a command apart, as far as it can be known where its quotes end; what is opaque after that, if anything is. */
+function splitCommand(command: string): { parts: Part[]; rest: string; opaque: string | undefined } {
   const parts: Part[] = [];
   let quotes: Quotes = "";
   let textStart = 0;
@@ -94,7 +97,7 @@ function split(command: string): { parts: Part[]; rest: string } {
     const { replacement, quote, opaque } = groups!;
     if (opaque) {
       refuseReplacement(command.slice(index), opaque);
-      return { parts, rest: command.slice(textStart) };
+      return { parts, rest: command.slice(textStart), opaque };
     }
     if (replacement) {
       parts.push({ text: command.slice(textStart, index), quotes, replace: REPLACEMENTS[replacement]! });
@@ -104,12 +107,15 @@ function split(command: string): { parts: Part[]; rest: string } {
     index += token.length;
   }
   if (quotes !== "") throw new UsageError(`The command has a ${quotes} that is not closed: ${excerpt(command)}`);
-  return { parts, rest: command.slice(textStart) };
+  return { parts, rest: command.slice(textStart), opaque: undefined };
 }
 
-function withValueAtEnd(command: string): string {
+function withValueAtEnd(command: string, opaque: string | undefined): string {
   const trimmed = command.replace(/\n+$/, "");
-  if (/[;&|(<>]\s*$/.test(trimmed)) throw new UsageError(`The command has no place for a value: ${excerpt(command)}`);
+  if (opaque || /[;&|(<>]\s*$/.test(trimmed)) {
+    const problem = opaque ? `, and after ${excerpt(opaque)} none can be added` : "";
+    throw new UsageError(`The command has no {} where a value goes${problem}: ${excerpt(command)}`);
+  }
   return `${trimmed} {}`;
 }
 

@@ -34,5 +34,11 @@ export function findInput({ command, flags, operands, values }: Invocation, io: 
     throw new UsageError(`The command must be one argument, as in taskrunner each 'gzip -k {}', got ${given}`);
   }
   if (values?.includes(":::")) throw new UsageError("One list of values can be given after :::");
+  const damaged = values?.find((value) => value.includes("\ufffd"));
+  if (damaged !== undefined) {
+    throw new UsageError(
+      `The value ${excerpt(damaged)} is, or was made of, what is not UTF-8: it would stand for another file`,
+    );
+  }
   return TaskInput.each(new CommandTemplate(operands[0]), values, flags.null ?? false, io);
 }

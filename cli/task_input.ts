@@ -30,7 +30,7 @@ export interface TaskInputOptions {
 type ReadLines = (options: ReadJsonLinesOptions<Task | undefined>) => LineReader<Task | undefined>;
 
 /** The longest value that a command is made of. */
-const MAX_VALUE_BYTES = 64 * 1024 * 1024;
+const MAX_VALUE_BYTES = 1024 * 1024;
 const encoder = new TextEncoder();
 
 /** Where tasks come from. */
@@ -99,6 +99,7 @@ export class TaskInput {
           maxLineBytes: MAX_VALUE_BYTES,
           onInvalid,
           parse(id, lineNumber) {
+            if (id.includes("\0")) throw new RangeError("The value contains a NUL character: with -0 values end there");
             return { lineNumber, value: parse!({ id, cmd: template.commandFor(id, lineNumber) }, lineNumber) };
           },
         }),

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { temporaryDirectory } from "../internal/temporary_directory.ts";
@@ -34,23 +35,14 @@ export class ScratchDirectory {
   }
 
   /**
-   * Makes a directory for one worker.
+   * Finds a place for the directory of one worker.
    *
-   * @throws when there is no place where one can be made.
+   * @throws when there is none.
    */
-  create(): WorkerDirectory {
-    let problem: unknown;
-    for (const root of this.#roots) {
-      if (!root.hasRoom()) continue;
-      try {
-        const path = join(root.make(), `${++this.#workers}`);
-        mkdirSync(path, { mode: 0o700 });
-        return new WorkerDirectory(path, root);
-      } catch (error) {
-        problem = error;
-      }
-    }
-    throw problem;
+  plan(): WorkerDirectory {
+    const root = this.#roots.find((root) => root.hasRoom() && root.isWritable());
+    if (!root) throw new Error("There is no place for temporary files");
+    return new WorkerDirectory(join(root.path, `${++this.#workers}`), root);
   }
 
   /** Removes all of them. */
@@ -59,7 +51,7 @@ export class ScratchDirectory {
   }
 }
 
-/** A directory of one worker. */
+/** A directory of one worker, which is not there before it is made. */
 export class WorkerDirectory {
   readonly path: string;
   readonly #root: Root;
@@ -71,7 +63,7 @@ export class WorkerDirectory {
 
   /** The directory it is in, which is empty when the last worker has gone. */
   get parent(): string {
-    return this.#root.path!;
+    return this.#root.path;
   }
 
   /** Whether there is as much room as there should be. */
@@ -84,31 +76,49 @@ export class WorkerDirectory {
     return this.#root.isFull();
   }
 
+  make(): void {
+    this.#root.make();
+    mkdirSync(this.path, { mode: 0o700 });
+  }
+
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
   }
 }
 
 class Root {
-  path: string | undefined;
+  readonly path: string;
   readonly #parent: string;
   readonly #wantedBytes: number;
+  #isMade = false;
   #freeBytes = 0;
   #lookedAtMs = -Infinity;
 
   constructor({ path, wantedBytes }: Place) {
     this.#parent = path;
+    this.path = join(path, `taskrunner-${randomBytes(6).toString("hex")}`);
     this.#wantedBytes = wantedBytes;
   }
 
-  make(): string {
-    this.path ??= mkdtempSync(join(this.#parent, "taskrunner-"));
-    return this.path;
+  make(): void {
+    if (!this.#isMade) mkdirSync(this.path, { mode: 0o700 });
+    this.#isMade = true;
   }
 
   remove(): void {
-    if (this.path !== undefined) rmSync(this.path, { recursive: true, force: true });
-    this.path = undefined;
+    if (this.#isMade) rmSync(this.path, { recursive: true, force: true });
+  }
+
+  /** Found out by trying, which says more than any permission. */
+  isWritable(): boolean {
+    if (this.#isMade) return true;
+    try {
+      mkdirSync(this.path, { mode: 0o700 });
+      rmdirSync(this.path);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   hasRoom(): boolean {

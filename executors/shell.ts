@@ -4,7 +4,7 @@ import type { SpawnAdapter } from "../spawn_adapters/types.ts";
 import type { Task } from "../task.ts";
 import { discardOutput } from "./output.ts";
 import { isPlainVariable } from "./plain_command.ts";
-import { ScratchDirectory, type WorkerDirectory } from "./scratch_directory.ts";
+import { ScratchDirectory } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./shell_execution.ts";
 import { learnTraits, type ShellTraits } from "./shell_traits.ts";
 import { ShellWorker } from "./shell_worker.ts";
@@ -74,16 +74,13 @@ export class ShellExecutor implements Executor {
     if (current?.isUsable && current.directory.hasRoom) return current;
     if (current) this.#dismiss(current);
     const { adapter, shell } = this.#options;
-    let directory: WorkerDirectory | undefined;
     try {
-      directory = this.#scratch.create();
-      const worker = await ShellWorker.start(await adapter(), shell, directory);
+      const worker = await ShellWorker.start(await adapter(), shell, this.#scratch.plan());
       this.#workers.set(slot, worker);
       this.#traits ??= learnTraits(worker, shell);
       this.#context.traits = await this.#traits;
       return worker;
     } catch {
-      directory?.remove();
       return undefined;
     }
   }

@@ -51,9 +51,9 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
- * variable, which the next one would see.
+ * variable, which the next one would see. The first report is that the worker is there.
  */
-export function workerScript(directory: string, parent: string): string {
+export function workerScript(number: number, directory: string, parent: string): string {
   const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
     shellQuote(parent)
   }; }`;
@@ -63,6 +63,7 @@ trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
 ${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
+${REPORT} 0 ${number} /
 `;
 }
 

@@ -47,14 +47,24 @@ export class ShellWorker {
     this.#read();
   }
 
-  /** Starts a shell. It leads a process group of its own. Rejects when it cannot be started. */
+  /**
+   * Starts a shell. It leads a process group of its own. Its directory is made when the shell is there to remove it, also
+   * if this program is killed in that moment. Rejects when either cannot be done.
+   */
   static async start(adapter: SpawnAdapter, shell: string, directory: WorkerDirectory): Promise<ShellWorker> {
     // The first shell gives way to a second, which has its name as it was given (Deno hands on a path) and one output.
     const args = ["-c", 'exec "$0" 2>&1', shell];
     const child = await adapter.spawn({ program: shell, args, stdin: "piped", stderr: "null" });
     const worker = new ShellWorker(child, directory);
-    worker.#write(workerScript(directory.path, directory.parent));
-    return worker;
+    try {
+      const report = await worker.run(workerScript(worker.nextNumber, directory.path, directory.parent));
+      if ("exit" in report) throw new Error("It is no shell that can be a worker");
+      directory.make();
+      return worker;
+    } catch (error) {
+      worker.retire();
+      throw error;
+    }
   }
 
   /** The id of its process and of its process group. */

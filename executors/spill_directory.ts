@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { temporaryDirectory } from "../internal/temporary_directory.ts";
 import { systemCode } from "../internal/system_error.ts";
 import type { Attempt } from "./types.ts";
@@ -50,7 +51,21 @@ export class SpillDirectory {
     if (this.#wanted === undefined) {
       return await mkdtemp(join(temporaryDirectory(), "taskrunner-output-"));
     }
-    await mkdir(this.#wanted, { recursive: true, mode: 0o700 });
-    return resolve(this.#wanted);
+    const path = resolve(this.#wanted);
+    await makeDirectory(path);
+    return path;
+  }
+}
+
+/** As `mkdir -p`. Node's own way to do that never ends where a directory is seen and none can be made, as in /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return;
+    const parent = dirname(path);
+    if (systemCode(error) !== "ENOENT" || existsSync(parent)) throw error;
+    await makeDirectory(parent);
+    await mkdir(path, { mode: 0o700 });
   }
 }

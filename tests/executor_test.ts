@@ -202,6 +202,8 @@ function contract(executor: "shell" | "process"): void {
   });
 
   behaves("output that cannot be kept makes the task fail, and says why", TIMEOUT, async () => {
+    const nowhere = await resultOf({ cmd: "printf 12345" }, { maxInlineBytes: 2, spillDir: "/proc/no/such" });
+    assertEquals(nowhere.error, "Cannot keep all of the output: no such file or directory");
     await withTempDirectory(async (directory) => {
       const spillDir = join(directory, "file");
       await writeFile(spillDir, "");

@@ -213,18 +213,24 @@ test("a place without room is passed over, and one that is full is said to be", 
     await mkdir(first);
     await mkdir(second);
     const enough = new ScratchDirectory([{ path: first, wantedBytes: 1 }, { path: second, wantedBytes: 0 }]);
-    assertStringIncludes(enough.create().path, first);
+    const planned = enough.plan();
+    assertStringIncludes(planned.path, first);
+    assertEquals(await readdir(first), []);
+    planned.make();
+    assert((await stat(planned.path)).isDirectory());
+    assertEquals((await stat(planned.parent)).mode & 0o777, 0o700);
     enough.close();
     const tooLittle = new ScratchDirectory([{ path: first, wantedBytes: 2 ** 60 }, { path: second, wantedBytes: 0 }]);
-    const worker = tooLittle.create();
+    const worker = tooLittle.plan();
+    worker.make();
     assertStringIncludes(worker.path, second);
     assertEquals([worker.hasRoom, worker.isFull], [true, false]);
     tooLittle.close();
     assertEquals([await readdir(first), await readdir(second)], [[], []]);
     assertThrows(
-      () => new ScratchDirectory([{ path: join(directory, "none"), wantedBytes: 0 }]).create(),
+      () => new ScratchDirectory([{ path: join(directory, "none"), wantedBytes: 0 }]).plan(),
       Error,
-      "none",
+      "There is no place for temporary files",
     );
   });
 });
