@@ -18,6 +18,7 @@ import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from ".
 import { main } from "./cli/main.ts";
 import { isPermitted } from "./internal/deno_permissions.ts";
 import type { Source } from "./internal/source.ts";
+import { writeStdout } from "./internal/stdout.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
 
 /** The signals that ask to stop, with the status that a shell gives for each. */
@@ -93,9 +94,7 @@ function openStdin(): Source<Uint8Array> {
 }
 
 function writeToStdout(bytes: Uint8Array): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    process.stdout.write(bytes, (error) => error ? reject(error) : resolve());
-  }).catch((error) => {
+  return writeStdout(bytes).catch((error) => {
     if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
     throw new Error(`Cannot write results to standard output: ${systemReason(error)}`, { cause: error });
   });

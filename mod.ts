@@ -59,6 +59,7 @@ export type {
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
 export { parseTask, type Task } from "./task.ts";
+export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./task_runner.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.
 if (import.meta.main) import("./cli.ts").then(({ runCommandLine }) => runCommandLine());

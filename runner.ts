@@ -26,6 +26,8 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
   concurrency: number;
   /** Takes the next result. Rejects, after the last result, when the tasks could not all be read or run. */
   next(): Promise<IteratorResult<TaskResult, undefined>>;
+  /** Settles when the run is over, and no process and no file of it is left. Never rejects. */
+  readonly closed: Promise<void>;
   /** The result that met {@linkcode RunOptions.halt}, once one has. */
   readonly haltedBy: TaskResult | undefined;
   /**
@@ -161,6 +163,10 @@ class Pool implements Run {
     this.#executor = createExecutor(options);
     this.#results = keepOrder ? new InputOrder(() => this.#window) : new CompletionOrder(() => this.#concurrency);
     this.#source = new SourceReader(tasks);
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
   }
 
   get concurrency(): number {

@@ -1,0 +1,34 @@
+/** What a program and the process that runs its tasks tell each other, one line of JSON each. @module */
+
+import type { Progress, RunOptions } from "../run_options.ts";
+import type { TaskResult } from "../result.ts";
+
+/** Options that a line can hold. */
+export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress"> & {
+  executor?: "shell" | "process" | undefined;
+};
+
+/** The first line to the process. */
+export interface Setup {
+  /** What each further line begins with, in either direction. A task that finds out where to write does not know it. */
+  token: string;
+  options: PlainOptions;
+  wantsProgress: boolean;
+}
+
+/** What every further line to it says, after the token. When there is no more to come, its caller has gone. */
+export type Command = ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
+
+/** What a line from it says, after the token. */
+export type Message = ["result", TaskResult] | ["progress", Progress] | ["end", End];
+
+/** Why there are no more results. */
+export interface End {
+  haltedBy?: TaskResult | undefined;
+  error?: { name: string; message: string } | undefined;
+}
+
+/** The file in the directory of a run that has its tasks. */
+export const TASKS_FILE = "tasks.jsonl";
+/** The longest line: a result with two outputs of 32 MiB, of which each byte takes six. */
+export const MAX_LINE_BYTES = 512 * 1024 * 1024;

@@ -1,0 +1,251 @@
+/** A run whose pool is in a process of its own. @module */
+
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { mkdir, open } from "node:fs/promises";
+import { join } from "node:path";
+import { printable } from "../internal/excerpt.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { temporaryDirectory } from "../internal/temporary_directory.ts";
+import { writeAll } from "../internal/write_all.ts";
+import type { JsonLine } from "../jsonl.ts";
+import { readJsonLines } from "../jsonl_reader.ts";
+import type { TaskResult } from "../result.ts";
+import { checkConcurrency, type RunOptions } from "../run_options.ts";
+import type { Run } from "../runner.ts";
+import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
+import { ENTRY } from "./main.ts";
+import {
+  type Command,
+  type End,
+  MAX_LINE_BYTES,
+  type Message,
+  type PlainOptions,
+  type Setup,
+  TASKS_FILE,
+} from "./protocol.ts";
+import { runtimeCommand } from "./runtime_command.ts";
+
+/** How much of what the process has to say of its end is kept. */
+const MAX_STDERR_CHARACTERS = 2_000;
+
+const HINT = "{ isolate: false } runs the tasks in this process";
+
+/** Tasks as JSON Lines, in pieces. */
+export interface TaskLines {
+  pieces: readonly string[];
+  count: number;
+}
+
+/** Runs tasks in another process, and gives their results. */
+export class SeparateRun implements Run {
+  haltedBy: TaskResult | undefined;
+  readonly #tasks: TaskLines;
+  readonly #options: RunOptions;
+  readonly #token = randomBytes(16).toString("hex");
+  /** Not there before the run begins, and removed by either process. */
+  readonly #directory = join(temporaryDirectory(), `taskrunner-${randomBytes(6).toString("hex")}`);
+  #concurrency: number;
+  #child: ChildProcess | undefined;
+  /** What it is to be told, until it can be. */
+  #commands: Command[] | undefined = [];
+  #lines: AsyncIterator<JsonLine<[token: string, ...Message]>, undefined> | undefined;
+  #stderr = "";
+  #delivered = 0;
+  /** The call of `next` before this one. */
+  #previous: Promise<unknown> = Promise.resolve();
+  /** What the iterator throws at its end. */
+  #failure: { error: unknown } | undefined;
+  #isOver = false;
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #onAbort = () => this.#stop(this.#options.signal!.reason);
+
+  constructor(tasks: TaskLines, concurrency: number, options: RunOptions) {
+    this.#tasks = tasks;
+    this.#concurrency = concurrency;
+    this.#options = options;
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  set concurrency(concurrency: number) {
+    this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
+    this.#send(["concurrency", concurrency]);
+  }
+
+  next(): Promise<IteratorResult<TaskResult, undefined>> {
+    const result = this.#previous.then(() => this.#next());
+    this.#previous = result.catch(() => {});
+    return result;
+  }
+
+  drain(): void {
+    this.#send(["drain"]);
+  }
+
+  kill(): void {
+    this.#send(["kill"]);
+  }
+
+  async return(): Promise<IteratorResult<TaskResult, undefined>> {
+    this.#failure = undefined;
+    await this.#close();
+    return { done: true, value: undefined };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #send(command: Command): void {
+    if (this.#commands) this.#commands.push(command);
+    else this.#write([this.#token, ...command]);
+  }
+
+  #write(line: Setup | [token: string, ...Command]): void {
+    this.#child!.stdin!.write(`${JSON.stringify(line)}\n`);
+  }
+
+  #stop(error: unknown): void {
+    this.#failure ??= { error };
+    this.#send(["stop"]);
+  }
+
+  async #next(): Promise<IteratorResult<TaskResult, undefined>> {
+    try {
+      if (!this.#isOver) this.#lines ??= await this.#start();
+      while (!this.#isOver) {
+        const { done, value: line } = await this.#lines!.next();
+        if (this.#isOver) break;
+        if (done) throw await this.#death();
+        const [token, ...message] = line.value;
+        if (token !== this.#token) {
+          throw new Error("Something else than the results was written to where they come from");
+        }
+        if (message[0] === "result") {
+          this.#delivered++;
+          return { done: false, value: message[1] };
+        }
+        if (message[0] === "end") await this.#end(message[1]);
+        else this.#tellProgress(message[1]);
+      }
+    } catch (error) {
+      this.#failure ??= { error };
+      await this.#close();
+    }
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+    return { done: true, value: undefined };
+  }
+
+  async #start(): Promise<AsyncIterator<JsonLine<[string, ...Message]>, undefined>> {
+    const { signal, onProgress, executor, spawnAdapter: _, ...rest } = this.#options;
+    signal?.throwIfAborted();
+    const options: PlainOptions = {
+      ...rest,
+      executor: executor as PlainOptions["executor"],
+      concurrency: this.#concurrency,
+      total: this.#tasks.count,
+    };
+    try {
+      const { program, args } = runtimeCommand(ENTRY);
+      // The process is there before the files are, so that there is always somebody to remove them.
+      this.#child = await (await defaultSpawnAdapter()).spawn({
+        program,
+        args: [...args, this.#directory],
+        stdin: "piped",
+        stderr: "piped",
+      });
+      this.#readStderr(this.#child.stderr!);
+      await this.#writeTasks();
+    } catch (error) {
+      throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
+    }
+    this.#write({ token: this.#token, options, wantsProgress: onProgress !== undefined });
+    for (const command of this.#commands!.splice(0)) this.#write([this.#token, ...command]);
+    this.#commands = undefined;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    return readJsonLines(pieces(this.#child.stdout), {
+      maxLineBytes: MAX_LINE_BYTES,
+      parse: (value) => value as [string, ...Message],
+    }) as AsyncIterator<JsonLine<[string, ...Message]>, undefined>;
+  }
+
+  async #writeTasks(): Promise<void> {
+    await mkdir(this.#directory, { mode: 0o700 });
+    const file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
+    try {
+      const encoder = new TextEncoder();
+      for (const piece of this.#tasks.pieces) await writeAll(file, encoder.encode(piece));
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #readStderr(stderr: OutputReader): Promise<void> {
+    const decoder = new TextDecoder();
+    for (let bytes = await stderr.read(); bytes; bytes = await stderr.read()) {
+      this.#stderr = (this.#stderr + decoder.decode(bytes)).slice(-MAX_STDERR_CHARACTERS);
+    }
+  }
+
+  #tellProgress(progress: Parameters<NonNullable<RunOptions["onProgress"]>>[0]): void {
+    try {
+      this.#options.onProgress?.(progress);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  async #end({ haltedBy, error }: End): Promise<void> {
+    this.haltedBy = haltedBy;
+    // An error that this program has caused is the one to report, and not what the process made of it.
+    if (error) {
+      this.#failure ??= { error: Object.assign(new (errorType(error.name))(error.message), { name: error.name }) };
+    }
+    await this.#close();
+  }
+
+  /** The error for a process that has ended before it said so. */
+  async #death(): Promise<Error> {
+    const { code, signal } = await this.#child!.exited;
+    const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
+    const said = this.#stderr.trim() === "" ? "" : `; it said: ${printable(this.#stderr.trim())}`;
+    const count = `${this.#delivered} of ${this.#tasks.count} results`;
+    return new Error(`The process that ran the tasks ${how} after it had given ${count}${said}`);
+  }
+
+  /** Ends the process, if it has not ended, and waits until nothing of it is left. */
+  async #close(): Promise<void> {
+    this.#isOver = true;
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#child) {
+      this.#child.stdin!.close(); // ends the tasks, too
+      this.#child.stdout.cancel();
+      await this.#child.exited;
+      this.#child.stderr!.cancel();
+      rmSync(this.#directory, { recursive: true, force: true });
+    }
+    this.#closed.resolve();
+  }
+}
+
+async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {
+  for (let bytes = await reader.read(); bytes; bytes = await reader.read()) yield bytes;
+}
+
+function errorType(name: string): ErrorConstructor {
+  return ({ RangeError, TypeError } as Record<string, ErrorConstructor>)[name] ?? Error;
+}

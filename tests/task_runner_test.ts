@@ -1,0 +1,292 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import { type Progress, type Task, type TaskResult, TaskRunner, type TaskRunnerOptions } from "../mod.ts";
+import { FakeExecutor } from "./fake_executor.ts";
+import {
+  collect,
+  isAlive,
+  parentOf,
+  parseResults,
+  PROJECT,
+  RUN_MODULE,
+  start,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
+
+function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = {}): TaskRunner {
+  const runner = new TaskRunner(options);
+  for (const task of tasks) runner.add(task);
+  return runner;
+}
+
+/** A test for a runner whose pool is in another process, and for one whose pool is in this one. */
+function eitherWay(behaviour: string, fn: (isolate: boolean) => Promise<void>): void {
+  for (const isolate of [true, false]) {
+    test(`${isolate ? "in a process of its own" : "in this process"} ${behaviour}`, TIMEOUT, () => fn(isolate));
+  }
+}
+
+/** Starts a program that runs the tasks, with a directory of its own for temporary files. */
+function startProgram(directory: string, tasks: readonly Task[], options: TaskRunnerOptions = {}) {
+  const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
+  const args = [...RUN_MODULE, program, JSON.stringify(tasks), JSON.stringify(options)];
+  return start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } });
+}
+
+const printsIds = "echo $$ $PPID; exec sleep 300";
+
+eitherWay("tasks are run, and the summary says what became of them", async (isolate) => {
+  const runner = new TaskRunner({ concurrency: 3, isolate });
+  runner.add("text", "echo 1; echo 2 >&2");
+  runner.add("program", ["printf", "%s", "$HOME"]);
+  runner.add({ id: "bad", cmd: "exit 3", retries: 2, meta: { a: [1] } });
+  runner.add({ cmd: "cat", stdin: "in\n", cwd: "/" });
+  assertEquals(runner.size, 4);
+  const results = new Map<string, TaskResult>();
+  const progress: string[] = [];
+  const summary = await runner.runAndWait((result, completed, total) => {
+    results.set(result.id, result);
+    progress.push(`${completed}/${total}`);
+  });
+  assertEquals(progress, ["1/4", "2/4", "3/4", "4/4"]);
+  assertEquals([summary.total, summary.counts], [4, { ok: 3, failed: 1 }]);
+  assert(summary.durationMs > 0 && summary.userMs >= 0 && summary.systemMs >= 0);
+  const seen = ["text", "program", "bad", "4"].map((id) => {
+    const { status, stdout, stderr, attempts, meta } = results.get(id)!;
+    return [status, stdout, stderr, attempts, meta];
+  });
+  assertEquals(seen, [
+    [0, "1\n", "2\n", 1, undefined],
+    [0, "$HOME", "", 1, undefined],
+    [3, "", "", 3, { a: [1] }],
+    [0, "in\n", "", 1, undefined],
+  ]);
+});
+
+eitherWay("a runner can be filled and run again", async (isolate) => {
+  const runner = new TaskRunner({ isolate });
+  assertEquals((await runner.runAndWait()).total, 0);
+  for (const word of ["one", "two"]) {
+    runner.add(word, `echo ${word}`);
+    const words: string[] = [];
+    await runner.runAndWait((result) => words.push(result.id + result.stdout));
+    assertEquals(words, [`${word}${word}\n`]);
+    assertEquals(runner.size, 0);
+  }
+});
+
+eitherWay("nothing can be added, and nothing else run, while a run is under way", async (isolate) => {
+  const runner = runnerOf([{ cmd: "true" }], { isolate });
+  await runner.runAndWait(async () => {
+    assertThrows(() => runner.add("x", "true"), Error, "Cannot add a task: the run is under way");
+    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: a run is under way");
+  });
+});
+
+eitherWay("the callback is waited for, one result after the other", async (isolate) => {
+  let running = 0;
+  await runnerOf(Array.from({ length: 20 }, () => ({ cmd: "true" })), { isolate }).runAndWait(async () => {
+    assertEquals(++running, 1);
+    await new Promise((resolve) => setTimeout(resolve));
+    running--;
+  });
+});
+
+eitherWay("what the callback throws ends the run and everything it has started", async (isolate) => {
+  const runner = runnerOf([{ cmd: printsIds, timeoutMs: 300 }, { cmd: "echo $$; exec sleep 300" }], {
+    isolate,
+    concurrency: 2,
+  });
+  const pids: number[] = [];
+  const running = runner.runAndWait((result) => {
+    pids.push(...result.stdout.trim().split(" ").map(Number));
+    throw new RangeError("enough");
+  });
+  await assertRejects(() => running, RangeError, "enough");
+  assertEquals(pids.length, 2);
+  await waitFor("the processes to end", () => !pids.some(isAlive));
+  runner.add("again", "true");
+  assertEquals((await runner.runAndWait()).counts, { ok: 1 });
+});
+
+eitherWay("a signal stops the run, and what ran comes as canceled", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const abort = new AbortController();
+    const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate, signal: abort.signal });
+    const outcomes: string[] = [];
+    const running = runner.runAndWait((result) => outcomes.push(result.outcome));
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    abort.abort(new RangeError("enough"));
+    await assertRejects(() => running, RangeError, "enough");
+    assertEquals(outcomes, ["canceled"]);
+    await assertRejects(() => runnerOf([{ cmd: "true" }], { isolate, signal: abort.signal }).runAndWait(), RangeError);
+  });
+});
+
+eitherWay("results come as from an iterator, which can be steered", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    // The first ends only when the second runs, and the second only when nothing more is to be started.
+    const until = (file: string) => `while [ ! -e ${directory}/${file} ]; do sleep 0.01; done`;
+    const tasks = [until("second"), `touch ${directory}/second; ${until("drained")}`, "echo never"];
+    const results = runnerOf(tasks.map((cmd) => ({ cmd })), { isolate, concurrency: 1 }).results();
+    assertEquals(results.concurrency, 1);
+    assertThrows(() => (results.concurrency = 0), RangeError, "concurrency must be an integer of at least 1");
+    const first = results.next();
+    results.concurrency = 2; // also before there is anybody to tell
+    await waitFor("the second task", () => existsSync(join(directory, "second")));
+    results.concurrency = 1;
+    results.drain();
+    assertEquals((await first).value!.id, "1");
+    await writeFile(join(directory, "drained"), "");
+    const rest = await collect(results);
+    assert(rest.length === 1 || rest.length === 2, `${rest.length}`); // the third may have been started before the drain
+    await results.closed;
+  });
+});
+
+eitherWay("leaving the results ends what runs", async (isolate) => {
+  let pid = 0;
+  {
+    await using runner = runnerOf([{ cmd: "echo $$; exec sleep 300", timeoutMs: 100 }, { cmd: "sleep 300" }], {
+      isolate,
+      concurrency: 2,
+    });
+    for await (const { stdout } of runner.results()) {
+      pid = Number(stdout);
+      break;
+    }
+    runner.add("never run", "true");
+  }
+  assert(pid > 0 && !isAlive(pid));
+});
+
+eitherWay("all options of run apply", async (isolate) => {
+  const seen: Progress[] = [];
+  const tasks = [{ cmd: "sleep 0.05" }, { cmd: "sleep 300" }, { cmd: "yes" }, { cmd: "exit 1" }, { cmd: "echo never" }];
+  const runner = runnerOf(tasks, {
+    isolate,
+    concurrency: 1,
+    keepOrder: true,
+    timeoutMs: 300,
+    killAfterMs: 100,
+    maxInlineBytes: 20,
+    maxOutputBytes: 10,
+    retries: 1,
+    retryDelayMs: 1,
+    executor: "process",
+    halt: "soon,fail=75%",
+    onProgress: (progress) => seen.push(progress),
+  });
+  const results = runner.results();
+  const outcomes: [string, number][] = [];
+  for await (const { outcome, attempts } of results) outcomes.push([outcome, attempts]);
+  assertEquals(outcomes.slice(0, 4), [["ok", 1], ["timeout", 2], ["output-limit", 1], ["failed", 2]]);
+  assertEquals(results.haltedBy, undefined);
+  assertEquals(seen.at(-1)!.finished, 5);
+  assert(seen.every(({ total }) => total === 5));
+
+  const halted = runnerOf(tasks.slice(3), { isolate, concurrency: 1, halt: "soon,fail=1" }).results();
+  assertEquals((await collect(halted)).map(({ id }) => id), ["1"]);
+  assertEquals(halted.haltedBy?.id, "1");
+});
+
+eitherWay("what onProgress throws ends the run", async (isolate) => {
+  const runner = runnerOf([{ cmd: "sleep 300" }], {
+    isolate,
+    onProgress() {
+      throw new RangeError("enough");
+    },
+  });
+  await assertRejects(() => runner.runAndWait(), RangeError, "enough");
+});
+
+test("wrong options and tasks are errors at once", () => {
+  assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
+  assertThrows(() => new TaskRunner({ retries: -1 }), RangeError, "retries must be");
+  const executor = new FakeExecutor();
+  assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
+  new TaskRunner({ executor, isolate: false });
+  const runner = new TaskRunner();
+  assertThrows(() => runner.add("x", ""), RangeError, '"cmd" must not be empty');
+  assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), TypeError, 'did you mean "cmd"');
+  assertEquals(runner.size, 0);
+});
+
+test("the tasks are in a private file while they run, which is gone at the end", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = "cd $TMPDIR/taskrunner-*[0-9a-f]/ && stat -c '%a %n' . tasks.jsonl";
+    const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
+    assertEquals(parseResults(stdout)[0]!.stdout, "700 .\n600 tasks.jsonl\n");
+    assertEquals(await readdir(directory), []);
+  });
+});
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(`a program that ${signal} ends leaves no process and no file`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const tasks = [1, 2].map((id) => ({ id, cmd: `echo $$ > ${directory}/pid${id}; sleep 300; :` }));
+      const { child, ended } = startProgram(directory, tasks, { concurrency: 2 });
+      const pids = () =>
+        Promise.all([1, 2].map(async (id) => Number(await readFile(join(directory, `pid${id}`), "utf8"))));
+      await waitFor("the tasks", async () => (await pids().catch(() => [0])).every((pid) => pid > 0));
+      process.kill(child.pid!, signal);
+      await ended;
+      await waitFor("the tasks to end", async () => !(await pids()).some(isAlive));
+      await waitFor("the files to go", async () => (await readdir(directory)).sort().join() === "pid1,pid2");
+    });
+  });
+}
+
+test("when the process dies, the error says how, and how many results there were", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
+    const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
+    const running = runner.runAndWait();
+    let pid = 0;
+    await waitFor("the task", async () => pid = Number(await readFile(join(directory, "pid"), "utf8").catch(() => 0)));
+    process.kill(parentOf(parentOf(pid)), "SIGKILL");
+    const expected = "The process that ran the tasks was ended by SIGKILL after it had given 1 of 2 results";
+    await assertRejects(() => running, Error, expected);
+    runner.add("again", "true");
+    assertEquals((await runner.runAndWait()).counts, { ok: 1 });
+    process.kill(pid, "SIGKILL"); // nobody was left to end it
+  });
+});
+
+test("when the process is asked to end, it ends its tasks, and the error says so", TIMEOUT, async () => {
+  const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", "kill -TERM $(ps -o ppid= -p $PPID); sleep 300"] }], {
+    concurrency: 1,
+  });
+  const outcomes: string[] = [];
+  const running = runner.runAndWait(({ outcome }) => outcomes.push(outcome));
+  await assertRejects(() => running, Error, "The process that ran the tasks was ended by SIGTERM");
+  assertEquals(outcomes, ["ok", "canceled"]);
+});
+
+test("no task can make up a result", TIMEOUT, async () => {
+  const forged = '["x","result",{"id":"forged","status":0,"stdout":"","stderr":""}]';
+  const places = ["/dev/stdout", "/dev/stderr", "/dev/tty"];
+  const tasks = places.map((place) => ({ id: place, cmd: `echo '${forged}' >> ${place}` }));
+  const descriptors = [3, 4, 5, 6, 7, 8, 9].map((fd) => ({ id: `${fd}`, cmd: `echo '${forged}' >&${fd}` }));
+  for (const executor of ["shell", "process"] as const) {
+    const ids: string[] = [];
+    await runnerOf([...tasks, ...descriptors], { executor }).runAndWait(({ id }) => ids.push(id));
+    assertEquals(ids.sort(), [...places, "3", "4", "5", "6", "7", "8", "9"].sort());
+  }
+  // One that finds out where the results go can disturb them, and that is noticed.
+  const write = `f=fd; echo '${forged}' > /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/1`;
+  const runner = runnerOf([{ cmd: write }]);
+  const outcome = await runner.runAndWait().catch(String);
+  if (typeof outcome === "string") assertMatch(outcome, /Something else than the results was written/);
+  else assertEquals(outcome.counts, { failed: 1 }); // it is a socket
+});
