@@ -12,15 +12,17 @@ interface DenoApi {
   permissions: { querySync(permission: { name: string }): { state: string } };
 }
 
-const DENO_PERMISSIONS = ["run", "read", "write", "env", "sys"];
-/** With these as well it has them all. */
-const OTHER_PERMISSIONS = ["net", "ffi", "import"];
+/** What the process can use, besides running programs. */
+const USED_PERMISSIONS = ["read", "write", "env", "sys"];
+/** With these as well a program has them all. */
+const OTHER_PERMISSIONS = ["run", "net", "ffi", "import"];
 
 /**
  * How to start a module in the runtime that this program runs in, with no more memory than it needs.
  *
- * In Deno the process has the permissions of this program, and of those only what it can use. But it has all if this
- * program does: `/dev/shm` and `/proc` are not to be had for less, and who may run programs may do everything anyway.
+ * In Deno the process may run programs and, as far as this program may, read, write, and see the environment and the
+ * system. It may do everything if this program may: `/dev/shm` and `/proc` are not to be had for less, and who may run
+ * programs can do everything anyway.
  *
  * @throws `Error` when this program was compiled, and so is itself what would be started.
  */
@@ -33,9 +35,9 @@ export function runtimeCommand(entry: string): RuntimeCommand {
   const program = process.execPath;
   if (deno) {
     const isGranted = (name: string) => deno.permissions.querySync({ name }).state === "granted";
-    const permissions = [...DENO_PERMISSIONS, ...OTHER_PERMISSIONS].every(isGranted)
+    const permissions = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every(isGranted)
       ? ["--allow-all"]
-      : DENO_PERMISSIONS.filter(isGranted).map((name) => `--allow-${name}`);
+      : ["run", ...USED_PERMISSIONS.filter(isGranted)].map((name) => `--allow-${name}`);
     const flags = ["--quiet", "--no-prompt", "--no-lock", "--v8-flags=--optimize-for-size"];
     return { program, args: ["run", ...flags, ...permissions, entry] };
   }

@@ -17,6 +17,7 @@ import {
   parseResults,
   PROJECT,
   RUN_MODULE,
+  RUNTIME,
   start,
   TIMEOUT,
   waitFor,
@@ -230,6 +231,53 @@ test("the tasks are in a private file while they run, which is gone at the end",
     assertEquals(await readdir(directory), []);
   });
 });
+
+eitherWay("a slow callback holds back the tasks, so that their results do not pile up", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const count = 300;
+    const cmd = `echo >> ${directory}/ran; head -c 100000 /dev/zero | tr '\\0' x`;
+    const runner = runnerOf(Array.from({ length: count }, () => ({ cmd })), { isolate, concurrency: 4 });
+    const ran = async () => (await readFile(join(directory, "ran"), "utf8")).length;
+    let most = 0;
+    await runner.runAndWait(async (_, completed) => {
+      if (completed > 1) return;
+      for (let same = 0, before = 0; same < 50; same = most === before ? same + 1 : 0) {
+        before = most;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        most = await ran();
+      }
+    });
+    assert(most < 100, `${most} of ${count} tasks were run for one result that was taken`);
+    assertEquals(await ran(), count);
+  });
+});
+
+if (RUNTIME === "deno") {
+  test("in Deno, a program that may not do everything gives its process no more than it has", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
+      const tasks = [{ cmd: "echo hi" }, { cmd: ["sh", "-c", "tr '\\0' '\\n' < /proc/$PPID/cmdline"] }];
+      const run = async (permissions: string[]) => {
+        const args = ["run", "--no-prompt", ...permissions, program, JSON.stringify(tasks), '{"executor":"process"}'];
+        return (await start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } }).ended).stdout;
+      };
+      const [first, second] = parseResults(
+        await run(["--allow-run", "--allow-read", "--allow-write", "--allow-env=TMPDIR"]),
+      );
+      assertEquals(first!.stdout, "hi\n");
+      assertEquals(second!.stdout.split("\n").filter((word) => word.startsWith("--allow")), [
+        "--allow-run",
+        "--allow-read",
+        "--allow-write",
+      ]);
+      const refused = await run(["--allow-read", "--allow-env=TMPDIR"]);
+      assertMatch(
+        refused,
+        /Cannot start a process for the tasks: .*; \{ isolate: false \} runs the tasks in this process/,
+      );
+    });
+  });
+}
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(`a program that ${signal} ends leaves no process and no file`, TIMEOUT, async () => {

@@ -15,7 +15,7 @@ import process from "node:process";
 import { CLI, RUNTIMES } from "../bench/runtimes.ts";
 import { parseResult } from "../mod.ts";
 
-const TASKS = 200;
+const TASKS = 100;
 const TORN = '{"id":"t1","status":0,"outcome":"ok","attempts":1,"slot":1,"stdout":"';
 const EXECUTORS = ["shell", "process"];
 
@@ -63,7 +63,7 @@ async function killUntilDone(runtime: readonly string[], executor: string, direc
     });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", (text) => stderr += text);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30 + random() * 270);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 50 + random() * 350);
     const [status] = await once(child, "close");
     clearTimeout(timer);
     const text = await read(output!);
