@@ -49,7 +49,8 @@ export class SeparateRun implements Run {
   #child: ChildProcess | undefined;
   /** What it is to be told, until it can be. */
   #commands: Command[] | undefined = [];
-  #lines: AsyncIterator<JsonLine<[token: string, ...Message]>, undefined> | undefined;
+  /** The lines from the process, when that is there and has been told what to do. */
+  #lines: Promise<AsyncIterator<JsonLine<[token: string, ...Message]>, undefined>> | undefined;
   #stderr = "";
   #delivered = 0;
   /** The call of `next` before this one. */
@@ -123,9 +124,9 @@ export class SeparateRun implements Run {
 
   async #next(): Promise<IteratorResult<TaskResult, undefined>> {
     try {
-      if (!this.#isOver) this.#lines ??= await this.#start();
       while (!this.#isOver) {
-        const { done, value: line } = await this.#lines!.next();
+        const lines = await (this.#lines ??= this.#start());
+        const { done, value: line } = await lines.next();
         if (this.#isOver) break;
         if (done) throw await this.#death();
         const [token, ...message] = line.value;
@@ -230,6 +231,7 @@ export class SeparateRun implements Run {
   /** Ends the process, if it has not ended, and waits until nothing of it is left. */
   async #close(): Promise<void> {
     this.#isOver = true;
+    await this.#lines?.catch(() => {}); // it may be about to start
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     if (this.#child) {
       this.#child.stdin!.close(); // ends the tasks, too

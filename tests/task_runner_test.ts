@@ -155,6 +155,21 @@ eitherWay("results come as from an iterator, which can be steered", async (isola
   });
 });
 
+eitherWay("a run can be left before it has begun, and while it begins", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const runner = new TaskRunner({ isolate });
+    for (const begins of [false, true]) {
+      runner.add({ cmd: `touch ${directory}/ran; sleep 300` });
+      const results = runner.results();
+      const first = begins ? results.next() : undefined;
+      await results.return();
+      await results.closed;
+      assertEquals([(await first)?.done ?? true, (await results.next()).done], [true, true]);
+    }
+    assertEquals((await runner.runAndWait()).total, 0);
+  });
+});
+
 eitherWay("leaving the results ends what runs", async (isolate) => {
   let pid = 0;
   {
