@@ -63,6 +63,7 @@ export class TaskRunner {
   #piece = "";
   #count = 0;
   #run: Run | undefined;
+  #disposals = 0;
 
   /**
    * Makes a runner without tasks.
@@ -109,14 +110,16 @@ export class TaskRunner {
    *
    * @param onResult is called for each result, in the order of completion, and waited for before the next one is taken;
    * `completed` counts tasks, not attempts. What it throws stops the run.
-   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way, or when the process
-   * cannot be started or dies.
+   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way, when the process
+   * cannot be started or dies, or when the runner is disposed of meanwhile. Of an error in the process only the name, the
+   * message and the system's code come here.
    */
   async runAndWait(
     onResult?: (result: TaskResult, completed: number, total: number) => unknown,
   ): Promise<RunSummary> {
     const startedMs = performance.now();
     const summary: RunSummary = { total: this.#count, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
+    const disposals = this.#disposals;
     let completed = 0;
     for await (const result of this.results()) {
       const { outcome, userMs = 0, systemMs = 0 } = result;
@@ -125,6 +128,7 @@ export class TaskRunner {
       summary.systemMs += systemMs;
       await onResult?.(result, ++completed, summary.total);
     }
+    if (disposals !== this.#disposals) throw new Error("The run was ended before its tasks were done");
     summary.durationMs = performance.now() - startedMs;
     return summary;
   }
@@ -148,6 +152,7 @@ export class TaskRunner {
 
   /** Ends the run, if one is under way, and forgets the tasks. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposals++;
     await this.#run?.return();
     this.#forgetTasks();
   }

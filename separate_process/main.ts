@@ -5,82 +5,152 @@
  * @module
  */
 
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { filePieces } from "../internal/file_pieces.ts";
 import { writeStdout } from "../internal/stdout.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
 import { JsonLinesWriter } from "../jsonl_writer.ts";
+import { systemCode } from "../internal/system_error.ts";
 import { readTasks } from "../read_tasks.ts";
+import type { Progress } from "../run_options.ts";
 import { type Run, run } from "../runner.ts";
-import { type Command, type End, MAX_LINE_BYTES, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
+import { isEntryModule } from "./runtime_command.ts";
+import {
+  type Command,
+  DIRECTORY_NAME,
+  type End,
+  MAX_LINE_BYTES,
+  type Message,
+  type Setup,
+  TASKS_FILE,
+} from "./protocol.ts";
 
 /** Where this module is, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
 
 async function main(directory: string): Promise<void> {
+  if (!DIRECTORY_NAME.test(basename(directory))) throw new Error("This module is only for a TaskRunner to start");
   setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => stop.abort(new Error(`The process that ran the tasks was ended by ${signal}`)));
   }
   process.stdout.on("error", () => {}); // the write that fails says so
+  const path = join(directory, TASKS_FILE);
   const lines = readJsonLines(process.stdin, { onInvalid: () => {} });
   const first = await lines.next();
   try {
-    if (!first.done) await runTasks(first.value.value as Setup, lines, join(directory, TASKS_FILE), stop);
+    if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    removeFiles(directory);
   }
 }
 
-async function runTasks(
-  { token, options, wantsProgress }: Setup,
-  lines: AsyncIterable<{ value: unknown }>,
-  path: string,
-  stop: AbortController,
-): Promise<void> {
-  const writer = new JsonLinesWriter({ write: writeStdout });
-  const send = (...message: Message) => writer.write([token, ...message]);
-  const end: End = {};
+/** Removes nothing that is not ours. */
+function removeFiles(directory: string): void {
+  rmSync(join(directory, TASKS_FILE), { force: true });
   try {
-    const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_LINE_BYTES }), {
-      ...options,
-      signal: stop.signal,
-      ...(wantsProgress && { onProgress: (progress) => void send("progress", progress).catch(() => {}) }),
-    });
-    obey(lines as AsyncIterable<{ value: [string, ...Command] }>, token, results, stop);
-    for await (const result of results) await send("result", result);
-    end.haltedBy = results.haltedBy;
-  } catch (error) {
-    const { name, message } = error as Error;
-    end.error = { name, message };
+    rmdirSync(directory);
+  } catch {
+    // The caller was faster, or has never made it.
   }
-  await send("end", end).catch(() => {}); // a caller that has gone need not know
-  await writer.flush().catch(() => {});
 }
 
-async function obey(
-  lines: AsyncIterable<{ value: [token: string, ...Command] }>,
-  token: string,
-  results: Run,
-  stop: AbortController,
-): Promise<void> {
-  for await (const { value } of lines) {
-    const [givenToken, name, number] = value;
-    if (givenToken !== token) continue;
-    if (name === "concurrency") results.concurrency = number;
-    else if (name === "drain") results.drain();
-    else if (name === "stop") stop.abort();
-    else if (name === "kill") results.kill();
+/** Runs tasks for a caller. */
+class Server {
+  readonly #setup: Setup;
+  readonly #stop: AbortController;
+  readonly #writer = new JsonLinesWriter({ write: writeStdout });
+  #given = 0;
+  #taken = 0;
+  #callerHasGone = false;
+  /** Called when more has been taken. */
+  #wake = () => {};
+  #progress: Progress | undefined;
+  #tellingProgress: Promise<void> | undefined;
+
+  constructor(setup: Setup, stop: AbortController) {
+    this.#setup = setup;
+    this.#stop = stop;
   }
-  await results.return(); // the caller has gone
+
+  async run(path: string, lines: AsyncIterable<{ value: unknown }>): Promise<void> {
+    const { options, infinite, wantsProgress } = this.#setup;
+    const end: End = {};
+    try {
+      const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_LINE_BYTES }), {
+        ...options,
+        ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
+        signal: this.#stop.signal,
+        ...(wantsProgress && { onProgress: (progress) => this.#tellProgress(progress) }),
+      });
+      this.#obey(lines, results).catch((error) => this.#stop.abort(error));
+      let isHalted = false;
+      for await (const result of results) {
+        await this.#roomForResult();
+        if (results.haltedBy && !isHalted) await this.#send("halted", results.haltedBy);
+        isHalted = results.haltedBy !== undefined;
+        await this.#send("result", result);
+      }
+    } catch (error) {
+      const { name, message } = error as Error;
+      end.error = { name, message, code: systemCode(error) };
+    }
+    try {
+      await this.#tellingProgress;
+      await this.#send("end", end);
+      await this.#writer.flush();
+    } catch {
+      // A caller that has gone need not know.
+    }
+  }
+
+  #send(...message: Message): Promise<void> {
+    return this.#writer.write([this.#setup.token, ...message]);
+  }
+
+  /** Waits until the caller has taken most of what it was given: else many tasks would run that it may not want any more. */
+  async #roomForResult(): Promise<void> {
+    while (this.#given - this.#taken >= this.#setup.resultsAhead && !this.#callerHasGone) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    this.#given++;
+  }
+
+  /** Tells the latest progress, as often as the caller reads. */
+  #tellProgress(progress: Progress): void {
+    this.#progress = progress;
+    this.#tellingProgress ??= this.#writer.flush().then(() => {
+      this.#tellingProgress = undefined;
+      return this.#send("progress", this.#progress!);
+    }).catch(() => {});
+  }
+
+  async #obey(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {
+    for await (const { value } of lines) {
+      if (!Array.isArray(value)) continue;
+      const [token, name, number] = value as [string, ...Command];
+      if (token !== this.#setup.token) continue;
+      if (name === "taken") {
+        this.#taken = number;
+        this.#wake();
+      } else if (name === "concurrency") results.concurrency = number;
+      else if (name === "drain") results.drain();
+      else if (name === "stop") this.#stop.abort();
+      else if (name === "kill") results.kill();
+    }
+    this.#callerHasGone = true;
+    this.#wake();
+    await results.return();
+  }
 }
 
-// Node before 24.2 has no import.meta.main.
-if (import.meta.main ?? process.argv[1] === import.meta.filename) {
-  await main(process.argv[2]!);
+/** Whether this is still a module of its own: as a part of a bundle it must not take the place of the program. */
+const isEntry = isEntryModule(ENTRY) && (import.meta.main ?? process.argv[1] === import.meta.filename);
+if (isEntry) {
+  await main(process.argv[2] ?? "");
   process.exit(0);
 }

@@ -13,22 +13,27 @@ export interface Setup {
   /** What each further line begins with, in either direction. A task that finds out where to write does not know it. */
   token: string;
   options: PlainOptions;
+  /** The options that are Infinity, which JSON has no word for. */
+  infinite: string[];
   wantsProgress: boolean;
+  /** How many results may be given that have not been taken. */
+  resultsAhead: number;
 }
 
 /** What every further line to it says, after the token. When there is no more to come, its caller has gone. */
-export type Command = ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
+export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
 
 /** What a line from it says, after the token. */
-export type Message = ["result", TaskResult] | ["progress", Progress] | ["end", End];
+export type Message = ["result", TaskResult] | ["halted", TaskResult] | ["progress", Progress] | ["end", End];
 
 /** Why there are no more results. */
 export interface End {
-  haltedBy?: TaskResult | undefined;
-  error?: { name: string; message: string } | undefined;
+  error?: { name: string; message: string; code?: string | undefined } | undefined;
 }
 
-/** The file in the directory of a run that has its tasks. */
+/** What the directory of a run is called, so that no other one is ever removed. */
+export const DIRECTORY_NAME: RegExp = /^taskrunner-[0-9a-f]{12}$/;
+/** The file in it that has the tasks. */
 export const TASKS_FILE = "tasks.jsonl";
 /** The longest line: a result with two outputs of 32 MiB, of which each byte takes six. */
 export const MAX_LINE_BYTES = 512 * 1024 * 1024;

@@ -12,32 +12,40 @@ interface DenoApi {
   permissions: { querySync(permission: { name: string }): { state: string } };
 }
 
-/** What the process can use, besides running programs. */
-const USED_PERMISSIONS = ["read", "write", "env", "sys"];
+/** What the process can use, besides running programs and files. */
+const USED_PERMISSIONS = ["env", "sys"];
 /** With these as well a program has them all. */
-const OTHER_PERMISSIONS = ["run", "net", "ffi", "import"];
+const OTHER_PERMISSIONS = ["run", "read", "write", "net", "ffi", "import"];
+
+/** Whether a URL is that of the module of the process, and not of a bundle that it has become a part of. */
+export function isEntryModule(url: string): boolean {
+  return /\/separate_process\/main\.[cm]?[jt]s$/.test(url);
+}
 
 /**
  * How to start a module in the runtime that this program runs in, with no more memory than it needs.
  *
- * In Deno the process may run programs and, as far as this program may, read, write, and see the environment and the
- * system. It may do everything if this program may: `/dev/shm` and `/proc` are not to be had for less, and who may run
- * programs can do everything anyway.
+ * In Deno the process may run programs, or at least the shell, and, as far as this program may, read and write files, or at
+ * least those below the given paths, and see the environment and the system. It may do everything if this program may:
+ * `/dev/shm` and `/proc` are not to be had for less, and who may run programs can do everything anyway.
  *
- * @throws `Error` when this program was compiled, and so is itself what would be started.
+ * @throws `Error` when this program was compiled or bundled, and so is itself what would be started.
  */
-export function runtimeCommand(entry: string): RuntimeCommand {
+export function runtimeCommand(entry: string, shell: string, paths: readonly string[]): RuntimeCommand {
   const { Deno: deno } = globalThis as { Deno?: DenoApi };
   const sea = process.getBuiltinModule?.("node:sea") as { isSea(): boolean } | undefined;
   if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
     throw new Error("this program was compiled, and there is no runtime that could be started");
   }
+  if (!isEntryModule(entry)) throw new Error("this program was bundled, and has no module that could be started");
   const program = process.execPath;
   if (deno) {
     const isGranted = (name: string) => deno.permissions.querySync({ name }).state === "granted";
-    const permissions = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every(isGranted)
-      ? ["--allow-all"]
-      : ["run", ...USED_PERMISSIONS.filter(isGranted)].map((name) => `--allow-${name}`);
+    const permissions = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every(isGranted) ? ["--allow-all"] : [
+      isGranted("run") ? "--allow-run" : `--allow-run=${shell}`,
+      ...["read", "write"].map((name) => `--allow-${name}${isGranted(name) ? "" : `=${paths.join(",")}`}`),
+      ...USED_PERMISSIONS.filter(isGranted).map((name) => `--allow-${name}`),
+    ];
     const flags = ["--quiet", "--no-prompt", "--no-lock", "--v8-flags=--optimize-for-size"];
     return { program, args: ["run", ...flags, ...permissions, entry] };
   }

@@ -3,12 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { printable } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { temporaryDirectory } from "../internal/temporary_directory.ts";
 import { writeAll } from "../internal/write_all.ts";
-import type { JsonLine } from "../jsonl.ts";
+import { InvalidLineError, type JsonLine } from "../jsonl.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
 import type { TaskResult } from "../result.ts";
 import { checkConcurrency, type RunOptions } from "../run_options.ts";
@@ -28,6 +28,9 @@ import { runtimeCommand } from "./runtime_command.ts";
 
 /** How much of what the process has to say of its end is kept. */
 const MAX_STDERR_CHARACTERS = 2_000;
+
+/** So that the two processes seldom wait for each other. */
+const MIN_RESULTS_AHEAD = 64;
 
 const HINT = "{ isolate: false } runs the tasks in this process";
 
@@ -50,9 +53,12 @@ export class SeparateRun implements Run {
   /** What it is to be told, until it can be. */
   #commands: Command[] | undefined = [];
   /** The lines from the process, when that is there and has been told what to do. */
-  #lines: Promise<AsyncIterator<JsonLine<[token: string, ...Message]>, undefined>> | undefined;
+  #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
   #stderr = "";
   #delivered = 0;
+  /** How many of them the process knows to have been taken. */
+  #acknowledged = 0;
+  readonly #resultsAhead: number;
   /** The call of `next` before this one. */
   #previous: Promise<unknown> = Promise.resolve();
   /** What the iterator throws at its end. */
@@ -64,6 +70,7 @@ export class SeparateRun implements Run {
   constructor(tasks: TaskLines, concurrency: number, options: RunOptions) {
     this.#tasks = tasks;
     this.#concurrency = concurrency;
+    this.#resultsAhead = Math.max(MIN_RESULTS_AHEAD, 2 * concurrency);
     this.#options = options;
   }
 
@@ -129,19 +136,14 @@ export class SeparateRun implements Run {
         const { done, value: line } = await lines.next();
         if (this.#isOver) break;
         if (done) throw await this.#death();
-        const [token, ...message] = line.value;
-        if (token !== this.#token) {
-          throw new Error("Something else than the results was written to where they come from");
-        }
-        if (message[0] === "result") {
-          this.#delivered++;
-          return { done: false, value: message[1] };
-        }
-        if (message[0] === "end") await this.#end(message[1]);
-        else this.#tellProgress(message[1]);
+        const [name, content] = line.value;
+        if (name === "result") return { done: false, value: this.#deliver(content) };
+        if (name === "halted") this.haltedBy = content;
+        else if (name === "progress") this.#tellProgress(content);
+        else await this.#end(content);
       }
     } catch (error) {
-      this.#failure ??= { error };
+      this.#failure ??= { error: error instanceof InvalidLineError ? foreignLine(error) : error };
       await this.#close();
     }
     const failure = this.#failure;
@@ -150,7 +152,16 @@ export class SeparateRun implements Run {
     return { done: true, value: undefined };
   }
 
-  async #start(): Promise<AsyncIterator<JsonLine<[string, ...Message]>, undefined>> {
+  #deliver(result: TaskResult): TaskResult {
+    this.#delivered++;
+    if (this.#delivered - this.#acknowledged >= this.#resultsAhead / 2) {
+      this.#acknowledged = this.#delivered;
+      this.#send(["taken", this.#delivered]);
+    }
+    return result;
+  }
+
+  async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
     const { signal, onProgress, executor, spawnAdapter: _, ...rest } = this.#options;
     signal?.throwIfAborted();
     const options: PlainOptions = {
@@ -160,7 +171,8 @@ export class SeparateRun implements Run {
       total: this.#tasks.count,
     };
     try {
-      const { program, args } = runtimeCommand(ENTRY);
+      const paths = [temporaryDirectory(), ...(rest.spillDir === undefined ? [] : [resolve(rest.spillDir)])];
+      const { program, args } = runtimeCommand(ENTRY, rest.shell ?? "sh", paths);
       // The process is there before the files are, so that there is always somebody to remove them.
       this.#child = await (await defaultSpawnAdapter()).spawn({
         program,
@@ -173,15 +185,29 @@ export class SeparateRun implements Run {
     } catch (error) {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
     }
-    this.#write({ token: this.#token, options, wantsProgress: onProgress !== undefined });
+    const lines = readJsonLines(pieces(this.#child.stdout), {
+      maxLineBytes: MAX_LINE_BYTES,
+      parse: (value) => this.#messageOf(value),
+    });
+    if (this.#isOver) return lines; // without a word the process does nothing
+    const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
+    this.#write({
+      token: this.#token,
+      options,
+      infinite,
+      resultsAhead: this.#resultsAhead,
+      wantsProgress: onProgress !== undefined,
+    });
     for (const command of this.#commands!.splice(0)) this.#write([this.#token, ...command]);
     this.#commands = undefined;
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
-    return readJsonLines(pieces(this.#child.stdout), {
-      maxLineBytes: MAX_LINE_BYTES,
-      parse: (value) => value as [string, ...Message],
-    }) as AsyncIterator<JsonLine<[string, ...Message]>, undefined>;
+    return lines;
+  }
+
+  #messageOf(value: unknown): Message {
+    if (!Array.isArray(value) || value[0] !== this.#token) throw new Error("it is not from the process");
+    return value.slice(1) as Message;
   }
 
   async #writeTasks(): Promise<void> {
@@ -189,7 +215,10 @@ export class SeparateRun implements Run {
     const file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
     try {
       const encoder = new TextEncoder();
-      for (const piece of this.#tasks.pieces) await writeAll(file, encoder.encode(piece));
+      for (const piece of this.#tasks.pieces) {
+        if (this.#isOver) return;
+        await writeAll(file, encoder.encode(piece));
+      }
     } finally {
       await file.close();
     }
@@ -210,11 +239,10 @@ export class SeparateRun implements Run {
     }
   }
 
-  async #end({ haltedBy, error }: End): Promise<void> {
-    this.haltedBy = haltedBy;
+  async #end({ error }: End): Promise<void> {
     // An error that this program has caused is the one to report, and not what the process made of it.
     if (error) {
-      this.#failure ??= { error: Object.assign(new (errorType(error.name))(error.message), { name: error.name }) };
+      this.#failure ??= { error: Object.assign(new (errorType(error.name))(error.message), error) };
     }
     await this.#close();
   }
@@ -238,10 +266,18 @@ export class SeparateRun implements Run {
       this.#child.stdout.cancel();
       await this.#child.exited;
       this.#child.stderr!.cancel();
-      rmSync(this.#directory, { recursive: true, force: true });
+      try {
+        rmSync(this.#directory, { recursive: true, force: true });
+      } catch {
+        // Deno may forbid it, and then it could not be made either.
+      }
     }
     this.#closed.resolve();
   }
+}
+
+function foreignLine(cause: InvalidLineError): Error {
+  return new Error(`Something else than the results was written to where they come from: ${cause.message}`, { cause });
 }
 
 async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {

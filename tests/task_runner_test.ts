@@ -9,6 +9,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { type Progress, type Task, type TaskResult, TaskRunner, type TaskRunnerOptions } from "../mod.ts";
+import { runtimeCommand } from "../separate_process/runtime_command.ts";
 import { FakeExecutor } from "./fake_executor.ts";
 import {
   collect,
@@ -247,14 +248,13 @@ test("the tasks are in a private file while they run, which is gone at the end",
   });
 });
 
-eitherWay("a slow callback holds back the tasks, so that their results do not pile up", async (isolate) => {
+eitherWay("a slow callback holds back the tasks, however little they print", async (isolate) => {
   await withTempDirectory(async (directory) => {
-    const count = 300;
-    const cmd = `echo >> ${directory}/ran; head -c 100000 /dev/zero | tr '\\0' x`;
-    const runner = runnerOf(Array.from({ length: count }, () => ({ cmd })), { isolate, concurrency: 4 });
+    const count = 400;
+    const tasks = Array.from({ length: count }, () => ({ cmd: `echo >> ${directory}/ran` }));
     const ran = async () => (await readFile(join(directory, "ran"), "utf8")).length;
     let most = 0;
-    await runner.runAndWait(async (_, completed) => {
+    await runnerOf(tasks, { isolate, concurrency: 4 }).runAndWait(async (_, completed) => {
       if (completed > 1) return;
       for (let same = 0, before = 0; same < 50; same = most === before ? same + 1 : 0) {
         before = most;
@@ -262,8 +262,47 @@ eitherWay("a slow callback holds back the tasks, so that their results do not pi
         most = await ran();
       }
     });
-    assert(most < 100, `${most} of ${count} tasks were run for one result that was taken`);
+    assert(most <= 80, `${most} of ${count} tasks were run for one result that was taken`);
     assertEquals(await ran(), count);
+  });
+});
+
+eitherWay("a run that is ended by leaving the runner is not taken for a whole one", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate });
+    const running = runner.runAndWait();
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    const disposals = [runner[Symbol.asyncDispose](), runner[Symbol.asyncDispose]()];
+    await assertRejects(() => running, Error, "The run was ended before its tasks were done");
+    await Promise.all(disposals);
+  });
+});
+
+eitherWay("options may be Infinity, and what has halted a run is there with its result", async (isolate) => {
+  const options = { isolate, concurrency: 1, maxOutputBytes: Infinity, maxLoad: Infinity };
+  const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: "now,fail=1" }).results();
+  for await (const { id } of results) assertEquals([id, results.haltedBy?.status], ["1", 3]);
+});
+
+eitherWay("several results can be asked for at once", async (isolate) => {
+  const results = runnerOf([{ cmd: "true" }, { cmd: "true" }], { isolate }).results();
+  const three = await Promise.all([results.next(), results.next(), results.next()]);
+  assertEquals(three.map(({ done }) => done), [false, false, true]);
+});
+
+test("a program that was bundled cannot start itself again, and says so", () => {
+  const bundled = () => runtimeCommand("file:///app/bundle.js", "sh", []);
+  assertThrows(bundled, Error, "this program was bundled, and has no module that could be started");
+});
+
+test("the process has nothing to do with directories that are not its own", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await writeFile(join(directory, "tasks.jsonl"), "");
+    const args = [...RUN_MODULE, join(PROJECT, "separate_process", "main.ts"), directory];
+    const { status, stderr } = await start(process.execPath, args, { stdin: "" }).ended;
+    assert(status !== 0);
+    assertMatch(stderr, /This module is only for a TaskRunner to start/);
+    assertEquals(await readdir(directory), ["tasks.jsonl"]);
   });
 });
 
@@ -284,6 +323,15 @@ if (RUNTIME === "deno") {
         "--allow-run",
         "--allow-read",
         "--allow-write",
+      ]);
+      const paths = `${directory},${join(PROJECT, "tests")}`;
+      const limited = [`--allow-run=sh,${process.execPath}`, `--allow-read=${paths}`, `--allow-write=${directory}`];
+      const [third, fourth] = parseResults(await run([...limited, "--allow-env=TMPDIR"]));
+      assertEquals([third!.stdout, fourth!.status], ["hi\n", 0]);
+      assertEquals(fourth!.stdout.split("\n").filter((word) => word.startsWith("--allow")), [
+        "--allow-run=sh",
+        `--allow-read=${directory}`,
+        `--allow-write=${directory}`,
       ]);
       const refused = await run(["--allow-read", "--allow-env=TMPDIR"]);
       assertMatch(
@@ -346,10 +394,13 @@ test("no task can make up a result", TIMEOUT, async () => {
     await runnerOf([...tasks, ...descriptors], { executor }).runAndWait(({ id }) => ids.push(id));
     assertEquals(ids.sort(), [...places, "3", "4", "5", "6", "7", "8", "9"].sort());
   }
-  // One that finds out where the results go can disturb them, and that is noticed.
-  const write = `f=fd; echo '${forged}' > /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/1`;
-  const runner = runnerOf([{ cmd: write }]);
-  const outcome = await runner.runAndWait().catch(String);
-  if (typeof outcome === "string") assertMatch(outcome, /Something else than the results was written/);
-  else assertEquals(outcome.counts, { failed: 1 }); // it is a socket
+  // One that finds out where the results go can disturb them, and that is noticed; and no command can be made up, either.
+  for (const line of [forged, "5", "no JSON"]) {
+    for (const descriptor of [0, 1]) {
+      const write = `f=fd; echo '${line}' > /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor}`;
+      const outcome = await runnerOf([{ cmd: write }]).runAndWait().catch(String);
+      if (typeof outcome === "string") assertMatch(outcome, /Something else than the results was written/);
+      else assertEquals(Object.values(outcome.counts), [1]); // with sockets the task failed
+    }
+  }
 });
