@@ -75,8 +75,8 @@ export class TaskRunner {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
     const { isolate = true, executor, spawnAdapter } = this.#options;
     if (isolate && (typeof executor === "object" || spawnAdapter)) {
-      const option = spawnAdapter ? "spawnAdapter" : "executor";
-      throw new RangeError(`Cannot make the runner: an ${option} of your own needs { isolate: false }`);
+      const option = spawnAdapter ? "a spawnAdapter" : "an executor";
+      throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
     createExecutor(this.#options);
     poolOptions({ ...this.#options, total: 0 }, undefined);

@@ -10,6 +10,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { type Progress, type Task, type TaskResult, TaskRunner, type TaskRunnerOptions } from "../mod.ts";
 import { runtimeCommand } from "../separate_process/runtime_command.ts";
+import { spawnAdapter } from "../spawn_adapters/node.ts";
 import { FakeExecutor } from "./fake_executor.ts";
 import {
   collect,
@@ -232,7 +233,8 @@ test("wrong options and tasks are errors at once", () => {
   assertThrows(() => new TaskRunner({ retries: -1 }), RangeError, "retries must be");
   const executor = new FakeExecutor();
   assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
-  new TaskRunner({ executor, isolate: false });
+  assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a spawnAdapter of your own needs");
+  new TaskRunner({ executor, spawnAdapter, isolate: false });
   const runner = new TaskRunner();
   assertThrows(() => runner.add("x", ""), RangeError, '"cmd" must not be empty');
   assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), TypeError, 'did you mean "cmd"');
@@ -282,6 +284,14 @@ eitherWay("options may be Infinity, and what has halted a run is there with its 
   const options = { isolate, concurrency: 1, maxOutputBytes: Infinity, maxLoad: Infinity };
   const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: "now,fail=1" }).results();
   for await (const { id } of results) assertEquals([id, results.haltedBy?.status], ["1", 3]);
+});
+
+eitherWay("large tasks arrive whole", async (isolate) => {
+  const stdin = "é".repeat(400_000);
+  const runner = runnerOf(Array.from({ length: 4 }, () => ({ cmd: "wc -c", stdin })), { isolate });
+  const sizes: number[] = [];
+  await runner.runAndWait(({ stdout }) => sizes.push(Number(stdout)));
+  assertEquals(sizes, [800_000, 800_000, 800_000, 800_000]);
 });
 
 eitherWay("several results can be asked for at once", async (isolate) => {
