@@ -8,7 +8,7 @@ import { crc32 } from "node:zlib";
 import { excerpt } from "./internal/excerpt.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
 import { readJsonLines } from "./jsonl.ts";
-import { type Outcome, parseResult } from "./result.ts";
+import { MAX_RESULT_LINE_BYTES, type Outcome, parseResult } from "./result.ts";
 import { checkTask, type Task } from "./task.ts";
 
 /**
@@ -37,9 +37,6 @@ export interface JournalEntry {
   /** That result is for another command. */
   isChanged: boolean;
 }
-
-/** A line longer than what one run could have written of both outputs is none of ours. */
-const MAX_LINE_BYTES = 512 * 1024 * 1024;
 
 /** An entry is one small number, which takes no memory of its own: the state above this many bits of the hash. */
 const HASH_BITS = 28;
@@ -81,7 +78,7 @@ export class Journal {
    */
   static async read(source: Source<Uint8Array>, options: JournalOptions = {}): Promise<Journal> {
     const journal = new Journal(options);
-    for await (const { value } of readJsonLines(source, { parse: parseResult, maxLineBytes: MAX_LINE_BYTES })) {
+    for await (const { value } of readJsonLines(source, { parse: parseResult, maxLineBytes: MAX_RESULT_LINE_BYTES })) {
       journal.#entries.set(value.id, packed(stateOf(value.outcome), value.cmdHash));
     }
     return journal;

@@ -80,6 +80,9 @@ export interface TaskResult {
   meta?: unknown;
 }
 
+/** The longest line of a result: two outputs of 32 MiB, of which each byte takes six, and much for the rest. */
+export const MAX_RESULT_LINE_BYTES = 512 * 1024 * 1024;
+
 const text = v.string("must be a string");
 const number = v.number("must be a number");
 const integer = v.pipe(number, v.integer("must be an integer"));

@@ -59,6 +59,7 @@ const PIECE_CHARACTERS = 1024 * 1024;
  */
 export class TaskRunner {
   readonly #options: TaskRunnerOptions;
+  readonly #concurrency: number;
   #pieces: string[] = [];
   #piece = "";
   #count = 0;
@@ -79,7 +80,7 @@ export class TaskRunner {
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
     createExecutor(this.#options);
-    poolOptions({ ...this.#options, total: 0 }, undefined);
+    this.#concurrency = poolOptions({ ...this.#options, total: 0 }, undefined).concurrency;
   }
 
   /** How many tasks have been added since the last run. */
@@ -144,7 +145,7 @@ export class TaskRunner {
     this.#forgetTasks();
     const { isolate = true, ...options } = this.#options;
     const results = isolate && tasks.count > 0
-      ? new SeparateRun(tasks, poolOptions({ ...options, total: tasks.count }, undefined).concurrency, options)
+      ? new SeparateRun(tasks, this.#concurrency, options)
       : run(tasksOf(tasks.pieces), { ...options, total: tasks.count });
     results.closed.then(() => this.#run = undefined);
     return this.#run = results;

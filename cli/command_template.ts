@@ -8,7 +8,7 @@ const REPLACEMENTS: Readonly<Record<string, (value: string, number: number) => s
   "{}": (value) => value,
   "{.}": withoutExtension,
   "{/}": basename,
-  "{//}": (value) => posix.dirname(value).replace(/(?<=[^/])\/+$|(?<=\/)\/+$/, ""),
+  "{//}": (value) => posix.dirname(value).replace(/(?<=[^])\/+$/, ""),
   "{/.}": (value) => withoutExtension(basename(value)),
   "{#}": (_, number) => `${number}`,
 };

@@ -48,16 +48,20 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   }
   const display = await progressDisplay(settings.progress, io, file === undefined);
   const say = display?.log ?? io.stderr;
-  const notice = new HoldNotice(flags, say);
+  const mayHold = flags.load !== undefined || flags.memfree !== undefined;
+  const notice = mayHold ? new HoldNotice(flags, say) : undefined;
   const results = run(input.tasks({ onInvalid, report: say, journal }), {
     ...settings.runOptions,
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
-    onProgress: (progress) => {
-      display?.update(progress);
-      notice.update(progress);
-    },
+    // Without anybody to tell, no task is to pay for the telling.
+    onProgress: display || notice
+      ? (progress) => {
+        display?.update(progress);
+        notice?.update(progress);
+      }
+      : undefined,
   });
   const control = obeySignals(results, io, say);
   const summary = new Summary();
@@ -68,7 +72,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     failure = error;
     throw error;
   } finally {
-    notice.stop();
+    notice?.stop();
     display?.stop();
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {

@@ -1,8 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isPermitted } from "../internal/deno_permissions.ts";
-import { temporaryDirectory } from "../internal/temporary_directory.ts";
+import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
 
 /** A file system in memory, which nearly every Linux has. */
 const MEMORY_DIRECTORY = "/dev/shm";
@@ -96,7 +95,7 @@ class Root {
 
   constructor({ path, wantedBytes }: Place) {
     this.#parent = path;
-    this.path = join(path, `taskrunner-${randomBytes(6).toString("hex")}`);
+    this.path = join(path, privateDirectoryName());
     this.#wantedBytes = wantedBytes;
   }
 

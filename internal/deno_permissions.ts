@@ -1,8 +1,9 @@
-/** What Deno can be asked for. */
+/** What Deno can be asked for: in full, or for one thing. */
 type Permission =
-  | { name: "read" | "write"; path: string }
-  | { name: "env"; variable: string }
-  | { name: "sys"; kind: "statfs" };
+  | { name: "read" | "write"; path?: string }
+  | { name: "env"; variable?: string }
+  | { name: "sys"; kind?: "statfs" }
+  | { name: "run" | "net" | "ffi" | "import" };
 
 /**
  * Whether something may be used that can be done without: always, but in Deno only if it was permitted. Without this

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { isPermitted } from "./deno_permissions.ts";
+import { statFields } from "./process_stat.ts";
 import type { SendSignal } from "./send_signal.ts";
 
 /** How long what got SIGKILL may take to be gone: something that hangs in the kernel must not hold a run for ever. */
@@ -149,7 +150,7 @@ function scanGroups(): ReadonlyMap<number, Member[]> | undefined {
     for (const entry of readdirSync("/proc")) {
       const pid = Number(entry);
       if (!Number.isInteger(pid)) continue;
-      const fields = statFields(pid);
+      const fields = fieldsOf(pid);
       if (!fields || fields[0] === "Z" || fields[0] === "X") continue;
       const groupId = Number(fields[2]);
       const member = { pid, parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
@@ -163,11 +164,10 @@ function scanGroups(): ReadonlyMap<number, Member[]> | undefined {
   }
 }
 
-/** What the system says about a process, from its state on; `undefined` when it has gone. */
-function statFields(pid: number): string[] | undefined {
+/** `undefined` when it has gone. */
+function fieldsOf(pid: number): string[] | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
+    return statFields(`/proc/${pid}`);
   } catch {
     return undefined;
   }

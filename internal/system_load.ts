@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import os from "node:os";
 import process from "node:process";
+import { statFields } from "./process_stat.ts";
 import { systemCode } from "./system_error.ts";
 
 /** Of the flags of a process: it belongs to the kernel. */
@@ -39,8 +40,7 @@ function threadsOf(directory: string): Stat[] {
 }
 
 function statOf(directory: string): Stat | undefined {
-  const stat = unlessEnded(() => readFileSync(`${directory}/stat`, "latin1"));
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
+  const fields = unlessEnded(() => statFields(directory));
   return fields && { state: fields[0]!, flags: Number(fields[6]), threads: Number(fields[17]) };
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { isPermitted } from "./deno_permissions.ts";
@@ -7,4 +8,12 @@ export function temporaryDirectory(): string {
   const [first, ...others] = ["TMPDIR", "TMP", "TEMP"].map((variable) => isPermitted({ name: "env", variable }));
   if (first && others.every(Boolean)) return tmpdir();
   return (first && process.env["TMPDIR"]) || "/tmp";
+}
+
+/** What {@linkcode privateDirectoryName} gives. */
+export const PRIVATE_DIRECTORY_NAME = /^taskrunner-[0-9a-f]{12}$/;
+
+/** A name that nobody can guess, for a directory that is made later, when there is somebody to remove it. */
+export function privateDirectoryName(): string {
+  return `taskrunner-${randomBytes(6).toString("hex")}`;
 }

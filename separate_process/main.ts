@@ -11,28 +11,24 @@ import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { filePieces } from "../internal/file_pieces.ts";
 import { writeStdout } from "../internal/stdout.ts";
+import { systemCode } from "../internal/system_error.ts";
+import { PRIVATE_DIRECTORY_NAME } from "../internal/temporary_directory.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
 import { JsonLinesWriter } from "../jsonl_writer.ts";
-import { systemCode } from "../internal/system_error.ts";
 import { readTasks } from "../read_tasks.ts";
+import { MAX_RESULT_LINE_BYTES } from "../result.ts";
 import type { Progress } from "../run_options.ts";
 import { type Run, run } from "../runner.ts";
 import { isEntryModule } from "./runtime_command.ts";
-import {
-  type Command,
-  DIRECTORY_NAME,
-  type End,
-  MAX_LINE_BYTES,
-  type Message,
-  type Setup,
-  TASKS_FILE,
-} from "./protocol.ts";
+import { type Command, type End, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
 
 /** Where this module is, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
 
 async function main(directory: string): Promise<void> {
-  if (!DIRECTORY_NAME.test(basename(directory))) throw new Error("This module is only for a TaskRunner to start");
+  if (!PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
+    throw new Error("This module is only for a TaskRunner to start");
+  }
   setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
@@ -81,7 +77,7 @@ class Server {
     const { options, infinite, wantsProgress } = this.#setup;
     const end: End = {};
     try {
-      const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_LINE_BYTES }), {
+      const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,

@@ -31,9 +31,5 @@ export interface End {
   error?: { name: string; message: string; code?: string | undefined } | undefined;
 }
 
-/** What the directory of a run is called, so that no other one is ever removed. */
-export const DIRECTORY_NAME: RegExp = /^taskrunner-[0-9a-f]{12}$/;
-/** The file in it that has the tasks. */
+/** The file in the directory of a run that has the tasks. */
 export const TASKS_FILE = "tasks.jsonl";
-/** The longest line: a result with two outputs of 32 MiB, of which each byte takes six. */
-export const MAX_LINE_BYTES = 512 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { isPermitted } from "../internal/deno_permissions.ts";
 
 /** A program and its arguments. */
 export interface RuntimeCommand {
@@ -9,13 +10,12 @@ export interface RuntimeCommand {
 
 interface DenoApi {
   build: { standalone: boolean };
-  permissions: { querySync(permission: { name: string }): { state: string } };
 }
 
 /** What the process can use, besides running programs and files. */
-const USED_PERMISSIONS = ["env", "sys"];
+const USED_PERMISSIONS = ["env", "sys"] as const;
 /** With these as well a program has them all. */
-const OTHER_PERMISSIONS = ["run", "read", "write", "net", "ffi", "import"];
+const OTHER_PERMISSIONS = ["run", "read", "write", "net", "ffi", "import"] as const;
 
 /** Whether a URL is that of the module of the process, and not of a bundle that it has become a part of. */
 export function isEntryModule(url: string): boolean {
@@ -40,11 +40,12 @@ export function runtimeCommand(entry: string, shell: string, paths: readonly str
   if (!isEntryModule(entry)) throw new Error("this program was bundled, and has no module that could be started");
   const program = process.execPath;
   if (deno) {
-    const isGranted = (name: string) => deno.permissions.querySync({ name }).state === "granted";
-    const permissions = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every(isGranted) ? ["--allow-all"] : [
-      isGranted("run") ? "--allow-run" : `--allow-run=${shell}`,
-      ...["read", "write"].map((name) => `--allow-${name}${isGranted(name) ? "" : `=${paths.join(",")}`}`),
-      ...USED_PERMISSIONS.filter(isGranted).map((name) => `--allow-${name}`),
+    const hasAll = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every((name) => isPermitted({ name }));
+    const files = ["read", "write"] as const;
+    const permissions = hasAll ? ["--allow-all"] : [
+      isPermitted({ name: "run" }) ? "--allow-run" : `--allow-run=${shell}`,
+      ...files.map((name) => `--allow-${name}${isPermitted({ name }) ? "" : `=${paths.join(",")}`}`),
+      ...USED_PERMISSIONS.filter((name) => isPermitted({ name })).map((name) => `--allow-${name}`),
     ];
     const flags = ["--quiet", "--no-prompt", "--no-lock", "--v8-flags=--optimize-for-size"];
     return { program, args: ["run", ...flags, ...permissions, entry] };

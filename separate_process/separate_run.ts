@@ -6,24 +6,16 @@ import { mkdir, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { printable } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
-import { temporaryDirectory } from "../internal/temporary_directory.ts";
+import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
 import { writeAll } from "../internal/write_all.ts";
 import { InvalidLineError, type JsonLine } from "../jsonl.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
-import type { TaskResult } from "../result.ts";
+import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../result.ts";
 import { checkConcurrency, type RunOptions } from "../run_options.ts";
 import type { Run } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { ENTRY } from "./main.ts";
-import {
-  type Command,
-  type End,
-  MAX_LINE_BYTES,
-  type Message,
-  type PlainOptions,
-  type Setup,
-  TASKS_FILE,
-} from "./protocol.ts";
+import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
 
 /** How much of what the process has to say of its end is kept. */
@@ -47,7 +39,7 @@ export class SeparateRun implements Run {
   readonly #options: RunOptions;
   readonly #token = randomBytes(16).toString("hex");
   /** Not there before the run begins, and removed by either process. */
-  readonly #directory = join(temporaryDirectory(), `taskrunner-${randomBytes(6).toString("hex")}`);
+  readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
   #child: ChildProcess | undefined;
   /** What it is to be told, until it can be. */
@@ -186,7 +178,7 @@ export class SeparateRun implements Run {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
     }
     const lines = readJsonLines(pieces(this.#child.stdout), {
-      maxLineBytes: MAX_LINE_BYTES,
+      maxLineBytes: MAX_RESULT_LINE_BYTES,
       parse: (value) => this.#messageOf(value),
     });
     if (this.#isOver) return lines; // without a word the process does nothing
