@@ -21,6 +21,7 @@ import type { Progress } from "../run_options.ts";
 import { type Run, run } from "../runner.ts";
 import { isEntryModule } from "./runtime_command.ts";
 import { type Command, type End, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
+import { Sealer } from "./sealed_stream.ts";
 
 /** Where this module is, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
@@ -59,7 +60,7 @@ function removeFiles(directory: string): void {
 class Server {
   readonly #setup: Setup;
   readonly #stop: AbortController;
-  readonly #writer = new JsonLinesWriter({ write: writeStdout });
+  readonly #writer: JsonLinesWriter;
   #given = 0;
   #taken = 0;
   #callerHasGone = false;
@@ -71,6 +72,8 @@ class Server {
   constructor(setup: Setup, stop: AbortController) {
     this.#setup = setup;
     this.#stop = stop;
+    const sealer = new Sealer(setup.key);
+    this.#writer = new JsonLinesWriter({ write: (bytes) => writeStdout(sealer.seal(bytes)) });
   }
 
   async run(path: string, lines: AsyncIterable<{ value: unknown }>): Promise<void> {
@@ -105,7 +108,7 @@ class Server {
   }
 
   #send(...message: Message): Promise<void> {
-    return this.#writer.write([this.#setup.token, ...message]);
+    return this.#writer.write(message);
   }
 
   /** Waits until the caller has taken most of what it was given: else many tasks would run that it may not want any more. */

@@ -10,8 +10,10 @@ export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signa
 
 /** The first line to the process. */
 export interface Setup {
-  /** What each further line begins with, in either direction. A task that finds out where to write does not know it. */
+  /** What each further line begins with. A task that finds out where to write does not know it. */
   token: string;
+  /** What the process seals the results with. A task that reads them does not know it. */
+  key: string;
   options: PlainOptions;
   /** The options that are Infinity, which JSON has no word for. */
   infinite: string[];
@@ -23,7 +25,7 @@ export interface Setup {
 /** What every further line to it says, after the token. When there is no more to come, its caller has gone. */
 export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
 
-/** What a line from it says, after the token. */
+/** What a line from it says. */
 export type Message = ["result", TaskResult] | ["halted", TaskResult] | ["progress", Progress] | ["end", End];
 
 /** Why there are no more results. */

@@ -8,7 +8,7 @@ import { printable } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
 import { writeAll } from "../internal/write_all.ts";
-import { InvalidLineError, type JsonLine } from "../jsonl.ts";
+import type { JsonLine } from "../jsonl.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../result.ts";
 import { checkConcurrency, type RunOptions } from "../run_options.ts";
@@ -17,6 +17,7 @@ import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../sp
 import { ENTRY } from "./main.ts";
 import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
+import { ForeignBytesError, unseal } from "./sealed_stream.ts";
 
 /** How much of what the process has to say of its end is kept. */
 const MAX_STDERR_CHARACTERS = 2_000;
@@ -37,7 +38,8 @@ export class SeparateRun implements Run {
   haltedBy: TaskResult | undefined;
   readonly #tasks: TaskLines;
   readonly #options: RunOptions;
-  readonly #token = randomBytes(16).toString("hex");
+  readonly #token = secret();
+  readonly #key = secret();
   /** Not there before the run begins, and removed by either process. */
   readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
@@ -135,7 +137,7 @@ export class SeparateRun implements Run {
         else await this.#end(content);
       }
     } catch (error) {
-      this.#failure ??= { error: error instanceof InvalidLineError ? foreignLine(error) : error };
+      this.#failure ??= { error: error instanceof ForeignBytesError ? notOurs(error) : error };
       await this.#close();
     }
     const failure = this.#failure;
@@ -177,14 +179,15 @@ export class SeparateRun implements Run {
     } catch (error) {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
     }
-    const lines = readJsonLines(pieces(this.#child.stdout), {
+    const lines = readJsonLines(unseal(pieces(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
-      parse: (value) => this.#messageOf(value),
+      parse: (value) => value as Message,
     });
     if (this.#isOver) return lines; // without a word the process does nothing
     const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
     this.#write({
       token: this.#token,
+      key: this.#key,
       options,
       infinite,
       resultsAhead: this.#resultsAhead,
@@ -195,11 +198,6 @@ export class SeparateRun implements Run {
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
     return lines;
-  }
-
-  #messageOf(value: unknown): Message {
-    if (!Array.isArray(value) || value[0] !== this.#token) throw new Error("it is not from the process");
-    return value.slice(1) as Message;
   }
 
   async #writeTasks(): Promise<void> {
@@ -268,8 +266,12 @@ export class SeparateRun implements Run {
   }
 }
 
-function foreignLine(cause: InvalidLineError): Error {
-  return new Error(`Something else than the results was written to where they come from: ${cause.message}`, { cause });
+function secret(): string {
+  return randomBytes(32).toString("hex");
+}
+
+function notOurs(cause: ForeignBytesError): Error {
+  return new Error(`A task has written or read where the results come from: ${cause.message}`, { cause });
 }
 
 async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {

@@ -46,6 +46,10 @@ function startProgram(directory: string, tasks: readonly Task[], options: TaskRu
   return start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } });
 }
 
+/** For a task: a descriptor of the process that runs the pool, in words that do not take the task out of a worker. */
+const descriptorOfProcess = (descriptor: number) =>
+  `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
+const DISTURBED = /A task has written or read where the results come from/;
 const printsIds = "echo $$ $PPID; exec sleep 300";
 
 eitherWay("tasks are run, and the summary says what became of them", async (isolate) => {
@@ -407,10 +411,22 @@ test("no task can make up a result", TIMEOUT, async () => {
   // One that finds out where the results go can disturb them, and that is noticed; and no command can be made up, either.
   for (const line of [forged, "5", "no JSON"]) {
     for (const descriptor of [0, 1]) {
-      const write = `f=fd; echo '${line}' > /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor}`;
+      const write = `echo '${line}' > ${descriptorOfProcess(descriptor)}`;
       const outcome = await runnerOf([{ cmd: write }]).runAndWait().catch(String);
-      if (typeof outcome === "string") assertMatch(outcome, /Something else than the results was written/);
+      if (typeof outcome === "string") assertMatch(outcome, DISTURBED);
       else assertEquals(Object.values(outcome.counts), [1]); // with sockets the task failed
     }
   }
+});
+
+test("no task can change a result that it takes out of the stream", TIMEOUT, async () => {
+  const change = 'sed -u \'s/true/forged/g; s/"status":0/"status":9/\'';
+  const thief = `exec 3<> ${descriptorOfProcess(1)} && ${change} <&3 >&3`;
+  const tasks = Array.from({ length: 500 }, (_, index) => ({ id: `true${index}`, cmd: "true" }));
+  const results: TaskResult[] = [];
+  const runner = runnerOf([{ id: "thief", cmd: thief, timeoutMs: 500 }, ...tasks], { concurrency: 2 });
+  const outcome = await runner.runAndWait((result) => results.push(result)).catch(String);
+  if (typeof outcome === "string") assertMatch(outcome, DISTURBED);
+  else assertEquals(results.length, 501);
+  for (const { id, status } of results) if (id !== "thief") assertEquals([/^true\d+$/.test(id), status], [true, 0]);
 });
