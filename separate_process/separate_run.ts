@@ -174,10 +174,15 @@ export class SeparateRun implements Run {
         stdin: "piped",
         stderr: "piped",
       });
-      this.#readStderr(this.#child.stderr!);
-      await this.#writeTasks();
     } catch (error) {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
+    }
+    this.#readStderr(this.#child.stderr!);
+    try {
+      await this.#writeTasks();
+    } catch (error) {
+      const problem = `Cannot write the tasks to a file in ${temporaryDirectory()}: ${systemReason(error)}`;
+      throw new Error(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause: error });
     }
     const lines = readJsonLines(unseal(pieces(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,

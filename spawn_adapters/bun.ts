@@ -7,7 +7,7 @@ import type { ChildProcess, InputWriter, OutputReader, SpawnAdapter, SpawnOption
 interface BunApi {
   spawn(command: string[], options: {
     cwd?: string;
-    env?: Record<string, string | undefined>;
+    env: Record<string, string | undefined>;
     stdin: "ignore" | "pipe";
     stdout: "pipe";
     stderr: "ignore" | "pipe";
@@ -46,7 +46,7 @@ export const spawnAdapter: SpawnAdapter = {
       stderr: stderr === "piped" ? "pipe" : "ignore",
       detached: true,
       ...(cwd !== undefined && { cwd }),
-      ...(env !== undefined && { env: { ...process.env, ...env } }),
+      env: { ...process.env, ...env }, // by itself Bun gives the environment that the program began with
     });
     return {
       pid: child.pid,

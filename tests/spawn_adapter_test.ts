@@ -128,6 +128,13 @@ function contract(adapter: SpawnAdapter) {
     assertEquals(await text(child.stdout), "out\n");
   });
 
+  behaves("gives the environment as it is now", async () => {
+    process.env["TASKRUNNER_TEST_CHANGED"] = "once";
+    assertEquals((await ended(await sh('echo "$TASKRUNNER_TEST_CHANGED"'))).stdout, "once\n");
+    delete process.env["TASKRUNNER_TEST_CHANGED"];
+    assertEquals((await ended(await sh('echo "${TASKRUNNER_TEST_CHANGED-gone}"'))).stdout, "gone\n");
+  });
+
   behaves("adds variables to the environment", async () => {
     process.env["TASKRUNNER_TEST_INHERITED"] = "kept";
     const child = await sh('echo "$TASKRUNNER_TEST_INHERITED|$ADDED|$PATH"', { env: { ADDED: "a\nb'\"" } });

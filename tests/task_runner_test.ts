@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -359,15 +359,23 @@ if (RUNTIME === "deno") {
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(`a program that ${signal} ends leaves no process and no file`, TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
-      const tasks = [1, 2].map((id) => ({ id, cmd: `echo $$ > ${directory}/pid${id}; sleep 300; :` }));
+      // A task runs below its worker, and that below the process which runs the pool.
+      const says = "echo $$ $PPID $(ps -o ppid= -p $PPID) $(f=fd; readlink /proc/self/$f/2)";
+      const tasks = [1, 2].map((id) => ({ id, cmd: `${says} > ${directory}/task${id}; sleep 300; :` }));
       const { child, ended } = startProgram(directory, tasks, { concurrency: 2 });
-      const pids = () =>
-        Promise.all([1, 2].map(async (id) => Number(await readFile(join(directory, `pid${id}`), "utf8"))));
-      await waitFor("the tasks", async () => (await pids().catch(() => [0])).every((pid) => pid > 0));
+      const said = async (id: number) => (await readFile(join(directory, `task${id}`), "utf8")).trim().split(/\s+/);
+      const all = () => Promise.all([1, 2].map(said)).catch(() => []);
+      await waitFor("the tasks", async () => (await all()).map((words) => words.length).join() === "4,4");
+      const [pids, outputs] = [
+        (await all()).flatMap((words) => words.slice(0, 3).map(Number)),
+        (await all()).map((words) => words[3]!),
+      ];
+      assertEquals([...pids.map(isAlive), ...outputs.map(existsSync)], Array(8).fill(true));
       process.kill(child.pid!, signal);
       await ended;
-      await waitFor("the tasks to end", async () => !(await pids()).some(isAlive));
-      await waitFor("the files to go", async () => (await readdir(directory)).sort().join() === "pid1,pid2");
+      await waitFor("the processes to end", () => !pids.some(isAlive));
+      await waitFor("the files to go", async () => (await readdir(directory)).sort().join() === "task1,task2");
+      assertEquals(outputs.map((path) => existsSync(dirname(dirname(path)))), [false, false]);
     });
   });
 }
@@ -385,6 +393,59 @@ test("when the process dies, the error says how, and how many results there were
     runner.add("again", "true");
     assertEquals((await runner.runAndWait()).counts, { ok: 1 });
     process.kill(pid, "SIGKILL"); // nobody was left to end it
+  });
+});
+
+test("when the process cannot begin, the error has what it said", TIMEOUT, async () => {
+  const [name, value, said] = ({
+    deno: ["DENO_V8_FLAGS", "--no-such-flag", /V8 did not recognize flag '--no-such-flag'/],
+    bun: ["BUN_OPTIONS", "--preload /missing.ts", /preload not found/],
+    node: ["NODE_OPTIONS", "--require /missing.cjs", /Cannot find module '\/missing.cjs'/],
+  } as const)[RUNTIME];
+  process.env[name] = value;
+  try {
+    const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), Error);
+    assertMatch(
+      error.message,
+      /^The process that ran the tasks ended with status 1 after it had given 0 of 1 results; /,
+    );
+    assertMatch(error.message, said);
+  } finally {
+    delete process.env[name];
+  }
+});
+
+test("when there is no directory for temporary files, the error says so, and what to do", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const missing = join(directory, "missing");
+    const { stdout } = await startProgram(missing, [{ cmd: "true" }]).ended;
+    const expected =
+      `Error: Cannot write the tasks to a file in ${missing}: no such file or directory; set TMPDIR to a `;
+    assertEquals(stdout.slice(0, expected.length), expected);
+    const within = await startProgram(missing, [{ cmd: "echo 1" }], { isolate: false }).ended;
+    assertMatch(within.stdout, /"stdout":"1\\n"/);
+  });
+});
+
+test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = directory;
+    try {
+      const cmd = `echo $$ > ${directory}/started; sleep 300`;
+      for (let turns = 1; turns <= 2 ** 14; turns *= 2) {
+        const stop = new AbortController();
+        const running = runnerOf([{ cmd }], { signal: stop.signal }).runAndWait();
+        running.catch(() => {});
+        for (let turn = 1; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+        stop.abort(new Error("enough"));
+        await assertRejects(() => running, Error, "enough");
+        assertEquals((await readdir(directory)).filter((name) => name !== "started"), []);
+      }
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    }
   });
 });
 
