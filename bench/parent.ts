@@ -17,7 +17,7 @@ export interface Report {
   tasks: number;
   seconds: number;
   /** How late a timer of 1 ms was, in milliseconds: the event loop did not get to it before. */
-  lateMs: { median: number; p99: number; max: number };
+  lateMs: { median: number; p99: number; p999: number; max: number };
 }
 
 const [mode, kind, count, jobs, megabytes, limitSeconds = "Infinity"] = process.argv.slice(2);
@@ -105,5 +105,5 @@ async function timerDelays(work: () => Promise<void>): Promise<Report["lateMs"]>
   clearInterval(timer);
   delays.sort((a, b) => a - b);
   const at = (part: number) => Math.round(delays[Math.floor(part * (delays.length - 1))]! * 10) / 10;
-  return { median: at(0.5), p99: at(0.99), max: at(1) };
+  return { median: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
 }

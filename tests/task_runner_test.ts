@@ -433,7 +433,7 @@ test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, asy
     process.env.TMPDIR = directory;
     try {
       const cmd = `echo $$ > ${directory}/started; sleep 300`;
-      for (let turns = 1; turns <= 2 ** 14; turns *= 2) {
+      for (let turns = 1; turns <= 2 ** 16; turns *= 2) {
         const stop = new AbortController();
         const running = runnerOf([{ cmd }], { signal: stop.signal }).runAndWait();
         running.catch(() => {});
