@@ -1,7 +1,7 @@
 /**
  * A stream that others can get at, from which nothing is taken but what its writer wrote: each write goes with a line that
- * has its length, and a code that only who knows the key can make. Whatever was added, changed, taken out or repeated is
- * noticed.
+ * has its length, and codes over that and over what was written, which only who knows the key can make. Whatever was added,
+ * changed, taken out or repeated is noticed.
  *
  * @module
  */
@@ -12,6 +12,8 @@ import { ByteBuffer } from "../internal/byte_buffer.ts";
 const HEADER_BYTES = 96;
 /** No code can be made of another one by adding bytes, as with SHA-256: so the key can stand in front of what it covers. */
 const ALGORITHM = "sha512-256";
+/** 128 bits of a code are more than anybody can guess. */
+const CODE_CHARACTERS = 32;
 
 /** Something in a stream is not from its writer. */
 export class ForeignBytesError extends Error {
@@ -28,18 +30,32 @@ export class Sealer {
     this.#key = key;
   }
 
-  /** The code of the next piece. */
+  /** The code of the length of the next piece: whoever reads it must not wait for more than there will be. */
+  codeOfLength(length: number): string {
+    return this.#code(`length ${length}`);
+  }
+
+  /** The code of the next piece. After it comes the next one. */
   codeOf(bytes: Uint8Array): string {
-    return createHash(ALGORITHM).update(`${this.#key} ${this.#count++} `).update(bytes).digest("hex");
+    const code = this.#code(bytes);
+    this.#count++;
+    return code;
   }
 
   /** The next piece, as it is to be written. */
   seal(bytes: Uint8Array): Uint8Array {
-    const header = JSON.stringify([this.codeOf(bytes), bytes.length]).padEnd(HEADER_BYTES - 1);
+    const { length } = bytes;
+    const header = JSON.stringify([this.codeOfLength(length), this.codeOf(bytes), length]).padEnd(HEADER_BYTES - 1);
     const sealed = new Uint8Array(HEADER_BYTES + bytes.length);
     new TextEncoder().encodeInto(`${header}\n`, sealed);
     sealed.set(bytes, HEADER_BYTES);
     return sealed;
+  }
+
+  #code(content: string | Uint8Array): string {
+    const kind = typeof content; // so that no piece has the code of a length
+    const hash = createHash(ALGORITHM).update(`${this.#key} ${this.#count} ${kind} `).update(content);
+    return hash.digest("hex").slice(0, CODE_CHARACTERS);
   }
 }
 
@@ -54,7 +70,8 @@ export async function* unseal(source: AsyncIterable<Uint8Array>, key: string): A
   while (true) {
     const header = await reader.read(HEADER_BYTES);
     if (!header) return;
-    const [code, length] = parseHeader(header);
+    const [codeOfLength, code, length] = parseHeader(header);
+    if (sealer.codeOfLength(length) !== codeOfLength) throw new ForeignBytesError("a header of the stream was changed");
     const bytes = await reader.read(length);
     if (!bytes) return;
     if (sealer.codeOf(bytes) !== code) throw new ForeignBytesError("a piece of the stream was changed");
@@ -62,17 +79,17 @@ export async function* unseal(source: AsyncIterable<Uint8Array>, key: string): A
   }
 }
 
-function parseHeader(bytes: Uint8Array): [code: string, length: number] {
+function parseHeader(bytes: Uint8Array): [codeOfLength: string, code: string, length: number] {
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     // As other values that are no header.
   }
-  if (!Array.isArray(header) || !Number.isSafeInteger(header[1])) {
+  if (!Array.isArray(header) || header.length !== 3) {
     throw new ForeignBytesError("the stream has bytes that are not its writer's");
   }
-  return header as [string, number];
+  return header as [string, string, number];
 }
 
 /** Reads as many bytes as are asked for. */

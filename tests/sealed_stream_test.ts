@@ -30,8 +30,8 @@ test("a stream gives the pieces that were written, however they arrive", TIMEOUT
 
 test("each header is a line of JSON, so that a stream of lines is one still", () => {
   const lines = new TextDecoder().decode(joined(sealed(['{"id":"1"}\n', "[]\n"]))).trimEnd().split("\n");
-  const [[code, length], , [, secondLength]] = lines.map((line) => JSON.parse(line));
-  assertEquals([code.length, length, secondLength], [64, 11, 3]);
+  const [[codeOfLength, code, length], , [, , secondLength]] = lines.map((line) => JSON.parse(line));
+  assertEquals([codeOfLength.length, code.length, length, secondLength], [32, 32, 11, 3]);
 });
 
 test("a stream that ends early gives the pieces that were complete", TIMEOUT, async () => {
@@ -53,7 +53,7 @@ test("a byte that was changed is noticed, and what comes from there on is not ta
       const taken: string[] = [];
       try {
         for await (const piece of unseal(byteStream(bytes), KEY)) taken.push(new TextDecoder().decode(piece));
-        // Blanks after the header, and a length that goes beyond the end, are no pieces.
+        // Blanks after the header mean nothing.
       } catch (error) {
         if (!(error instanceof ForeignBytesError)) throw error;
       }
@@ -71,7 +71,7 @@ for (
     ["was repeated", ([first, second]) => [first!, first!, second!]],
     ["changed places", ([first, second, third]) => [first!, third!, second!]],
     ["is of another stream", ([first]) => [first!, sealed(["1", "2"], "another key")[1]!]],
-    ["was made up", ([first]) => [first!, new TextEncoder().encode('["x",2]\n{}\n'.padEnd(200))]],
+    ["was made up", ([first]) => [first!, new TextEncoder().encode('["x","y",2]\n{}\n'.padEnd(200))]],
     ["is not one at all", ([first]) => [first!, new TextEncoder().encode("5\n".padEnd(200))]],
   ] satisfies [string, (pieces: Uint8Array[]) => Uint8Array[]][]
 ) {
@@ -80,3 +80,11 @@ for (
     await assertRejects(() => unsealed(joined(pieces)), ForeignBytesError);
   });
 }
+
+test("a header that was made up is noticed before anything more has come", async () => {
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    yield new TextEncoder().encode(JSON.stringify(["x", "y", 1_000_000_000]).padEnd(96));
+    await new Promise(() => {});
+  }
+  await assertRejects(() => unseal(endless(), KEY).next(), ForeignBytesError, "a header of the stream was changed");
+});
