@@ -16,6 +16,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { median } from "./median.ts";
 import type { Measured } from "./ballast.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
@@ -270,8 +271,4 @@ function cpuMsOf(pid: number): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function median(values: number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!;
 }

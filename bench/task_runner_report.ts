@@ -9,6 +9,7 @@ import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { readJsonLines } from "../jsonl.ts";
+import { median } from "./median.ts";
 import { type Measurement, MODES } from "./task_runner.ts";
 
 const [dataPath, picturePath] = process.argv.slice(2);
@@ -17,6 +18,8 @@ const lines = readJsonLines<Measurement>(createReadStream(dataPath), { parse: (v
 const measurements = (await Array.fromAsync(lines)).map(({ value }) => value);
 
 const kinds = { raw: "echo N", sleep: "sleep 0.001–0.010 && echo N" } as const;
+/** As the picture calls the modes. */
+const labels = ["one by one", "a pool in the program", "TaskRunner"];
 const runtimes = { deno: "Deno", bun: "Bun", node: "Node" } as const;
 type Kind = keyof typeof kinds;
 type Runtime = keyof typeof runtimes;
@@ -70,10 +73,6 @@ function speedsOf(runtime: Runtime, kind: Kind, count: number, megabytes: number
   );
 }
 
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
 function whole(cell: string | number): string {
   return typeof cell === "number" ? Math.round(cell).toLocaleString("en") : cell;
 }
@@ -82,6 +81,7 @@ function whole(cell: string | number): string {
 function picture(count: number): string {
   const [width, height, left, top] = [1000, 600, 65, 90];
   const [panelWidth, panelHeight] = [(width - left) / 3, (height - top) / 2];
+  const [plotWidth, plotHeight] = [panelWidth - 65, panelHeight - 70];
   const panels = (Object.keys(kinds) as Kind[]).flatMap((kind, row) =>
     (Object.keys(runtimes) as Runtime[]).map((runtime, column) => ({ kind, runtime, row, column }))
   );
@@ -94,18 +94,18 @@ function picture(count: number): string {
       { text: `${count.toLocaleString("en")} tasks, 16 at once: tasks per second`, left: "center", top: 8 },
       ...panels.map(({ kind, runtime, row, column }) => ({
         text: `${runtimes[runtime]}, ${kinds[kind]}`,
-        left: left + column * panelWidth + (panelWidth - 65) / 2,
+        left: left + column * panelWidth + plotWidth / 2,
         top: top + row * panelHeight - 24,
         textAlign: "center" as const,
         textStyle: { fontSize: 13, fontWeight: "normal" as const },
       })),
     ],
-    legend: { data: ["one by one", "a pool in the program", "TaskRunner"], top: 36, itemGap: 40 },
+    legend: { data: labels, top: 36, itemGap: 40 },
     grid: panels.map(({ row, column }) => ({
       left: left + column * panelWidth,
       top: top + row * panelHeight,
-      width: panelWidth - 65,
-      height: panelHeight - 70,
+      width: plotWidth,
+      height: plotHeight,
     })),
     xAxis: panels.map(({ row }, gridIndex) => ({
       gridIndex,
@@ -116,7 +116,7 @@ function picture(count: number): string {
     yAxis: panels.map((_, gridIndex) => ({ gridIndex, type: "log", min: 10, max: 10_000 })),
     series: panels.flatMap(({ kind, runtime }, index) => {
       const speeds = sizes.map((size) => speedsOf(runtime, kind, count, size));
-      return ["one by one", "a pool in the program", "TaskRunner"].map((name, mode) => ({
+      return labels.map((name, mode) => ({
         name,
         type: "line" as const,
         xAxisIndex: index,

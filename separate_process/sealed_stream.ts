@@ -14,6 +14,8 @@ const HEADER_BYTES = 96;
 const ALGORITHM = "sha512-256";
 /** 128 bits of a code are more than anybody can guess. */
 const CODE_CHARACTERS = 32;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Something in a stream is not from its writer. */
 export class ForeignBytesError extends Error {
@@ -32,12 +34,12 @@ export class Sealer {
 
   /** The code of the length of the next piece: whoever reads it must not wait for more than there will be. */
   codeOfLength(length: number): string {
-    return this.#code(`length ${length}`);
+    return this.#code("length", `${length}`);
   }
 
   /** The code of the next piece. After it comes the next one. */
   codeOf(bytes: Uint8Array): string {
-    const code = this.#code(bytes);
+    const code = this.#code("bytes", bytes);
     this.#count++;
     return code;
   }
@@ -47,13 +49,13 @@ export class Sealer {
     const { length } = bytes;
     const header = JSON.stringify([this.codeOfLength(length), this.codeOf(bytes), length]).padEnd(HEADER_BYTES - 1);
     const sealed = new Uint8Array(HEADER_BYTES + bytes.length);
-    new TextEncoder().encodeInto(`${header}\n`, sealed);
+    encoder.encodeInto(`${header}\n`, sealed);
     sealed.set(bytes, HEADER_BYTES);
     return sealed;
   }
 
-  #code(content: string | Uint8Array): string {
-    const kind = typeof content; // so that no piece has the code of a length
+  /** @param kind so that no piece has the code of a length. */
+  #code(kind: "length" | "bytes", content: string | Uint8Array): string {
     const hash = createHash(ALGORITHM).update(`${this.#key} ${this.#count} ${kind} `).update(content);
     return hash.digest("hex").slice(0, CODE_CHARACTERS);
   }
@@ -82,7 +84,7 @@ export async function* unseal(source: AsyncIterable<Uint8Array>, key: string): A
 function parseHeader(bytes: Uint8Array): [codeOfLength: string, code: string, length: number] {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder().decode(bytes));
+    header = JSON.parse(decoder.decode(bytes));
   } catch {
     // As other values that are no header.
   }

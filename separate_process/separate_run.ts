@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { printable } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
@@ -165,7 +165,7 @@ export class SeparateRun implements Run {
       total: this.#tasks.count,
     };
     try {
-      const paths = [temporaryDirectory(), ...(rest.spillDir === undefined ? [] : [resolve(rest.spillDir)])];
+      const paths = [dirname(this.#directory), ...(rest.spillDir === undefined ? [] : [resolve(rest.spillDir)])];
       const { program, args } = runtimeCommand(ENTRY, rest.shell ?? "sh", paths);
       // The process is there before the files are, so that there is always somebody to remove them.
       this.#child = await (await defaultSpawnAdapter()).spawn({
@@ -181,7 +181,7 @@ export class SeparateRun implements Run {
     try {
       await this.#writeTasks();
     } catch (error) {
-      const problem = `Cannot write the tasks to a file in ${temporaryDirectory()}: ${systemReason(error)}`;
+      const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(error)}`;
       throw new Error(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause: error });
     }
     const lines = readJsonLines(unseal(pieces(this.#child.stdout), this.#key), {

@@ -46,6 +46,18 @@ function startProgram(directory: string, tasks: readonly Task[], options: TaskRu
   return start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } });
 }
 
+/** Calls a function while a variable of the environment has another value. */
+async function withVariable(name: string, value: string, use: () => Promise<void>): Promise<void> {
+  const before = process.env[name];
+  process.env[name] = value;
+  try {
+    await use();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
+}
+
 /** For a task: a descriptor of the process that runs the pool, in words that do not take the task out of a worker. */
 const descriptorOfProcess = (descriptor: number) =>
   `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
@@ -402,17 +414,14 @@ test("when the process cannot begin, the error has what it said", TIMEOUT, async
     bun: ["BUN_OPTIONS", "--preload /missing.ts", /preload not found/],
     node: ["NODE_OPTIONS", "--require /missing.cjs", /Cannot find module '\/missing.cjs'/],
   } as const)[RUNTIME];
-  process.env[name] = value;
-  try {
+  await withVariable(name, value, async () => {
     const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), Error);
     assertMatch(
       error.message,
       /^The process that ran the tasks ended with status 1 after it had given 0 of 1 results; /,
     );
     assertMatch(error.message, said);
-  } finally {
-    delete process.env[name];
-  }
+  });
 });
 
 test("when there is no directory for temporary files, the error says so, and what to do", TIMEOUT, async () => {
@@ -429,9 +438,7 @@ test("when there is no directory for temporary files, the error says so, and wha
 
 test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    const before = process.env.TMPDIR;
-    process.env.TMPDIR = directory;
-    try {
+    await withVariable("TMPDIR", directory, async () => {
       const cmd = `echo $$ > ${directory}/started; sleep 300`;
       for (let turns = 1; turns <= 2 ** 16; turns *= 2) {
         const stop = new AbortController();
@@ -442,10 +449,7 @@ test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, asy
         await assertRejects(() => running, Error, "enough");
         assertEquals((await readdir(directory)).filter((name) => name !== "started"), []);
       }
-    } finally {
-      if (before === undefined) delete process.env.TMPDIR;
-      else process.env.TMPDIR = before;
-    }
+    });
   });
 });
 
