@@ -337,7 +337,9 @@ function contract(executor: "shell" | "process"): void {
     TIMEOUT,
     async () => {
       await withTempDirectory(async (directory) => {
-        const cmd = `echo $$ >> ${directory}/pids; test & -le 10 || sleep 300`;
+        // The tenth waits until another one has begun.
+        const wait = `until test $(wc -l < ${directory}/pids) -gt 10; do sleep 0.01; done`;
+        const cmd = `echo $$ >> ${directory}/pids; test & -lt 10 || { test & -eq 10 \\&\\& ${wait}; } || sleep 300`;
         const script = `seq 1000000 | sed 's#.*#{"cmd":"${cmd}"}#' | $RUNTIME tests/fixtures/take_ten.ts`;
         const { status, stdout, stderr } = await shell(script);
         assertEquals([status, stdout, stderr], [0, "10 results\n", ""]);
