@@ -42,7 +42,16 @@
  */
 
 export * from "./jsonl.ts";
-export type { Attempt, AttemptEnd, Execution, Executor, ExecutorOptions, Output } from "./executors/mod.ts";
+export type {
+  Attempt,
+  AttemptEnd,
+  AttemptPlace,
+  AttemptStop,
+  Execution,
+  Executor,
+  ExecutorOptions,
+  Output,
+} from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./read_tasks.ts";
 export { Journal, type JournalEntry, type JournalOptions } from "./journal.ts";
 export { type Outcome, parseResult, type TaskResult } from "./result.ts";
@@ -58,6 +67,7 @@ export type {
   SpawnAdapter,
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
+export type { NatsConnectionOptions, NatsOptions } from "./nats/options.ts";
 export { parseTask, type Task } from "./task.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./task_runner.ts";
 

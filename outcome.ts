@@ -1,8 +1,8 @@
-import type { AttemptEnd } from "./executors/mod.ts";
+import type { AttemptEnd, AttemptStop } from "./executors/mod.ts";
 import type { Outcome, TaskResult } from "./result.ts";
 
-/** Why the pool ended an attempt that had not ended by itself, or did not start one more. */
-export type StopReason = "canceled" | "not-retried" | "output-limit" | "timeout";
+/** Why an attempt did not end by itself, or there was not one more. */
+export type StopReason = AttemptStop | "not-retried";
 
 const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>> = {
   "canceled": { outcome: "canceled", error: "The run was stopped while the task ran" },
@@ -12,7 +12,7 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
 };
 
 /** What the pool knows of an attempt. */
-export type AttemptFacts = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt"> & { cmdHash: string };
+export type AttemptFacts = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
 
 /** The outcomes after which a task is tried again, if it may be. */
 export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
@@ -22,7 +22,7 @@ const TIMEOUT_STATUS = 124;
 
 /** The result of a task, from what the pool knows and from the end of its last attempt. */
 export function toResult(
-  { id, attempts, slot, startedAt, cmdHash }: AttemptFacts,
+  { id, attempts, slot, startedAt, worker, cmdHash }: AttemptFacts,
   end: AttemptEnd,
   stopReason: StopReason | undefined,
   meta: unknown,
@@ -37,6 +37,7 @@ export function toResult(
     ...(error !== undefined && { error }),
     attempts,
     slot,
+    ...(worker && { worker }),
     startedAt,
     durationMs: rounded(durationMs),
     ...(userMs !== undefined && { userMs: rounded(userMs) }),
@@ -66,6 +67,7 @@ function outcomeOf(
   if (end.notStarted !== undefined) {
     return { outcome: "not-started", error: end.notStarted };
   }
+  if (end.lost !== undefined) return { outcome: "killed", error: end.lost };
   const error = end.outputError;
   const isKilled = end.signal !== undefined || (end.status === null && error === undefined);
   if (isKilled) return { outcome: "killed", error };

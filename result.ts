@@ -50,6 +50,8 @@ export interface TaskResult {
   attempts: number;
   /** Which place of the pool it had, from 1 to the concurrency. */
   slot: number;
+  /** Who ran it, when that was another process than the one which wanted it. */
+  worker?: { host: string; pid: number } | undefined;
   /** When it was started: ISO 8601, UTC. */
   startedAt: string;
   /** How long it ran, in milliseconds, by a clock that never goes back. */
@@ -112,6 +114,13 @@ export const resultSchema = v.strictObject({
   error: v.optional(described(text, "What there is to say, in a sentence or two.")),
   attempts: described(integer, "How many times it was started."),
   slot: described(integer, "Which place of the pool it had, from 1."),
+  worker: v.optional(v.pipe(
+    v.strictObject({
+      host: described(text, "The name of its machine."),
+      pid: described(integer, "Its process."),
+    }),
+    v.description("Who ran it, when that was another process than the one which wanted it."),
+  )),
   startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),
   durationMs: described(number, "How long the last attempt took, in milliseconds."),
   userMs: v.optional(described(number, "CPU time in user mode, in milliseconds.")),

@@ -3,6 +3,8 @@ export interface ResultQueue<T> {
   /** Whether one more task may be started while `running` of them are not finished: what waits here stays bounded. */
   hasRoom(running: number): boolean;
   add(sequence: number, result: T): void;
+  /** There will be no result of this task. */
+  skip(sequence: number): void;
   /** The next result, if there is one that can be handed out now. */
   take(): T | undefined;
   /** Takes out everything, whether or not its turn has come. */
@@ -27,6 +29,8 @@ export class CompletionOrder<T> implements ResultQueue<T> {
     this.#results.push(result);
   }
 
+  skip(): void {}
+
   take(): T | undefined {
     return this.#results.shift();
   }
@@ -39,6 +43,7 @@ export class CompletionOrder<T> implements ResultQueue<T> {
 /** Hands results out in the order of the input. */
 export class InputOrder<T> implements ResultQueue<T> {
   readonly #results = new Map<number, T>();
+  readonly #skipped = new Set<number>();
   readonly #window: () => number;
   #next = 1;
 
@@ -55,7 +60,12 @@ export class InputOrder<T> implements ResultQueue<T> {
     this.#results.set(sequence, result);
   }
 
+  skip(sequence: number): void {
+    this.#skipped.add(sequence);
+  }
+
   take(): T | undefined {
+    while (this.#skipped.delete(this.#next)) this.#next++;
     const result = this.#results.get(this.#next);
     if (result !== undefined) this.#results.delete(this.#next++);
     return result;

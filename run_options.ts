@@ -27,7 +27,7 @@ export interface RunOptions extends ExecutorOptions {
   /**
    * How many tasks run at once, at most.
    *
-   * @default the number of CPUs that this process may use
+   * @default the number of CPUs that this process may use; 10,000 when the tasks run elsewhere
    */
   concurrency?: number | undefined;
   /**
@@ -121,8 +121,12 @@ export interface PoolOptions {
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function poolOptions(options: RunOptions, count: number | undefined): PoolOptions {
-  const { concurrency = availableParallelism(), killAfterMs = 5_000, timeoutMs, retries = 0, signal } = options;
+export function poolOptions(
+  options: RunOptions,
+  count: number | undefined,
+  defaultConcurrency: number = availableParallelism(),
+): PoolOptions {
+  const { concurrency = defaultConcurrency, killAfterMs = 5_000, timeoutMs, retries = 0, signal } = options;
   const { retryDelayMs = 0, maxRetryDelayMs = 300_000, total = count } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
   const check = (isRight: boolean, name: keyof RunOptions, what: string) => {

@@ -4,16 +4,17 @@
  * @module
  */
 
-import { type Attempt, type AttemptEnd, createExecutor, type Execution, type Executor } from "./executors/mod.ts";
+import { type Attempt, type AttemptEnd, createExecutor, type Executor } from "./executors/mod.ts";
 import { HaltCounter } from "./halt.ts";
 import { commandHash } from "./journal.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
 import { systemReason } from "./internal/system_error.ts";
-import { type AttemptFacts, RETRIED, type StopReason, toResult } from "./outcome.ts";
+import { type AttemptFacts, RETRIED, toResult } from "./outcome.ts";
 import type { TaskResult } from "./result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
 import { retryDelayMs } from "./retry_delay.ts";
 import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
+import { RunningAttempt } from "./running_attempt.ts";
 import { type HoldReason, StartGate } from "./start_gate.ts";
 import { checkTask, type Task } from "./task.ts";
 
@@ -91,12 +92,6 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
   return new Pool(tasks, options);
 }
 
-/** An attempt under way, and why it is being ended, if it is. */
-interface RunningAttempt {
-  execution: Execution;
-  stopReason: StopReason | undefined;
-}
-
 /** A task on its way through the pool. */
 interface Job {
   readonly task: Task;
@@ -148,19 +143,20 @@ class Pool implements Run {
   #returned = false;
   /** What the iterator throws after the last result. */
   #failure: { error: unknown } | undefined;
-  #state: "new" | "open" | "closing" | "closed" = "new";
+  #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
   /** Those who wait for a result. */
   readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
   readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
 
   constructor(tasks: Source<Task>, options: RunOptions) {
-    this.#options = poolOptions(options, Array.isArray(tasks) ? tasks.length : undefined);
+    this.#executor = createExecutor(options);
+    const count = Array.isArray(tasks) ? tasks.length : undefined;
+    this.#options = poolOptions(options, count, this.#executor.concurrency);
     const { concurrency, keepOrder, halt, startLimits, total } = this.#options;
     this.#concurrency = concurrency;
     this.#halt = halt && new HaltCounter(halt, total);
     this.#gate = startLimits && new StartGate(startLimits);
-    this.#executor = createExecutor(options);
     this.#results = keepOrder ? new InputOrder(() => this.#window) : new CompletionOrder(() => this.#concurrency);
     this.#source = new SourceReader(tasks);
   }
@@ -228,10 +224,18 @@ class Pool implements Run {
   }
 
   #open(): void {
-    this.#state = "open";
+    const opened = this.#executor.open?.((error) => {
+      this.#drain({ error });
+      this.#advance();
+    });
+    this.#state = opened ? "opening" : "open";
     const { signal } = this.#options;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
+    opened?.catch((error) => this.#endInput({ error })).then(() => {
+      this.#state = "open";
+      this.#advance();
+    });
   }
 
   /** Does everything that can be done now: hands out results, starts and reads tasks, and closes when it is all over. */
@@ -303,16 +307,24 @@ class Pool implements Run {
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
     const startedAt = new Date().toISOString();
-    const facts = { id, attempts: number, slot: index + 1, startedAt, cmdHash };
+    const { timeoutMs = this.#options.timeoutMs } = task;
     this.#running++;
     this.#gate?.started();
-    const attempt = this.#attempt({ task, id, sequence, number, slot: facts.slot });
+    const attempt = this.#attempt({ task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
-    const { end, stopReason } = await attempt;
+    const end = await attempt;
+    if (end.isWithdrawn) {
+      this.#slots[index] = undefined;
+      this.#running--;
+      if (last) this.#giveUp(job);
+      else this.#results.skip(sequence);
+      return this.#advance();
+    }
     if (last) await this.#executor.discard(last.end).catch(() => {}); // only files, and of an attempt that nobody will see
     this.#slots[index] = undefined;
     this.#running--;
-    const result = toResult(facts, end, stopReason, task.meta);
+    const facts = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
+    const result = toResult(facts, end, end.stoppedBy, task.meta);
     job.last = { facts, end };
     if (!RETRIED.has(result.outcome) || number > (task.retries ?? this.#options.retries)) this.#finish(job, result);
     else if (this.#draining) this.#giveUp(job);
@@ -366,38 +378,18 @@ class Pool implements Run {
   }
 
   /** Runs one attempt to its end. An executor that fails ends the run, and yet every task has a result. */
-  async #attempt(attempt: Attempt): Promise<{ end: AttemptEnd; stopReason: StopReason | undefined }> {
+  async #attempt(attempt: Attempt): Promise<AttemptEnd> {
     const startedMs = performance.now();
-    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      const onOutputLimit = () => {
-        running.stopReason ??= "output-limit"; // also when it has ended by itself before this was seen
-        running.execution.terminate(this.#options.killAfterMs);
-      };
-      const running: RunningAttempt = {
-        execution: this.#executor.start(attempt, onOutputLimit),
-        stopReason: undefined,
-      };
+      const running = new RunningAttempt(this.#executor, attempt, this.#options.killAfterMs);
       this.#slots[attempt.slot - 1] = running;
-      const { timeoutMs = this.#options.timeoutMs } = attempt.task;
-      if (timeoutMs !== undefined) timer = setTimeout(() => this.#terminate(running, "timeout"), timeoutMs);
-      return { end: await running.execution.ended, stopReason: running.stopReason };
+      return await running.ended;
     } catch (error) {
-      this.#endInput({ error });
+      this.#drain({ error }); // nor is anything to be tried again
       const nothing = { text: "" };
       const outputError = `The executor failed: ${systemReason(error)}`;
-      const durationMs = performance.now() - startedMs;
-      return {
-        end: { status: null, durationMs, stdout: nothing, stderr: nothing, outputError },
-        stopReason: undefined,
-      };
-    } finally {
-      clearTimeout(timer);
+      return { status: null, durationMs: performance.now() - startedMs, stdout: nothing, stderr: nothing, outputError };
     }
-  }
-
-  #terminate(attempt: RunningAttempt, reason: StopReason, killAfterMs = this.#options.killAfterMs): void {
-    if (attempt.execution.terminate(killAfterMs)) attempt.stopReason ??= reason;
   }
 
   #endInput(failure: { error: unknown } | undefined): void {
@@ -409,6 +401,7 @@ class Pool implements Run {
 
   #drain(failure: { error: unknown } | undefined): void {
     this.#draining = true;
+    this.#executor.drain?.();
     clearTimeout(this.#gateTimer);
     this.#heldBackBy = undefined;
     this.#endInput(failure);
@@ -421,7 +414,7 @@ class Pool implements Run {
   #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
     this.#drain(failure);
     for (const attempt of this.#slots) {
-      if (attempt) this.#terminate(attempt, "canceled", killAfterMs);
+      attempt?.terminate("canceled", killAfterMs);
     }
     this.#advance();
   }

@@ -79,8 +79,8 @@ export class TaskRunner {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
-    createExecutor(this.#options);
-    this.#concurrency = poolOptions({ ...this.#options, total: 0 }, undefined).concurrency;
+    const { concurrency } = createExecutor(this.#options);
+    this.#concurrency = poolOptions({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
   }
 
   /** How many tasks have been added since the last run. */

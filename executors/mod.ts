@@ -2,23 +2,28 @@
 
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { excerpt } from "../internal/excerpt.ts";
+import { NatsExecutor } from "../nats/executor.ts";
+import type { NatsOptions } from "../nats/options.ts";
 import { ProcessExecutor } from "./process.ts";
 import { signalSender } from "../internal/send_signal.ts";
 import { ShellExecutor } from "./shell.ts";
 import { SpillDirectory } from "./spill_directory.ts";
 import type { Executor } from "./types.ts";
 
-export type { Attempt, AttemptEnd, Execution, Executor, Output } from "./types.ts";
+export type { Attempt, AttemptEnd, AttemptPlace, AttemptStop, Execution, Executor, Output } from "./types.ts";
 
 /** How attempts are carried out. */
 export interface ExecutorOptions {
   /**
    * What carries out the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
-   * process only for what these cannot do; `process` starts a new process for each of them.
+   * process only for what these cannot do; `process` starts a new process for each of them; `nats` hands them to workers on
+   * other machines.
    *
-   * @default {"shell"}
+   * @default {"shell"}, or {"nats"} with {@linkcode ExecutorOptions.nats}
    */
-  executor?: "shell" | "process" | Executor | undefined;
+  executor?: "shell" | "process" | "nats" | Executor | undefined;
+  /** Where the workers are found. */
+  nats?: NatsOptions | undefined;
   /**
    * The shell for commands given as a string: a path, or a name that is looked up in `PATH`. They run as under
    * `SHELL -c -- COMMAND SHELL`, where the last is `$0`. With dash plain commands are fastest.
@@ -54,7 +59,7 @@ export interface ExecutorOptions {
   spawnAdapter?: SpawnAdapter | undefined;
 }
 
-/** The names of the executors that come with the package. */
+/** The names of the executors that run tasks here. */
 export const EXECUTORS = ["shell", "process"] as const;
 
 /** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
@@ -65,11 +70,14 @@ const MAX_INLINE_BYTES = 32 * 1024 * 1024;
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function createExecutor(options: ExecutorOptions): Executor {
-  const { executor = "shell", shell = "sh", spillDir, spawnAdapter } = options;
-  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3 } = options;
-  if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
-    throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
+export function createExecutor(options: ExecutorOptions & { killAfterMs?: number | undefined }): Executor {
+  const { nats, executor = nats ? "nats" : "shell", shell = "sh", spillDir, spawnAdapter } = options;
+  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000 } = options;
+  if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
+    throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
+  }
+  if ((executor === "nats") !== (nats !== undefined)) {
+    throw new RangeError("Cannot start the pool: the executor nats needs the option nats, and no other one takes it");
   }
   if (!Number.isSafeInteger(maxInlineBytes) || maxInlineBytes < 0 || maxInlineBytes > MAX_INLINE_BYTES) {
     throw new RangeError(
@@ -85,6 +93,11 @@ export function createExecutor(options: ExecutorOptions): Executor {
   }
   if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
   if (typeof executor === "object") return executor;
+  if (nats) {
+    const limit = maxOutputBytes === Infinity ? null : maxOutputBytes;
+    const spillDirectory = new SpillDirectory(spillDir);
+    return new NatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
+  }
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const common = {
     adapter,

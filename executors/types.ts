@@ -14,6 +14,8 @@ export interface Attempt {
   number: number;
   /** The place in the pool, from 1. No two attempts that run at the same time have the same one. */
   slot: number;
+  /** The longest that it may run, in milliseconds. */
+  timeoutMs?: number | undefined;
 }
 
 /** One output stream of an attempt that has ended. */
@@ -28,6 +30,19 @@ export interface Output {
   file?: string;
 }
 
+/** What can end an attempt that has not ended by itself. */
+export type AttemptStop = "canceled" | "output-limit" | "timeout";
+
+/** Where and when an attempt ran, when that was not in the pool that wanted it. */
+export interface AttemptPlace {
+  /** The place in the worker's own pool, from 1. */
+  slot: number;
+  /** When it was started, by the worker's clock: ISO 8601, UTC. */
+  startedAt: string;
+  /** Who ran it. */
+  worker: { host: string; pid: number };
+}
+
 /** How an attempt ended. */
 export interface AttemptEnd {
   /** Exit status as a shell gives it; `null` when it is not known. */
@@ -36,6 +51,14 @@ export interface AttemptEnd {
   signal?: string | undefined;
   /** Why nothing ran, in one sentence: the program or the working directory cannot be used. */
   notStarted?: string | undefined;
+  /** Why it is not known how it ended, in one sentence: who ran it has gone, again and again. */
+  lost?: string | undefined;
+  /** It was taken back before it was begun, as {@linkcode Executor.drain} asks for. There is no result. */
+  isWithdrawn?: boolean | undefined;
+  /** What ended it, when it did not end by itself. */
+  stoppedBy?: AttemptStop | undefined;
+  /** Where it ran, when that was not here. */
+  place?: AttemptPlace | undefined;
   /** Why not all of its output could be kept, in one sentence. */
   outputError?: string | undefined;
   /** How long it ran, in milliseconds. */
@@ -65,6 +88,17 @@ export interface Execution {
 
 /** Carries out attempts, one per slot at a time. An executor belongs to one run. */
 export interface Executor {
+  /** How many attempts at once suit it. Without it, as many as there are CPUs. */
+  readonly concurrency?: number;
+  /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
+  readonly keepsTime?: boolean;
+  /**
+   * Makes ready for the first attempt. What it throws ends the run before anything was started.
+   *
+   * @param onFailure is called when no attempt can be carried out any more, and why. Those that have not ended are
+   * withdrawn.
+   */
+  open?(onFailure: (error: Error) => void): Promise<void>;
   /**
    * Starts an attempt.
    *
@@ -72,6 +106,8 @@ export interface Executor {
    * than what is kept of it. What comes after is thrown away; it is for the caller to end the attempt.
    */
   start(attempt: Attempt, onOutputLimit: () => void): Execution;
+  /** No more attempts will be started, and those that have not begun to run need not. Can be called more than once. */
+  drain?(): void;
   /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */
   discard(end: AttemptEnd): Promise<void>;
   /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */

@@ -5,7 +5,7 @@ import type { TaskResult } from "../result.ts";
 
 /** Options that a line can hold. */
 export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress"> & {
-  executor?: "shell" | "process" | undefined;
+  executor?: "shell" | "process" | "nats" | undefined;
 };
 
 /** The first line to the process. */

@@ -1,0 +1,382 @@
+/** Has attempts carried out by workers on other machines, through a stream of NATS JetStream. @module */
+
+import type { Consumer } from "@nats-io/jetstream";
+import { createHash, randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { discardOutput, outputLost } from "../executors/output.ts";
+import type { OutputStream, SpillDirectory } from "../executors/spill_directory.ts";
+import type { Attempt, AttemptEnd, Execution, Executor, Output } from "../executors/types.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing } from "./connection.ts";
+import { checkInteger, checkName, type NatsOptions, randomRunName } from "./options.ts";
+import {
+  type ControlMessage,
+  type ControlReply,
+  decode,
+  encode,
+  keyOf,
+  type RemoteOutput,
+  type RunConfig,
+  type TaskMessage,
+  TASKS_CONSUMER,
+} from "./protocol.ts";
+import { checkResult } from "./check_message.ts";
+import { openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
+import { removeStream } from "./runs.ts";
+
+/** How many tasks are sent before the first of them is known to have arrived. */
+const MAX_IN_FLIGHT = 128;
+/** How long the server is asked for results at a time: that it does not answer is noticed after so long. */
+const PULL_MS = 4_000;
+/** How often the workers are asked what they are still running, when that is all there is to wait for. */
+const ASK_MS = 2_000;
+/** After so long it is said that nobody has taken a task. */
+const NO_WORKER_MS = 5_000;
+/** How long a server that does not answer keeps a run from ending. */
+const ANSWER_DEADLINE_MS = 5_000;
+/** How long it is tried to make a run. A cluster that starts needs a while. */
+const OPEN_MS = 30_000;
+/** How soon they are asked for the second time. */
+const ASK_AGAIN_MS = 300;
+/** How long they may take to answer, and how long after the last answer nobody waits for another one. */
+const ANSWER_MS = { maxWait: 1_000, stall: 300 };
+
+/** What {@linkcode NatsExecutor} needs to know. */
+export interface NatsExecutorOptions extends Omit<RunConfig, "ackWaitMs"> {
+  nats: NatsOptions;
+  /** Where output goes that is too large for the result. */
+  spillDirectory: SpillDirectory;
+}
+
+/** Hands attempts to workers, and waits for what they say of them. */
+export class NatsExecutor implements Executor {
+  /** Many machines may be waiting for tasks. */
+  readonly concurrency = 10_000;
+  /** A task may wait for a worker. */
+  readonly keepsTime = true;
+  readonly #options: NatsExecutorOptions;
+  readonly #run: string;
+  /** In the names of what is made on the server, which nobody else has. */
+  readonly #nonce = randomBytes(8).toString("hex");
+  #nats: Nats | undefined;
+  /** Set when the run is open. */
+  #stream: RunStream | undefined;
+  /** Attempts that have not ended, by their keys. */
+  readonly #pending = new Map<string, RemoteExecution>();
+  /** Keys that this run has used, when it is resumed: of others there may be results from before. */
+  readonly #claimed = new Set<string>();
+  readonly #sending = new Limit(MAX_IN_FLIGHT);
+  /** Set when no attempt is to be begun any more. */
+  #ending: Promise<void> | undefined;
+  /** What those that run are to be ended with. */
+  #killAfterMs: number | undefined;
+  #noWorkerTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #closed = new AbortController();
+  /** Aborted when nothing more is to be sent. */
+  readonly #sends = new AbortController();
+  /** Is told why the run cannot go on. */
+  #onFailure!: (error: Error) => void;
+  /** Aborted when the run is to end before it was opened. */
+  readonly #opening = new AbortController();
+  /** Whether the stream is to be removed at the end. */
+  #isOurs = false;
+  /** The server did not answer when the run was to end. */
+  #hasLeft = false;
+
+  constructor(options: NatsExecutorOptions) {
+    const { queue, run = randomRunName(), ackWaitMs = 30_000, replicas = 1 } = options.nats;
+    checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100 });
+    checkInteger(replicas, { name: "replicas", min: 1, max: 5 });
+    this.#options = options;
+    checkName(queue, "The name of a queue");
+    this.#run = checkName(run, "The name of a run");
+  }
+
+  async open(onFailure: (error: Error) => void): Promise<void> {
+    this.#onFailure = onFailure;
+    const { nats: options, spillDirectory: _, ...settings } = this.#options;
+    const { onNotice, resume = false, replicas = 1, queue, ackWaitMs = 30_000 } = options;
+    const nats = this.#nats = await connectNats(options, { onNotice });
+    const stream = await openRunStream(
+      nats,
+      { queue, run: this.#run, resume, replicas, config: { ...settings, ackWaitMs }, nonce: this.#nonce },
+      { signal: this.#opening.signal, deadlineMs: OPEN_MS },
+    );
+    this.#stream = stream;
+    this.#isOurs = true;
+    this.#noWorkerTimer = setTimeout(() => this.#lookForWorker().catch(() => {}), NO_WORKER_MS);
+    this.#readResults(stream.results).catch(async (error) => {
+      if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
+    });
+  }
+
+  start(attempt: Attempt, _onOutputLimit: () => void): Execution {
+    const execution = new RemoteExecution(attempt, (killAfterMs) => this.#terminate(killAfterMs));
+    this.#sending.run(() => this.#send(attempt, execution)).catch(async (error) => {
+      if (!execution.isSent) execution.withdraw(); // else it is looked for at the end
+      if (!this.#ending) this.#onFailure(await causeOf(error, this.#nats!));
+    });
+    return execution;
+  }
+
+  drain(): void {
+    if (this.#stream) this.#ending ??= this.#end().catch((error) => this.#leave(error));
+    else this.#opening.abort();
+  }
+
+  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+    return discardOutput(stdout, stderr);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    clearTimeout(this.#noWorkerTimer);
+    await this.#options.spillDirectory.close();
+    if (!this.#nats) return;
+    try {
+      if (this.#stream && this.#isOurs && !this.#hasLeft) await removeStream(this.#nats, this.#stream.names);
+    } finally {
+      await this.#nats.connection.close();
+    }
+  }
+
+  async #lookForWorker(): Promise<void> {
+    const { stream } = this.#stream!.names;
+    const { delivered, num_pending } = await this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER);
+    const { queue, onNotice } = this.#options.nats;
+    if (num_pending > 0 && delivered.consumer_seq === 0) {
+      onNotice?.(`no worker of the queue ${queue} has taken a task yet`);
+    }
+  }
+
+  /** Sends an attempt, or finds out what became of it before. */
+  async #send({ task, id, number, timeoutMs }: Attempt, execution: RemoteExecution): Promise<void> {
+    this.#sends.signal.throwIfAborted();
+    const message: TaskMessage = { task, id, number, timeoutMs };
+    const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
+    const { names, objects, isResumed } = this.#stream!;
+    const until = { signal: this.#sends.signal };
+    const bytes = await objects.pack(message, `${hash}/task`, until);
+    for (let copy = 1;; copy++) {
+      const key = copy === 1 ? hash : `${hash}-${copy}`;
+      if (this.#pending.has(key) || this.#claimed.has(key)) continue;
+      this.#sends.signal.throwIfAborted();
+      this.#pending.set(key, execution);
+      if (isResumed) this.#claimed.add(key);
+      execution.isSent = true;
+      if (await publishOnce(this.#nats!, names, { subject: names.task(key), bytes }, until)) return;
+      if (isResumed) return await this.#takeUp(key);
+      this.#pending.delete(key); // the same task was there before
+      execution.isSent = false;
+    }
+  }
+
+  /** An attempt of the run that is resumed: its result may be there, or is still to come. */
+  async #takeUp(key: string): Promise<void> {
+    const { names } = this.#stream!;
+    const last = { last_by_subj: names.result(key) };
+    // The leader is asked: of another server's answer it is not known how old it is, and this is asked only once.
+    const message = await persistently(() => this.#nats!.jsm.streams.getMessage(names.stream, last));
+    if (message) await this.#settle(key, message.data);
+  }
+
+  async #readResults(results: Consumer): Promise<void> {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
+      try {
+        for await (const message of await results.consume({ abort_on_missing_resource: true, expires: PULL_MS })) {
+          this.#settle(keyOf(message.subject), message.data).then(() => message.ack()).catch(() => {});
+        }
+      } catch {
+        // What that was, the server can say.
+      }
+      await persistently(() => results.info(), { signal });
+    }
+  }
+
+  async #settle(key: string, bytes: Uint8Array): Promise<void> {
+    const execution = this.#pending.get(key);
+    if (!execution) return;
+    this.#pending.delete(key);
+    try {
+      const result = checkResult(await this.#stream!.objects.unpack(bytes, { signal: this.#closed.signal }));
+      const [stdout, stderr] = [
+        await this.#fetch(result.stdout, execution.attempt, "stdout"),
+        await this.#fetch(result.stderr, execution.attempt, "stderr"),
+      ];
+      const outputError = result.outputError ?? stdout.error ?? stderr.error;
+      execution.settle({ ...result, stdout: stdout.output, stderr: stderr.output, outputError });
+    } catch (error) {
+      if (this.#closed.signal.aborted || isMissing(error)) return execution.withdraw(); // the run is ending
+      const lost = `A worker recorded what is no result: ${systemReason(error)}`;
+      execution.settle({ ...NOTHING, lost });
+    }
+  }
+
+  /** Brings an output here, to where it would be if the task had run here. */
+  async #fetch(
+    { object, ...output }: RemoteOutput,
+    attempt: Attempt,
+    stream: OutputStream,
+  ): Promise<{ output: Output; error?: string }> {
+    if (!object) return { output };
+    try {
+      const { path, handle } = await this.#options.spillDirectory.create(attempt, stream);
+      try {
+        await this.#stream!.objects.get(object, handle, { signal: this.#closed.signal });
+      } catch (error) {
+        await rm(path, { force: true });
+        throw error;
+      } finally {
+        await handle.close();
+      }
+      return { output: { ...output, file: path } };
+    } catch (error) {
+      return { output, error: outputLost(systemReason(error)) };
+    }
+  }
+
+  #terminate(killAfterMs: number): void {
+    const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
+    this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
+    if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else it is about to be done
+    this.drain();
+  }
+
+  /** Takes back what no worker has begun, and waits for the rest. */
+  async #end(): Promise<void> {
+    this.#sends.abort();
+    await Promise.resolve(); // all attempts that are to be ended are told so in one go
+    const { stream } = this.#stream!.names;
+    const until = { deadlineMs: ANSWER_DEADLINE_MS };
+    await unlessMissing(persistently(() => this.#nats!.jsm.consumers.delete(stream, TASKS_CONSUMER), until));
+    let missing = new Set<string>();
+    for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {
+      const candidates = [...this.#pending.keys()];
+      const running = await this.#askWorkers();
+      const done = await this.#keysWithResult();
+      const absent = candidates.filter((key) => !running.has(key) && !done.has(key));
+      // A worker can have been too busy to answer once.
+      for (const key of absent.filter((key) => missing.has(key))) {
+        this.#pending.get(key)?.withdraw();
+        this.#pending.delete(key);
+      }
+      missing = new Set(absent);
+      if (this.#pending.size > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  /** What the workers are running, and ends it if that is what is wanted. */
+  async #askWorkers(): Promise<Set<string>> {
+    const message: ControlMessage = { killAfterMs: this.#killAfterMs };
+    const running = new Set<string>();
+    try {
+      const replies = await this.#nats!.connection.requestMany(this.#stream!.names.control, encode(message), {
+        strategy: "stall",
+        ...ANSWER_MS,
+      });
+      for await (const { data } of replies) for (const key of decode<ControlReply>(data).running) running.add(key);
+    } catch {
+      // There is no worker, or no connection now.
+    }
+    return running;
+  }
+
+  async #keysWithResult(): Promise<Set<string>> {
+    const { names } = this.#stream!;
+    const filter = { subjects_filter: names.result() };
+    const until = { deadlineMs: ANSWER_DEADLINE_MS };
+    const { state } = await persistently(() => this.#nats!.jsm.streams.info(names.stream, filter), until);
+    return new Set(Object.keys(state.subjects ?? {}).map(keyOf));
+  }
+
+  /** The run is to end, and the server cannot be told. */
+  #leave(error: unknown): void {
+    if (!isMissing(error) && !this.#closed.signal.aborted) {
+      this.#hasLeft = true;
+      this.#options.nats.onNotice?.("the server does not answer; what runs goes on without this run");
+    }
+    this.#withdrawAll();
+  }
+
+  /** The run cannot go on. */
+  #fail(error: unknown): void {
+    const { name, message } = error as Error;
+    const isTakenOver = name === "ConsumerNotFoundError";
+    if (isTakenOver) this.#isOurs = false;
+    this.#ending ??= Promise.resolve();
+    this.#sends.abort();
+    this.#withdrawAll();
+    const reason = isTakenOver
+      ? "another run with --resume has taken its place"
+      : "the run was removed from the server";
+    this.#onFailure(new Error(isMissing(error) ? reason : message, { cause: error }));
+  }
+
+  #withdrawAll(): void {
+    for (const execution of this.#pending.values()) execution.withdraw();
+    this.#pending.clear();
+  }
+}
+
+const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+
+/** An attempt that others carry out. */
+class RemoteExecution implements Execution {
+  readonly attempt: Attempt;
+  /** Whether a worker may have it. */
+  isSent = false;
+  readonly #end = Promise.withResolvers<AttemptEnd>();
+  readonly #terminate: (killAfterMs: number) => void;
+
+  constructor(attempt: Attempt, terminate: (killAfterMs: number) => void) {
+    this.attempt = attempt;
+    this.#terminate = terminate;
+  }
+
+  get ended(): Promise<AttemptEnd> {
+    return this.#end.promise;
+  }
+
+  /** Who runs it says what has ended it. */
+  terminate(killAfterMs: number): boolean {
+    this.#terminate(killAfterMs);
+    return false;
+  }
+
+  settle(end: AttemptEnd): void {
+    this.#end.resolve(end);
+  }
+
+  withdraw(): void {
+    this.settle({ ...NOTHING, isWithdrawn: true });
+  }
+
+  fail(error: unknown): void {
+    this.#end.reject(error);
+  }
+}
+
+/** Does so many things at once, and no more. */
+class Limit {
+  #free: number;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(action: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    try {
+      return await action();
+    } finally {
+      const [next] = this.#waiting;
+      if (next) {
+        this.#waiting.delete(next);
+        next();
+      } else this.#free++;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** What is too large for a message goes through the object store of JetStream, next to the stream of its run. @module */
+
+import { createHash } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { type FileHandle, open } from "node:fs/promises";
+import { Readable } from "node:stream";
+import type { ObjectStore } from "@nats-io/obj";
+import { writeAll } from "../internal/write_all.ts";
+import { checkObject } from "./check_message.ts";
+import { type Nats, persistently, type PersistentlyOptions, unlessMissing } from "./connection.ts";
+import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
+
+/** What is done with a chunk while the next one is on its way. */
+const CHUNK_TIMEOUT_MS = 10_000;
+/** How long it is tried to read a piece. */
+const READ_MS = 60_000;
+
+/** What the subject and the headers of a message take, at most. */
+const HEADER_BYTES = 1024;
+
+/** The objects of one run. */
+export class RunObjects {
+  readonly #nats: Nats;
+  readonly #bucket: string;
+  /** What the server takes, as it said when there was a connection. */
+  #maxPayloadBytes = 1024 ** 2;
+  #store: Promise<ObjectStore> | undefined;
+
+  constructor(nats: Nats, stream: string) {
+    this.#nats = nats;
+    this.#bucket = stream;
+  }
+
+  /** Stores a file. */
+  async putFile(name: string, path: string, options: PersistentlyOptions): Promise<ObjectReference> {
+    const file = await open(path);
+    try {
+      return await this.#put(name, () => {
+        return Readable.toWeb(file.createReadStream({ start: 0, autoClose: false })) as ReadableStream<Uint8Array>;
+      }, options);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #put(
+    name: string,
+    content: () => ReadableStream<Uint8Array>,
+    options: PersistentlyOptions,
+  ): Promise<ObjectReference> {
+    return await persistently(async () => {
+      const store = await this.#open();
+      const { nuid, size, digest } = await store.put({ name }, content(), { timeout: CHUNK_TIMEOUT_MS });
+      return { id: nuid, bytes: size, sha256: hexOf(digest) };
+    }, options);
+  }
+
+  /** Writes an object to an empty file. */
+  async get(reference: ObjectReference, file: FileHandle, options: PersistentlyOptions): Promise<void> {
+    for await (const chunk of this.#read(reference, options)) await writeAll(file, chunk);
+  }
+
+  /** Makes a message of a value, with an object of that name if it is too large. */
+  async pack<T>(value: T, name: string, options: PersistentlyOptions): Promise<Uint8Array> {
+    const message = encode({ value } satisfies Message<T>);
+    this.#maxPayloadBytes = this.#nats.connection.info?.max_payload ?? this.#maxPayloadBytes;
+    if (message.length + HEADER_BYTES <= this.#maxPayloadBytes) return message;
+    const content = new Blob([encode(value) as Uint8Array<ArrayBuffer>]);
+    return encode({ object: await this.#put(name, () => content.stream(), options) } satisfies Message<T>);
+  }
+
+  /** Gives the value that {@linkcode pack} was given. */
+  async unpack<T>(bytes: Uint8Array, options: PersistentlyOptions): Promise<T> {
+    const message = decode<Message<T>>(bytes);
+    if ("value" in message) return message.value;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#read(checkObject(message.object), options)) chunks.push(chunk);
+    return decode<T>(Buffer.concat(chunks));
+  }
+
+  /**
+   * Reads an object. Each piece is asked for by itself, and not through a consumer: that survives a server which is killed
+   * meanwhile, and a worker need not be allowed to make consumers, whose messages could go anywhere.
+   */
+  async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: PersistentlyOptions): AsyncGenerator<Uint8Array> {
+    const hash = createHash("sha256");
+    const next_by_subj = `$O.${this.#bucket}.C.${id}`;
+    for (let read = 0, seq = 1; read < bytes;) {
+      const chunk = await persistently(async () => {
+        const message = await this.#nats.jsm.direct.getMessage(this.#stream, { seq, next_by_subj });
+        if (!message) throw new Error("a part of a large message is missing"); // or has not reached the server that was asked
+        return message;
+      }, { signal, deadlineMs: READ_MS });
+      hash.update(chunk.data);
+      yield chunk.data;
+      read += chunk.data.length;
+      seq = chunk.seq + 1;
+    }
+    // Else who may write results could put something of their own in the place of a task.
+    if (hash.digest("hex") !== sha256) throw new Error("a large message was changed");
+  }
+
+  /** Removes them all. */
+  async destroy(options: PersistentlyOptions): Promise<void> {
+    await unlessMissing(persistently(() => this.#nats.jsm.streams.delete(this.#stream), options));
+  }
+
+  /** Makes the place for them. Only who makes the run does that, so that nothing is left after it. */
+  async create(replicas: number, options: PersistentlyOptions): Promise<void> {
+    await persistently(() => this.#manager.create(this.#bucket, { replicas }), options);
+  }
+
+  /** The stream that the object store keeps a bucket in. */
+  get #stream(): string {
+    return `OBJ_${this.#bucket}`;
+  }
+
+  get #manager() {
+    return new this.#nats.client.objects.Objm(this.#nats.js);
+  }
+
+  #open(): Promise<ObjectStore> {
+    return this.#store ??= this.#manager.open(this.#bucket).catch((error) => {
+      this.#store = undefined;
+      throw error;
+    });
+  }
+}
+
+/** A digest as the object store has it: `SHA-256=` and base64, for URLs. */
+function hexOf(digest: string): string {
+  return Buffer.from(digest.slice(digest.indexOf("=") + 1), "base64url").toString("hex");
+}

@@ -1,0 +1,164 @@
+/** The stream of a run on a server, with its consumers: made anew, or as a run before has left it. @module */
+
+import type { Consumer } from "@nats-io/jetstream";
+import { randomBytes } from "node:crypto";
+import {
+  isTaken,
+  type Nats,
+  persistently,
+  type PersistentlyOptions,
+  REQUEST_TIMEOUT_MS,
+  unlessMissing,
+} from "./connection.ts";
+import { RunObjects } from "./objects.ts";
+import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "./protocol.ts";
+import { removeStream, streamsOfRun } from "./runs.ts";
+
+/** No more than what all workers together are running. */
+const MAX_UNACKNOWLEDGED = 100_000;
+/** How many workers may wait for tasks at once. */
+const MAX_WORKERS = 100_000;
+
+/** What {@linkcode openRunStream} needs to know. */
+export interface RunStreamOptions {
+  queue: string;
+  run: string;
+  /** Whether to go on with a run of that name, if there is one. Else it is removed. */
+  resume: boolean;
+  replicas: number;
+  config: RunConfig;
+  /** In the names of what is made, which nobody else has. */
+  nonce: string;
+}
+
+/** What has been opened. */
+export interface RunStream {
+  names: RunNames;
+  objects: RunObjects;
+  isResumed: boolean;
+  /** The results that come from now on. */
+  results: Consumer;
+}
+
+/**
+ * Makes what the server needs for a run, or goes on with what it has. When that does not succeed, nothing is left of what was
+ * not there before.
+ */
+export async function openRunStream(
+  nats: Nats,
+  { queue, run, resume, replicas, config, nonce }: RunStreamOptions,
+  until: PersistentlyOptions,
+): Promise<RunStream> {
+  const earlier = await persistently(() => streamsOfRun(nats, queue, run), until);
+  // The workers of a run go by what it began with.
+  const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
+  const isResumed = resumedConfig !== undefined;
+  if (!isResumed) { for (const names of earlier) await removeStream(nats, names); }
+  const names = isResumed ? earlier[0]! : new RunNames(queue, run, nonce);
+  const objects = new RunObjects(nats, names.stream);
+  try {
+    if (!isResumed) await addStream(nats, names, replicas, until);
+    await objects.create(replicas, until); // it may be missing from a run that was being removed
+    if (!isResumed) await publishOnce(nats, names, { subject: names.config, bytes: encode(config) }, until);
+    const results = await addConsumers(nats, names, {
+      isNew: !isResumed,
+      nonce,
+      ackWaitMs: (resumedConfig ?? config).ackWaitMs,
+    }, until);
+    nats.connection.publish(names.changed); // workers that do not hear it will look
+    return { names, objects, isResumed, results };
+  } catch (error) {
+    if (!isResumed) await removeStream(nats, names).catch(() => {});
+    throw error;
+  }
+}
+
+async function addStream({ client, jsm }: Nats, names: RunNames, replicas: number, until: PersistentlyOptions) {
+  const { DiscardPolicy, RetentionPolicy, StorageType } = client.jetstream;
+  await persistently(() =>
+    jsm.streams.add({
+      name: names.stream,
+      subjects: names.all,
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      allow_direct: true,
+      duplicate_window: 3_600e9,
+      num_replicas: replicas,
+    }), until);
+}
+
+async function addConsumers(
+  nats: Nats,
+  names: RunNames,
+  { isNew, nonce, ackWaitMs }: { isNew: boolean; nonce: string; ackWaitMs: number },
+  until: PersistentlyOptions,
+): Promise<Consumer> {
+  const { client, connection, js, jsm } = nats;
+  const { AckPolicy, DeliverPolicy } = client.jetstream;
+  const { stream } = names;
+  const common = {
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: ackWaitMs * 1e6,
+    max_deliver: -1,
+    max_ack_pending: MAX_UNACKNOWLEDGED,
+  };
+  const found = await persistently(() => Array.fromAsync(jsm.consumers.list(stream)), until);
+  const earlier = found.map(({ name }) => name);
+  for (const name of earlier) {
+    // Who read the results before has gone. If not, it learns so that this run has taken its place.
+    if (name !== TASKS_CONSUMER) await unlessMissing(persistently(() => jsm.consumers.delete(stream, name), until));
+  }
+  const reader = `results-${nonce}`;
+  await persistently(() =>
+    jsm.consumers.add(stream, {
+      ...common,
+      durable_name: reader,
+      filter_subject: names.result(),
+      deliver_policy: DeliverPolicy.New,
+    }), until);
+  if (!earlier.includes(TASKS_CONSUMER)) {
+    const { info } = connection;
+    const countsAll = isNew && info && info.cluster === undefined;
+    await persistently(() =>
+      jsm.consumers.add(stream, {
+        ...common,
+        durable_name: TASKS_CONSUMER,
+        filter_subject: names.task(),
+        max_waiting: MAX_WORKERS,
+        ...(countsAll && { description: info.server_id }),
+      }), until);
+  }
+  return await persistently(() => js.consumers.get(stream, reader), until);
+}
+
+/** What a run began with, if it was made completely: whoever makes one says this before it sends a task. */
+async function readConfig(
+  { jsm }: Nats,
+  { stream, config }: RunNames,
+  until: PersistentlyOptions,
+): Promise<RunConfig | undefined> {
+  const message = await persistently(() => jsm.streams.getMessage(stream, { last_by_subj: config }), until);
+  return message ? decode<RunConfig>(message.data) : undefined;
+}
+
+/** Sends a message that is the only one with its subject; says whether it is. */
+export async function publishOnce(
+  { js }: Nats,
+  { stream }: RunNames,
+  { subject, bytes }: { subject: string; bytes: Uint8Array },
+  until: PersistentlyOptions,
+): Promise<boolean> {
+  const options = {
+    msgID: randomBytes(16).toString("base64url"), // a second try is known by it, and counts as the first
+    expect: { lastSubjectSequence: 0, streamName: stream },
+    timeout: REQUEST_TIMEOUT_MS,
+  };
+  try {
+    await persistently(() => js.publish(subject, bytes, options), until);
+    return true;
+  } catch (error) {
+    if (isTaken(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,337 @@
+/** What a worker does for one run. @module */
+
+import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type { MsgHdrs } from "@nats-io/transport-node";
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import process from "node:process";
+import { type AttemptEnd, createExecutor, type Executor, type Output } from "../executors/mod.ts";
+import { outputLost } from "../executors/output.ts";
+import { systemCode, systemReason } from "../internal/system_error.ts";
+import type { SpawnAdapter } from "../spawn_adapters/mod.ts";
+import { RunningAttempt } from "../running_attempt.ts";
+import {
+  isForbidden,
+  isFull,
+  isMissing,
+  isTaken,
+  type Nats,
+  persistently,
+  type PersistentlyOptions,
+  REQUEST_TIMEOUT_MS,
+} from "./connection.ts";
+import { RunObjects } from "./objects.ts";
+import {
+  type ControlMessage,
+  type ControlReply,
+  decode,
+  encode,
+  keyOf,
+  type RemoteOutput,
+  type ResultMessage,
+  type RunConfig,
+  type RunNames,
+  type TaskMessage,
+  TASKS_CONSUMER,
+} from "./protocol.ts";
+import type { Slots } from "./slots.ts";
+
+/** How long a run may take to be made. */
+const OPEN_MS = 10_000;
+/** How long it waits when it cannot ask for tasks. */
+const RETRY_MS = 250;
+/** How long a result waits when the server has no room for it. */
+const FULL_MS = 1_000;
+/** How long tasks are handed back that come when no more are taken. */
+const HAND_BACK_MS = 250;
+/** How long it waits for tasks of a run before it asks again. */
+const FETCH_MS = 5_000;
+
+/** What results say of who ran the task. */
+const WORKER = { host: hostname(), pid: process.pid };
+
+/** What {@linkcode WorkOfRun} needs to know. */
+export interface WorkOptions {
+  executor: "shell" | "process" | undefined;
+  maxReruns: number;
+  adapter: SpawnAdapter;
+  onForbidden: (error: unknown) => void;
+  /** Is told each time that a result has to wait because the server has no room for it. */
+  onFull: () => void;
+}
+
+/** What a worker does for one run. */
+export class WorkOfRun {
+  /** Settles when nothing of the run is left here. Never rejects. */
+  readonly ended: Promise<void>;
+  readonly #nats: Nats;
+  readonly #names: RunNames;
+  #objects!: RunObjects;
+  readonly #slots: Slots;
+  readonly #options: WorkOptions;
+  readonly #running = new Map<string, RunningAttempt | undefined>();
+  readonly #work = new Set<Promise<void>>();
+  #config!: RunConfig;
+  #tasks!: Consumer;
+  /** The server that knows which tasks were handed out before. */
+  #countedBy: string | undefined;
+  /** What {@linkcode Nats.disconnects} was then. */
+  #disconnects = 0;
+  #executor: Executor | undefined;
+  #sequence = 0;
+  /** In the names of objects, which others make, too. */
+  readonly #nonce = randomBytes(8).toString("hex");
+  #stored = 0;
+  /** Takes no more tasks. */
+  #isEnding = false;
+  /** Nobody wants the results any more. */
+  readonly #abandoned = new AbortController();
+  #fetching: ConsumerMessages | undefined;
+
+  constructor(nats: Nats, names: RunNames, slots: Slots, options: WorkOptions) {
+    this.#nats = nats;
+    this.#names = names;
+    this.#slots = slots;
+    this.#options = options;
+    this.ended = this.#run();
+  }
+
+  drain(): void {
+    this.#isEnding = true;
+    // What the server has just sent would be nobody's for a while if it were not handed back.
+    setTimeout(() => this.#fetching?.stop(), HAND_BACK_MS);
+    this.#slots.wake();
+  }
+
+  abandon(): void {
+    this.#abandoned.abort();
+    this.drain();
+    for (const attempt of this.#running.values()) attempt?.terminate("canceled", 0);
+  }
+
+  async #run(): Promise<void> {
+    const control = this.#nats.connection.subscribe(this.#names.control, {
+      callback: (error, message) => {
+        if (error) return this.#options.onForbidden(error);
+        if (isReflected(message)) return;
+        try {
+          message.respond(encode(this.#obey(decode<ControlMessage>(message.data))));
+        } catch {
+          // It is not from a run, or the connection is being closed.
+        }
+      },
+    });
+    try {
+      await this.#open();
+      while (!this.#isEnding) {
+        await this.#takeTasks().catch(async (error) => {
+          if (isMissing(error)) this.#isEnding = true;
+          else if (isForbidden(error)) this.#options.onForbidden(error);
+          else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        });
+      }
+    } catch (error) {
+      if (isForbidden(error)) this.#options.onForbidden(error);
+      // Else the run has ended already. If it has not, it is found again.
+    }
+    await Promise.all(this.#work);
+    control.unsubscribe();
+    await this.#executor?.close().catch(() => {});
+  }
+
+  /** What one of the run asks for. */
+  #obey({ killAfterMs }: ControlMessage): ControlReply {
+    this.#countedBy = undefined; // who asks has removed the consumer; one that comes after it hands out all tasks again
+    if (typeof killAfterMs === "number") {
+      for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
+    }
+    return { running: [...this.#running.keys()] };
+  }
+
+  async #open(): Promise<void> {
+    const { signal } = this.#abandoned;
+    const last = { last_by_subj: this.#names.config };
+    const message = await persistently(async () => {
+      const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
+      if (!message) throw new Error("the run is still being made");
+      return message;
+    }, { signal, deadlineMs: OPEN_MS });
+    this.#config = decode<RunConfig>(message.data);
+    this.#tasks = await persistently(
+      () => this.#nats.js.consumers.get(this.#names.stream, TASKS_CONSUMER),
+      { signal, deadlineMs: OPEN_MS },
+    );
+    this.#disconnects = this.#nats.disconnects;
+    this.#countedBy = (await this.#tasks.info(true)).config.description;
+    const { shell, maxInlineBytes, maxOutputBytes } = this.#config;
+    this.#objects = new RunObjects(this.#nats, this.#names.stream);
+    this.#executor = createExecutor({
+      executor: this.#options.executor,
+      spawnAdapter: this.#options.adapter,
+      shell,
+      maxInlineBytes,
+      maxOutputBytes: maxOutputBytes ?? Infinity,
+    });
+  }
+
+  async #takeTasks(): Promise<void> {
+    await this.#slots.whenFree();
+    if (this.#isEnding) return;
+    const askedMs = Date.now();
+    const messages = this.#fetching = await this.#tasks.fetch({
+      max_messages: this.#slots.free,
+      expires: FETCH_MS,
+    });
+    for await (const message of messages) {
+      const slot = this.#isEnding ? undefined : this.#slots.take();
+      if (slot === undefined) {
+        message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for somebody else, or for later
+        continue;
+      }
+      const work = this.#carryOut(message, slot, askedMs).catch(() => {}).finally(() => {
+        this.#slots.release(slot);
+        this.#work.delete(work);
+      });
+      this.#work.add(work);
+    }
+  }
+
+  async #carryOut(message: JsMsg, slot: number, askedMs: number): Promise<void> {
+    const key = keyOf(message.subject);
+    if (this.#running.has(key)) return; // what runs will answer for both
+    this.#running.set(key, undefined);
+    const heartbeat = setInterval(() => {
+      if (!this.#nats.connection.isClosed()) message.working();
+    }, this.#config.ackWaitMs / 3);
+    try {
+      if (isReflected(message)) return message.ack();
+      if (!this.#isNew(message, askedMs) && await this.#isDone(key)) return message.ack();
+      const result = message.info.deliveryCount > 1 && await this.#isHopeless(key)
+        ? lost(this.#options.maxReruns)
+        : await this.#attempt(
+          await this.#ask((options) => this.#objects.unpack(message.data, options)),
+          key,
+          slot,
+        );
+      if (this.#abandoned.signal.aborted) {
+        message.nak(); // somebody else need not wait until it is sure that we are gone
+        return await this.#executor!.discard(result);
+      }
+      await this.#publish(key, result);
+      message.ack();
+    } finally {
+      clearInterval(heartbeat);
+      this.#running.delete(key);
+    }
+  }
+
+  async #attempt({ task, id, number, timeoutMs }: TaskMessage, key: string, slot: number): Promise<AttemptEnd> {
+    const place = {
+      slot,
+      startedAt: new Date().toISOString(),
+      worker: WORKER,
+    };
+    const attempt = { task, id, number, timeoutMs, slot, sequence: ++this.#sequence };
+    const running = new RunningAttempt(this.#executor!, attempt, this.#config.killAfterMs);
+    this.#running.set(key, running);
+    return { ...await running.ended, place };
+  }
+
+  /**
+   * Whether nobody can have had it before. The server counts how often it hands it out, but one that was killed, or another
+   * one of a cluster, may have forgotten some of that; and what has waited in here for too long is somebody else's by now.
+   */
+  #isNew({ info: { deliveryCount } }: JsMsg, askedMs: number): boolean {
+    const { connection, disconnects } = this.#nats;
+    const isSameServer = this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
+    return deliveryCount === 1 && isSameServer && Date.now() - askedMs < this.#config.ackWaitMs;
+  }
+
+  async #isDone(key: string): Promise<boolean> {
+    const last = { last_by_subj: this.#names.result(key) };
+    return await this.#persistently(() => this.#nats.jsm.direct.getMessage(this.#names.stream, last)) !== null;
+  }
+
+  /**
+   * Whether it was begun again as often as may be; if not, it is about to be begun once more. That it was handed out before
+   * does not say that it was begun.
+   */
+  async #isHopeless(key: string): Promise<boolean> {
+    const subject = this.#names.rerun(key);
+    const filter = { subjects_filter: subject };
+    const { state } = await this.#persistently(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
+    if ((state.subjects?.[subject] ?? 0) >= this.#options.maxReruns) return true;
+    const options = { timeout: REQUEST_TIMEOUT_MS, msgID: `${subject} ${randomBytes(8).toString("hex")}` };
+    await this.#persistently(() => this.#nats.js.publish(subject, encode({}), options));
+    return false;
+  }
+
+  /** Records a result, unless there is one. */
+  async #publish(key: string, end: AttemptEnd): Promise<void> {
+    const name = `${this.#nonce}/${++this.#stored}`;
+    let result: ResultMessage;
+    try {
+      const stdout = await this.#store(end.stdout, `${name}/stdout`);
+      const stderr = await this.#store(end.stderr, `${name}/stderr`);
+      const outputError = end.outputError ?? stdout.error ?? stderr.error;
+      result = { ...end, stdout: stdout.output, stderr: stderr.output, outputError };
+    } finally {
+      await this.#executor!.discard(end);
+    }
+    const expect = { lastSubjectSequence: 0, streamName: this.#names.stream };
+    const options = { expect, timeout: REQUEST_TIMEOUT_MS };
+    while (true) {
+      try {
+        const bytes = await this.#ask((options) => this.#objects.pack(result, `${name}/result`, options));
+        await this.#persistently(() => this.#nats.js.publish(this.#names.result(key), bytes, options));
+        return;
+      } catch (error) {
+        if (isTaken(error)) return;
+        if (!isFull(error) || this.#abandoned.signal.aborted) throw error;
+        this.#options.onFull();
+        await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends makes room
+      }
+    }
+  }
+
+  async #store({ file, ...output }: Output, name: string): Promise<{ output: RemoteOutput; error?: string }> {
+    if (file === undefined) return { output };
+    try {
+      const object = await this.#ask((options) => this.#objects.putFile(name, file, options));
+      return { output: { ...output, object } };
+    } catch (error) {
+      if (this.#abandoned.signal.aborted) throw error;
+      if (isFull(error)) return { output, error: outputLost("the server has no room for it") };
+      if (systemCode(error) === undefined) throw error;
+      return { output, error: outputLost(systemReason(error)) };
+    }
+  }
+
+  async #persistently<T>(action: () => Promise<T>): Promise<T> {
+    return await this.#ask((options) => persistently(action, options));
+  }
+
+  /** Does something that is tried again and again for as long as the run is there. */
+  async #ask<T>(action: (options: PersistentlyOptions) => Promise<T>): Promise<T> {
+    try {
+      return await action({ signal: this.#abandoned.signal });
+    } catch (error) {
+      if (isMissing(error)) this.abandon();
+      else if (isForbidden(error)) this.#options.onForbidden(error);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Whether a message is an answer of the server that has the content of another message. Who may not send tasks could still
+ * have the server send them such, as it does not check where an answer is wanted.
+ */
+function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
+  return headers !== undefined && headers.has("Nats-Stream");
+}
+
+function lost(reruns: number): AttemptEnd {
+  const reason = `The worker was lost while the task ran, also after it was begun again, ${reruns} times`;
+  return { status: null, lost: reason, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+}

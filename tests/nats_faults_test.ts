@@ -1,0 +1,428 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { run, type RunOptions, type Task } from "../mod.ts";
+import { Worker } from "../nats/mod.ts";
+import { listRuns, removeRun } from "../nats/runs.ts";
+import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import {
+  linesOf,
+  type NatsServer,
+  startNatsServer,
+  stopNatsServer,
+  streamsOf,
+  withClient,
+  withNatsServer,
+  withWorker,
+} from "./nats_helpers.ts";
+
+const attemptsOf = async ({ url }: NatsServer) => (await listRuns({ servers: url }))[0]?.attempts;
+
+const removeTheRun = async ({ url }: NatsServer) => {
+  const [remote] = await listRuns({ servers: url });
+  await removeRun({ servers: url }, remote!);
+};
+
+test("a run that is removed while it waits for its input ends with an error", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const { promise: never } = Promise.withResolvers<void>();
+    async function* tasks(): AsyncGenerator<Task> {
+      yield { cmd: "true" };
+      await never;
+    }
+    await withWorker(server, async () => {
+      const results = run(tasks(), { nats: { servers: server.url, queue: "q" } });
+      assertEquals((await results.next()).value?.outcome, "ok");
+      const next = results.next();
+      next.catch(() => {});
+      await removeTheRun(server);
+      await assertRejects(() => next, Error, "the run was removed from the server");
+      assertEquals(await streamsOf(server), []);
+    });
+  });
+});
+
+test("a run that is removed while a task waits to be tried again ends with an error", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    await withWorker(server, async () => {
+      const results = collect(run([{ cmd: "exit 3", retries: 1 }], {
+        nats: { servers: server.url, queue: "q" },
+        retryDelayMs: 3_600_000,
+      }));
+      results.catch(() => {});
+      await waitFor("the first attempt", async () => (await listRuns({ servers: server.url }))[0]?.results === 1);
+      await removeTheRun(server);
+      await assertRejects(() => results, Error, "the run was removed from the server");
+    });
+  });
+});
+
+test("a run that is stopped while it sends a large task ends, and leaves nothing", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const stop = new AbortController();
+    const tasks = Array.from({ length: 8 }, () => ({ cmd: "wc -c", stdin: "x".repeat(30_000_000) }));
+    const all = collect(run(tasks, { nats: { servers: server.url, queue: "q" }, signal: stop.signal }));
+    all.catch(() => {});
+    await withClient(server, async (client) => {
+      const chunks = client.subscribe("$O.*.C.>", { max: 1 });
+      for await (const _ of chunks) stop.abort(new Error("enough"));
+    });
+    await assertRejects(() => all, Error, "enough");
+    assertEquals(await streamsOf(server), []);
+  });
+});
+
+test("a worker that heard nothing of the server for a while takes tasks again, though one runs", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const path = (name: string) => join(directory, name);
+      let more = Promise.withResolvers<void>();
+      async function* tasks(): AsyncGenerator<Task> {
+        yield { id: "long", cmd: `: > ${path("long")}; until [ -e ${path("go")} ]; do sleep 0.05; done` };
+        await more.promise;
+        for (let id = 1; id <= 6; id++) yield { id, cmd: "true" };
+      }
+      const results = run(tasks(), { nats: { servers: server.url, queue: "q" } });
+      const first = results.next();
+      await waitFor("the long task", () => existsSync(path("long")));
+      // Longer than a request of the worker for tasks waits, with what the client adds.
+      process.kill(server.process.pid!, "SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, 7_000));
+      process.kill(server.process.pid!, "SIGCONT");
+      more.resolve();
+      const ids = [(await first).value?.id];
+      while (ids.length < 6) ids.push((await results.next()).value?.id);
+      assertEquals(ids.sort(), ["1", "2", "3", "4", "5", "6"]);
+      await writeFile(path("go"), "");
+      assertEquals((await results.next()).value?.id, "long");
+      more = Promise.withResolvers();
+      assertEquals((await results.next()).done, true);
+    }, { concurrency: 3 });
+  });
+});
+
+test("what is sent and what ends while the server is away runs once, and is not lost", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = (name: string) => join(directory, name);
+    let server = await startNatsServer(directory);
+    const lost = Promise.withResolvers<void>();
+    const onNotice = (text: string) => text.includes("is lost") && lost.resolve();
+    const cmd = `echo >> ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo >> ${path("ended")}`;
+    const more = Promise.withResolvers<void>();
+    async function* tasks(): AsyncGenerator<Task> {
+      for (let number = 0; number < 4; number++) yield { cmd };
+      await more.promise;
+      for (let number = 0; number < 4; number++) yield { cmd };
+    }
+    await withWorker(server, async () => {
+      const all = collect(run(tasks(), { nats: { servers: server.url, queue: "q", onNotice } }));
+      await waitFor("the tasks", async () => (await linesOf(path("begun"))).length === 4);
+      await stopNatsServer(server);
+      await lost.promise;
+      await writeFile(path("go"), "");
+      more.resolve();
+      await waitFor("the tasks to end", async () => (await linesOf(path("ended"))).length === 4);
+      server = await startNatsServer(directory, [], server.port);
+      assertEquals((await all).map(({ outcome }) => outcome), Array(8).fill("ok"));
+      assertEquals((await linesOf(path("begun"))).length, 8);
+    });
+    await stopNatsServer(server);
+  });
+});
+
+test("replicas that the server cannot have are an error at once", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const options: RunOptions = { nats: { servers: server.url, queue: "q", replicas: 3 } };
+    await assertRejects(() => collect(run([{ cmd: "true" }], options)), Error, "replicas > 1 not supported");
+    assertEquals(await streamsOf(server), []);
+  });
+});
+
+test(
+  "a run that was begun again under its name is a new one, also to a worker that knew the old one",
+  TIMEOUT,
+  async () => {
+    await withNatsServer(async (server, directory) => {
+      const path = join(directory, "begun");
+      const nats = { servers: server.url, queue: "q", run: "same" };
+      await withWorker(server, async () => {
+        const cmd = `echo $$ >> ${path}; exec sleep 300`;
+        const old = collect(run([{ cmd }], { nats }));
+        old.catch(() => {});
+        await waitFor("the task", async () => (await linesOf(path)).length === 1);
+        const tasks = Array.from({ length: 20 }, (_, id) => ({ id, cmd: `echo ${id}` }));
+        const results = await collect(run(tasks, { nats }));
+        assertEquals(results.map(({ stdout }) => stdout).sort(), tasks.map(({ id }) => `${id}\n`).sort());
+        await assertRejects(() => old, Error, "the run was removed from the server");
+        const [pid] = await linesOf(path);
+        await waitFor("the old task to end", () => !isAlive(Number(pid)));
+      });
+      assertEquals(await streamsOf(server), []);
+    });
+  },
+);
+
+test("a run that goes on keeps the time that its workers have", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = join(directory, "begun");
+    const tasks = [{ cmd: `echo >> ${path}; until [ -e ${directory}/go ]; do sleep 0.05; done` }];
+    const nats = { servers: server.url, queue: "q", run: "r" };
+    await withWorker(server, async () => {
+      const left = collect(run(tasks, { nats: { ...nats, ackWaitMs: 60_000 } }));
+      left.catch(() => {});
+      await waitFor("the task", async () => (await linesOf(path)).length === 1);
+      const results = collect(run(tasks, { nats: { ...nats, resume: true, ackWaitMs: 1_000 } }));
+      await withClient(server, async (client) => {
+        const manager = await jetstreamManager(client);
+        const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
+        await waitFor("the run to have gone on", async () => {
+          const { config } = await manager.consumers.info(stream, "tasks");
+          return config.ack_wait === 60_000e6 && (await manager.streams.info(stream)).state.messages >= 2;
+        });
+      });
+      await writeFile(join(directory, "go"), "");
+      assertEquals((await results)[0]?.outcome, "ok");
+      assertEquals((await linesOf(path)).length, 1);
+      await assertRejects(() => left, Error, "another run with --resume has taken its place");
+    });
+  });
+});
+
+test("a run that was killed while it was being made is made anew when it is to go on", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    await withClient(server, async (client) => {
+      const manager = await jetstreamManager(client);
+      await manager.streams.add({ name: "taskrunner_q_r_0123", subjects: ["taskrunner.q.r.>"] });
+    });
+    await withWorker(server, async () => {
+      const nats = { servers: server.url, queue: "q", run: "r", resume: true };
+      assertEquals((await collect(run([{ cmd: "true" }], { nats })))[0]?.outcome, "ok");
+    });
+    assertEquals(await streamsOf(server), []);
+  });
+});
+
+test("tasks that workers hand back do not count as lost with them", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const tasks = Array.from({ length: 300 }, (_, id) => ({ id, cmd: "sleep 0.01" }));
+    const all = collect(run(tasks, { nats: { servers: server.url, queue: "q" } }));
+    for (let time = 0; time < 8; time++) {
+      await withWorker(server, async (worker) => await worker.connected, { concurrency: 2, maxReruns: 1 });
+    }
+    await withClient(server, async (client) => {
+      // Deliveries that nobody ever began.
+      const manager = await jetstreamManager(client);
+      await waitFor("the run", async () => await attemptsOf(server) === 300);
+      const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
+      const consumer = await (await import("@nats-io/jetstream")).jetstream(client).consumers.get(stream, "tasks");
+      for (let time = 0; time < 3; time++) {
+        const messages = await consumer.fetch({ max_messages: 100, expires: 1_000 });
+        for await (const message of messages) message.nak();
+      }
+      assert((await manager.consumers.info(stream, "tasks")).delivered.consumer_seq >= 300);
+    });
+    await withWorker(server, async () => {
+      const results = await all;
+      assertEquals(results.filter(({ outcome }) => outcome !== "ok"), []);
+      assertEquals(results.length, 300);
+    }, { maxReruns: 3 });
+  });
+});
+
+test("what others send to a run does no harm", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.05; done; echo done`;
+      const all = collect(run([{ cmd }], { nats: { servers: server.url, queue: "q" } }));
+      await waitFor("the task", () => existsSync(join(directory, "begun")));
+      await withClient(server, async (client) => {
+        const [remote] = await listRuns({ servers: server.url });
+        const subject = `taskrunner.q.${remote!.run}`;
+        for (const text of ["", "{", "null", '"x"', "[]", '{"killAfterMs":"x"}']) {
+          client.publish(`${subject}.control`, text);
+          client.publish("taskrunner.q.x.changed", text);
+          client.publish(`${subject}.result.x`, text);
+        }
+        await client.flush();
+      });
+      await writeFile(join(directory, "go"), "");
+      const [result] = await all;
+      assertEquals([result?.outcome, result?.stdout], ["ok", "done\n"]);
+    });
+  });
+});
+
+/** Records a result for the next attempt of the only run, as a worker could. */
+async function recordResult(server: NatsServer, message: unknown): Promise<void> {
+  await withClient(server, async (client) => {
+    const manager = await jetstreamManager(client);
+    let subject: string | undefined;
+    await waitFor("the attempt", async () => {
+      const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"));
+      if (!stream) return false;
+      const { state } = await manager.streams.info(stream, { subjects_filter: ">" });
+      const results = Object.keys(state.subjects ?? {}).map((name) => name.replace(".task.", ".result."));
+      subject = results.find((name) =>
+        name.includes(".result.") && results.filter((other) => other === name).length === 1
+      );
+      return subject;
+    });
+    client.publish(subject!, typeof message === "string" ? message : JSON.stringify(message));
+    await client.flush();
+  });
+}
+
+const output = { text: "" };
+const ended = { status: 0, durationMs: 1, stdout: output, stderr: output };
+
+test("a result from elsewhere names no file of this machine", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const file = join(directory, "mine");
+    await writeFile(file, "mine");
+    const all = collect(run([{ cmd: "true", retries: 1 }], { nats: { servers: server.url, queue: "q" } }));
+    const stdout = { text: "x", bytes: 4, file };
+    for (const status of [1, 0]) await recordResult(server, { value: { ...ended, status, stdout } });
+    const [result] = await all;
+    assertEquals([result!.outcome, result!.attempts, result!.stdoutFile], ["ok", 2, undefined]);
+    assertEquals(await readFile(file, "utf8"), "mine");
+  });
+});
+
+test("what is no result ends one task with an error, and no other and no run", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const noObject = { object: { id: "../x", bytes: 1, sha256: "0".repeat(64) } };
+    const wrong: [unknown, RegExp][] = [
+      ["{", /JSON/],
+      ["7", /./],
+      [{}, /id/],
+      [{ value: {} }, /status/],
+      [{ value: { ...ended, status: "zero" } }, /status/],
+      [{ value: { ...ended, durationMs: -1 } }, /durationMs/],
+      [{ value: { ...ended, stoppedBy: "x" } }, /stoppedBy/],
+      [{ value: { ...ended, stdout: { text: null } } }, /stdout.text/],
+      [{ value: { ...ended, place: { slot: 0, startedAt: "", worker: {} } } }, /place/],
+      [{ value: { ...ended, stdout: { ...output, ...noObject } } }, /stdout.object.id/],
+      [noObject, /id/],
+    ];
+    for (const [message, error] of wrong) {
+      const all = collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+      await recordResult(server, message);
+      const [result] = await all;
+      assertEquals([result!.outcome, result!.status], ["killed", null], JSON.stringify(message));
+      assertMatch(result!.error!, /^A worker recorded what is no result: /);
+      assertMatch(result!.error!, error);
+    }
+    // What a worker has no say in is passed over.
+    const all = collect(run([{ id: "mine", cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+    const place = {
+      slot: 3,
+      startedAt: "2026-01-01T00:00:00.000Z",
+      worker: { host: "h", pid: 7, x: 1 },
+      id: "other",
+      attempts: 9,
+    };
+    await recordResult(server, { value: { ...ended, isWithdrawn: true, place } });
+    const [result] = await all;
+    assertEquals([result!.id, result!.attempts, result!.slot, result!.worker], ["mine", 1, 3, { host: "h", pid: 7 }]);
+  });
+});
+
+test("tasks of two runs that share a worker wait for none that was handed back", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    await withWorker(server, async () => {
+      const startedMs = performance.now();
+      const tasks = Array.from({ length: 100 }, (_, id) => ({ id, cmd: "sleep 0.02" }));
+      const nats = { servers: server.url, ackWaitMs: 60_000 };
+      const runs = ["q", "r"].map((queue) => collect(run(tasks, { nats: { ...nats, queue } })));
+      for (const results of await Promise.all(runs)) assertEquals(results.length, 100);
+      const seconds = (performance.now() - startedMs) / 1000;
+      assert(seconds < 50, `it took ${seconds} s`); // a task that is lost on the way is there again after 60
+    }, { queues: ["q", "r"] });
+  });
+});
+
+test(
+  "a server that has no room for the tasks is an error",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const config = join(directory, "server.conf");
+      await writeFile(config, "jetstream { max_file_store: 8MB }");
+      const server = await startNatsServer(directory, ["-c", config]);
+      try {
+        const nats = { servers: server.url, queue: "q" };
+        const tasks = Array.from({ length: 20 }, () => ({ cmd: "wc -c", stdin: "x".repeat(600_000) }));
+        await assertRejects(() => collect(run(tasks, { nats })), Error, "The NATS server has no room for more");
+        assertEquals(await streamsOf(server), []);
+      } finally {
+        await stopNatsServer(server);
+      }
+    });
+  },
+);
+
+test("a login that is not good any more ends a run and a worker with an error", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const login = (password: string) => ["--user", "me", "--pass", password];
+    let server = await startNatsServer(directory, login("first-word"));
+    try {
+      const nats = { servers: server.url, user: "me", password: "first-word" };
+      const worker = new Worker({ nats, queues: ["q"], concurrency: 1 });
+      const working = worker.run();
+      working.catch(() => {});
+      const all = collect(
+        run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], { nats: { ...nats, queue: "q" } }),
+      );
+      all.catch(() => {});
+      await waitFor("the task", async () => (await linesOf(join(directory, "pid"))).length === 1);
+      await stopNatsServer(server);
+      server = await startNatsServer(directory, login("second-word"), server.port);
+      const what = "The connection to NATS was closed: the server does not let this user in";
+      await assertRejects(() => all, Error, what);
+      await assertRejects(() => working, Error, what);
+      assertEquals(isAlive(Number(await readFile(join(directory, "pid"), "utf8"))), false);
+    } finally {
+      await stopNatsServer(server);
+    }
+  });
+});
+
+test("a worker that may not record results runs nothing twice, but ends with an error", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const config = join(directory, "server.conf");
+    await writeFile(
+      config,
+      `authorization { users: [
+        { user: me, password: "a-word" }
+        { user: worker, password: "a-word", permissions: { publish: { deny: "taskrunner.*.*.result.*" } } }
+      ] }`,
+    );
+    const server = await startNatsServer(directory, ["-c", config]);
+    try {
+      const nats = { servers: server.url, password: "a-word" };
+      const worker = new Worker({ nats: { ...nats, user: "worker" }, queues: ["q"], concurrency: 1 });
+      const working = worker.run();
+      working.catch(() => {});
+      const path = join(directory, "begun");
+      const all = collect(
+        run([{ cmd: `echo >> ${path}` }], { nats: { ...nats, user: "me", queue: "q", ackWaitMs: 500 } }),
+      );
+      await assertRejects(() => working, Error, 'Permissions Violation for Publish to "taskrunner.q.');
+      assertEquals((await linesOf(path)).length, 1);
+      const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });
+      const otherWorking = other.run();
+      assertEquals((await all)[0]?.outcome, "ok");
+      other.drain();
+      await otherWorking;
+    } finally {
+      await stopNatsServer(server);
+    }
+  });
+});
