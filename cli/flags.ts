@@ -27,6 +27,28 @@ export const FLAGS = {
   "max-inline": { value: "SIZE", help: "how much of each output stands in the result; default: 1M" },
   "spill-dir": { value: "DIR", help: "where larger output goes; default: FILE.output or a temporary directory" },
   "max-output": { value: "SIZE", help: "end a task that prints more to one of its outputs, or none; default: 1G" },
+  nats: { value: "URL", help: "run the tasks on other machines, by this server; default: NATS_URL" },
+  queue: {
+    value: "NAME",
+    help: "with --nats: which workers run them; worker: what it takes tasks from, also A,B",
+  },
+  "ack-wait": {
+    value: "DUR",
+    help: "with --nats: how long a worker may give no sign of life; default: 30s",
+  },
+  "nats-replicas": { value: "N", help: "how many servers of a cluster hold tasks and results; default: 1" },
+  "nats-context": { value: "NAME", help: "connect as this context of the nats command says; default: NATS_CONTEXT" },
+  "nats-creds": { value: "FILE", help: "the credentials of a user; default: NATS_CREDS" },
+  "nats-nkey": { value: "FILE", help: "the seed of an nkey; default: NATS_NKEY" },
+  "nats-inbox-prefix": {
+    value: "NAME",
+    help: "what the subjects begin with that answers are sent to; default: _INBOX",
+  },
+  "tls-ca": { value: "FILE", help: "the certificates that the server's is signed by; default: NATS_CA" },
+  "tls-cert": { value: "FILE", help: "the own certificate; default: NATS_CERT" },
+  "tls-key": { value: "FILE", help: "its key; default: NATS_KEY" },
+  "tls-first": { help: "TLS comes before the server says anything" },
+  "max-reruns": { value: "N", help: "worker: how often a task is begun again when workers are lost; default: 3" },
   progress: { help: "show on standard error how far it is; default: when that is a terminal" },
   "no-progress": { help: "do not show it" },
   quiet: { short: "q", help: "no summary at the end" },
@@ -45,6 +67,8 @@ export function helpText(): string {
 
 Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
        taskrunner each COMMAND [flags] [::: VALUE...]
+       taskrunner worker --nats URL --queue NAME [-j N]
+       taskrunner runs ls | show QUEUE/RUN | rm QUEUE/RUN
 
 ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
 

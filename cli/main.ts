@@ -5,6 +5,8 @@ import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
+const COMMANDS = ["run", "each", "worker", "runs"] as const;
+
 /** What comes after `:::` are values, also those that look like flags. */
 function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
   const index = args.indexOf(":::");
@@ -20,8 +22,11 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       await io.stdout.write(new TextEncoder().encode(flags.help ? helpText() : `taskrunner ${VERSION}\n`));
       return 0;
     }
-    const command = operands[0] === "run" || operands[0] === "each" ? operands.shift() as "run" | "each" : "run";
+    const command = COMMANDS.find((name) => name === operands[0]) ?? "run";
+    if (operands[0] === command) operands.shift();
     // Loaded only now, so that --help and mistakes are answered at once.
+    if (command === "worker") return await (await import("./worker.ts")).work({ flags, operands }, io);
+    if (command === "runs") return await (await import("./runs.ts")).manageRuns({ flags, operands }, io);
     const { runTasks } = await import("./run.ts");
     return await runTasks({ command, flags, operands, values }, io);
   } catch (error) {

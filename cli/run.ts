@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { type Run, run } from "../runner.ts";
@@ -50,8 +53,16 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const say = display?.log ?? io.stderr;
   const mayHold = flags.load !== undefined || flags.memfree !== undefined;
   const notice = mayHold ? new HoldNotice(flags, say) : undefined;
+  const { nats } = settings.runOptions;
   const results = run(input.tasks({ onInvalid, report: say, journal }), {
     ...settings.runOptions,
+    ...(nats && {
+      nats: {
+        ...nats,
+        ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
+        onNotice: (text) => void say(`taskrunner: ${text}`),
+      },
+    }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
@@ -86,6 +97,11 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   if (control.isDrained) return EXIT_HANGUP;
   if (results.haltedBy) return exitStatusOfHalt(halt!, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
+}
+
+/** The name of the run whose results a file has, so that one that was killed is found again. */
+function runNameOf(output: string): string {
+  return createHash("sha256").update(`${hostname()}\0${resolve(output)}`).digest("hex").slice(0, 16);
 }
 
 /** Writes the tasks instead of running them. */

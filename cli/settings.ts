@@ -6,6 +6,8 @@ import type { RunOptions } from "../run_options.ts";
 import type { Arguments } from "./arguments.ts";
 import type { FLAGS } from "./flags.ts";
 import { parseCount, parseDuration, parseJobs, parseLoad, parseSize } from "./units.ts";
+import type { NatsOptions } from "../nats/options.ts";
+import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The flags of the command line, by their long names. */
@@ -58,6 +60,10 @@ function runOptions(flags: Flags): RunOptions {
     const text = flags[name];
     return typeof text === "string" ? parse(`--${name}`, text) : undefined;
   };
+  const nats = natsOptions(flags, {
+    replicas: given("nats-replicas", (flag, text) => parseCount(flag, text, 1, 5)),
+    ackWaitMs: given("ack-wait", (flag, text) => parseDuration(flag, text, 100)),
+  });
   return {
     concurrency: given("jobs", (flag, text) => parseJobs(flag, text, availableParallelism())),
     keepOrder: flags["keep-order"],
@@ -69,12 +75,35 @@ function runOptions(flags: Flags): RunOptions {
     maxLoad: given("load", (flag, text) => parseLoad(flag, text, availableParallelism())),
     minFreeMemoryBytes: given("memfree", parseSize),
     halt: flags.halt as Halt | undefined,
-    executor: oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS),
+    ...nats ? { nats } : { executor: readExecutor(flags) },
     shell: flags.shell,
     maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
     spillDir: flags["spill-dir"],
     maxOutputBytes: given("max-output", (flag, text) => text === "none" ? Infinity : parseSize(flag, text)),
   };
+}
+
+/** Those that mean that the tasks run on other machines. */
+const NATS_FLAGS: ReadonlySet<string> = new Set([...CONNECTION_FLAGS, "queue", "ack-wait", "nats-replicas"]);
+
+/** What carries out the tasks on this machine. */
+export function readExecutor(flags: Flags): typeof EXECUTORS[number] {
+  return oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS);
+}
+
+function natsOptions(
+  flags: Flags,
+  others: Pick<NatsOptions, "ackWaitMs" | "replicas">,
+): NatsOptions | undefined {
+  if (!Object.keys(flags).some((name) => NATS_FLAGS.has(name))) return undefined;
+  for (const other of ["executor", "load", "memfree"] as const) {
+    if (flags[other] !== undefined) {
+      throw new UsageError(`--${other} is about this machine, and with --nats the tasks run on others`);
+    }
+  }
+  const [queue, ...more] = readQueues(flags);
+  if (more.length > 0) throw new UsageError("A run has one queue: --queue NAME");
+  return { ...readNatsConnection(flags), queue: queue!, ...others };
 }
 
 function haltPolicy(text: string): HaltPolicy {

@@ -26,20 +26,22 @@ function bytes(text: string): number {
 const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 
 /** `500ms`, `30s` or `1m30s`, in milliseconds; a number without a unit is seconds, as for timeout(1). */
-export function parseDuration(flag: string, text: string): number {
+export function parseDuration(flag: string, text: string, minMs = 0): number {
   const units = Object.keys(UNITS_MS).map((unit) => `(?:(\\d+(?:\\.\\d+)?)${unit})?`).join("");
   const parts = text === "" ? null : new RegExp(`^${units}$`).exec(/^[\d.]+$/.test(text) ? `${text}s` : text);
   if (!parts) throw new UsageError(`${flag} must be a duration such as 500ms, 30s, 1m30s or 2h, got ${excerpt(text)}`);
   const durationMs = Object.values(UNITS_MS).reduce((sum, ms, index) => sum + ms * Number(parts[index + 1] ?? 0), 0);
   if (durationMs > MAX_TIMEOUT_MS) throw new UsageError(`${flag} must be at most 24d, got ${excerpt(text)}`);
+  if (durationMs < minMs) throw new UsageError(`${flag} must be at least ${minMs}ms, got ${excerpt(text)}`);
   return durationMs;
 }
 
-/** A whole number from 0. */
-export function parseCount(flag: string, text: string): number {
+/** A whole number. */
+export function parseCount(flag: string, text: string, min = 0, max = Infinity): number {
   const count = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(count)) return count;
-  throw new UsageError(`${flag} must be a whole number of at least 0, got ${excerpt(text)}`);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= min && count <= max) return count;
+  const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new UsageError(`${flag} must be a whole number ${range}, got ${excerpt(text)}`);
 }
 
 /** `1.5` is a load of 1.5; `50%` is half of the CPUs. 0 is next to nothing, as in GNU parallel. */

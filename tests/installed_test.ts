@@ -9,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import { PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "./helpers.ts";
 
 const program = (specifier: string) =>
@@ -62,6 +63,14 @@ if (RUNTIME === "node") {
       }
       await cp(join(PROJECT, "std_npm"), join(directory, "node_modules", "@std"), { recursive: true });
       await assertRuns(directory, "@x/taskrunner");
+      const remote = `import { run } from "@x/taskrunner";
+        await run([{ cmd: "true" }], { nats: { servers: "127.0.0.1", queue: "q" } }).next().catch((error) => console.log(error.message));`;
+      await writeFile(join(directory, "remote.mjs"), remote);
+      const { stdout } = await start(process.execPath, ["remote.mjs"], { stdin: "", cwd: directory }).ended;
+      assertMatch(
+        stdout,
+        /^Cannot load the client for NATS: Cannot find package '@nats-io\/.*; npm install @nats-io\/transport-node@/,
+      );
     });
   });
 }

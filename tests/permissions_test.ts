@@ -15,6 +15,8 @@ import {
   TIMEOUT,
   withTempDirectory,
 } from "./helpers.ts";
+import { withNatsServer } from "./nats_helpers.ts";
+import { Worker } from "../nats/mod.ts";
 
 /** Runs the command line tool in Deno with exactly these permissions. */
 function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
@@ -32,6 +34,19 @@ if (RUNTIME === "deno") {
   test("in Deno, --allow-run is enough to run tasks and to end them", TIMEOUT, async () => {
     const { stdout, stderr } = await withPermissions(["--allow-run"], ["-k"], { stdin: jsonLines(tasks) });
     assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+  });
+
+  test("in Deno, a run with --nats needs the network, the environment and the name of the host", TIMEOUT, async () => {
+    await withNatsServer(async ({ url }) => {
+      const worker = new Worker({ nats: { servers: url }, queues: ["q"], concurrency: 3 });
+      const working = worker.run();
+      const permissions = [`--allow-net=${new URL(url).host}`, "--allow-env", "--allow-sys=hostname"];
+      const args = ["-k", "--nats", url, "--queue", "q"];
+      const { stdout, stderr } = await withPermissions(permissions, args, { stdin: jsonLines(tasks) });
+      assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+      worker.drain();
+      await working;
+    });
   });
 
   test("in Deno, nobody is asked on a terminal for what can be done without", TIMEOUT, async () => {
