@@ -38,6 +38,8 @@ const ANSWER_DEADLINE_MS = 5_000;
 const OPEN_MS = 30_000;
 /** How soon they are asked for the second time. */
 const ASK_AGAIN_MS = 300;
+/** How long nobody may say that a task is running that was handed out. Longer than most troubles of a network. */
+const UNHEARD_MS = 6_000;
 /** How long they may take to answer, and how long after the last answer nobody waits for another one. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
@@ -164,7 +166,8 @@ export class NatsExecutor implements Executor {
       this.#pending.set(key, execution);
       if (isResumed) this.#claimed.add(key);
       execution.isSent = true;
-      if (await publishOnce(this.#nats!, names, { subject: names.task(key), bytes }, until)) return;
+      execution.sequence = await publishOnce(this.#nats!, names, { subject: names.task(key), bytes }, until);
+      if (execution.sequence) return;
       if (isResumed) return await this.#takeUp(key);
       this.#pending.delete(key); // the same task was there before
       execution.isSent = false;
@@ -248,20 +251,31 @@ export class NatsExecutor implements Executor {
     this.#sends.abort();
     await Promise.resolve(); // all attempts that are to be ended are told so in one go
     const { stream } = this.#stream!.names;
+    const { jsm } = this.#nats!;
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
-    await unlessMissing(persistently(() => this.#nats!.jsm.consumers.delete(stream, TASKS_CONSUMER), until));
-    let missing = new Set<string>();
+    let handedOut = Infinity;
+    await unlessMissing((async () => {
+      ({ stream_seq: handedOut } = (await persistently(() =>
+        jsm.consumers.info(stream, TASKS_CONSUMER), until)).delivered);
+      await persistently(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
+    })());
+    const unheardSinceMs = new Map<string, number>();
     for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {
-      const candidates = [...this.#pending.keys()];
+      const candidates = [...this.#pending];
       const running = await this.#askWorkers();
       const done = await this.#keysWithResult();
-      const absent = candidates.filter((key) => !running.has(key) && !done.has(key));
-      // A worker can have been too busy to answer once.
-      for (const key of absent.filter((key) => missing.has(key))) {
-        this.#pending.get(key)?.withdraw();
+      for (const [key, execution] of candidates) {
+        const isUnheard = !running.has(key) && !done.has(key);
+        const sinceMs = unheardSinceMs.get(key) ?? performance.now();
+        if (isUnheard) unheardSinceMs.set(key, sinceMs);
+        else unheardSinceMs.delete(key);
+        // One that was handed out between the two requests is heard of the second time.
+        const mayBeElsewhere = execution.sequence === undefined || execution.sequence <= handedOut;
+        const patienceMs = mayBeElsewhere ? UNHEARD_MS : ASK_AGAIN_MS;
+        if (!isUnheard || performance.now() - sinceMs < patienceMs) continue;
+        execution.withdraw();
         this.#pending.delete(key);
       }
-      missing = new Set(absent);
       if (this.#pending.size > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
@@ -326,6 +340,8 @@ class RemoteExecution implements Execution {
   readonly attempt: Attempt;
   /** Whether a worker may have it. */
   isSent = false;
+  /** Which message of the stream it is, when this run has sent it. */
+  sequence: number | undefined;
   readonly #end = Promise.withResolvers<AttemptEnd>();
   readonly #terminate: (killAfterMs: number) => void;
 

@@ -142,23 +142,22 @@ async function readConfig(
   return message ? decode<RunConfig>(message.data) : undefined;
 }
 
-/** Sends a message that is the only one with its subject; says whether it is. */
+/** Sends a message that is the only one with its subject. Gives its number in the stream, or nothing if there is one. */
 export async function publishOnce(
   { js }: Nats,
   { stream }: RunNames,
   { subject, bytes }: { subject: string; bytes: Uint8Array },
   until: PersistentlyOptions,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const options = {
     msgID: randomBytes(16).toString("base64url"), // a second try is known by it, and counts as the first
     expect: { lastSubjectSequence: 0, streamName: stream },
     timeout: REQUEST_TIMEOUT_MS,
   };
   try {
-    await persistently(() => js.publish(subject, bytes, options), until);
-    return true;
+    return (await persistently(() => js.publish(subject, bytes, options), until)).seq;
   } catch (error) {
-    if (isTaken(error)) return false;
+    if (isTaken(error)) return undefined;
     throw error;
   }
 }

@@ -84,6 +84,8 @@ export class WorkOfRun {
   #stored = 0;
   /** Takes no more tasks. */
   #isEnding = false;
+  /** The run does not want to wait for anything. */
+  #isStopped = false;
   /** Nobody wants the results any more. */
   readonly #abandoned = new AbortController();
   #fetching: ConsumerMessages | undefined;
@@ -143,6 +145,7 @@ export class WorkOfRun {
   #obey({ killAfterMs }: ControlMessage): ControlReply {
     this.#countedBy = undefined; // who asks has removed the consumer; one that comes after it hands out all tasks again
     if (typeof killAfterMs === "number") {
+      this.#isStopped = true;
       for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
     }
     return { running: [...this.#running.keys()] };
@@ -287,7 +290,7 @@ export class WorkOfRun {
         return;
       } catch (error) {
         if (isTaken(error)) return;
-        if (!isFull(error) || this.#abandoned.signal.aborted) throw error;
+        if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
         this.#options.onFull();
         await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends makes room
       }

@@ -31,6 +31,7 @@ import {
   startWorker,
   stop,
   stopNatsServer,
+  withClient,
   withNatsServer,
 } from "./nats_helpers.ts";
 
@@ -193,6 +194,29 @@ test("--resume-failed runs a failed task again, also when the run before it was 
     const outcomes = (await resultsOf(path("results.jsonl"))).map(({ id, outcome }) => `${id} ${outcome}`);
     assertEquals(outcomes.sort(), ["fails failed", "fails ok", "waits ok"]);
     assertEquals((await taskrunner(["runs", "ls", "--nats", server.url])).stdout, "");
+    await stop(worker);
+  });
+});
+
+test("a run that is drained waits for what a worker runs that does not answer for a while", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const path = (name: string) => join(directory, name);
+    const cmd = `: > ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
+    const running = startTaskrunner(at(server, await taskFile(directory, [{ id: 0, cmd }])));
+    await waitFor("the task", () => existsSync(path("begun")));
+    signal(worker, "SIGSTOP");
+    await withClient(server, async (client) => {
+      const questions = client.subscribe("taskrunner.q.*.control", { max: 3 });
+      await client.flush();
+      signal(running, "SIGHUP");
+      for await (const _ of questions); // the first three have no answer
+    });
+    signal(worker, "SIGCONT");
+    await writeFile(path("go"), "");
+    const { status, stdout } = await running.ended;
+    assertEquals(status, 129);
+    assertEachOnce(parseResults(stdout), 1);
     await stop(worker);
   });
 });
