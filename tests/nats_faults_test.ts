@@ -7,7 +7,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { run, type RunOptions, type Task } from "../mod.ts";
 import { Worker } from "../nats/mod.ts";
 import { listRuns, removeRun } from "../nats/runs.ts";
@@ -221,7 +221,7 @@ test("tasks that workers hand back do not count as lost with them", TIMEOUT, asy
       const manager = await jetstreamManager(client);
       await waitFor("the run", async () => await attemptsOf(server) === 300);
       const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
-      const consumer = await (await import("@nats-io/jetstream")).jetstream(client).consumers.get(stream, "tasks");
+      const consumer = await jetstream(client).consumers.get(stream, "tasks");
       for (let time = 0; time < 3; time++) {
         const messages = await consumer.fetch({ max_messages: 100, expires: 1_000 });
         for await (const message of messages) message.nak();

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeys } from "@nats-io/transport-node";
 import { type NatsConnectionOptions, run, type TaskResult } from "../mod.ts";
 import { Worker } from "../nats/mod.ts";
@@ -225,7 +225,6 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
         "the task that was made up",
         async () => (await listRuns(submitter))[0]!.attempts > remote!.attempts,
       );
-      const { jetstream } = await import("@nats-io/jetstream");
       const tasksOf = await jetstream(client).consumers.get(ofRun, "tasks");
       await waitFor("it to be passed over", async () => {
         const { num_pending, num_ack_pending } = await tasksOf.info();

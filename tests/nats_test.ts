@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -10,7 +10,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../mod.ts";
 import { Worker } from "../nats/mod.ts";
-import { listRuns } from "../nats/runs.ts";
+import { listRuns, removeRun } from "../nats/runs.ts";
 import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 import { type NatsServer, startNatsServer, stopNatsServer, withNatsServer, withWorker } from "./nats_helpers.ts";
 
@@ -160,7 +160,7 @@ test("a run that is drained gives what has begun, and takes back the rest", TIME
       results.drain();
       await waitFor("the rest", async () => (await listRuns({ servers: server.url })).length === 1);
       await new Promise((resolve) => setImmediate(resolve));
-      process.getBuiltinModule("node:fs").writeFileSync(join(directory, "go"), "");
+      await writeFile(join(directory, "go"), "");
       const ids = (await all).map(({ id, outcome }) => `${id} ${outcome}`).sort();
       assert(ids.length >= 4 && ids.length < 50 && ids.every((id) => / ok$/.test(id)), `${ids}`);
     });
@@ -193,7 +193,7 @@ test("a worker that is drained finishes what it runs, and another one has the re
         async () => (await readFile(join(directory, "begun"), "utf8").catch(() => "")).length === 4,
       );
       worker.drain();
-      process.getBuiltinModule("node:fs").writeFileSync(join(directory, "go"), "");
+      await writeFile(join(directory, "go"), "");
     });
     await withWorker(server, async () => {
       assertEquals((await all).map(({ outcome }) => outcome), Array(12).fill("ok"));
@@ -243,7 +243,6 @@ test("a run that is stopped ends also when the server does not answer", TIMEOUT,
 });
 
 test("a run that was removed from the server ends with an error, and its tasks are ended", TIMEOUT, async () => {
-  const { removeRun } = await import("../nats/runs.ts");
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], through(server)));
