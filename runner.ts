@@ -313,16 +313,15 @@ class Pool implements Run {
     const attempt = this.#attempt({ task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
     const end = await attempt;
+    // Only files, and of an attempt that nobody will see. Of one that is taken back, the one before it gives the result.
+    if (last && !end.isWithdrawn) await this.#executor.discard(last.end).catch(() => {});
+    this.#slots[index] = undefined;
+    this.#running--;
     if (end.isWithdrawn) {
-      this.#slots[index] = undefined;
-      this.#running--;
       if (last) this.#giveUp(job);
       else this.#results.skip(sequence);
       return this.#advance();
     }
-    if (last) await this.#executor.discard(last.end).catch(() => {}); // only files, and of an attempt that nobody will see
-    this.#slots[index] = undefined;
-    this.#running--;
     const facts = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
     const result = toResult(facts, end, end.stoppedBy, task.meta);
     job.last = { facts, end };

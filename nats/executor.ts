@@ -367,10 +367,6 @@ class RemoteExecution implements Execution {
   withdraw(): void {
     this.settle({ ...NOTHING, isWithdrawn: true });
   }
-
-  fail(error: unknown): void {
-    this.#end.reject(error);
-  }
 }
 
 /** Does so many things at once, and no more. */
