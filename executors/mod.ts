@@ -2,7 +2,7 @@
 
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { excerpt } from "../internal/excerpt.ts";
-import { NatsExecutor } from "../nats/executor.ts";
+import { LazyNatsExecutor } from "../nats/lazy_executor.ts";
 import type { NatsOptions } from "../nats/options.ts";
 import { ProcessExecutor } from "./process.ts";
 import { signalSender } from "../internal/send_signal.ts";
@@ -96,7 +96,7 @@ export function createExecutor(options: ExecutorOptions & { killAfterMs?: number
   if (nats) {
     const limit = maxOutputBytes === Infinity ? null : maxOutputBytes;
     const spillDirectory = new SpillDirectory(spillDir);
-    return new NatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
+    return new LazyNatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
   }
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const common = {

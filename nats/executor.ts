@@ -3,12 +3,12 @@
 import type { Consumer } from "@nats-io/jetstream";
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { discardOutput, outputLost } from "../executors/output.ts";
+import { outputLost } from "../executors/output.ts";
 import type { OutputStream, SpillDirectory } from "../executors/spill_directory.ts";
-import type { Attempt, AttemptEnd, Execution, Executor, Output } from "../executors/types.ts";
+import type { Attempt, AttemptEnd, Execution, Output } from "../executors/types.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing } from "./connection.ts";
-import { checkInteger, checkName, type NatsOptions, randomRunName } from "./options.ts";
+import type { NatsOptions } from "./options.ts";
 import {
   type ControlMessage,
   type ControlReply,
@@ -51,11 +51,7 @@ export interface NatsExecutorOptions extends Omit<RunConfig, "ackWaitMs"> {
 }
 
 /** Hands attempts to workers, and waits for what they say of them. */
-export class NatsExecutor implements Executor {
-  /** Many machines may be waiting for tasks. */
-  readonly concurrency = 10_000;
-  /** A task may wait for a worker. */
-  readonly keepsTime = true;
+export class NatsExecutor {
   readonly #options: NatsExecutorOptions;
   readonly #run: string;
   /** In the names of what is made on the server, which nobody else has. */
@@ -86,12 +82,8 @@ export class NatsExecutor implements Executor {
   #hasLeft = false;
 
   constructor(options: NatsExecutorOptions) {
-    const { queue, run = randomRunName(), ackWaitMs = 30_000, replicas = 1 } = options.nats;
-    checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100 });
-    checkInteger(replicas, { name: "replicas", min: 1, max: 5 });
     this.#options = options;
-    checkName(queue, "The name of a queue");
-    this.#run = checkName(run, "The name of a run");
+    this.#run = options.nats.run ?? randomBytes(8).toString("hex");
   }
 
   async open(onFailure: (error: Error) => void): Promise<void> {
@@ -112,7 +104,7 @@ export class NatsExecutor implements Executor {
     });
   }
 
-  start(attempt: Attempt, _onOutputLimit: () => void): Execution {
+  start(attempt: Attempt): Execution {
     const execution = new RemoteExecution(attempt, (killAfterMs) => this.#terminate(killAfterMs));
     this.#sending.run(() => this.#send(attempt, execution)).catch(async (error) => {
       if (!execution.isSent) execution.withdraw(); // else it is looked for at the end
@@ -124,10 +116,6 @@ export class NatsExecutor implements Executor {
   drain(): void {
     if (this.#stream) this.#ending ??= this.#end().catch((error) => this.#leave(error));
     else this.#opening.abort();
-  }
-
-  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
-    return discardOutput(stdout, stderr);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { excerpt } from "../internal/excerpt.ts";
 
 /** Where a NATS server is, and how to prove to it who one is. Each is as the `nats` command has it. */
@@ -94,7 +93,14 @@ export function checkInteger(
   throw new RangeError(`${name} must be a whole number ${range}, got ${excerpt(value)}`);
 }
 
-/** A name for a run that no other run has. */
-export function randomRunName(): string {
-  return randomBytes(8).toString("hex");
+/**
+ * Checks how tasks are to get to workers.
+ *
+ * @throws `RangeError` when it is not right.
+ */
+export function checkNatsOptions({ queue, run, ackWaitMs, replicas }: NatsOptions): void {
+  if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100 });
+  if (replicas !== undefined) checkInteger(replicas, { name: "replicas", min: 1, max: 5 });
+  checkName(queue, "The name of a queue");
+  if (run !== undefined) checkName(run, "The name of a run");
 }
