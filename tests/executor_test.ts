@@ -238,9 +238,10 @@ function contract(executor: "shell" | "process"): void {
   });
 
   behaves("what was cut stays so, whatever still prints to it", TIMEOUT, async () => {
-    await withTempDirectory(async (spillDir) => {
-      const cmd =
-        `(trap 'exit' TERM; while [ ! -e ${spillDir}/end ]; do echo more; sleep 0.01; done) & echo $!; printf 12345`;
+    await withTempDirectory(async (directory) => {
+      const [spillDir, path] = [join(directory, "spill"), (name: string) => join(directory, name)];
+      const print = `while :; do echo more; echo more >> ${path("printed")}; sleep 0.01; done`;
+      const cmd = `(${print}) & echo $! > ${path("pid")}; printf 123456`;
       const { outcome, stdout, stdoutBytes, stdoutFile } = await resultOf({ cmd }, {
         maxInlineBytes: 3,
         maxOutputBytes: 5,
@@ -251,9 +252,13 @@ function contract(executor: "shell" | "process"): void {
         5,
         stdout,
       ]);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      const printedBytes = async () => (await stat(path("printed"))).size;
+      const before = await printedBytes();
+      const pid = Number(await readFile(path("pid"), "utf8"));
+      await waitFor("it to print more or to be ended", async () => !isAlive(pid) || await printedBytes() > before + 10);
       assertEquals((await stat(stdoutFile!)).size, 5);
-      await writeFile(join(spillDir, "end"), "");
+      if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      await waitFor("it to end", () => !isAlive(pid)); // else it would go on in a directory that is being removed
     });
   });
 

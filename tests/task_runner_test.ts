@@ -189,19 +189,22 @@ eitherWay("a run can be left before it has begun, and while it begins", async (i
 });
 
 eitherWay("leaving the results ends what runs", async (isolate) => {
-  let pid = 0;
-  {
-    await using runner = runnerOf([{ cmd: "echo $$; exec sleep 300", timeoutMs: 100 }, { cmd: "sleep 300" }], {
-      isolate,
-      concurrency: 2,
-    });
-    for await (const { stdout } of runner.results()) {
-      pid = Number(stdout);
-      break;
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "pid");
+    let pid = 0;
+    {
+      await using runner = runnerOf([
+        { cmd: `echo $$ > ${path}; exec sleep 300` },
+        { cmd: `until [ -s ${path} ]; do sleep 0.01; done; cat ${path}` },
+      ], { isolate, concurrency: 2 });
+      for await (const { stdout } of runner.results()) {
+        pid = Number(stdout);
+        break;
+      }
+      runner.add("never run", "true");
     }
-    runner.add("never run", "true");
-  }
-  assert(pid > 0 && !isAlive(pid));
+    assert(pid > 0 && !isAlive(pid));
+  });
 });
 
 eitherWay("all options of run apply", async (isolate) => {
