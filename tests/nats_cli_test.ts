@@ -24,6 +24,7 @@ import {
   at,
   COMMANDS,
   linesOf,
+  manyOf,
   OTHERS,
   resultsOf,
   signal,
@@ -38,10 +39,11 @@ import {
 test("tasks of one runtime run on workers of the two others, and each has one result", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     const workers = await Promise.all(OTHERS.map((runtime) => startWorker(server.url, { runtime })));
-    const tasks = Array.from({ length: 5_000 }, (_, id) => ({ id, cmd: `echo ${id}` }));
+    const count = manyOf(5_000);
+    const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
     const { status, results, stderr } = await taskrunner(at(server, await taskFile(directory, tasks)));
     assertEquals([status, stderr], [0, ""]);
-    assertEachOnce(results, 5_000);
+    assertEachOnce(results, count);
     const pids = new Set(results.map(({ worker }) => worker!.pid));
     assertEquals(pids, new Set(workers.map(({ child }) => child.pid!)));
     await Promise.all(workers.map(stop));
@@ -136,6 +138,7 @@ test(
   TIMEOUT,
   async (context) => {
     await withTempDirectory(async (directory) => {
+      const count = manyOf(3_000);
       let server = await startNatsServer(directory);
       const restart = async () => {
         await stopNatsServer(server);
@@ -144,29 +147,29 @@ test(
       try {
         const workers = await Promise.all([...OTHERS, RUNTIME].map((runtime) => startWorker(server.url, { runtime })));
         const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; sleep 0.02; echo $TASKRUNNER_ID`;
-        const tasks = await taskFile(directory, Array.from({ length: 3_000 }, (_, id) => ({ id, cmd })));
+        const tasks = await taskFile(directory, Array.from({ length: count }, (_, id) => ({ id, cmd })));
         const output = join(directory, "results.jsonl");
         const args = at(server, tasks, "-o", output, "--ack-wait", "2s");
-        const has = (count: number) => async () => (await resultsOf(output)).length >= count;
+        const has = (part: number) => async () => (await resultsOf(output)).length >= part * count;
         const first = startTaskrunner(args);
-        await waitFor("500 results", has(500));
+        await waitFor("a sixth of the results", has(1 / 6));
         signal(workers[0]!, "SIGKILL");
         signal(workers[1]!, "SIGSTOP");
         await restart();
-        await waitFor("1,000 results", has(1_000));
+        await waitFor("a third of the results", has(1 / 3));
         signal(first, "SIGKILL");
         await first.ended;
         const second = startTaskrunner([...args, "--resume", "--quiet"]);
-        await waitFor("2,000 results", has(2_000));
+        await waitFor("two thirds of the results", has(2 / 3));
         await restart();
         signal(workers[1]!, "SIGCONT");
         const { status } = await second.ended;
         assertEquals(status, 0, second.output.stderr);
-        assertEachOnce(await resultsOf(output), 3_000);
+        assertEachOnce(await resultsOf(output), count);
         const ran = (await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length;
         // Four slots each of the worker that was killed and of the one that was stopped, and what two dead servers forgot.
-        assert(ran >= 3_000 && ran <= 3_060, `${ran} began`);
-        context.diagnostic(`${ran - 3_000} of 3,000 tasks began more than once`);
+        assert(ran >= count && ran <= count + 60, `${ran} began`);
+        context.diagnostic(`${ran - count} of ${count} tasks began more than once`);
         await Promise.all(workers.slice(1).map(stop));
       } finally {
         await stopNatsServer(server);

@@ -115,6 +115,10 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   bun: ["bun"],
   node: ["node"],
 };
+
+/** All runtimes take part in the tests of many tasks, so one of them as the one that has the tasks is enough for so many. */
+export const manyOf = (count: number) => RUNTIME === "bun" ? count : count / 10;
+
 export const OTHERS = Object.keys(COMMANDS).filter((name) => name !== RUNTIME);
 
 const started: Started[] = [];
