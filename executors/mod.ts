@@ -65,12 +65,20 @@ export const EXECUTORS = ["shell", "process"] as const;
 /** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
 const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
+/** What is not for everybody to say. */
+export interface InnerExecutorOptions extends ExecutorOptions {
+  /** As that of the run. */
+  killAfterMs?: number | undefined;
+  /** The name of the directory for the output of what runs. */
+  scratchName?: string | undefined;
+}
+
 /**
  * Makes an executor. It is closed by the run that it was made for.
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function createExecutor(options: ExecutorOptions & { killAfterMs?: number | undefined }): Executor {
+export function createExecutor(options: InnerExecutorOptions): Executor {
   const { nats, executor = nats ? "nats" : "shell", shell = "sh", spillDir, spawnAdapter } = options;
   const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000 } = options;
   if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
@@ -108,5 +116,6 @@ export function createExecutor(options: ExecutorOptions & { killAfterMs?: number
     sendSignal: signalSender(adapter, shell),
   };
   const processes = new ProcessExecutor(common);
-  return executor === "shell" ? new ShellExecutor({ ...common, processes }) : processes;
+  if (executor === "process") return processes;
+  return new ShellExecutor({ ...common, processes, scratchName: options.scratchName });
 }

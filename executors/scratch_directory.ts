@@ -13,7 +13,7 @@ const ROOM_BYTES = 1024 ** 3;
 const LOOK_MS = 100;
 
 /** A directory to make others in. */
-interface Place {
+export interface Place {
   path: string;
   /** The free space that there should be. */
   wantedBytes: number;
@@ -28,9 +28,12 @@ export class ScratchDirectory {
   readonly #roots: Root[];
   #workers = 0;
 
-  /** @param places where to make them, the best first. Where there is less room than wanted is passed over. */
-  constructor(places: readonly Place[] = defaultPlaces()) {
-    this.#roots = places.map((place) => new Root(place));
+  /**
+   * @param name of the directory that has them all, which nobody else has.
+   * @param places where to make it, the best first. Where there is less room than wanted is passed over.
+   */
+  constructor(name: string = privateDirectoryName(), places: readonly Place[] = scratchPlaces()) {
+    this.#roots = places.map((place) => new Root(place, name));
   }
 
   /**
@@ -93,9 +96,9 @@ class Root {
   #freeBytes = 0;
   #lookedAtMs = -Infinity;
 
-  constructor({ path, wantedBytes }: Place) {
+  constructor({ path, wantedBytes }: Place, name: string) {
     this.#parent = path;
-    this.path = join(path, privateDirectoryName());
+    this.path = join(path, name);
     this.#wantedBytes = wantedBytes;
   }
 
@@ -144,7 +147,8 @@ class Root {
   }
 }
 
-function defaultPlaces(): Place[] {
+/** Where scratch directories are made when nothing else is said: in memory, or with other temporary files. */
+export function scratchPlaces(): Place[] {
   const places = [{ path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES }, { path: temporaryDirectory(), wantedBytes: 0 }];
   return places.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
 }

@@ -4,10 +4,12 @@ import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { type AttemptEnd, createExecutor, type Executor, type Output } from "../executors/mod.ts";
 import { outputLost } from "../executors/output.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
+import { temporaryDirectory } from "../internal/temporary_directory.ts";
 import type { SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { RunningAttempt } from "../running_attempt.ts";
 import {
@@ -55,6 +57,8 @@ export interface WorkOptions {
   executor: "shell" | "process" | undefined;
   maxReruns: number;
   adapter: SpawnAdapter;
+  /** What the names of its directories for temporary files begin with. */
+  temporaryName: string;
   onForbidden: (error: unknown) => void;
   /** Is told each time that a result has to wait because the server has no room for it. */
   onFull: () => void;
@@ -174,6 +178,8 @@ export class WorkOfRun {
       shell,
       maxInlineBytes,
       maxOutputBytes: maxOutputBytes ?? Infinity,
+      scratchName: `${this.#options.temporaryName}-${this.#nonce}`,
+      spillDir: join(temporaryDirectory(), `${this.#options.temporaryName}-output`),
     });
   }
 

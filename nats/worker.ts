@@ -1,5 +1,8 @@
 /** Carries out the attempts of other programs' runs, which come through NATS JetStream. @module */
 
+import { join } from "node:path";
+import { scratchPlaces } from "../executors/scratch_directory.ts";
+import { privateDirectoryName } from "../internal/temporary_directory.ts";
 import { checkConcurrency } from "../run_options.ts";
 import { defaultSpawnAdapter } from "../spawn_adapters/mod.ts";
 import { GuardedSpawnAdapter } from "../spawn_adapters/guard.ts";
@@ -54,6 +57,8 @@ export class Worker {
   readonly #runs = new Map<string, WorkOfRun>();
   #nats: Nats | undefined;
   #adapter: GuardedSpawnAdapter | undefined;
+  /** What is called so is removed at the end, also when the program is killed. */
+  readonly #temporaryName = privateDirectoryName();
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;
   #failure: { error: unknown } | undefined;
@@ -97,7 +102,10 @@ export class Worker {
       if (this.#isDraining) return;
       throw error;
     }
-    this.#adapter = await GuardedSpawnAdapter.start(await defaultSpawnAdapter());
+    this.#adapter = await GuardedSpawnAdapter.start(
+      await defaultSpawnAdapter(),
+      scratchPlaces().map(({ path }) => join(path, this.#temporaryName)),
+    );
     this.#connected.resolve();
     for (const queue of queues) {
       this.#nats.connection.subscribe(changesOfQueue(queue), { callback: () => this.#look() });
@@ -170,6 +178,7 @@ export class Worker {
         executor,
         maxReruns,
         adapter,
+        temporaryName: this.#temporaryName,
         onForbidden: (error) => this.#fail(error),
         onFull: () => this.#sayFull(),
       });

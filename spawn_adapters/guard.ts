@@ -2,7 +2,10 @@
 
 import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** Keeps a list of process groups, and when nobody is there any more who could tell it about them, kills them. */
+/**
+ * Keeps a list of process groups, and when nobody is there any more who could tell it about them, kills them, and removes
+ * the files that begin like its arguments: who would have done that may have been killed, too.
+ */
 const SCRIPT = `
 groups=
 while read -r change group; do
@@ -15,42 +18,84 @@ while read -r change group; do
   esac
 done
 for each in $groups; do kill -KILL -"$each"; done
+for prefix do rm -rf "$prefix"* || { sleep 1; rm -rf "$prefix"*; }; done
 `;
 
 /**
  * A spawn adapter whose processes end with this program, also when that is killed: a shell watches, and kills what it has
- * left. A process started in the instant before can be missed.
+ * left. A process started in the instant before can be missed. A shell that is killed itself is replaced.
  */
 export class GuardedSpawnAdapter implements SpawnAdapter {
   readonly name: string;
   readonly canSignal: boolean;
   readonly #adapter: SpawnAdapter;
-  readonly #guard: ChildProcess;
+  readonly #removes: readonly string[];
+  /** What there is to kill. */
+  readonly #groups = new Set<number>();
+  #guard: Promise<ChildProcess> | undefined;
+  #isClosed = false;
 
-  private constructor(adapter: SpawnAdapter, guard: ChildProcess) {
+  private constructor(adapter: SpawnAdapter, removes: readonly string[]) {
     this.#adapter = adapter;
-    this.#guard = guard;
+    this.#removes = removes;
     this.name = adapter.name;
     this.canSignal = adapter.canSignal;
   }
 
-  /** Starts the shell that watches. */
-  static async start(adapter: SpawnAdapter): Promise<GuardedSpawnAdapter> {
-    const guard = await adapter.spawn({ program: "sh", args: ["-c", SCRIPT], stdin: "piped", stderr: "null" });
-    guard.stdout.cancel();
-    return new GuardedSpawnAdapter(adapter, guard);
+  /**
+   * Starts the shell that watches.
+   *
+   * @param removes the beginnings of the paths of what it removes at the end.
+   */
+  static async start(adapter: SpawnAdapter, removes: readonly string[] = []): Promise<GuardedSpawnAdapter> {
+    const guarded = new GuardedSpawnAdapter(adapter, removes);
+    await guarded.#watched();
+    return guarded;
   }
 
   async spawn(options: SpawnOptions): Promise<ChildProcess> {
+    await this.#watched();
     const child = await this.#adapter.spawn(options);
-    this.#guard.stdin!.write(`add ${child.pid}\n`);
-    child.exited.then(() => this.#guard.stdin!.write(`remove ${child.pid}\n`));
+    this.#groups.add(child.pid);
+    this.#tell(`add ${child.pid}\n`);
+    child.exited.then(() => {
+      this.#groups.delete(child.pid);
+      this.#tell(`remove ${child.pid}\n`);
+    });
     return child;
   }
 
   /** Ends the shell, when nothing is left to watch. */
   async close(): Promise<void> {
-    this.#guard.stdin!.close();
-    await this.#guard.exited;
+    this.#isClosed = true;
+    const guard = await this.#guard?.catch(() => undefined);
+    if (!guard) return;
+    guard.stdin!.close();
+    await guard.exited;
+  }
+
+  #tell(line: string): void {
+    this.#guard?.then((guard) => guard.stdin!.write(line), () => {});
+  }
+
+  /** The shell that watches, which is started if there is none. */
+  #watched(): Promise<ChildProcess> {
+    return this.#guard ??= this.#startGuard().catch((error) => {
+      this.#guard = undefined;
+      throw error;
+    });
+  }
+
+  async #startGuard(): Promise<ChildProcess> {
+    const args = ["-c", SCRIPT, "sh", ...this.#removes];
+    const guard = await this.#adapter.spawn({ program: "sh", args, stdin: "piped", stderr: "null" });
+    guard.stdout.cancel();
+    for (const group of this.#groups) guard.stdin!.write(`add ${group}\n`);
+    guard.exited.then(() => {
+      if (this.#isClosed) return;
+      this.#guard = undefined;
+      this.#watched().catch(() => {}); // else before the next process is started
+    });
+    return guard;
   }
 }

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -53,18 +53,22 @@ test("tasks of one runtime run on workers of the two others, and each has one re
 
 test("what a worker was running when it was killed is ended, and runs again elsewhere", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
-    const worker = await startWorker(server.url);
+    const path = (name: string) => join(directory, name);
+    await mkdir(path("tmp"));
+    const worker = await startWorker(server.url, { env: { TMPDIR: path("tmp") } });
     // The first time it waits for ever.
-    const cmd = `echo $$ >> ${directory}/pids; [ -e ${directory}/killed ] || { sleep 300; :; }; echo $TASKRUNNER_ID`;
+    const cmd = `echo $$ >> ${path("pids")}; [ -e ${path("killed")} ] || { sleep 300; :; }; echo $TASKRUNNER_ID`;
     const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
     const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
-    const pids = async () =>
-      (await readFile(join(directory, "pids"), "utf8").catch(() => "")).trim().split("\n").map(Number);
-    await waitFor("the tasks", async () => (await pids()).length === 4);
+    await waitFor("the tasks", async () => (await linesOf(path("pids"))).length === 4);
+    const before = (await linesOf(path("pids"))).map(Number);
+    const scratch = dirname(dirname(await readlink(`/proc/${before[0]}/fd/1`)));
+    assertEquals([existsSync(scratch), basename(scratch).startsWith("taskrunner-")], [true, true]);
     signal(worker, "SIGKILL");
-    const before = await pids();
     await waitFor("the tasks to end", () => !before.some(isAlive));
-    await writeFile(join(directory, "killed"), "");
+    await waitFor("its files to be gone", () => !existsSync(scratch));
+    assertEquals(await readdir(path("tmp")), []);
+    await writeFile(path("killed"), "");
     const other = await startWorker(server.url);
     assertEachOnce((await running).results, 4);
     await stop(other);
@@ -253,7 +257,7 @@ test("output of which a worker has lost the file is said to be lost", TIMEOUT, a
     const cmd = `yes | head -c 3000000; until [ -e ${directory}/go ]; do sleep 0.01; done`;
     const running = taskrunner(at(server, await taskFile(directory, [{ cmd }]), "--max-inline", "1k"));
     await waitFor("the file", async () => {
-      const [name] = (await readdir(temporary)).filter((name) => name.startsWith("taskrunner-output-"));
+      const [name] = (await readdir(temporary)).filter((name) => name.endsWith("-output"));
       if (!name) return false;
       await rm(join(temporary, name), { recursive: true });
       return true;

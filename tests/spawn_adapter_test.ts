@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { chmod, mkdir, readFile, realpath, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -11,6 +11,7 @@ import {
   type SpawnAdapter,
   type SpawnOptions,
 } from "../spawn_adapters/mod.ts";
+import { GuardedSpawnAdapter } from "../spawn_adapters/guard.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
 import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 
@@ -266,5 +267,44 @@ test(
     const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null", stderr: "null" });
     const { code, signal } = await ended(child);
     assertEquals([code, signal], RUNTIME === "node" ? [0, null] : [null, "SIG35"]);
+  },
+);
+
+test(
+  "the guard of a program kills and removes what that leaves, also when it has been killed itself",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const started: ChildProcess[] = [];
+      const adapter: SpawnAdapter = {
+        name: ownAdapter.name,
+        canSignal: ownAdapter.canSignal,
+        spawn: async (options) => {
+          const child = await ownAdapter.spawn(options);
+          started.push(child);
+          return child;
+        },
+      };
+      const mine = join(directory, "it's mine");
+      const guarded = await GuardedSpawnAdapter.start(adapter, [mine]);
+      const sleep: SpawnOptions = { program: "sleep", args: ["300"], stdin: "null", stderr: "null" };
+      const [first, second] = [await guarded.spawn(sleep), await guarded.spawn(sleep)];
+      process.kill(first.pid, "SIGTERM");
+      await first.exited;
+      process.kill(started[0]!.pid, "SIGKILL");
+      await waitFor("another guard", () => started.length === 4);
+      const third = await guarded.spawn(sleep);
+      await writeFile(`${mine}-1`, "");
+      await mkdir(`${mine}-2`);
+      await writeFile(join(directory, "it"), "");
+      started[3]!.stdin!.close(); // as when the program is killed
+      assertEquals((await Promise.all([second.exited, third.exited])).map(({ signal }) => signal), [
+        "SIGKILL",
+        "SIGKILL",
+      ]);
+      await started[3]!.exited;
+      assertEquals(await readdir(directory), ["it"]);
+      await guarded.close();
+    });
   },
 );
