@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
+import { type FileLock, lockFile } from "../internal/file_lock.ts";
 import type { ByteSink } from "../jsonl.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import { writeAll, writeAllSync } from "../internal/write_all.ts";
@@ -13,12 +14,14 @@ export class ResultsFile implements ByteSink {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #isRegular: boolean;
+  readonly #lock: FileLock | undefined;
   #size = 0;
 
-  private constructor(path: string, file: FileHandle, isRegular: boolean) {
+  private constructor(path: string, file: FileHandle, lock: FileLock | undefined) {
     this.#path = path;
     this.#file = file;
-    this.#isRegular = isRegular;
+    this.#isRegular = lock !== undefined;
+    this.#lock = lock;
   }
 
   /**
@@ -26,19 +29,21 @@ export class ResultsFile implements ByteSink {
    * a run that is resumed, and its last line is made whole.
    */
   static async open(path: string, end?: ResultsEnd): Promise<ResultsFile> {
+    let toClose: FileHandle | ResultsFile | undefined;
     try {
-      const file = await open(path, "a");
-      const status = await file.stat();
-      const results = new ResultsFile(path, file, status.isFile());
-      if (end) return await results.#goOnAfter(end);
-      if (!status.isFile() || status.size === 0) return results;
-      await file.close();
+      const file = toClose = await open(path, "a");
+      if (!(await file.stat()).isFile()) return new ResultsFile(path, file, undefined);
+      const lock = await lockFile(file, path);
+      if (!lock) throw new Error("another run is writing to it");
+      const results = toClose = new ResultsFile(path, file, lock);
+      const { size } = await file.stat();
+      if (end) return await results.#goOnAfter(end, size);
+      if (size > 0) throw new Error("it is not empty; go on with --resume, remove it or name another file");
+      return results;
     } catch (error) {
+      await toClose?.close();
       throw new Error(`Cannot write results to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
     }
-    throw new Error(
-      `Cannot write results to ${excerpt(path)}: it is not empty; go on with --resume, remove it or name another file`,
-    );
   }
 
   /** Where output goes that is too large for a line; `undefined` leaves that open, as for a pipe or a device. */
@@ -61,9 +66,11 @@ export class ResultsFile implements ByteSink {
 
   async close(): Promise<void> {
     await this.#file.close();
+    this.#lock?.release();
   }
 
-  async #goOnAfter({ wholeBytes, tornBytes, lacksNewline }: ResultsEnd): Promise<this> {
+  async #goOnAfter({ wholeBytes, tornBytes, lacksNewline }: ResultsEnd, size: number): Promise<this> {
+    if (size !== wholeBytes + tornBytes) throw new Error("another run has written to it meanwhile");
     if (tornBytes > 0) await this.#file.truncate(wholeBytes);
     this.#size = wholeBytes;
     if (lacksNewline) await this.write(new Uint8Array([LF]));

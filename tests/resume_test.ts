@@ -1,6 +1,8 @@
 import { test } from "node:test";
+import { existsSync } from "node:fs";
 import { appendFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -17,6 +19,7 @@ import {
   taskFile,
   taskrunner,
   TIMEOUT,
+  waitFor,
   withTempDirectory,
 } from "./helpers.ts";
 
@@ -280,3 +283,35 @@ test("a run that is killed at any instant can be resumed until it is done", TIME
 });
 
 const pause = () => new Promise<false>((resolve) => setTimeout(resolve, 1, false));
+
+test(
+  "two runs do not write to one file at the same time, and a killed one keeps no other from it",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const path = (name: string) => join(directory, name);
+      const cmd = `echo >> ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done`;
+      const args = [
+        await taskFile(directory, [{ id: "a", cmd: "true" }, { id: "b", cmd }]),
+        "-j1",
+        "-o",
+        path("results"),
+      ];
+      const first = startTaskrunner(args);
+      await waitFor("its second task", () => existsSync(path("begun")));
+      for (const more of [[], ["--resume"], ["--resume-failed"]]) {
+        const { status, stderr } = await taskrunner([...args, ...more]);
+        assertEquals(status, 255);
+        assertStringIncludes(
+          stderr,
+          `Cannot write results to ${JSON.stringify(path("results"))}: another run is writing to it`,
+        );
+      }
+      process.kill(first.child.pid!, "SIGKILL");
+      await first.ended;
+      await writeFile(path("go"), "");
+      assertEquals((await taskrunner([...args, "--resume"])).status, 0);
+      assertEquals(parseResults(await readFile(path("results"), "utf8")).map(({ id }) => id), ["a", "b"]);
+    });
+  },
+);
