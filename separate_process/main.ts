@@ -84,6 +84,7 @@ class Server {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,
+        ...(options.nats && { nats: { ...options.nats, onNotice: (text) => this.#tellNotice(text) } }),
         ...(wantsProgress && { onProgress: (progress) => this.#tellProgress(progress) }),
       });
       this.#obey(lines, results).catch((error) => this.#stop.abort(error));
@@ -126,6 +127,10 @@ class Server {
       this.#tellingProgress = undefined;
       return this.#send("progress", this.#progress!);
     }).catch(() => {});
+  }
+
+  #tellNotice(text: string): void {
+    this.#send("notice", text).catch(() => {}); // a caller that has gone need not know
   }
 
   async #obey(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {

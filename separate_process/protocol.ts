@@ -26,7 +26,12 @@ export interface Setup {
 export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
 
 /** What a line from it says. */
-export type Message = ["result", TaskResult] | ["halted", TaskResult] | ["progress", Progress] | ["end", End];
+export type Message =
+  | ["result", TaskResult]
+  | ["halted", TaskResult]
+  | ["progress", Progress]
+  | ["notice", string]
+  | ["end", End];
 
 /** Why there are no more results. */
 export interface End {

@@ -133,7 +133,8 @@ export class SeparateRun implements Run {
         const [name, content] = line.value;
         if (name === "result") return { done: false, value: this.#deliver(content) };
         if (name === "halted") this.haltedBy = content;
-        else if (name === "progress") this.#tellProgress(content);
+        else if (name === "progress") this.#call(this.#options.onProgress, content);
+        else if (name === "notice") this.#call(this.#options.nats?.onNotice, content);
         else await this.#end(content);
       }
     } catch (error) {
@@ -226,9 +227,10 @@ export class SeparateRun implements Run {
     }
   }
 
-  #tellProgress(progress: Parameters<NonNullable<RunOptions["onProgress"]>>[0]): void {
+  /** Tells the caller something. What it throws ends the run. */
+  #call<T>(callback: ((content: T) => void) | undefined, content: T): void {
     try {
-      this.#options.onProgress?.(progress);
+      callback?.(content);
     } catch (error) {
       this.#stop(error);
     }
