@@ -44,6 +44,7 @@ export const FLAGS = {
     value: "NAME",
     help: "what the subjects begin with that answers are sent to; default: _INBOX",
   },
+  "js-domain": { value: "NAME", help: "the JetStream domain of the server that keeps the messages" },
   "tls-ca": { value: "FILE", help: "the certificates that the server's is signed by; default: NATS_CA" },
   "tls-cert": { value: "FILE", help: "the own certificate; default: NATS_CERT" },
   "tls-key": { value: "FILE", help: "its key; default: NATS_KEY" },

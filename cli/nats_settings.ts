@@ -15,6 +15,7 @@ export const CONNECTION_FLAGS: readonly string[] = [
   "nats-creds",
   "nats-nkey",
   "nats-inbox-prefix",
+  "js-domain",
   "tls-ca",
   "tls-cert",
   "tls-key",
@@ -33,6 +34,7 @@ interface Context {
   key?: string;
   ca?: string;
   inbox_prefix?: string;
+  jetstream_domain?: string;
   tls_first?: boolean;
 }
 
@@ -67,6 +69,7 @@ export function readNatsConnection(flags: Flags): NatsConnectionOptions {
     credsFile: path(flags["nats-creds"], "NATS_CREDS", context.creds),
     nkeyFile: path(flags["nats-nkey"], "NATS_NKEY", context.nkey),
     inboxPrefix: text(flags["nats-inbox-prefix"], context.inbox_prefix),
+    domain: text(flags["js-domain"], context.jetstream_domain),
     tls: caFile || certFile || keyFile || isFirst ? { caFile, certFile, keyFile, isFirst } : undefined,
   };
 }

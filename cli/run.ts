@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { isPermitted } from "../internal/deno_permissions.ts";
 import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import { type Run, run } from "../runner.ts";
@@ -99,9 +101,11 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   return exitStatusOf(summary.failures);
 }
 
-/** The name of the run whose results a file has, so that one that was killed is found again. */
+/** The name of the run whose results a file has, so that one that was killed is found again, and only from its machine. */
 function runNameOf(output: string): string {
-  return createHash("sha256").update(`${hostname()}\0${resolve(output)}`).digest("hex").slice(0, 16);
+  const path = "/etc/machine-id"; // not all systems have it
+  const id = isPermitted({ name: "read", path }) && existsSync(path) ? readFileSync(path, "utf8") : "";
+  return createHash("sha256").update(`${hostname()}${id}\0${resolve(output)}`).digest("hex").slice(0, 16);
 }
 
 /** Writes the tasks instead of running them. */

@@ -5,6 +5,7 @@ import type * as objectsPackage from "@nats-io/obj";
 import type * as transportPackage from "@nats-io/transport-node";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { excerpt } from "../internal/excerpt.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 
@@ -115,7 +116,10 @@ export async function connectNats(
       }
     }
     connection.closed().then(forget);
-    const js = client.jetstream.jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
+    const js = client.jetstream.jetstream(connection, {
+      timeout: REQUEST_TIMEOUT_MS,
+      ...(options.domain && { domain: options.domain }),
+    });
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await persistently(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
@@ -124,7 +128,9 @@ export async function connectNats(
   } catch (error) {
     await connection?.close();
     forget();
-    throw new Error(`Cannot connect to NATS at ${servers}: ${reasonOf(error)}`, { cause: error });
+    const isNoDomain = options.domain && (error as Error).name === "JetStreamNotEnabled";
+    const reason = isNoDomain ? `it has no JetStream domain ${excerpt(options.domain)}` : reasonOf(error);
+    throw new Error(`Cannot connect to NATS at ${servers}: ${reason}`, { cause: error });
   }
 }
 

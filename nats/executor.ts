@@ -1,6 +1,6 @@
 /** Has attempts carried out by workers on other machines, through a stream of NATS JetStream. @module */
 
-import type { Consumer } from "@nats-io/jetstream";
+import type { Consumer, JsMsg } from "@nats-io/jetstream";
 import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { outputLost } from "../executors/output.ts";
@@ -40,6 +40,8 @@ const OPEN_MS = 30_000;
 const ASK_AGAIN_MS = 300;
 /** How long nobody may say that a task is running that was handed out. Longer than most troubles of a network. */
 const UNHEARD_MS = 6_000;
+/** How many results are taken up at once: each may have large outputs to be fetched. */
+const MAX_SETTLING = 16;
 /** How long they may take to answer, and how long after the last answer nobody waits for another one. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
@@ -98,6 +100,7 @@ export class NatsExecutor {
     );
     this.#stream = stream;
     this.#isOurs = true;
+    nats.connection.subscribe(stream.names.full, { max: 1, callback: () => this.#sayFull() });
     this.#noWorkerTimer = setTimeout(() => this.#lookForWorker().catch(() => {}), NO_WORKER_MS);
     this.#readResults(stream.results).catch(async (error) => {
       if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
@@ -139,6 +142,10 @@ export class NatsExecutor {
     }
   }
 
+  #sayFull(): void {
+    this.#options.nats.onNotice?.("the server has no room for results; they wait at their workers until it has");
+  }
+
   /** Sends an attempt, or finds out what became of it before. */
   async #send({ task, id, number, timeoutMs }: Attempt, execution: RemoteExecution): Promise<void> {
     this.#sends.signal.throwIfAborted();
@@ -173,10 +180,17 @@ export class NatsExecutor {
 
   async #readResults(results: Consumer): Promise<void> {
     const { signal } = this.#closed;
+    const settling = new Set<Promise<void>>();
+    const settle = async (message: JsMsg) => {
+      await this.#settle(keyOf(message.subject), message.data);
+      message.ack();
+    };
     while (!signal.aborted) {
       try {
         for await (const message of await results.consume({ abort_on_missing_resource: true, expires: PULL_MS })) {
-          this.#settle(keyOf(message.subject), message.data).then(() => message.ack()).catch(() => {});
+          const settled = settle(message).catch(() => {}).finally(() => settling.delete(settled));
+          settling.add(settled);
+          if (settling.size >= MAX_SETTLING) await Promise.race(settling);
         }
       } catch {
         // What that was, the server can say.

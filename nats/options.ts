@@ -21,6 +21,8 @@ export interface NatsConnectionOptions {
    * @default {"_INBOX"}
    */
   inboxPrefix?: string | undefined;
+  /** The JetStream domain, where the server that keeps the messages is not the one that is connected to, as with leaf nodes. */
+  domain?: string | undefined;
   /** How TLS is used; a `tls:` URL is enough where the runtime trusts the server's certificate. */
   tls?: {
     /** The certificates that the server's is signed by; by default those that the runtime trusts. */

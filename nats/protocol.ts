@@ -71,6 +71,8 @@ export class RunNames {
   readonly control: string;
   /** Neither: says that there is a new run, or one less. */
   readonly changed: string;
+  /** Neither: a worker says that the server has no room for a result. */
+  readonly full: string;
   readonly #subject: string;
 
   /** @param nonce so that a run which has the name of one before it is another one to everybody. */
@@ -80,6 +82,7 @@ export class RunNames {
     this.config = `${this.#subject}.config`;
     this.control = `${this.#subject}.control`;
     this.changed = `${this.#subject}.changed`;
+    this.full = `${this.#subject}.full`;
   }
 
   /** Of one attempt, or of all of them. */

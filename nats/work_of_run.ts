@@ -298,6 +298,7 @@ export class WorkOfRun {
         if (isTaken(error)) return;
         if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
         this.#options.onFull();
+        this.#nats.connection.publish(this.#names.full);
         await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends makes room
       }
     }

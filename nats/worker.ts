@@ -107,6 +107,7 @@ export class Worker {
       scratchPlaces().map(({ path }) => join(path, this.#temporaryName)),
     );
     this.#connected.resolve();
+    this.#watchAcknowledgements(this.#nats);
     for (const queue of queues) {
       this.#nats.connection.subscribe(changesOfQueue(queue), { callback: () => this.#look() });
     }
@@ -138,6 +139,14 @@ export class Worker {
   kill(): void {
     this.drain();
     for (const run of this.#runs.values()) run.abandon();
+  }
+
+  /** That a task is done is said without waiting for an answer, so what forbids it comes by another way. */
+  async #watchAcknowledgements({ connection }: Nats): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type !== "error" || !isForbidden(status.error)) continue;
+      if (status.error.message.includes('Publish to "$JS.ACK.')) this.#fail(status.error);
+    }
   }
 
   /** The server lets this worker do no more. */

@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { run, type RunOptions, type Task } from "../mod.ts";
+import { run, type RunOptions, type Task, TaskRunner } from "../mod.ts";
 import { Worker } from "../nats/mod.ts";
 import { listRuns, removeRun } from "../nats/runs.ts";
 import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
@@ -394,35 +394,64 @@ test("a login that is not good any more ends a run and a worker with an error", 
   });
 });
 
-test("a worker that may not record results runs nothing twice, but ends with an error", TIMEOUT, async () => {
-  await withTempDirectory(async (directory) => {
-    const config = join(directory, "server.conf");
-    await writeFile(
-      config,
-      `authorization { users: [
-        { user: me, password: "a-word" }
-        { user: worker, password: "a-word", permissions: { publish: { deny: "taskrunner.*.*.result.*" } } }
-      ] }`,
-    );
-    const server = await startNatsServer(directory, ["-c", config]);
-    try {
-      const nats = { servers: server.url, password: "a-word" };
-      const worker = new Worker({ nats: { ...nats, user: "worker" }, queues: ["q"], concurrency: 1 });
-      const working = worker.run();
-      working.catch(() => {});
-      const path = join(directory, "begun");
-      const all = collect(
-        run([{ cmd: `echo >> ${path}` }], { nats: { ...nats, user: "me", queue: "q", ackWaitMs: 500 } }),
+for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
+  test(`a worker that may not write to ${forbidden} runs nothing twice, but ends with an error`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const config = join(directory, "server.conf");
+      await writeFile(
+        config,
+        `authorization { users: [
+          { user: me, password: "a-word" }
+          { user: worker, password: "a-word", permissions: { publish: { deny: "${forbidden}" } } }
+        ] }`,
       );
-      await assertRejects(() => working, Error, 'Permissions Violation for Publish to "taskrunner.q.');
-      assertEquals((await linesOf(path)).length, 1);
-      const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });
-      const otherWorking = other.run();
-      assertEquals((await all)[0]?.outcome, "ok");
-      other.drain();
-      await otherWorking;
-    } finally {
-      await stopNatsServer(server);
-    }
+      const server = await startNatsServer(directory, ["-c", config]);
+      try {
+        const nats = { servers: server.url, password: "a-word" };
+        const worker = new Worker({ nats: { ...nats, user: "worker" }, queues: ["q"], concurrency: 1 });
+        const working = worker.run();
+        working.catch(() => {});
+        const path = join(directory, "begun");
+        const all = collect(
+          run([{ cmd: `echo >> ${path}` }], { nats: { ...nats, user: "me", queue: "q", ackWaitMs: 500 } }),
+        );
+        const subject = forbidden.slice(0, forbidden.search(/[*>]/));
+        await assertRejects(() => working, Error, `Permissions Violation for Publish to "${subject}`);
+        assertEquals((await linesOf(path)).length, 1);
+        const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });
+        const otherWorking = other.run();
+        assertEquals((await all)[0]?.outcome, "ok");
+        other.drain();
+        await otherWorking;
+      } finally {
+        await stopNatsServer(server);
+      }
+    });
   });
-});
+}
+
+for (const isolate of [true, false]) {
+  const who = isolate ? "by a process of its own" : "in this process";
+  test(`that a server has no room for results is said where the tasks are, ${who}`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const config = join(directory, "server.conf");
+      await writeFile(config, "jetstream { max_file_store: 4MB }");
+      const server = await startNatsServer(directory, ["-c", config]);
+      try {
+        await withWorker(server, async () => {
+          const said = Promise.withResolvers<string>();
+          const nats = { servers: server.url, queue: "q", onNotice: said.resolve };
+          await using runner = new TaskRunner({ nats, isolate });
+          for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
+          const running = runner.runAndWait();
+          const notice = await Promise.race([said.promise, running]);
+          assertEquals(notice, "the server has no room for results; they wait at their workers until it has");
+          await removeTheRun(server);
+          await assertRejects(() => running, Error, "the run was removed from the server");
+        });
+      } finally {
+        await stopNatsServer(server);
+      }
+    });
+  });
+}

@@ -260,6 +260,21 @@ test("a run that was removed from the server ends with an error, and its tasks a
   });
 });
 
+test("many large outputs arrive whole, a few at a time", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const tasks = Array.from({ length: 60 }, (_, number) => ({ cmd: `yes ${number} | head -c 200000` }));
+      const options = { spillDir: join(directory, "spill"), maxInlineBytes: 10 };
+      const results = await collect(run(tasks, through(server, options)));
+      assertEquals(results.length, 60);
+      for (const { id, stdoutFile } of results) {
+        const line = `${Number(id) - 1}\n`;
+        assertEquals(await readFile(stdoutFile!, "utf8"), line.repeat(200_000 / line.length + 1).slice(0, 200_000));
+      }
+    });
+  });
+});
+
 test("TaskRunner hands tasks to workers, too", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
