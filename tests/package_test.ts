@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
@@ -67,4 +67,27 @@ test("a result is checked as strictly as a task", () => {
   );
   assertThrows(() => parseResult({ ...result, outcome: "fine" }), TypeError, 'Cannot read the result: "outcome"');
   assertThrows(() => parseResult({ id: "1" }), TypeError, 'the field "status" is missing');
+});
+
+/** The modules of the project that are loaded with one of them, itself among them. */
+async function modulesLoadedWith(path: string, loaded = new Set<string>()): Promise<Set<string>> {
+  if (loaded.has(path)) return loaded;
+  loaded.add(path);
+  const text = await readFile(join(PROJECT, path), "utf8");
+  for (const [, specifier] of text.matchAll(/^(?:import|export)(?! type)\b[^;"]*"(\.[^"]*)";/gm)) {
+    await modulesLoadedWith(join(dirname(path), specifier!), loaded);
+  }
+  return loaded;
+}
+
+test("a run on this machine loads nothing that runs tasks on others, and --help hardly anything", async () => {
+  const forNats = async (path: string) => {
+    return [...await modulesLoadedWith(path)].filter((name) => name.startsWith("nats/")).sort();
+  };
+  for (const path of ["mod.ts", "cli/run.ts"]) {
+    assertEquals(await forNats(path), ["nats/lazy_executor.ts", "nats/options.ts"]);
+  }
+  assertEquals((await forNats("nats/mod.ts")).includes("nats/connection.ts"), true);
+  const loaded = await modulesLoadedWith("cli.ts");
+  assertEquals([loaded.has("cli/main.ts"), loaded.has("runner.ts")], [true, false]);
 });
