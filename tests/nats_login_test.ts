@@ -198,9 +198,14 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
         "_INBOX.x",
       ];
       for (const subject of forbidden) client.publish(subject, "{}");
-      await waitFor("the refusals", () => violations.length === forbidden.length);
+      const unheard = ["$JS.API.CONSUMER.MSG.NEXT.*.tasks", "$JS.ACK.>", "taskrunner.*.*.full", "taskrunner.>", ">"];
+      for (const subject of unheard) client.subscribe(subject);
+      await waitFor("the refusals", () => violations.length === forbidden.length + unheard.length);
       for (const subject of forbidden) {
         assert(violations.some((text) => text.includes(`Publish to "${subject}"`)), `${subject}: ${violations}`);
+      }
+      for (const subject of unheard) {
+        assert(violations.some((text) => text.includes(`Subscription to "${subject}"`)), `${subject}: ${violations}`);
       }
       assertEquals(await listRuns(stranger), []);
 
