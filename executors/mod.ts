@@ -69,8 +69,8 @@ const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 export interface InnerExecutorOptions extends ExecutorOptions {
   /** As that of the run. */
   killAfterMs?: number | undefined;
-  /** The name of the directory for the output of what runs. */
-  scratchName?: string | undefined;
+  /** What the names of directories for temporary files begin with. */
+  temporaryPrefix?: string | undefined;
 }
 
 /**
@@ -80,7 +80,7 @@ export interface InnerExecutorOptions extends ExecutorOptions {
  */
 export function createExecutor(options: InnerExecutorOptions): Executor {
   const { nats, executor = nats ? "nats" : "shell", shell = "sh", spillDir, spawnAdapter } = options;
-  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000 } = options;
+  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000, temporaryPrefix } = options;
   if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
   }
@@ -112,10 +112,10 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     shell,
     maxInlineBytes,
     maxOutputBytes,
-    spillDirectory: new SpillDirectory(spillDir),
+    spillDirectory: new SpillDirectory(spillDir, temporaryPrefix),
     sendSignal: signalSender(adapter, shell),
   };
   const processes = new ProcessExecutor(common);
   if (executor === "process") return processes;
-  return new ShellExecutor({ ...common, processes, scratchName: options.scratchName });
+  return new ShellExecutor({ ...common, processes, temporaryPrefix });
 }

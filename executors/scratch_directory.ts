@@ -29,10 +29,11 @@ export class ScratchDirectory {
   #workers = 0;
 
   /**
-   * @param name of the directory that has them all, which nobody else has.
+   * @param prefix what the name of the directory that has them all begins with.
    * @param places where to make it, the best first. Where there is less room than wanted is passed over.
    */
-  constructor(name: string = privateDirectoryName(), places: readonly Place[] = scratchPlaces()) {
+  constructor(prefix?: string, places: readonly Place[] = scratchPlaces()) {
+    const name = privateDirectoryName(prefix);
     this.#roots = places.map((place) => new Root(place, name));
   }
 

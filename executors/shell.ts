@@ -14,8 +14,8 @@ import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running"> {
   /** Finds the way to start a process. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
-  /** The name of the directory for the output of what runs. One that nobody can guess when it is not given. */
-  scratchName: string | undefined;
+  /** What the name of the directory for the output of what runs begins with. */
+  temporaryPrefix: string | undefined;
 }
 
 /** How often workers are told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
@@ -40,7 +40,7 @@ export class ShellExecutor implements Executor {
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
-    this.#scratch = new ScratchDirectory(options.scratchName);
+    this.#scratch = new ScratchDirectory(options.temporaryPrefix);
     this.#context = {
       ...options,
       traits: { runsPlainCommands: false, isExecFailure: () => false },

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { temporaryDirectory } from "../internal/temporary_directory.ts";
+import { TEMPORARY_PREFIX, temporaryDirectory } from "../internal/temporary_directory.ts";
 import { systemCode } from "../internal/system_error.ts";
 import type { Attempt } from "./types.ts";
 
@@ -17,11 +17,16 @@ export interface SpillFile {
 /** Where output goes that is too large for the result line. Made when the first file needs it; the files stay. */
 export class SpillDirectory {
   readonly #wanted: string | undefined;
+  readonly #prefix: string;
   #path: Promise<string> | undefined;
 
-  /** @param path default: a new directory below the system's directory for temporary files. */
-  constructor(path: string | undefined) {
+  /**
+   * @param path default: a new directory below the system's directory for temporary files.
+   * @param prefix what the name of that begins with.
+   */
+  constructor(path: string | undefined, prefix: string = TEMPORARY_PREFIX) {
     this.#wanted = path;
+    this.#prefix = prefix;
   }
 
   /** Makes a new file for an output of an attempt. One that is there already, perhaps from a run before, is never written to or followed. */
@@ -49,7 +54,7 @@ export class SpillDirectory {
 
   async #make(): Promise<string> {
     if (this.#wanted === undefined) {
-      return await mkdtemp(join(temporaryDirectory(), "taskrunner-output-"));
+      return await mkdtemp(join(temporaryDirectory(), `${this.#prefix}-output-`));
     }
     const path = resolve(this.#wanted);
     await makeDirectory(path);

@@ -26,7 +26,7 @@ export async function lockFile(file: FileHandle, path: string): Promise<FileLock
   const { Deno: deno } = globalThis as { Deno?: DenoFiles };
   if (deno) {
     const own = await deno.open(path, { append: true });
-    if (await own.tryLock?.(true) !== false) return { release: () => own.close() };
+    if (await own.tryLock?.(true).catch(() => true) !== false) return { release: () => own.close() };
     own.close();
     return undefined;
   }

@@ -13,7 +13,10 @@ export function temporaryDirectory(): string {
 /** What {@linkcode privateDirectoryName} gives. */
 export const PRIVATE_DIRECTORY_NAME = /^taskrunner-[0-9a-f]{12}$/;
 
+/** What the names of all directories for temporary files begin with. */
+export const TEMPORARY_PREFIX = "taskrunner";
+
 /** A name that nobody can guess, for a directory that is made later, when there is somebody to remove it. */
-export function privateDirectoryName(): string {
-  return `taskrunner-${randomBytes(6).toString("hex")}`;
+export function privateDirectoryName(prefix: string = TEMPORARY_PREFIX): string {
+  return `${prefix}-${randomBytes(6).toString("hex")}`;
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { AttemptStop } from "../executors/mod.ts";
-import type { ObjectReference, ResultMessage } from "./protocol.ts";
+import type { ControlReply, ObjectReference, ResultMessage } from "./protocol.ts";
 
 /** What names an object, or a part of one, in a subject. */
 const TOKEN = /^[A-Za-z0-9]{1,64}$/;
@@ -43,6 +43,17 @@ const resultSchema = v.object({
   stdout: outputSchema,
   stderr: outputSchema,
 });
+
+const replySchema = v.object({ running: v.array(v.string()) });
+
+/**
+ * Takes from a message what a worker says that it is running.
+ *
+ * @throws `TypeError` when it says nothing of that.
+ */
+export function checkReply(value: unknown): ControlReply {
+  return check(replySchema, value);
+}
 
 /**
  * Takes from a message what a result has.

@@ -11,7 +11,6 @@ import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing
 import type { NatsOptions } from "./options.ts";
 import {
   type ControlMessage,
-  type ControlReply,
   decode,
   encode,
   keyOf,
@@ -20,7 +19,7 @@ import {
   type TaskMessage,
   TASKS_CONSUMER,
 } from "./protocol.ts";
-import { checkResult } from "./check_message.ts";
+import { checkReply, checkResult } from "./check_message.ts";
 import { openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "./runs.ts";
 
@@ -91,8 +90,8 @@ export class NatsExecutor {
   async open(onFailure: (error: Error) => void): Promise<void> {
     this.#onFailure = onFailure;
     const { nats: options, spillDirectory: _, ...settings } = this.#options;
-    const { onNotice, resume = false, replicas = 1, queue, ackWaitMs = 30_000 } = options;
-    const nats = this.#nats = await connectNats(options, { onNotice });
+    const { resume = false, replicas = 1, queue, ackWaitMs = 30_000 } = options;
+    const nats = this.#nats = await connectNats(options, { onNotice: (text) => this.#say(text) });
     const stream = await openRunStream(
       nats,
       { queue, run: this.#run, resume, replicas, config: { ...settings, ackWaitMs }, nonce: this.#nonce },
@@ -100,7 +99,12 @@ export class NatsExecutor {
     );
     this.#stream = stream;
     this.#isOurs = true;
-    nats.connection.subscribe(stream.names.full, { max: 1, callback: () => this.#sayFull() });
+    nats.connection.subscribe(stream.names.full, {
+      max: 1,
+      callback: (error) => {
+        if (!error) this.#say("the server has no room for results; they wait at their workers until it has");
+      },
+    });
     this.#noWorkerTimer = setTimeout(() => this.#lookForWorker().catch(() => {}), NO_WORKER_MS);
     this.#readResults(stream.results).catch(async (error) => {
       if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
@@ -136,14 +140,18 @@ export class NatsExecutor {
   async #lookForWorker(): Promise<void> {
     const { stream } = this.#stream!.names;
     const { delivered, num_pending } = await this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER);
-    const { queue, onNotice } = this.#options.nats;
     if (num_pending > 0 && delivered.consumer_seq === 0) {
-      onNotice?.(`no worker of the queue ${queue} has taken a task yet`);
+      this.#say(`no worker of the queue ${this.#options.nats.queue} has taken a task yet`);
     }
   }
 
-  #sayFull(): void {
-    this.#options.nats.onNotice?.("the server has no room for results; they wait at their workers until it has");
+  /** Tells the caller something. What it throws ends the run. */
+  #say(text: string): void {
+    try {
+      this.#options.nats.onNotice?.(text);
+    } catch (error) {
+      this.#onFailure(error as Error);
+    }
   }
 
   /** Sends an attempt, or finds out what became of it before. */
@@ -291,7 +299,7 @@ export class NatsExecutor {
         strategy: "stall",
         ...ANSWER_MS,
       });
-      for await (const { data } of replies) for (const key of decode<ControlReply>(data).running) running.add(key);
+      for await (const { data } of replies) for (const key of keysIn(data)) running.add(key);
     } catch {
       // There is no worker, or no connection now.
     }
@@ -310,7 +318,7 @@ export class NatsExecutor {
   #leave(error: unknown): void {
     if (!isMissing(error) && !this.#closed.signal.aborted) {
       this.#hasLeft = true;
-      this.#options.nats.onNotice?.("the server does not answer; what runs goes on without this run");
+      this.#say("the server does not answer; what runs goes on without this run");
     }
     this.#withdrawAll();
   }
@@ -332,6 +340,15 @@ export class NatsExecutor {
   #withdrawAll(): void {
     for (const execution of this.#pending.values()) execution.withdraw();
     this.#pending.clear();
+  }
+}
+
+/** What a worker says that it is running, if it says that. */
+function keysIn(reply: Uint8Array): readonly string[] {
+  try {
+    return checkReply(decode(reply)).running;
+  } catch {
+    return [];
   }
 }
 

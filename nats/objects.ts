@@ -12,8 +12,8 @@ import { decode, encode, type Message, type ObjectReference } from "./protocol.t
 
 /** What is done with a chunk while the next one is on its way. */
 const CHUNK_TIMEOUT_MS = 10_000;
-/** How long it is tried to read a piece. */
-const READ_MS = 60_000;
+/** How long a piece may not have reached the server that was asked for it. */
+const MISSING_MS = 60_000;
 
 /** What the subject and the headers of a message take, at most. */
 const HEADER_BYTES = 1024;
@@ -86,11 +86,12 @@ export class RunObjects {
     const hash = createHash("sha256");
     const next_by_subj = `$O.${this.#bucket}.C.${id}`;
     for (let read = 0, seq = 1; read < bytes;) {
-      const chunk = await persistently(async () => {
-        const message = await this.#nats.jsm.direct.getMessage(this.#stream, { seq, next_by_subj });
-        if (!message) throw new Error("a part of a large message is missing"); // or has not reached the server that was asked
+      const ask = () => this.#nats.jsm.direct.getMessage(this.#stream, { seq, next_by_subj });
+      const chunk = await persistently(ask, { signal }) ?? await persistently(async () => {
+        const message = await ask();
+        if (!message) throw new Error("a part of a large message is missing");
         return message;
-      }, { signal, deadlineMs: READ_MS });
+      }, { signal, deadlineMs: MISSING_MS });
       hash.update(chunk.data);
       yield chunk.data;
       read += chunk.data.length;

@@ -4,12 +4,10 @@ import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { type AttemptEnd, createExecutor, type Executor, type Output } from "../executors/mod.ts";
 import { outputLost } from "../executors/output.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
-import { temporaryDirectory } from "../internal/temporary_directory.ts";
 import type { SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { RunningAttempt } from "../running_attempt.ts";
 import {
@@ -58,7 +56,7 @@ export interface WorkOptions {
   maxReruns: number;
   adapter: SpawnAdapter;
   /** What the names of its directories for temporary files begin with. */
-  temporaryName: string;
+  temporaryPrefix: string;
   onForbidden: (error: unknown) => void;
   /** Is told each time that a result has to wait because the server has no room for it. */
   onFull: () => void;
@@ -160,7 +158,8 @@ export class WorkOfRun {
     const last = { last_by_subj: this.#names.config };
     const message = await persistently(async () => {
       const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
-      if (!message) throw new Error("the run is still being made");
+      // Of another message the server would say which one it is: a worker could have had it sent here.
+      if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
       return message;
     }, { signal, deadlineMs: OPEN_MS });
     this.#config = decode<RunConfig>(message.data);
@@ -178,8 +177,7 @@ export class WorkOfRun {
       shell,
       maxInlineBytes,
       maxOutputBytes: maxOutputBytes ?? Infinity,
-      scratchName: `${this.#options.temporaryName}-${this.#nonce}`,
-      spillDir: join(temporaryDirectory(), `${this.#options.temporaryName}-output`),
+      temporaryPrefix: this.#options.temporaryPrefix,
     });
   }
 

@@ -58,7 +58,7 @@ export class Worker {
   #nats: Nats | undefined;
   #adapter: GuardedSpawnAdapter | undefined;
   /** What is called so is removed at the end, also when the program is killed. */
-  readonly #temporaryName = privateDirectoryName();
+  readonly #temporaryPrefix = privateDirectoryName();
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;
   #failure: { error: unknown } | undefined;
@@ -95,16 +95,18 @@ export class Worker {
    * @throws `Error` when the server does not let it in, or does not let it do what a worker does.
    */
   async run(): Promise<void> {
-    const { nats: connection, onNotice, queues } = this.#options;
+    const { nats: connection, queues } = this.#options;
     try {
+      const onNotice = (text: string) => this.#say(text);
       this.#nats = await connectNats(connection, { onNotice, waiting: this.#drained.signal });
     } catch (error) {
+      if (this.#failure) throw this.#failure.error;
       if (this.#isDraining) return;
       throw error;
     }
     this.#adapter = await GuardedSpawnAdapter.start(
       await defaultSpawnAdapter(),
-      scratchPlaces().map(({ path }) => join(path, this.#temporaryName)),
+      scratchPlaces().map(({ path }) => join(path, this.#temporaryPrefix)),
     );
     this.#connected.resolve();
     this.#watchAcknowledgements(this.#nats);
@@ -157,8 +159,17 @@ export class Worker {
   }
 
   #sayFull(): void {
-    if (!this.#isFull) this.#options.onNotice?.("the server has no room for results; they wait until it has");
+    if (!this.#isFull) this.#say("the server has no room for results; they wait until it has");
     this.#isFull = true;
+  }
+
+  /** Tells the caller something. What it throws ends the worker. */
+  #say(text: string): void {
+    try {
+      this.#options.onNotice?.(text);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #look(): void {
@@ -187,7 +198,7 @@ export class Worker {
         executor,
         maxReruns,
         adapter,
-        temporaryName: this.#temporaryName,
+        temporaryPrefix: this.#temporaryPrefix,
         onForbidden: (error) => this.#fail(error),
         onFull: () => this.#sayFull(),
       });

@@ -4,12 +4,13 @@ import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /**
  * Keeps a list of process groups, and when nobody is there any more who could tell it about them, kills them, and removes
- * the files that begin like its arguments: who would have done that may have been killed, too.
+ * the files whose paths begin as it was told: who would have done that may have been killed, too.
  */
 const SCRIPT = `
 groups=
 while read -r change group; do
   case $change in
+    file) set -- "$@" "$group" ;;
     add) groups="$groups $group" ;;
     remove)
       rest=
@@ -18,8 +19,11 @@ while read -r change group; do
   esac
 done
 for each in $groups; do kill -KILL -"$each"; done
-for prefix do rm -rf "$prefix"* || { sleep 1; rm -rf "$prefix"*; }; done
+for prefix do rm -rf -- "\${prefix:?}"* || { sleep 1; rm -rf -- "\${prefix:?}"*; }; done
 `;
+
+/** How soon a shell that watches is replaced. */
+const RESTART_MS = 50;
 
 /**
  * A spawn adapter whose processes end with this program, also when that is killed: a shell watches, and kills what it has
@@ -87,14 +91,16 @@ export class GuardedSpawnAdapter implements SpawnAdapter {
   }
 
   async #startGuard(): Promise<ChildProcess> {
-    const args = ["-c", SCRIPT, "sh", ...this.#removes];
-    const guard = await this.#adapter.spawn({ program: "sh", args, stdin: "piped", stderr: "null" });
+    const guard = await this.#adapter.spawn({ program: "sh", args: ["-c", SCRIPT], stdin: "piped", stderr: "null" });
     guard.stdout.cancel();
+    // Not as arguments: whoever sees a process could learn a name from these, and be the first to use it.
+    for (const path of this.#removes) if (!path.includes("\n")) guard.stdin!.write(`file ${path}\n`);
     for (const group of this.#groups) guard.stdin!.write(`add ${group}\n`);
     guard.exited.then(() => {
       if (this.#isClosed) return;
       this.#guard = undefined;
-      this.#watched().catch(() => {}); // else before the next process is started
+      // Not at once: where none can run, that would never end. It is started before the next process in any case.
+      setTimeout(() => this.#isClosed || this.#watched().catch(() => {}), RESTART_MS);
     });
     return guard;
   }

@@ -257,7 +257,7 @@ test("output of which a worker has lost the file is said to be lost", TIMEOUT, a
     const cmd = `yes | head -c 3000000; until [ -e ${directory}/go ]; do sleep 0.01; done`;
     const running = taskrunner(at(server, await taskFile(directory, [{ cmd }]), "--max-inline", "1k"));
     await waitFor("the file", async () => {
-      const [name] = (await readdir(temporary)).filter((name) => name.endsWith("-output"));
+      const [name] = (await readdir(temporary)).filter((name) => name.includes("-output-"));
       if (!name) return false;
       await rm(join(temporary, name), { recursive: true });
       return true;

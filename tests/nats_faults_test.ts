@@ -240,7 +240,8 @@ test("what others send to a run does no harm", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.05; done; echo done`;
-      const all = collect(run([{ cmd }], { nats: { servers: server.url, queue: "q" } }));
+      const results = run([{ cmd }], { nats: { servers: server.url, queue: "q" } });
+      const all = collect(results);
       await waitFor("the task", () => existsSync(join(directory, "begun")));
       await withClient(server, async (client) => {
         const [remote] = await listRuns({ servers: server.url });
@@ -250,11 +251,15 @@ test("what others send to a run does no harm", TIMEOUT, async () => {
           client.publish("taskrunner.q.x.changed", text);
           client.publish(`${subject}.result.x`, text);
         }
+        const questions = client.subscribe(`${subject}.control`, { max: 4 });
         await client.flush();
+        results.drain(); // so it asks what runs
+        const replies = ["{", '{"running":7}', "null", "7"];
+        for await (const question of questions) question.respond(replies.pop());
+        await writeFile(join(directory, "go"), "");
+        const [result] = await all;
+        assertEquals([result?.outcome, result?.stdout], ["ok", "done\n"]);
       });
-      await writeFile(join(directory, "go"), "");
-      const [result] = await all;
-      assertEquals([result?.outcome, result?.stdout], ["ok", "done\n"]);
     });
   });
 });
@@ -367,6 +372,21 @@ test(
     });
   },
 );
+
+test("what onNotice throws ends the run", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const nats = { servers: server.url, queue: "q", run: "r" };
+    const onNotice = () => {
+      throw new Error("enough");
+    };
+    const all = collect(run([{ cmd: "true" }], { nats: { ...nats, onNotice } }));
+    all.catch(() => {});
+    await waitFor("the task", async () => await attemptsOf(server) === 1);
+    await withClient(server, (client) => Promise.resolve(client.publish("taskrunner.q.r.full")));
+    await assertRejects(() => all, Error, "enough");
+    assertEquals(await streamsOf(server), []);
+  });
+});
 
 test("a login that is not good any more ends a run and a worker with an error", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
