@@ -336,18 +336,19 @@ test(
 
 test("a run can be shown and removed", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
-    const running = taskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
+    const running = startTaskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
     const runs = (...args: string[]) => taskrunner(["runs", ...args, "--nats", server.url]);
     let line = "";
     await waitFor("the run", async () => {
       line = (await runs("ls")).stdout;
+      assertEquals(running.output.stdout, ""); // nobody carries it out
       return line.includes('"attempts":1');
     });
     const { queue, run } = JSON.parse(line);
     assertEquals((await runs("show", `${queue}/${run}`)).stdout, line);
     assertEquals((await runs("rm", `${queue}/${run}`)).status, 0);
     assertEquals((await runs("ls")).stdout, "");
-    const { status, stderr } = await running;
+    const { status, stderr } = await running.ended;
     assertEquals(status, 255);
     assertMatch(stderr, /the run was removed from the server/);
     assertMatch((await runs("rm", `${queue}/${run}`)).stderr, /There is no run "q\//);
