@@ -60,7 +60,7 @@ export interface NatsOptions extends NatsConnectionOptions {
   replicas?: number | undefined;
   /**
    * How long a task is left to a worker that gives no sign of life, in milliseconds, before another one begins it: at least
-   * 100. A worker gives three in that time.
+   * 100. A worker gives three in that time. With less than 4,000 one that was begun once may count as begun again.
    *
    * @default {30_000}
    */

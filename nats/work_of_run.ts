@@ -44,8 +44,16 @@ const RETRY_MS = 250;
 const FULL_MS = 1_000;
 /** How long tasks are handed back that come when no more are taken. */
 const HAND_BACK_MS = 250;
-/** How long it waits for tasks of a run before it asks again. */
-const FETCH_MS = 5_000;
+/** How long it waits for tasks of a run before it asks again: at most, and at least, which the server asks for. */
+const FETCH_MS = { max: 5_000, min: 1_000 };
+
+/** How far the tasks had been handed out, to all workers. */
+interface HandedOut {
+  /** The number, in the stream, of the last one. */
+  sequence: number;
+  /** When the server was asked. */
+  askedMs: number;
+}
 
 /** What results say of who ran the task. */
 const WORKER = { host: hostname(), pid: process.pid };
@@ -91,6 +99,7 @@ export class WorkOfRun {
   /** Nobody wants the results any more. */
   readonly #abandoned = new AbortController();
   #fetching: ConsumerMessages | undefined;
+  #handedOut: HandedOut | undefined;
 
   constructor(nats: Nats, names: RunNames, slots: Slots, options: WorkOptions) {
     this.#nats = nats;
@@ -184,18 +193,17 @@ export class WorkOfRun {
   async #takeTasks(): Promise<void> {
     await this.#slots.whenFree();
     if (this.#isEnding) return;
-    const askedMs = Date.now();
-    const messages = this.#fetching = await this.#tasks.fetch({
-      max_messages: this.#slots.free,
-      expires: FETCH_MS,
-    });
+    const { ackWaitMs } = this.#config;
+    const expires = Math.min(FETCH_MS.max, Math.max(FETCH_MS.min, Math.floor(ackWaitMs / 3)));
+    const handedOut = await this.#lookHandedOut(ackWaitMs - 2 * expires);
+    const messages = this.#fetching = await this.#tasks.fetch({ max_messages: this.#slots.free, expires });
     for await (const message of messages) {
       const slot = this.#isEnding ? undefined : this.#slots.take();
       if (slot === undefined) {
         message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for somebody else, or for later
         continue;
       }
-      const work = this.#carryOut(message, slot, askedMs).catch(() => {}).finally(() => {
+      const work = this.#carryOut(message, slot, handedOut).catch(() => {}).finally(() => {
         this.#slots.release(slot);
         this.#work.delete(work);
       });
@@ -203,7 +211,7 @@ export class WorkOfRun {
     }
   }
 
-  async #carryOut(message: JsMsg, slot: number, askedMs: number): Promise<void> {
+  async #carryOut(message: JsMsg, slot: number, handedOut: HandedOut): Promise<void> {
     const key = keyOf(message.subject);
     if (this.#running.has(key)) return; // what runs will answer for both
     this.#running.set(key, undefined);
@@ -212,14 +220,13 @@ export class WorkOfRun {
     }, this.#config.ackWaitMs / 3);
     try {
       if (isReflected(message)) return message.ack();
-      if (!this.#isNew(message, askedMs) && await this.#isDone(key)) return message.ack();
-      const result = message.info.deliveryCount > 1 && await this.#isHopeless(key)
-        ? lost(this.#options.maxReruns)
-        : await this.#attempt(
-          await this.#ask((options) => this.#objects.unpack(message.data, options)),
-          key,
-          slot,
-        );
+      const isRerun = this.#wasHandedOut(message, handedOut);
+      if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
+      const result = isRerun && await this.#isHopeless(key) ? lost(this.#options.maxReruns) : await this.#attempt(
+        await this.#ask((options) => this.#objects.unpack(message.data, options)),
+        key,
+        slot,
+      );
       if (this.#abandoned.signal.aborted) {
         message.nak(); // somebody else need not wait until it is sure that we are gone
         return await this.#executor!.discard(result);
@@ -244,14 +251,28 @@ export class WorkOfRun {
     return { ...await running.ended, place };
   }
 
+  /** How far the tasks had been handed out, no longer ago than is given. */
+  async #lookHandedOut(maxAgeMs: number): Promise<HandedOut> {
+    if (this.#handedOut && Date.now() - this.#handedOut.askedMs < maxAgeMs) return this.#handedOut;
+    const askedMs = Date.now();
+    const { delivered } = await this.#tasks.info();
+    return this.#handedOut = { sequence: delivered.stream_seq, askedMs };
+  }
+
   /**
-   * Whether nobody can have had it before. The server counts how often it hands it out, but one that was killed, or another
-   * one of a cluster, may have forgotten some of that; and what has waited in here for too long is somebody else's by now.
+   * Whether somebody may have had it before, and begun it. The server counts how often it hands a task out, but not always:
+   * with one that kills its worker at once, 2.9.10 begins at 1 each time. New tasks come in the order of the stream, and no
+   * task comes again sooner than after the time that a worker has. So one that comes again had been handed out when the
+   * server was last asked, unless that is too long ago.
    */
-  #isNew({ info: { deliveryCount } }: JsMsg, askedMs: number): boolean {
+  #wasHandedOut({ info }: JsMsg, { sequence, askedMs }: HandedOut): boolean {
+    return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
+  }
+
+  /** Whether the server knows what was handed out: one that was killed, or another one of a cluster, may have forgotten. */
+  #isServerCounting(): boolean {
     const { connection, disconnects } = this.#nats;
-    const isSameServer = this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
-    return deliveryCount === 1 && isSameServer && Date.now() - askedMs < this.#config.ackWaitMs;
+    return this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
   }
 
   async #isDone(key: string): Promise<boolean> {

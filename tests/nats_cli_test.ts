@@ -100,7 +100,7 @@ test("a task that kills its worker again and again has a result that says so", T
   await withNatsServer(async (server, directory) => {
     const poison = `echo >> ${directory}/begun; kill -9 $(ps -o ppid= -p $PPID); sleep 300`;
     const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
-    const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
+    const running = taskrunner(at(server, tasks, "--ack-wait", "4s"));
     for (let time = 1; time <= 2; time++) {
       const { ended } = await startWorker(server.url, { args: ["--max-reruns", "1"] });
       assertEquals((await ended).signal, "SIGKILL");
