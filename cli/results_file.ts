@@ -13,14 +13,13 @@ const LF = 0x0a;
 export class ResultsFile implements ByteSink {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #isRegular: boolean;
+  /** Regular files have one. */
   readonly #lock: FileLock | undefined;
   #size = 0;
 
   private constructor(path: string, file: FileHandle, lock: FileLock | undefined) {
     this.#path = path;
     this.#file = file;
-    this.#isRegular = lock !== undefined;
     this.#lock = lock;
   }
 
@@ -44,6 +43,10 @@ export class ResultsFile implements ByteSink {
       await toClose?.close();
       throw new Error(`Cannot write results to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
     }
+  }
+
+  get #isRegular(): boolean {
+    return this.#lock !== undefined;
   }
 
   /** Where output goes that is too large for a line; `undefined` leaves that open, as for a pipe or a device. */

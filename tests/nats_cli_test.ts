@@ -295,42 +295,49 @@ test(
   "the server and what proves who one is come from the environment or a context, and tasks do not see them",
   TIMEOUT,
   async () => {
-    await withTempDirectory(async (directory) => {
-      const config = join(directory, "server.conf");
-      const login = 'authorization { user: me, password: "secret-word" }';
-      await writeFile(config, `jetstream { domain: hub }\n${login}`);
-      const server = await startNatsServer(directory, ["-c", config]);
-      const url = `nats://127.0.0.1:${server.port}`;
-      await mkdir(join(directory, "nats", "context"), { recursive: true });
-      const empty = Object.fromEntries(
-        ["token", "creds", "nkey", "ca", "cert", "key", "inbox_prefix"].map((name) => [name, ""]),
-      );
-      const context = { url, user: "me", password: "secret-word", ...empty, tls_first: false, jetstream_domain: "hob" }; // as the nats command writes it
-      await writeFile(join(directory, "nats", "context", "home.json"), JSON.stringify(context));
-      const secrets = { NATS_USER: "me", NATS_PASSWORD: "secret-word" };
-      const worker = await startWorker(url, { env: secrets });
-      const tasks: Task[] = [{ cmd: "env | grep NATS; cat /proc/$PPID/environ | grep -c secret-word" }];
-      const file = await taskFile(directory, tasks);
-      const inContext = ["--queue", "q", "--nats-context", "home", file];
-      const env = { XDG_CONFIG_HOME: directory, NATS_CREDS: "", NATS_CA: "" };
-      const elsewhere = taskrunner(inContext, { env });
-      const runs = [
-        taskrunner(["--queue", "q", file], { env: { NATS_URL: url, ...secrets } }),
-        taskrunner([...inContext, "--js-domain", "hub"], { env }),
-      ];
-      for (const { results: [result], stderr } of await Promise.all(runs)) {
-        assertEquals([result?.stdout, stderr], ["0\n", ""]);
-      }
-      assertMatch((await elsewhere).stderr, /it has no JetStream domain "hob"\n$/);
-      const refused = await taskrunner(["--queue", "q", "--nats", url, file]);
-      assertEquals([refused.status, refused.stdout], [255, ""]);
-      assertMatch(
-        refused.stderr,
-        /^taskrunner: Cannot connect to NATS at 127.0.0.1:\d+: the server does not let this user in\n$/,
-      );
-      await stop(worker);
-      await stopNatsServer(server);
-    });
+    const config = 'jetstream { domain: hub }\nauthorization { user: me, password: "secret-word" }';
+    await withNatsServer(
+      async ({ port }, directory) => {
+        const url = `nats://127.0.0.1:${port}`;
+        await mkdir(join(directory, "nats", "context"), { recursive: true });
+        const empty = Object.fromEntries(
+          ["token", "creds", "nkey", "ca", "cert", "key", "inbox_prefix"].map((name) => [name, ""]),
+        );
+        const context = {
+          url,
+          user: "me",
+          password: "secret-word",
+          ...empty,
+          tls_first: false,
+          jetstream_domain: "hob",
+        }; // as the nats command writes it
+        await writeFile(join(directory, "nats", "context", "home.json"), JSON.stringify(context));
+        const secrets = { NATS_USER: "me", NATS_PASSWORD: "secret-word" };
+        const worker = await startWorker(url, { env: secrets });
+        const tasks: Task[] = [{ cmd: "env | grep NATS; cat /proc/$PPID/environ | grep -c secret-word" }];
+        const file = await taskFile(directory, tasks);
+        const inContext = ["--queue", "q", "--nats-context", "home", file];
+        const env = { XDG_CONFIG_HOME: directory, NATS_CREDS: "", NATS_CA: "" };
+        const elsewhere = taskrunner(inContext, { env });
+        const runs = [
+          taskrunner(["--queue", "q", file], { env: { NATS_URL: url, ...secrets } }),
+          taskrunner([...inContext, "--js-domain", "hub"], { env }),
+        ];
+        for (const { results: [result], stderr } of await Promise.all(runs)) {
+          assertEquals([result?.stdout, stderr], ["0\n", ""]);
+        }
+        assertMatch((await elsewhere).stderr, /it has no JetStream domain "hob"\n$/);
+        const refused = await taskrunner(["--queue", "q", "--nats", url, file]);
+        assertEquals([refused.status, refused.stdout], [255, ""]);
+        assertMatch(
+          refused.stderr,
+          /^taskrunner: Cannot connect to NATS at 127.0.0.1:\d+: the server does not let this user in\n$/,
+        );
+        await stop(worker);
+      },
+      [],
+      config,
+    );
   },
 );
 

@@ -1,7 +1,7 @@
 /** What the tests of runs over NATS need. @module */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach } from "node:test";
@@ -62,9 +62,12 @@ export async function stopNatsServer(
 export async function withNatsServer(
   use: (server: NatsServer, directory: string) => Promise<void>,
   args: readonly string[] = [],
+  config = "",
 ): Promise<void> {
   await withTempDirectory(async (directory) => {
-    const server = await startNatsServer(directory, args);
+    const path = join(directory, "server.conf");
+    await writeFile(path, config);
+    const server = await startNatsServer(directory, [...args, "-c", path]);
     try {
       await use(server, directory);
     } finally {
