@@ -353,25 +353,18 @@ test("tasks of two runs that share a worker wait for none that was handed back",
   });
 });
 
-test(
-  "a server that has no room for the tasks is an error",
-  TIMEOUT,
-  async () => {
-    await withTempDirectory(async (directory) => {
-      const config = join(directory, "server.conf");
-      await writeFile(config, "jetstream { max_file_store: 8MB }");
-      const server = await startNatsServer(directory, ["-c", config]);
-      try {
-        const nats = { servers: server.url, queue: "q" };
-        const tasks = Array.from({ length: 20 }, () => ({ cmd: "wc -c", stdin: "x".repeat(600_000) }));
-        await assertRejects(() => collect(run(tasks, { nats })), Error, "The NATS server has no room for more");
-        assertEquals(await streamsOf(server), []);
-      } finally {
-        await stopNatsServer(server);
-      }
-    });
-  },
-);
+test("a server that has no room for the tasks is an error", TIMEOUT, async () => {
+  await withNatsServer(
+    async (server) => {
+      const nats = { servers: server.url, queue: "q" };
+      const tasks = Array.from({ length: 20 }, () => ({ cmd: "wc -c", stdin: "x".repeat(600_000) }));
+      await assertRejects(() => collect(run(tasks, { nats })), Error, "The NATS server has no room for more");
+      assertEquals(await streamsOf(server), []);
+    },
+    [],
+    "jetstream { max_file_store: 8MB }",
+  );
+});
 
 test("what onNotice throws ends the run", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
@@ -416,17 +409,12 @@ test("a login that is not good any more ends a run and a worker with an error", 
 
 for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
   test(`a worker that may not write to ${forbidden} runs nothing twice, but ends with an error`, TIMEOUT, async () => {
-    await withTempDirectory(async (directory) => {
-      const config = join(directory, "server.conf");
-      await writeFile(
-        config,
-        `authorization { users: [
-          { user: me, password: "a-word" }
-          { user: worker, password: "a-word", permissions: { publish: { deny: "${forbidden}" } } }
-        ] }`,
-      );
-      const server = await startNatsServer(directory, ["-c", config]);
-      try {
+    const users = `authorization { users: [
+      { user: me, password: "a-word" }
+      { user: worker, password: "a-word", permissions: { publish: { deny: "${forbidden}" } } }
+    ] }`;
+    await withNatsServer(
+      async (server, directory) => {
         const nats = { servers: server.url, password: "a-word" };
         const worker = new Worker({ nats: { ...nats, user: "worker" }, queues: ["q"], concurrency: 1 });
         const working = worker.run();
@@ -445,21 +433,18 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
         assertEquals((await all)[0]?.outcome, "ok");
         other.drain();
         await otherWorking;
-      } finally {
-        await stopNatsServer(server);
-      }
-    });
+      },
+      [],
+      users,
+    );
   });
 }
 
 for (const isolate of [true, false]) {
   const who = isolate ? "by a process of its own" : "in this process";
   test(`that a server has no room for results is said where the tasks are, ${who}`, TIMEOUT, async () => {
-    await withTempDirectory(async (directory) => {
-      const config = join(directory, "server.conf");
-      await writeFile(config, "jetstream { max_file_store: 4MB }");
-      const server = await startNatsServer(directory, ["-c", config]);
-      try {
+    await withNatsServer(
+      async (server) => {
         await withWorker(server, async () => {
           const said = Promise.withResolvers<string>();
           const nats = { servers: server.url, queue: "q", onNotice: said.resolve };
@@ -471,9 +456,9 @@ for (const isolate of [true, false]) {
           await removeTheRun(server);
           await assertRejects(() => running, Error, "the run was removed from the server");
         });
-      } finally {
-        await stopNatsServer(server);
-      }
-    });
+      },
+      [],
+      "jetstream { max_file_store: 4MB }",
+    );
   });
 }
