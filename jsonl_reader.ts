@@ -59,7 +59,11 @@ export function readJsonLines<T = unknown>(
 }
 
 const LF = 0x0a;
-const BLANK = /^[ \t\r]*$/;
+
+/** Whether a line says nothing. */
+export function isBlank(line: string): boolean {
+  return /^[ \t\r]*$/.test(line);
+}
 
 /** {@linkcode readJsonLines} with more than an iterator can do. */
 export function jsonLineReader<T>(source: Source<Uint8Array>, options: ReadJsonLinesOptions<T>): LineReader<T> {
@@ -73,14 +77,15 @@ export function jsonLineReader<T>(source: Source<Uint8Array>, options: ReadJsonL
     onInvalid,
     parse(line, lineNumber, isUnfinished): Line<T> | undefined {
       const text = lineNumber === 1 && line.startsWith("\ufeff") ? line.slice(1) : line;
-      if (BLANK.test(text)) return undefined;
+      if (isBlank(text)) return undefined;
       const value = parseJson(text, isUnfinished);
       return { lineNumber, value: parse ? parse(value, lineNumber) : value as T };
     },
   });
 }
 
-function parseJson(text: string, isUnfinished: boolean): unknown {
+/** The value of a text, or an error that says what is wrong with it. */
+export function parseJson(text: string, isUnfinished: boolean): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -20,7 +20,8 @@ import { invalidRecord } from "./internal/invalid_record.ts";
  */
 export type Outcome = "ok" | "failed" | "killed" | "timeout" | "canceled" | "not-started" | "output-limit";
 
-const OUTCOMES = [
+/** All outcomes, the good one first. */
+export const OUTCOMES = [
   "ok",
   "failed",
   "killed",

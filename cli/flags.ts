@@ -56,6 +56,7 @@ export const FLAGS = {
   "dry-run": { help: "check every line, run nothing" },
   null: { short: "0", help: "each: a value ends with a NUL, as from find -print0" },
   print: { help: "each: write the tasks instead of running them" },
+  json: { help: "stats: write one line of JSON" },
   help: { short: "h", help: "show this" },
   version: { help: "show the version" },
 } as const satisfies Record<string, Flag>;
@@ -70,6 +71,8 @@ Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
        taskrunner each COMMAND [flags] [::: VALUE...]
        taskrunner worker --nats URL --queue NAME [-j N]
        taskrunner runs ls | show QUEUE/RUN | rm QUEUE/RUN
+       taskrunner stats RESULTS.jsonl [--json]
+       taskrunner trace RESULTS.jsonl [-o trace.json]
 
 ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
 

@@ -20,6 +20,7 @@ export interface Invocation {
  * @throws {UsageError} when it is neither.
  */
 export function findInput({ command, flags, operands, values }: Invocation, io: Io): Promise<TaskInput> {
+  if (flags.json) throw new UsageError("--json is for taskrunner stats");
   const given = operands.map(excerpt).join(" and ");
   if (command === "run") {
     if (values) throw new UsageError("Values after ::: are for a command: taskrunner each 'gzip -k {}' ::: a b c");

@@ -5,7 +5,7 @@ import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS = ["run", "each", "worker", "runs"] as const;
+const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace"] as const;
 
 /** What comes after `:::` are values, also those that look like flags. */
 function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
@@ -25,10 +25,18 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     const command = COMMANDS.find((name) => name === operands[0]) ?? "run";
     if (operands[0] === command) operands.shift();
     // Loaded only now, so that --help and mistakes are answered at once.
-    if (command === "worker") return await (await import("./worker.ts")).work({ flags, operands }, io);
-    if (command === "runs") return await (await import("./runs.ts")).manageRuns({ flags, operands }, io);
-    const { runTasks } = await import("./run.ts");
-    return await runTasks({ command, flags, operands, values }, io);
+    switch (command) {
+      case "worker":
+        return await (await import("./worker.ts")).work({ flags, operands }, io);
+      case "runs":
+        return await (await import("./runs.ts")).manageRuns({ flags, operands }, io);
+      case "stats":
+        return await (await import("./stats.ts")).showStatistics({ command, flags, operands }, io);
+      case "trace":
+        return await (await import("./trace.ts")).writeTrace({ command, flags, operands }, io);
+      default:
+        return await (await import("./run.ts")).runTasks({ command, flags, operands, values }, io);
+    }
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;

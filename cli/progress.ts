@@ -1,6 +1,6 @@
+import { duration, grouped, rate } from "../internal/format.ts";
 import type { Progress } from "../run_options.ts";
 import type { Io } from "./io.ts";
-import { duration, grouped, rate } from "./summary.ts";
 
 /** Shows how far a run has got. */
 export interface ProgressDisplay {

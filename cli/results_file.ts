@@ -5,7 +5,7 @@ import type { ByteSink } from "../jsonl.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import { writeAll, writeAllSync } from "../internal/write_all.ts";
 import { ClosedOutputError } from "./io.ts";
-import type { ResultsEnd } from "./journal_file.ts";
+import type { ResultsEnd } from "./results_end.ts";
 
 const LF = 0x0a;
 

@@ -1,4 +1,5 @@
 import { excerpt } from "../internal/excerpt.ts";
+import { duration, grouped, rate } from "../internal/format.ts";
 import type { TaskResult } from "../result.ts";
 
 /** How many tasks are named as the slowest, and as failed. */
@@ -65,25 +66,4 @@ export class Summary {
 
 function describe({ id, status, outcome }: Pick<TaskResult, "id" | "status" | "outcome">): string {
   return `${excerpt(id)} (${outcome === "failed" ? `status ${status}` : outcome})`;
-}
-
-/** `1,234` in every language: what is read by people can be read by programs. */
-export function grouped(count: number): string {
-  return count.toLocaleString("en-US");
-}
-
-/** `12.3`, `7,210`: as many digits as mean something. */
-export function rate(perSecond: number): string {
-  return perSecond >= 10 ? grouped(Math.round(perSecond)) : perSecond.toPrecision(2);
-}
-
-/** `12 ms`, `1.5 s`, `2m05s`, `3h04m`. */
-export function duration(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  const [big, small, units] = seconds < 3600
-    ? [Math.floor(seconds / 60), seconds % 60, "ms"]
-    : [Math.floor(seconds / 3600), Math.floor(seconds % 3600 / 60), "hm"];
-  return `${big}${units[0]}${String(small).padStart(2, "0")}${units[1]}`;
 }

@@ -7,7 +7,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { progressLines } from "../cli/progress.ts";
-import { duration } from "../cli/summary.ts";
+import { duration } from "../internal/format.ts";
 import { parseDuration } from "../cli/units.ts";
 import {
   jsonLines,

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { TaskResult } from "../mod.ts";
+import type { Task, TaskResult } from "../mod.ts";
 
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
@@ -162,4 +162,31 @@ export async function taskFile(directory: string, tasks: readonly unknown[], nam
   const path = join(directory, name);
   await writeFile(path, jsonLines(tasks));
   return path;
+}
+
+/** Tasks of which, with one retry, one in ten fails, some take too long, and few are killed. */
+export function mixedTasks(count: number): Task[] {
+  return Array.from({ length: count }, (_, index) => {
+    const id = `task ${index + 1}`;
+    if (index % 10 === 3) return { id, cmd: `echo "task ${index + 1} is not right" >&2; exit 3` };
+    if (index % 14 === 6) return { id, cmd: "sleep 60", timeoutMs: 150 };
+    if (index % 37 === 8) return { id, cmd: "kill -9 $$" };
+    return { id, cmd: `sleep 0.0${index % 7}; echo ${index + 1}` };
+  });
+}
+
+/** A result with some of its fields given. */
+export function resultWith(fields: Partial<TaskResult>): TaskResult {
+  const defaults = {
+    id: "1",
+    status: 0,
+    outcome: "ok",
+    signal: undefined,
+    error: undefined,
+    attempts: 1,
+    slot: 1,
+  } as const;
+  const times = { startedAt: "2026-01-02T03:04:05.678Z", durationMs: 1.5, userMs: undefined, systemMs: undefined };
+  const { worker, ...rest } = fields;
+  return { ...defaults, ...worker && { worker }, ...times, stdout: "hi\n", stderr: "", ...rest };
 }

@@ -1,0 +1,58 @@
+import { Buffer } from "node:buffer";
+import { type FileHandle, open } from "node:fs/promises";
+import { excerpt } from "../internal/excerpt.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { writeAll } from "../internal/write_all.ts";
+import type { Io } from "./io.ts";
+
+/** What is made of results: written to a file, or to standard output. */
+export class DerivedFile implements AsyncDisposable {
+  readonly #path: string;
+  readonly #file: FileHandle | undefined;
+  readonly #io: Io;
+
+  private constructor(path: string, file: FileHandle | undefined, io: Io) {
+    this.#path = path;
+    this.#file = file;
+    this.#io = io;
+  }
+
+  /**
+   * Opens it. It can be made again whenever it is wanted, so that one of its kind is overwritten, and nothing else is:
+   * a name that is mistaken could be that of the results.
+   *
+   * @param kind what it is, such as `a trace`, and what all of them begin with.
+   */
+  static async open(path: string | undefined, kind: { name: string; begin: string }, io: Io): Promise<DerivedFile> {
+    if (path === undefined || path === "-") return new DerivedFile("", undefined, io);
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path, "a+");
+      const status = await file.stat();
+      if (status.isFile() && status.size > 0) {
+        const { length } = kind.begin;
+        const { buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
+        if (buffer.toString() !== kind.begin) throw new Error(`it is there already, and is not ${kind.name}`);
+        await file.truncate(0);
+      }
+      return new DerivedFile(path, file, io);
+    } catch (error) {
+      await file?.close();
+      throw new Error(`Cannot write to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
+  async write(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    if (!this.#file) return await this.#io.stdout.write(bytes);
+    try {
+      await writeAll(this.#file, bytes);
+    } catch (error) {
+      throw new Error(`Cannot write to ${excerpt(this.#path)}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file?.close();
+  }
+}

@@ -1,0 +1,69 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { excerpt, printable } from "../internal/excerpt.ts";
+import { filePieces } from "../internal/file_pieces.ts";
+import type { Source } from "../internal/source.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { InvalidLineError } from "../jsonl.ts";
+import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
+import type { Io } from "./io.ts";
+import { findResultsEnd } from "./results_end.ts";
+import type { Flags } from "./settings.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** A command that looks at results. */
+export interface ResultsCommand {
+  command: "report" | "stats" | "trace" | "watch";
+  flags: Flags;
+  operands: readonly string[];
+}
+
+/**
+ * The file of results that a command is about; `-` is standard input.
+ *
+ * @throws {UsageError} when there is not just one, or with a flag that means nothing here.
+ */
+export function resultsPath(
+  { command, flags, operands }: ResultsCommand,
+  ownFlags: readonly (keyof Flags)[],
+): string {
+  const foreign = Object.keys(flags).find((flag) => flag !== "quiet" && !ownFlags.includes(flag as keyof Flags));
+  if (foreign !== undefined) throw new UsageError(`--${foreign} means nothing to taskrunner ${command}`);
+  if (operands.length === 1) return operands[0]!;
+  const given = operands.length === 0 ? "none" : operands.map(excerpt).join(" and ");
+  throw new UsageError(`Name one file of results, as in taskrunner ${command} RESULTS.jsonl; got ${given}`);
+}
+
+/** Reads a file of results. A line at its end that is not whole, as of a run that goes on, is passed over, and that is said. */
+export async function readResultsFrom(
+  path: string,
+  io: Io,
+  onResult: (facts: ResultFacts, line: string) => void,
+): Promise<void> {
+  try {
+    await readResults(path === "-" ? io.stdin() : await openResults(path, io), onResult);
+  } catch (error) {
+    const reason = error instanceof InvalidLineError
+      ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
+      : systemReason(error);
+    throw new Error(`Cannot read results from ${excerpt(path)}: ${reason}`, { cause: error });
+  }
+}
+
+async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
+  const status = await stat(path);
+  if (status.isDirectory()) throw new Error("it is a directory, not a file of results");
+  if (!status.isFile()) return createReadStream(path);
+  const { wholeBytes, tornBytes } = await findResultsEnd(path);
+  if (tornBytes > 0) {
+    await io.stderr(
+      `taskrunner: ${printable(path)}: ${tornBytes} bytes of an unfinished line at the end are passed over`,
+    );
+  }
+  return filePieces(path, wholeBytes);
+}
+
+/** The error for a file that has none. */
+export function noResults(path: string): Error {
+  return new Error(`There are no results in ${path === "-" ? "standard input" : excerpt(path)}`);
+}

@@ -1,0 +1,99 @@
+/** Reads what results say of a run: who ran when, for how long, and what became of it. @module */
+
+import { excerpt } from "../internal/excerpt.ts";
+import type { Source } from "../internal/source.ts";
+import { isBlank, parseJson } from "../jsonl_reader.ts";
+import { LineReader } from "../line_reader.ts";
+import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../result.ts";
+
+/** A result without what the task printed. */
+export interface ResultFacts
+  extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "slot" | "worker"> {
+  /** When the last attempt was started, in milliseconds since 1970. */
+  startedMs: number;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** Its CPU time in milliseconds, where it is known. */
+  cpuMs: number | undefined;
+}
+
+const LF = 0x0a;
+
+/**
+ * Reads results to their end. Of a line that begins as this tool writes them no more than that beginning is taken apart,
+ * up to what the task has printed; any other line is parsed whole.
+ *
+ * @param onResult is given the line, too, for those who want to see more of it.
+ * @throws {InvalidLineError} at a line that is no result.
+ */
+export async function readResults(
+  source: Source<Uint8Array>,
+  onResult: (facts: ResultFacts, line: string) => void,
+): Promise<void> {
+  await new LineReader<undefined>(source, {
+    delimiter: LF,
+    maxLineBytes: MAX_RESULT_LINE_BYTES,
+    parse(line, _lineNumber, isUnfinished) {
+      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOfLine(line, isUnfinished), line);
+      return undefined;
+    },
+  }).count();
+}
+
+const STRING = String.raw`"([^"\\]*(?:\\.[^"\\]*)*)"`;
+const INTEGER = String.raw`(\d{1,15})`;
+const NUMBER = String.raw`(\d{1,15}(?:\.\d{1,15})?)`;
+const WORKER = String.raw`\{"host":"[^"\\]*","pid":\d+\}`;
+
+/** A result up to its output, with the fields in the order in which they are written. */
+const BEGINNING = new RegExp(
+  `^{"id":${STRING},"status":(null|\\d{1,15}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${STRING})?` +
+    `(?:,"error":${STRING})?,"attempts":${INTEGER},"slot":${INTEGER}(?:,"worker":(${WORKER}))?,` +
+    `"startedAt":"(\\d{4}-\\d\\d-\\d\\dT)(\\d\\d):(\\d\\d):(\\d\\d\\.\\d{3})Z","durationMs":${NUMBER}` +
+    `(?:,"userMs":${NUMBER},"systemMs":${NUMBER})?,"stdout":"`,
+);
+
+function factsOfBeginning(line: string): ResultFacts | undefined {
+  const match = line.endsWith("}") ? BEGINNING.exec(line) : null;
+  if (!match) return undefined;
+  const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
+  const [durationMs, userMs, systemMs] = match.slice(13);
+  return {
+    id: text(id!),
+    status: status === "null" ? null : Number(status),
+    outcome: outcome as TaskResult["outcome"],
+    signal: signal && text(signal),
+    error: error && text(error),
+    attempts: Number(attempts),
+    slot: Number(slot),
+    worker: worker === undefined ? undefined : JSON.parse(worker),
+    startedMs: dayMs(day!) + Number(hour) * 3_600_000 + Number(minute) * 60_000 + Math.round(Number(second) * 1000),
+    durationMs: Number(durationMs),
+    cpuMs: userMs === undefined ? undefined : Number(userMs) + Number(systemMs),
+  };
+}
+
+/** Most strings have no escapes. */
+function text(inQuotes: string): string {
+  return inQuotes.includes("\\") ? JSON.parse(`"${inQuotes}"`) : inQuotes;
+}
+
+let lastDay = { text: "", ms: 0 };
+
+/** When a day began: mostly the same day as before. */
+function dayMs(day: string): number {
+  if (day !== lastDay.text) lastDay = { text: day, ms: Date.parse(`${day}00:00Z`) };
+  return lastDay.ms;
+}
+
+function factsOfLine(line: string, isUnfinished: boolean): ResultFacts {
+  const result = parseResult(parseJson(line, isUnfinished));
+  const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
+    result;
+  const startedMs = Date.parse(startedAt);
+  if (Number.isNaN(startedMs)) {
+    throw new RangeError(`Cannot read the result: "startedAt" must be a time in ISO 8601, got ${excerpt(startedAt)}`);
+  }
+  const cpuMs = userMs === undefined ? undefined : userMs + (systemMs ?? 0);
+  return { id, status, outcome, signal, error, attempts, slot, worker, startedMs, durationMs, cpuMs };
+}
