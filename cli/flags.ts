@@ -52,10 +52,12 @@ export const FLAGS = {
   "max-reruns": { value: "N", help: "worker: how often a task is begun again when workers are lost; default: 3" },
   progress: { help: "show on standard error how far it is; default: when that is a terminal" },
   "no-progress": { help: "do not show it" },
+  watch: { value: "PORT", help: "show the run in a browser, at http://127.0.0.1:PORT/; 0 for any free port" },
   quiet: { short: "q", help: "no summary at the end" },
   "dry-run": { help: "check every line, run nothing" },
   null: { short: "0", help: "each: a value ends with a NUL, as from find -print0" },
   print: { help: "each: write the tasks instead of running them" },
+  port: { value: "PORT", help: "watch: the port of http://127.0.0.1:PORT/; default: any that is free" },
   json: { help: "stats: write one line of JSON" },
   help: { short: "h", help: "show this" },
   version: { help: "show the version" },
@@ -73,6 +75,8 @@ Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
        taskrunner runs ls | show QUEUE/RUN | rm QUEUE/RUN
        taskrunner stats RESULTS.jsonl [--json]
        taskrunner trace RESULTS.jsonl [-o trace.json]
+       taskrunner report RESULTS.jsonl [-o report.html]
+       taskrunner watch RESULTS.jsonl [--port PORT]
 
 ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
 

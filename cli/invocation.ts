@@ -21,6 +21,7 @@ export interface Invocation {
  */
 export function findInput({ command, flags, operands, values }: Invocation, io: Io): Promise<TaskInput> {
   if (flags.json) throw new UsageError("--json is for taskrunner stats");
+  if (flags.port !== undefined) throw new UsageError("--port is for taskrunner watch; for a run it is --watch PORT");
   const given = operands.map(excerpt).join(" and ");
   if (command === "run") {
     if (values) throw new UsageError("Values after ::: are for a command: taskrunner each 'gzip -k {}' ::: a b c");

@@ -5,7 +5,7 @@ import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace"] as const;
+const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace", "report", "watch"] as const;
 
 /** What comes after `:::` are values, also those that look like flags. */
 function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
@@ -34,6 +34,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
         return await (await import("./stats.ts")).showStatistics({ command, flags, operands }, io);
       case "trace":
         return await (await import("./trace.ts")).writeTrace({ command, flags, operands }, io);
+      case "report":
+        return await (await import("./report.ts")).writeReport({ command, flags, operands }, io);
+      case "watch":
+        return await (await import("./watch.ts")).watchResults({ command, flags, operands }, io);
       default:
         return await (await import("./run.ts")).runTasks({ command, flags, operands, values }, io);
     }

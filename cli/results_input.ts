@@ -43,10 +43,7 @@ export async function readResultsFrom(
   try {
     await readResults(path === "-" ? io.stdin() : await openResults(path, io), onResult);
   } catch (error) {
-    const reason = error instanceof InvalidLineError
-      ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
-      : systemReason(error);
-    throw new Error(`Cannot read results from ${excerpt(path)}: ${reason}`, { cause: error });
+    throw readError(path, error);
   }
 }
 
@@ -66,4 +63,12 @@ async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
 /** The error for a file that has none. */
 export function noResults(path: string): Error {
   return new Error(`There are no results in ${path === "-" ? "standard input" : excerpt(path)}`);
+}
+
+/** The error for results that could not be read. */
+export function readError(path: string, error: unknown): Error {
+  const reason = error instanceof InvalidLineError
+    ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
+    : systemReason(error);
+  return new Error(`Cannot read results from ${excerpt(path)}: ${reason}`, { cause: error });
 }

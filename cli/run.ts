@@ -5,7 +5,10 @@ import { resolve } from "node:path";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
+import type { LiveReport } from "../live/live_report.ts";
+import type { TaskResult } from "../result.ts";
 import { type Run, run } from "../runner.ts";
+import { factsOf } from "../statistics/results_reader.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
 import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
@@ -17,6 +20,9 @@ import { readSettings } from "./settings.ts";
 import { Summary } from "./summary.ts";
 import type { TaskInput } from "./task_input.ts";
 import { UsageError } from "./usage_error.ts";
+
+/** What the page knows one by one: making it takes time from the run. */
+const MAX_LIVE_ROWS = 20_000;
 
 /** Runs tasks and writes results. Gives the exit status. */
 export async function runTasks(invocation: Invocation, io: Io): Promise<number> {
@@ -46,6 +52,9 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const check = input.isRepeatable ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
   const total = await stoppable(check, io.signal);
 
+  const live = settings.watchPort === undefined
+    ? undefined
+    : await openLiveReport(settings.watchPort, output ?? input.name, io);
   const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
   if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
@@ -69,10 +78,11 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     total,
     signal: io.signal,
     // Without anybody to tell, no task is to pay for the telling.
-    onProgress: display || notice
+    onProgress: display || notice || live
       ? (progress) => {
         display?.update(progress);
         notice?.update(progress);
+        live?.update(progress);
       }
       : undefined,
   });
@@ -80,13 +90,17 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const summary = new Summary();
   let failure: unknown;
   try {
-    await write(results, new JsonLinesWriter(file ?? io.stdout), summary);
+    await write(results, new JsonLinesWriter(file ?? io.stdout), (result) => {
+      summary.add(result);
+      live?.add(factsOf(result), () => result);
+    });
   } catch (error) {
     failure = error;
     throw error;
   } finally {
     notice?.stop();
     display?.stop();
+    await live?.close();
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
@@ -121,15 +135,23 @@ async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io)
   return input.invalid > 0 ? EXIT_ERROR : 0;
 }
 
-async function write(results: Run, writer: JsonLinesWriter, summary: Summary): Promise<void> {
+async function write(results: Run, writer: JsonLinesWriter, onResult: (result: TaskResult) => void): Promise<void> {
   try {
     for await (const result of results) {
-      summary.add(result);
+      onResult(result);
       await writer.write(result);
     }
   } finally {
     await writer.flush();
   }
+}
+
+/** A page that shows the run while it goes on. */
+async function openLiveReport(port: number, name: string, io: Io): Promise<LiveReport> {
+  const { LiveReport } = await import("../live/live_report.ts");
+  const live = await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
+  await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
+  return live;
 }
 
 /** Lets signals steer the run, and says so. */

@@ -5,7 +5,7 @@ import { excerpt } from "../internal/excerpt.ts";
 import type { RunOptions } from "../run_options.ts";
 import type { Arguments } from "./arguments.ts";
 import type { FLAGS } from "./flags.ts";
-import { parseCount, parseDuration, parseJobs, parseLoad, parseSize } from "./units.ts";
+import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "./units.ts";
 import type { NatsOptions } from "../nats/options.ts";
 import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -24,6 +24,8 @@ export interface Settings {
   resume: "canceled" | "failed" | undefined;
   /** Whether progress is shown: always, never, or where it is of use. */
   progress: boolean | undefined;
+  /** The port of the page that shows the run. */
+  watchPort: number | undefined;
   isQuiet: boolean;
   isDryRun: boolean;
   /** Whether the tasks are written instead of run. */
@@ -49,6 +51,7 @@ export function readSettings(flags: Flags): Settings {
     output,
     resume,
     progress: flags["no-progress"] ? false : flags.progress,
+    watchPort: flags.watch === undefined ? undefined : parsePort("--watch", flags.watch),
     isQuiet: flags.quiet ?? false,
     isDryRun: flags["dry-run"] ?? false,
     isPrint: flags.print ?? false,

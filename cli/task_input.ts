@@ -45,11 +45,12 @@ export class TaskInput {
   changed = 0;
   /** The first of those. */
   readonly changedNames: string[] = [];
-  readonly #name: string;
+  /** What it is called in messages. */
+  readonly name: string;
   readonly #read: ReadLines;
 
   private constructor(name: string, isRepeatable: boolean, read: ReadLines) {
-    this.#name = name;
+    this.name = name;
     this.isRepeatable = isRepeatable;
     this.#read = read;
   }
@@ -141,7 +142,7 @@ export class TaskInput {
 
   #explain(error: unknown): Error {
     if (error instanceof InvalidLineError) return new Error(this.#describe(error), { cause: error });
-    return new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
+    return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
   }
 
   #unlessDone(task: Task, lineNumber: number, journal: Journal): Task | undefined {
@@ -153,6 +154,6 @@ export class TaskInput {
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {
-    return `${printable(this.#name)}:${lineNumber}: ${problem}`;
+    return `${printable(this.name)}:${lineNumber}: ${problem}`;
   }
 }

@@ -64,3 +64,8 @@ export function parseJobs(flag: string, text: string, cpus: number): number {
     `${flag} must be a number of at least 1, or a percentage of the CPUs such as 50%, got ${excerpt(text)}`,
   );
 }
+
+/** A port, or 0 for any that is free. */
+export function parsePort(flag: string, text: string): number {
+  return parseCount(flag, text, 0, 65_535);
+}

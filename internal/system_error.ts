@@ -2,6 +2,7 @@ import os from "node:os";
 
 /** The runtimes word these differently, and add the name of a function that means nothing to a user. */
 const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program has it",
   EACCES: "permission denied",
   EFBIG: "the file would be larger than is allowed",
   EISDIR: "it is a directory",

@@ -58,17 +58,17 @@ export class LogHistogram {
     return { count, min, mean: total / count, p50, p90, p99, p999, max, total };
   }
 
-  /** The bars of a picture, from the first that has a value to the last. */
+  /** The bars of a picture: that of what is below a microsecond if there is any, and from the first of the others to the last. */
   get bars(): Bar[] {
     const bars: Bar[] = [];
-    if (this.#counts[0]! > 0) bars.push({ fromMs: 0, toMs: SMALLEST_MS, count: this.#counts[0]! });
     for (let begin = 1; begin < this.#counts.length; begin += BUCKETS_PER_BAR) {
-      const count = this.#counts.subarray(begin, begin + BUCKETS_PER_BAR).reduce((sum, count) => sum + count, 0);
-      if (count > 0 || bars.length > 0) {
-        bars.push({ fromMs: lowerBound(begin), toMs: lowerBound(begin + BUCKETS_PER_BAR), count });
-      }
+      const end = begin + BUCKETS_PER_BAR;
+      const count = this.#counts.subarray(begin, end).reduce((sum, count) => sum + count, 0);
+      if (count > 0 || bars.length > 0) bars.push({ fromMs: lowerBound(begin), toMs: lowerBound(end), count });
     }
-    return bars.slice(0, bars.findLastIndex(({ count }) => count > 0) + 1);
+    const shown = bars.slice(0, bars.findLastIndex(({ count }) => count > 0) + 1);
+    const [none] = this.#counts;
+    return none! > 0 ? [{ fromMs: 0, toMs: SMALLEST_MS, count: none! }, ...shown] : shown;
   }
 
   /** The nearest-rank percentile: the least value that so many are not above. */

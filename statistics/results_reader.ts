@@ -34,7 +34,7 @@ export async function readResults(
     delimiter: LF,
     maxLineBytes: MAX_RESULT_LINE_BYTES,
     parse(line, _lineNumber, isUnfinished) {
-      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOfLine(line, isUnfinished), line);
+      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(parseResult(parseJson(line, isUnfinished))), line);
       return undefined;
     },
   }).count();
@@ -86,8 +86,8 @@ function dayMs(day: string): number {
   return lastDay.ms;
 }
 
-function factsOfLine(line: string, isUnfinished: boolean): ResultFacts {
-  const result = parseResult(parseJson(line, isUnfinished));
+/** What a result says of its run. */
+export function factsOf(result: TaskResult): ResultFacts {
   const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
     result;
   const startedMs = Date.parse(startedAt);

@@ -1,0 +1,69 @@
+import { open } from "node:fs/promises";
+import { ByteBuffer } from "./byte_buffer.ts";
+import { systemCode } from "./system_error.ts";
+
+const LF = 0x0a;
+const PIECE_BYTES = 256 * 1024;
+const LOOK_MS = 250;
+
+/**
+ * Reads whole lines of a file that others append to, as they come, until the signal. The file need not be there yet. What
+ * is not a whole line is not given: whoever goes on with the file may cut it off.
+ *
+ * @throws `Error` when the file becomes shorter than what was read.
+ */
+export async function* followLines(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  let offset = 0;
+  let seenBytes = 0;
+  while (!signal.aborted) {
+    const file = await open(path, "r").catch((error) => {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    try {
+      const size = file ? (await file.stat()).size : 0;
+      if (size < offset) throw new Error("it has become shorter: is it another file?");
+      if (size !== seenBytes) {
+        seenBytes = size;
+        for await (const lines of wholeLines(file!, offset)) {
+          offset += lines.length;
+          yield lines;
+        }
+      }
+    } finally {
+      await file?.close();
+    }
+    await pause(LOOK_MS, signal);
+  }
+}
+
+/** The lines from a place to the end. */
+async function* wholeLines(
+  file: { read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }> },
+  position: number,
+): AsyncGenerator<Uint8Array, void> {
+  const rest = new ByteBuffer();
+  for (;;) {
+    const piece = new Uint8Array(PIECE_BYTES);
+    const { bytesRead } = await file.read(piece, 0, piece.length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    const end = piece.subarray(0, bytesRead).lastIndexOf(LF) + 1;
+    rest.append(piece.subarray(0, end));
+    if (end > 0) yield rest.take();
+    rest.append(piece.subarray(end, bytesRead));
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}

@@ -1,0 +1,139 @@
+/** Collects from results what a report shows, in bounded memory. @module */
+
+import { Buffer } from "node:buffer";
+import { OUTCOMES, type TaskResult } from "../result.ts";
+import type { ResultFacts } from "../statistics/results_reader.ts";
+import { RunStatistics } from "../statistics/run_statistics.ts";
+import { TopList } from "../statistics/top_list.ts";
+import type { ReportData, ReportProgress, Rows, TaskOfReport } from "./data.ts";
+import { Lanes } from "./lanes.ts";
+import { shortened } from "./shortened.ts";
+
+const MAX_SLOWEST = 50;
+const MAX_RETRIED = 50;
+const MAX_FAILURES = 100;
+/** How much of what a task printed to standard error is shown. */
+const STDERR_CHARACTERS = 2_000;
+const ERROR_CHARACTERS = 500;
+
+type Detail = ResultFacts & { stderrEnd?: string | undefined };
+
+/** Takes results, and gives what the page shows at any time. */
+export class ReportCollector {
+  readonly #statistics = new RunStatistics();
+  readonly #lanes = new Lanes();
+  readonly #slowest = new TopList<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
+  readonly #mostRetried = new TopList<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
+  readonly #failures: Detail[] = [];
+  #rows: ResultFacts[] = [];
+  readonly #maxRows: number;
+  /** Every how many-th result is a row. */
+  #stride = 1;
+
+  /** @param maxRows how many results are kept one by one, at most. */
+  constructor(maxRows = 200_000) {
+    this.#maxRows = maxRows;
+  }
+
+  /** How many results there are. */
+  get results(): number {
+    return this.#statistics.results;
+  }
+
+  /** @param result gives the whole result, when it is one of which more is shown. */
+  add(facts: ResultFacts, result: () => TaskResult): void {
+    const isRow = this.#statistics.results % this.#stride === 0;
+    this.#statistics.add(facts);
+    this.#lanes.add(facts);
+    this.#slowest.add(facts);
+    if (facts.attempts > 1) this.#mostRetried.add(facts);
+    if (facts.outcome !== "ok" && this.#failures.length < MAX_FAILURES) {
+      this.#failures.push({ ...facts, stderrEnd: stderrEnd(result()) });
+    }
+    if (!isRow) return;
+    this.#rows.push(facts);
+    if (this.#rows.length > this.#maxRows) this.thinOut();
+  }
+
+  /** Keeps every second row only, and says whether that could be done again. */
+  thinOut(): boolean {
+    this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
+    this.#stride *= 2;
+    return this.#rows.length > 1;
+  }
+
+  /** What the page shows of a run that has results. */
+  data(name: string, progress?: ReportProgress): ReportData {
+    const { figures, durations, cpuTimes, busy, ended, notOk } = this.#statistics;
+    const startedMs = Date.parse(figures!.startedAt);
+    const { names } = this.#lanes;
+    const laneIndex = new Map(names.map((name, index) => [name, index]));
+    const tasks = (details: readonly Detail[]) =>
+      details.map((detail) => taskOf(detail, startedMs, this.#lanes.nameOf(detail)));
+    return {
+      name,
+      startedMs,
+      figures: figures!,
+      durations: durations.bars,
+      cpuTimes: cpuTimes.bars,
+      busy,
+      ended,
+      notOk,
+      outcomes: OUTCOMES,
+      lanes: names,
+      moreLanes: this.#lanes.more,
+      rows: columns(this.#rows, startedMs, (facts) => laneIndex.get(this.#lanes.nameOf(facts)) ?? names.length),
+      laneParts: this.#stride === 1 ? undefined : this.#lanes.parts,
+      slowest: tasks(this.#slowest.values),
+      mostRetried: tasks(this.#mostRetried.values),
+      failures: tasks(this.#failures),
+      progress,
+    };
+  }
+}
+
+function taskOf(detail: Detail, runStartedMs: number, lane: string): TaskOfReport {
+  const { id, status, outcome, signal, error, attempts, startedMs, durationMs, cpuMs, stderrEnd } = detail;
+  return {
+    id: shortened(id),
+    status,
+    outcome,
+    signal: signal && shortened(signal),
+    error: error && shortened(error, ERROR_CHARACTERS),
+    attempts,
+    lane,
+    startMs: startedMs - runStartedMs,
+    durationMs,
+    cpuMs,
+    stderrEnd,
+  };
+}
+
+function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts: ResultFacts) => number): Rows {
+  return {
+    ids: rows.map(({ id }) => shortened(id)),
+    startDeltas: rows.map((row, index) => row.startedMs - (rows[index - 1]?.startedMs ?? startedMs)),
+    durations: rows.map(({ durationMs }) => toThreeDigits(durationMs * 1000)),
+    lanes: rows.map(laneOf),
+    outcomes: rows.map(({ outcome }) => OUTCOMES.indexOf(outcome)),
+    statuses: rows.map(({ status }) => status),
+    attempts: rows.map(({ attempts }) => attempts),
+    cpuTimes: rows.map(({ cpuMs }) => cpuMs === undefined ? -1 : Math.round(cpuMs)),
+  };
+}
+
+/** More of them cannot be seen, and would make the page larger. */
+function toThreeDigits(value: number): number {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 2);
+  return Math.round(value / unit) * unit;
+}
+
+/** What stands at the end is most often why. */
+function stderrEnd({ stderr, stderrEncoding, stderrFile, stderrBytes }: TaskResult): string {
+  const text = stderrEncoding === "base64" ? Buffer.from(stderr, "base64").toString() : stderr;
+  if (stderrFile !== undefined) {
+    // A file that results name is not read: who wrote them need not be who may read it.
+    return `${shortened(text, STDERR_CHARACTERS)}\n(all ${stderrBytes} bytes are in ${shortened(stderrFile)})`;
+  }
+  return text.length <= STDERR_CHARACTERS ? text : `…${text.slice(-STDERR_CHARACTERS)}`;
+}

@@ -1,0 +1,88 @@
+import type { LaneParts } from "./data.ts";
+import { shortened } from "./shortened.ts";
+import type { ResultFacts } from "../statistics/results_reader.ts";
+import { slotKey } from "../statistics/run_statistics.ts";
+import { TimeGrid } from "../statistics/time_grid.ts";
+
+/** More would be narrower than a line. */
+export const MAX_LANES = 256;
+/** A bit less than a screen is wide. */
+const MAX_PARTS = 512;
+
+interface Lane {
+  name: string;
+  worker: string;
+  slot: number;
+  busy: number;
+  notOk: number;
+}
+
+/** The slots of a run, and when each of them was busy. */
+export class Lanes {
+  readonly #grid = new TimeGrid(MAX_PARTS);
+  readonly #lanes = new Map<string | number, Lane>();
+  readonly #more = new Set<string | number>();
+
+  /** Adds a result to the lane of its slot. */
+  add(result: ResultFacts): void {
+    const lane = this.#find(result);
+    if (!lane) return;
+    const endedMs = result.startedMs + result.durationMs;
+    this.#grid.addSpan(lane.busy, result.startedMs, endedMs);
+    if (result.outcome !== "ok") this.#grid.count(lane.notOk, endedMs);
+  }
+
+  /** The name of the slot of a result. */
+  nameOf({ slot, worker }: Pick<ResultFacts, "slot" | "worker">): string {
+    return worker ? `${shortened(worker.host)} ${worker.pid}, slot ${slot}` : `slot ${slot}`;
+  }
+
+  /** How many slots there are beyond those that have lanes. */
+  get more(): number {
+    return this.#more.size;
+  }
+
+  /** The names of the lanes in the order of the slots. */
+  get names(): string[] {
+    return this.#inOrder.map(({ name }) => name);
+  }
+
+  /** When each of them was busy. */
+  get parts(): LaneParts {
+    const lanes = this.#inOrder;
+    const busy = lanes.map(({ busy }) => this.#grid.read(busy));
+    const { fromMs, widthMs } = busy[0]!;
+    return {
+      fromMs,
+      widthMs,
+      busy: busy.map(({ values }) => values.map((ms) => Math.min(100, Math.ceil(100 * ms / widthMs)))),
+      notOk: lanes.map(({ notOk }) => this.#grid.read(notOk).values),
+    };
+  }
+
+  get #inOrder(): Lane[] {
+    return [...this.#lanes.values()].sort((one, other) =>
+      one.worker < other.worker ? -1 : one.worker > other.worker ? 1 : one.slot - other.slot
+    );
+  }
+
+  #find(result: ResultFacts): Lane | undefined {
+    const key = slotKey(result);
+    const known = this.#lanes.get(key);
+    if (known) return known;
+    if (this.#lanes.size === MAX_LANES) {
+      this.#more.add(key);
+      return undefined;
+    }
+    const { slot, worker } = result;
+    const lane: Lane = {
+      name: this.nameOf(result),
+      worker: worker ? `${worker.host} ${worker.pid}` : "",
+      slot,
+      busy: this.#grid.addSeries(),
+      notOk: this.#grid.addSeries(),
+    };
+    this.#lanes.set(key, lane);
+    return lane;
+  }
+}

@@ -1,0 +1,58 @@
+import { duration, grouped } from "../../internal/format.ts";
+import { element } from "./elements.ts";
+import type { Row } from "./run.ts";
+import { outcomeLabel } from "./tables.ts";
+
+const MAX_FOUND = 20;
+
+/** Finds tasks by a part of their ids. */
+export class Search {
+  readonly #input: HTMLInputElement;
+  readonly #list: HTMLElement;
+  readonly #onSelect: (row: Row) => void;
+  #rows: readonly Row[] = [];
+
+  constructor(input: HTMLInputElement, list: HTMLElement, onSelect: (row: Row) => void) {
+    this.#input = input;
+    this.#list = list;
+    this.#onSelect = onSelect;
+    input.addEventListener("input", () => this.#find());
+  }
+
+  /** Searches these from now on. */
+  show(rows: readonly Row[]): void {
+    this.#rows = rows;
+    this.#find();
+  }
+
+  #find(): void {
+    const text = this.#input.value;
+    if (text === "") return this.#list.replaceChildren();
+    const lower = text.toLowerCase();
+    const found = this.#rows.filter(({ id }) => id.toLowerCase().includes(lower));
+    // Whoever types a whole id wants that task, and not those that contain it.
+    found.sort((one, other) => Number(other.id === text) - Number(one.id === text));
+    const entries = found.slice(0, MAX_FOUND).map((row) =>
+      element(
+        "li",
+        {},
+        element("button", { className: "id", onclick: () => this.#onSelect(row) }, row.id),
+        outcomeLabel(row.outcome),
+        element(
+          "span",
+          { className: "faint" },
+          `${duration(row.endMs - row.startMs)}, ${duration(row.startMs)} after the start`,
+        ),
+      )
+    );
+    const count = found.length === 0
+      ? "No task has an id with that in it"
+      : found.length > MAX_FOUND
+      ? `${grouped(found.length)} tasks; the first ${MAX_FOUND} of them:`
+      : "";
+    this.#list.replaceChildren(
+      ...count ? [element("li", { className: "faint" }, count)] : [],
+      ...entries,
+    );
+  }
+}

@@ -1,0 +1,315 @@
+import { CustomChart, LineChart } from "echarts/charts";
+import { DataZoomComponent, GridComponent, TooltipComponent } from "echarts/components";
+import { type ECharts, init, use } from "echarts/core";
+import { CanvasRenderer } from "echarts/renderers";
+import { duration, grouped, rate } from "../../internal/format.ts";
+import type { TimeSeries } from "../../statistics/time_grid.ts";
+import type { ReportData } from "../data.ts";
+import { element } from "./elements.ts";
+import type { Row } from "./run.ts";
+import { currentTheme, OUTCOME_COLOURS } from "./theme.ts";
+import { type TimelineItem, timelineItems } from "./timeline_items.ts";
+
+use([CanvasRenderer, CustomChart, DataZoomComponent, GridComponent, LineChart, TooltipComponent]);
+
+const [TOP, CHART_HEIGHT, GAP, AXIS_HEIGHT, ZOOM_HEIGHT] = [24, 110, 34, 20, 44];
+/** A lane is as high as there is room for, between these. */
+const [LANES_HEIGHT, MIN_LANE_HEIGHT, MAX_LANE_HEIGHT] = [380, 3, 22];
+
+/** How many steps a line has, at most, and how many tasks end in each of them, at least on the average. */
+const [STEPS, TASKS_PER_STEP] = [200, 4];
+
+/** What ran when: the lanes of the slots, and below them how many ran and how many ended, over the same time. */
+export class TimeCharts {
+  readonly #box: HTMLElement;
+  readonly #caption: HTMLElement;
+  readonly #chart: ECharts;
+  readonly #onSelect: (row: Row) => void;
+  #theme = currentTheme();
+  #data: ReportData | undefined;
+  #rows: readonly Row[] = [];
+  #items: TimelineItem[] = [];
+  #areTasks = true;
+  #selected: Row | undefined;
+  /** What is visible, in milliseconds since the run began; all of it when it is not there. */
+  #view: { fromMs: number; toMs: number } | undefined;
+
+  constructor(box: HTMLElement, caption: HTMLElement, onSelect: (row: Row) => void) {
+    this.#box = box;
+    this.#caption = caption;
+    this.#onSelect = onSelect;
+    this.#chart = init(box, null, { renderer: "canvas" });
+    this.#chart.on("datazoom", () => this.#readZoom());
+    this.#chart.on("click", (event) => {
+      const row = this.#items[event.dataIndex]?.row;
+      if (event.seriesIndex === 0 && row) this.#onSelect(row);
+    });
+    new ResizeObserver(() => this.#chart.resize()).observe(box);
+  }
+
+  /** Shows a run, or the same one later. */
+  show(data: ReportData, rows: readonly Row[]): void {
+    this.#data = data;
+    this.#rows = rows;
+    this.draw();
+  }
+
+  /** Shows where a task is. */
+  select(row: Row): void {
+    this.#selected = row;
+    const marginMs = Math.max(row.endMs - row.startMs, this.#spanMs / 10_000) * 20;
+    this.#view = {
+      fromMs: Math.max(0, row.startMs - marginMs),
+      toMs: Math.min(this.#spanMs, row.endMs + marginMs),
+    };
+    this.draw();
+  }
+
+  /** Shows the whole run. */
+  showAll(): void {
+    this.#view = undefined;
+    this.draw();
+  }
+
+  /** Draws anew, as with other colours. */
+  draw(): void {
+    if (!this.#data) return;
+    const lanes = this.#data.lanes.length;
+    const laneHeight = Math.max(MIN_LANE_HEIGHT, Math.min(MAX_LANE_HEIGHT, LANES_HEIGHT / lanes));
+    const lanesHeight = Math.round(laneHeight * lanes);
+    this.#box.style.height = `${TOP + lanesHeight + 2 * (GAP + CHART_HEIGHT) + AXIS_HEIGHT + ZOOM_HEIGHT}px`;
+    this.#chart.resize();
+    this.#chart.setOption(this.#option(lanesHeight), { notMerge: true });
+    this.#drawItems();
+  }
+
+  get #spanMs(): number {
+    return this.#data!.figures.spanMs;
+  }
+
+  #readZoom(): void {
+    const [{ startValue, endValue }] = (this.#chart.getOption() as {
+      dataZoom: [{ startValue: number; endValue: number }];
+    }).dataZoom;
+    const isAll = startValue <= 0 && endValue >= this.#spanMs;
+    this.#view = isAll ? undefined : { fromMs: startValue, toMs: endValue };
+    this.#drawItems();
+  }
+
+  #drawItems(): void {
+    const { fromMs, toMs } = this.#view ?? { fromMs: 0, toMs: this.#spanMs };
+    const { items, areTasks } = timelineItems(this.#data!, this.#rows, fromMs, toMs);
+    this.#items = items;
+    this.#areTasks = areTasks;
+    const { lanes, moreLanes, laneParts } = this.#data!;
+    this.#caption.replaceChildren(
+      areTasks
+        ? `${grouped(items.length)} tasks, each by itself${laneParts ? ", of those that are in this page" : ""}. `
+        : "Too many tasks to draw each: the darker, the busier; red where one was not ok. Zoom in to see single ones. ",
+      moreLanes > 0 && `The first ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
+    );
+    this.#chart.setOption({
+      series: [
+        { id: "timeline", data: items.map(({ lane, startMs, endMs }) => [startMs, endMs, lane]) },
+        ...this.#lines(fromMs, toMs),
+      ],
+    });
+  }
+
+  #lines(fromMs: number, toMs: number): { id: string; data: [number, number][] }[] {
+    const { busy, ended, notOk, startedMs, figures } = this.#data!;
+    const isVisible = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
+    // Neither more steps than can be seen, nor so many that most of them are of no task or one.
+    const tasksPerPart = figures.results / ended.values.length;
+    const factor = Math.ceil(Math.max(isVisible(ended) / STEPS, TASKS_PER_STEP / tasksPerPart));
+    const steps = (series: TimeSeries) => stepsOf(series, factor, startedMs, this.#spanMs);
+    const perSecond = (series: TimeSeries) =>
+      steps(series).map(({ beginMs, sum }): [number, number] => [beginMs, sum * 1000 / (series.widthMs * factor)]);
+    const ok = { ...ended, values: ended.values.map((count, index) => count - notOk.values[index]!) };
+    return [
+      {
+        id: "running",
+        data: steps(busy).map(({ beginMs, endMs, sum }) => [beginMs, sum / Math.max(1e-3, endMs - beginMs)]),
+      },
+      { id: "ok", data: perSecond(ok) },
+      { id: "not ok", data: perSecond(notOk) },
+    ];
+  }
+
+  #option(lanesHeight: number): Parameters<ECharts["setOption"]>[0] {
+    const theme = this.#theme = currentTheme();
+    const { lanes } = this.#data!;
+    const isNarrow = this.#box.clientWidth < 600;
+    const [left, right] = [isNarrow ? 44 : 110, 16];
+    const runningTop = TOP + lanesHeight + GAP;
+    const endedTop = runningTop + CHART_HEIGHT + GAP;
+    const text = { color: theme.faint, fontSize: 11 };
+    const timeAxis = (gridIndex: number, hasLabels: boolean) => ({
+      gridIndex,
+      type: "value" as const,
+      min: 0,
+      max: this.#spanMs,
+      axisLabel: { ...text, show: hasLabels, formatter: (ms: number) => duration(ms), hideOverlap: true },
+      axisLine: { lineStyle: { color: theme.line } },
+      axisTick: { show: hasLabels },
+      splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
+      axisPointer: { show: true, label: { show: false }, snap: false },
+    });
+    const countAxis = (gridIndex: number, name: string) => ({
+      gridIndex,
+      type: "value" as const,
+      name,
+      nameLocation: "end" as const,
+      nameTextStyle: { ...text, align: "left" as const, padding: [0, 0, 0, isNarrow ? -36 : -100] },
+      nameGap: 8,
+      min: 0,
+      splitNumber: 3,
+      axisLabel: { ...text, formatter: (count: number) => rate(count).replace(/\.0$/, "") },
+      splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
+    });
+    const area = (id: string, index: number, lineWidth: number, opacity: number) => ({
+      id,
+      name: id,
+      type: "line" as const,
+      xAxisIndex: index,
+      yAxisIndex: index,
+      symbol: "none",
+      step: "end" as const,
+      lineStyle: { width: lineWidth },
+      areaStyle: { opacity },
+      data: [],
+    });
+    return {
+      animation: false,
+      textStyle: { fontFamily: "inherit" },
+      grid: [
+        { left, right, top: TOP, height: lanesHeight },
+        { left, right, top: runningTop, height: CHART_HEIGHT },
+        { left, right, top: endedTop, height: CHART_HEIGHT },
+      ],
+      xAxis: [timeAxis(0, false), timeAxis(1, false), timeAxis(2, true)],
+      yAxis: [
+        {
+          type: "category",
+          inverse: true,
+          data: lanes,
+          axisLabel: { ...text, formatter: (name: string) => isNarrow ? name.replace(/.*slot /, "") : name.slice(-18) },
+          axisTick: { show: false },
+          axisLine: { show: false },
+        },
+        countAxis(1, "tasks running"),
+        countAxis(2, "tasks per second"),
+      ],
+      dataZoom: [
+        {
+          type: "slider",
+          xAxisIndex: [0, 1, 2],
+          bottom: 8,
+          height: 18,
+          left,
+          right,
+          showDetail: false,
+          brushSelect: false,
+          borderColor: theme.line,
+          filterMode: "none",
+          throttle: 50,
+          ...this.#zoom,
+        },
+        {
+          type: "inside",
+          xAxisIndex: [0, 1, 2],
+          filterMode: "none",
+          throttle: 50,
+          // The page itself is scrolled with the wheel.
+          zoomOnMouseWheel: "ctrl",
+          ...this.#zoom,
+        },
+      ],
+      tooltip: {
+        confine: true,
+        backgroundColor: theme.surface,
+        borderColor: theme.line,
+        textStyle: { color: theme.text, fontSize: 12 },
+        formatter: (hovered: unknown) => this.#tooltip(hovered as { seriesId: string; dataIndex: number }),
+      },
+      series: [
+        {
+          id: "timeline",
+          type: "custom",
+          xAxisIndex: 0,
+          yAxisIndex: 0,
+          clip: true,
+          encode: { x: [0, 1], y: 2 },
+          renderItem: this.#renderItem,
+          data: [],
+        },
+        { ...area("running", 1, 1, 0.25), color: theme.accent },
+        { ...area("ok", 2, 0, 0.8), stack: "ended", color: OUTCOME_COLOURS.ok },
+        { ...area("not ok", 2, 0, 0.9), stack: "ended", color: OUTCOME_COLOURS.failed },
+      ],
+    };
+  }
+
+  get #zoom(): { startValue: number; endValue: number } {
+    const { fromMs, toMs } = this.#view ?? { fromMs: 0, toMs: this.#spanMs };
+    return { startValue: fromMs, endValue: toMs };
+  }
+
+  readonly #renderItem = (
+    { dataIndex, coordSys }: { dataIndex: number; coordSys: unknown },
+    api: { coord: (point: [number, number]) => number[]; size?: (size: [number, number]) => number | number[] },
+  ) => {
+    const item = this.#items[dataIndex]!;
+    const [left, middle] = api.coord([item.startMs, item.lane]) as [number, number];
+    const [right] = api.coord([item.endMs, item.lane]) as [number];
+    const height = (api.size!([0, 1]) as [number, number])[1];
+    const grid = coordSys as { x: number; width: number };
+    const gap = height > 8 ? 2 : height > 4 ? 1 : 0;
+    const x = Math.max(left, grid.x);
+    const width = Math.min(right, grid.x + grid.width) - x;
+    const isSelected = item.row !== undefined && item.row === this.#selected;
+    return {
+      type: "rect" as const,
+      shape: { x, y: middle - height / 2 + gap / 2, width: Math.max(width, 1), height: height - gap },
+      style: {
+        fill: item.colour,
+        opacity: item.opacity,
+        ...isSelected && { stroke: this.#theme.text, lineWidth: 2 },
+        // Neighbours that are tasks must be told apart.
+        ...!isSelected && this.#areTasks && width > 4 && { stroke: this.#theme.surface, lineWidth: 0.5 },
+      },
+    };
+  };
+
+  #tooltip({ seriesId, dataIndex }: { seriesId: string; dataIndex: number }): HTMLElement | string {
+    const item = this.#items[dataIndex];
+    if (seriesId !== "timeline" || !item) return "";
+    const lane = this.#data!.lanes[item.lane]!;
+    const at = `${lane}, ${duration(item.startMs)} after the start`;
+    if (!item.row) return element("div", {}, at);
+    const { id, outcome, startMs, endMs, attempts } = item.row;
+    return element(
+      "div",
+      { className: "tooltip" },
+      element("strong", {}, id),
+      element("div", {}, `${outcome}, ${duration(endMs - startMs)}${attempts > 1 ? `, ${attempts} attempts` : ""}`),
+      element("div", {}, at),
+    );
+  }
+}
+
+/** Makes one step of so many parts. */
+function stepsOf(
+  { fromMs, widthMs, values }: TimeSeries,
+  factor: number,
+  startedMs: number,
+  spanMs: number,
+): { beginMs: number; endMs: number; sum: number }[] {
+  const steps = [];
+  for (let index = 0; index < values.length; index += factor) {
+    const beginMs = Math.max(0, fromMs + index * widthMs - startedMs);
+    const endMs = Math.min(spanMs, fromMs + (index + factor) * widthMs - startedMs);
+    steps.push({ beginMs, endMs, sum: values.slice(index, index + factor).reduce((sum, value) => sum + value, 0) });
+  }
+  return [...steps, { ...steps.at(-1)!, beginMs: spanMs, sum: 0 }];
+}

@@ -1,0 +1,190 @@
+import { test } from "node:test";
+import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
+import { get, type IncomingMessage } from "node:http";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { IN_BROWSER, waitForResults, withPage } from "./browser.ts";
+import {
+  jsonLines,
+  mixedTasks,
+  parseResults,
+  resultWith,
+  type Started,
+  startTaskrunner,
+  taskFile,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
+
+/** The address of the page, once it has been said. */
+async function urlOf({ output }: Started): Promise<string> {
+  const find = () => /http:\/\/127\.0\.0\.1:\d+\/(?=\n)/.exec(output.stderr)?.[0];
+  await waitFor("the address of the page", find);
+  return find()!;
+}
+
+/** Asks for something, with headers that a browser would not let a page set. */
+function ask(url: string, headers: Record<string, string> = {}, method = "GET"): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => get(url, { headers, method }, resolve).on("error", reject));
+}
+
+async function statusOf(url: string, headers: Record<string, string> = {}, method?: string): Promise<number> {
+  const response = await ask(url, headers, method);
+  response.destroy();
+  return response.statusCode!;
+}
+
+/** Tasks that end when a file is there. */
+const held = (count: number, file: string) =>
+  Array.from({ length: count }, (_, index) => ({
+    id: `held ${index + 1}`,
+    cmd: `until [ -e '${file}' ]; do sleep 0.05; done`,
+  }));
+
+test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const path = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, [...mixedTasks(20), ...held(2, go)]);
+    const run = startTaskrunner([tasks, "-o", path, "-j4", "--watch", "0"], { stdin: "" });
+    await withPage(await urlOf(run), async (page) => {
+      await waitForResults(page, 20);
+      assertStringIncludes(await page.innerText("#progress"), "20 of 22 done, 2 running");
+      await page.fill("#search", "task 20");
+      assertEquals(await page.locator("#found .id").count(), 1);
+      await writeFile(go, "");
+      await waitForResults(page, 22);
+      await page.getByText("The run is over. This is how it ended.").waitFor();
+      const ok = parseResults(await readFile(path, "utf8")).filter(({ outcome }) => outcome === "ok").length;
+      assertStringIncludes(await page.innerText('[data-outcome="ok"]'), `${ok}`);
+      assertEquals(await page.inputValue("#search"), "task 20", "what was typed is still there");
+    });
+    assertEquals(
+      (await run.ended).status,
+      22 - parseResults(await readFile(path, "utf8")).filter((r) => r.outcome === "ok").length,
+    );
+  });
+});
+
+test("closing the browser changes nothing, nor does one that never reads", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const tasks = await taskFile(directory, [{ cmd: "echo 1" }, ...held(1, go), { cmd: "echo 3" }]);
+    const run = startTaskrunner([tasks, "-j2", "--watch", "0"], { stdin: "" });
+    const url = await urlOf(run);
+    const stalled = await ask(`${url}events`);
+    await withPage(url, (page) => waitForResults(page, 2));
+    await writeFile(go, "");
+    const { status, stdout } = await run.ended;
+    assertEquals([status, parseResults(stdout).length], [0, 3]);
+    stalled.destroy();
+  });
+});
+
+test("no other site can read the page or its events", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const run = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
+    const url = await urlOf(run);
+    const { port } = new URL(url);
+    for (const path of [url, `${url}events`]) {
+      for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, "localhost:9999", "127.0.0.1"]) {
+        assertEquals(await statusOf(path, { host, origin: `http://${host}` }), 200, host);
+      }
+      const refused: Record<string, string>[] = [
+        { host: `evil.example:${port}` },
+        { host: `127.0.0.1.evil.example` },
+        { host: `evil.example@127.0.0.1` },
+        { origin: "https://evil.example" },
+        { origin: "null" },
+        { origin: "http://127.0.0.1:1" },
+        { origin: `https://127.0.0.1:${port}` },
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+      ];
+      for (const headers of refused) {
+        assertEquals(await statusOf(path, { host: `127.0.0.1:${port}`, ...headers }), 403, JSON.stringify(headers));
+      }
+      assertEquals(await statusOf(path, {}, "POST"), 405);
+    }
+    assertEquals(await statusOf(`${url}../../etc/passwd`), 404);
+    const { headers } = await ask(url);
+    assertEquals(headers["access-control-allow-origin"], undefined);
+    assertEquals(headers["cross-origin-resource-policy"], "same-origin");
+    assertStringIncludes(`${headers["content-security-policy"]}`, "frame-ancestors 'none'");
+    await writeFile(go, "");
+    assertEquals((await run.ended).status, 0);
+  });
+});
+
+test("a port that another program has is an error before anything runs", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const first = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
+    const { port } = new URL(await urlOf(first));
+    const path = join(directory, "results.jsonl");
+    const second = await startTaskrunner(["each", "echo {}", "--watch", port, "-o", path, ":::", "1"], { stdin: "" })
+      .ended;
+    assertStringIncludes(second.stderr, `Cannot listen on 127.0.0.1:${port}: another program has it`);
+    assertEquals([second.status, await readFile(path, "utf8").catch(() => "no file")], [255, "no file"]);
+    await writeFile(go, "");
+    assertEquals((await first.ended).status, 0);
+  });
+});
+
+test("a file that a run writes to is watched as it grows, from before it is there", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const watch = startTaskrunner(["watch", path], { stdin: "" });
+    await withPage(await urlOf(watch), async (page) => {
+      await page.getByText("Waiting for the first result.").waitFor();
+      const line = jsonLines([resultWith({ id: "b".repeat(300_000) })]);
+      await writeFile(path, jsonLines([resultWith({ id: "a" })]) + line.slice(0, 290_000));
+      await waitForResults(page, 1);
+      await appendFile(path, line.slice(290_000) + jsonLines([resultWith({ id: "c" })]));
+      await waitForResults(page, 3);
+      await page.fill("#search", "c");
+      assertEquals(await page.locator("#found .id").allInnerTexts(), ["c"]);
+      // A run that goes on with the file cuts off what is not a whole line, and writes the task again.
+      const { length } = await readFile(path);
+      await appendFile(path, line.slice(0, 1000));
+      await truncate(path, length);
+      await appendFile(path, line);
+      await waitForResults(page, 4);
+    });
+    process.kill(watch.child.pid!, "SIGINT");
+    const { status, signal, stdout, stderr } = await watch.ended;
+    assertEquals([status, signal, stdout], [130, null, ""], stderr);
+  });
+});
+
+test(
+  "watching ends with an error when the file is no longer the one it was, or holds no results",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, "results.jsonl");
+      await writeFile(path, jsonLines([resultWith({}), resultWith({ id: "2" })]));
+      const watch = startTaskrunner(["watch", path, "--port", "0"], { stdin: "" });
+      const url = await urlOf(watch);
+      const events = await ask(`${url}events`);
+      let text = "";
+      events.setEncoding("utf8").on("data", (piece: string) => text += piece);
+      await waitFor("the first report", () => text.includes("event: report"));
+      await truncate(path, 10);
+      const { status, stderr } = await watch.ended;
+      assertEquals(status, 255);
+      assertStringIncludes(stderr, "it has become shorter: is it another file?");
+      assert(text.endsWith("event: end\ndata:\n\n"));
+
+      const tasks = await taskFile(directory, [{ cmd: "true" }]);
+      const wrong = await startTaskrunner(["watch", tasks], { stdin: "" }).ended;
+      assertEquals(wrong.status, 255);
+      assertStringIncludes(wrong.stderr, 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"');
+    });
+  },
+);
