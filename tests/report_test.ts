@@ -65,7 +65,10 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
         const count = results.filter((result) => result.outcome === outcome).length;
         assertMatch(await textOf(page, `[data-outcome="${outcome}"]`), new RegExp(`^${outcome} ${count} [\\d.]+ %$`));
       }
-      assertEquals(await textOf(page, "#time-caption"), "80 tasks, each by itself.");
+      assertEquals(
+        await textOf(page, "#time-caption"),
+        "80 tasks, each by itself. Zoom with the slider, or with Ctrl and the wheel.",
+      );
       assertEquals(await page.locator("#slowest tbody tr").count(), 50);
       const slowest = results.toSorted((one, other) => other.durationMs - one.durationMs)[0]!;
       assertEquals(await page.locator("#slowest tbody .id").first().innerText(), slowest.id);

@@ -16,8 +16,11 @@ const [TOP, CHART_HEIGHT, GAP, AXIS_HEIGHT, ZOOM_HEIGHT] = [24, 110, 34, 20, 44]
 /** A lane is as high as there is room for, between these. */
 const [LANES_HEIGHT, MIN_LANE_HEIGHT, MAX_LANE_HEIGHT] = [380, 3, 22];
 
+/** How much of a lane says that a task was not ok, where tasks are not drawn one by one. */
+const MARK_HEIGHT = 0.3;
+
 /** How many steps a line has, at most, and how many tasks end in each of them, at least on the average. */
-const [STEPS, TASKS_PER_STEP] = [200, 4];
+const [STEPS, TASKS_PER_STEP, PIXELS_PER_STEP] = [200, 4, 5];
 
 /** What ran when: the lanes of the slots, and below them how many ran and how many ended, over the same time. */
 export class TimeCharts {
@@ -105,8 +108,9 @@ export class TimeCharts {
     this.#caption.replaceChildren(
       areTasks
         ? `${grouped(items.length)} tasks, each by itself${laneParts ? ", of those that are in this page" : ""}. `
-        : "Too many tasks to draw each: the darker, the busier; red where one was not ok. Zoom in to see single ones. ",
+        : "Too many tasks to draw each: the fuller the colour the busier, and red where one was not ok. ",
       moreLanes > 0 && `The first ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
+      "Zoom with the slider, or with Ctrl and the wheel.",
     );
     this.#chart.setOption({
       series: [
@@ -121,7 +125,8 @@ export class TimeCharts {
     const isVisible = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
     // Neither more steps than can be seen, nor so many that most of them are of no task or one.
     const tasksPerPart = figures.results / ended.values.length;
-    const factor = Math.ceil(Math.max(isVisible(ended) / STEPS, TASKS_PER_STEP / tasksPerPart));
+    const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
+    const factor = Math.ceil(Math.max(isVisible(ended) / maxSteps, TASKS_PER_STEP / tasksPerPart));
     const steps = (series: TimeSeries) => stepsOf(series, factor, startedMs, this.#spanMs);
     const perSecond = (series: TimeSeries) =>
       steps(series).map(({ beginMs, sum }): [number, number] => [beginMs, sum * 1000 / (series.widthMs * factor)]);
@@ -270,7 +275,14 @@ export class TimeCharts {
     const isSelected = item.row !== undefined && item.row === this.#selected;
     return {
       type: "rect" as const,
-      shape: { x, y: middle - height / 2 + gap / 2, width: Math.max(width, 1), height: height - gap },
+      shape: item.isMark
+        ? {
+          x,
+          y: middle + height * (0.5 - MARK_HEIGHT),
+          width: Math.max(width, 1),
+          height: height * MARK_HEIGHT - gap / 2,
+        }
+        : { x, y: middle - height / 2 + gap / 2, width: Math.max(width, 1), height: height - gap },
       style: {
         fill: item.colour,
         opacity: item.opacity,

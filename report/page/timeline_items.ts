@@ -6,7 +6,6 @@ import { OUTCOME_COLOURS } from "./theme.ts";
 const MAX_BARS = 3_000;
 /** In how many parts the visible time is cut when they are not. */
 const PARTS = 500;
-const MIXED_COLOUR = OUTCOME_COLOURS.failed;
 
 /** A rectangle of the timeline, in milliseconds since the run began. */
 export interface TimelineItem {
@@ -16,6 +15,8 @@ export interface TimelineItem {
   colour: string;
   /** How much of the time something ran there. */
   opacity: number;
+  /** It is a mark at the lower edge of the lane. */
+  isMark?: boolean;
   /** The task that it stands for, when that is one. */
   row?: Row;
 }
@@ -37,49 +38,63 @@ export function timelineItems(
     });
     return { items, areTasks: true };
   }
-  const items = data.laneParts ? storedParts(data, fromMs, toMs) : sharedParts(visible, fromMs, toMs);
-  return { items: merged(items), areTasks: false };
+  const parts = data.laneParts ? storedParts(data, fromMs, toMs) : partsOf(visible, fromMs, toMs);
+  return { items: [...merged(parts.map(shade)), ...merged(parts.map(mark))], areTasks: false };
 }
 
-/** How busy each lane was, of rows that are all there. */
-function sharedParts(rows: readonly Row[], fromMs: number, toMs: number): TimelineItem[] {
+/** A lane for a while. */
+interface Part {
+  lane: number;
+  startMs: number;
+  endMs: number;
+  /** How much of the time something ran there. */
+  busy: number;
+  /** A task ended there that was not ok. */
+  hasNotOk: boolean;
+}
+
+/** How busy the lanes were, of rows that are all there. */
+function partsOf(rows: readonly Row[], fromMs: number, toMs: number): Part[] {
   const widthMs = (toMs - fromMs) / PARTS;
-  const busy = new Map<number, Float64Array>();
-  const notOk = new Map<number, Uint8Array>();
+  const lanes = new Map<number, Part[]>();
   for (const { lane, startMs, endMs, outcome } of rows) {
-    if (!busy.has(lane)) busy.set(lane, new Float64Array(PARTS));
-    if (!notOk.has(lane)) notOk.set(lane, new Uint8Array(PARTS));
-    const part = (ms: number) => Math.min(PARTS - 1, Math.max(0, Math.floor((ms - fromMs) / widthMs)));
-    let beginMs = Math.max(fromMs, startMs);
-    for (let index = part(startMs); index <= part(endMs); index++) {
-      const stopMs = Math.min(endMs, fromMs + (index + 1) * widthMs);
-      busy.get(lane)![index]! += Math.max(0, stopMs - beginMs) / widthMs;
-      beginMs = stopMs;
+    if (!lanes.has(lane)) lanes.set(lane, emptyParts(lane, fromMs, widthMs));
+    const parts = lanes.get(lane)!;
+    const indexOf = (ms: number) => Math.min(PARTS - 1, Math.max(0, Math.floor((ms - fromMs) / widthMs)));
+    for (const part of parts.slice(indexOf(startMs), indexOf(endMs) + 1)) {
+      part.busy += Math.max(0, Math.min(endMs, part.endMs) - Math.max(startMs, part.startMs)) / widthMs;
     }
-    if (outcome !== "ok" && endMs <= toMs) notOk.get(lane)![part(endMs)] = 1;
+    if (outcome !== "ok" && endMs <= toMs) parts[indexOf(endMs)]!.hasNotOk = true;
   }
-  return [...busy].flatMap(([lane, shares]) =>
-    [...shares].map((share, index) =>
-      partItem(lane, fromMs + index * widthMs, widthMs, share, notOk.get(lane)![index]! > 0)
-    )
-  );
+  return [...lanes.values()].flat();
+}
+
+function emptyParts(lane: number, fromMs: number, widthMs: number): Part[] {
+  return Array.from({ length: PARTS }, (_, index) => {
+    const startMs = fromMs + index * widthMs;
+    return { lane, startMs, endMs: startMs + widthMs, busy: 0, hasNotOk: false };
+  });
 }
 
 /** The same, of all results, as the report has it. */
-function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs: number): TimelineItem[] {
+function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs: number): Part[] {
   const { fromMs: gridMs, widthMs, busy, notOk } = laneParts!;
-  return busy.flatMap((percent, lane) =>
-    percent.map((percent, index) =>
-      partItem(lane, gridMs - startedMs + index * widthMs, widthMs, percent / 100, notOk[lane]![index]! > 0)
-    )
+  return busy.flatMap((percentages, lane) =>
+    percentages.map((percentage, index) => {
+      const startMs = gridMs - startedMs + index * widthMs;
+      const hasNotOk = notOk[lane]![index]! > 0;
+      return { lane, startMs, endMs: startMs + widthMs, busy: percentage / 100, hasNotOk };
+    })
   ).filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= toMs);
 }
 
-function partItem(lane: number, startMs: number, widthMs: number, share: number, isNotOk: boolean): TimelineItem {
-  const colour = isNotOk ? MIXED_COLOUR : OUTCOME_COLOURS.ok;
-  // In steps, so that neighbours are mostly the same and can be drawn as one.
-  const opacity = isNotOk ? 1 : Math.ceil(Math.min(1, share) * 5) / 5;
-  return { lane, startMs, endMs: startMs + widthMs, colour, opacity };
+/** In steps, so that neighbours are mostly the same and can be drawn as one. */
+function shade({ lane, startMs, endMs, busy }: Part): TimelineItem {
+  return { lane, startMs, endMs, colour: OUTCOME_COLOURS.ok, opacity: Math.ceil(Math.min(1, busy) * 5) / 5 };
+}
+
+function mark({ lane, startMs, endMs, hasNotOk }: Part): TimelineItem {
+  return { lane, startMs, endMs, colour: OUTCOME_COLOURS.failed, opacity: Number(hasNotOk), isMark: true };
 }
 
 /** Makes one of neighbours that look the same, and nothing of those that cannot be seen. */
@@ -87,9 +102,7 @@ function merged(items: readonly TimelineItem[]): TimelineItem[] {
   const result: TimelineItem[] = [];
   for (const item of items) {
     const last = result.at(-1);
-    if (
-      last && last.lane === item.lane && last.colour === item.colour && last.opacity === item.opacity
-    ) last.endMs = item.endMs;
+    if (last && last.lane === item.lane && last.opacity === item.opacity) last.endMs = item.endMs;
     else result.push({ ...item });
   }
   return result.filter(({ opacity }) => opacity > 0);
