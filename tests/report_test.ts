@@ -8,6 +8,8 @@ import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import type { Page } from "playwright-core";
 import type { TaskResult } from "../mod.ts";
+import { ReportCollector } from "../report/collector.ts";
+import { factsOf } from "../statistics/results_reader.ts";
 import { pageModule } from "../tools/page.ts";
 import { IN_BROWSER, waitForResults, withPage } from "./browser.ts";
 import {
@@ -191,6 +193,26 @@ test("a report of very many results stays below 2 MB, and says what it leaves ou
       assertMatch(await textOf(page, "#time-caption"), /^\d+ tasks, each by itself, of those that are in this page/);
     });
   });
+});
+
+test("slots have lanes in their order, as many as can be seen", () => {
+  const collector = new ReportCollector();
+  const add = (result: TaskResult) => collector.add(factsOf(result), () => result);
+  for (let slot = 300; slot >= 1; slot--) add(resultWith({ id: `${slot}`, slot }));
+  const { lanes, moreLanes, rows, laneParts } = collector.data("results");
+  assertEquals([lanes.length, lanes[0], lanes[255], moreLanes], [256, "slot 45", "slot 300", 44]);
+  assertEquals([rows.lanes[0], rows.lanes[255], rows.lanes[256]], [255, 0, 256]); // the last has none
+  assertEquals(laneParts, undefined);
+
+  const workers = new ReportCollector(2);
+  for (const [host, slot] of [["b", 1], ["a", 2], ["a", 1], ["b", 1]] as const) {
+    const result = resultWith({ worker: { host, pid: 7 }, slot, outcome: host === "b" ? "failed" : "ok" });
+    workers.add(factsOf(result), () => result);
+  }
+  const data = workers.data("results");
+  assertEquals(data.lanes, ["a 7, slot 1", "a 7, slot 2", "b 7, slot 1"]);
+  assertEquals(data.rows.ids.length, 2, "every second result");
+  assertEquals(data.laneParts!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
 });
 
 test("what a report cannot show of a task is cut, and said", TIMEOUT, async () => {

@@ -174,6 +174,7 @@ test("the figures of a run are those of its results", async () => {
   });
   assertEquals([durationMs.total, durationMs.max, cpuMs!.count, cpuMs!.total], [350, 100, 1, 20]);
   assertEquals(statistics.busy.values.reduce((sum, ms) => sum + ms, 0), 350);
+  assertEquals([statistics.results, statistics.ended.values.reduce((sum, count) => sum + count, 0)], [4, 4]);
   assertEquals(statistics.notOk.values.indexOf(1), 50);
 });
 
