@@ -6,6 +6,7 @@ import type * as transportPackage from "@nats-io/transport-node";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { excerpt } from "../internal/excerpt.ts";
+import { importNpmPackage } from "../internal/npm_package.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 
@@ -38,10 +39,8 @@ export interface Nats {
   disconnects: number;
 }
 
-async function load<T>(name: string): Promise<T> {
-  // Deno would fetch what stands here in so many words, also for a run that never needs it.
-  const specifier = "Deno" in globalThis ? `npm:@nats-io/${name}@${VERSION}` : `@nats-io/${name}`;
-  return await import(specifier);
+function load<T>(name: string): Promise<T> {
+  return importNpmPackage(`@nats-io/${name}`, VERSION);
 }
 
 async function loadClient(): Promise<NatsClient> {
