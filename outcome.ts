@@ -27,11 +27,11 @@ export function toResult(
   stopReason: StopReason | undefined,
   meta: unknown,
 ): TaskResult {
-  const { outcome, error } = outcomeOf(end, stopReason);
+  const { status, outcome, error } = verdictOf(end, stopReason);
   const { signal, durationMs, userMs, systemMs, stdout, stderr } = end;
   return {
     id,
-    status: outcome === "timeout" ? TIMEOUT_STATUS : end.status,
+    status,
     outcome,
     ...(signal !== undefined && { signal }),
     ...(error !== undefined && { error }),
@@ -53,6 +53,17 @@ export function toResult(
     cmdHash,
     ...(meta !== undefined && { meta }),
   };
+}
+
+/** How an attempt ended, in the words of a result. */
+export interface Verdict extends Pick<TaskResult, "status" | "outcome"> {
+  error: string | undefined;
+}
+
+/** Says how an attempt ended. */
+export function verdictOf(end: AttemptEnd, stopReason: StopReason | undefined): Verdict {
+  const { outcome, error } = outcomeOf(end, stopReason);
+  return { status: outcome === "timeout" ? TIMEOUT_STATUS : end.status, outcome, error };
 }
 
 /** The first cause that applies wins; the order is part of what {@linkcode Outcome} promises. */

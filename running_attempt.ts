@@ -15,16 +15,15 @@ export class RunningAttempt {
    */
   constructor(executor: Executor, attempt: Attempt, killAfterMs: number) {
     this.#killAfterMs = killAfterMs;
-    this.#execution = executor.start(attempt, () => {
-      this.#stoppedBy ??= "output-limit"; // also when it has ended by itself before this was seen
-      this.#execution.terminate(killAfterMs);
-    });
+    this.#execution = executor.start(attempt, () => this.terminate("output-limit"));
     this.ended = this.#run(executor.keepsTime ? undefined : attempt.timeoutMs);
   }
 
   /** Ends it, unless it has ended. A second call can bring SIGKILL forward. */
   terminate(reason: AttemptStop, killAfterMs: number = this.#killAfterMs): void {
-    if (this.#execution.terminate(killAfterMs)) this.#stoppedBy ??= reason;
+    const isStopped = this.#execution.terminate(killAfterMs, reason);
+    // Of the output there is too much also when it has ended by itself before this was seen.
+    if (isStopped || reason === "output-limit") this.#stoppedBy ??= reason;
   }
 
   async #run(timeoutMs: number | undefined): Promise<AttemptEnd> {

@@ -7,7 +7,7 @@ import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
-import { taskVariables } from "./task_variables.ts";
+import { environmentOf, taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
@@ -91,7 +91,7 @@ class ProcessExecution implements Execution {
         program,
         args,
         cwd: task.cwd,
-        env: { ...taskVariables(this.#attempt), ...task.env },
+        env: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
         stdin,
         stderr: "piped",
       });

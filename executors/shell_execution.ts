@@ -13,7 +13,7 @@ import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
-import { taskVariables } from "./task_variables.ts";
+import { environmentOf, taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What an attempt needs of the executor it belongs to. */
@@ -102,7 +102,8 @@ export class ShellExecution implements Execution {
     } catch {
       return await this.#runAsProcess();
     }
-    const { cmd, cwd, env } = task;
+    const { cmd, cwd } = task;
+    const env = environmentOf(this.#attempt);
     const variables = taskVariables(this.#attempt);
     const wantsPipes = opensDescriptors(cmd);
     const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands;

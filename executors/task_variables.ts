@@ -1,3 +1,4 @@
+import type { Task } from "../task.ts";
 import type { Attempt } from "./types.ts";
 
 /** The names of what {@linkcode taskVariables} gives. */
@@ -5,6 +6,11 @@ export const TASK_VARIABLES = ["TASKRUNNER_ID", "TASKRUNNER_SLOT", "TASKRUNNER_A
 
 /** Much longer, and no program could be started: the system takes 128 KiB for a variable. */
 const MAX_ID_LENGTH = 32 * 1024;
+
+/** What the environment of a task has besides that of the runner and {@linkcode taskVariables}. */
+export function environmentOf({ env, task }: Pick<Attempt, "env" | "task">): Task["env"] {
+  return env ? { ...env, ...task.env } : task.env;
+}
 
 /** The environment variables by which a task knows what it is. */
 export function taskVariables({ id, slot, number }: Attempt): Record<typeof TASK_VARIABLES[number], string> {

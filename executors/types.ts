@@ -16,6 +16,8 @@ export interface Attempt {
   slot: number;
   /** The longest that it may run, in milliseconds. */
   timeoutMs?: number | undefined;
+  /** Variables for its environment. Those that the task has itself go before them. */
+  env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** One output stream of an attempt that has ended. */
@@ -81,17 +83,18 @@ export interface Execution {
    * Ends the attempt with its whole process group: TERM, and KILL for what is left after `killAfterMs`. A second call can
    * bring KILL forward.
    *
+   * @param reason is for those who want to know; it changes nothing.
    * @returns whether there was something to end; `false` when the task has ended by itself.
    */
-  terminate(killAfterMs: number): boolean;
+  terminate(killAfterMs: number, reason?: AttemptStop): boolean;
 }
 
 /** Carries out attempts, one per slot at a time. An executor belongs to one run. */
 export interface Executor {
   /** How many attempts at once suit it. Without it, as many as there are CPUs. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
-  readonly keepsTime?: boolean;
+  readonly keepsTime?: boolean | undefined;
   /**
    * Makes ready for the first attempt. What it throws ends the run before anything was started.
    *

@@ -3,7 +3,8 @@ type Permission =
   | { name: "read" | "write"; path?: string }
   | { name: "env"; variable?: string }
   | { name: "sys"; kind?: "statfs" }
-  | { name: "run" | "net" | "ffi" | "import" };
+  | { name: "net"; host?: string }
+  | { name: "run" | "ffi" | "import" };
 
 /**
  * Whether something may be used that can be done without: always, but in Deno only if it was permitted. Without this

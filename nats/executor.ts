@@ -5,6 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { outputLost } from "../executors/output.ts";
 import type { OutputStream, SpillDirectory } from "../executors/spill_directory.ts";
+import { environmentOf } from "../executors/task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Output } from "../executors/types.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing } from "./connection.ts";
@@ -155,9 +156,11 @@ export class NatsExecutor {
   }
 
   /** Sends an attempt, or finds out what became of it before. */
-  async #send({ task, id, number, timeoutMs }: Attempt, execution: RemoteExecution): Promise<void> {
+  async #send(attempt: Attempt, execution: RemoteExecution): Promise<void> {
     this.#sends.signal.throwIfAborted();
-    const message: TaskMessage = { task, id, number, timeoutMs };
+    const { task, id, number, timeoutMs } = attempt;
+    const message: TaskMessage = { task: { ...task, env: environmentOf(attempt) }, id, number, timeoutMs };
+    // By the task as it was given: what a run adds to its environment is another thing in the run that resumes it.
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;
     const until = { signal: this.#sends.signal };
