@@ -7,8 +7,10 @@ import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import type { LiveReport } from "../live/live_report.ts";
 import type { TaskResult } from "../result.ts";
+import type { RunOptions } from "../run_options.ts";
 import { type Run, run } from "../runner.ts";
 import { factsOf } from "../statistics/results_reader.ts";
+import { openTelemetry } from "../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
 import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
@@ -65,7 +67,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const mayHold = flags.load !== undefined || flags.memfree !== undefined;
   const notice = mayHold ? new HoldNotice(flags, say) : undefined;
   const { nats } = settings.runOptions;
-  const results = run(input.tasks({ onInvalid, report: say, journal }), {
+  const options: RunOptions = {
     ...settings.runOptions,
     ...(nats && {
       nats: {
@@ -85,7 +87,9 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
         live?.update(progress);
       }
       : undefined,
-  });
+  };
+  const telemetry = await openTelemetry((text) => void say(`taskrunner: ${text}`));
+  const results = run(input.tasks({ onInvalid, report: say, journal }), telemetry?.observe(options) ?? options);
   const control = obeySignals(results, io, say);
   const summary = new Summary();
   let failure: unknown;
@@ -93,6 +97,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     await write(results, new JsonLinesWriter(file ?? io.stdout), (result) => {
       summary.add(result);
       live?.add(factsOf(result), () => result);
+      telemetry?.add(result);
     });
   } catch (error) {
     failure = error;
@@ -108,6 +113,8 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
         for (const line of summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
       }
     }
+    const loss = await telemetry?.close(failure);
+    if (loss !== undefined) await io.stderr(`taskrunner: ${loss}`);
   }
   if (input.invalid > 0) return EXIT_ERROR;
   if (control.isDrained) return EXIT_HANGUP;

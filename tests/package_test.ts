@@ -80,7 +80,7 @@ async function modulesLoadedWith(path: string, loaded = new Set<string>()): Prom
   return loaded;
 }
 
-test("a run on this machine loads nothing that runs tasks on others, and --help hardly anything", async () => {
+test("a run on this machine loads nothing for others and for telemetry, and --help hardly anything", async () => {
   const forNats = async (path: string) => {
     return [...await modulesLoadedWith(path)].filter((name) => name.startsWith("nats/")).sort();
   };
@@ -88,6 +88,8 @@ test("a run on this machine loads nothing that runs tasks on others, and --help 
     assertEquals(await forNats(path), ["nats/lazy_executor.ts", "nats/options.ts"]);
   }
   assertEquals((await forNats("nats/mod.ts")).includes("nats/connection.ts"), true);
+  const forTelemetry = [...await modulesLoadedWith("cli/run.ts")].filter((name) => name.startsWith("telemetry/"));
+  assertEquals(forTelemetry.sort(), ["telemetry/open.ts", "telemetry/settings.ts"]);
   const loaded = await modulesLoadedWith("cli.ts");
   assertEquals([loaded.has("cli/main.ts"), loaded.has("runner.ts")], [true, false]);
 });

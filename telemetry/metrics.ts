@@ -1,0 +1,45 @@
+import type { Resource } from "@opentelemetry/resources";
+import { VERSION } from "../cli/version.ts";
+import type { TaskResult } from "../result.ts";
+import type { Delivery } from "./delivery.ts";
+import type { CommonPackages, MetricsPackages } from "./packages.ts";
+
+/** How often they are sent. */
+const INTERVAL_MS = 60_000;
+
+/** How many tasks of a run are running, done and failed. */
+export class RunMetrics {
+  readonly #provider;
+  readonly #running;
+  readonly #done;
+  readonly #failed;
+
+  constructor({ core }: CommonPackages, { sdk, exporter }: MetricsPackages, resource: Resource, delivery: Delivery) {
+    const reader = new sdk.PeriodicExportingMetricReader({
+      exporter: delivery.ofMetrics(new exporter.OTLPMetricExporter()),
+      exportIntervalMillis: core.getNumberFromEnv("OTEL_METRIC_EXPORT_INTERVAL") ?? INTERVAL_MS,
+    });
+    this.#provider = new sdk.MeterProvider({ resource, readers: [reader] });
+    const meter = this.#provider.getMeter("taskrunner", VERSION);
+    const unit = "{task}";
+    this.#running = meter.createUpDownCounter("taskrunner.tasks.running", { unit, description: "Tasks that run now" });
+    this.#done = meter.createCounter("taskrunner.tasks.done", { unit, description: "Tasks that have a result" });
+    this.#failed = meter.createCounter("taskrunner.tasks.failed", { unit, description: "Those that were not ok" });
+  }
+
+  /** An attempt has begun, or ended. */
+  addRunning(change: 1 | -1): void {
+    this.#running.add(change);
+  }
+
+  addResult({ outcome }: TaskResult): void {
+    const attributes = { "taskrunner.task.outcome": outcome };
+    this.#done.add(1, attributes);
+    if (outcome !== "ok") this.#failed.add(1, attributes);
+  }
+
+  /** Settles when the last numbers are sent, or could not be. */
+  async close(): Promise<void> {
+    await this.#provider.shutdown().catch(() => {}); // what is lost is seen by its delivery
+  }
+}

@@ -1,0 +1,25 @@
+import process from "node:process";
+import { isPermitted } from "../internal/deno_permissions.ts";
+import { systemReason } from "../internal/system_error.ts";
+import { readTelemetrySettings } from "./settings.ts";
+import type { Telemetry } from "./telemetry.ts";
+
+/**
+ * Begins the trace of a run, if the environment asks for it. What is needed for that is loaded only then. Never rejects: a
+ * run is not worse off for want of telemetry, and is told why there is none.
+ */
+export async function openTelemetry(onNotice: (text: string) => void): Promise<Telemetry | undefined> {
+  try {
+    if (!isPermitted({ name: "env" })) return undefined;
+    const settings = readTelemetrySettings(process.env);
+    for (const { address } of Object.values(settings)) {
+      if (!isPermitted({ name: "net", host: address })) throw new Error(`Deno needs --allow-net=${address}`);
+    }
+    if (Object.keys(settings).length === 0) return undefined;
+    const { Telemetry } = await import("./telemetry.ts");
+    return await Telemetry.open(settings);
+  } catch (error) {
+    onNotice(`there is no telemetry: ${systemReason(error)}`);
+    return undefined;
+  }
+}

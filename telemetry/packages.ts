@@ -1,0 +1,74 @@
+/** The packages of OpenTelemetry, which are loaded when they are needed. @module */
+
+import type * as api from "@opentelemetry/api";
+import type * as core from "@opentelemetry/core";
+import type * as metricsExporter from "@opentelemetry/exporter-metrics-otlp-proto";
+import type * as tracesExporter from "@opentelemetry/exporter-trace-otlp-proto";
+import type * as resources from "@opentelemetry/resources";
+import type * as metricsSdk from "@opentelemetry/sdk-metrics";
+import type * as tracesSdk from "@opentelemetry/sdk-trace";
+import { importNpmPackage } from "../internal/npm_package.ts";
+import { systemReason } from "../internal/system_error.ts";
+import type { Protocol, TelemetrySettings } from "./settings.ts";
+
+/** What any signal needs. */
+export interface CommonPackages {
+  api: typeof api;
+  core: typeof core;
+  resources: typeof resources;
+}
+
+/** What traces need. */
+export interface TracesPackages {
+  sdk: typeof tracesSdk;
+  exporter: typeof tracesExporter;
+}
+
+/** What metrics need. */
+export interface MetricsPackages {
+  sdk: typeof metricsSdk;
+  exporter: typeof metricsExporter;
+}
+
+/** What the settings need. */
+export interface Packages {
+  common: CommonPackages;
+  traces: TracesPackages | undefined;
+  metrics: MetricsPackages | undefined;
+}
+
+/** Loads what the settings need. */
+export async function loadPackages({ traces, metrics }: TelemetrySettings): Promise<Packages> {
+  const tracesNames = traces && ["sdk-trace", `exporter-trace-otlp-${suffixOf(traces.protocol)}`] as const;
+  const metricsNames = metrics && ["sdk-metrics", `exporter-metrics-otlp-${suffixOf(metrics.protocol)}`] as const;
+  try {
+    return {
+      common: { api: await load("api"), core: await load("core"), resources: await load("resources") },
+      traces: tracesNames && { sdk: await load(tracesNames[0]), exporter: await load(tracesNames[1]) },
+      metrics: metricsNames && { sdk: await load(metricsNames[0]), exporter: await load(metricsNames[1]) },
+    };
+  } catch (error) {
+    const names = ["api", "core", "resources", ...tracesNames ?? [], ...metricsNames ?? []];
+    const install = names.map((name) => `${fullName(name)}@${versionOf(name)}`).join(" ");
+    throw new Error(`Cannot load its packages: ${systemReason(error)}; npm install ${install} brings them`);
+  }
+}
+
+/** The exporters of both protocols have the same interface. */
+function suffixOf(protocol: Protocol): string {
+  return protocol === "http/json" ? "http" : "proto";
+}
+
+function load<T>(name: string): Promise<T> {
+  return importNpmPackage(fullName(name), versionOf(name));
+}
+
+function fullName(name: string): string {
+  return `@opentelemetry/${name}`;
+}
+
+/** Versions that are known to work together. */
+function versionOf(name: string): string {
+  if (name === "api") return "1.10.0";
+  return name.startsWith("exporter-") ? "0.301.0" : "3.1.0";
+}

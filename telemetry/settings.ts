@@ -1,0 +1,57 @@
+import { excerpt } from "../internal/excerpt.ts";
+
+/** What can be sent to a collector. */
+export type Signal = "traces" | "metrics";
+
+/** How it is sent. */
+export type Protocol = typeof PROTOCOLS[number];
+
+/** The signals that the environment asks for. */
+export type TelemetrySettings = Partial<Record<Signal, SignalSettings>>;
+
+/** How and where one signal is sent. */
+export interface SignalSettings {
+  protocol: Protocol;
+  /** `HOST:PORT` of the collector. */
+  address: string;
+}
+
+const PROTOCOLS = ["http/protobuf", "http/json"] as const;
+
+/** Values by name, where what is empty is not set. */
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads which signals the environment asks for, by the variables that OpenTelemetry has for that: those with an endpoint.
+ *
+ * @throws `RangeError` for a value that is not right. The message has no endpoint in it, as there may be a secret in that.
+ */
+export function readTelemetrySettings(env: Environment): TelemetrySettings {
+  if (env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true") return {};
+  const settings: TelemetrySettings = {};
+  for (const signal of ["traces", "metrics"] as const) {
+    const [endpointName, endpoint] = firstSet(env, signal, "ENDPOINT");
+    const exporters = env[`OTEL_${signal.toUpperCase()}_EXPORTER`]?.trim() || "otlp";
+    if (endpoint === undefined || !exporters.split(",").includes("otlp")) continue;
+    const [protocolName, value = PROTOCOLS[0]] = firstSet(env, signal, "PROTOCOL");
+    const protocol = PROTOCOLS.find((known) => known === value);
+    if (!protocol) throw new RangeError(`${protocolName} must be ${PROTOCOLS.join(" or ")}, got ${excerpt(value)}`);
+    settings[signal] = { protocol, address: addressOf(endpointName, endpoint) };
+  }
+  return settings;
+}
+
+/** The variable of the signal, or that of all signals. */
+function firstSet(env: Environment, signal: Signal, what: string): [name: string, value: string | undefined] {
+  const own = `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${what}`;
+  const name = env[own]?.trim() ? own : `OTEL_EXPORTER_OTLP_${what}`;
+  return [name, env[name]?.trim() || undefined];
+}
+
+function addressOf(name: string, endpoint: string): string {
+  const url = URL.parse(endpoint);
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    throw new RangeError(`${name} must be a URL that begins with http:// or https://`);
+  }
+  return `${url.hostname}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
+}

@@ -1,0 +1,74 @@
+import { VERSION } from "../cli/version.ts";
+import { type Attempt, createExecutor } from "../executors/mod.ts";
+import type { TaskResult } from "../result.ts";
+import type { RunOptions } from "../run_options.ts";
+import { Delivery, FLUSH_MS } from "./delivery.ts";
+import { RunMetrics } from "./metrics.ts";
+import { type AttemptObserver, ObservedExecutor } from "./observed_executor.ts";
+import { loadPackages, type Packages } from "./packages.ts";
+import type { TelemetrySettings } from "./settings.ts";
+import { RunTrace } from "./traces.ts";
+
+/** What a run tells a collector of OpenTelemetry. */
+export class Telemetry {
+  readonly #delivery = new Delivery();
+  readonly #trace: RunTrace | undefined;
+  readonly #metrics: RunMetrics | undefined;
+  #hasFailures = false;
+
+  private constructor({ common, traces, metrics }: Packages) {
+    const { defaultResource, detectResources, resourceFromAttributes, ...detectors } = common.resources;
+    const resource = defaultResource()
+      .merge(resourceFromAttributes({ "service.name": "taskrunner", "service.version": VERSION }))
+      .merge(detectResources({
+        detectors: [detectors.resourceAttributesEnvDetector, detectors.serviceNameEnvDetector],
+      }));
+    this.#trace = traces && new RunTrace(common, traces, resource, this.#delivery);
+    this.#metrics = metrics && new RunMetrics(common, metrics, resource, this.#delivery);
+  }
+
+  /** Begins the trace of a run. */
+  static async open(settings: TelemetrySettings): Promise<Telemetry> {
+    return new Telemetry(await loadPackages(settings));
+  }
+
+  /** The options of the same run, with its attempts observed. */
+  observe({ nats, ...options }: RunOptions): RunOptions {
+    const executor = createExecutor({ nats, ...options });
+    return { ...options, executor: new ObservedExecutor(executor, (attempt) => this.#observe(attempt)) };
+  }
+
+  #observe(attempt: Attempt): AttemptObserver {
+    const observer = this.#trace?.observe(attempt);
+    this.#metrics?.addRunning(1);
+    return {
+      env: observer?.env,
+      ended: (end) => {
+        observer?.ended(end);
+        this.#metrics?.addRunning(-1);
+      },
+    };
+  }
+
+  /** Counts a result. */
+  add(result: TaskResult): void {
+    if (result.outcome !== "ok") this.#hasFailures = true;
+    this.#metrics?.addResult(result);
+  }
+
+  /**
+   * Ends the trace, and sends what has not been sent, for a while. Never rejects.
+   *
+   * @param failure what has ended the run, if that was an error.
+   * @returns what has not arrived, and why, if there is such.
+   */
+  async close(failure: unknown): Promise<string | undefined> {
+    const errorType = failure instanceof Error ? failure.name : this.#hasFailures ? "failed-tasks" : undefined;
+    const isSent = Promise.allSettled([this.#trace?.close(errorType), this.#metrics?.close()]).then(() => true);
+    const isTooLate = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => isTooLate.resolve(false), FLUSH_MS);
+    const hadTime = await Promise.race([isSent, isTooLate.promise]);
+    clearTimeout(timer);
+    return this.#delivery.loss(hadTime);
+  }
+}

@@ -1,0 +1,110 @@
+import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry/api";
+import type { Resource } from "@opentelemetry/resources";
+import process from "node:process";
+import { VERSION } from "../cli/version.ts";
+import type { Attempt, AttemptEnd } from "../executors/mod.ts";
+import { verdictOf } from "../outcome.ts";
+import type { Delivery } from "./delivery.ts";
+import type { AttemptObserver } from "./observed_executor.ts";
+import type { CommonPackages, TracesPackages } from "./packages.ts";
+
+/** What waits for a collector that is slow, at most; about 2 KB each. What is more is lost. */
+const MAX_QUEUED_SPANS = 16_384;
+/** How many are sent at once: a run may end thousands of attempts in a second. */
+const MAX_BATCH_SPANS = 1_024;
+/** An id can be of any length. */
+const MAX_ATTRIBUTE_LENGTH = 1_024;
+/** How long a span waits for others to be sent with. */
+const SEND_AFTER_MS = 5_000;
+
+type Variables = Record<string, string | undefined>;
+
+/** How context is carried by variables of the environment, as OpenTelemetry has it. */
+const fromEnvironment: TextMapGetter<Variables> = {
+  keys: (env) => Object.keys(env),
+  get: (env, key) => env[key.toUpperCase()],
+};
+const toEnvironment: TextMapSetter<Record<string, string>> = {
+  set: (env, key, value) => void (env[key.toUpperCase()] = value),
+};
+
+/** The trace of a run: a span for the run, and one for each attempt below it. */
+export class RunTrace {
+  readonly #common: CommonPackages;
+  readonly #tracer;
+  readonly #provider;
+  readonly #exporter;
+  readonly #propagator;
+  readonly #run: Span;
+  readonly #context: Context;
+
+  /** Begins the trace, or goes on with that of `TRACEPARENT`. */
+  constructor(common: CommonPackages, { sdk, exporter }: TracesPackages, resource: Resource, delivery: Delivery) {
+    const { api: { ROOT_CONTEXT, trace }, core: { getNumberFromEnv, W3CTraceContextPropagator } } = common;
+    this.#common = common;
+    // As many batches may be under way at the end as are in the queue.
+    this.#exporter = delivery.ofSpans(new exporter.OTLPTraceExporter({ concurrencyLimit: Infinity }));
+    const batches = new sdk.BatchSpanProcessor({
+      exporter: this.#exporter,
+      maxQueueSize: getNumberFromEnv("OTEL_BSP_MAX_QUEUE_SIZE") ?? MAX_QUEUED_SPANS,
+      maxExportBatchSize: getNumberFromEnv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") ?? MAX_BATCH_SPANS,
+      scheduledDelayMillis: getNumberFromEnv("OTEL_BSP_SCHEDULE_DELAY") ?? SEND_AFTER_MS,
+    });
+    const counter = new sdk.NoopSpanProcessor();
+    counter.onEnd = () => void delivery.endedSpans++;
+    this.#provider = new sdk.TracerProvider({
+      resource,
+      spanProcessors: [counter, batches],
+      spanLimits: { attributeValueLengthLimit: MAX_ATTRIBUTE_LENGTH },
+    });
+    this.#tracer = this.#provider.getTracer("taskrunner", VERSION);
+    this.#propagator = new W3CTraceContextPropagator();
+    const parent = this.#propagator.extract(ROOT_CONTEXT, process.env, fromEnvironment);
+    this.#run = this.#tracer.startSpan("run", {}, parent);
+    this.#context = trace.setSpan(ROOT_CONTEXT, this.#run);
+  }
+
+  /** Begins the span of an attempt. That of one which is taken back never ends, and is not sent. */
+  observe({ task, id, number, slot }: Attempt): AttemptObserver {
+    const { trace, SpanKind } = this.#common.api;
+    const attributes = { "taskrunner.task.id": id, "taskrunner.task.attempt": number };
+    const span = this.#tracer.startSpan("task", { kind: SpanKind.CLIENT, attributes }, this.#context);
+    const env: Record<string, string> = {};
+    if (process.env["TRACESTATE"] !== undefined) env["TRACESTATE"] = ""; // that of another trace
+    this.#propagator.inject(trace.setSpan(this.#context, span), env, toEnvironment);
+    return {
+      env: task.env?.["TRACEPARENT"] === undefined ? env : undefined,
+      ended: (end) => end?.isWithdrawn || this.#endAttempt(span, slot, end),
+    };
+  }
+
+  #endAttempt(span: Span, slot: number, end: AttemptEnd | undefined): void {
+    const { status, outcome } = end ? verdictOf(end, end.stoppedBy) : { status: null, outcome: "failed" };
+    span.setAttributes({
+      "taskrunner.task.outcome": outcome,
+      "taskrunner.slot": end?.place?.slot ?? slot,
+      "taskrunner.worker.host": end?.place?.worker.host,
+      "taskrunner.worker.pid": end?.place?.worker.pid,
+      "taskrunner.task.signal": end?.signal,
+      "taskrunner.task.user_ms": end?.userMs,
+      "taskrunner.task.system_ms": end?.systemMs,
+      "process.exit.code": status ?? undefined,
+    });
+    this.#end(span, outcome === "ok" ? undefined : outcome);
+  }
+
+  #end(span: Span, errorType: string | undefined): void {
+    if (errorType !== undefined) {
+      span.setAttribute("error.type", errorType);
+      span.setStatus({ code: this.#common.api.SpanStatusCode.ERROR });
+    }
+    span.end();
+  }
+
+  /** Ends the trace, and settles when all of it is sent, or could not be. */
+  async close(errorType: string | undefined): Promise<void> {
+    this.#end(this.#run, errorType);
+    await this.#provider.shutdown().catch(() => {}); // the first that fails; how many it is, is counted
+    await this.#exporter.shutdown();
+  }
+}
