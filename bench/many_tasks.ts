@@ -8,7 +8,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { spawn } from "node:child_process";
-import { createReadStream, createWriteStream, readFileSync } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +16,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { finished } from "node:stream/promises";
 import { parseResult, readJsonLines } from "../mod.ts";
+import { peakMemoryMiB } from "./peak_memory.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
 /** The smaller run that memory is compared with is this many times smaller. */
@@ -71,7 +72,7 @@ async function measure(runtime: string, count: number): Promise<Figures> {
       stdio: ["ignore", "inherit", "inherit"],
     });
     let peakMiB = 0;
-    const sampling = setInterval(() => peakMiB = Math.max(peakMiB, peakOf(child.pid!)), 100);
+    const sampling = setInterval(() => peakMiB = Math.max(peakMiB, peakMemoryMiB(child.pid!)), 100);
     const [status] = await once(child, "exit");
     clearInterval(sampling);
     const seconds = (performance.now() - startedMs) / 1000;
@@ -90,15 +91,6 @@ async function writeTasks(path: string, count: number): Promise<void> {
   }
   file.end();
   await finished(file);
-}
-
-/** The most memory the process has had, which the kernel keeps. */
-function peakOf(pid: number): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
 }
 
 async function check(path: string, count: number): Promise<void> {

@@ -6,7 +6,7 @@ import type { ReportCollector } from "./collector.ts";
 import type { ReportProgress } from "./data.ts";
 
 /** With the page itself that is less than 2 MB. */
-const MAX_CHARACTERS = 1_250_000;
+const MAX_CHARACTERS = 1_350_000;
 
 /** The data as text. When it would be too much, only some of the results stay one by one. */
 export function encodeReport(collector: ReportCollector, name: string, progress?: ReportProgress): string {

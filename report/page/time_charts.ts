@@ -112,7 +112,10 @@ export class TimeCharts {
       moreLanes > 0 && `The first ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
       "Zoom with the slider, or with Ctrl and the wheel.",
     );
+    const interval = tickMs(toMs - fromMs, this.#box.clientWidth);
+    const axisLabel = { formatter: (ms: number) => timeLabel(ms, interval) };
     this.#chart.setOption({
+      xAxis: Array(3).fill({ interval, axisLabel }),
       series: [
         { id: "timeline", data: items.map(({ lane, startMs, endMs }) => [startMs, endMs, lane]) },
         ...this.#lines(fromMs, toMs),
@@ -154,7 +157,7 @@ export class TimeCharts {
       type: "value" as const,
       min: 0,
       max: this.#spanMs,
-      axisLabel: { ...text, show: hasLabels, formatter: (ms: number) => duration(ms), hideOverlap: true },
+      axisLabel: { ...text, show: hasLabels, hideOverlap: true },
       axisLine: { lineStyle: { color: theme.line } },
       axisTick: { show: hasLabels },
       splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
@@ -275,6 +278,7 @@ export class TimeCharts {
     const isSelected = item.row !== undefined && item.row === this.#selected;
     return {
       type: "rect" as const,
+      z2: isSelected ? 1 : 0,
       shape: item.isMark
         ? {
           x,
@@ -308,6 +312,26 @@ export class TimeCharts {
       element("div", {}, at),
     );
   }
+}
+
+/** What people count time in, in milliseconds. */
+const ROUND_TIMES = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
+  [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200].map((seconds) =>
+    seconds * 1000
+  ),
+);
+const PIXELS_PER_TICK = 110;
+const DAY_MS = 86_400_000;
+
+/** How far apart the ticks of an axis are. */
+function tickMs(spanMs: number, pixels: number): number {
+  const leastMs = spanMs / Math.max(1, pixels / PIXELS_PER_TICK);
+  return ROUND_TIMES.find((ms) => ms >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
+}
+
+function timeLabel(ms: number, tickMs: number): string {
+  if (ms < 1000 || tickMs >= 1000) return duration(ms);
+  return `${duration(Math.floor(ms / 1000) * 1000)} + ${Math.round(ms % 1000)} ms`;
 }
 
 /** Makes one step of so many parts. */
