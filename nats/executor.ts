@@ -1,7 +1,7 @@
 /** Has attempts carried out by workers on other machines, through a stream of NATS JetStream. @module */
 
 import type { Consumer, JsMsg } from "@nats-io/jetstream";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { outputLost } from "../executors/output.ts";
 import type { OutputStream, SpillDirectory } from "../executors/spill_directory.ts";
@@ -164,7 +164,8 @@ export class NatsExecutor {
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;
     const until = { signal: this.#sends.signal };
-    const bytes = await objects.pack(message, `${hash}/task`, until);
+    // An object that is stored again under its name takes the place of the one that a message may stand for already.
+    const bytes = await objects.pack(message, `${hash}/${randomUUID()}`, until);
     for (let copy = 1;; copy++) {
       const key = copy === 1 ? hash : `${hash}-${copy}`;
       if (this.#pending.has(key) || this.#claimed.has(key)) continue;

@@ -106,6 +106,23 @@ test("a task that comes again after its first has ended runs again", TIMEOUT, as
   });
 });
 
+test("large tasks that are the same are different tasks, and each arrives whole", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const attempts = async () => (await listRuns({ servers: server.url }))[0]?.attempts ?? 0;
+    async function* tasks(): AsyncGenerator<Task> {
+      for (let sent = 0; sent < 3; sent++) {
+        await waitFor("the task before", async () => await attempts() === sent);
+        yield { id: "same", cmd: "wc -c", stdin: "x".repeat(1_500_000) };
+      }
+    }
+    const all = collect(run(tasks(), through(server)));
+    await waitFor("the tasks", async () => await attempts() === 3);
+    await withWorker(server, async () => {
+      assertEquals((await all).map(({ stdout }) => stdout), Array(3).fill("1500000\n"));
+    });
+  });
+});
+
 test("output and input that are larger than a message arrive whole", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
