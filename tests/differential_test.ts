@@ -1,5 +1,6 @@
-import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -18,16 +19,17 @@ interface Seen {
   stderr: string;
 }
 
-/**
- * Runs each command of the files $1, $2, … under a fresh shell $0, in a session of its own and with pipes, and keeps what
- * comes beside the file.
- */
+/** Runs each of the commands under a fresh shell, in a session of its own and with pipes. */
 const REFERENCE = `
-for file do
-  command=$(cat "$file"; echo .)
-  { { (exec setsid "$0" -c -- "\${command%.}" "$0") </dev/null 2>&4 3>&- 4>&-; echo $? >"$file.status"; } \\
-    4>&1 >&3 2>/dev/null | cat >"$file.stderr" 3>&-; } 3>&1 | cat >"$file.stdout"
-done`;
+import concurrent.futures, json, subprocess, sys
+shell, env, commands = json.load(sys.stdin)
+def fresh(command):
+    ended = subprocess.run([shell, "-c", "--", command, shell], stdin=subprocess.DEVNULL, capture_output=True,
+        start_new_session=True, env=env)
+    status = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
+    return {"status": status, "stdout": ended.stdout.decode("latin1"), "stderr": ended.stderr.decode("latin1")}
+with concurrent.futures.ThreadPoolExecutor(2) as two:
+    json.dump(list(two.map(fresh, commands)), sys.stdout)`;
 
 /** What a worker adds to the environment. */
 const TASK_VARIABLES = { TASKRUNNER_ID: "1", TASKRUNNER_SLOT: "1", TASKRUNNER_ATTEMPT: "1" };
@@ -37,19 +39,13 @@ function withoutTaskValues(printed: string): string {
   return printed.replace(/\b(TASKRUNNER_(?:ID|SLOT|ATTEMPT)=["']?)\d+/g, "$1");
 }
 
-async function runFresh(shell: string, commands: readonly string[], directory: string, cwd: string): Promise<Seen[]> {
-  const files = commands.map((_, index) => join(directory, `${index}`));
-  await Promise.all(commands.map((command, index) => writeFile(files[index]!, command)));
-  const half = Math.ceil(files.length / 2);
-  const runs = [files.slice(0, half), files.slice(half)].map((part) =>
-    start("sh", ["-c", REFERENCE, shell, ...part], { cwd, stdin: "", env: TASK_VARIABLES }).ended
-  );
-  for (const { status, stderr } of await Promise.all(runs)) assertEquals([status, stderr], [0, ""]);
-  return await Promise.all(files.map(async (file) => ({
-    status: Number(await readFile(`${file}.status`, "latin1")),
-    stdout: withoutTaskValues(await readFile(`${file}.stdout`, "latin1")),
-    stderr: await readFile(`${file}.stderr`, "latin1"),
-  })));
+async function runFresh(shell: string, commands: readonly string[], cwd: string): Promise<Seen[]> {
+  const env = { ...process.env, NO_COLOR: "1", ...TASK_VARIABLES };
+  const stdin = JSON.stringify([shell, env, commands]);
+  const ended = await start("python3", ["-c", REFERENCE], { cwd, stdin }).ended;
+  assertEquals([ended.status, ended.stderr], [0, ""]);
+  const all: Seen[] = JSON.parse(ended.stdout);
+  return all.map((seen) => ({ ...seen, stdout: withoutTaskValues(seen.stdout) }));
 }
 
 function bytesOf(text: string, encoding: "base64" | undefined): string {
@@ -76,7 +72,7 @@ async function differences(
   return await withTempDirectory(async (directory) => {
     const cwd = join(directory, "cwd");
     await mkdir(cwd);
-    const fresh = await runFresh(shell, commands, directory, cwd);
+    const fresh = await runFresh(shell, commands, cwd);
     await rm(cwd, { recursive: true });
     await mkdir(cwd);
     const workers = await runInWorkers(shell, commands, directory, cwd);
