@@ -15,6 +15,9 @@ export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bu
 /** The directory of the project. */
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 
+/** Node compiles the modules of the tool once, not for each of the hundreds of processes that the tests start. */
+process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node");
+
 /** The arguments that make this runtime run a module: `process.execPath` and then these. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
 
