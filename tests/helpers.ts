@@ -6,11 +6,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Task, TaskResult } from "../mod.ts";
 
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+
+/**
+ * The size of a test whose work is done by other programs, the same on all runtimes. One of them has all of it, Bun, which
+ * starts processes fastest, and the others a tenth, to see that they do the same.
+ */
+export const manyOf = (count: number) => RUNTIME === "bun" ? count : Math.ceil(count / 10);
 
 /** The directory of the project. */
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
@@ -83,6 +90,11 @@ export function byteStream(text: string | Uint8Array, pieceBytes = Infinity): Re
   });
 }
 
+const running = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of running) child.kill("SIGKILL"); // a test that failed has not waited for what it started
+});
+
 /** How a program ended. */
 export interface Ended {
   status: number | null;
@@ -113,6 +125,8 @@ export function start(program: string, args: readonly string[], { stdin, cwd, en
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
+  running.add(child);
+  child.once("close", () => running.delete(child));
   const output = { stdout: "", stderr: "" };
   child.stdin!.on("error", () => {}); // it need not read what it is given
   child.stdout!.setEncoding("utf8").on("data", (text: string) => output.stdout += text);

@@ -8,6 +8,7 @@ import { assertMatch } from "@std/assert/match";
 import type { Task } from "../mod.ts";
 import {
   isAlive,
+  manyOf,
   parseResults,
   PROJECT,
   RUNTIME,
@@ -24,7 +25,6 @@ import {
   at,
   COMMANDS,
   linesOf,
-  manyOf,
   OTHERS,
   resultsOf,
   signal,

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { startTaskrunner, taskFile, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { manyOf, startTaskrunner, taskFile, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 import {
   assertEachOnce,
   at,
-  manyOf,
   type NatsServer,
   OTHERS,
   resultsOf,

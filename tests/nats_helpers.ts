@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { afterEach } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -119,21 +118,7 @@ export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   node: ["node"],
 };
 
-/** All runtimes take part in the tests of many tasks, so one of them as the one that has the tasks is enough for so many. */
-export const manyOf = (count: number) => RUNTIME === "bun" ? count : count / 10;
-
 export const OTHERS = Object.keys(COMMANDS).filter((name) => name !== RUNTIME);
-
-const started: Started[] = [];
-afterEach(() => {
-  for (const { child } of started.splice(0)) child.kill("SIGKILL");
-});
-
-/** Ends a program when the test has ended: what was not waited for would keep the next tests waiting. */
-export function endLater(program: Started): Started {
-  started.push(program);
-  return program;
-}
 
 export interface StartWorkerOptions {
   runtime?: string;
@@ -150,7 +135,7 @@ export async function startWorker(
 ): Promise<Started> {
   const command = [...prefix, ...COMMANDS[runtime]!, join(PROJECT, "cli.ts")];
   const [program, ...rest] = [...command, "worker", "--queue", "q", "-j", "4", ...args];
-  const worker = endLater(start(program!, rest, { stdin: "", env: { NATS_URL: url, ...env } }));
+  const worker = start(program!, rest, { stdin: "", env: { NATS_URL: url, ...env } });
   await waitFor("the worker", () => worker.output.stderr.includes("at once, from q"));
   return worker;
 }

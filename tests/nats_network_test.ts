@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { jsonLines, parseResults, PROJECT, start, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
-import { assertEachOnce, COMMANDS, endLater, linesOf, OTHERS, signal, startWorker, stop } from "./nats_helpers.ts";
+import { assertEachOnce, COMMANDS, linesOf, OTHERS, signal, startWorker, stop } from "./nats_helpers.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
 
@@ -50,13 +50,13 @@ test("a worker that the network cuts off and joins again works on, and its tasks
       const inside = (network: string) => ["ip", "netns", "exec", network];
       const path = (name: string) => join(directory, name);
       const server = ["nats-server", "-js", "-a", "0.0.0.0", "-p", "4222", "-sd", path("js")];
-      const serving = endLater(start("ip", [...inside(hub).slice(1), ...server]));
+      const serving = start("ip", [...inside(hub).slice(1), ...server]);
       const workers = await Promise.all(edges.map((network, index) => {
         return startWorker(`nats://10.0.${index + 1}.1:4222`, { runtime: OTHERS[index]!, prefix: inside(network) });
       }));
       const [program, ...args] = [...inside(hub), ...COMMANDS[OTHERS[0]!]!, join(PROJECT, "cli.ts"), "-"];
       const nats = ["--nats", "nats://127.0.0.1:4222", "--queue", "q", "--ack-wait", "1s"];
-      const run = endLater(start(program!, [...args, ...nats, "-o", path("results.jsonl")]));
+      const run = start(program!, [...args, ...nats, "-o", path("results.jsonl")]);
       const results = async () => parseResults((await linesOf(path("results.jsonl"))).join("\n"));
 
       // Eight tasks, four on each worker, that end when they may.
