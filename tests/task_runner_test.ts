@@ -62,7 +62,6 @@ async function withVariable(name: string, value: string, use: () => Promise<void
 const descriptorOfProcess = (descriptor: number) =>
   `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
 const DISTURBED = /A task has written or read where the results come from/;
-const printsIds = "echo $$ $PPID; exec sleep 300";
 
 eitherWay("tasks are run, and the summary says what became of them", async (isolate) => {
   const runner = new TaskRunner({ concurrency: 3, isolate });
@@ -122,20 +121,22 @@ eitherWay("the callback is waited for, one result after the other", async (isola
 });
 
 eitherWay("what the callback throws ends the run and everything it has started", async (isolate) => {
-  const runner = runnerOf([{ cmd: printsIds, timeoutMs: 300 }, { cmd: "echo $$; exec sleep 300" }], {
-    isolate,
-    concurrency: 2,
+  await withTempDirectory(async (directory) => {
+    const file = join(directory, "pids");
+    const runner = runnerOf([
+      { cmd: `until [ -e ${file} ]; do sleep 0.01; done` },
+      { cmd: `sleep 300 & echo $$ $PPID $! >${file}.new; mv ${file}.new ${file}; wait` },
+    ], { isolate, concurrency: 2 });
+    const running = runner.runAndWait(() => {
+      throw new RangeError("enough");
+    });
+    await assertRejects(() => running, RangeError, "enough");
+    const pids = (await readFile(file, "utf8")).trim().split(" ").map(Number);
+    assertEquals(pids.length, 3);
+    await waitFor("the processes to end", () => !pids.some(isAlive));
+    runner.add("again", "true");
+    assertEquals((await runner.runAndWait()).counts, { ok: 1 });
   });
-  const pids: number[] = [];
-  const running = runner.runAndWait((result) => {
-    pids.push(...result.stdout.trim().split(" ").map(Number));
-    throw new RangeError("enough");
-  });
-  await assertRejects(() => running, RangeError, "enough");
-  assertEquals(pids.length, 2);
-  await waitFor("the processes to end", () => !pids.some(isAlive));
-  runner.add("again", "true");
-  assertEquals((await runner.runAndWait()).counts, { ok: 1 });
 });
 
 eitherWay("a signal stops the run, and what ran comes as canceled", async (isolate) => {
