@@ -96,7 +96,7 @@ function openStdin(): Source<Uint8Array> {
 function writeToStdout(bytes: Uint8Array): Promise<void> {
   return writeStdout(bytes).catch((error) => {
     if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
-    throw new Error(`Cannot write results to standard output: ${systemReason(error)}`, { cause: error });
+    throw new Error(`Cannot write to standard output: ${systemReason(error)}`, { cause: error });
   });
 }
 

@@ -60,6 +60,11 @@ export function readJsonLines<T = unknown>(
 
 const LF = 0x0a;
 
+/** A line without the mark that a file may begin with. */
+export function withoutByteOrderMark(line: string, lineNumber: number): string {
+  return lineNumber === 1 && line.startsWith("\ufeff") ? line.slice(1) : line;
+}
+
 /** Whether a line says nothing. */
 export function isBlank(line: string): boolean {
   return /^[ \t\r]*$/.test(line);
@@ -76,7 +81,7 @@ export function jsonLineReader<T>(source: Source<Uint8Array>, options: ReadJsonL
     maxLineBytes,
     onInvalid,
     parse(line, lineNumber, isUnfinished): Line<T> | undefined {
-      const text = lineNumber === 1 && line.startsWith("\ufeff") ? line.slice(1) : line;
+      const text = withoutByteOrderMark(line, lineNumber);
       if (isBlank(text)) return undefined;
       const value = parseJson(text, isUnfinished);
       return { lineNumber, value: parse ? parse(value, lineNumber) : value as T };

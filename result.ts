@@ -89,6 +89,8 @@ export const MAX_RESULT_LINE_BYTES = 512 * 1024 * 1024;
 const text = v.string("must be a string");
 const number = v.number("must be a number");
 const integer = v.pipe(number, v.integer("must be an integer"));
+const milliseconds = v.pipe(number, v.minValue(0, "must not be negative"));
+const countingNumber = v.pipe(integer, v.minValue(1, "must be at least 1"));
 const described = <Schema extends v.GenericSchema>(
   schema: Schema,
   description: string,
@@ -113,8 +115,8 @@ export const resultSchema = v.strictObject({
   outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
   signal: v.optional(described(text, "The signal that ended it, such as SIGKILL.")),
   error: v.optional(described(text, "What there is to say, in a sentence or two.")),
-  attempts: described(integer, "How many times it was started."),
-  slot: described(integer, "Which place of the pool it had, from 1."),
+  attempts: described(countingNumber, "How many times it was started."),
+  slot: described(countingNumber, "Which place of the pool it had, from 1."),
   worker: v.optional(v.pipe(
     v.strictObject({
       host: described(text, "The name of its machine."),
@@ -123,9 +125,9 @@ export const resultSchema = v.strictObject({
     v.description("Who ran it, when that was another process than the one which wanted it."),
   )),
   startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),
-  durationMs: described(number, "How long the last attempt took, in milliseconds."),
-  userMs: v.optional(described(number, "CPU time in user mode, in milliseconds.")),
-  systemMs: v.optional(described(number, "CPU time in the kernel, in milliseconds.")),
+  durationMs: described(milliseconds, "How long the last attempt took, in milliseconds."),
+  userMs: v.optional(described(milliseconds, "CPU time in user mode, in milliseconds.")),
+  systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
   stdout: described(text, "What it printed to standard output, or the first part of it."),
   stdoutEncoding: encoding,
   stdoutBytes: fullSize,

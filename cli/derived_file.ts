@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
+import { type FileLock, lockFile } from "../internal/file_lock.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
 import type { Io } from "./io.ts";
@@ -9,11 +10,13 @@ import type { Io } from "./io.ts";
 export class DerivedFile implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle | undefined;
+  readonly #lock: FileLock | undefined;
   readonly #io: Io;
 
-  private constructor(path: string, file: FileHandle | undefined, io: Io) {
+  private constructor(path: string, file: FileHandle | undefined, lock: FileLock | undefined, io: Io) {
     this.#path = path;
     this.#file = file;
+    this.#lock = lock;
     this.#io = io;
   }
 
@@ -24,18 +27,19 @@ export class DerivedFile implements AsyncDisposable {
    * @param kind what it is, such as `a trace`, and what all of them begin with.
    */
   static async open(path: string | undefined, kind: { name: string; begin: string }, io: Io): Promise<DerivedFile> {
-    if (path === undefined || path === "-") return new DerivedFile("", undefined, io);
+    if (path === undefined || path === "-") return new DerivedFile("", undefined, undefined, io);
     let file: FileHandle | undefined;
     try {
-      file = await open(path, "a+");
-      const status = await file.stat();
-      if (status.isFile() && status.size > 0) {
-        const { length } = kind.begin;
-        const { buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
-        if (buffer.toString() !== kind.begin) throw new Error(`it is there already, and is not ${kind.name}`);
-        await file.truncate(0);
+      file = await open(path, "a");
+      const { size } = await file.stat().then((status) => status.isFile() ? status : { size: undefined });
+      if (size === undefined) return new DerivedFile(path, file, undefined, io);
+      const lock = await lockFile(file, path); // a run that has no result yet has an empty file
+      if (!lock) throw new Error("a run is writing to it");
+      if (!kind.begin.startsWith(await beginOf(path, kind.begin.length))) {
+        throw new Error(`it is there already, and is not ${kind.name}`);
       }
-      return new DerivedFile(path, file, io);
+      await file.truncate(0);
+      return new DerivedFile(path, file, lock, io);
     } catch (error) {
       await file?.close();
       throw new Error(`Cannot write to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
@@ -54,5 +58,16 @@ export class DerivedFile implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file?.close();
+    this.#lock?.release();
+  }
+}
+
+async function beginOf(path: string, length: number): Promise<string> {
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await file.close();
   }
 }

@@ -2,8 +2,9 @@ import { parseArguments } from "./arguments.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
 import { FLAGS, helpText } from "./flags.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
+import { stoppable } from "./stoppable.ts";
 import { UsageError } from "./usage_error.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace", "report", "watch"] as const;
 
@@ -24,6 +25,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     }
     const command = COMMANDS.find((name) => name === operands[0]) ?? "run";
     if (operands[0] === command) operands.shift();
+    if (values && command !== "run" && command !== "each") {
+      throw new UsageError(`Values after ::: mean nothing to taskrunner ${command}`);
+    }
     // Loaded only now, so that --help and mistakes are answered at once.
     switch (command) {
       case "worker":
@@ -31,11 +35,14 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       case "runs":
         return await (await import("./runs.ts")).manageRuns({ flags, operands }, io);
       case "stats":
-        return await (await import("./stats.ts")).showStatistics({ command, flags, operands }, io);
+        return await stoppable(
+          (await import("./stats.ts")).showStatistics({ command, flags, operands }, io),
+          io.signal,
+        );
       case "trace":
-        return await (await import("./trace.ts")).writeTrace({ command, flags, operands }, io);
+        return await stoppable((await import("./trace.ts")).writeTrace({ command, flags, operands }, io), io.signal);
       case "report":
-        return await (await import("./report.ts")).writeReport({ command, flags, operands }, io);
+        return await stoppable((await import("./report.ts")).writeReport({ command, flags, operands }, io), io.signal);
       case "watch":
         return await (await import("./watch.ts")).watchResults({ command, flags, operands }, io);
       default:

@@ -19,6 +19,7 @@ import { readJournal } from "./journal_file.ts";
 import { progressDisplay } from "./progress.ts";
 import { ResultsFile } from "./results_file.ts";
 import { readSettings } from "./settings.ts";
+import { stoppable } from "./stoppable.ts";
 import { Summary } from "./summary.ts";
 import type { TaskInput } from "./task_input.ts";
 import { UsageError } from "./usage_error.ts";
@@ -54,14 +55,14 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const check = input.isRepeatable ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
   const total = await stoppable(check, io.signal);
 
-  const live = settings.watchPort === undefined
-    ? undefined
-    : await openLiveReport(settings.watchPort, output ?? input.name, io);
+  const { watchPort } = settings;
+  const live = watchPort === undefined ? undefined : await openLiveReport(watchPort, output ?? input.name);
   const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
   if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
     await io.stderr(`taskrunner: ${printable(output!)}: ${torn} have been cut off; that task runs again`);
   }
+  if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
   const display = await progressDisplay(settings.progress, io, file === undefined);
   const say = display?.log ?? io.stderr;
   const mayHold = flags.load !== undefined || flags.memfree !== undefined;
@@ -105,7 +106,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   } finally {
     notice?.stop();
     display?.stop();
-    await live?.close();
+    await live?.close("The run is over. This is how it ended.");
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
@@ -154,11 +155,9 @@ async function write(results: Run, writer: JsonLinesWriter, onResult: (result: T
 }
 
 /** A page that shows the run while it goes on. */
-async function openLiveReport(port: number, name: string, io: Io): Promise<LiveReport> {
+async function openLiveReport(port: number, name: string): Promise<LiveReport> {
   const { LiveReport } = await import("../live/live_report.ts");
-  const live = await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
-  await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
-  return live;
+  return await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
 }
 
 /** Lets signals steer the run, and says so. */
@@ -183,17 +182,4 @@ async function reportChanged({ changed, changedNames }: TaskInput, io: Io): Prom
   await io.stderr(
     `taskrunner: what has a result of another command is not run again: ${changedNames.join(", ")}${more}`,
   );
-}
-
-/** Waits for work that cannot be interrupted, and not beyond the signal. */
-async function stoppable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const stopped = Promise.withResolvers<never>();
-  const stop = () => stopped.reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, stopped.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

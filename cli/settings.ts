@@ -41,7 +41,10 @@ export function readSettings(flags: Flags): Settings {
   const output = flags.output === "-" ? undefined : flags.output;
   const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
   if (resume && output === undefined) throw new UsageError("To resume, name the file of results: -o FILE");
-  for (const other of ["output", "resume", "resume-failed", "dry-run"] as const) {
+  if (flags.watch !== undefined && flags["dry-run"]) {
+    throw new UsageError("--dry-run runs nothing, so --watch means nothing");
+  }
+  for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
     if (flags.print && flags[other]) throw new UsageError(`--print only writes the tasks, so --${other} means nothing`);
   }
   return {

@@ -1,7 +1,8 @@
 import { excerpt } from "../internal/excerpt.ts";
-import { duration, grouped, percentage, rate } from "../internal/format.ts";
+import { counted, duration, grouped, percentage, rate } from "../internal/format.ts";
 import type { Distribution } from "../statistics/log_histogram.ts";
 import { type RunFigures, RunStatistics } from "../statistics/run_statistics.ts";
+import { busyText } from "../statistics/busy_text.ts";
 import { TopList } from "../statistics/top_list.ts";
 import type { Io } from "./io.ts";
 import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "./results_input.ts";
@@ -22,29 +23,30 @@ export async function showStatistics(invocation: ResultsCommand, io: Io): Promis
   if (!figures) throw noResults(path);
   const named = slowest.values.map(({ id, durationMs }) => ({ id, durationMs }));
   const text = invocation.flags.json
-    ? `${JSON.stringify({ ...figures, slowest: named }, toThreeDecimals)}\n`
+    ? `${JSON.stringify({ ...figures, slowest: named }, rounded)}\n`
     : [...lines(figures), `slowest    ${named.map(nameOf).join(", ")}`].map((line) => `${line}\n`).join("");
   await io.stdout.write(new TextEncoder().encode(text));
   return 0;
 }
 
-/** Microseconds are as much as the clocks can tell. */
-function toThreeDecimals(_key: string, value: unknown): unknown {
-  return typeof value === "number" ? Math.round(value * 1000) / 1000 : value;
+/** Milliseconds to the microsecond, as much as the clocks can tell. */
+function rounded(key: string, value: unknown): unknown {
+  const isTime = typeof value === "number" && key !== "perSecond" && key !== "utilisation";
+  return isTime ? Math.round(value * 1000) / 1000 : value;
 }
 
 function lines(figures: RunFigures): string[] {
-  const { results, outcomes, attempts, retried, spanMs, idleMs, slots, utilisation } = figures;
+  const { results, outcomes, attempts, retried, spanMs, perSecond, slots } = figures;
   const shares = Object.entries(outcomes).map(([outcome, count]) =>
     `${grouped(count)} ${outcome} (${percentage(count / results)})`
   );
   const [startedAt, endedAt] = [figures.startedAt, figures.endedAt].map((time) => time.replace(/\.\d+Z/, "Z"));
+  const speed = perSecond === undefined ? "" : ` (${rate(perSecond)}/s)`;
   return [
-    `results    ${grouped(results)} in ${duration(spanMs)} (${rate(figures.perSecond)}/s), ${startedAt} to ${endedAt}`,
+    `results    ${grouped(results)} in ${duration(spanMs)}${speed}, ${startedAt} to ${endedAt}`,
     `outcomes   ${shares.join(", ")}`,
-    `attempts   ${grouped(attempts)}; ${grouped(retried)} of the results took more than one`,
-    `slots      ${grouped(slots)}, busy ${percentage(utilisation)} of the time` +
-    (idleMs > 0 ? `; for ${duration(idleMs)} nothing ran` : ""),
+    `attempts   ${grouped(attempts)}; ${counted(retried, "result")} took more than one`,
+    `slots      ${grouped(slots)}, ${busyText(figures)}`,
     ...table(figures),
   ];
 }

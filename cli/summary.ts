@@ -1,6 +1,7 @@
 import { excerpt } from "../internal/excerpt.ts";
 import { duration, grouped, rate } from "../internal/format.ts";
 import type { TaskResult } from "../result.ts";
+import { TopList } from "../statistics/top_list.ts";
 
 /** How many tasks are named as the slowest, and as failed. */
 const NAMED = 3;
@@ -9,18 +10,12 @@ const NAMED = 3;
 export class Summary {
   readonly #startedMs = performance.now();
   readonly #counts = new Map<TaskResult["outcome"], number>();
-  /** The slowest first. */
-  #slowest: Pick<TaskResult, "id" | "durationMs">[] = [];
+  readonly #slowest = new TopList<Pick<TaskResult, "id" | "durationMs">>(NAMED, ({ durationMs }) => durationMs);
   readonly #failed: Pick<TaskResult, "id" | "status" | "outcome">[] = [];
 
   add({ id, status, outcome, durationMs }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
-    if (this.#slowest.length < NAMED || durationMs > this.#slowest.at(-1)!.durationMs) {
-      this.#slowest = [...this.#slowest, { id, durationMs }].sort((a, b) => b.durationMs - a.durationMs).slice(
-        0,
-        NAMED,
-      );
-    }
+    this.#slowest.add({ id, durationMs });
     if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < NAMED) {
       this.#failed.push({ id, status, outcome });
     }
@@ -53,7 +48,9 @@ export class Summary {
     ];
     if (tasks > 1) {
       lines.push(
-        `slowest: ${this.#slowest.map(({ id, durationMs }) => `${excerpt(id)} ${duration(durationMs)}`).join(", ")}`,
+        `slowest: ${
+          this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${duration(durationMs)}`).join(", ")
+        }`,
       );
     }
     if (failures > 0) {

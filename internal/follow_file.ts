@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { ByteBuffer } from "./byte_buffer.ts";
 import { systemCode } from "./system_error.ts";
@@ -10,26 +11,30 @@ const LOOK_MS = 250;
  * Reads whole lines of a file that others append to, as they come, until the signal. The file need not be there yet. What
  * is not a whole line is not given: whoever goes on with the file may cut it off.
  *
- * @throws `Error` when the file becomes shorter than what was read.
+ * @throws `Error` when there is another file of that name, or it becomes shorter than what was read.
  */
 export async function* followLines(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   let offset = 0;
-  let seenBytes = 0;
+  let seen: Stats | undefined;
   while (!signal.aborted) {
     const file = await open(path, "r").catch((error) => {
       if (systemCode(error) === "ENOENT") return undefined;
       throw error;
     });
     try {
-      const size = file ? (await file.stat()).size : 0;
-      if (size < offset) throw new Error("it has become shorter: is it another file?");
-      if (size !== seenBytes) {
-        seenBytes = size;
+      const status = await file?.stat();
+      if (status && seen && (status.ino !== seen.ino || status.dev !== seen.dev)) {
+        throw new Error("it is another file now");
+      }
+      if (status && status.size < offset) throw new Error("it has become shorter: is it another file?");
+      if (status && (status.size !== seen?.size || status.mtimeMs !== seen.mtimeMs)) {
         for await (const lines of wholeLines(file!, offset)) {
+          if (signal.aborted) return;
           offset += lines.length;
           yield lines;
         }
       }
+      seen = status ?? seen;
     } finally {
       await file?.close();
     }

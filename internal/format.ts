@@ -5,6 +5,11 @@ export function grouped(count: number): string {
   return count.toLocaleString("en-US");
 }
 
+/** `1 task`, `1,234 tasks`. */
+export function counted(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** `12.3`, `7,210`: as many digits as mean something. */
 export function rate(perSecond: number): string {
   return perSecond >= 10 ? grouped(Math.round(perSecond)) : perSecond.toPrecision(2);

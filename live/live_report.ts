@@ -34,7 +34,6 @@ export class LiveReport {
   readonly #startedMs = performance.now();
   readonly #browsers = new Set<ServerResponse>();
   #progress: Omit<ReportProgress, "elapsedMs"> | undefined;
-  #hasNews = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the next report may be made. */
   #nextMs = 0;
@@ -64,36 +63,41 @@ export class LiveReport {
     this.#sendSoon();
   }
 
-  /** Shows how it ended, and closes the port. */
-  async close(): Promise<void> {
+  /**
+   * Shows how it ended, and closes the port.
+   *
+   * @param text what the page says of that.
+   */
+  async close(text: string): Promise<void> {
     clearTimeout(this.#timer);
-    this.#send();
-    for (const browser of this.#browsers) browser.end("event: end\ndata:\n\n");
+    this.#send([...this.#browsers]); // also to one that has something to take yet
+    const said = this.#collector.results > 0 ? text : `${text} There were no results.`;
+    for (const browser of this.#browsers) browser.end(`event: end\ndata: ${said}\n\n`);
     await this.#server.close(CLOSE_MS);
   }
 
   #welcome(browser: ServerResponse): void {
     this.#browsers.add(browser);
     browser.on("close", () => this.#browsers.delete(browser));
+    browser.on("drain", () => this.#sendSoon());
     this.#sendSoon();
   }
 
   #sendSoon(): void {
-    this.#hasNews = true;
     if (this.#browsers.size === 0) return;
-    this.#timer ??= setTimeout(() => this.#send(), Math.max(0, this.#nextMs - performance.now()));
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      // One that has not taken what it was sent gets nothing more until it has.
+      this.#send([...this.#browsers].filter((browser) => !browser.writableNeedDrain));
+    }, Math.max(0, this.#nextMs - performance.now()));
   }
 
-  #send(): void {
-    this.#timer = undefined;
-    // One that has not taken what it was sent gets nothing more until it has.
-    const ready = [...this.#browsers].filter((browser) => !browser.writableNeedDrain);
-    if (!this.#hasNews || ready.length === 0 || this.#collector.results === 0) return;
+  #send(browsers: readonly ServerResponse[]): void {
+    if (browsers.length === 0 || this.#collector.results === 0) return;
     const startedMs = performance.now();
     const elapsedMs = startedMs - this.#startedMs;
     const data = encodeReport(this.#collector, this.#name, this.#progress && { ...this.#progress, elapsedMs });
-    for (const browser of ready) browser.write(`event: report\ndata: ${data}\n\n`);
-    this.#hasNews = false;
+    for (const browser of browsers) browser.write(`event: report\ndata: ${data}\n\n`);
     const endedMs = performance.now();
     this.#nextMs = endedMs + Math.max(SHORTEST_MS, (endedMs - startedMs) / MAX_SHARE);
   }

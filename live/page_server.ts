@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { isPermitted } from "../internal/deno_permissions.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { contentPolicy, LIVE, reportPage } from "../report/html.ts";
 
 const HOST = "127.0.0.1";
+/** Each connection takes a file descriptor, which tasks need, too. */
+const MAX_CONNECTIONS = 64;
 
 /** Serves the page of a report that is live, and its events, to browsers on this machine. */
 export class LivePageServer {
@@ -20,14 +23,19 @@ export class LivePageServer {
 
   /** @throws `Error` when the port cannot be had. */
   static async listen(port: number): Promise<LivePageServer> {
+    const address = `${HOST}:${port}`;
+    if (!isPermitted({ name: "net", host: port === 0 ? HOST : address })) {
+      throw new Error(`Cannot listen on ${address}: Deno needs --allow-net=${port === 0 ? HOST : address}`);
+    }
     const server = createServer();
+    server.maxConnections = MAX_CONNECTIONS;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
     server.listen(port, HOST, resolve);
     try {
       await promise;
     } catch (error) {
-      throw new Error(`Cannot listen on ${HOST}:${port}: ${systemReason(error)}`, { cause: error });
+      throw new Error(`Cannot listen on ${address}: ${systemReason(error)}`, { cause: error });
     }
     return new LivePageServer(server);
   }
@@ -49,12 +57,13 @@ export class LivePageServer {
     };
     if (!isFromHere(request)) return refuse(403, "This page is for this machine, and not for other sites");
     if (request.method !== "GET") return refuse(405, "This page can only be read");
-    if (request.url === "/events") {
+    const [path] = request.url!.split("?");
+    if (path === "/events") {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
       response.write("retry: 1000\n\n"); // so that the browser knows at once that it is connected
       return this.onBrowser(response);
     }
-    if (request.url !== "/") return refuse(404, "There is nothing here; the page is at /");
+    if (path !== "/") return refuse(404, "There is nothing here; the page is at /");
     response.writeHead(200, {
       "Content-Type": "text/html; charset=utf-8",
       "Content-Security-Policy": `${contentPolicy(true)}; frame-ancestors 'none'`,

@@ -1,7 +1,7 @@
 import type { LaneParts } from "./data.ts";
 import { shortened } from "./shortened.ts";
 import type { ResultFacts } from "../statistics/results_reader.ts";
-import { slotKey } from "../statistics/run_statistics.ts";
+import { slotKey, workerName } from "../statistics/slots.ts";
 import { TimeGrid } from "../statistics/time_grid.ts";
 
 /** More would be narrower than a line. */
@@ -33,8 +33,9 @@ export class Lanes {
   }
 
   /** The name of the slot of a result. */
-  nameOf({ slot, worker }: Pick<ResultFacts, "slot" | "worker">): string {
-    return worker ? `${shortened(worker.host)} ${worker.pid}, slot ${slot}` : `slot ${slot}`;
+  nameOf(result: ResultFacts): string {
+    const worker = workerName(result);
+    return worker === undefined ? `slot ${result.slot}` : `${shortened(worker)}, slot ${result.slot}`;
   }
 
   /** How many slots there are beyond those that have lanes. */
@@ -74,11 +75,10 @@ export class Lanes {
       this.#more.add(key);
       return undefined;
     }
-    const { slot, worker } = result;
     const lane: Lane = {
       name: this.nameOf(result),
-      worker: worker ? `${worker.host} ${worker.pid}` : "",
-      slot,
+      worker: workerName(result) ?? "",
+      slot: result.slot,
       busy: this.#grid.addSeries(),
       notOk: this.#grid.addSeries(),
     };

@@ -1,6 +1,7 @@
 const MAX_CHARACTERS = 200;
 
-/** The text, cut when it is too long to be read. */
+/** The text, cut when it is too long to be read, and not within a character. */
 export function shortened(text: string, maxCharacters = MAX_CHARACTERS): string {
-  return text.length <= maxCharacters ? text : `${text.slice(0, maxCharacters)}…`;
+  if (text.length <= maxCharacters) return text;
+  return `${text.slice(0, maxCharacters).replace(/[\ud800-\udbff]$/, "")}…`;
 }

@@ -2,7 +2,7 @@
 
 import { excerpt } from "../internal/excerpt.ts";
 import type { Source } from "../internal/source.ts";
-import { isBlank, parseJson } from "../jsonl_reader.ts";
+import { isBlank, parseJson, withoutByteOrderMark } from "../jsonl_reader.ts";
 import { LineReader } from "../line_reader.ts";
 import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../result.ts";
 
@@ -33,14 +33,16 @@ export async function readResults(
   await new LineReader<undefined>(source, {
     delimiter: LF,
     maxLineBytes: MAX_RESULT_LINE_BYTES,
-    parse(line, _lineNumber, isUnfinished) {
+    parse(text, lineNumber, isUnfinished) {
+      const line = withoutByteOrderMark(text, lineNumber);
       if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(parseResult(parseJson(line, isUnfinished))), line);
       return undefined;
     },
   }).count();
 }
 
-const STRING = String.raw`"([^"\\]*(?:\\.[^"\\]*)*)"`;
+/** With more escapes than that the regular expression could need more than there is of the stack. */
+const STRING = String.raw`"([^"\\]*(?:\\.[^"\\]*){0,1000})"`;
 const INTEGER = String.raw`(\d{1,15})`;
 const NUMBER = String.raw`(\d{1,15}(?:\.\d{1,15})?)`;
 const WORKER = String.raw`\{"host":"[^"\\]*","pid":\d+\}`;
@@ -49,7 +51,7 @@ const WORKER = String.raw`\{"host":"[^"\\]*","pid":\d+\}`;
 const BEGINNING = new RegExp(
   `^{"id":${STRING},"status":(null|\\d{1,15}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${STRING})?` +
     `(?:,"error":${STRING})?,"attempts":${INTEGER},"slot":${INTEGER}(?:,"worker":(${WORKER}))?,` +
-    `"startedAt":"(\\d{4}-\\d\\d-\\d\\dT)(\\d\\d):(\\d\\d):(\\d\\d\\.\\d{3})Z","durationMs":${NUMBER}` +
+    `"startedAt":"(\\d{4}-\\d\\d-\\d\\dT)([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d\\.\\d{3})Z","durationMs":${NUMBER}` +
     `(?:,"userMs":${NUMBER},"systemMs":${NUMBER})?,"stdout":"`,
 );
 
@@ -58,6 +60,8 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
   if (!match) return undefined;
   const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
   const [durationMs, userMs, systemMs] = match.slice(13);
+  const beginOfDayMs = dayMs(day!);
+  if (Number.isNaN(beginOfDayMs)) return undefined;
   return {
     id: text(id!),
     status: status === "null" ? null : Number(status),
@@ -67,7 +71,7 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
     attempts: Number(attempts),
     slot: Number(slot),
     worker: worker === undefined ? undefined : JSON.parse(worker),
-    startedMs: dayMs(day!) + Number(hour) * 3_600_000 + Number(minute) * 60_000 + Math.round(Number(second) * 1000),
+    startedMs: beginOfDayMs + Number(hour) * 3_600_000 + Number(minute) * 60_000 + Math.round(Number(second) * 1000),
     durationMs: Number(durationMs),
     cpuMs: userMs === undefined ? undefined : Number(userMs) + Number(systemMs),
   };
@@ -86,13 +90,24 @@ function dayMs(day: string): number {
   return lastDay.ms;
 }
 
-/** What a result says of its run. */
+const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+/** What a Date can be. */
+const MAX_TIME_MS = 8.64e15;
+
+/**
+ * What a result says of its run.
+ *
+ * @throws `RangeError` for a time that is none.
+ */
 export function factsOf(result: TaskResult): ResultFacts {
   const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
     result;
-  const startedMs = Date.parse(startedAt);
+  const startedMs = ISO_8601.test(startedAt) ? Date.parse(startedAt) : NaN;
   if (Number.isNaN(startedMs)) {
     throw new RangeError(`Cannot read the result: "startedAt" must be a time in ISO 8601, got ${excerpt(startedAt)}`);
+  }
+  if (startedMs + durationMs > MAX_TIME_MS) {
+    throw new RangeError(`Cannot read the result: "durationMs" ends after the last time there is, got ${durationMs}`);
   }
   const cpuMs = userMs === undefined ? undefined : userMs + (systemMs ?? 0);
   return { id, status, outcome, signal, error, attempts, slot, worker, startedMs, durationMs, cpuMs };

@@ -3,12 +3,11 @@
 import type { Outcome } from "../result.ts";
 import { type Distribution, LogHistogram } from "./log_histogram.ts";
 import type { ResultFacts } from "./results_reader.ts";
+import { slotKey } from "./slots.ts";
 import { TimeGrid, type TimeSeries } from "./time_grid.ts";
 
 /** Enough for a picture. */
 const MAX_PARTS = 1024;
-/** So that nothing is divided by 0. */
-const SHORTEST_MS = 0.001;
 
 /** What a run came to. */
 export interface RunFigures {
@@ -26,14 +25,17 @@ export interface RunFigures {
   endedAt: string;
   /** How long that is, in milliseconds. */
   spanMs: number;
-  /** How much of it nothing ran, as between a run and the one that went on with it. */
+  /**
+   * For how much of it no attempt ran that a result tells of, as between a run and the one that went on with it, or while
+   * others were made that had to be repeated. Two parts of the grid, one of 1,024 of the span at most, may be missing.
+   */
   idleMs: number;
-  /** Results per second of the span. */
-  perSecond: number;
+  /** Results per second of the span, when that is more than nothing. */
+  perSecond: number | undefined;
   /** How many slots tasks ran in. */
   slots: number;
-  /** Which part of the span the slots were busy, from 0 to 1. */
-  utilisation: number;
+  /** Which part of the span the slots were busy with the attempts that results tell of, from 0 to 1. */
+  utilisation: number | undefined;
   /** How long the last attempts took, in milliseconds. */
   durationMs: Distribution;
   /** Their CPU time, in milliseconds, of those of which it is known. */
@@ -81,7 +83,7 @@ export class RunStatistics {
   get figures(): RunFigures | undefined {
     const durationMs = this.durations.distribution;
     if (!durationMs) return undefined;
-    const spanMs = Math.max(SHORTEST_MS, this.#endedMs - this.#startedMs);
+    const spanMs = this.#endedMs - this.#startedMs;
     return {
       results: this.#results,
       outcomes: Object.fromEntries([...this.#outcomes].sort(([, one], [, other]) => other - one)),
@@ -91,9 +93,10 @@ export class RunStatistics {
       endedAt: new Date(this.#endedMs).toISOString(),
       spanMs,
       idleMs: this.#idleMs(),
-      perSecond: this.#results * 1000 / spanMs,
+      perSecond: spanMs > 0 ? this.#results * 1000 / spanMs : undefined,
       slots: this.#slots.size,
-      utilisation: durationMs.total / (this.#slots.size * spanMs),
+      // More than all of the time is what it comes to when the clock was set back.
+      utilisation: spanMs > 0 ? Math.min(1, durationMs.total / (this.#slots.size * spanMs)) : undefined,
       durationMs,
       cpuMs: this.cpuTimes.distribution,
     };
@@ -125,9 +128,4 @@ export class RunStatistics {
     });
     return idleMs;
   }
-}
-
-/** Which slot of which process ran it. */
-export function slotKey({ slot, worker }: Pick<ResultFacts, "slot" | "worker">): string | number {
-  return worker ? `${worker.host} ${worker.pid} ${slot}` : slot;
 }

@@ -1,5 +1,5 @@
 import type { Resource } from "@opentelemetry/resources";
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../version.ts";
 import type { TaskResult } from "../result.ts";
 import type { Delivery } from "./delivery.ts";
 import type { CommonPackages, MetricsPackages } from "./packages.ts";

@@ -1,4 +1,4 @@
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../version.ts";
 import { type Attempt, createExecutor } from "../executors/mod.ts";
 import type { TaskResult } from "../result.ts";
 import type { RunOptions } from "../run_options.ts";
@@ -52,7 +52,7 @@ export class Telemetry {
 
   /** Counts a result. */
   add(result: TaskResult): void {
-    if (result.outcome !== "ok") this.#hasFailures = true;
+    if (result.outcome !== "ok" && result.outcome !== "canceled") this.#hasFailures = true;
     this.#metrics?.addResult(result);
   }
 

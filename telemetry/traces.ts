@@ -1,7 +1,7 @@
 import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import process from "node:process";
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../version.ts";
 import type { Attempt, AttemptEnd } from "../executors/mod.ts";
 import { verdictOf } from "../outcome.ts";
 import type { Delivery } from "./delivery.ts";
@@ -69,11 +69,13 @@ export class RunTrace {
     const { trace, SpanKind } = this.#common.api;
     const attributes = { "taskrunner.task.id": id, "taskrunner.task.attempt": number };
     const span = this.#tracer.startSpan("task", { kind: SpanKind.CLIENT, attributes }, this.#context);
-    const env: Record<string, string> = {};
-    if (process.env["TRACESTATE"] !== undefined) env["TRACESTATE"] = ""; // that of another trace
-    this.#propagator.inject(trace.setSpan(this.#context, span), env, toEnvironment);
+    // A state that the environment has belongs to another trace, also when the task brings a trace of its own.
+    const env: Record<string, string> = process.env["TRACESTATE"] === undefined ? {} : { TRACESTATE: "" };
+    if (task.env?.["TRACEPARENT"] === undefined) {
+      this.#propagator.inject(trace.setSpan(this.#context, span), env, toEnvironment);
+    }
     return {
-      env: task.env?.["TRACEPARENT"] === undefined ? env : undefined,
+      env,
       ended: (end) => end?.isWithdrawn || this.#endAttempt(span, slot, end),
     };
   }

@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { parseJobs } from "../cli/units.ts";
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../version.ts";
 import { parseResult } from "../mod.ts";
 import {
   isAlive,
@@ -351,7 +351,7 @@ test("a full disk ends the run with a message, and the results file ends with a 
 test("standard output on a full disk is an error that says so", TIMEOUT, async () => {
   const { status, stderr } = await shell(`echo '{"cmd":"true"}' | $RUNTIME cli.ts > /dev/full`);
   assertEquals(status, 255);
-  assertStringIncludes(stderr, "Cannot write results to standard output: no space left on the device");
+  assertStringIncludes(stderr, "Cannot write to standard output: no space left on the device");
 });
 
 test("nothing is left in the directory for temporary files", TIMEOUT, async () => {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
-import { VERSION } from "../cli/version.ts";
+import { VERSION } from "../version.ts";
 import { parseResult } from "../result.ts";
 import { schemaFiles } from "../tools/schemas.ts";
 import { PROJECT } from "./helpers.ts";

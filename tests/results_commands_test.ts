@@ -1,6 +1,8 @@
 import { test } from "node:test";
+import { existsSync } from "node:fs";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -11,10 +13,13 @@ import {
   mixedTasks,
   parseResults,
   resultWith,
+  shell,
+  startShell,
   startTaskrunner,
   taskFile,
   taskrunner,
   TIMEOUT,
+  waitFor,
   withTempDirectory,
 } from "./helpers.ts";
 
@@ -58,6 +63,27 @@ test("stats reads from a pipe, and leaves out a last line that is not whole", TI
   });
 });
 
+test("stats keeps the digits of what is small", TIMEOUT, async () => {
+  const stdin = jsonLines([resultWith({}), resultWith({ startedAt: "2026-01-02T06:04:05.678Z" })]);
+  const { perSecond, utilisation } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
+  assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilisation > 0);
+});
+
+test("looking at results ends at a signal", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const pipe = join(directory, "pipe");
+    await shell(`mkfifo '${pipe}'`);
+    const stats = startTaskrunner(["stats", pipe], { stdin: "" });
+    const writer = startShell(`exec 3>'${pipe}'; echo opened; exec sleep 300`); // opened when somebody reads
+    await waitFor("the command to read", () => writer.output.stdout === "opened\n");
+    process.kill(stats.child.pid!, "SIGTERM");
+    const { status, stdout, stderr } = await stats.ended;
+    assertEquals([status, stdout, stderr], [143, "", ""]);
+    process.kill(writer.child.pid!, "SIGKILL");
+    await writer.ended;
+  });
+});
+
 test("what is no file of results is an error that says where", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: "true" }]);
@@ -71,7 +97,12 @@ test("what is no file of results is an error that says where", TIMEOUT, async ()
       [["trace", join(directory, "missing")], "no such file or directory"],
       [["stats", directory], "it is a directory, not a file of results"],
       [["stats", tasks], 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"'],
+      [["stats", empty, ":::", "1"], "Values after ::: mean nothing to taskrunner stats"],
       [["run", tasks, "--json"], "--json is for taskrunner stats"],
+      [["run", tasks, "--port", "1"], "--port is for taskrunner watch; for a run it is --watch PORT"],
+      [["run", tasks, "--watch", "65536"], "--watch must be a whole number from 0 to 65535"],
+      [["run", tasks, "--watch", "0", "--dry-run"], "--dry-run runs nothing, so --watch means nothing"],
+      [["watch", "-"], "To watch, name the file of results that a run writes to"],
     ];
     for (const [args, message] of cases) {
       const { status, stdout, stderr } = await taskrunner(args);
@@ -149,6 +180,26 @@ test("a clock that was set back does not make slices overlap", TIMEOUT, async ()
   ]);
   const { stdout } = await startTaskrunner(["trace", "-"], { stdin }).ended;
   assertEquals(checkTrace(stdout).flatMap((event) => event.ph === "X" ? [event.name] : []), ["b", "c", "a"]);
+});
+
+test("-o leaves the file alone that a run has no result in yet", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [path, on, go] = ["results.jsonl", "on", "go"].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const tasks = await taskFile(directory, [{ cmd: `: > '${on}'; until [ -e '${go}' ]; do sleep 0.05; done` }]);
+    const run = startTaskrunner([tasks, "-o", path], { stdin: "" });
+    await waitFor("the task", () => existsSync(on));
+    const results = await taskFile(directory, [resultWith({})], "other.jsonl");
+    const { status, stderr } = await taskrunner(["trace", results, "-o", path]);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, "a run is writing to it");
+    await writeFile(go, "");
+    assertEquals((await run.ended).status, 0);
+    assertEquals(parseResults(await readFile(path, "utf8")).length, 1);
+  });
 });
 
 test("-o writes a trace, also over an old one, and over nothing else", TIMEOUT, async () => {

@@ -1,9 +1,11 @@
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import fc from "fast-check";
 import { InvalidLineError, parseResult, type TaskResult } from "../mod.ts";
+import { busyText } from "../statistics/busy_text.ts";
 import { LogHistogram } from "../statistics/log_histogram.ts";
 import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
 import { RunStatistics } from "../statistics/run_statistics.ts";
@@ -70,17 +72,42 @@ test("any result is read as JSON.parse reads it", async () => {
 
 test("a line that is no result is an error with its number", async () => {
   const good = JSON.stringify(resultWith({}));
-  const bad = {
+  const bad: Record<string, string> = {
     '{"id":"1"}': '"status" is missing',
     [good.replace('"ok"', '"fine"')]: '"outcome" must be one of',
     [good.slice(0, -1)]: "it is not valid JSON",
     [good.replace(/"startedAt":"[^"]*"/, '"startedAt":"yesterday"')]: '"startedAt" must be a time in ISO 8601',
     "nothing": "it is not valid JSON",
   };
+  for (
+    const time of ["2026-99-99T00:00:00.000Z", "2026-01-02T03:60:00.000Z", "Nov 3 2026"]
+  ) {
+    bad[good.replace(/"startedAt":"[^"]*"/, `"startedAt":"${time}"`)] = '"startedAt" must be a time in ISO 8601';
+  }
+  for (
+    const [field, message] of [["attempts", "at least 1"], ["slot", "at least 1"], ["durationMs", "not be negative"]]
+  ) {
+    bad[good.replace(new RegExp(`"${field}":[\\d.]+`), `"${field}":-5`)] = `"${field}" must ${
+      field === "durationMs" ? "" : "be "
+    }${message}`;
+  }
+  bad[good.replace(/"durationMs":[\d.]+/, '"durationMs":1e300')] = '"durationMs" ends after the last time there is';
   for (const [line, message] of Object.entries(bad)) {
     const error = await assertRejects(() => factsOf(`${good}\n\n${line}\n${good}\n`), InvalidLineError, message);
     assertEquals((error as InvalidLineError).lineNumber, 3);
   }
+});
+
+test("a byte order mark, blank lines and ends of lines of other systems mean nothing", async () => {
+  const lines = jsonLines([resultWith({ id: "a" }), reordered(resultWith({ id: "b" }))]);
+  const read = await factsOf(`\ufeff${lines}\n`.replaceAll("\n", "\r\n"));
+  assertEquals(read.map(({ id }) => id), ["a", "b"]);
+});
+
+test("an id and an error of millions of escapes are read, too", async () => {
+  const long = '\n"'.repeat(2_000_000);
+  const [facts] = await factsOf(jsonLines([resultWith({ id: long, error: long, outcome: "failed" })]));
+  assert(facts!.id === long && facts!.error === long);
 });
 
 test("percentiles are right to 1.1 %, and the least, the greatest and the total are exact", () => {
@@ -186,9 +213,32 @@ test("slots of workers on other machines are told apart", async () => {
   assertEquals(statistics.figures!.slots, 4);
 });
 
-test("a run of no time at all has figures that are numbers", async () => {
+test("slots are not busier than all of the time, also when the clock was set back", async () => {
+  const statistics = new RunStatistics();
+  for (const facts of await factsOf(jsonLines([resultWith({}), resultWith({})]))) statistics.add(facts);
+  assertEquals(statistics.figures!.utilisation, 1);
+});
+
+test("a run of no time at all has no speed", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({ durationMs: 0 })]))) statistics.add(facts);
-  const { perSecond, utilisation } = statistics.figures!;
-  assert(Number.isFinite(perSecond) && utilisation === 0);
+  const { spanMs, perSecond, utilisation } = statistics.figures!;
+  assertEquals([spanMs, perSecond, utilisation], [0, undefined, undefined]);
+});
+
+test("how busy the slots were does not claim that nothing ran where attempts were repeated", async () => {
+  const textOf = async (...results: TaskResult[]) => {
+    const statistics = new RunStatistics();
+    for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
+    return busyText(statistics.figures!);
+  };
+  const first = resultWith({ startedAt: "2026-01-02T03:04:05Z", durationMs: 1000 });
+  const later = resultWith({ startedAt: "2026-01-02T03:04:09Z", durationMs: 1000 });
+  assertEquals(await textOf(first), "busy 100 % of the time");
+  assertMatch(await textOf(first, later), /^busy 40 % of the time; for [23]\.\d s nothing ran$/);
+  assertMatch(
+    await textOf(first, { ...later, attempts: 2 }),
+    /^busy 40 % of the time with last attempts; for [23]\.\d s none of them ran$/,
+  );
+  assertEquals(await textOf(resultWith({ durationMs: 0 })), "busy for no time");
 });

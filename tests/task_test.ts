@@ -1,6 +1,7 @@
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { environmentOf } from "../executors/task_variables.ts";
 import { assertThrows } from "@std/assert/throws";
 import { readTasks } from "../read_tasks.ts";
 import { parseTask } from "../task.ts";
@@ -188,4 +189,10 @@ test("readTasks can be left before the end", async () => {
   });
   for await (const _ of readTasks(stream)) break;
   assert(canceled);
+});
+
+test("the variables of a task go before those that an attempt adds", () => {
+  const task = { cmd: "true", env: { B: "task" } };
+  assertEquals(environmentOf({ task, env: { A: "attempt", B: "attempt" } }), { A: "attempt", B: "task" });
+  assertEquals(environmentOf({ task, env: undefined }), task.env);
 });

@@ -1,6 +1,7 @@
 import { test } from "node:test";
-import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -11,7 +12,10 @@ import {
   jsonLines,
   mixedTasks,
   parseResults,
+  PROJECT,
   resultWith,
+  RUNTIME,
+  start,
   type Started,
   startTaskrunner,
   taskFile,
@@ -145,8 +149,10 @@ test("a file that a run writes to is watched as it grows, from before it is ther
       const line = jsonLines([resultWith({ id: "b".repeat(300_000) })]);
       await writeFile(path, jsonLines([resultWith({ id: "a" })]) + line.slice(0, 290_000));
       await waitForResults(page, 1);
-      await appendFile(path, line.slice(290_000) + jsonLines([resultWith({ id: "c" })]));
+      assertEquals(await page.locator("#progress").isVisible(), false, "there are results now");
+      await appendFile(path, line.slice(290_000) + jsonLines([resultWith({ id: "c", outcome: "failed" })]));
       await waitForResults(page, 3);
+      await page.locator("#failures summary").click({ position: { x: 3, y: 8 } });
       await page.fill("#search", "c");
       assertEquals(await page.locator("#found .id").allInnerTexts(), ["c"]);
       // A run that goes on with the file cuts off what is not a whole line, and writes the task again.
@@ -155,8 +161,12 @@ test("a file that a run writes to is watched as it grows, from before it is ther
       await truncate(path, length);
       await appendFile(path, line);
       await waitForResults(page, 4);
+      await appendFile(path, jsonLines([resultWith({ id: "d", outcome: "failed" })]));
+      await waitForResults(page, 5);
+      assertEquals(await page.locator("#failures details[open]").count(), 1, "what was closed stays so");
+      process.kill(watch.child.pid!, "SIGINT");
+      await page.getByText("Watching has ended. This is what was known.").waitFor();
     });
-    process.kill(watch.child.pid!, "SIGINT");
     const { status, signal, stdout, stderr } = await watch.ended;
     assertEquals([status, signal, stdout], [130, null, ""], stderr);
   });
@@ -179,7 +189,17 @@ test(
       const { status, stderr } = await watch.ended;
       assertEquals(status, 255);
       assertStringIncludes(stderr, "it has become shorter: is it another file?");
-      assert(text.endsWith("event: end\ndata:\n\n"));
+      assert(text.endsWith("event: end\ndata: Watching has ended. This is what was known.\n\n"));
+
+      await writeFile(path, jsonLines([resultWith({})]));
+      const other = await taskFile(directory, [resultWith({ id: "2" })], "other.jsonl");
+      const second = startTaskrunner(["watch", path], { stdin: "" });
+      const moreEvents = await ask(`${await urlOf(second)}events`);
+      let more = "";
+      moreEvents.setEncoding("utf8").on("data", (piece: string) => more += piece);
+      await waitFor("the first report", () => more.includes("event: report"));
+      await rename(other, path);
+      assertStringIncludes((await second.ended).stderr, "it is another file now");
 
       const tasks = await taskFile(directory, [{ cmd: "true" }]);
       const wrong = await startTaskrunner(["watch", tasks], { stdin: "" }).ended;
@@ -188,3 +208,31 @@ test(
     });
   },
 );
+
+test("connections do not take what tasks need", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const run = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
+    const { port } = new URL(await urlOf(run));
+    const sockets = Array.from({ length: 300 }, () => connect(Number(port), "127.0.0.1"));
+    for (const socket of sockets) socket.on("error", () => {}); // those that are too many
+    const descriptors = async () => (await readdir(`/proc/${run.child.pid}/fd`)).length;
+    await waitFor("most of them to be refused", async () => {
+      return sockets.every(({ connecting }) => !connecting) && sockets.filter(({ closed }) => closed).length >= 200;
+    });
+    assert(await descriptors() < 150, `${await descriptors()} descriptors`);
+    for (const socket of sockets) socket.destroy();
+    await writeFile(go, "");
+    assertEquals((await run.ended).status, 0);
+  });
+});
+
+if (RUNTIME === "deno") {
+  test("in Deno, a page needs the permission for its port, and nothing runs without it", TIMEOUT, async () => {
+    const permissions = ["--no-prompt", "--allow-read", "--allow-write", "--allow-run", "--allow-env", "--allow-sys"];
+    const args = ["run", ...permissions, join(PROJECT, "cli.ts"), "each", "echo {}", "--watch", "0", ":::", "1"];
+    const { status, stdout, stderr } = await start(process.execPath, args, { stdin: "" }).ended;
+    assertEquals([status, stdout], [255, ""]);
+    assertStringIncludes(stderr, "Cannot listen on 127.0.0.1:0: Deno needs --allow-net=127.0.0.1");
+  });
+}

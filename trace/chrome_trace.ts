@@ -8,7 +8,7 @@
  */
 
 import type { ResultFacts } from "../statistics/results_reader.ts";
-import { slotKey } from "../statistics/run_statistics.ts";
+import { slotKey, workerName } from "../statistics/slots.ts";
 
 /** An event of a trace. Times are in microseconds since the run began. */
 export type TraceEvent =
@@ -53,8 +53,8 @@ export class ChromeTrace {
     const [starts, ends] = [new Float64Array(this.results), new Float64Array(this.results)];
     let index = 0;
     for (const track of this.#tracks.values()) {
-      const { slot: tid, worker } = track[0]!;
-      const process = worker ? `${worker.host} ${worker.pid}` : "taskrunner";
+      const { slot: tid } = track[0]!;
+      const process = workerName(track[0]!) ?? "taskrunner";
       const pid = pids.get(process) ?? pids.size + 1;
       if (!pids.has(process)) yield { name: "process_name", ph: "M", pid, args: { name: process } };
       pids.set(process, pid);
@@ -90,11 +90,13 @@ function* inOrder(
 
 /** How many ran, each time that this changed. */
 function* runningCount(starts: Float64Array, ends: Float64Array): Generator<TraceEvent, void> {
-  let [started, ended] = [0, 0];
+  let [started, ended, before] = [0, 0, 0];
   while (ended < ends.length) {
     const ts = Math.min(starts[started] ?? Infinity, ends[ended]!);
     while (starts[started]! <= ts) started++;
     while (ends[ended]! <= ts) ended++;
-    yield { name: "running", ph: "C", ts, pid: RUN_PID, args: { running: started - ended } };
+    const running = started - ended;
+    if (running !== before) yield { name: "running", ph: "C", ts, pid: RUN_PID, args: { running } };
+    before = running;
   }
 }

@@ -12,6 +12,16 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+const shown = new WeakMap<Element, string>();
+
+/** Puts something into an element when it is to show something else than before, and so leaves alone who reads it. */
+export function showIn(box: Element, value: unknown, make: () => readonly Child[]): void {
+  const json = JSON.stringify(value);
+  if (shown.get(box) === json) return;
+  shown.set(box, json);
+  box.replaceChildren(...make().filter((child) => child !== false && child !== undefined));
+}
+
 /** The element of the page with an id. */
 export function byId<Type extends HTMLElement = HTMLElement>(id: string): Type {
   return document.getElementById(id) as Type;

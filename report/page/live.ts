@@ -3,31 +3,35 @@ import type { ReportData } from "../data.ts";
 import { byId, element } from "./elements.ts";
 import { decodeReport } from "./run.ts";
 
-/** Shows the data that the server sends, each time all of them, until the run is over. */
+/** Shows the data that the server sends, each time all of them, until it says that there will be no more. */
 export function watch(show: (data: ReportData) => void): void {
   const source = new EventSource("events");
-  const box = byId("progress");
-  box.hidden = false;
-  box.textContent = "Waiting for the first result.";
-  let showing = Promise.resolve();
-  const receive = (event: MessageEvent<string>) => {
-    showing = showing.then(async () => show(await decodeReport(event.data)));
+  const say = (text: string) => {
+    byId("progress").textContent = text;
+    byId("progress").hidden = false;
   };
-  source.addEventListener("report", receive);
-  source.addEventListener("end", () => {
+  say("Waiting for the first result.");
+  let showing = Promise.resolve();
+  const inOrder = (action: () => unknown) => {
+    showing = showing.then(async () => void await action());
+  };
+  source.addEventListener("report", ({ data }) => inOrder(async () => show(await decodeReport(data))));
+  source.addEventListener("end", ({ data }) => {
     source.close();
-    showing.then(() => box.textContent = "The run is over. This is how it ended.");
+    inOrder(() => say(data));
   });
-  source.addEventListener("error", () =>
-    showing.then(() => {
-      const state = source.readyState === EventSource.CLOSED ? "is lost" : "is lost, and is tried again";
-      box.textContent = `The connection to taskrunner ${state}. What is shown may be old.`;
-    }));
+  source.addEventListener("error", () => {
+    const state = source.readyState === EventSource.CLOSED ? "is lost" : "is lost, and is tried again";
+    inOrder(() => say(`The connection to taskrunner ${state}. What is shown may be old.`));
+  });
 }
 
 /** How far a run is. */
 export function showProgress({ progress }: ReportData): void {
-  if (!progress) return;
+  if (!progress) {
+    byId("progress").hidden = true;
+    return;
+  }
   const { total, finished, running, retrying, elapsedMs } = progress;
   const left = total === undefined || finished === 0 ? undefined : elapsedMs / finished * (total - finished);
   const words = [

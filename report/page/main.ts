@@ -3,7 +3,7 @@
 
 import { duration, grouped } from "../../internal/format.ts";
 import type { ReportData, TaskOfReport } from "../data.ts";
-import { byId, element } from "./elements.ts";
+import { byId, element, showIn } from "./elements.ts";
 import { HistogramChart } from "./histogram_chart.ts";
 import { decodeReport, type Row, rowsOf } from "./run.ts";
 import { Search } from "./search.ts";
@@ -80,9 +80,11 @@ function show(data: ReportData): void {
   durations.show(data.durations);
   cpuTimes.show(data.cpuTimes);
   search.show(run.rows);
-  byId("slowest").replaceChildren(taskTable(data.slowest, ["outcome", "duration", "start"], selectTask));
-  byId("retried").replaceChildren(taskTable(data.mostRetried, ["outcome", "attempts", "status"], selectTask));
-  byId("failures").replaceChildren(failureList(data, selectTask));
+  const { slowest, mostRetried, failures } = data;
+  showIn(byId("slowest"), slowest, () => [taskTable(slowest, ["outcome", "duration", "start"], selectTask)]);
+  showIn(byId("retried"), mostRetried, () => [taskTable(mostRetried, ["outcome", "attempts", "status"], selectTask)]);
+  const notOk = figures.results - (figures.outcomes.ok ?? 0);
+  showIn(byId("failures"), [failures, notOk], () => failureList(failures, notOk, selectTask));
   document.body.dataset["results"] = `${figures.results}`;
 }
 

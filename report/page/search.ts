@@ -1,5 +1,5 @@
 import { duration, grouped } from "../../internal/format.ts";
-import { element } from "./elements.ts";
+import { element, showIn } from "./elements.ts";
 import type { Row } from "./run.ts";
 import { outcomeLabel } from "./tables.ts";
 
@@ -27,32 +27,31 @@ export class Search {
 
   #find(): void {
     const text = this.#input.value;
-    if (text === "") return this.#list.replaceChildren();
+    if (text === "") return showIn(this.#list, undefined, () => []);
     const lower = text.toLowerCase();
     const found = this.#rows.filter(({ id }) => id.toLowerCase().includes(lower));
     // Whoever types a whole id wants that task, and not those that contain it.
     found.sort((one, other) => Number(other.id === text) - Number(one.id === text));
-    const entries = found.slice(0, MAX_FOUND).map((row) =>
-      element(
-        "li",
-        {},
-        element("button", { className: "id", onclick: () => this.#onSelect(row) }, row.id),
-        outcomeLabel(row.outcome),
-        element(
-          "span",
-          { className: "faint" },
-          `${duration(row.endMs - row.startMs)}, ${duration(row.startMs)} after the start`,
-        ),
-      )
-    );
+    const first = found.slice(0, MAX_FOUND);
     const count = found.length === 0
       ? "No task has an id with that in it"
       : found.length > MAX_FOUND
       ? `${grouped(found.length)} tasks; the first ${MAX_FOUND} of them:`
-      : "";
-    this.#list.replaceChildren(
-      ...count ? [element("li", { className: "faint" }, count)] : [],
-      ...entries,
+      : undefined;
+    showIn(this.#list, [count, first], () => [
+      count !== undefined && element("li", { className: "faint" }, count),
+      ...first.map((row) => this.#entry(row)),
+    ]);
+  }
+
+  #entry(row: Row): HTMLElement {
+    const when = `${duration(row.endMs - row.startMs)}, ${duration(row.startMs)} after the start`;
+    return element(
+      "li",
+      {},
+      element("button", { className: "id", onclick: () => this.#onSelect(row) }, row.id),
+      outcomeLabel(row.outcome),
+      element("span", { className: "faint" }, when),
     );
   }
 }

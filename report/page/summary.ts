@@ -1,4 +1,5 @@
-import { duration, grouped, percentage, rate } from "../../internal/format.ts";
+import { counted, duration, grouped, percentage, rate } from "../../internal/format.ts";
+import { busyText } from "../../statistics/busy_text.ts";
 import type { ReportData } from "../data.ts";
 import { element } from "./elements.ts";
 import { outcomeLabel } from "./tables.ts";
@@ -8,21 +9,17 @@ type Outcome = keyof typeof OUTCOME_COLOURS;
 
 /** The figures at the top of the page. */
 export function summary({ figures }: ReportData): HTMLElement[] {
-  const { results, attempts, retried, spanMs, idleMs, slots, utilisation, durationMs, cpuMs } = figures;
+  const { results, attempts, retried, spanMs, perSecond, slots, durationMs, cpuMs } = figures;
   return [
-    tile("results", grouped(results), `${grouped(attempts)} attempts, ${grouped(retried)} tasks retried`),
-    tile("took", duration(spanMs), `${rate(figures.perSecond)} tasks per second`),
-    tile(
-      "slots",
-      grouped(slots),
-      `busy ${percentage(utilisation)} of the time${idleMs > 0 ? `; for ${duration(idleMs)} nothing ran` : ""}`,
-    ),
+    tile("results", grouped(results), `${counted(attempts, "attempt")}, ${counted(retried, "task")} retried`),
+    tile("took", duration(spanMs), perSecond === undefined ? "" : `${rate(perSecond)} tasks per second`),
+    tile("slots", grouped(slots), busyText(figures)),
     tile("half of the tasks within", duration(durationMs.p50), `99 % within ${duration(durationMs.p99)}`),
     tile("longest task", duration(durationMs.max), `all together ${duration(durationMs.total)}`),
     tile(
       "CPU time",
       cpuMs ? duration(cpuMs.total) : "–",
-      cpuMs ? `${percentage(cpuMs.total / durationMs.total)} of the time that tasks took` : "not known",
+      cpuMs ? `${duration(cpuMs.mean)} on the average, ${duration(cpuMs.max)} at most` : "not known",
     ),
   ];
 }

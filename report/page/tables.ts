@@ -1,5 +1,5 @@
-import { duration, grouped } from "../../internal/format.ts";
-import type { ReportData, TaskOfReport } from "../data.ts";
+import { counted, duration, grouped } from "../../internal/format.ts";
+import type { TaskOfReport } from "../data.ts";
 import { element } from "./elements.ts";
 import { OUTCOME_COLOURS } from "./theme.ts";
 
@@ -54,32 +54,42 @@ export function taskTable(
 
 /** Those that were not ok, each with the end of what it printed to standard error. */
 export function failureList(
-  { failures, figures }: ReportData,
+  failures: readonly TaskOfReport[],
+  total: number,
   onSelect: (task: TaskOfReport) => void,
-): HTMLElement {
-  const total = figures.results - (figures.outcomes.ok ?? 0);
-  if (total === 0) return element("p", { className: "faint" }, "None: all tasks were ok.");
-  const entries = failures.map((task) => {
-    const status = task.outcome === "failed" ? `status ${task.status}` : task.signal ?? "";
-    const facts = [status, duration(task.durationMs), task.attempts > 1 && `${task.attempts} attempts`];
-    const summary = element(
-      "summary",
-      {},
-      outcomeLabel(task.outcome),
-      element("button", { className: "id", title: "Show in the timeline", onclick: () => onSelect(task) }, task.id),
-      element("span", { className: "faint" }, facts.filter(Boolean).join(", ")),
-    );
-    return element(
-      "details",
-      { open: failures.length <= 5 },
-      summary,
-      task.error !== undefined && element("p", {}, task.error),
-      task.stderrEnd
-        ? element("pre", {}, task.stderrEnd)
-        : element("p", { className: "faint" }, "Nothing on standard error."),
-    );
-  });
+): HTMLElement[] {
+  if (total === 0) return [element("p", { className: "faint" }, "None: all tasks were ok.")];
   const rest = total > failures.length &&
     element("p", { className: "faint" }, `The first ${grouped(failures.length)} of ${grouped(total)}.`);
-  return element("div", { className: "long" }, rest, ...entries);
+  const entries = failures.map((task) => failure(task, failures.length <= MAX_OPEN, onSelect));
+  return [element("div", { className: "long" }, rest, ...entries)];
+}
+
+/** So few are open from the beginning. */
+const MAX_OPEN = 5;
+/** Which of them the reader has opened or closed: a list that is made anew is to look as before. */
+const isOpen = new Map<string, boolean>();
+
+function failure(task: TaskOfReport, opens: boolean, onSelect: (task: TaskOfReport) => void): HTMLElement {
+  const status = task.outcome === "failed" ? `status ${task.status}` : task.signal ?? "";
+  const facts = [status, duration(task.durationMs), task.attempts > 1 && counted(task.attempts, "attempt")];
+  const summary = element(
+    "summary",
+    {},
+    outcomeLabel(task.outcome),
+    element("button", { className: "id", title: "Show in the timeline", onclick: () => onSelect(task) }, task.id),
+    element("span", { className: "faint" }, facts.filter(Boolean).join(", ")),
+  );
+  const key = `${task.startMs} ${task.id}`;
+  const details = element(
+    "details",
+    { open: isOpen.get(key) ?? opens },
+    summary,
+    task.error !== undefined && element("p", {}, task.error),
+    task.stderrEnd
+      ? element("pre", {}, task.stderrEnd)
+      : element("p", { className: "faint" }, "Nothing on standard error."),
+  );
+  summary.addEventListener("click", () => isOpen.set(key, !details.open)); // it opens or closes after this
+  return details;
 }

@@ -2,7 +2,7 @@ import { CustomChart, LineChart } from "echarts/charts";
 import { DataZoomComponent, GridComponent, TooltipComponent } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
-import { duration, grouped, rate } from "../../internal/format.ts";
+import { counted, duration, grouped, rate } from "../../internal/format.ts";
 import type { TimeSeries } from "../../statistics/time_grid.ts";
 import type { ReportData } from "../data.ts";
 import { element } from "./elements.ts";
@@ -87,7 +87,7 @@ export class TimeCharts {
   }
 
   get #spanMs(): number {
-    return this.#data!.figures.spanMs;
+    return Math.max(1e-3, this.#data!.figures.spanMs);
   }
 
   #readZoom(): void {
@@ -107,7 +107,7 @@ export class TimeCharts {
     const { lanes, moreLanes, laneParts } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${grouped(items.length)} tasks, each by itself${laneParts ? ", of those that are in this page" : ""}. `
+        ? `${counted(items.length, "task")}, each by itself${laneParts ? ", of those that are in this page" : ""}. `
         : "Too many tasks to draw each: the fuller the colour the busier, and red where one was not ok. ",
       moreLanes > 0 && `The first ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
       "Zoom with the slider, or with Ctrl and the wheel.",
@@ -131,16 +131,15 @@ export class TimeCharts {
     const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
     const factor = Math.ceil(Math.max(isVisible(ended) / maxSteps, TASKS_PER_STEP / tasksPerPart));
     const steps = (series: TimeSeries) => stepsOf(series, factor, startedMs, this.#spanMs);
-    const perSecond = (series: TimeSeries) =>
-      steps(series).map(({ beginMs, sum }): [number, number] => [beginMs, sum * 1000 / (series.widthMs * factor)]);
+    const mean = (series: TimeSeries, unitMs: number) =>
+      steps(series).map(({ beginMs, endMs, sum }): [number, number] => {
+        return [beginMs, sum * unitMs / Math.max(1e-3, endMs - beginMs)];
+      });
     const ok = { ...ended, values: ended.values.map((count, index) => count - notOk.values[index]!) };
     return [
-      {
-        id: "running",
-        data: steps(busy).map(({ beginMs, endMs, sum }) => [beginMs, sum / Math.max(1e-3, endMs - beginMs)]),
-      },
-      { id: "ok", data: perSecond(ok) },
-      { id: "not ok", data: perSecond(notOk) },
+      { id: "running", data: mean(busy, 1) },
+      { id: "ok", data: mean(ok, 1000) },
+      { id: "not ok", data: mean(notOk, 1000) },
     ];
   }
 
@@ -275,7 +274,8 @@ export class TimeCharts {
     const gap = height > 8 ? 2 : height > 4 ? 1 : 0;
     const x = Math.max(left, grid.x);
     const width = Math.min(right, grid.x + grid.width) - x;
-    const isSelected = item.row !== undefined && item.row === this.#selected;
+    const isSelected = item.row !== undefined && item.row.id === this.#selected?.id &&
+      item.row.startMs === this.#selected.startMs;
     return {
       type: "rect" as const,
       z2: isSelected ? 1 : 0,
@@ -308,7 +308,11 @@ export class TimeCharts {
       "div",
       { className: "tooltip" },
       element("strong", {}, id),
-      element("div", {}, `${outcome}, ${duration(endMs - startMs)}${attempts > 1 ? `, ${attempts} attempts` : ""}`),
+      element(
+        "div",
+        {},
+        `${outcome}, ${duration(endMs - startMs)}${attempts > 1 ? `, ${counted(attempts, "attempt")}` : ""}`,
+      ),
       element("div", {}, at),
     );
   }
@@ -334,18 +338,28 @@ function timeLabel(ms: number, tickMs: number): string {
   return `${duration(Math.floor(ms / 1000) * 1000)} + ${Math.round(ms % 1000)} ms`;
 }
 
-/** Makes one step of so many parts. */
+/** A part of a line, in milliseconds since the run began. */
+interface Step {
+  beginMs: number;
+  endMs: number;
+  sum: number;
+}
+
+/** Makes one step of so many parts. The last one is not shorter than half of the others: a task in it would be a peak. */
 function stepsOf(
   { fromMs, widthMs, values }: TimeSeries,
   factor: number,
   startedMs: number,
   spanMs: number,
-): { beginMs: number; endMs: number; sum: number }[] {
-  const steps = [];
+): Step[] {
+  const steps: Step[] = [];
   for (let index = 0; index < values.length; index += factor) {
     const beginMs = Math.max(0, fromMs + index * widthMs - startedMs);
     const endMs = Math.min(spanMs, fromMs + (index + factor) * widthMs - startedMs);
-    steps.push({ beginMs, endMs, sum: values.slice(index, index + factor).reduce((sum, value) => sum + value, 0) });
+    const sum = values.slice(index, index + factor).reduce((sum, value) => sum + value, 0);
+    const last = steps.at(-1);
+    if (!last || endMs - beginMs >= widthMs * factor / 2) steps.push({ beginMs, endMs, sum });
+    else Object.assign(last, { endMs, sum: last.sum + sum });
   }
-  return [...steps, { ...steps.at(-1)!, beginMs: spanMs, sum: 0 }];
+  return [...steps, { beginMs: spanMs, endMs: spanMs, sum: 0 }];
 }
