@@ -217,7 +217,7 @@ test("connections do not take what tasks need", TIMEOUT, async () => {
     const sockets = Array.from({ length: 300 }, () => connect(Number(port), "127.0.0.1"));
     for (const socket of sockets) socket.on("error", () => {}); // those that are too many
     const descriptors = async () => (await readdir(`/proc/${run.child.pid}/fd`)).length;
-    await waitFor("most of them to be refused", async () => {
+    await waitFor("most of them to be refused", () => {
       return sockets.every(({ connecting }) => !connecting) && sockets.filter(({ closed }) => closed).length >= 200;
     });
     assert(await descriptors() < 150, `${await descriptors()} descriptors`);
