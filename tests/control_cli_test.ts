@@ -119,7 +119,7 @@ test("a summary says what became of the tasks, unless it is not wanted", TIMEOUT
   const { stderr } = await startTaskrunner(["-j1"], { stdin }).ended;
   const lines = stderr.split("\n");
   assertMatch(lines[0]!, /^taskrunner: 3 tasks in [\d.]+ m?s \([\d.]+\/s\): 1 failed, 1 ok, 1 not-started$/);
-  assertMatch(lines[1]!, /^taskrunner: slowest: "b\\n" \d+ ms, "[ac]" \d+ ms, "[ac]" \d+ ms$/);
+  assertMatch(lines[1]!, /^taskrunner: slowest: "b\\n" [\d.]+ ms, "[ac]" [\d.]+ ms, "[ac]" [\d.]+ ms$/);
   assertEquals(lines.slice(2), ['taskrunner: not ok: "a" (status 3), "c" (not-started)', ""]);
   for (const flag of ["-q", "--quiet"]) assertEquals((await startTaskrunner([flag], { stdin }).ended).stderr, "");
 });
