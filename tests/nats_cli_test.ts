@@ -2,13 +2,11 @@ import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import type { Task } from "../mod.ts";
 import {
   isAlive,
-  manyOf,
   parseResults,
   PROJECT,
   RUNTIME,
@@ -25,31 +23,13 @@ import {
   at,
   COMMANDS,
   linesOf,
-  OTHERS,
   resultsOf,
   signal,
-  startNatsServer,
   startWorker,
   stop,
-  stopNatsServer,
   withClient,
   withNatsServer,
 } from "./nats_helpers.ts";
-
-test("tasks of one runtime run on workers of the two others, and each has one result", TIMEOUT, async () => {
-  await withNatsServer(async (server, directory) => {
-    const workers = await Promise.all(OTHERS.map((runtime) => startWorker(server.url, { runtime })));
-    const count = manyOf(5_000);
-    const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
-    const { status, results, stderr } = await taskrunner(at(server, await taskFile(directory, tasks)));
-    assertEquals([status, stderr], [0, ""]);
-    assertEachOnce(results, count);
-    const pids = new Set(results.map(({ worker }) => worker!.pid));
-    assertEquals(pids, new Set(workers.map(({ child }) => child.pid!)));
-    await Promise.all(workers.map(stop));
-    assertEquals((await taskrunner(["runs", "ls"], { env: { NATS_URL: server.url } })).stdout, "");
-  });
-});
 
 test("what a worker was running when it was killed is ended, and runs again elsewhere", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
@@ -136,51 +116,6 @@ test("a run that was killed goes on where it was, and nothing that has a result 
     await stop(worker);
   });
 });
-
-test(
-  "the worst of it at once: workers and the server are killed, the run is killed and resumed",
-  TIMEOUT,
-  async (context) => {
-    await withTempDirectory(async (directory) => {
-      const count = manyOf(3_000);
-      let server = await startNatsServer(directory);
-      const restart = async () => {
-        await stopNatsServer(server);
-        server = await startNatsServer(directory, [], server.port);
-      };
-      try {
-        const workers = await Promise.all([...OTHERS, RUNTIME].map((runtime) => startWorker(server.url, { runtime })));
-        const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; sleep 0.02; echo $TASKRUNNER_ID`;
-        const tasks = await taskFile(directory, Array.from({ length: count }, (_, id) => ({ id, cmd })));
-        const output = join(directory, "results.jsonl");
-        const args = at(server, tasks, "-o", output, "--ack-wait", "2s");
-        const has = (part: number) => async () => (await resultsOf(output)).length >= part * count;
-        const first = startTaskrunner(args);
-        await waitFor("a sixth of the results", has(1 / 6));
-        signal(workers[0]!, "SIGKILL");
-        signal(workers[1]!, "SIGSTOP");
-        await restart();
-        await waitFor("a third of the results", has(1 / 3));
-        signal(first, "SIGKILL");
-        await first.ended;
-        const second = startTaskrunner([...args, "--resume", "--quiet"]);
-        await waitFor("two thirds of the results", has(2 / 3));
-        await restart();
-        signal(workers[1]!, "SIGCONT");
-        const { status } = await second.ended;
-        assertEquals(status, 0, second.output.stderr);
-        assertEachOnce(await resultsOf(output), count);
-        const ran = (await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length;
-        // Four slots each of the worker that was killed and of the one that was stopped, and what two dead servers forgot.
-        assert(ran >= count && ran <= count + 60, `${ran} began`);
-        context.diagnostic(`${ran - count} of ${count} tasks began more than once`);
-        await Promise.all(workers.slice(1).map(stop));
-      } finally {
-        await stopNatsServer(server);
-      }
-    });
-  },
-);
 
 test("--resume-failed runs a failed task again, also when the run before it was killed", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
