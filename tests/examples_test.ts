@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { parseResults, PROJECT, shell, TIMEOUT, withTempDirectory } from "./helpers.ts";
+import { parseResults, PROJECT, shell, TIMEOUT, withTempDirectory, writeProgram } from "./helpers.ts";
 
 /** A directory of real files: on systems without Debian's licenses, some of the project's own. */
 const LICENSES = "/usr/share/common-licenses";
@@ -187,7 +187,7 @@ test("The scripts run nothing when jq fails on the way", TIMEOUT, async () => {
   await withFiles(["one", "two"], async (directory) => {
     const bin = `${directory}.bin`;
     await mkdir(bin);
-    await writeFile(join(bin, "jq"), `#!/bin/sh\necho '{"cmd":"echo ran"}'\nexit 3\n`, { mode: 0o755 });
+    await writeProgram(join(bin, "jq"), `#!/bin/sh\necho '{"cmd":"echo ran"}'\nexit 3\n`);
     for (const script of [CHECKSUMS, COMPRESS]) {
       const { status, stdout } = await inProject(`PATH="$bin:$PATH" sh ${script} "$directory"`, directory, { bin });
       assert(status !== 0, `${script} must fail`);

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -20,6 +20,7 @@ import {
   TIMEOUT,
   waitFor,
   withTempDirectory,
+  writeProgram,
 } from "./helpers.ts";
 
 /** What every executor has to do alike. */
@@ -460,8 +461,7 @@ function contract(executor: "shell" | "process"): void {
   behaves("a program that is in a directory named by the task is found", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       await mkdir(join(directory, "bin"));
-      await writeFile(join(directory, "bin", "tool"), "#!/bin/sh\necho tool\n");
-      await chmod(join(directory, "bin", "tool"), 0o755);
+      await writeProgram(join(directory, "bin", "tool"), "#!/bin/sh\necho tool\n");
       assertEquals((await resultOf({ cmd: ["./bin/tool"], cwd: directory })).stdout, "tool\n");
     });
   });

@@ -206,4 +206,12 @@ export function resultWith(fields: Partial<TaskResult>): TaskResult {
   const times = { startedAt: "2026-01-02T03:04:05.678Z", durationMs: 1.5, userMs: undefined, systemMs: undefined };
   const { worker, ...rest } = fields;
   return { ...defaults, ...worker && { worker }, ...times, stdout: "hi\n", stderr: "", ...rest };
+
+/**
+ * Writes a script that can be run. Another process writes it: those that this one starts meanwhile, in other tests,
+ * would have the open file for a moment, and no system runs what is open for writing ("text file busy").
+ */
+export async function writeProgram(path: string, text: string): Promise<void> {
+  const { status, stderr } = await start("sh", ["-c", 'cat > "$0" && chmod 755 "$0"', path], { stdin: text }).ended;
+  if (status !== 0) throw new Error(stderr);
 }

@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { chmod, mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -13,7 +13,7 @@ import {
 } from "../spawn_adapters/mod.ts";
 import { GuardedSpawnAdapter } from "../spawn_adapters/guard.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
-import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory, writeProgram } from "./helpers.ts";
 
 const ownAdapter = await defaultSpawnAdapter();
 /** Deno and Bun have the API of Node, too. */
@@ -164,8 +164,7 @@ function contract(adapter: SpawnAdapter) {
   behaves("finds a program by a path that is relative to the working directory", async () => {
     await withTempDirectory(async (directory) => {
       await mkdir(join(directory, "bin"));
-      await writeFile(join(directory, "bin", "prog"), "#!/bin/sh\necho found\n");
-      await chmod(join(directory, "bin", "prog"), 0o755);
+      await writeProgram(join(directory, "bin", "prog"), "#!/bin/sh\necho found\n");
       const child = await adapter.spawn({
         program: "./bin/prog",
         args: [],
@@ -179,8 +178,7 @@ function contract(adapter: SpawnAdapter) {
 
   behaves("finds a program in the PATH that the process is given", async () => {
     await withTempDirectory(async (directory) => {
-      await writeFile(join(directory, "own-prog"), "#!/bin/sh\necho found\n");
-      await chmod(join(directory, "own-prog"), 0o755);
+      await writeProgram(join(directory, "own-prog"), "#!/bin/sh\necho found\n");
       const env = { PATH: `${directory}:${process.env["PATH"]}` };
       const child = await adapter.spawn({ program: "own-prog", args: [], stdin: "null", stderr: "piped", env });
       assertEquals((await ended(child)).stdout, "found\n");
