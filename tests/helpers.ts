@@ -206,6 +206,7 @@ export function resultWith(fields: Partial<TaskResult>): TaskResult {
   const times = { startedAt: "2026-01-02T03:04:05.678Z", durationMs: 1.5, userMs: undefined, systemMs: undefined };
   const { worker, ...rest } = fields;
   return { ...defaults, ...worker && { worker }, ...times, stdout: "hi\n", stderr: "", ...rest };
+}
 
 /**
  * Writes a script that can be run. Another process writes it: those that this one starts meanwhile, in other tests,
