@@ -189,7 +189,7 @@ test("--help shows every flag, and --version the version", TIMEOUT, async () => 
 if (RUNTIME !== "deno") {
   test("--help works without the pool and the schema library, so it does not wait for them", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
-      for (const part of ["cli.ts", "cli", "internal", "package.json"]) {
+      for (const part of ["cli.ts", "cli", "internal", "package.json", "version.ts"]) {
         await cp(join(PROJECT, part), join(directory, part), { recursive: true });
       }
       await mkdir(join(directory, "node_modules"));
