@@ -41,12 +41,13 @@ export async function withTempDirectory<T>(use: (directory: string) => Promise<T
   }
 }
 
-/** Polls until the condition holds, and says what was waited for when it never does. */
+/** Polls, less and less often, until the condition holds, and says what was waited for when it never does. */
 export async function waitFor(what: string, condition: () => unknown): Promise<void> {
-  const deadline = performance.now() + 60_000;
+  const startedMs = performance.now();
   while (!await condition()) {
-    if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const waitedMs = performance.now() - startedMs;
+    if (waitedMs > 60_000) throw new Error(`Waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(5 + waitedMs / 50, 50)));
   }
 }
 

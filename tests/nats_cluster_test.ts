@@ -9,6 +9,7 @@ import { manyOf, startTaskrunner, taskFile, TIMEOUT, waitFor, withTempDirectory 
 import {
   assertEachOnce,
   at,
+  linesOf,
   type NatsServer,
   OTHERS,
   resultsOf,
@@ -104,7 +105,7 @@ test("a cluster with three replicas loses nothing when the leader of a run is ki
       ]);
       let [seen, seenMs, pauseMs] = [0, 0, 0];
       const has = (wanted: number) => async () => {
-        const { length } = await resultsOf(output);
+        const { length } = await linesOf(output);
         if (length > seen) {
           if (seen > 0) pauseMs = Math.max(pauseMs, performance.now() - seenMs);
           [seen, seenMs] = [length, performance.now()];

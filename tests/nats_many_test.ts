@@ -16,6 +16,7 @@ import {
 import {
   assertEachOnce,
   at,
+  linesOf,
   OTHERS,
   resultsOf,
   signal,
@@ -58,7 +59,7 @@ test(
         const tasks = await taskFile(directory, Array.from({ length: count }, (_, id) => ({ id, cmd })));
         const output = join(directory, "results.jsonl");
         const args = at(server, tasks, "-o", output, "--ack-wait", "2s");
-        const has = (part: number) => async () => (await resultsOf(output)).length >= part * count;
+        const has = (part: number) => async () => (await linesOf(output)).length >= part * count;
         const first = startTaskrunner(args);
         await waitFor("a sixth of the results", has(1 / 6));
         signal(workers[0]!, "SIGKILL");
