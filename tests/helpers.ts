@@ -127,7 +127,7 @@ export function start(program: string, args: readonly string[], { stdin, cwd, en
     stdio: ["pipe", "pipe", "pipe"],
   });
   running.add(child);
-  child.once("close", () => running.delete(child));
+  child.once("exit", () => running.delete(child));
   const output = { stdout: "", stderr: "" };
   child.stdin!.on("error", () => {}); // it need not read what it is given
   child.stdout!.setEncoding("utf8").on("data", (text: string) => output.stdout += text);
