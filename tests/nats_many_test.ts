@@ -3,16 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import {
-  manyOf,
-  RUNTIME,
-  startTaskrunner,
-  taskFile,
-  taskrunner,
-  TIMEOUT,
-  waitFor,
-  withTempDirectory,
-} from "./helpers.ts";
+import { manyOf, RUNTIME, startTaskrunner, taskFile, taskrunner, waitFor, withTempDirectory } from "./helpers.ts";
 import {
   assertEachOnce,
   at,
@@ -26,6 +17,9 @@ import {
   stopNatsServer,
   withNatsServer,
 } from "./nats_helpers.ts";
+
+/** These run thousands of tasks. */
+const TIMEOUT = { timeout: 300_000 };
 
 test("tasks of one runtime run on workers of the two others, and each has one result", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
