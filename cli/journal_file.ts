@@ -1,8 +1,7 @@
-import { excerpt, printable } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
-import { systemCode, systemReason } from "../internal/system_error.ts";
+import { systemCode } from "../internal/system_error.ts";
 import { Journal, type JournalOptions } from "../journal.ts";
-import { InvalidLineError } from "../jsonl.ts";
+import { readError } from "./read_error.ts";
 import { findResultsEnd, type ResultsEnd } from "./results_end.ts";
 
 /** Reads the results of earlier runs; when there is no such file yet, it has no end. What is torn there is left alone. */
@@ -16,9 +15,6 @@ export async function readJournal(
     return { journal: await Journal.read(results, options), end };
   } catch (error) {
     if (systemCode(error) === "ENOENT") return { journal: await Journal.read([], options), end: undefined };
-    const reason = error instanceof InvalidLineError
-      ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
-      : systemReason(error);
-    throw new Error(`Cannot resume from ${excerpt(path)}: ${reason}`, { cause: error });
+    throw readError(path, error, "Cannot resume from");
   }
 }

@@ -3,10 +3,9 @@ import { stat } from "node:fs/promises";
 import { excerpt, printable } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import type { Source } from "../internal/source.ts";
-import { systemReason } from "../internal/system_error.ts";
-import { InvalidLineError } from "../jsonl.ts";
 import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
 import type { Io } from "./io.ts";
+import { readError } from "./read_error.ts";
 import { findResultsEnd } from "./results_end.ts";
 import type { Flags } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -63,12 +62,4 @@ async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
 /** The error for a file that has none. */
 export function noResults(path: string): Error {
   return new Error(`There are no results in ${path === "-" ? "standard input" : excerpt(path)}`);
-}
-
-/** The error for results that could not be read. */
-export function readError(path: string, error: unknown): Error {
-  const reason = error instanceof InvalidLineError
-    ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
-    : systemReason(error);
-  return new Error(`Cannot read results from ${excerpt(path)}: ${reason}`, { cause: error });
 }

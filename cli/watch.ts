@@ -4,7 +4,8 @@ import { followLines } from "../internal/follow_file.ts";
 import { LiveReport } from "../live/live_report.ts";
 import { readResults } from "../statistics/results_reader.ts";
 import type { Io } from "./io.ts";
-import { readError, type ResultsCommand, resultsPath } from "./results_input.ts";
+import { readError } from "./read_error.ts";
+import { type ResultsCommand, resultsPath } from "./results_input.ts";
 import { parsePort } from "./units.ts";
 import { UsageError } from "./usage_error.ts";
 

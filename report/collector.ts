@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { OUTCOMES, type TaskResult } from "../result.ts";
 import type { ResultFacts } from "../statistics/results_reader.ts";
 import { RunStatistics } from "../statistics/run_statistics.ts";
+import { slotKey } from "../statistics/slots.ts";
 import { TopList } from "../statistics/top_list.ts";
 import type { ReportData, ReportProgress, Rows, TaskOfReport } from "./data.ts";
 import { Lanes } from "./lanes.ts";
@@ -66,8 +67,7 @@ export class ReportCollector {
   data(name: string, progress?: ReportProgress): ReportData {
     const { figures, durations, cpuTimes, busy, ended, notOk } = this.#statistics;
     const startedMs = Date.parse(figures!.startedAt);
-    const { names } = this.#lanes;
-    const laneIndex = new Map(names.map((name, index) => [name, index]));
+    const { names, positions } = this.#lanes;
     const tasks = (details: readonly Detail[]) =>
       details.map((detail) => taskOf(detail, startedMs, this.#lanes.nameOf(detail)));
     return {
@@ -82,7 +82,7 @@ export class ReportCollector {
       outcomes: OUTCOMES,
       lanes: names,
       moreLanes: this.#lanes.more,
-      rows: columns(this.#rows, startedMs, (facts) => laneIndex.get(this.#lanes.nameOf(facts)) ?? names.length),
+      rows: columns(this.#rows, startedMs, (facts) => positions.get(slotKey(facts)) ?? names.length),
       laneParts: this.#stride === 1 ? undefined : this.#lanes.parts,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),

@@ -3,6 +3,10 @@
 import { createHash } from "node:crypto";
 import { SCRIPT, STYLE } from "./page.generated.ts";
 
+const [SCRIPT_HASH, STYLE_HASH] = [SCRIPT, STYLE].map((text) => {
+  return `sha256-${createHash("sha256").update(text).digest("base64")}`;
+});
+
 /** What every report begins with. */
 export const REPORT_BEGIN = '<!doctype html>\n<html lang="en" data-tool="taskrunner">\n';
 
@@ -11,7 +15,7 @@ export const LIVE = "live";
 
 /** What the page may do: nothing but what it is made of, and as a live page fetch its data from where it comes from. */
 export function contentPolicy(isLive: boolean): string {
-  return `default-src 'none'; script-src '${hashOf(SCRIPT)}'; style-src '${hashOf(STYLE)}'; ` +
+  return `default-src 'none'; script-src '${SCRIPT_HASH}'; style-src '${STYLE_HASH}'; ` +
     `connect-src ${isLive ? "'self'" : "'none'"}; base-uri 'none'; form-action 'none'`;
 }
 
@@ -58,8 +62,4 @@ export function reportPage(data: string | typeof LIVE): string {
 </body>
 </html>
 `;
-}
-
-function hashOf(text: string): string {
-  return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }

@@ -5,11 +5,12 @@ import { slotKey, workerName } from "../statistics/slots.ts";
 import { TimeGrid } from "../statistics/time_grid.ts";
 
 /** More would be narrower than a line. */
-export const MAX_LANES = 256;
+const MAX_LANES = 256;
 /** A bit less than a screen is wide. */
 const MAX_PARTS = 512;
 
 interface Lane {
+  key: string | number;
   name: string;
   worker: string;
   slot: number;
@@ -48,6 +49,11 @@ export class Lanes {
     return this.#inOrder.map(({ name }) => name);
   }
 
+  /** Where each of them is in that order, by the key of its slot. */
+  get positions(): Map<string | number, number> {
+    return new Map(this.#inOrder.map(({ key }, position) => [key, position]));
+  }
+
   /** When each of them was busy. */
   get parts(): LaneParts {
     const lanes = this.#inOrder;
@@ -76,6 +82,7 @@ export class Lanes {
       return undefined;
     }
     const lane: Lane = {
+      key,
       name: this.nameOf(result),
       worker: workerName(result) ?? "",
       slot: result.slot,

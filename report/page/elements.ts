@@ -8,8 +8,12 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   ...children: Child[]
 ): HTMLElementTagNameMap[Name] {
   const made = Object.assign(document.createElement(name), properties);
-  made.append(...children.filter((child) => child !== false && child !== undefined));
+  made.append(...present(children));
   return made;
+}
+
+function present(children: readonly Child[]): (Node | string)[] {
+  return children.filter((child) => child !== false && child !== undefined);
 }
 
 const shown = new WeakMap<Element, string>();
@@ -19,7 +23,7 @@ export function showIn(box: Element, value: unknown, make: () => readonly Child[
   const json = JSON.stringify(value);
   if (shown.get(box) === json) return;
   shown.set(box, json);
-  box.replaceChildren(...make().filter((child) => child !== false && child !== undefined));
+  box.replaceChildren(...present(make()));
 }
 
 /** The element of the page with an id. */

@@ -4,6 +4,7 @@ import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { duration, grouped } from "../../internal/format.ts";
 import type { Bar } from "../../statistics/log_histogram.ts";
+import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
 import { currentTheme } from "./theme.ts";
 
@@ -28,30 +29,26 @@ export class HistogramChart {
   /** Draws anew, as with other colours. */
   draw(): void {
     const theme = currentTheme();
-    const text = { color: theme.faint, fontSize: 11 };
+    const { chart, label, axisLine, splitLine, tooltip } = chartStyle(theme);
     this.#chart.setOption({
-      animation: false,
-      textStyle: { fontFamily: "inherit" },
+      ...chart,
       grid: { left: 56, right: 12, top: 12, bottom: 28 },
       xAxis: {
         type: "category",
         data: this.#bars.map(({ fromMs }) => duration(+fromMs.toPrecision(2))),
-        axisLabel: { ...text, hideOverlap: true, align: "left" },
-        axisLine: { lineStyle: { color: theme.line } },
+        axisLabel: { ...label, hideOverlap: true, align: "left" },
+        axisLine,
         axisTick: { alignWithLabel: false },
       },
       yAxis: {
         type: "value",
         splitNumber: 3,
         minInterval: 1,
-        axisLabel: { ...text, formatter: (count: number) => grouped(count) },
-        splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
+        axisLabel: { ...label, formatter: (count: number) => grouped(count) },
+        splitLine,
       },
       tooltip: {
-        confine: true,
-        backgroundColor: theme.surface,
-        borderColor: theme.line,
-        textStyle: { color: theme.text, fontSize: 12 },
+        ...tooltip,
         formatter: (hovered: unknown) => {
           const { fromMs, toMs, count } = this.#bars[(hovered as { dataIndex: number }).dataIndex]!;
           return element("div", {}, `${grouped(count)} tasks: ${duration(fromMs)} to ${duration(toMs)}`);

@@ -5,6 +5,7 @@ import { CanvasRenderer } from "echarts/renderers";
 import { counted, duration, grouped, rate } from "../../internal/format.ts";
 import type { TimeSeries } from "../../statistics/time_grid.ts";
 import type { ReportData } from "../data.ts";
+import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
 import type { Row } from "./run.ts";
 import { currentTheme, OUTCOME_COLOURS } from "./theme.ts";
@@ -150,16 +151,16 @@ export class TimeCharts {
     const [left, right] = [isNarrow ? 44 : 110, 16];
     const runningTop = TOP + lanesHeight + GAP;
     const endedTop = runningTop + CHART_HEIGHT + GAP;
-    const text = { color: theme.faint, fontSize: 11 };
+    const { chart, label, axisLine, splitLine, tooltip } = chartStyle(theme);
     const timeAxis = (gridIndex: number, hasLabels: boolean) => ({
       gridIndex,
       type: "value" as const,
       min: 0,
       max: this.#spanMs,
-      axisLabel: { ...text, show: hasLabels, hideOverlap: true },
-      axisLine: { lineStyle: { color: theme.line } },
+      axisLabel: { ...label, show: hasLabels, hideOverlap: true },
+      axisLine,
       axisTick: { show: hasLabels },
-      splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
+      splitLine,
       axisPointer: { show: true, label: { show: false }, snap: false },
     });
     const countAxis = (gridIndex: number, name: string) => ({
@@ -167,12 +168,12 @@ export class TimeCharts {
       type: "value" as const,
       name,
       nameLocation: "end" as const,
-      nameTextStyle: { ...text, align: "left" as const, padding: [0, 0, 0, isNarrow ? -36 : -100] },
+      nameTextStyle: { ...label, align: "left" as const, padding: [0, 0, 0, isNarrow ? -36 : -100] },
       nameGap: 8,
       min: 0,
       splitNumber: 3,
-      axisLabel: { ...text, formatter: (count: number) => rate(count).replace(/\.0$/, "") },
-      splitLine: { lineStyle: { color: theme.line, opacity: 0.5 } },
+      axisLabel: { ...label, formatter: (count: number) => rate(count).replace(/\.0$/, "") },
+      splitLine,
     });
     const area = (id: string, index: number, lineWidth: number, opacity: number) => ({
       id,
@@ -187,8 +188,7 @@ export class TimeCharts {
       data: [],
     });
     return {
-      animation: false,
-      textStyle: { fontFamily: "inherit" },
+      ...chart,
       grid: [
         { left, right, top: TOP, height: lanesHeight },
         { left, right, top: runningTop, height: CHART_HEIGHT },
@@ -200,7 +200,10 @@ export class TimeCharts {
           type: "category",
           inverse: true,
           data: lanes,
-          axisLabel: { ...text, formatter: (name: string) => isNarrow ? name.replace(/.*slot /, "") : name.slice(-18) },
+          axisLabel: {
+            ...label,
+            formatter: (name: string) => isNarrow ? name.replace(/.*slot /, "") : name.slice(-18),
+          },
           axisTick: { show: false },
           axisLine: { show: false },
         },
@@ -233,10 +236,7 @@ export class TimeCharts {
         },
       ],
       tooltip: {
-        confine: true,
-        backgroundColor: theme.surface,
-        borderColor: theme.line,
-        textStyle: { color: theme.text, fontSize: 12 },
+        ...tooltip,
         formatter: (hovered: unknown) => this.#tooltip(hovered as { seriesId: string; dataIndex: number }),
       },
       series: [
