@@ -19,6 +19,15 @@ export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bu
  */
 export const manyOf = (count: number) => RUNTIME === "bun" ? count : Math.ceil(count / 10);
 
+/**
+ * How many times as much is tried as in a usual run of the tests. `deno task soak` sets it, for tests that try something
+ * at random or again and again; they have so many times the time.
+ */
+export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
+
+/** What random numbers begin with. Tests that use it name it where they fail. */
+export const SEED = Number(process.env.TASKRUNNER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
 /** The directory of the project. */
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 
