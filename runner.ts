@@ -245,7 +245,7 @@ class Pool implements Run {
       if (!finished) break;
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
-    while (this.#due.length > 0 && this.#running < this.#concurrency && this.#mayStart()) {
+    while (!this.#draining && this.#due.length > 0 && this.#running < this.#concurrency && this.#mayStart()) {
       this.#runAttempt(this.#due.shift()!);
     }
     if (this.#wantsTask() && !this.#reading) this.#readTasks();
@@ -404,10 +404,12 @@ class Pool implements Run {
     clearTimeout(this.#gateTimer);
     this.#heldBackBy = undefined;
     this.#endInput(failure);
-    for (const timer of this.#waiting.values()) clearTimeout(timer);
-    const jobs = [...this.#due.splice(0), ...this.#waiting.keys()];
-    this.#waiting.clear();
-    for (const job of jobs) this.#giveUp(job);
+    while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);
+    for (const [job, timer] of this.#waiting) {
+      clearTimeout(timer);
+      this.#waiting.delete(job);
+      this.#giveUp(job);
+    }
   }
 
   #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {

@@ -293,6 +293,19 @@ test("onProgress is told of every start and every result", async () => {
   assertEquals(seen.at(-1)!.total, undefined);
 });
 
+test("a task that waits to be tried again counts as such until it has its result", async () => {
+  const seen: Progress[] = [];
+  const executor = executorOf([1, 1, 1]);
+  const options = { executor, concurrency: 1, retries: 1, retryDelayMs: 86_400_000 };
+  const results = run(tasks(3), { ...options, onProgress: (progress) => seen.push(progress) });
+  const all = collect(results);
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  await new Promise((resolve) => setTimeout(resolve));
+  results.drain();
+  await all;
+  assertEquals(seen.slice(-3).map(({ finished, retrying }) => [finished, retrying]), [[1, 2], [2, 1], [3, 0]]);
+});
+
 test("what onProgress throws stops the run", async () => {
   const executor = new FakeExecutor();
   const onProgress = ({ running }: Progress) => {
