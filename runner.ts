@@ -386,8 +386,14 @@ class Pool implements Run {
     } catch (error) {
       this.#drain({ error }); // nor is anything to be tried again
       const nothing = { text: "" };
-      const outputError = `The executor failed: ${systemReason(error)}`;
-      return { status: null, durationMs: performance.now() - startedMs, stdout: nothing, stderr: nothing, outputError };
+      return {
+        status: null,
+        durationMs: performance.now() - startedMs,
+        stdout: nothing,
+        stderr: nothing,
+        outputError: `The executor failed: ${systemReason(error)}`,
+        stoppedBy: this.#slots[attempt.slot - 1]?.stoppedBy,
+      };
     }
   }
 

@@ -4,9 +4,10 @@ import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./ex
 export class RunningAttempt {
   /** Settles when it has ended, with what has ended it. */
   readonly ended: Promise<AttemptEnd>;
+  /** Why it was ended, when it did not end by itself. */
+  stoppedBy: AttemptStop | undefined;
   readonly #execution: Execution;
   readonly #killAfterMs: number;
-  #stoppedBy: AttemptStop | undefined;
 
   /**
    * Starts an attempt.
@@ -23,14 +24,14 @@ export class RunningAttempt {
   terminate(reason: AttemptStop, killAfterMs: number = this.#killAfterMs): void {
     const isStopped = this.#execution.terminate(killAfterMs, reason);
     // Of the output there is too much also when it has ended by itself before this was seen.
-    if (isStopped || reason === "output-limit") this.#stoppedBy ??= reason;
+    if (isStopped || reason === "output-limit") this.stoppedBy ??= reason;
   }
 
   async #run(timeoutMs: number | undefined): Promise<AttemptEnd> {
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.terminate("timeout"), timeoutMs);
     try {
       const end = await this.#execution.ended;
-      return this.#stoppedBy ? { ...end, stoppedBy: this.#stoppedBy } : end;
+      return this.stoppedBy ? { ...end, stoppedBy: this.stoppedBy } : end;
     } finally {
       clearTimeout(timer);
     }

@@ -358,6 +358,20 @@ test("an executor that cannot start an attempt ends the run with its error, and 
   await assertRejects(() => results.next(), Error, "cannot start");
 });
 
+test("an executor that fails in what was told to end does not hide why it was", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.endsAtOnce = false;
+  const results = run(tasks(1), { executor });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.executions[0]!.exceedOutput();
+  executor.executions[0]!.fail(new Error("no room"));
+  const { outcome, error } = (await first).value!;
+  const expected = "The task printed more than its limit allows. The executor failed: no room";
+  assertEquals([outcome, error], ["output-limit", expected]);
+  await assertRejects(() => results.next(), Error, "no room");
+});
+
 test("an attempt that has ended has no timer left", async () => {
   const executor = instantExecutor();
   await collect(run([{ cmd: "x", timeoutMs: 1 }], { executor }));
