@@ -21,7 +21,7 @@ export class CompletionOrder<T> implements ResultQueue<T> {
     this.#capacity = capacity;
   }
 
-  hasRoom(): boolean {
+  hasRoom(_running?: number): boolean {
     return this.#results.length < this.#capacity();
   }
 
@@ -29,7 +29,7 @@ export class CompletionOrder<T> implements ResultQueue<T> {
     this.#results.push(result);
   }
 
-  skip(): void {}
+  skip(_sequence: number): void {}
 
   take(): T | undefined {
     return this.#results.shift();
@@ -40,40 +40,47 @@ export class CompletionOrder<T> implements ResultQueue<T> {
   }
 }
 
-/** Hands results out in the order of the input. */
-export class InputOrder<T> implements ResultQueue<T> {
-  readonly #results = new Map<number, T>();
+/** Hands results out in the order of the input: each comes in when all before it have come. */
+export class InputOrder<T> extends CompletionOrder<T> {
+  /** Those that wait for one before them. */
+  readonly #early = new Map<number, T>();
   readonly #skipped = new Set<number>();
   readonly #window: () => number;
   #next = 1;
 
-  /** @param window how many tasks may be running or waiting here before no more are started. */
-  constructor(window: () => number) {
+  /** @param window how many tasks may be running or wait for one before them before no more are started. */
+  constructor(capacity: () => number, window: () => number) {
+    super(capacity);
     this.#window = window;
   }
 
-  hasRoom(running: number): boolean {
-    return running + this.#results.size < this.#window();
+  override hasRoom(running: number): boolean {
+    return super.hasRoom() && running + this.#early.size < this.#window();
   }
 
-  add(sequence: number, result: T): void {
-    this.#results.set(sequence, result);
+  override add(sequence: number, result: T): void {
+    this.#early.set(sequence, result);
+    this.#goOn();
   }
 
-  skip(sequence: number): void {
+  override skip(sequence: number): void {
     this.#skipped.add(sequence);
+    this.#goOn();
   }
 
-  take(): T | undefined {
-    while (this.#skipped.delete(this.#next)) this.#next++;
-    const result = this.#results.get(this.#next);
-    if (result !== undefined) this.#results.delete(this.#next++);
-    return result;
-  }
-
-  clear(): T[] {
-    const results = [...this.#results.values()];
-    this.#results.clear();
+  override clear(): T[] {
+    const results = [...super.clear(), ...this.#early.values()];
+    this.#early.clear();
     return results;
+  }
+
+  #goOn(): void {
+    for (;; this.#next++) {
+      if (this.#skipped.delete(this.#next)) continue;
+      const result = this.#early.get(this.#next);
+      if (result === undefined) return;
+      this.#early.delete(this.#next);
+      super.add(this.#next, result);
+    }
   }
 }

@@ -157,7 +157,8 @@ class Pool implements Run {
     this.#concurrency = concurrency;
     this.#halt = halt && new HaltCounter(halt, total);
     this.#gate = startLimits && new StartGate(startLimits);
-    this.#results = keepOrder ? new InputOrder(() => this.#window) : new CompletionOrder(() => this.#concurrency);
+    const capacity = () => this.#concurrency;
+    this.#results = keepOrder ? new InputOrder(capacity, () => this.#window) : new CompletionOrder(capacity);
     this.#source = new SourceReader(tasks);
   }
 

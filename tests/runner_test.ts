@@ -171,17 +171,19 @@ test("nothing is read before the first result is asked for", async () => {
 });
 
 test("a task is read only when a slot is free, and none when results are not taken", async () => {
-  const source = countingSource(1_000_000);
-  const executor = instantExecutor();
-  const results = run(source, { executor, concurrency: 4 });
-  for (let taken = 1; taken <= 10; taken++) {
-    await results.next();
-    await settle();
-    // Taken, waiting to be taken, and those that were running when the last place was filled.
-    assert(source.read <= taken + 2 * 4, `${source.read} read, ${taken} taken`);
+  for (const keepOrder of [false, true]) {
+    const source = countingSource(1_000_000);
+    const executor = instantExecutor();
+    const results = run(source, { executor, concurrency: 4, keepOrder });
+    for (let taken = 1; taken <= 10; taken++) {
+      await results.next();
+      await settle();
+      // Taken, waiting to be taken, and those that were running when the last place was filled.
+      assert(source.read <= taken + 2 * 4, `${source.read} read, ${taken} taken`);
+    }
+    await results.return();
+    assert(source.returned);
   }
-  await results.return();
-  assert(source.returned);
 });
 
 test("results can be asked for before they are there", async () => {
