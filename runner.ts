@@ -278,9 +278,10 @@ class Pool implements Run {
     this.#reading = true;
     try {
       while (this.#wantsTask()) {
-        if (this.#next) {
-          this.#runAttempt(this.#next);
-          this.#next = undefined;
+        const job = this.#next;
+        if (job) {
+          this.#next = undefined; // first: what is told of the start may want to know what is next
+          this.#runAttempt(job);
           continue;
         }
         const { done, value } = await this.#source.next();

@@ -134,6 +134,24 @@ test("what is told that a run is held back may end it", async () => {
   }
 });
 
+test("a task that has just been started is not held back, whatever is done when that is told", async () => {
+  const executor = new FakeExecutor();
+  const seen: Progress[] = [];
+  const results = run([{ cmd: "x" }], {
+    executor,
+    concurrency: 2,
+    startDelayMs: 86_400_000,
+    onProgress(progress) {
+      if (seen.push(progress) === 1) results.concurrency = 3;
+    },
+  });
+  const all = collect(results);
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.executions[0]!.end();
+  await all;
+  assertEquals(seen.map(({ finished, heldBackBy }) => [finished, heldBackBy]), [[0, undefined], [1, undefined]]);
+});
+
 test("a run that is held back ends when it is told to", async () => {
   for (const end of ["drain", "return", "abort"] as const) {
     const abort = new AbortController();
