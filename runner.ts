@@ -290,7 +290,8 @@ class Pool implements Run {
         if (!this.#inputEnded) this.#next = this.#jobOf(value);
       }
     } catch (error) {
-      this.#endInput({ error });
+      // A source that fails because it was left, in the middle of a read, is as good as one that ends.
+      if (!this.#inputEnded) this.#endInput({ error });
     }
     this.#reading = false;
     this.#advance();

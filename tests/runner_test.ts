@@ -317,6 +317,25 @@ test("when reading tasks fails, running tasks are finished and then the error is
   assertEquals(executor.closed, 1);
 });
 
+test("a source that fails when no more is wanted of it is no failure of the run", async () => {
+  const executor = new FakeExecutor();
+  const stalled = Promise.withResolvers<Task>();
+  async function* source() {
+    yield task(1);
+    yield await stalled.promise;
+  }
+  const results = run(source(), { executor, concurrency: 2 });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  await settle();
+  results.drain();
+  stalled.reject(new Error("left in the middle"));
+  await settle();
+  executor.executions[0]!.end();
+  assertEquals((await first).value!.outcome, "ok");
+  assertEquals(await results.next(), { done: true, value: undefined });
+});
+
 test("a value that is no task ends the run with an error that has its number", async () => {
   const source = countingSource(0);
   const bad = function* () {
