@@ -246,6 +246,7 @@ class Pool implements Run {
       if (!finished) break;
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
+    if (this.#running >= this.#concurrency) this.#heldBackBy = undefined; // there is no slot for what was held back
     while (!this.#draining && this.#due.length > 0 && this.#running < this.#concurrency && this.#mayStart()) {
       this.#runAttempt(this.#due.shift()!);
     }

@@ -152,6 +152,26 @@ test("a task that has just been started is not held back, whatever is done when 
   assertEquals(seen.map(({ finished, heldBackBy }) => [finished, heldBackBy]), [[0, undefined], [1, undefined]]);
 });
 
+test("a run without a free slot is not held back", async () => {
+  const executor = new FakeExecutor();
+  const seen: Progress[] = [];
+  const results = run([1, 2, 3].map((id) => ({ id, cmd: "x" })), {
+    executor,
+    concurrency: 3,
+    startDelayMs: 5,
+    onProgress: (progress) => seen.push(progress),
+  });
+  const all = collect(results);
+  await waitFor("what holds back the third task", () => seen.some((one) => one.running === 2 && one.heldBackBy));
+  results.concurrency = 1;
+  executor.executions[0]!.end();
+  await waitFor("the first result", () => seen.at(-1)!.finished === 1);
+  assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [1, undefined]);
+  executor.onStart = (execution) => execution.end();
+  executor.executions[1]!.end();
+  assertEquals((await all).length, 3);
+});
+
 test("a run that is held back ends when it is told to", async () => {
   for (const end of ["drain", "return", "abort"] as const) {
     const abort = new AbortController();
