@@ -1,4 +1,4 @@
-import type { Attempt, AttemptEnd, Execution, Executor } from "../executors/mod.ts";
+import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
 
 /** An attempt that the test ends, whenever it wants. */
 export class FakeExecution implements Execution {
@@ -11,6 +11,9 @@ export class FakeExecution implements Execution {
   canBeTerminated = true;
   /** Whether it ends when it is terminated, and not only when the test says so. */
   endsAtOnce = true;
+  /** Called each time that it is terminated, with whether there was something to end. */
+  onTerminate: (killAfterMs: number, reason: AttemptStop | undefined, isStopped: boolean) => void = () => {};
+  #hasEnded = false;
   readonly #ended = Promise.withResolvers<AttemptEnd>();
 
   constructor(attempt: Attempt, onOutputLimit: () => void) {
@@ -22,17 +25,21 @@ export class FakeExecution implements Execution {
     return this.#ended.promise;
   }
 
-  terminate(killAfterMs: number): boolean {
+  terminate(killAfterMs: number, reason?: AttemptStop): boolean {
+    const isStopped = this.canBeTerminated && !this.#hasEnded;
     this.terminations.push(killAfterMs);
-    if (this.canBeTerminated && this.endsAtOnce) this.end({ status: 143, signal: "SIGTERM" });
-    return this.canBeTerminated;
+    this.onTerminate(killAfterMs, reason, isStopped);
+    if (isStopped && this.endsAtOnce) this.end({ status: 143, signal: "SIGTERM" });
+    return isStopped;
   }
 
   end(end: Partial<AttemptEnd> = {}): void {
+    this.#hasEnded = true;
     this.#ended.resolve({ status: 0, durationMs: 1, stdout: { text: "" }, stderr: { text: "" }, ...end });
   }
 
   fail(error: Error): void {
+    this.#hasEnded = true;
     this.#ended.reject(error);
   }
 }

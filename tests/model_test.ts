@@ -1,0 +1,25 @@
+import { test } from "node:test";
+import fc from "fast-check";
+import { EFFORT, SEED, TIMEOUT } from "./helpers.ts";
+import { schedules, settings } from "./pool_deeds.ts";
+import { PoolWorld } from "./pool_world.ts";
+
+const RUNS = 500 * EFFORT;
+
+test(
+  `whatever happens to a pool, and in whatever order, it keeps its promises`,
+  { timeout: TIMEOUT.timeout * EFFORT },
+  async () => {
+    const keepsItsPromises = fc.asyncProperty(settings, schedules, async (settings, schedule) => {
+      const world = new PoolWorld(settings);
+      world.clock.install();
+      try {
+        await fc.asyncModelRun(() => ({ model: {}, real: world }), schedule);
+        await world.windUp();
+      } finally {
+        world.clock.uninstall();
+      }
+    });
+    await fc.assert(keepsItsPromises, { numRuns: RUNS, seed: SEED });
+  },
+);
