@@ -246,10 +246,7 @@ class Pool implements Run {
       if (!finished) break;
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
-    if (this.#running >= this.#concurrency) this.#heldBackBy = undefined; // there is no slot for what was held back
-    while (!this.#draining && this.#due.length > 0 && this.#running < this.#concurrency && this.#mayStart()) {
-      this.#runAttempt(this.#due.shift()!);
-    }
+    this.#startAttempts();
     if (this.#wantsTask() && !this.#reading) this.#readTasks();
     if (this.#state === "open" && this.#inputEnded && this.#unfinished === 0) {
       this.#close();
@@ -257,11 +254,27 @@ class Pool implements Run {
     if (this.#state === "closed") this.#settleTakers();
   }
 
+  /** Starts what there is a slot for: first what is to be tried again, then the task that was read. */
+  #startAttempts(): void {
+    while (!this.#draining && this.#running < this.#concurrency) {
+      if (this.#due.length === 0 && !(this.#next && this.#hasRoom)) break;
+      if (!this.#mayStart()) return;
+      const job = this.#due.shift() ?? this.#next!;
+      if (job === this.#next) this.#next = undefined;
+      this.#runAttempt(job);
+    }
+    this.#heldBackBy = undefined;
+  }
+
+  /** One task is read ahead: whether there is another is not for the gate to keep secret. */
   #wantsTask(): boolean {
-    return this.#state === "open" && !this.#inputEnded && this.#running < this.#concurrency &&
-      this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished) &&
-      // One task is read ahead: whether there is another is not for the gate to keep secret.
-      (this.#next === undefined || this.#mayStart());
+    return this.#state === "open" && !this.#inputEnded && this.#next === undefined &&
+      this.#running < this.#concurrency && this.#hasRoom;
+  }
+
+  /** Whether there may be one more task that is not done. */
+  get #hasRoom(): boolean {
+    return this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished);
   }
 
   /** Whether the gate is open. If it is not, it will be looked at again. */
@@ -279,16 +292,11 @@ class Pool implements Run {
     this.#reading = true;
     try {
       while (this.#wantsTask()) {
-        const job = this.#next;
-        if (job) {
-          this.#next = undefined; // first: what is told of the start may want to know what is next
-          this.#runAttempt(job);
-          continue;
-        }
         const { done, value } = await this.#source.next();
         if (done) this.#inputEnded = true;
         // While it was read the run may have been stopped, or a slot taken away.
         if (!this.#inputEnded) this.#next = this.#jobOf(value);
+        this.#startAttempts();
       }
     } catch (error) {
       // A source that fails because it was left, in the middle of a read, is as good as one that ends.

@@ -14,8 +14,7 @@ interface Timer {
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
- * Stands in for `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` from {@linkcode FakeClock.install} to
- * {@linkcode FakeClock.uninstall}. The timers of node:test cannot do it: they leave `performance.now` as it is.
+ * Stands in for `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` during a function. The timers of node:test cannot do it: they leave `performance.now` as it is.
  */
 export class FakeClock {
   nowMs = 0;
@@ -24,7 +23,7 @@ export class FakeClock {
   #lastId = 0;
 
   /** @param random what `Math.random` is to give. */
-  constructor(random: () => number) {
+  constructor(random: () => number = () => 0) {
     this.#random = random;
   }
 
@@ -33,7 +32,17 @@ export class FakeClock {
     return this.#timers.size;
   }
 
-  install(): void {
+  /** Calls a function in whose world this is the time. */
+  async during<T>(use: () => Promise<T>): Promise<T> {
+    this.#install();
+    try {
+      return await use();
+    } finally {
+      this.#uninstall();
+    }
+  }
+
+  #install(): void {
     // As the runtimes do it: whole milliseconds, and at least one.
     globalThis.setTimeout = ((callback: () => void, delayMs = 0) => {
       this.#timers.set(++this.#lastId, { dueMs: this.nowMs + Math.max(1, Math.trunc(delayMs)), callback });
@@ -44,7 +53,7 @@ export class FakeClock {
     Math.random = this.#random;
   }
 
-  uninstall(): void {
+  #uninstall(): void {
     globalThis.setTimeout = realSetTimeout;
     globalThis.clearTimeout = realClearTimeout;
     performance.now = realNow;
@@ -61,7 +70,7 @@ export class FakeClock {
    *
    * @param check is called when nothing more can happen before time goes on.
    */
-  async advance(ms: number, check: () => void): Promise<void> {
+  async advance(ms: number, check: () => void = () => {}): Promise<void> {
     const untilMs = this.nowMs + ms;
     for (;;) {
       await settle();

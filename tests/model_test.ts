@@ -12,13 +12,10 @@ test(
   async () => {
     const keepsItsPromises = fc.asyncProperty(settings, schedules, async (settings, schedule) => {
       const world = new PoolWorld(settings);
-      world.clock.install();
-      try {
+      await world.clock.during(async () => {
         await fc.asyncModelRun(() => ({ model: {}, real: world }), schedule);
         await world.windUp();
-      } finally {
-        world.clock.uninstall();
-      }
+      });
     });
     await fc.assert(keepsItsPromises, { numRuns: RUNS, seed: SEED });
   },

@@ -73,9 +73,9 @@ const deeds = oneOf(
   [5, always("the executor is open", (world) => world.executor.opening.resolve())],
   [1, always("the executor cannot be opened", (world) => world.executor.opening.reject(new Error("not open")))],
   [5, always("the executor has closed", (world) => world.executor.closing.resolve())],
-  [5, always("the source ends", (world) => world.endSource())],
-  [2, always("the source fails", (world) => world.endSource(new Error("source failed")))],
-  [2, always("no task", (world) => world.supplyNoTask())],
+  [2, always("the source ends", (world) => world.endSource())],
+  [1, always("the source fails", (world) => world.endSource(new Error("source failed")))],
+  [1, always("no task", (world) => world.supplyNoTask())],
 );
 
 /** Things that happen one right after the other. */
@@ -155,4 +155,6 @@ export const settings: fc.Arbitrary<WorldSettings> = fc.record({
   closes: fc.constantFrom("at once", "at once", "later", "with an error"),
   diesAtOnce: fc.boolean(),
   random: fc.constantFrom(0, 0.5, 0.999),
+  tasks: fc.array(task, { maxLength: 4 }),
+  asks: fc.nat({ max: 3 }),
 });

@@ -16,6 +16,10 @@ export interface WorldSettings extends PoolSettings {
   diesAtOnce: boolean;
   /** What chance is. */
   random: number;
+  /** What the source has at the beginning. */
+  tasks: Partial<Task>[];
+  /** How many results are asked for at the beginning. */
+  asks: number;
 }
 
 /** An attempt as the pool knows it, and as the model does. */
@@ -79,6 +83,8 @@ export class PoolWorld {
       },
     });
     this.run.closed.then(() => this.#isClosed = true);
+    for (const task of settings.tasks) this.supply(task);
+    for (let asked = 0; asked < settings.asks; asked++) this.next();
   }
 
   // ---- What the caller of the pool does ----
@@ -232,9 +238,7 @@ export class PoolWorld {
     this.executor.closing.resolve();
     for (let step = 0; !this.#isClosed && step < 1_000 && !this.model.violation; step++) {
       this.next();
-      await this.wait(0);
       for (const live of this.live) this.endAttempt(live, {});
-      await this.wait(0);
       await this.wait(1_000_000);
     }
     for (let step = 0; step < 2; step++) {

@@ -9,8 +9,9 @@ import { assertThrows } from "@std/assert/throws";
 import { parseLoad } from "../cli/units.ts";
 import { freeMemoryBytes } from "../internal/free_memory.ts";
 import { systemLoad } from "../internal/system_load.ts";
-import { type Progress, run } from "../mod.ts";
+import { type Progress, run, type Task } from "../mod.ts";
 import { StartGate, type StartLimits } from "../start_gate.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { FakeExecutor, instantExecutor } from "./fake_executor.ts";
 import {
   collect,
@@ -152,24 +153,53 @@ test("a task that has just been started is not held back, whatever is done when 
   assertEquals(seen.map(({ finished, heldBackBy }) => [finished, heldBackBy]), [[0, undefined], [1, undefined]]);
 });
 
-test("a run without a free slot is not held back", async () => {
-  const executor = new FakeExecutor();
-  const seen: Progress[] = [];
-  const results = run([1, 2, 3].map((id) => ({ id, cmd: "x" })), {
-    executor,
-    concurrency: 3,
-    startDelayMs: 5,
-    onProgress: (progress) => seen.push(progress),
+test("a task to be tried again that was held back comes before one that is read when it may be started", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const executor = new FakeExecutor();
+    const order: string[] = [];
+    executor.onStart = (execution) => {
+      const { sequence, number } = execution.attempt;
+      order.push(`${sequence}.${number}`);
+      execution.end({ status: order.length === 1 ? 1 : 0 });
+    };
+    const second = Promise.withResolvers<Task>();
+    async function* source() {
+      yield { cmd: "x" };
+      yield await second.promise;
+    }
+    const all = collect(run(source(), { executor, concurrency: 2, retries: 1, startDelayMs: 20 }));
+    await clock.advance(19);
+    clock.passes(1); // the timer has yet to go off
+    second.resolve({ cmd: "y" });
+    await clock.advance(20);
+    assertEquals((await all).length, 2);
+    assertEquals(order, ["1.1", "1.2", "2.1"]);
   });
-  const all = collect(results);
-  await waitFor("what holds back the third task", () => seen.some((one) => one.running === 2 && one.heldBackBy));
-  results.concurrency = 1;
-  executor.executions[0]!.end();
-  await waitFor("the first result", () => seen.at(-1)!.finished === 1);
-  assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [1, undefined]);
-  executor.onStart = (execution) => execution.end();
-  executor.executions[1]!.end();
-  assertEquals((await all).length, 3);
+});
+
+test("a run without a free slot is not held back", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const executor = new FakeExecutor();
+    const seen: Progress[] = [];
+    const results = run([1, 2, 3].map((id) => ({ id, cmd: "x" })), {
+      executor,
+      concurrency: 3,
+      startDelayMs: 20,
+      onProgress: (progress) => seen.push(progress),
+    });
+    const all = collect(results);
+    await clock.advance(20);
+    assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [2, "delay"]);
+    results.concurrency = 1;
+    executor.executions[0]!.end();
+    await clock.advance(20);
+    assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [1, undefined]);
+    executor.onStart = (execution) => execution.end();
+    executor.executions[1]!.end();
+    assertEquals((await all).length, 3);
+  });
 });
 
 test("a run that is held back ends when it is told to", async () => {
