@@ -7,7 +7,7 @@ import { PoolWorld } from "./pool_world.ts";
 const RUNS = 500 * EFFORT;
 
 test(
-  `whatever happens to a pool, and in whatever order, it keeps its promises`,
+  "whatever happens to a pool, and in whatever order, it keeps its promises",
   { timeout: TIMEOUT.timeout * EFFORT },
   async () => {
     const keepsItsPromises = fc.asyncProperty(settings, schedules, async (settings, schedule) => {

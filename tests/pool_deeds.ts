@@ -155,6 +155,7 @@ export const settings: fc.Arbitrary<WorldSettings> = fc.record({
   closes: fc.constantFrom("at once", "at once", "later", "with an error"),
   diesAtOnce: fc.boolean(),
   random: fc.constantFrom(0, 0.5, 0.999),
-  tasks: fc.array(task, { maxLength: 4 }),
+  isInstant: fc.constantFrom(false, false, true),
+  tasks: fc.array(task, { maxLength: 10 }),
   asks: fc.nat({ max: 3 }),
 });

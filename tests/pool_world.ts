@@ -14,6 +14,8 @@ export interface WorldSettings extends PoolSettings {
   closes: "at once" | "later" | "with an error";
   /** Attempts end as soon as they are told to. */
   diesAtOnce: boolean;
+  /** Attempts end as soon as they are started. */
+  isInstant: boolean;
   /** What chance is. */
   random: number;
   /** What the source has at the beginning. */
@@ -296,7 +298,7 @@ class WatchedExecutor extends FakeExecutor {
   constructor(world: PoolWorld) {
     super();
     this.#world = world;
-    const { keepsTime, opens, closes, diesAtOnce } = world.settings;
+    const { keepsTime, opens, closes, diesAtOnce, isInstant } = world.settings;
     const { model } = world;
     this.keepsTime = keepsTime;
     if (opens !== "unasked") {
@@ -317,7 +319,7 @@ class WatchedExecutor extends FakeExecutor {
       const attempt = model.starts(execution.attempt);
       const live = { execution, model: attempt };
       this.started.push(live);
-      const end = this.#atStart.shift();
+      const end = this.#atStart.shift() ?? (isInstant ? {} : undefined);
       if (end instanceof Error) {
         model.ends(attempt, end);
         throw end;
