@@ -49,6 +49,7 @@ export class PoolWorld {
   #sourceIsLeft = false;
   #hasBegun = false;
   #takers = 0;
+  #answered = Promise.resolve();
   #isClosed = false;
   readonly #listeners = new Set<EventListenerOrEventListenerObject>();
   readonly #abort = new AbortController();
@@ -99,14 +100,18 @@ export class PoolWorld {
     }
     this.#hasBegun = true;
     this.#takers++;
-    this.run.next().then(({ done, value }) => {
+    // Answers are seen in the order of the questions, of which one may be asked within another.
+    const before = this.#answered;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#answered = promise;
+    this.run.next().finally(() => before).then(({ done, value }) => {
       this.#takers--;
       if (done) this.model.finishes();
       else this.model.gives(value);
     }, (error) => {
       this.#takers--;
       this.model.finishes(/^Cannot read task \d+: /.test(error.message) ? NO_TASK : error);
-    });
+    }).then(resolve);
   }
 
   drain(): void {
