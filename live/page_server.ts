@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isPermitted } from "../internal/deno_permissions.ts";
@@ -8,16 +9,20 @@ const HOST = "127.0.0.1";
 /** Each connection takes a file descriptor, which tasks need, too. */
 const MAX_CONNECTIONS = 64;
 
-/** Serves the page of a report that is live, and its events, to browsers on this machine. */
+/**
+ * Serves the page of a report that is live, and its events, to browsers on this machine. All of its users can connect, so
+ * there is a key in the address, which only those know who are told.
+ */
 export class LivePageServer {
   readonly url: string;
+  readonly #path = `/${randomBytes(16).toString("hex")}/`;
   readonly #server: Server;
   /** Is given each browser that waits for events. */
   onBrowser: (browser: ServerResponse) => void = () => {};
 
   private constructor(server: Server) {
     this.#server = server;
-    this.url = `http://${HOST}:${(server.address() as AddressInfo).port}/`;
+    this.url = `http://${HOST}:${(server.address() as AddressInfo).port}${this.#path}`;
     server.on("request", (request, response) => this.#answer(request, response));
   }
 
@@ -58,12 +63,12 @@ export class LivePageServer {
     if (!isFromHere(request)) return refuse(403, "This page is for this machine, and not for other sites");
     if (request.method !== "GET") return refuse(405, "This page can only be read");
     const [path] = request.url!.split("?");
-    if (path === "/events") {
+    if (path === `${this.#path}events`) {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
       response.write("retry: 1000\n\n"); // so that the browser knows at once that it is connected
       return this.onBrowser(response);
     }
-    if (path !== "/") return refuse(404, "There is nothing here; the page is at /");
+    if (path !== this.#path) return refuse(404, "There is nothing here; the page is at the address that was printed");
     response.writeHead(200, {
       "Content-Type": "text/html; charset=utf-8",
       "Content-Security-Policy": `${contentPolicy(true)}; frame-ancestors 'none'`,

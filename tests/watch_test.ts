@@ -26,7 +26,7 @@ import {
 
 /** The address of the page, once it has been said. */
 async function urlOf({ output }: Started): Promise<string> {
-  const find = () => /http:\/\/127\.0\.0\.1:\d+\/(?=\n)/.exec(output.stderr)?.[0];
+  const find = () => /http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/(?=\n)/.exec(output.stderr)?.[0];
   await waitFor("the address of the page", find);
   return find()!;
 }
@@ -122,6 +122,24 @@ test("no other site can read the page or its events", TIMEOUT, async () => {
     assertStringIncludes(`${headers["content-security-policy"]}`, "frame-ancestors 'none'");
     await writeFile(go, "");
     assertEquals((await run.ended).status, 0);
+  });
+});
+
+test("only who knows the key in the address sees anything, and it is another one each time", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const tasks = await taskFile(directory, held(1, go));
+    const runs = [1, 2].map(() => startTaskrunner([tasks, "--watch", "0"], { stdin: "" }));
+    const [url, other] = await Promise.all(runs.map(urlOf));
+    const [{ origin, pathname }, foreign] = [new URL(url!), new URL(other!).pathname];
+    assert(pathname !== foreign);
+    const begun = pathname.slice(0, -2);
+    for (const path of ["/", "/events", foreign, `${foreign}events`, `${begun}/`, `${begun}/events`, begun, "//"]) {
+      assertEquals(await statusOf(`${origin}${path}`), 404, path);
+    }
+    for (const path of ["", "?a", "events"]) assertEquals(await statusOf(`${url}${path}`), 200, path);
+    await writeFile(go, "");
+    for (const run of runs) assertEquals((await run.ended).status, 0);
   });
 });
 
