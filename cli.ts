@@ -17,6 +17,7 @@ import { EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import { isPermitted } from "./internal/deno_permissions.ts";
+import { printable } from "./internal/excerpt.ts";
 import type { Source } from "./internal/source.ts";
 import { writeStdout } from "./internal/stdout.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
@@ -58,7 +59,7 @@ export async function runCommandLine(): Promise<never> {
     stdoutIsTerminal: isatty(1),
     stderrIsTerminal: isatty(2),
     stdout: { write: writeToStdout },
-    stderr: (line) => new Promise((resolve) => process.stderr.write(`${line}\n`, () => resolve())),
+    stderr: (line) => new Promise((resolve) => process.stderr.write(`${printable(line)}\n`, () => resolve())),
     signal: stop.signal,
     killSignal: kill.signal,
     onRequest: (run) => listener = run,

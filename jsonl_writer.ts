@@ -1,4 +1,4 @@
-import { excerpt } from "./internal/excerpt.ts";
+import { excerpt, printableJson } from "./internal/excerpt.ts";
 
 const MAX_BUFFERED = 1024 * 1024;
 
@@ -9,7 +9,7 @@ export interface ByteSink {
 }
 
 /**
- * Writes values as JSON Lines.
+ * Writes values as JSON Lines, which can be shown on a terminal: what could steer one is escaped.
  *
  * Lines that come while a write is under way go into the next one together, so that a fast producer costs few writes,
  * and a slow one never waits for more lines.
@@ -45,7 +45,7 @@ export class JsonLinesWriter {
    * @throws what the sink threw, for this line or for one before it; nothing is written any more then.
    */
   async write(value: unknown): Promise<void> {
-    const json = JSON.stringify(value);
+    const json = printableJson(value);
     if (json === undefined) {
       throw new TypeError(`Cannot write a line: ${excerpt(value)} has no form in JSON`);
     }

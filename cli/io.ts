@@ -10,7 +10,7 @@ export interface Io {
   readonly stderrIsTerminal: boolean;
   /** Fails with a {@linkcode ClosedOutputError} when nobody reads any more. */
   readonly stdout: ByteSink;
-  /** Writes a line to standard error. Settles when it is written, or nobody reads it. */
+  /** Writes a line to standard error, in which nothing can steer a terminal. Settles when it is written, or nobody reads it. */
   readonly stderr: (line: string) => Promise<void>;
   /** Aborted by the first signal that asks to stop, with an {@linkcode InterruptedError} as its reason. */
   readonly signal: AbortSignal;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { excerpt, printable } from "../internal/excerpt.ts";
+import { excerpt } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { checkName, type NatsConnectionOptions } from "../nats/options.ts";
 import type { Flags } from "./settings.ts";
@@ -104,6 +104,6 @@ function readContext(name: string): Context {
   } catch (error) {
     // What JSON.parse says would show a part of the file.
     const reason = error instanceof SyntaxError ? "it is not valid JSON" : systemReason(error);
-    throw new UsageError(`Cannot read the context ${printable(path)}: ${reason}`);
+    throw new UsageError(`Cannot read the context ${path}: ${reason}`);
   }
 }

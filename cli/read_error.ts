@@ -1,11 +1,11 @@
-import { excerpt, printable } from "../internal/excerpt.ts";
+import { excerpt } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { InvalidLineError } from "../jsonl.ts";
 
 /** The error for a file of results that could not be read, with the line where it is not right. */
 export function readError(path: string, error: unknown, action = "Cannot read results from"): Error {
   const reason = error instanceof InvalidLineError
-    ? `${printable(path)}:${error.lineNumber}: ${error.problem}`
+    ? `${path}:${error.lineNumber}: ${error.problem}`
     : systemReason(error);
   return new Error(`${action} ${excerpt(path)}: ${reason}`, { cause: error });
 }

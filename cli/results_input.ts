@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { excerpt, printable } from "../internal/excerpt.ts";
+import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import type { Source } from "../internal/source.ts";
 import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
@@ -53,7 +53,7 @@ async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
   const { wholeBytes, tornBytes } = await findResultsEnd(path);
   if (tornBytes > 0) {
     await io.stderr(
-      `taskrunner: ${printable(path)}: ${tornBytes} bytes of an unfinished line at the end are passed over`,
+      `taskrunner: ${path}: ${tornBytes} bytes of an unfinished line at the end are passed over`,
     );
   }
   return filePieces(path, wholeBytes);

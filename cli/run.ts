@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isPermitted } from "../internal/deno_permissions.ts";
-import { printable } from "../internal/excerpt.ts";
 import { JsonLinesWriter } from "../jsonl.ts";
 import type { LiveReport } from "../live/live_report.ts";
 import type { TaskResult } from "../result.ts";
@@ -60,7 +59,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
   if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
-    await io.stderr(`taskrunner: ${printable(output!)}: ${torn} have been cut off; that task runs again`);
+    await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);
   }
   if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
   const display = await progressDisplay(settings.progress, io, file === undefined);

@@ -1,4 +1,4 @@
-import { excerpt } from "../internal/excerpt.ts";
+import { excerpt, printableJson } from "../internal/excerpt.ts";
 import { listRuns, removeRun } from "../nats/runs.ts";
 import type { Io } from "./io.ts";
 import { readNatsConnection } from "./nats_settings.ts";
@@ -23,6 +23,6 @@ export async function manageRuns(
     await removeRun(connection, chosen[0]!);
     return 0;
   }
-  await io.stdout.write(new TextEncoder().encode(chosen.map((run) => `${JSON.stringify(run)}\n`).join("")));
+  await io.stdout.write(new TextEncoder().encode(chosen.map((run) => `${printableJson(run)}\n`).join("")));
   return 0;
 }

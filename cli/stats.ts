@@ -1,4 +1,4 @@
-import { excerpt } from "../internal/excerpt.ts";
+import { excerpt, printableJson } from "../internal/excerpt.ts";
 import { counted, duration, grouped, percentage, rate } from "../internal/format.ts";
 import type { Distribution } from "../statistics/log_histogram.ts";
 import { type RunFigures, RunStatistics } from "../statistics/run_statistics.ts";
@@ -23,7 +23,7 @@ export async function showStatistics(invocation: ResultsCommand, io: Io): Promis
   if (!figures) throw noResults(path);
   const named = slowest.values.map(({ id, durationMs }) => ({ id, durationMs }));
   const text = invocation.flags.json
-    ? `${JSON.stringify({ ...figures, slowest: named }, rounded)}\n`
+    ? `${printableJson({ ...figures, slowest: named }, rounded)}\n`
     : [...lines(figures), `slowest    ${named.map(nameOf).join(", ")}`].map((line) => `${line}\n`).join("");
   await io.stdout.write(new TextEncoder().encode(text));
   return 0;

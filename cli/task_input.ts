@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { excerpt, printable } from "../internal/excerpt.ts";
+import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import { systemReason } from "../internal/system_error.ts";
 import type { Journal } from "../journal.ts";
@@ -154,6 +154,6 @@ export class TaskInput {
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {
-    return `${printable(this.name)}:${lineNumber}: ${problem}`;
+    return `${this.name}:${lineNumber}: ${problem}`;
   }
 }

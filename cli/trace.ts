@@ -1,3 +1,4 @@
+import { printableJson } from "../internal/excerpt.ts";
 import { ChromeTrace } from "../trace/chrome_trace.ts";
 import { DerivedFile } from "./derived_file.ts";
 import type { Io } from "./io.ts";
@@ -18,7 +19,7 @@ export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<nu
   let text = `${BEGIN},"startedAt":"${startedAt}"},"displayTimeUnit":"ms","traceEvents":[`;
   let separator = "\n";
   for (const event of trace.events()) {
-    text += separator + JSON.stringify(event);
+    text += separator + printableJson(event);
     separator = ",\n";
     if (text.length < PIECE_CHARACTERS) continue;
     await file.write(text);

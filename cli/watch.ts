@@ -1,5 +1,4 @@
 import { basename } from "node:path";
-import { printable } from "../internal/excerpt.ts";
 import { followLines } from "../internal/follow_file.ts";
 import { LiveReport } from "../live/live_report.ts";
 import { readResults } from "../statistics/results_reader.ts";
@@ -18,7 +17,7 @@ export async function watchResults(invocation: ResultsCommand, io: Io): Promise<
   if (path === "-") throw new UsageError("To watch, name the file of results that a run writes to");
   const port = invocation.flags.port === undefined ? 0 : parsePort("--port", invocation.flags.port);
   const live = await LiveReport.open({ port, name: basename(path), maxRows: MAX_ROWS });
-  await io.stderr(`taskrunner: ${printable(path)} can be watched at ${live.url}`);
+  await io.stderr(`taskrunner: ${path} can be watched at ${live.url}`);
   try {
     await readResults(followLines(path, io.signal), (facts, line) => live.add(facts, () => JSON.parse(line)));
     throw io.signal.reason;

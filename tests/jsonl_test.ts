@@ -364,10 +364,11 @@ test("return() lets a generator clean up", async () => {
 test("the writer writes a line a value", async () => {
   let text = "";
   const writer = new JsonLinesWriter({ write: (bytes) => void (text += new TextDecoder().decode(bytes)) });
-  await writer.write({ a: "\n\u2028é", b: undefined });
+  await writer.write({ a: "\né", b: undefined });
   await writer.write("\ud800");
+  await writer.write("\x1b\x7f\x9b\u061c\u2028\u202e\u2066");
   await writer.flush();
-  assertEquals(text, '{"a":"\\n\u2028é"}\n"\\ud800"\n');
+  assertEquals(text, '{"a":"\\né"}\n"\\ud800"\n"\\u001b\\u007f\\u009b\\u061c\\u2028\\u202e\\u2066"\n');
 });
 
 test("what the writer writes, the reader reads", async () => {
