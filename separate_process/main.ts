@@ -26,18 +26,19 @@ import { Sealer } from "./sealed_stream.ts";
 /** Where this module is, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
 
-async function main(directory: string): Promise<void> {
-  if (!PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
-    throw new Error("This module is only for a TaskRunner to start");
-  }
+async function main(): Promise<void> {
   setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => stop.abort(new Error(`The process that ran the tasks was ended by ${signal}`)));
   }
   process.stdout.on("error", () => {}); // the write that fails says so
-  const path = join(directory, TASKS_FILE);
   const lines = readJsonLines(process.stdin, { onInvalid: () => {} });
+  const { value: directory } = (await lines.next()).value ?? {};
+  if (typeof directory !== "string" || !PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
+    throw new Error("This module is only for a TaskRunner to start");
+  }
+  const path = join(directory, TASKS_FILE);
   const first = await lines.next();
   try {
     if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
@@ -155,6 +156,6 @@ class Server {
 /** Whether this is still a module of its own: as a part of a bundle it must not take the place of the program. */
 const isEntry = isEntryModule(ENTRY) && (import.meta.main ?? process.argv[1] === import.meta.filename);
 if (isEntry) {
-  await main(process.argv[2] ?? "");
+  await main();
   process.exit(0);
 }

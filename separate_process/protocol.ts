@@ -8,7 +8,7 @@ export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signa
   executor?: "shell" | "process" | "nats" | undefined;
 };
 
-/** The first line to the process. */
+/** The second line to the process. The first one is the directory that it removes. */
 export interface Setup {
   /** What each further line begins with. A task that finds out where to write does not know it. */
   token: string;

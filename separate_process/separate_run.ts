@@ -114,7 +114,7 @@ export class SeparateRun implements Run {
     else this.#write([this.#token, ...command]);
   }
 
-  #write(line: Setup | [token: string, ...Command]): void {
+  #write(line: string | Setup | [token: string, ...Command]): void {
     this.#child!.stdin!.write(`${JSON.stringify(line)}\n`);
   }
 
@@ -171,7 +171,7 @@ export class SeparateRun implements Run {
       // The process is there before the files are, so that there is always somebody to remove them.
       this.#child = await (await defaultSpawnAdapter()).spawn({
         program,
-        args: [...args, this.#directory],
+        args,
         stdin: "piped",
         stderr: "piped",
       });
@@ -179,6 +179,8 @@ export class SeparateRun implements Run {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
     }
     this.#readStderr(this.#child.stderr!);
+    // Not as an argument: every user sees those, and could make the directory first.
+    this.#write(this.#directory);
     try {
       await this.#writeTasks();
     } catch (error) {

@@ -15,6 +15,7 @@ import { FakeExecutor } from "./fake_executor.ts";
 import {
   collect,
   isAlive,
+  jsonLines,
   parentOf,
   parseResults,
   PROJECT,
@@ -261,6 +262,17 @@ test("wrong options and tasks are errors at once", () => {
   assertEquals(runner.size, 0);
 });
 
+test("no command line names the directory of a run, which another user could make first", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = "ls $TMPDIR; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
+    const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
+    const [name, ...lines] = parseResults(stdout)[0]!.stdout.trim().split("\n");
+    assertMatch(name!, /^taskrunner-[0-9a-f]{12}$/);
+    assertEquals(lines.filter((line) => line.includes(name!)), []);
+    assert(lines.some((line) => line.endsWith("main.ts")));
+  });
+});
+
 test("the tasks are in a private file while they run, which is gone at the end", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "cd $TMPDIR/taskrunner-*[0-9a-f]/ && stat -c '%a %n' . tasks.jsonl";
@@ -328,8 +340,8 @@ test("a program that was bundled cannot start itself again, and says so", () => 
 test("the process has nothing to do with directories that are not its own", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "tasks.jsonl"), "");
-    const args = [...RUN_MODULE, join(PROJECT, "separate_process", "main.ts"), directory];
-    const { status, stderr } = await start(process.execPath, args, { stdin: "" }).ended;
+    const args = [...RUN_MODULE, join(PROJECT, "separate_process", "main.ts")];
+    const { status, stderr } = await start(process.execPath, args, { stdin: jsonLines([directory]) }).ended;
     assert(status !== 0);
     assertMatch(stderr, /This module is only for a TaskRunner to start/);
     assertEquals(await readdir(directory), ["tasks.jsonl"]);
