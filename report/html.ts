@@ -56,7 +56,7 @@ export function reportPage(data: string | typeof LIVE): string {
 <section><h2>Most retried</h2><div id="retried"></div></section>
 </div>
 <section><h2>Not ok</h2><div id="failures"></div></section>
-<footer>Made by taskrunner, with Apache ECharts. Start, duration and CPU time of a task are those of its last attempt.</footer>
+<footer>Made by taskrunner, with Apache ECharts; its licence is in the source of this page. Start, duration and CPU time of a task are those of its last attempt.</footer>
 <script id="data" type="application/gzip">${data}</script>
 <script type="module">${SCRIPT}</script>
 </body>
