@@ -1,8 +1,10 @@
 /** Takes the output of an attempt out of the files it was written to. @module */
 
 import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync, unlinkSync } from "node:fs";
-import { chmod, copyFile, rename, stat, truncate, unlink } from "node:fs/promises";
+import { chmod, type FileHandle, rename, stat, unlink } from "node:fs/promises";
+import { filePieces } from "../internal/file_pieces.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
+import { writeAll } from "../internal/write_all.ts";
 import { encodeOutput, outputCut, outputLost, type OutputOptions, withoutCutCharacter } from "./output.ts";
 import type { SpillFile } from "./spill_directory.ts";
 import type { Output } from "./types.ts";
@@ -97,23 +99,35 @@ async function moveFile(
   let target: SpillFile | undefined;
   try {
     target = await createFile();
-    await target.handle.close();
-    await chmod(path, 0o600);
-    if (isCut) await truncate(path, bytes);
-    // One that was cut is copied: what still prints into it must not make it longer again.
-    if (isCut || !await isRenamed(path, target.path)) {
-      await copyFile(path, target.path);
+    try {
+      await chmod(path, 0o600);
+      // One that was cut is copied: what still prints into it must not make it longer again.
+      if (!isCut && await isRenamed(path, target.path)) {
+        return { output: { ...inline, bytes: (await stat(target.path)).size, file: target.path } };
+      }
+      const copiedBytes = await copyInto(target.handle, path, isCut ? bytes : undefined);
       removeFile(path);
+      const output = { ...inline, bytes: copiedBytes, file: target.path };
+      return { output, ...(isCut && { error: outputCut(copiedBytes) }) };
+    } finally {
+      await target.handle.close();
     }
-    if (isCut) await truncate(target.path, bytes);
-    const output = { ...inline, bytes: (await stat(target.path)).size, file: target.path };
-    return { output, ...(isCut && { error: outputCut(bytes) }) };
   } catch (error) {
     removeFile(path);
     // A part of it in a file would look like all of it, and what fills a full disk should go.
     if (target) await unlink(target.path).catch(() => {});
     return { output: { ...inline, bytes }, error: outputLost(systemReason(error)) };
   }
+}
+
+/** Copies a file into an open one: in a directory that others can write to, its name could be that of a link by now. */
+async function copyInto(file: FileHandle, path: string, bytes?: number): Promise<number> {
+  let copiedBytes = 0;
+  for await (const piece of filePieces(path, bytes)) {
+    await writeAll(file, piece);
+    copiedBytes += piece.length;
+  }
+  return copiedBytes;
 }
 
 /** Renames a file, unless the new name is on another disk. */
