@@ -13,12 +13,17 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { takeOutputFile } from "../executors/output_file.ts";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
 import { run } from "../mod.ts";
+import { ReportCollector } from "../report/collector.ts";
+import { contentPolicy } from "../report/html.ts";
 import { SCRIPT } from "../report/page.generated.ts";
+import { factsOf } from "../statistics/results_reader.ts";
+import { verdictOf } from "../tools/audit.ts";
 import {
   collect,
   jsonLines,
   parseResults,
   PROJECT,
+  resultWith,
   shell,
   start,
   startShell,
@@ -447,4 +452,51 @@ test("the licences of what is in a report are in it whole", async () => {
   for (const file of ["echarts/LICENSE", "echarts/NOTICE", "echarts/licenses/LICENSE-d3", "zrender/LICENSE"]) {
     assertStringIncludes(SCRIPT, (await readFile(join(PROJECT, "node_modules", file), "utf8")).trim());
   }
+});
+
+test("every promise of docs/security.md has a test", async () => {
+  const text = (await readFile(join(PROJECT, "docs", "security.md"), "utf8")).replace(/\s+/g, " ");
+  const rows = text.match(/(?<=\| )[a-z_]+: "[^|]*/g)!;
+  assert(rows.length > 20, `${rows.length} promises`);
+  for (const row of rows) {
+    for (const [, name, titles] of row.matchAll(/([a-z_]+): ("[^;]*)/g)) {
+      const source = await readFile(join(PROJECT, "tests", `${name}_test.ts`), "utf8");
+      for (const [title] of titles!.matchAll(/"[^"]+"/g)) assert(source.includes(title), `${name} has no ${title}`);
+    }
+  }
+});
+
+test("a page may do nothing but run its own script", () => {
+  for (const isLive of [false, true]) {
+    const [first, ...others] = contentPolicy(isLive).split("; ");
+    assertEquals([first, others.length], ["default-src 'none'", 5]);
+    const connect = `connect-src ${isLive ? "'self'" : "'none'"}`;
+    for (const each of [connect, "base-uri 'none'", "form-action 'none'"]) assert(others.includes(each), each);
+    for (const kind of ["script-src", "style-src"]) {
+      assertMatch(others.find((each) => each.startsWith(kind))!, /^\S+ 'sha256-[\w+/]{43}='$/);
+    }
+  }
+});
+
+test("a report does not open the files that its results name", async () => {
+  await withTempDirectory(async (directory) => {
+    const file = join(directory, "private");
+    await writeFile(file, "not for you");
+    const result = resultWith({ outcome: "failed", status: 1, stderr: "first", stderrBytes: 11, stderrFile: file });
+    const collector = new ReportCollector();
+    collector.add(factsOf(result), () => result);
+    const text = JSON.stringify(collector.data("results.jsonl"));
+    assertStringIncludes(text, `first\\n(all 11 bytes are in ${file})`);
+    assert(!text.includes("not for you"));
+  });
+});
+
+test("an audit is passed when nothing is known, and says so where nothing could be asked", () => {
+  const none = { metadata: { vulnerabilities: { total: 0 } } };
+  assertEquals(verdictOf(none), { isPassed: true, text: "no known weakness" });
+  const some = { metadata: { vulnerabilities: { total: 2 } }, vulnerabilities: { a: {}, b: {} } };
+  assertEquals(verdictOf(some), { isPassed: false, text: "known weaknesses: a, b" });
+  const refused = { message: "405 Method Not Allowed - POST https://registry/advisories/bulk", statusCode: 405 };
+  assertEquals(verdictOf(refused).isPassed, true);
+  assertStringIncludes(verdictOf(refused).text, "the registry has no answer: 405 Method Not Allowed");
 });
