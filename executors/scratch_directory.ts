@@ -33,8 +33,8 @@ export class ScratchDirectory {
    * @param places where to make it, the best first. Where there is less room than wanted is passed over.
    */
   constructor(prefix?: string, places: readonly Place[] = scratchPlaces()) {
-    const name = privateDirectoryName(prefix);
-    this.#roots = places.map((place) => new Root(place, name));
+    const [name, triedName] = [privateDirectoryName(prefix), privateDirectoryName(prefix)];
+    this.#roots = places.map((place) => new Root(place, name, triedName));
   }
 
   /**
@@ -91,15 +91,17 @@ export class WorkerDirectory {
 
 class Root {
   readonly path: string;
+  readonly #triedPath: string;
   readonly #parent: string;
   readonly #wantedBytes: number;
   #isMade = false;
   #freeBytes = 0;
   #lookedAtMs = -Infinity;
 
-  constructor({ path, wantedBytes }: Place, name: string) {
+  constructor({ path, wantedBytes }: Place, name: string, triedName: string) {
     this.#parent = path;
     this.path = join(path, name);
+    this.#triedPath = join(path, triedName);
     this.#wantedBytes = wantedBytes;
   }
 
@@ -112,12 +114,12 @@ class Root {
     if (this.#isMade) rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** Found out by trying, which says more than any permission. */
+  /** Found out by trying, which says more than any permission; by another name, as others may see it and take it. */
   isWritable(): boolean {
     if (this.#isMade) return true;
     try {
-      mkdirSync(this.path, { mode: 0o700 });
-      rmdirSync(this.path);
+      mkdirSync(this.#triedPath, { mode: 0o700 });
+      rmdirSync(this.#triedPath);
       return true;
     } catch {
       return false;

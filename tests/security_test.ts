@@ -257,29 +257,27 @@ if (NOBODY) {
     await RunPlace.with(async (place) => {
       const directories = [place.env["TMPDIR"]!, join(place.directory, "shm")];
       for (const path of [place.directory, ...directories]) await chmod(path, 0o1777);
-      const [begun, over] = ["begun", "over"].map((name) => join(place.directory, name));
-      // Reads, moves, removes and replaces by a link whatever it sees, as fast as it can.
-      const attack = start("sh", [
-        "-c",
-        `exec ${NOBODY} sh -c '
-        until [ -e ${over} ]; do
-          for each in ${directories.map((path) => `${path}/taskrunner*`).join(" ")}; do
-            [ -e "$each" ] || continue
-            : > ${begun}; cat "$each"/* "$each"/*/*; mv "$each" "$each.x" && echo moved; rm -r "$each" && echo removed
-            ln -s /etc "$each" && echo linked; ln -s /etc/passwd "$each/1.out" && echo "linked in"
-          done
-        done' 2> /dev/null`,
-      ], { stdin: "" });
-      const tasks = Array.from(
-        { length: 40 },
-        (_, index) => ({ id: `${index}`, cmd: `echo secret ${index}; cat`, stdin: "too" }),
-      );
+      const [begun, over, victim] = ["begun", "over", "victim"].map((name) => join(place.directory, name));
+      await mkdir(victim!);
+      for (const name of ["1", "1.out", "tasks.jsonl"]) await writeFile(join(victim!, name), "precious");
+      // Reads, moves and removes whatever it sees, and puts links in its place, again and again.
+      const script = `until [ -e ${over} ]; do
+        for each in ${directories.map((path) => `${path}/taskrunner*`).join(" ")}; do
+          [ -d "$each" ] && [ ! -L "$each" ] || continue
+          : > ${begun}; cat "$each"/* "$each"/*/*; mv "$each" "$each.x" && echo moved; rm -r "$each" && echo removed
+          ln -s ${victim}/1.out "$each/1.out" && echo linked; ln -s ${victim} "$each"
+        done
+      done 2> /dev/null`;
+      const attack = start("sh", ["-c", `exec ${NOBODY} sh -c '${script}'`], { stdin: "" });
+      const ids = Array.from({ length: 20 }, (_, index) => `${index}`);
+      const tasks = ids.map((id) => ({ id, cmd: `echo secret ${id}; cat`, stdin: "too" }));
       const wait = { id: "wait", cmd: `until [ -e ${begun} ]; do sleep 0.01; done` };
       const { ended } = await place.run([wait, ...tasks], ["-j4"]);
       assertEquals((await ended).status, 0);
       await writeFile(over!, "");
       assertEquals((await attack.ended).stdout, "");
-      place.assertOneResultEach(["wait", ...tasks.map(({ id }) => id)]);
+      assertEquals((await shell(`cd ${victim} && cat *`)).stdout, "precious".repeat(3));
+      place.assertOneResultEach(["wait", ...ids]);
       for (const { id, stdout } of place.results()) if (id !== "wait") assertEquals(stdout, `secret ${id}\ntoo`);
     });
   });
