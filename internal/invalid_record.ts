@@ -1,6 +1,6 @@
-import { closestString } from "@std/text/closest-string";
 import type * as v from "valibot";
 import { excerpt } from "./excerpt.ts";
+import { nearest } from "./nearest.ts";
 
 /** The error for a value that is no record of its kind: it names the field, what would be right, and what was there. */
 export function invalidRecord(
@@ -21,7 +21,7 @@ function problem(value: unknown, issues: readonly v.BaseIssue<unknown>[], knownF
   const unknown = issues.find((issue) => issue.type === "strict_object" && issue.expected === "never");
   if (unknown) {
     const name = String(unknown.path?.[0].key);
-    return `unknown field ${excerpt(name)}, did you mean ${excerpt(closestString(name, knownFields))}?`;
+    return `unknown field ${excerpt(name)}, did you mean ${excerpt(nearest(name, knownFields))}?`;
   }
   const { type, path = [], message } = issues[0]!;
   const field = path.map(({ key }) => typeof key === "number" ? `[${key}]` : `.${key}`).join("").slice(1);

@@ -75,6 +75,11 @@ test("an unknown field is named together with the nearest known one", () => {
   assert(problemOf({ cmd: "x", toString: 1 }).startsWith('unknown field "toString", did you mean '));
 });
 
+test("an unknown field as long as a line can be is named at once", { timeout: 30_000 }, () => {
+  const field = "c".repeat(50_000_000);
+  assertThrows(() => parseTask({ cmd: "x", [field]: 1 }), TypeError, 'unknown field "cccccc');
+});
+
 test("an id is a string or a number that loses no digits", () => {
   for (const id of ["", "x", 0, -1.5, 2 ** 53 - 1]) assertEquals(parseTask({ cmd: "x", id }).id, id);
   assertEquals(problemOf({ cmd: "x", id: null }), '"id" must be a string or a number, got null');
