@@ -1,6 +1,5 @@
-import { parseArgs } from "@std/cli/parse-args";
-import { closestString } from "@std/text/closest-string";
 import { excerpt } from "../internal/excerpt.ts";
+import { nearest } from "../internal/nearest.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** A flag of the command line. */
@@ -26,62 +25,51 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
   args: readonly string[],
   known: Known,
 ): Arguments<Known> {
-  const names = Object.keys(known);
-  const isText = (name: string) => known[name]!.value !== undefined;
-  const parsed: Record<string, unknown> = parseArgs(unambiguous(args, known), {
-    string: ["_", ...names.filter(isText)],
-    boolean: names.filter((name) => !isText(name)),
-    alias: Object.fromEntries(Object.entries(known).flatMap(([name, { short }]) => short ? [[name, short]] : [])),
-    unknown(arg: string, key?: string) {
-      if (key === undefined) return;
-      throw unknownFlag(arg.startsWith("--") ? `--${key}` : `-${key}`, known);
-    },
-  });
   const flags: Record<string, string | true> = {};
-  for (const name of names) {
-    const value = parsed[name];
-    if (isText(name) && value === "") {
-      throw new UsageError(`--${name} needs a value: ${spelling(name, known[name]!)}`);
-    }
-    if (!isText(name) && !["boolean", "undefined"].includes(typeof value)) throw takesNoValue(name, String(value));
-    if (typeof value === "string" || value === true) flags[name] = value;
-  }
-  return { flags: flags as Arguments<Known>["flags"], operands: parsed["_"] as string[] };
-}
-
-/**
- * Mends what the parser would take for something else: a negative number or `-` as the value of a flag (as `--flag=-1`
- * it reaches the check that can say what is wrong), an operand `true` after a flag that has no value, and its own name `_`.
- */
-function unambiguous(given: readonly string[], known: Readonly<Record<string, Flag>>): string[] {
-  const nameOf = namesBySpelling(known);
-  const joined: string[] = [];
-  const separator = given.indexOf("--");
-  const end = separator === -1 ? given.length : separator;
-  const args = [...given.slice(0, end).flatMap((arg) => separate(arg, known, nameOf)), ...given.slice(end)];
-  for (let index = 0; index < args.length; index++) {
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  const operands: string[] = [];
+  for (let index = 0; index < end; index++) {
     const arg = args[index]!;
-    if (arg === "--") return [...joined, ...args.slice(index)];
-    if (/^--?_(=|$)/.test(arg)) throw unknownFlag(arg.replace(/=.*/s, ""), known);
-    const next = args[index + 1];
-    const [, flag = arg, value] = /^(--[^=]+)=(.*)$/s.exec(arg) ?? [];
-    const name = nameOf.get(flag);
-    const takesValue = name !== undefined && known[name]!.value !== undefined;
-    if (name !== undefined && !takesValue && value !== undefined) throw takesNoValue(name, value);
-    if (takesValue && value === undefined && next !== undefined && /^-(\d.*)?$/.test(next)) {
-      joined.push(`${arg}=${next}`);
-      index++;
-    } else joined.push(name !== undefined && !takesValue ? `--${name}=true` : arg);
+    if (!/^-./s.test(arg)) {
+      operands.push(arg);
+      continue;
+    }
+    for (const { name, given } of flagsIn(arg, known)) {
+      const next = () => index + 1 < end && isValue(args[index + 1]!) ? args[++index] : undefined;
+      const value = known[name]!.value === undefined || (given ?? next());
+      if (!value) throw new UsageError(`--${name} needs a value: ${spelling(name, known[name]!)}`);
+      flags[name] = value;
+    }
   }
-  return joined;
+  return { flags: flags as Arguments<Known>["flags"], operands: operands.concat(args.slice(end + 1)) };
 }
 
-/** Several flags in one, such as `-k0`, which the parser takes for a flag and a number. */
-function separate(arg: string, known: Readonly<Record<string, Flag>>, nameOf: Map<string, string>): string[] {
-  const [, letter, rest] = /^-([^-])(.+)$/s.exec(arg) ?? [];
-  const name = nameOf.get(`-${letter}`);
-  if (name === undefined || known[name]!.value !== undefined || !nameOf.has(`-${rest![0]}`)) return [arg];
-  return [`-${letter}`, ...separate(`-${rest}`, known, nameOf)];
+/** A negative number is one, for the check that can say what is wrong with it; any other flag is not. */
+function isValue(next: string): boolean {
+  return /^(?!-)|^-(\d|$)/.test(next);
+}
+
+/** The flags that an argument has: one, such as `--jobs=4` or `-j4`, or several, such as `-kq`. */
+function* flagsIn(
+  arg: string,
+  known: Readonly<Record<string, Flag>>,
+): Generator<{ name: string; given: string | undefined }, void> {
+  const names = namesBySpelling(known);
+  let [, spelled, rest] = /^(--[^=]*|-[^-])(.*)$/su.exec(arg) as unknown as [string, string, string];
+  for (;;) {
+    const name = names.get(spelled);
+    if (name === undefined) throw unknownFlag(spelled, known);
+    const given = rest === "" ? undefined : rest.replace(/^=/, "");
+    const letter = `-${rest[0]}`;
+    const isFollowed = !spelled.startsWith("--") && (names.has(letter) || /^-[a-z]$/i.test(letter));
+    const takesValue = known[name]!.value !== undefined;
+    if (!takesValue && given !== undefined && !isFollowed) {
+      throw new UsageError(`--${name} takes no value, got ${excerpt(given)}`);
+    }
+    yield { name, given };
+    if (takesValue || given === undefined) return;
+    [spelled, rest] = [letter, rest.slice(1)];
+  }
 }
 
 /** The long name of each flag, by every way to write it, such as `--jobs` and `-j`. */
@@ -94,13 +82,9 @@ function namesBySpelling(known: Readonly<Record<string, Flag>>): Map<string, str
   return names;
 }
 
-function takesNoValue(name: string, value: string): UsageError {
-  return new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
-}
-
 function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): UsageError {
   return new UsageError(
-    `Unknown flag ${excerpt(flag)}, did you mean ${closestString(flag, [...namesBySpelling(known).keys()])}?`,
+    `Unknown flag ${excerpt(flag)}, did you mean ${nearest(flag, [...namesBySpelling(known).keys()])}?`,
   );
 }
 

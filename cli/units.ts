@@ -20,7 +20,8 @@ export function parseSize(flag: string, text: string, max?: string): number {
 function bytes(text: string): number {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgGtTpP]?)$/.exec(text) ?? [];
   const base = unit === unit.toLowerCase() ? 1000 : 1024;
-  return Math.floor(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
+  // Not rounded down: 1.005 * 1000 is a bit less than 1005.
+  return Math.round(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
 }
 
 const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;

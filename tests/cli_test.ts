@@ -7,7 +7,9 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { parseJobs } from "../cli/units.ts";
+import { parseArguments } from "../cli/arguments.ts";
+import { FLAGS } from "../cli/flags.ts";
+import { parseJobs, parseSize } from "../cli/units.ts";
 import { VERSION } from "../version.ts";
 import { parseResult } from "../mod.ts";
 import {
@@ -304,6 +306,29 @@ test("a flag that takes no value leaves the operand after it alone", TIMEOUT, as
     const { stderr } = await taskrunner(["--dry-run", "true"], { cwd: directory });
     assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
   });
+});
+
+test("flags are understood however they are written", () => {
+  const cases: [args: string[], flags: Record<string, string | true>][] = [
+    [["-ofile"], { output: "file" }],
+    [["-oa=b"], { output: "a=b" }],
+    [["-o=_x"], { output: "_x" }],
+    [["-j50%", "-kq0"], { jobs: "50%", "keep-order": true, quiet: true, null: true }],
+    [["-kofile"], { "keep-order": true, output: "file" }],
+    [["--no-progress"], { "no-progress": true }],
+    [["-o", "-"], { output: "-" }],
+    [["--output=a\nb"], { output: "a\nb" }],
+    [["-j1", "--jobs", "2"], { jobs: "2" }],
+    [[`-${"k".repeat(10_000)}`], { "keep-order": true }],
+  ];
+  for (const [args, flags] of cases) {
+    const operands = ["-", "", "-k"];
+    assertEquals(parseArguments([...args, "-", "", "--", "-k"], FLAGS), { flags, operands });
+  }
+});
+
+test("a size is rounded to whole bytes, whatever binary fractions it passes through", () => {
+  assertEquals(["1.005k", "1.1K", "0.3", "8.5"].map((text) => parseSize("--max-output", text)), [1005, 1126, 0, 9]);
 });
 
 test("a percentage of jobs is one of the CPUs", () => {
