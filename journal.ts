@@ -144,6 +144,7 @@ function stateOf(outcome: Outcome): State {
 }
 
 function packed(state: State, hash: string | undefined): number {
-  const bits = hash === undefined ? UNKNOWN_HASH : parseInt(hash, 16) % (2 ** HASH_BITS - 1) + 1;
+  const number = parseInt(hash ?? "", 16); // other tools can have written anything, such as a negative one
+  const bits = number >= 0 ? number % (2 ** HASH_BITS - 1) + 1 : UNKNOWN_HASH;
   return STATES.indexOf(state) << HASH_BITS | bits;
 }

@@ -92,6 +92,14 @@ test("a command has the hash that other programs compute for it, too", () => {
   assert(commandHash(["echo hi"]) !== commandHash(["echo", "hi"]));
 });
 
+test("a result whose hash is no CRC-32 is that of an unknown command", async () => {
+  const hashes = ["-5", "-ffffffff", "", "no hash", "f".repeat(400)];
+  const journal = await journalOf(hashes.map((cmdHash) => ({ ...result(cmdHash, "ok"), cmdHash })));
+  const changed: unknown[] = [];
+  assertEquals(await collect(journal.remaining(hashes.map((id) => task(id)), ({ id }) => changed.push(id))), []);
+  assertEquals(changed, []);
+});
+
 test("to resume, each task needs an id of its own", async () => {
   const journal = await journalOf([result("a", "ok")]);
   await assertRejects(() => remainingIds(journal, [{ cmd: "x" }]), RangeError, '"id" is missing');
