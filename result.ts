@@ -86,10 +86,17 @@ export interface TaskResult {
 /** The longest line of a result: two outputs of 32 MiB, of which each byte takes six, and much for the rest. */
 export const MAX_RESULT_LINE_BYTES = 512 * 1024 * 1024;
 
+/** What a Date can be; figures that sum up as much are right. */
+export const MAX_TIME_MS = 8.64e15;
+
 const text = v.string("must be a string");
 const number = v.number("must be a number");
-const integer = v.pipe(number, v.integer("must be an integer"));
-const milliseconds = v.pipe(number, v.minValue(0, "must not be negative"));
+const integer = v.pipe(number, v.safeInteger("must be an integer"));
+const milliseconds = v.pipe(
+  number,
+  v.minValue(0, "must not be negative"),
+  v.maxValue(MAX_TIME_MS, `must be at most ${MAX_TIME_MS} milliseconds`),
+);
 const countingNumber = v.pipe(integer, v.minValue(1, "must be at least 1"));
 const described = <Schema extends v.GenericSchema>(
   schema: Schema,

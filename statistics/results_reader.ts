@@ -4,7 +4,7 @@ import { excerpt } from "../internal/excerpt.ts";
 import type { Source } from "../internal/source.ts";
 import { isBlank, parseJson, withoutByteOrderMark } from "../jsonl_reader.ts";
 import { LineReader } from "../line_reader.ts";
-import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../result.ts";
+import { MAX_RESULT_LINE_BYTES, MAX_TIME_MS, OUTCOMES, parseResult, type TaskResult } from "../result.ts";
 
 /** A result without what the task printed. */
 export interface ResultFacts
@@ -42,15 +42,16 @@ export async function readResults(
 }
 
 /** With more escapes than that the regular expression could need more than there is of the stack. */
-const STRING = String.raw`"([^"\\]*(?:\\.[^"\\]*){0,1000})"`;
-const INTEGER = String.raw`(\d{1,15})`;
-const NUMBER = String.raw`(\d{1,15}(?:\.\d{1,15})?)`;
-const WORKER = String.raw`\{"host":"[^"\\]*","pid":\d+\}`;
+const STRING = String.raw`"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[^"\\\x00-\x1f]*){0,1000})"`;
+const WHOLE = String.raw`0|[1-9]\d{0,14}`;
+const COUNT = String.raw`([1-9]\d{0,14})`;
+const NUMBER = String.raw`((?:${WHOLE})(?:\.\d{1,15})?)`;
+const WORKER = String.raw`\{"host":"[^"\\\x00-\x1f]*","pid":(?:${WHOLE})\}`;
 
 /** A result up to its output, with the fields in the order in which they are written. */
 const BEGINNING = new RegExp(
-  `^{"id":${STRING},"status":(null|\\d{1,15}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${STRING})?` +
-    `(?:,"error":${STRING})?,"attempts":${INTEGER},"slot":${INTEGER}(?:,"worker":(${WORKER}))?,` +
+  `^{"id":${STRING},"status":(null|${WHOLE}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${STRING})?` +
+    `(?:,"error":${STRING})?,"attempts":${COUNT},"slot":${COUNT}(?:,"worker":(${WORKER}))?,` +
     `"startedAt":"(\\d{4}-\\d\\d-\\d\\dT)([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d\\.\\d{3})Z","durationMs":${NUMBER}` +
     `(?:,"userMs":${NUMBER},"systemMs":${NUMBER})?,"stdout":"`,
 );
@@ -91,8 +92,6 @@ function dayMs(day: string): number {
 }
 
 const ISO_8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
-/** What a Date can be. */
-const MAX_TIME_MS = 8.64e15;
 
 /**
  * What a result says of its run.

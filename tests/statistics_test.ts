@@ -91,7 +91,17 @@ test("a line that is no result is an error with its number", async () => {
       field === "durationMs" ? "" : "be "
     }${message}`;
   }
-  bad[good.replace(/"durationMs":[\d.]+/, '"durationMs":1e300')] = '"durationMs" ends after the last time there is';
+  bad[good.replace(/"durationMs":[\d.]+/, '"durationMs":8.64e15')] = '"durationMs" ends after the last time there is';
+  for (const [field, value] of [["durationMs", "1e300"], ["userMs", "1e999"]] as const) {
+    bad[good.replace('"durationMs":1.5', `"durationMs":1,"${field}":${value}`)] = `"${field}" must be at most`;
+  }
+  for (const field of ["attempts", "slot"]) {
+    bad[good.replace(`"${field}":1`, `"${field}":0`)] = `"${field}" must be at least 1`;
+    bad[good.replace(`"${field}":1`, `"${field}":1e308`)] = `"${field}" must be an integer`;
+    bad[good.replace(`"${field}":1`, `"${field}":01`)] = "it is not valid JSON";
+  }
+  bad[good.replace('"id":"1"', '"id":"\\x"')] = "it is not valid JSON";
+  bad[good.replace('"id":"1"', '"id":"\t"')] = "it is not valid JSON";
   for (const [line, message] of Object.entries(bad)) {
     const error = await assertRejects(() => factsOf(`${good}\n\n${line}\n${good}\n`), InvalidLineError, message);
     assertEquals((error as InvalidLineError).lineNumber, 3);
