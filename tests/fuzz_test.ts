@@ -1,0 +1,77 @@
+import { test } from "node:test";
+import fc from "fast-check";
+import * as args from "../fuzz/arguments.ts";
+import * as journal from "../fuzz/journal.ts";
+import * as jsonl from "../fuzz/jsonl.ts";
+import * as quoting from "../fuzz/quoting.ts";
+import * as results from "../fuzz/results.ts";
+import { bytesOf, type Target } from "../fuzz/target.ts";
+import * as tasks from "../fuzz/tasks.ts";
+import * as units from "../fuzz/units.ts";
+import { EFFORT, SEED } from "./helpers.ts";
+
+const TIMEOUT = { timeout: 120_000 * EFFORT };
+
+/** Inputs made of tokens, of pieces of seeds, and of any bytes. */
+function inputsOf({ tokens, seeds }: Target): fc.Arbitrary<Uint8Array> {
+  const piece = fc.constantFrom(...seeds.map(bytesOf)).chain((seed) =>
+    fc.tuple(fc.nat(seed.length), fc.nat(seed.length)).map(([one, other]) => seed.subarray(one, other))
+  );
+  const whole = fc.constantFrom(...seeds.map(bytesOf));
+  const token = fc.constantFrom(...tokens.map(bytesOf));
+  const anything = fc.oneof(
+    { arbitrary: token, weight: 8 },
+    { arbitrary: piece, weight: 3 },
+    { arbitrary: fc.uint8Array({ maxLength: 4 }), weight: 1 },
+  );
+  const between = fc.tuple(whole, fc.nat(), anything, fc.nat(20)).map(([seed, place, inserted, removed]) => {
+    const at = place % (seed.length + 1);
+    return [seed.subarray(0, at), inserted, seed.subarray(at + removed)];
+  });
+  return fc.oneof(between, fc.array(anything, { maxLength: 20 })).map((pieces) => Buffer.concat(pieces));
+}
+
+async function tryMany(target: Target, count: number): Promise<void> {
+  for (const seed of target.seeds) await target.fuzz(bytesOf(seed));
+  const property = fc.asyncProperty(inputsOf(target), async (data) => await target.fuzz(data));
+  await fc.assert(property, { numRuns: count * EFFORT, seed: SEED, reporter });
+}
+
+/** Says what was found as text, which can become a seed. */
+function reporter({ failed, counterexample, errorInstance, seed }: fc.RunDetails<[Uint8Array]>): void {
+  if (!failed) return;
+  const text = new TextDecoder().decode(counterexample![0]);
+  throw new Error(`TASKRUNNER_TEST_SEED=${seed}, with ${JSON.stringify(text)}`, { cause: errorInstance });
+}
+
+test("JSON Lines of any bytes are read as JSON.parse reads their lines, in pieces of any size", TIMEOUT, async () => {
+  await tryMany(jsonl, 500);
+});
+
+test("of lines of any bytes those become tasks that are tasks by the table of fields", TIMEOUT, async () => {
+  await tryMany(tasks, 500);
+});
+
+test("any command line is taken apart, or refused with one message", TIMEOUT, async () => {
+  await tryMany(args, 500);
+});
+
+test("durations, sizes and counts come to what exact arithmetic gives", TIMEOUT, async () => {
+  await tryMany(units, 2000);
+});
+
+test("a value in a command does what a variable in double quotes does there, in four shells", TIMEOUT, async () => {
+  try {
+    await tryMany(quoting, 100);
+  } finally {
+    quoting.end();
+  }
+});
+
+test("results of any bytes are read in the short way as in the long one, and can be summed up", TIMEOUT, async () => {
+  await tryMany(results, 500);
+});
+
+test("a run goes on after the last result of each task, or names the line that is none", TIMEOUT, async () => {
+  await tryMany(journal, 500);
+});
