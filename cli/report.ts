@@ -15,7 +15,7 @@ export async function writeReport(invocation: ResultsCommand, io: Io): Promise<n
     throw new UsageError("A report is a page for a browser, and this is a terminal: name a file, as in -o report.html");
   }
   const collector = new ReportCollector();
-  await readResultsFrom(path, io, (facts, line) => collector.add(facts, () => JSON.parse(line)));
+  await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
   if (collector.results === 0) throw noResults(path);
   await using file = await DerivedFile.open(output, { name: "a report", begin: REPORT_BEGIN }, io);
   await file.write(reportPage(encodeReport(collector, path === "-" ? "standard input" : basename(path))));

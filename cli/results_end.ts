@@ -1,9 +1,8 @@
-import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
-import { parseResult } from "../result.ts";
+import { MAX_RESULT_LINE_BYTES, parseResult } from "../result.ts";
 
 const LF = 0x0a;
-const BLOCK_BYTES = 64 * 1024;
+const BLOCK_BYTES = 256 * 1024;
 
 /** The end of a file of results. */
 export interface ResultsEnd {
@@ -28,19 +27,24 @@ export async function findResultsEnd(path: string): Promise<ResultsEnd> {
 async function endOf(file: FileHandle): Promise<ResultsEnd> {
   const status = await file.stat();
   if (!status.isFile()) throw new Error("it is no regular file");
-  let begin = status.size;
-  const blocks: Uint8Array[] = [];
+  const { size } = status;
+  const block = new Uint8Array(BLOCK_BYTES);
+  let begin = size;
   for (let found = -1; begin > 0 && found === -1;) {
-    const block = new Uint8Array(Math.min(begin, BLOCK_BYTES));
-    begin -= block.length;
-    await file.read(block, 0, block.length, begin);
-    found = block.lastIndexOf(LF);
-    blocks.unshift(block.subarray(found + 1));
+    const length = Math.min(begin, BLOCK_BYTES);
+    await file.read(block, 0, length, begin - length);
+    found = block.subarray(0, length).lastIndexOf(LF);
+    begin -= length - (found + 1);
   }
-  const tail = Buffer.concat(blocks);
-  const lacksNewline = isResult(tail);
-  const tornBytes = lacksNewline ? 0 : tail.length;
-  return { wholeBytes: status.size - tornBytes, tornBytes, lacksNewline };
+  const lacksNewline = size - begin <= MAX_RESULT_LINE_BYTES && isResult(await bytesFrom(file, begin, size - begin));
+  const tornBytes = lacksNewline ? 0 : size - begin;
+  return { wholeBytes: size - tornBytes, tornBytes, lacksNewline };
+}
+
+async function bytesFrom(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  await file.read(bytes, 0, length, begin);
+  return bytes;
 }
 
 function isResult(bytes: Uint8Array): boolean {

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import type { Source } from "../internal/source.ts";
+import type { TaskResult } from "../result.ts";
 import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
 import type { Io } from "./io.ts";
 import { readError } from "./read_error.ts";
@@ -37,7 +38,7 @@ export function resultsPath(
 export async function readResultsFrom(
   path: string,
   io: Io,
-  onResult: (facts: ResultFacts, line: string) => void,
+  onResult: (facts: ResultFacts, result: () => TaskResult) => void,
 ): Promise<void> {
   try {
     await readResults(path === "-" ? io.stdin() : await openResults(path, io), onResult);

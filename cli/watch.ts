@@ -19,7 +19,7 @@ export async function watchResults(invocation: ResultsCommand, io: Io): Promise<
   const live = await LiveReport.open({ port, name: basename(path), maxRows: MAX_ROWS });
   await io.stderr(`taskrunner: ${path} can be watched at ${live.url}`);
   try {
-    await readResults(followLines(path, io.signal), (facts, line) => live.add(facts, () => JSON.parse(line)));
+    await readResults(followLines(path, io.signal), (facts, result) => live.add(facts, result));
     throw io.signal.reason;
   } catch (error) {
     throw error === io.signal.reason ? error : readError(path, error);

@@ -23,19 +23,20 @@ const LF = 0x0a;
  * Reads results to their end. Of a line that begins as this tool writes them no more than that beginning is taken apart,
  * up to what the task has printed; any other line is parsed whole.
  *
- * @param onResult is given the line, too, for those who want to see more of it.
+ * @param onResult is given a function, too, that gives all of the result, and throws when the rest of the line is not right.
  * @throws {InvalidLineError} at a line that is no result.
  */
 export async function readResults(
   source: Source<Uint8Array>,
-  onResult: (facts: ResultFacts, line: string) => void,
+  onResult: (facts: ResultFacts, result: () => TaskResult) => void,
 ): Promise<void> {
   await new LineReader<undefined>(source, {
     delimiter: LF,
     maxLineBytes: MAX_RESULT_LINE_BYTES,
     parse(text, lineNumber, isUnfinished) {
       const line = withoutByteOrderMark(text, lineNumber);
-      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(parseResult(parseJson(line, isUnfinished))), line);
+      const result = () => parseResult(parseJson(line, isUnfinished));
+      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(result()), result);
       return undefined;
     },
   }).count();
