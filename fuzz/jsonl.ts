@@ -1,7 +1,7 @@
 /** The reader and the writer of JSON Lines: what they give is what splitting the whole and `JSON.parse` give. */
 
 import { assertEquals } from "@std/assert/equals";
-import { JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../jsonl.ts";
+import { type InvalidLineError, JsonLinesWriter, readJsonLines } from "../jsonl.ts";
 import { jsonLineReader } from "../jsonl_reader.ts";
 import { assertExpected, linesOf, pieces } from "./target.ts";
 
@@ -28,11 +28,11 @@ export async function fuzz(data: Uint8Array): Promise<void> {
 
   for (const size of [pieceBytes % 16 + 1, Math.max(1, bytes.length)]) {
     const events: Event[] = [];
-    const options: ReadJsonLinesOptions = { maxLineBytes, onInvalid };
-    function onInvalid(error: unknown) {
+    const onInvalid = (error: InvalidLineError) => {
       assertExpected(error);
-      events.push({ lineNumber: (error as Event).lineNumber });
-    }
+      events.push({ lineNumber: error.lineNumber });
+    };
+    const options = { maxLineBytes, onInvalid };
     for await (const line of readJsonLines(pieces(bytes, size), options)) events.push(line);
     assertEquals(events, expected);
     const { length } = expected.filter((event) => "value" in event);

@@ -1,4 +1,5 @@
 import { test } from "node:test";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import * as args from "../fuzz/arguments.ts";
 import * as journal from "../fuzz/journal.ts";
