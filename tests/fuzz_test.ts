@@ -46,33 +46,33 @@ function reporter({ failed, counterexample, errorInstance, seed }: fc.RunDetails
 }
 
 test("JSON Lines of any bytes are read as JSON.parse reads their lines, in pieces of any size", TIMEOUT, async () => {
-  await tryMany(jsonl, 500);
+  await tryMany(jsonl, 200);
 });
 
 test("of lines of any bytes those become tasks that are tasks by the table of fields", TIMEOUT, async () => {
-  await tryMany(tasks, 500);
+  await tryMany(tasks, 200);
 });
 
 test("any command line is taken apart, or refused with one message", TIMEOUT, async () => {
-  await tryMany(args, 500);
+  await tryMany(args, 300);
 });
 
 test("durations, sizes and counts come to what exact arithmetic gives", TIMEOUT, async () => {
-  await tryMany(units, 2000);
+  await tryMany(units, 1000);
 });
 
 test("a value in a command does what a variable in double quotes does there, in four shells", TIMEOUT, async () => {
   try {
-    await tryMany(quoting, 100);
+    await tryMany(quoting, 50);
   } finally {
     quoting.end();
   }
 });
 
 test("results of any bytes are read in the short way as in the long one, and can be summed up", TIMEOUT, async () => {
-  await tryMany(results, 500);
+  await tryMany(results, 200);
 });
 
 test("a run goes on after the last result of each task, or names the line that is none", TIMEOUT, async () => {
-  await tryMany(journal, 500);
+  await tryMany(journal, 200);
 });
