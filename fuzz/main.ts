@@ -54,7 +54,7 @@ async function fuzz(name: string): Promise<void> {
   writeFileSync(dictionary, tokens.map((token) => `"${escaped(bytesOf(token))}"\n`).join(""));
   run("bun", ["build", `fuzz/${name}.ts`, "--target=node", `--outfile=${bundle}`]);
   const jazzer = [bundle, corpus, "--includes", bundle, "--disableBugDetectors", ".*", "--timeout", `${LONGEST_MS}`];
-  const libFuzzer = [`-max_total_time=${seconds}`, `-max_len=${MAX_BYTES}`, `-dict=${dictionary}`];
+  const libFuzzer = [`-max_total_time=${seconds}`, `-max_len=${MAX_BYTES}`, "-len_control=0", `-dict=${dictionary}`];
   const args = [...jazzer, "--", ...libFuzzer, `-artifact_prefix=${WORK}/${name}-`, "-print_final_stats=1"];
   const script = `exec ${node} "$(command -v jazzer)" ${args.map((arg) => `'${arg}'`).join(" ")}`;
   run("npx", ["-y", "-p", JAZZER, "-c", script]);
