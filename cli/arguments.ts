@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import { excerpt } from "../internal/excerpt.ts";
 import { nearest } from "../internal/nearest.ts";
 import { UsageError } from "./usage_error.ts";
@@ -8,6 +9,13 @@ export interface Flag {
   /** What stands for its value in the help; a flag without one is on or off. */
   value?: string;
   help: string;
+}
+
+/** What `parseArgs` says of a flag that was given. */
+interface OptionToken {
+  readonly rawName: string;
+  readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
 }
 
 /** What was given on the command line, by the long name of the flag. */
@@ -25,67 +33,44 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
   args: readonly string[],
   known: Known,
 ): Arguments<Known> {
+  const options = Object.fromEntries(
+    Object.entries(known).map(([name, { short, value }]) => {
+      return [name, { type: value === undefined ? "boolean" : "string", ...(short && { short }) } as const];
+    }),
+  );
+  // It is only to tell them apart: what it finds wrong in strict mode it says less well.
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   const flags: Record<string, string | true> = {};
-  const end = args.includes("--") ? args.indexOf("--") : args.length;
   const operands: string[] = [];
-  for (let index = 0; index < end; index++) {
-    const arg = args[index]!;
-    if (!/^-./s.test(arg)) {
-      operands.push(arg);
-      continue;
-    }
-    for (const { name, given } of flagsIn(arg, known)) {
-      const next = () => index + 1 < end && isValue(args[index + 1]!) ? args[++index] : undefined;
-      const value = known[name]!.value === undefined || (given ?? next());
-      if (!value) throw new UsageError(`--${name} needs a value: ${spelling(name, known[name]!)}`);
-      flags[name] = value;
-    }
+  for (const token of tokens) {
+    if (token.kind === "positional") operands.push(token.value);
+    if (token.kind !== "option") continue;
+    const { name, rawName, value } = token;
+    if (!Object.hasOwn(known, name)) throw unknownFlag(rawName, known);
+    if (known[name]!.value !== undefined) {
+      flags[name] = givenValue(token) ?? lacksValue(name, known[name]!);
+    } else if (value === undefined) flags[name] = true;
+    else throw new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
-  return { flags: flags as Arguments<Known>["flags"], operands: operands.concat(args.slice(end + 1)) };
+  return { flags: flags as Arguments<Known>["flags"], operands };
 }
 
-/** A negative number is one, for the check that can say what is wrong with it; any other flag is not. */
-function isValue(next: string): boolean {
-  return /^(?!-)|^-(\d|$)/.test(next);
+/** The value, as in `--jobs=4`, `-j4`, `-j=4` and `-j 4`; `undefined` when there is none. */
+function givenValue({ rawName, value, inlineValue }: OptionToken): string | undefined {
+  if (inlineValue) return (rawName.startsWith("--") ? value : value?.replace(/^=/, "")) || undefined;
+  // A negative number is one, for the check that can say what is wrong with it; any other flag is not.
+  return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
 }
 
-/** The flags that an argument has: one, such as `--jobs=4` or `-j4`, or several, such as `-kq`. */
-function* flagsIn(
-  arg: string,
-  known: Readonly<Record<string, Flag>>,
-): Generator<{ name: string; given: string | undefined }, void> {
-  const names = namesBySpelling(known);
-  let [, spelled, rest] = /^(--[^=]*|-[^-])(.*)$/su.exec(arg) as unknown as [string, string, string];
-  for (;;) {
-    const name = names.get(spelled);
-    if (name === undefined) throw unknownFlag(spelled, known);
-    const given = rest === "" ? undefined : rest.replace(/^=/, "");
-    const letter = `-${rest[0]}`;
-    const isFollowed = !spelled.startsWith("--") && (names.has(letter) || /^-[a-z]$/i.test(letter));
-    const takesValue = known[name]!.value !== undefined;
-    if (!takesValue && given !== undefined && !isFollowed) {
-      throw new UsageError(`--${name} takes no value, got ${excerpt(given)}`);
-    }
-    yield { name, given };
-    if (takesValue || given === undefined) return;
-    [spelled, rest] = [letter, rest.slice(1)];
-  }
-}
-
-/** The long name of each flag, by every way to write it, such as `--jobs` and `-j`. */
-function namesBySpelling(known: Readonly<Record<string, Flag>>): Map<string, string> {
-  const names = new Map<string, string>();
-  for (const [name, { short }] of Object.entries(known)) {
-    names.set(`--${name}`, name);
-    if (short) names.set(`-${short}`, name);
-  }
-  return names;
+function lacksValue(name: string, flag: Flag): never {
+  throw new UsageError(`--${name} needs a value: ${spelling(name, flag)}`);
 }
 
 function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): UsageError {
-  return new UsageError(
-    `Unknown flag ${excerpt(flag)}, did you mean ${nearest(flag, [...namesBySpelling(known).keys()])}?`,
+  const spellings = Object.entries(known).flatMap(([name, { short }]) =>
+    short ? [`--${name}`, `-${short}`] : `--${name}`
   );
+  return new UsageError(`Unknown flag ${excerpt(flag)}, did you mean ${nearest(flag, spellings)}?`);
 }
 
 /** The flag as it stands in the help, such as `-j, --jobs N|N%`. */

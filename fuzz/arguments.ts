@@ -1,6 +1,6 @@
 /**
  * The command line: it is taken apart, or there is one message that says what is wrong; and nothing else happens. What the
- * parser of Node takes, too, has the same meaning for both.
+ * parser that is used takes in its strict mode, too, has the same meaning.
  */
 
 import { parseArgs } from "node:util";
@@ -41,7 +41,7 @@ export function fuzz(data: Uint8Array): void {
       assertEquals(typeof value, "value" in FLAGS[name as keyof typeof FLAGS] ? "string" : "boolean");
     }
     for (const operand of operands) assert(args.includes(operand), operand);
-    const theirs = otherwise(args);
+    const theirs = inStrictMode(args);
     if (theirs) assertEquals({ flags, operands }, theirs);
     const spelled = Object.entries(flags).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
     assertEquals(parseArguments([...spelled, "--", ...operands], FLAGS), { flags, operands });
@@ -61,8 +61,8 @@ const OPTIONS = Object.fromEntries(
   }),
 );
 
-/** The same by another parser; nothing where that refuses it, or takes the `=` of `-j=1` for a part of the value. */
-function otherwise(args: string[]): { flags: unknown; operands: string[] } | undefined {
+/** The same in strict mode; nothing where that refuses it, or takes the `=` of `-j=1` for a part of the value. */
+function inStrictMode(args: string[]): { flags: unknown; operands: string[] } | undefined {
   if (args.some((arg) => /^-\w+=/.test(arg))) return undefined;
   try {
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
