@@ -50,6 +50,8 @@ export async function runCommandLine(): Promise<never> {
     if (listener) listener("drain");
     else stop.abort(new InterruptedError(EXIT_HANGUP));
   });
+  // Deno would end at a file that grows beyond `ulimit -f`. With a listener the write fails, as it does in the others.
+  process.on("SIGXFSZ", () => {});
   // Without a listener a closed standard output or error would end the process with a stack trace.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
