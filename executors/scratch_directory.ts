@@ -9,14 +9,22 @@ const MEMORY_DIRECTORY = "/dev/shm";
 /** Less than this in memory is left to others: in a container it is often 64 MiB, and a task that fills it fails. */
 const ROOM_BYTES = 1024 ** 3;
 
-/** How long a look at the free space is good for. Nothing writes so fast that the room is gone by then. */
-const LOOK_MS = 100;
+/** With less than this on a disk, what runs would soon find it full. */
+const DISK_ROOM_BYTES = 64 * 1024 ** 2;
+
+/** With less than this free, something may have been too large to be written: a file system keeps some space for itself. */
+const FULL_BYTES = 1024 ** 2;
+
+/** How long a look at the free space is good for when there is much. Nothing writes so fast that it is gone by then. */
+const LOOK_MS = 20;
 
 /** A directory to make others in. */
 export interface Place {
   path: string;
   /** The free space that there should be. */
   wantedBytes: number;
+  /** What counts as the free space where it cannot be seen. */
+  unseenBytes: number;
 }
 
 /**
@@ -74,7 +82,7 @@ export class WorkerDirectory {
     return this.#root.hasRoom();
   }
 
-  /** Whether there is no room at all, so that output may have been lost. */
+  /** Whether there is next to no room, so that output may have been lost. */
   get isFull(): boolean {
     return this.#root.isFull();
   }
@@ -94,15 +102,17 @@ class Root {
   readonly #triedPath: string;
   readonly #parent: string;
   readonly #wantedBytes: number;
+  readonly #unseenBytes: number;
   #isMade = false;
   #freeBytes = 0;
   #lookedAtMs = -Infinity;
 
-  constructor({ path, wantedBytes }: Place, name: string, triedName: string) {
+  constructor({ path, wantedBytes, unseenBytes }: Place, name: string, triedName: string) {
     this.#parent = path;
     this.path = join(path, name);
     this.#triedPath = join(path, triedName);
     this.#wantedBytes = wantedBytes;
+    this.#unseenBytes = unseenBytes;
   }
 
   make(): void {
@@ -131,20 +141,19 @@ class Root {
   }
 
   isFull(): boolean {
-    return this.#look() === 0;
+    return this.#look() < FULL_BYTES;
   }
 
   #look(): number {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs < LOOK_MS && this.#freeBytes > ROOM_BYTES / 2) return this.#freeBytes;
     this.#lookedAtMs = nowMs;
-    const unknownBytes = this.#wantedBytes === 0 ? Infinity : 0; // not there, or not for us to see
     try {
-      if (!isPermitted({ name: "sys", kind: "statfs" })) return unknownBytes;
+      if (!isPermitted({ name: "sys", kind: "statfs" })) return this.#unseenBytes;
       const { bavail, bsize } = statfsSync(this.#parent);
       this.#freeBytes = bavail * bsize;
     } catch {
-      this.#freeBytes = unknownBytes;
+      this.#freeBytes = this.#unseenBytes;
     }
     return this.#freeBytes;
   }
@@ -152,6 +161,9 @@ class Root {
 
 /** Where scratch directories are made when nothing else is said: in memory, or with other temporary files. */
 export function scratchPlaces(): Place[] {
-  const places = [{ path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES }, { path: temporaryDirectory(), wantedBytes: 0 }];
+  const places = [
+    { path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES, unseenBytes: 0 },
+    { path: temporaryDirectory(), wantedBytes: DISK_ROOM_BYTES, unseenBytes: Infinity },
+  ];
   return places.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
 }

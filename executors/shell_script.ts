@@ -51,7 +51,8 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
- * variable, which the next one would see. The first report is that the worker is there.
+ * variable, which the next one would see. The first report is that the worker is there, and whether files may be of any
+ * size: output that is a file would end a task that may print as much as it likes into a pipe.
  */
 export function workerScript(number: number, directory: string, parent: string): string {
   const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
@@ -63,7 +64,8 @@ trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
 ${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
-${REPORT} 0 ${number} /
+[ "$(ulimit -f)" = unlimited ]
+${REPORT} $? ${number} /
 `;
 }
 

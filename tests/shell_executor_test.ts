@@ -212,7 +212,8 @@ test("a place without room is passed over, and one that is full is said to be", 
     const [first, second] = [join(directory, "first"), join(directory, "second")];
     await mkdir(first);
     await mkdir(second);
-    const enough = new ScratchDirectory(undefined, [{ path: first, wantedBytes: 1 }, { path: second, wantedBytes: 0 }]);
+    const place = (path: string, wantedBytes: number) => ({ path, wantedBytes, unseenBytes: 0 });
+    const enough = new ScratchDirectory(undefined, [place(first, 1), place(second, 0)]);
     const planned = enough.plan();
     assertStringIncludes(planned.path, first);
     assertEquals(await readdir(first), []);
@@ -220,10 +221,7 @@ test("a place without room is passed over, and one that is full is said to be", 
     assert((await stat(planned.path)).isDirectory());
     assertEquals((await stat(planned.parent)).mode & 0o777, 0o700);
     enough.close();
-    const tooLittle = new ScratchDirectory(undefined, [{ path: first, wantedBytes: 2 ** 60 }, {
-      path: second,
-      wantedBytes: 0,
-    }]);
+    const tooLittle = new ScratchDirectory(undefined, [place(first, 2 ** 60), place(second, 0)]);
     const worker = tooLittle.plan();
     worker.make();
     assertStringIncludes(worker.path, second);
@@ -231,7 +229,7 @@ test("a place without room is passed over, and one that is full is said to be", 
     tooLittle.close();
     assertEquals([await readdir(first), await readdir(second)], [[], []]);
     assertThrows(
-      () => new ScratchDirectory(undefined, [{ path: join(directory, "none"), wantedBytes: 0 }]).plan(),
+      () => new ScratchDirectory(undefined, [place(join(directory, "none"), 0)]).plan(),
       Error,
       "There is no place for temporary files",
     );
