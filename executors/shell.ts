@@ -20,7 +20,7 @@ export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "tra
 
 /** How often workers are told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
 const WAKE_MS = 1_000;
-/** How often it is seen how much a task has printed. */
+/** How often it is seen how much a task has printed, and whether there is room for it. */
 const LOOK_MS = 100;
 
 /**
@@ -43,7 +43,7 @@ export class ShellExecutor implements Executor {
     this.#scratch = new ScratchDirectory(options.temporaryPrefix);
     this.#context = {
       ...options,
-      traits: { runsPlainCommands: false, isExecFailure: () => false },
+      traits: undefined,
       worker: (slot) => this.#worker(slot),
       dismiss: (worker) => this.#dismiss(worker),
       running: this.#running,
@@ -54,7 +54,7 @@ export class ShellExecutor implements Executor {
     if (needsProcess(attempt.task)) return this.#options.processes.start(attempt, onOutputLimit);
     this.#timers ??= [
       setInterval(() => this.#eachSince(WAKE_MS, (execution) => execution.wake()), WAKE_MS),
-      setInterval(() => this.#eachSince(LOOK_MS, (execution) => execution.limitOutput()), LOOK_MS),
+      setInterval(() => this.#eachSince(LOOK_MS, (execution) => execution.watchOutput()), LOOK_MS),
     ];
     return new ShellExecution(attempt, onOutputLimit, this.#context);
   }
@@ -74,18 +74,30 @@ export class ShellExecutor implements Executor {
 
   async #worker(slot: number): Promise<ShellWorker | undefined> {
     const current = this.#workers.get(slot);
-    if (current?.isUsable && current.directory.hasRoom) return current;
-    if (current) this.#dismiss(current);
-    const { adapter, shell } = this.#options;
+    const isUsable = current?.isUsable && current.directory.hasRoom;
+    if (isUsable && this.#context.traits) return current;
+    if (current && !isUsable) this.#dismiss(current);
     try {
-      const worker = await ShellWorker.start(await adapter(), shell, this.#scratch.plan());
-      this.#workers.set(slot, worker);
-      this.#traits ??= learnTraits(worker, shell);
-      this.#context.traits = await this.#traits;
+      const worker = isUsable ? current : await this.#startWorker(slot);
+      this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
       return worker;
     } catch {
       return undefined;
     }
+  }
+
+  async #startWorker(slot: number): Promise<ShellWorker> {
+    const { adapter, shell } = this.#options;
+    const worker = await ShellWorker.start(await adapter(), shell, this.#scratch.plan());
+    this.#workers.set(slot, worker);
+    return worker;
+  }
+
+  #learnTraits(worker: ShellWorker): Promise<ShellTraits> {
+    return learnTraits(worker, this.#options.shell).catch((error) => {
+      this.#traits = undefined; // the next one may live longer
+      throw error;
+    });
   }
 
   #dismiss(worker: ShellWorker): void {

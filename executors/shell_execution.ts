@@ -1,7 +1,7 @@
 /** One attempt in a shell worker. @module */
 
 import { Buffer } from "node:buffer";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
@@ -27,8 +27,8 @@ export interface ShellContext {
   processes: Executor;
   /** The worker of a slot; `undefined` when none can be had. */
   worker(slot: number): Promise<ShellWorker | undefined>;
-  /** What is known about the shell when a worker was had. */
-  traits: ShellTraits;
+  /** What is known about the shell. Always there when a worker was had. */
+  traits: ShellTraits | undefined;
   /** Lets a worker go. */
   dismiss(worker: ShellWorker): void;
   /** Those that a worker carries out now. */
@@ -40,7 +40,7 @@ const REMOVED: TakenOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
-const FULL = outputLost("no space left on the device");
+const FULL = outputLost("no space was left on the device for temporary files");
 
 /** An attempt that a worker carries out. */
 export class ShellExecution implements Execution {
@@ -53,6 +53,8 @@ export class ShellExecution implements Execution {
   #files: AttemptFiles | undefined;
   #worker: ShellWorker | undefined;
   #hasEnded = false;
+  /** Where its output goes was full at some time. */
+  #wasFull = false;
   /** Set when the attempt was to be ended before it had begun. */
   #killAfterMs: number | undefined;
   #termination: ProcessGroupTermination | undefined;
@@ -82,8 +84,12 @@ export class ShellExecution implements Execution {
     if (this.#worker?.isUsable) this.#context.sendSignal(this.#worker.pid, "SIGCONT").catch(() => {});
   }
 
-  /** Cuts off output that has grown too large. It is for the whole of the attempt, as that may not end at once. */
-  limitOutput(): void {
+  /**
+   * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; and sees whether
+   * there is room for it.
+   */
+  watchOutput(): void {
+    this.#wasFull ||= this.#worker!.directory.isFull;
     const { stdout, stderr } = this.#files!;
     const { maxOutputBytes } = this.#context;
     const isCut = [stdout, stderr].map((path) => cutOutputFile(path, maxOutputBytes));
@@ -100,13 +106,14 @@ export class ShellExecution implements Execution {
     try {
       if (task.stdin !== undefined) writeFileSync(files.stdin, task.stdin, { mode: 0o600 });
     } catch {
+      removeFile(files.stdin);
       return await this.#runAsProcess();
     }
     const { cmd, cwd } = task;
     const env = environmentOf(this.#attempt);
     const variables = taskVariables(this.#attempt);
     const wantsPipes = opensDescriptors(cmd);
-    const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits.runsPlainCommands;
+    const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits!.runsPlainCommands;
     const kind = mayBePlain ? kindOfCommand(cmd) : "other";
     const line = worker.nextLine;
     this.#worker = worker;
@@ -118,13 +125,18 @@ export class ShellExecution implements Execution {
     );
     const durationMs = performance.now() - this.startedMs;
     this.#hasEnded = true;
+    this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
     this.#context.running.delete(this);
-    if ("exit" in outcome && !this.#termination) this.#endGroup(worker, 0); // its task may be without it, and not over
+    const wasStopped = this.#termination !== undefined;
+    if ("exit" in outcome && !wasStopped) this.#endGroup(worker, 0); // its task may be without it, and not over
     await this.#termination?.gone;
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
       renumberMessage(files.stderr, this.#context.shell, line);
     }
-    const end = await this.#endOf(outcome, worker, files, durationMs);
+    const mayHaveBegun = wantsPipes && "exit" in outcome; // its processes are started one after the other
+    const end = couldNotBegin(outcome) && !mayHaveBegun && !existsSync(files.stdout)
+      ? await this.#endOfNothing(files, wasStopped, durationMs)
+      : await this.#endOf(outcome, files, durationMs);
     if (task.stdin !== undefined) removeFile(files.stdin);
     if (wantsPipes) removeFile(files.status);
     if (!worker.isUsable) this.#context.dismiss(worker);
@@ -137,20 +149,17 @@ export class ShellExecution implements Execution {
     this.#termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
   }
 
-  /** How the attempt ended; `undefined` when it has not begun, and could be carried out by a process of its own. */
-  async #endOf(
-    outcome: AttemptReport | WorkerDeath,
-    worker: ShellWorker,
-    files: AttemptFiles,
-    durationMs: number,
-  ): Promise<AttemptEnd | undefined> {
+  /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */
+  async #endOfNothing(files: AttemptFiles, wasStopped: boolean, durationMs: number): Promise<AttemptEnd | undefined> {
+    removeFile(files.stderr);
+    return await unusableDirectory(this.#attempt.task.cwd, durationMs) ?? (wasStopped ? neverBegun() : undefined);
+  }
+
+  /** How the attempt ended. */
+  async #endOf(outcome: AttemptReport | WorkerDeath, files: AttemptFiles, durationMs: number): Promise<AttemptEnd> {
     const { traits, shell } = this.#context;
     const { task } = this.#attempt;
     const stdout = this.#take(files, "stdout");
-    if (stdout === undefined && couldNotBegin(outcome)) {
-      removeFile(files.stderr);
-      return await unusableDirectory(task.cwd, durationMs) ?? (this.#termination ? neverBegun() : undefined);
-    }
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
     const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
@@ -159,7 +168,7 @@ export class ShellExecution implements Execution {
     if (typeof task.cmd !== "string" || !stderrIsEmpty) {
       const program = typeof task.cmd === "string" ? shell : task.cmd[0]!;
       const { status } = ending;
-      if ((status === 126 || status === 127) && traits.isExecFailure(err.output.text, program)) {
+      if ((status === 126 || status === 127) && traits!.isExecFailure(err.output.text, program)) {
         const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
         return unusableProgram(program, { code }, durationMs);
       }
@@ -169,7 +178,7 @@ export class ShellExecution implements Execution {
       durationMs,
       stdout: out.output,
       stderr: err.output,
-      outputError: ending.outputError ?? out.error ?? err.error ?? (worker.directory.isFull ? FULL : undefined),
+      outputError: ending.outputError ?? out.error ?? err.error ?? (this.#wasFull ? FULL : undefined),
     };
   }
 

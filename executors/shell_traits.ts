@@ -15,12 +15,12 @@ export interface ShellTraits {
 const NO_PROGRAM = "/dev/null/x";
 
 /**
- * Finds out by trying. The only shell so far whose messages stay the same is dash, which is the `sh` of Debian and
+ * Finds out by trying. Rejects when the worker dies of it. The only shell so far whose messages stay the same is dash, which is the `sh` of Debian and
  * Ubuntu: others count lines differently in a script that they read from a pipe.
  */
 export async function learnTraits(worker: ShellWorker, shell: string): Promise<ShellTraits> {
   const report = await worker.run(traitsScript(worker.nextNumber, NO_PROGRAM));
-  if ("exit" in report) return { runsPlainCommands: false, isExecFailure: () => false };
+  if ("exit" in report) throw new Error("The shell has ended before it was known");
   const lines = report.messages.split("\n");
   const [first, second] = lines;
   const last = lines.at(-1)!;

@@ -29,6 +29,8 @@ export class ShellWorker {
   readonly #child: ChildProcess;
   #isRetired = false;
   #hasEnded = false;
+  /** Set when it has ended and no more reports can come. */
+  #death: WorkerDeath | undefined;
   /** What it has written since the last report. */
   #text = "";
   #number = 0;
@@ -59,6 +61,7 @@ export class ShellWorker {
     try {
       const report = await worker.run(workerScript(worker.nextNumber, directory.path, directory.parent));
       if ("exit" in report) throw new Error("It is no shell that can be a worker");
+      if (report.status !== 0) throw new Error("The size of files is limited, and that of output is not");
       directory.make();
       return worker;
     } catch (error) {
@@ -89,6 +92,7 @@ export class ShellWorker {
 
   /** Runs a script to its report. Not before the one before has been reported. */
   run(script: string): Promise<AttemptReport | WorkerDeath> {
+    if (this.#death) return Promise.resolve(this.#death);
     this.#number++;
     this.#text = "";
     this.#write(script);
@@ -118,7 +122,8 @@ export class ShellWorker {
       const report = parseReport(this.#text, this.#number);
       if (report) this.#settle(this.#outcomeOf(report));
     }
-    this.#settle({ exit: await this.ended });
+    this.#death = { exit: await this.ended };
+    this.#settle(this.#death);
   }
 
   /** What a report says of its own attempt. */
