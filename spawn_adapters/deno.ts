@@ -1,5 +1,7 @@
 /** Starts processes with `Deno.Command`. @module */
 
+import { join } from "node:path";
+import { isPermitted } from "../internal/deno_permissions.ts";
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The adapter for Deno. It needs `--allow-run`, or `--allow-run=sh` and what else is to be run. */
@@ -8,16 +10,9 @@ export const spawnAdapter: SpawnAdapter = {
   // Asked only once: without the permission Deno would ask the user for each signal.
   canSignal: Deno.permissions.querySync({ name: "run" }).state === "granted",
   // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
-  async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
-    const child = new Deno.Command(program, {
-      args: [...args],
-      stdin,
-      stdout: "piped",
-      stderr,
-      detached: true,
-      ...(cwd !== undefined && { cwd }),
-      ...(env !== undefined && { env }),
-    }).spawn();
+  async spawn(options: SpawnOptions): Promise<ChildProcess> {
+    const { stdin, stderr } = options;
+    const child = start(options);
     return {
       pid: child.pid,
       stdin: stdin === "piped" ? inputWriter(child.stdin) : null,
@@ -27,6 +22,30 @@ export const spawnAdapter: SpawnAdapter = {
     };
   },
 };
+
+function start({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Deno.ChildProcess {
+  try {
+    return new Deno.Command(program, {
+      args: [...args],
+      stdin,
+      stdout: "piped",
+      stderr,
+      detached: true,
+      ...(cwd !== undefined && { cwd }),
+      ...(env !== undefined && { env }),
+    }).spawn();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "";
+    if (message.includes("failed resolving cwd")) throw new Error("the working directory of the runner was removed");
+    // Without PATH they are where execvp(3) looks for them, too, and Deno does not.
+    if (program.includes("/") || hasPath(env)) throw error;
+    return start({ program: join("/bin", program), args, cwd, env, stdin, stderr });
+  }
+}
+
+function hasPath(env: SpawnOptions["env"]): boolean {
+  return env?.PATH !== undefined || !isPermitted({ name: "env", variable: "PATH" }) || Deno.env.has("PATH");
+}
 
 function ignore(): void {}
 
