@@ -1,6 +1,7 @@
 /** Starts processes with `node:child_process`, which Deno and Bun have too. @module */
 
 import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
@@ -13,6 +14,7 @@ export const spawnAdapter: SpawnAdapter = {
     const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
     // It throws for some failures (E2BIG, ENOTDIR) and emits `error` for others (ENOENT, EACCES).
     try {
+      checkDescriptors();
       const child = spawn(program, args, {
         stdio: [stdin === "piped" ? "pipe" : "ignore", "pipe", stderr === "piped" ? "pipe" : "ignore"],
         detached: true,
@@ -37,6 +39,22 @@ export const spawnAdapter: SpawnAdapter = {
     return promise;
   },
 };
+
+/** Three pairs of sockets, a pipe for the error of `exec`, and what the child opens before that. */
+const NEEDED_DESCRIPTORS = 10;
+
+/**
+ * Throws when there are too few descriptors for another process. Node finds that out when it has made some of the pipes, and
+ * never closes them.
+ */
+function checkDescriptors(): void {
+  const descriptors: number[] = [];
+  try {
+    while (descriptors.length < NEEDED_DESCRIPTORS) descriptors.push(openSync("/dev/null", "r"));
+  } finally {
+    descriptors.forEach((descriptor) => closeSync(descriptor));
+  }
+}
 
 function inputWriter(stream: Writable): InputWriter {
   stream.on("error", () => {});
