@@ -16,6 +16,7 @@ import { retryDelayMs } from "./retry_delay.ts";
 import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
 import { RunningAttempt } from "./running_attempt.ts";
 import { type HoldReason, StartGate } from "./start_gate.ts";
+import { StartRoom } from "./start_room.ts";
 import { checkTask, type Task } from "./task.ts";
 
 /**
@@ -116,6 +117,7 @@ class Pool implements Run {
   readonly #results: ResultQueue<Finished>;
   readonly #halt: HaltCounter | undefined;
   readonly #gate: StartGate | undefined;
+  readonly #room = new StartRoom();
   #concurrency: number;
   /** By slot, from 0. */
   readonly #slots: (RunningAttempt | undefined)[] = [];
@@ -126,7 +128,7 @@ class Pool implements Run {
   #next: Job | undefined;
   /** Tasks that wait to be tried again, with what ends the waiting. */
   readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
-  /** Tasks to be tried again as soon as there is a slot. */
+  /** Tasks to be tried again, or that could not be started, as soon as there is a slot. */
   readonly #due: Job[] = [];
   #heldBackBy: HoldReason | undefined;
   /** Looks at the gate again. */
@@ -279,7 +281,7 @@ class Pool implements Run {
 
   /** Whether the gate is open. If it is not, it will be looked at again. */
   #mayStart(): boolean {
-    const hold = this.#gate?.check(this.#running);
+    const hold = this.#room.check(this.#running) ?? this.#gate?.check(this.#running);
     clearTimeout(this.#gateTimer);
     if (hold) this.#gateTimer = setTimeout(() => this.#advance(), hold.waitMs);
     const isNew = hold !== undefined && hold.reason !== this.#heldBackBy;
@@ -325,15 +327,18 @@ class Pool implements Run {
     const attempt = this.#attempt({ task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
     const end = await attempt;
-    // Only files, and of an attempt that nobody will see. Of one that is taken back, the one before it gives the result.
-    if (last && !end.isWithdrawn) await this.#executor.discard(last.end).catch(() => {});
+    const isLacking = end.shortage !== undefined && end.stoppedBy === undefined;
+    const hasRun = !end.isWithdrawn && !isLacking;
+    // Only files, and of an attempt that nobody will see. When there was no other, the one before gives the result.
+    if (last && hasRun) await this.#executor.discard(last.end).catch(() => {});
     this.#slots[index] = undefined;
     this.#running--;
-    if (end.isWithdrawn) {
-      if (last) this.#giveUp(job);
-      else this.#results.skip(sequence);
+    if (isLacking && !this.#draining) return this.#startLater(job, end.shortage!);
+    if (!hasRun) {
+      this.#giveUp(job);
       return this.#advance();
     }
+    this.#room.found();
     const facts = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
     const result = toResult(facts, end, end.stoppedBy, task.meta);
     job.last = { facts, end };
@@ -354,9 +359,17 @@ class Pool implements Run {
     else this.#waiting.set(job, setTimeout(retry, delayMs));
   }
 
-  /** Gives the result of a task that may be tried again, and will not be. */
+  /** Starts a task that could not be started when there is room for it, or ends the run when there never seems to be. */
+  #startLater(job: Job, shortage: string): void {
+    this.#due.push(job);
+    if (!this.#room.lacked(this.#running)) this.#drain({ error: new Error(`Cannot start any task: ${shortage}`) });
+    this.#advance();
+  }
+
+  /** Gives the result of a task that may be tried again, and will not be. One that has never run has none. */
   #giveUp(job: Job): void {
-    const { facts, end } = job.last!;
+    if (!job.last) return this.#results.skip(job.sequence);
+    const { facts, end } = job.last;
     this.#finish(job, toResult(facts, end, "not-retried", job.task.meta));
   }
 

@@ -2,8 +2,11 @@ import { freeMemoryBytes } from "./internal/free_memory.ts";
 import { systemReason } from "./internal/system_error.ts";
 import { systemLoad } from "./internal/system_load.ts";
 
-/** What holds back the start of a task: {@linkcode RunOptions.startDelayMs}, `maxLoad` or `minFreeMemoryBytes`. */
-export type HoldReason = "delay" | "load" | "memory";
+/**
+ * What holds back the start of a task: {@linkcode RunOptions.startDelayMs}, `maxLoad` or `minFreeMemoryBytes`; or the
+ * system, which has no more processes, descriptors or memory.
+ */
+export type HoldReason = "delay" | "load" | "memory" | "shortage";
 
 /** When tasks may be started. */
 export interface StartLimits {

@@ -18,7 +18,7 @@ export class HoldNotice {
   }
 
   update({ running, heldBackBy }: Progress): void {
-    if (running > 0 || heldBackBy === undefined || heldBackBy === "delay") this.stop();
+    if (running > 0 || (heldBackBy !== "load" && heldBackBy !== "memory")) this.stop();
     else if (!this.#wasGiven) this.#timer ??= setTimeout(() => this.#give(heldBackBy), NOTICE_MS);
   }
 

@@ -5,6 +5,14 @@ import { excerpt } from "../internal/excerpt.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import type { AttemptEnd } from "./types.ts";
 
+/** What the system can have too few of, whatever is to be started, and what to do about it. */
+const SHORTAGES: Readonly<Record<string, string>> = {
+  EMFILE: "the limit for this program is to be raised (ulimit -n)",
+  ENFILE: "the limit for all programs is to be raised (fs.file-max)",
+  EAGAIN: "the limit is to be raised (ulimit -u, or that of the container), or others are to be ended",
+  ENOMEM: "others are to be ended, or the limit is to be raised (ulimit -v, or that of the container)",
+};
+
 /** The end of an attempt whose working directory cannot be used; `undefined` when it can. */
 export async function unusableDirectory(cwd: string | undefined, durationMs: number): Promise<AttemptEnd | undefined> {
   if (cwd === undefined) return undefined;
@@ -14,7 +22,8 @@ export async function unusableDirectory(cwd: string | undefined, durationMs: num
 
 /** The end of an attempt whose program the system would not start. */
 export function unusableProgram(program: string, error: unknown, durationMs: number): AttemptEnd {
-  switch (systemCode(error)) {
+  const code = systemCode(error) ?? "";
+  switch (code) {
     case "ENOENT":
       return end(127, `the program ${excerpt(program)} was not found`, durationMs);
     case "EACCES":
@@ -22,7 +31,10 @@ export function unusableProgram(program: string, error: unknown, durationMs: num
     case "E2BIG":
       return end(126, "the command and its environment are longer than the system allows", durationMs);
     default:
-      return end(126, systemReason(error), durationMs);
+      return {
+        ...end(126, systemReason(error), durationMs),
+        ...(code in SHORTAGES && { shortage: `${systemReason(error)}; ${SHORTAGES[code]}` }),
+      };
   }
 }
 

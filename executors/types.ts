@@ -53,6 +53,8 @@ export interface AttemptEnd {
   signal?: string | undefined;
   /** Why nothing ran, in one sentence: the program or the working directory cannot be used. */
   notStarted?: string | undefined;
+  /** The same, when no attempt could be started now, and this one can be later: what the system has too few of. */
+  shortage?: string | undefined;
   /** Why it is not known how it ended, in one sentence: who ran it has gone, again and again. */
   lost?: string | undefined;
   /** It was taken back before it was begun, as {@linkcode Executor.drain} asks for. There is no result. */

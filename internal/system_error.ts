@@ -8,6 +8,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a directory",
   ELOOP: "too many symbolic links",
   EMFILE: "too many open files",
+  ENFILE: "too many open files in the whole system",
   ENOENT: "no such file or directory",
   ENOSPC: "no space left on the device",
   ENAMETOOLONG: "the name is too long",
