@@ -1,7 +1,5 @@
 /** Starts processes with `Deno.Command`. @module */
 
-import { join } from "node:path";
-import { isPermitted } from "../internal/deno_permissions.ts";
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The adapter for Deno. It needs `--allow-run`, or `--allow-run=sh` and what else is to be run. */
@@ -37,14 +35,8 @@ function start({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Deno.C
   } catch (error) {
     const message = error instanceof Error ? error.message : "";
     if (message.includes("failed resolving cwd")) throw new Error("the working directory of the runner was removed");
-    // Without PATH they are where execvp(3) looks for them, too, and Deno does not.
-    if (program.includes("/") || hasPath(env)) throw error;
-    return start({ program: join("/bin", program), args, cwd, env, stdin, stderr });
+    throw error;
   }
-}
-
-function hasPath(env: SpawnOptions["env"]): boolean {
-  return env?.PATH !== undefined || !isPermitted({ name: "env", variable: "PATH" }) || Deno.env.has("PATH");
 }
 
 function ignore(): void {}

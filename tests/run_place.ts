@@ -26,6 +26,9 @@ const UNSHARE = [["--mount"], ["--map-root-user", "--mount"]].find((flags) =>
   spawnSync("unshare", [...flags, "true"]).status === 0
 );
 
+/** Whether what a shell does first, for a run, can be to mount something that only the run sees. */
+export const CAN_MOUNT = UNSHARE !== undefined;
+
 /**
  * Has a directory of its own in the place of `/dev/shm`, another one for temporary files, and a variable that all its
  * processes have, by which they are found.
@@ -69,7 +72,7 @@ export class RunPlace {
    * Starts the tool, in the runtime under test. The process that is started becomes the tool, so that it can be sent
    * signals.
    *
-   * @param setup what a shell does first, such as `ulimit -n 50`.
+   * @param setup what a shell does first, such as `ulimit -n 50`. The tool with its arguments is `"$@"`.
    */
   start(args: readonly string[], { env, ...options }: StartOptions = {}, setup = ":"): Started {
     const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts"), ...args];
