@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { isPermitted } from "../internal/deno_permissions.ts";
+import { freeMemoryBytes } from "../internal/free_memory.ts";
 import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
 
 /** A file system in memory, which nearly every Linux has. */
@@ -23,6 +24,10 @@ export interface Place {
   path: string;
   /** The free space that there should be. */
   wantedBytes: number;
+  /** How much more there should be for each worker that has its directory here. */
+  workerBytes: number;
+  /** What limits the space besides the size of the place. */
+  freeBytes: () => number;
   /** What counts as the free space where it cannot be seen. */
   unseenBytes: number;
 }
@@ -40,7 +45,7 @@ export class ScratchDirectory {
    * @param prefix what the name of the directory that has them all begins with.
    * @param places where to make it, the best first. Where there is less room than wanted is passed over.
    */
-  constructor(prefix?: string, places: readonly Place[] = scratchPlaces()) {
+  constructor(prefix: string | undefined, places: readonly Place[]) {
     const [name, triedName] = [privateDirectoryName(prefix), privateDirectoryName(prefix)];
     this.#roots = places.map((place) => new Root(place, name, triedName));
   }
@@ -51,8 +56,9 @@ export class ScratchDirectory {
    * @throws when there is none.
    */
   plan(): WorkerDirectory {
-    const root = this.#roots.find((root) => root.hasRoom() && root.isWritable());
+    const root = this.#roots.find((root) => root.hasRoomFor(root.workers + 1) && root.isWritable());
     if (!root) throw new Error("There is no place for temporary files");
+    root.workers++;
     return new WorkerDirectory(join(root.path, `${++this.#workers}`), root);
   }
 
@@ -66,6 +72,7 @@ export class ScratchDirectory {
 export class WorkerDirectory {
   readonly path: string;
   readonly #root: Root;
+  #isRemoved = false;
 
   constructor(path: string, root: Root) {
     this.path = path;
@@ -79,7 +86,7 @@ export class WorkerDirectory {
 
   /** Whether there is as much room as there should be. */
   get hasRoom(): boolean {
-    return this.#root.hasRoom();
+    return this.#root.hasRoomFor(this.#root.workers);
   }
 
   /** Whether there is next to no room, so that output may have been lost. */
@@ -92,27 +99,28 @@ export class WorkerDirectory {
     mkdirSync(this.path, { mode: 0o700 });
   }
 
+  /** Removes it, made or not. */
   remove(): void {
+    if (!this.#isRemoved) this.#root.workers--;
+    this.#isRemoved = true;
     rmSync(this.path, { recursive: true, force: true });
   }
 }
 
 class Root {
   readonly path: string;
+  /** How many workers have their directory here. */
+  workers = 0;
   readonly #triedPath: string;
-  readonly #parent: string;
-  readonly #wantedBytes: number;
-  readonly #unseenBytes: number;
+  readonly #place: Place;
   #isMade = false;
   #freeBytes = 0;
   #lookedAtMs = -Infinity;
 
-  constructor({ path, wantedBytes, unseenBytes }: Place, name: string, triedName: string) {
-    this.#parent = path;
-    this.path = join(path, name);
-    this.#triedPath = join(path, triedName);
-    this.#wantedBytes = wantedBytes;
-    this.#unseenBytes = unseenBytes;
+  constructor(place: Place, name: string, triedName: string) {
+    this.#place = place;
+    this.path = join(place.path, name);
+    this.#triedPath = join(place.path, triedName);
   }
 
   make(): void {
@@ -136,8 +144,9 @@ class Root {
     }
   }
 
-  hasRoom(): boolean {
-    return this.#look() >= this.#wantedBytes;
+  hasRoomFor(workers: number): boolean {
+    const { wantedBytes, workerBytes } = this.#place;
+    return this.#look() >= wantedBytes + workers * workerBytes;
   }
 
   isFull(): boolean {
@@ -148,22 +157,28 @@ class Root {
     const nowMs = performance.now();
     if (nowMs - this.#lookedAtMs < LOOK_MS && this.#freeBytes > ROOM_BYTES / 2) return this.#freeBytes;
     this.#lookedAtMs = nowMs;
+    const { path, unseenBytes, freeBytes } = this.#place;
     try {
-      if (!isPermitted({ name: "sys", kind: "statfs" })) return this.#unseenBytes;
-      const { bavail, bsize } = statfsSync(this.#parent);
-      this.#freeBytes = bavail * bsize;
+      if (!isPermitted({ name: "sys", kind: "statfs" })) return unseenBytes;
+      const { bavail, bsize } = statfsSync(path);
+      this.#freeBytes = Math.min(bavail * bsize, freeBytes());
     } catch {
-      this.#freeBytes = this.#unseenBytes;
+      this.#freeBytes = unseenBytes;
     }
     return this.#freeBytes;
   }
 }
 
-/** Where scratch directories are made when nothing else is said: in memory, or with other temporary files. */
-export function scratchPlaces(): Place[] {
-  const places = [
-    { path: MEMORY_DIRECTORY, wantedBytes: ROOM_BYTES, unseenBytes: 0 },
-    { path: temporaryDirectory(), wantedBytes: DISK_ROOM_BYTES, unseenBytes: Infinity },
-  ];
+/**
+ * Where scratch directories are made when nothing else is said: in memory, or with other temporary files. In memory only
+ * those are that could print all they may and yet leave room, also below the limit of a container: who takes more memory
+ * than there is, is killed.
+ *
+ * @param maxOutputBytes how much a task may print.
+ */
+export function scratchPlaces(maxOutputBytes: number): Place[] {
+  const memory = { wantedBytes: ROOM_BYTES, workerBytes: maxOutputBytes, freeBytes: freeMemoryBytes, unseenBytes: 0 };
+  const disk = { wantedBytes: DISK_ROOM_BYTES, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: Infinity };
+  const places = [{ path: MEMORY_DIRECTORY, ...memory }, { path: temporaryDirectory(), ...disk }];
   return places.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
 }

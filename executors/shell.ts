@@ -4,7 +4,7 @@ import type { SpawnAdapter } from "../spawn_adapters/types.ts";
 import type { Task } from "../task.ts";
 import { discardOutput } from "./output.ts";
 import { isPlainVariable } from "./plain_command.ts";
-import { ScratchDirectory } from "./scratch_directory.ts";
+import { ScratchDirectory, scratchPlaces, type WorkerDirectory } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./shell_execution.ts";
 import { learnTraits, type ShellTraits } from "./shell_traits.ts";
 import { ShellWorker } from "./shell_worker.ts";
@@ -40,7 +40,7 @@ export class ShellExecutor implements Executor {
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
-    this.#scratch = new ScratchDirectory(options.temporaryPrefix);
+    this.#scratch = new ScratchDirectory(options.temporaryPrefix, scratchPlaces(options.maxOutputBytes));
     this.#context = {
       ...options,
       traits: undefined,
@@ -88,9 +88,15 @@ export class ShellExecutor implements Executor {
 
   async #startWorker(slot: number): Promise<ShellWorker> {
     const { adapter, shell } = this.#options;
-    const worker = await ShellWorker.start(await adapter(), shell, this.#scratch.plan());
-    this.#workers.set(slot, worker);
-    return worker;
+    const directory = this.#scratch.plan();
+    try {
+      const worker = await ShellWorker.start(await adapter(), shell, directory);
+      this.#workers.set(slot, worker);
+      return worker;
+    } catch (error) {
+      directory.remove();
+      throw error;
+    }
   }
 
   #learnTraits(worker: ShellWorker): Promise<ShellTraits> {

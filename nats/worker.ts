@@ -106,7 +106,7 @@ export class Worker {
     }
     this.#adapter = await GuardedSpawnAdapter.start(
       await defaultSpawnAdapter(),
-      scratchPlaces().map(({ path }) => join(path, this.#temporaryPrefix)),
+      scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
     );
     this.#connected.resolve();
     this.#watchAcknowledgements(this.#nats);

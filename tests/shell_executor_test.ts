@@ -236,6 +236,28 @@ test("a place without room is passed over, and one that is full is said to be", 
   });
 });
 
+test("in a place in memory there are only as many workers as may fill it and leave it room", async () => {
+  await withTempDirectory(async (directory) => {
+    const [memory, disk] = [join(directory, "memory"), join(directory, "disk")];
+    await mkdir(memory);
+    await mkdir(disk);
+    let freeBytes = 10;
+    const scratch = new ScratchDirectory(undefined, [
+      { path: memory, wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
+      { path: disk, wantedBytes: 0 },
+    ]);
+    const place = (worker: { path: string }) => worker.path.startsWith(memory) ? "memory" : "disk";
+    const workers = [scratch.plan(), scratch.plan(), scratch.plan()];
+    assertEquals(workers.map(place), ["memory", "memory", "disk"]);
+    workers[0]!.remove();
+    workers[0]!.remove(); // again: it counts once
+    assertEquals([scratch.plan(), scratch.plan()].map(place), ["memory", "disk"]);
+    freeBytes = 8; // somebody else takes memory
+    assertEquals(workers.slice(1).map(({ hasRoom }) => hasRoom), [false, true]);
+    scratch.close();
+  });
+});
+
 test("where no worker can be had, tasks run in processes of their own", TIMEOUT, async () => {
   const missing = await inOneWorker([{ cmd: "echo hi" }, { cmd: ["echo", "ho"] }], { shell: "/no/such/shell" });
   assertEquals(missing.map(({ outcome, stdout }) => [outcome, stdout]), [["not-started", ""], ["ok", "ho\n"]]);
