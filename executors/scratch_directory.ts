@@ -114,7 +114,10 @@ class Root {
   readonly #triedPath: string;
   readonly #place: Place;
   #isMade = false;
+  /** On the disk, or whatever it is. */
   #freeBytes = 0;
+  /** What of it can be used. */
+  #roomBytes = 0;
   #lookedAtMs = -Infinity;
 
   constructor(place: Place, name: string, triedName: string) {
@@ -146,26 +149,29 @@ class Root {
 
   hasRoomFor(workers: number): boolean {
     const { wantedBytes, workerBytes } = this.#place;
-    return this.#look() >= wantedBytes + workers * workerBytes;
+    this.#look();
+    return this.#roomBytes >= wantedBytes + workers * workerBytes;
   }
 
   isFull(): boolean {
-    return this.#look() < FULL_BYTES;
+    this.#look();
+    return this.#freeBytes < FULL_BYTES;
   }
 
-  #look(): number {
+  #look(): void {
     const nowMs = performance.now();
-    if (nowMs - this.#lookedAtMs < LOOK_MS && this.#freeBytes > ROOM_BYTES / 2) return this.#freeBytes;
+    if (nowMs - this.#lookedAtMs < LOOK_MS && this.#roomBytes > ROOM_BYTES / 2) return;
     this.#lookedAtMs = nowMs;
     const { path, unseenBytes, freeBytes } = this.#place;
+    this.#freeBytes = this.#roomBytes = unseenBytes;
     try {
-      if (!isPermitted({ name: "sys", kind: "statfs" })) return unseenBytes;
+      if (!isPermitted({ name: "sys", kind: "statfs" })) return;
       const { bavail, bsize } = statfsSync(path);
-      this.#freeBytes = Math.min(bavail * bsize, freeBytes());
+      this.#freeBytes = bavail * bsize;
+      this.#roomBytes = Math.min(this.#freeBytes, freeBytes());
     } catch {
-      this.#freeBytes = unseenBytes;
+      // It stays unknown.
     }
-    return this.#freeBytes;
   }
 }
 
