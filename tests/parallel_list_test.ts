@@ -3,7 +3,8 @@
 import { test } from "node:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { link, mkdir, rm, stat, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
+import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
@@ -13,7 +14,6 @@ import {
   jsonLines,
   parseResults,
   shell,
-  startTaskrunner,
   taskFile,
   taskrunner,
   TIMEOUT,
@@ -61,21 +61,25 @@ test("outputs of tasks that run at once do not mix, on either stream", TIMEOUT, 
 });
 
 for (const executor of ["shell", "process"]) {
-  test(`special characters arrive as they are with the ${executor} executor, wherever they stand`, TIMEOUT, async () => {
-    const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-    const tasks = SPECIAL.flatMap((text, index): Task[] => [
-      { id: text, cmd: ["printf", "%s|", text], meta: text },
-      { id: `command ${index}`, cmd: `printf '%s|' ${quoted(text)}` },
-      { id: `env ${index}`, cmd: `printf '%s|' "$A"`, env: { A: text } },
-      { id: `stdin ${index}`, cmd: "cat; printf '|'", stdin: text },
-    ]);
-    const { status, results, stderr } = await taskrunner(["-k", "--executor", executor], { stdin: jsonLines(tasks) });
-    assertEquals([status, stderr, results.length], [0, "", tasks.length]);
-    for (const [index, { id, stdout, stderr, meta }] of results.entries()) {
-      const task = tasks[index]!;
-      assertEquals([id, stdout, stderr, meta], [task.id, `${SPECIAL[Math.floor(index / 4)]}|`, "", task.meta]);
-    }
-  });
+  test(
+    `special characters arrive as they are with the ${executor} executor, wherever they stand`,
+    TIMEOUT,
+    async () => {
+      const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+      const tasks = SPECIAL.flatMap((text, index): Task[] => [
+        { id: text, cmd: ["printf", "%s|", text], meta: text },
+        { id: `command ${index}`, cmd: `printf '%s|' ${quoted(text)}` },
+        { id: `env ${index}`, cmd: `printf '%s|' "$A"`, env: { A: text } },
+        { id: `stdin ${index}`, cmd: "cat; printf '|'", stdin: text },
+      ]);
+      const { status, results, stderr } = await taskrunner(["-k", "--executor", executor], { stdin: jsonLines(tasks) });
+      assertEquals([status, stderr, results.length], [0, "", tasks.length]);
+      for (const [index, { id, stdout, stderr, meta }] of results.entries()) {
+        const task = tasks[index]!;
+        assertEquals([id, stdout, stderr, meta], [task.id, `${SPECIAL[Math.floor(index / 4)]}|`, "", task.meta]);
+      }
+    },
+  );
 
   test(`paths with special characters work with the ${executor} executor`, TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
@@ -161,3 +165,94 @@ if (CAN_MOUNT) {
     });
   });
 }
+
+/** Where a control group can be made, and what limits its memory there, in the two versions of them. */
+const CONTROL_GROUPS = [["/sys/fs/cgroup/memory", "memory.limit_in_bytes"], ["/sys/fs/cgroup", "memory.max"]]
+  .map(([parent, limit]) => ({ parent: parent!, limit: limit! }));
+
+/** Calls a function with a control group that has so much memory; says whether one could be made. */
+async function withMemoryLimit(bytes: number, use: (group: string) => Promise<void>): Promise<boolean> {
+  for (const { parent, limit } of CONTROL_GROUPS) {
+    const group = join(parent, `taskrunner-test-${process.pid}`);
+    try {
+      mkdirSync(group);
+      writeFileSync(join(group, limit), `${bytes}`);
+    } catch {
+      await rm(group, { recursive: true, force: true }).catch(() => {});
+      continue; // there is none, or it is for others
+    }
+    try {
+      await use(group);
+    } finally {
+      await waitFor("the end of all processes in the group", () => canBeRemoved(group));
+    }
+    return true;
+  }
+  return false;
+}
+
+function canBeRemoved(group: string): boolean {
+  try {
+    rmdirSync(group);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (CAN_MOUNT && await withMemoryLimit(3e8, async () => {})) {
+  test("a container may print more than it has memory", TIMEOUT, async () => {
+    await RunPlace.with(async (place) => {
+      const tasks = Array(2).fill({ cmd: "yes cccccccccccccccccccccccccccccc | head -c 250000000" });
+      const setup = (group: string) => `mount -t tmpfs tmpfs /dev/shm && echo $$ > ${group}/cgroup.procs`;
+      await withMemoryLimit(3e8, async (group) => {
+        const { status, signal } = await (await place.run(tasks, ["-j2"], {}, setup(group))).ended;
+        assertEquals([status, signal], [0, null]);
+      });
+      for (const { outcome, stdoutBytes, stdoutFile } of place.results()) {
+        assertEquals([outcome, stdoutBytes, (await stat(stdoutFile!)).size], ["ok", 250_000_000, 250_000_000]);
+      }
+      assertEquals(place.results().length, 2);
+    });
+  });
+}
+
+test("a line that is longer than memory is an error, is not held, and the others run", TIMEOUT, async () => {
+  const bytes = EFFORT > 1 ? 4_300_000_000 : 300_000_000;
+  const memory = "grep VmHWM /proc/$(cut -d ' ' -f 4 /proc/$PPID/stat)/status"; // of the parent of the worker
+  const [first, last] = ["echo first", memory].map((cmd) => JSON.stringify({ cmd }));
+  const { status, stdout, stderr } = await shell(
+    `{ echo '${first}'; head -c ${bytes} /dev/zero | tr '\\0' x; echo; cat; } | $RUNTIME cli.ts -qk --on-invalid skip`,
+    { stdin: `${last}\n` },
+  );
+  assertEquals(status, 255);
+  assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is longer than the limit of 67108864 bytes");
+  assertEquals(stderr.split("\n").length, 2, stderr);
+  const [one, three] = parseResults(stdout);
+  assertEquals([one!.stdout, three!.id], ["first\n", "3"]);
+  const kibibytes = Number(/\d+/.exec(three!.stdout)![0]);
+  assert(kibibytes < 500_000, `it took ${kibibytes} KiB`);
+});
+
+test("a command has as many words, and an output line too, as they may", TIMEOUT, async () => {
+  const words = numbers(1_000).map(String);
+  const line = words.join(" ");
+  const stdin = jsonLines([
+    { cmd: ["printf", "%s,", ...words] },
+    { cmd: `printf '%s,' ${line}` },
+    { cmd: "cat; cat >&2", stdin: `${line}\n`.repeat(1_000) },
+  ]);
+  const { status, results } = await taskrunner(["-k", "--max-inline", "8M"], { stdin });
+  assertEquals([status, results.length], [0, 3]);
+  const expected = words.map((word) => `${word},`).join("");
+  assertEquals(results.map(({ stdout }) => stdout), [expected, expected, `${line}\n`.repeat(1_000)]);
+});
+
+test("each takes values with special characters, long ones and such of many words", TIMEOUT, async () => {
+  const values = [...SPECIAL, "", numbers(1_000).join(" "), "x".repeat(131_000), "é".repeat(500_000)];
+  const { status, results } = await taskrunner(["each", "printf '%s|' {}", "-0k"], { stdin: values.join("\0") + "\0" });
+  assertEquals([status, results.length], [0, values.length]);
+  for (const [index, { id, stdout }] of results.entries()) {
+    assert(id === values[index] && stdout === `${values[index]}|`, JSON.stringify(values[index]!.slice(0, 100)));
+  }
+});
