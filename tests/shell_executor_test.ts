@@ -207,12 +207,15 @@ test("without its directory a worker gives honest results, and is replaced", TIM
   ]]);
 });
 
+/** A place for temporary files that may be used as far as it goes. */
+const PLACE = { wantedBytes: 0, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: 0 };
+
 test("a place without room is passed over, and one that is full is said to be", async () => {
   await withTempDirectory(async (directory) => {
     const [first, second] = [join(directory, "first"), join(directory, "second")];
     await mkdir(first);
     await mkdir(second);
-    const place = (path: string, wantedBytes: number) => ({ path, wantedBytes, unseenBytes: 0 });
+    const place = (path: string, wantedBytes: number) => ({ ...PLACE, path, wantedBytes });
     const enough = new ScratchDirectory(undefined, [place(first, 1), place(second, 0)]);
     const planned = enough.plan();
     assertStringIncludes(planned.path, first);
@@ -243,8 +246,8 @@ test("in a place in memory there are only as many workers as may fill it and lea
     await mkdir(disk);
     let freeBytes = 10;
     const scratch = new ScratchDirectory(undefined, [
-      { path: memory, wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
-      { path: disk, wantedBytes: 0 },
+      { ...PLACE, path: memory, wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
+      { ...PLACE, path: disk },
     ]);
     const place = (worker: { path: string }) => worker.path.startsWith(memory) ? "memory" : "disk";
     const workers = [scratch.plan(), scratch.plan(), scratch.plan()];
