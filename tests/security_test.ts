@@ -236,7 +236,13 @@ test("a link in the place of a file or directory that is to be made is not follo
     assertEquals(await readFile(file, "utf8"), "precious");
 
     // Somebody has guessed the name of the directory for temporary files.
-    const scratch = new ScratchDirectory("guessed", [{ path: directory, wantedBytes: 0, unseenBytes: 0 }]);
+    const scratch = new ScratchDirectory("guessed", [{
+      path: directory,
+      wantedBytes: 0,
+      workerBytes: 0,
+      freeBytes: () => Infinity,
+      unseenBytes: 0,
+    }]);
     const worker = scratch.plan();
     symlinkSync(victim!, worker.parent);
     let error: unknown;
