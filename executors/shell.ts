@@ -18,8 +18,6 @@ export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "tra
   temporaryPrefix: string | undefined;
 }
 
-/** How often workers are told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
-const WAKE_MS = 1_000;
 /** How often it is seen how much a task has printed, and whether there is room for it. */
 const LOOK_MS = 100;
 
@@ -35,8 +33,7 @@ export class ShellExecutor implements Executor {
   readonly #workers = new Map<number, ShellWorker>();
   readonly #running = new Set<ShellExecution>();
   #traits: Promise<ShellTraits> | undefined;
-  /** Look after what has been running for a while. */
-  #timers: ReturnType<typeof setInterval>[] | undefined;
+  #outputTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
@@ -52,10 +49,7 @@ export class ShellExecutor implements Executor {
 
   start(attempt: Attempt, onOutputLimit: () => void): Execution {
     if (needsProcess(attempt.task)) return this.#options.processes.start(attempt, onOutputLimit);
-    this.#timers ??= [
-      setInterval(() => this.#eachSince(WAKE_MS, (execution) => execution.wake()), WAKE_MS),
-      setInterval(() => this.#eachSince(LOOK_MS, (execution) => execution.watchOutput()), LOOK_MS),
-    ];
+    this.#outputTimer ??= setInterval(() => this.#watchOutput(), LOOK_MS);
     return new ShellExecution(attempt, onOutputLimit, this.#context);
   }
 
@@ -64,7 +58,7 @@ export class ShellExecutor implements Executor {
   }
 
   async close(): Promise<void> {
-    this.#timers?.forEach(clearInterval);
+    clearInterval(this.#outputTimer);
     this.#scratch.close();
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.retire();
@@ -87,10 +81,10 @@ export class ShellExecutor implements Executor {
   }
 
   async #startWorker(slot: number): Promise<ShellWorker> {
-    const { adapter, shell } = this.#options;
+    const { adapter, shell, sendSignal } = this.#options;
     const directory = this.#scratch.plan();
     try {
-      const worker = await ShellWorker.start(await adapter(), shell, directory);
+      const worker = await ShellWorker.start(await adapter(), shell, directory, sendSignal);
       this.#workers.set(slot, worker);
       return worker;
     } catch (error) {
@@ -111,11 +105,11 @@ export class ShellExecutor implements Executor {
     worker.retire();
   }
 
-  /** Calls a function with each attempt that has been running for so long. */
-  #eachSince(ms: number, callback: (execution: ShellExecution) => void): void {
-    const beforeMs = performance.now() - ms;
+  /** Looks at what has been running for a while. */
+  #watchOutput(): void {
+    const beforeMs = performance.now() - LOOK_MS;
     for (const execution of this.#running) {
-      if (execution.startedMs < beforeMs) callback(execution);
+      if (execution.startedMs < beforeMs) execution.watchOutput();
     }
   }
 }

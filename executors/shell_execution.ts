@@ -79,11 +79,6 @@ export class ShellExecution implements Execution {
     return !this.#hasEnded;
   }
 
-  /** Makes the worker go on that the task may have stopped. */
-  wake(): void {
-    if (this.#worker?.isUsable) this.#context.sendSignal(this.#worker.pid, "SIGCONT").catch(() => {});
-  }
-
   /**
    * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; and sees whether
    * there is room for it.

@@ -1,5 +1,6 @@
 /** A shell that is started once and carries out one attempt after another. @module */
 
+import type { SendSignal } from "../internal/send_signal.ts";
 import type { ChildProcess, ExitStatus, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { parseReport, parseTimes, type Report, RETIREMENT_SCRIPT, workerScript } from "./shell_script.ts";
 import type { WorkerDirectory } from "./scratch_directory.ts";
@@ -18,6 +19,8 @@ export interface WorkerDeath {
 
 /** How long a worker that has ended may leave its output open, because something else has it. */
 const GRACE_MS = 100;
+/** How often it is told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
+const WAKE_MS = 1_000;
 
 const decoder = new TextDecoder();
 
@@ -37,12 +40,18 @@ export class ShellWorker {
   #line = 1;
   /** CPU time of everything it has reported. */
   #times = "0m0s 0m0s";
+  /** Since when something is expected of it, by `performance.now()`. */
+  #owesSinceMs = Infinity;
   #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
 
-  private constructor(child: ChildProcess, directory: WorkerDirectory) {
+  private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
     this.#child = child;
     this.directory = directory;
+    const waker = setInterval(() => {
+      if (performance.now() - this.#owesSinceMs > WAKE_MS) sendSignal(child.pid, "SIGCONT").catch(() => {});
+    }, WAKE_MS);
     this.ended = child.exited.then((exit) => {
+      clearInterval(waker);
       this.#hasEnded = true;
       return exit;
     });
@@ -53,11 +62,16 @@ export class ShellWorker {
    * Starts a shell. It leads a process group of its own. Its directory is made when the shell is there to remove it, also
    * if this program is killed in that moment. Rejects when either cannot be done.
    */
-  static async start(adapter: SpawnAdapter, shell: string, directory: WorkerDirectory): Promise<ShellWorker> {
+  static async start(
+    adapter: SpawnAdapter,
+    shell: string,
+    directory: WorkerDirectory,
+    sendSignal: SendSignal,
+  ): Promise<ShellWorker> {
     // The first shell gives way to a second, which has its name as it was given (Deno hands on a path) and one output.
     const args = ["-c", 'exec "$0" 2>&1', shell];
     const child = await adapter.spawn({ program: shell, args, stdin: "piped", stderr: "null" });
-    const worker = new ShellWorker(child, directory);
+    const worker = new ShellWorker(child, directory, sendSignal);
     try {
       const report = await worker.run(workerScript(worker.nextNumber, directory.path, directory.parent));
       if ("exit" in report) throw new Error("It is no shell that can be a worker");
@@ -95,6 +109,7 @@ export class ShellWorker {
     if (this.#death) return Promise.resolve(this.#death);
     this.#number++;
     this.#text = "";
+    this.#owesSinceMs = performance.now();
     this.#write(script);
     return new Promise((resolve) => this.#resolve = resolve);
   }
@@ -103,6 +118,7 @@ export class ShellWorker {
   retire(): void {
     if (this.#isRetired) return;
     this.#isRetired = true;
+    this.#owesSinceMs = performance.now();
     this.#write(RETIREMENT_SCRIPT);
     this.#child.stdin!.close();
   }
@@ -138,6 +154,7 @@ export class ShellWorker {
   }
 
   #settle(outcome: AttemptReport | WorkerDeath): void {
+    if (!this.#isRetired) this.#owesSinceMs = Infinity;
     this.#resolve?.(outcome);
     this.#resolve = undefined;
   }

@@ -9,6 +9,7 @@ import { assertThrows } from "@std/assert/throws";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
 import { shellQuote } from "../internal/shell_quote.ts";
+import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import {
   collect,
@@ -138,6 +139,29 @@ test("what a task leaves running when it kills its worker is ended", TIMEOUT, as
 test("a worker that a task has stopped goes on", TIMEOUT, async () => {
   const results = await inOneWorker([{ cmd: "kill -STOP $PPID; echo stopped" }, { cmd: "echo next" }]);
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
+});
+
+test("a worker goes on that is stopped as it starts, or when it has nothing to do", TIMEOUT, async () => {
+  const adapter = await defaultSpawnAdapter();
+  const spawnAdapter: SpawnAdapter = {
+    name: adapter.name,
+    canSignal: adapter.canSignal,
+    async spawn(options) {
+      const child = await adapter.spawn(options);
+      process.kill(child.pid, "SIGSTOP");
+      return child;
+    },
+  };
+  assertEquals((await inOneWorker([{ cmd: "echo late" }], { spawnAdapter }))[0]!.stdout, "late\n");
+  await withTempDirectory(async (directory) => {
+    const until = (file: string) => `until test -e ${directory}/${file}; do sleep 0.01; done`;
+    const stop = `(${until("ended")}; kill -STOP $PPID; touch ${directory}/stopped) >/dev/null 2>&1 &`;
+    const results = run([{ cmd: stop }, { cmd: until("stopped") }], { executor: "shell", concurrency: 2 });
+    assertEquals((await results.next()).value!.outcome, "ok");
+    await writeFile(join(directory, "ended"), "");
+    assertEquals((await results.next()).value!.outcome, "ok");
+    assertEquals((await results.next()).done, true); // when the run is over, so are its workers
+  });
 });
 
 test("a timeout spares what an earlier task of the slot has left in the background", TIMEOUT, async () => {
