@@ -123,8 +123,11 @@ export class ShellExecution implements Execution {
     this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
     this.#context.running.delete(this);
     const wasStopped = this.#termination !== undefined;
-    if ("exit" in outcome && !wasStopped) this.#endGroup(worker, 0); // its task may be without it, and not over
     await this.#termination?.gone;
+    if ("exit" in outcome && !this.#termination?.foundAttempt) {
+      this.#endGroup(worker, 0); // its task may be without it, and not over
+      await this.#termination!.gone;
+    }
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
       renumberMessage(files.stderr, this.#context.shell, line);
     }

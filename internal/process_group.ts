@@ -29,6 +29,8 @@ export interface ProcessGroup {
 export class ProcessGroupTermination {
   /** Settles when nothing of the group is left. */
   readonly gone: Promise<void>;
+  /** Whether the attempt was there to be ended. It is not found when its worker has gone before. */
+  foundAttempt = true;
   readonly #groupId: number;
   readonly #sendSignal: SendSignal;
   /** Processes of the group that are not to be ended. */
@@ -49,7 +51,8 @@ export class ProcessGroupTermination {
   }
 
   async #terminate(attemptSinceMs: number | undefined): Promise<void> {
-    if (attemptSinceMs !== undefined && !await this.#findAttempt(attemptSinceMs)) return;
+    if (attemptSinceMs !== undefined) this.foundAttempt = await this.#findAttempt(attemptSinceMs);
+    if (!this.foundAttempt) return;
     await Promise.all([this.#signal("SIGTERM"), this.#signal("SIGCONT")]); // what is stopped must go on to end
     const startedMs = performance.now();
     let killed = false;

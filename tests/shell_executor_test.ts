@@ -136,6 +136,18 @@ test("what a task leaves running when it kills its worker is ended", TIMEOUT, as
   });
 });
 
+test("a task that kills its worker while it is being ended is ended", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    // As long as it ignores SIGTERM, it is taken for a part of the worker that begins it.
+    const cmd = `trap '' TERM; echo $$ > ${directory}/pid; sleep 0.1; kill -9 $PPID; exec sleep 300`;
+    const [, late, after] = await inOneWorker([{ cmd: "true" }, { cmd, timeoutMs: 30 }, { cmd: "echo after" }], {
+      killAfterMs: 500,
+    });
+    assertEquals([late!.outcome, after!.stdout], ["timeout", "after\n"]);
+    assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));
+  });
+});
+
 test("a worker that a task has stopped goes on", TIMEOUT, async () => {
   const results = await inOneWorker([{ cmd: "kill -STOP $PPID; echo stopped" }, { cmd: "echo next" }]);
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
