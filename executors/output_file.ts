@@ -13,6 +13,9 @@ import type { Output } from "./types.ts";
 const BUFFER_BYTES = 64 * 1024;
 const buffer = new Uint8Array(BUFFER_BYTES);
 
+/** The errors for a file that is not there, or that nobody can get at because something else is where its directory was. */
+const GONE: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EACCES"]);
+
 /** An output that was taken, or why not all of it could be kept. */
 export interface TakenOutput {
   output: Output;
@@ -45,7 +48,7 @@ export function cutOutputFile(path: string, maxOutputBytes: number): boolean {
 /**
  * Takes a file's content, and the file away.
  *
- * @returns `undefined` when the file is not there; a promise when it is too large for the result, and has to be moved.
+ * @returns `undefined` when it cannot be got at; a promise when it is too large for the result, and has to be moved.
  */
 export function takeOutputFile(
   path: string,
@@ -56,7 +59,7 @@ export function takeOutputFile(
   try {
     file = openSync(path, "r");
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
+    if (GONE.has(systemCode(error))) return undefined;
     return { output: { text: "" }, error: outputLost(systemReason(error)) };
   }
   let isMoved = false;

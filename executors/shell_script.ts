@@ -38,7 +38,7 @@ const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
 /** What the functions of workers are called. No plain command may begin like that. */
 export const FUNCTION_PREFIX = "_taskrunner_";
-const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PREFIX + name);
+const [RUN, OPEN, REPORT, CLEAN] = ["run", "open", "report", "clean"].map((name) => FUNCTION_PREFIX + name);
 
 /**
  * What a worker reads first. It outlives what a task sends to its group, and cleans up when its runner is suddenly gone.
@@ -51,16 +51,16 @@ const [RUN, OPEN, REPORT] = ["run", "open", "report"].map((name) => FUNCTION_PRE
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
- * variable, which the next one would see. The first report is that the worker is there, and whether files may be of any
- * size: output that is a file would end a task that may print as much as it likes into a pipe.
+ * variable, which the next one would see. `clean` removes the directory, and the one it is in with the last of these. The
+ * first report is that the worker is there, and whether files may be of any size: output that is a file would end a task
+ * that may print as much as it likes into a pipe.
  */
 export function workerScript(number: number, directory: string, parent: string): string {
-  const cleanUp = `[ ! -d ${shellQuote(directory)} ] || { rm -rf ${shellQuote(directory)}; rmdir ${
-    shellQuote(parent)
-  }; }`;
+  const [own, common] = [directory, parent].map(shellQuote);
   return `export ${TASK_VARIABLES.join(" ")}
 trap : ${SIGNALS}
-trap ${shellQuote(`{ ${cleanUp}; } 2>/dev/null`)} EXIT
+${CLEAN}() { [ ! -d ${common} ] || { rm -rf ${own}; rmdir ${common}; } 2>/dev/null; }
+trap ${CLEAN} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
 ${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
@@ -69,8 +69,11 @@ ${REPORT} $? ${number} /
 `;
 }
 
-/** What a worker is told when it is to end while its runner goes on: what it leaves on the disk is still wanted. */
-export const RETIREMENT_SCRIPT = "trap - EXIT\n";
+/**
+ * What a worker is told when it is to end while its runner goes on: what it leaves on the disk is still wanted, unless the
+ * runner is gone before it.
+ */
+export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' EXIT\n`;
 
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
@@ -105,7 +108,7 @@ function throughPipes(subshell: string, { stdin, stdout, stderr, status }: Attem
 
 function invocation(cmd: string | readonly string[], shell: string): string {
   if (typeof cmd !== "string") return `exec ${cmd.map(shellQuote).join(" ")}`;
-  if (isLongerThanAnArgument(cmd)) return `unset -f ${RUN} ${OPEN} ${REPORT}; eval ${shellQuote(cmd)}`;
+  if (isLongerThanAnArgument(cmd)) return `unset -f ${RUN} ${OPEN} ${REPORT} ${CLEAN}; eval ${shellQuote(cmd)}`;
   return `exec ${shellQuote(shell)} -c -- ${shellQuote(cmd)} ${shellQuote(shell)}`;
 }
 

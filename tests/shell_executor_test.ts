@@ -232,6 +232,24 @@ test("the directory of a worker is private, and is gone after every end of the p
   }
 });
 
+test("the directory is gone when the program is killed while it ends a task", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const find = "dirname $(readlink /proc/$$/f?/2) > path";
+    const cmd = `trap ': > asked' TERM; ${find}; : > on; until test -e go; do sleep 0.01; done`;
+    const args = ["--kill-after", "60s"];
+    const { child, ended } = startTaskrunner(args, { stdin: jsonLines([{ cmd, cwd: directory }]) });
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    process.kill(child.pid!, "SIGTERM");
+    await waitFor("the task to be asked to end", () => existsSync(join(directory, "asked")));
+    process.kill(child.pid!, "SIGKILL");
+    await ended;
+    await writeFile(join(directory, "go"), "");
+    const path = (await readFile(join(directory, "path"), "utf8")).trim();
+    assertStringIncludes(path, "/taskrunner-");
+    await waitFor("the directory to be gone", () => !existsSync(join(path, "..")));
+  });
+});
+
 test("without its directory a worker gives honest results, and is replaced", TIMEOUT, async () => {
   const remove = "rm -r $(dirname $(readlink /proc/$$/f?/2)); echo lost";
   const results = await inOneWorker([{ cmd: remove }, { cmd: "echo next" }, { cmd: ["echo", "one more"] }]);
