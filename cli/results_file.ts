@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { type FileLock, lockFile } from "../internal/file_lock.ts";
@@ -16,6 +17,8 @@ export class ResultsFile implements ByteSink {
   /** Regular files have one. */
   readonly #lock: FileLock | undefined;
   #size = 0;
+  /** Some file systems do not count names. */
+  #hadName = false;
 
   private constructor(path: string, file: FileHandle, lock: FileLock | undefined) {
     this.#path = path;
@@ -35,7 +38,8 @@ export class ResultsFile implements ByteSink {
       const lock = await lockFile(file, path);
       if (!lock) throw new Error("another run is writing to it");
       const results = toClose = new ResultsFile(path, file, lock);
-      const { size } = await file.stat();
+      const { size, nlink } = await file.stat();
+      results.#hadName = nlink > 0;
       if (end) return await results.#goOnAfter(end, size);
       if (size > 0) throw new Error("it is not empty; go on with --resume, remove it or name another file");
       return results;
@@ -56,6 +60,7 @@ export class ResultsFile implements ByteSink {
 
   /** Writes whole lines. */
   async write(lines: Uint8Array): Promise<void> {
+    this.check();
     try {
       if (this.#isRegular) writeAllSync(this.#file, lines);
       else await writeAll(this.#file, lines);
@@ -65,6 +70,20 @@ export class ResultsFile implements ByteSink {
       if (this.#isRegular) await this.#removeTornLine(lines);
       throw new Error(`Cannot write results to ${excerpt(this.#path)}: ${systemReason(error)}`, { cause: error });
     }
+  }
+
+  /**
+   * Nothing is to be written where nobody will find it, or after half of a line. A file that was renamed is still there.
+   *
+   * @throws when the file was removed, replaced or changed by somebody else.
+   */
+  check(): void {
+    if (!this.#isRegular) return;
+    const { nlink, size } = fstatSync(this.#file.fd);
+    const isGone = nlink === 0 && this.#hadName;
+    if (!isGone && size === this.#size) return;
+    const what = isGone ? "was removed or replaced" : "was changed by another program";
+    throw new Error(`Cannot write results to ${excerpt(this.#path)}: the file ${what} while the run wrote to it`);
   }
 
   async close(): Promise<void> {

@@ -99,6 +99,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       live?.add(factsOf(result), () => result);
       telemetry?.add(result);
     });
+    file?.check(); // what was written at last is there, too
   } catch (error) {
     failure = error;
     throw error;

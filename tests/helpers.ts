@@ -28,6 +28,17 @@ export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
 /** What random numbers begin with. Tests that use it name it where they fail. */
 export const SEED = Number(process.env.TASKRUNNER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+export function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
 /** The directory of the project. */
 export const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 

@@ -109,8 +109,11 @@ export class RunPlace {
 
   /** The results in a file. Each line has to be whole, and a result that the library accepts. */
   results(file: string = this.output): TaskResult[] {
-    if (!existsSync(file)) return [];
-    const text = readFileSync(file, "utf8");
+    return existsSync(file) ? this.resultsIn(readFileSync(file, "utf8")) : [];
+  }
+
+  /** The same for the content of a file. */
+  resultsIn(text: string): TaskResult[] {
     assert(text === "" || text.endsWith("\n"), "the last line is not whole");
     return text.split("\n").slice(0, -1).map((line) => parseResult(JSON.parse(line)));
   }
