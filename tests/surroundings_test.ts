@@ -11,7 +11,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type Task, type TaskResult, TaskRunner } from "../mod.ts";
-import { EFFORT, jsonLines, shell, taskrunner, TIMEOUT, waitFor } from "./helpers.ts";
+import { EFFORT, jsonLines, shell, startTaskrunner, taskrunner, TIMEOUT, waitFor } from "./helpers.ts";
 import { RunPlace } from "./run_place.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -154,7 +154,7 @@ test("a consumer that is slow, stops or throws leaves no process and no descript
   };
   await tryAll(); // what a runtime opens once stays open
   const before = ownThings();
-  for (let round = 0; round < 3 * EFFORT; round++) await tryAll();
+  for (let round = 0; round < 2 * EFFORT; round++) await tryAll();
   await waitFor("the end of all processes", () => ownThings().children.length <= before.children.length);
   await waitFor(
     `no more than ${before.descriptors} descriptors, now ${ownThings().descriptors}`,
@@ -224,15 +224,18 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
       // The clock did go back and forth, or nothing was tried.
       const [before, late, after] = ["before", "late", "after"].map((id) => Date.parse(results.get(id)!.startedAt));
       assert(late! < before! - 3_600_000 && after! > before! + 3_600_000, `${before} ${late} ${after}`);
-      const stats = await taskrunner(["stats", place.output, "--json"]);
+      const stats = await startTaskrunner(["stats", place.output, "--json"], { stdin: "" }).ended;
       assertEquals([stats.status, stats.stderr], [0, ""]);
       assert(!/:-\d|null|NaN/.test(stats.stdout), stats.stdout);
-      const report = await taskrunner(["report", place.output, "-o", join(place.directory, "report.html")]);
+      const report = await startTaskrunner(["report", place.output, "-o", join(place.directory, "report.html")], {
+        stdin: "",
+      }).ended;
       assertEquals([report.status, report.stderr], [0, ""]);
-      const trace = await taskrunner(["trace", place.output]);
+      const trace = await startTaskrunner(["trace", place.output], { stdin: "" }).ended;
       assertEquals([trace.status, trace.stderr], [0, ""]);
       assert(!/"dur":-/.test(trace.stdout), trace.stdout);
-      await place.waitForNothingLeft();
+      await waitFor("the end of all processes", () => place.processes().length === 0);
+      assertEquals(place.temporaryFiles().filter((file) => !file.includes("faketime_")), []);
     });
   }
 });
