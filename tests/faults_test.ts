@@ -9,11 +9,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { exitStatusOf } from "../cli/exit_status.ts";
 import type { Task, TaskResult } from "../mod.ts";
-import { EFFORT, type Ended, isAlive, randomNumbers, SEED, TIMEOUT, waitFor } from "./helpers.ts";
+import { EFFORT, type Ended, isAlive, randomNumbers, SEED, waitFor } from "./helpers.ts";
 import { RunPlace } from "./run_place.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
-const LONG = { timeout: TIMEOUT.timeout * EFFORT };
+/** Starting a runtime takes seconds where much else goes on, and these start many. */
+const LONG = { timeout: 300_000 * EFFORT };
 const random = randomNumbers(SEED);
 /** An integer below the limit. */
 const below = (limit: number) => Math.floor(random() * limit);

@@ -11,11 +11,12 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type Task, type TaskResult, TaskRunner } from "../mod.ts";
-import { EFFORT, jsonLines, shell, startTaskrunner, taskrunner, TIMEOUT, waitFor } from "./helpers.ts";
+import { EFFORT, jsonLines, shell, startTaskrunner, taskrunner, waitFor } from "./helpers.ts";
 import { RunPlace } from "./run_place.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
-const LONG = { timeout: TIMEOUT.timeout * EFFORT };
+/** Starting a runtime takes seconds where much else goes on, and these start many. */
+const LONG = { timeout: 300_000 * EFFORT };
 
 /** What may happen to a file of results while a run writes to it, and what is said. */
 const CHANGES: [name: string, change: (file: string) => Promise<void>, said: RegExp | undefined][] = [
