@@ -74,7 +74,7 @@ export class ShellExecutor implements Executor {
     try {
       const worker = isUsable ? current : await this.#startWorker(slot);
       this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
-      return worker;
+      return worker.isUsable ? worker : undefined;
     } catch {
       return undefined;
     }

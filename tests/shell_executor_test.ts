@@ -9,7 +9,7 @@ import { assertThrows } from "@std/assert/throws";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
 import { shellQuote } from "../internal/shell_quote.ts";
-import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
+import { type ChildProcess, defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import {
   collect,
@@ -153,17 +153,38 @@ test("a worker that a task has stopped goes on", TIMEOUT, async () => {
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
 });
 
+/** Does something else with each worker that is started. */
+async function adapterThat(change: (worker: ChildProcess) => ChildProcess): Promise<SpawnAdapter> {
+  const { name, canSignal, spawn } = await defaultSpawnAdapter();
+  return { name, canSignal, spawn: async (options) => change(await spawn(options)) };
+}
+
+test("a worker that dies before its first task is not waited for", TIMEOUT, async () => {
+  let workers = 0;
+  const spawnAdapter = await adapterThat((worker) => {
+    if (worker.stdin === null || workers++ > 0) return worker;
+    const { stdin } = worker;
+    let writes = 0;
+    const write = (text: string) => {
+      if (++writes === 2) process.kill(worker.pid, "SIGKILL"); // when it is to say what shell it is
+      stdin.write(text);
+    };
+    return { ...worker, stdin: { ...stdin, write } };
+  });
+  const tasks = [{ cmd: "echo first" }, { cmd: "echo second" }, { cmd: ["echo", "third"] }];
+  const results = await inOneWorker(tasks, { spawnAdapter });
+  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "first\n"], ["ok", "second\n"], [
+    "ok",
+    "third\n",
+  ]]);
+  assertEquals(workers, 2);
+});
+
 test("a worker goes on that is stopped as it starts, or when it has nothing to do", TIMEOUT, async () => {
-  const adapter = await defaultSpawnAdapter();
-  const spawnAdapter: SpawnAdapter = {
-    name: adapter.name,
-    canSignal: adapter.canSignal,
-    async spawn(options) {
-      const child = await adapter.spawn(options);
-      process.kill(child.pid, "SIGSTOP");
-      return child;
-    },
-  };
+  const spawnAdapter = await adapterThat((worker) => {
+    process.kill(worker.pid, "SIGSTOP");
+    return worker;
+  });
   assertEquals((await inOneWorker([{ cmd: "echo late" }], { spawnAdapter }))[0]!.stdout, "late\n");
   await withTempDirectory(async (directory) => {
     const until = (file: string) => `until test -e ${directory}/${file}; do sleep 0.01; done`;
