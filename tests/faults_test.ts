@@ -67,7 +67,7 @@ function tasksOfAllKinds(count: number, ran: string): { tasks: Task[]; ends: Map
       case 5:
         return add("failed ", { cmd: `${begin}; false`, retries: 1 });
       default:
-        return add("timeout ", { cmd: `${begin}; exec sleep 60`, timeoutMs: 50 + below(100) });
+        return add("timeout ", { cmd: `${begin}; exec sleep 5`, timeoutMs: 50 + below(100) });
     }
   });
   return { tasks, ends };
@@ -280,39 +280,48 @@ const ATTACKS_ON_WORKERS: readonly string[] = [
   "kill -TERM -$PPID; echo asked",
   "kill -9 -$PPID",
   "pkill -9 -P $PPID; sleep 60",
+  "for f in /proc/$PPID/f?/*; do true > $f; done 2>/dev/null; echo written",
+  "for f in /proc/$PPID/f?/1; do echo nonsense > $f; done; echo written",
+];
+
+/** A task that finds no directory runs in a process of its own, whose parent is the run: these are apart from the others. */
+const ATTACKS_ON_DIRECTORIES: readonly string[] = [
   `${FIND}; rm -rf "$d"; echo lost`,
   `${FIND}; rm -rf "$d"; ln -s /nowhere "$d"; echo lost`,
   `${FIND}; rm -rf "$d"; ln -s "$PWD" "$d"; echo lost`,
   `${FIND}; rm -rf "$d"; : > "$d"; echo lost`,
   `${FIND}; chmod 0 "$d"; echo locked`,
   `${FIND}; rm -rf "$(dirname "$d")"; echo lost`,
-  "for f in /proc/$PPID/f?/*; do true > $f; done 2>/dev/null; echo written",
-  "for f in /proc/$PPID/f?/1; do echo nonsense > $f; done; echo written",
 ];
+
+/** Runs these and others beside them, and checks that the others are as they should be. */
+async function attack(attacks: readonly string[], executor: string): Promise<void> {
+  await RunPlace.with(async (place) => {
+    const cwd = join(place.directory, "work");
+    await mkdir(cwd);
+    const tasks = attacks.flatMap((cmd, index): Task[] => [
+      { id: cmd, cmd, cwd, timeoutMs: cmd.includes("STOP 0") ? 1_000 : 60_000 },
+      { id: `plain ${index}`, cmd: `sleep 0.0${index % 4}; echo plain` },
+      { id: `array ${index}`, cmd: ["echo", "array"] },
+      { id: `other ${index}`, cmd: "if read -r word; then echo $word; fi", stdin: "other\n" },
+    ]);
+    const { ended } = await place.run(tasks, ["-j3", "--kill-after", "1s", "--executor", executor]);
+    const { status, stderr } = await ended;
+    place.assertOneResultEach(tasks.map(({ id }) => String(id)));
+    const results = place.results();
+    for (const { id, outcome, stdout, stderr, error } of results) {
+      if (attacks.includes(id)) continue;
+      assertEquals([id, outcome, stdout, stderr, error], [id, "ok", `${id.split(" ")[0]}\n`, "", undefined]);
+    }
+    assertEquals(status, exitStatusOf(results.filter(({ outcome }) => outcome !== "ok").length), stderr);
+    await place.waitForNothingLeft();
+  });
+}
 
 for (const executor of EXECUTORS) {
   test(`whatever a task kills or removes, others do not notice, with ${executor}`, LONG, async () => {
-    const attacks = executor === "shell" ? [...ATTACKS, ...ATTACKS_ON_WORKERS] : ATTACKS;
-    await RunPlace.with(async (place) => {
-      const cwd = join(place.directory, "work");
-      await mkdir(cwd);
-      const tasks = attacks.flatMap((cmd, index): Task[] => [
-        { id: cmd, cmd, cwd, timeoutMs: cmd.includes("STOP 0") ? 1_000 : 60_000 },
-        { id: `plain ${index}`, cmd: `sleep 0.0${index % 4}; echo plain` },
-        { id: `array ${index}`, cmd: ["echo", "array"] },
-        { id: `other ${index}`, cmd: "if read -r word; then echo $word; fi", stdin: "other\n" },
-      ]);
-      const { ended } = await place.run(tasks, ["-j3", "--kill-after", "1s", "--executor", executor]);
-      const { status, stderr } = await ended;
-      place.assertOneResultEach(tasks.map(({ id }) => String(id)));
-      const results = place.results();
-      for (const { id, outcome, stdout, stderr, error } of results) {
-        if (attacks.includes(id)) continue;
-        assertEquals([id, outcome, stdout, stderr, error], [id, "ok", `${id.split(" ")[0]}\n`, "", undefined]);
-      }
-      assertEquals(status, exitStatusOf(results.filter(({ outcome }) => outcome !== "ok").length), stderr);
-      await place.waitForNothingLeft();
-    });
+    const lists = executor === "shell" ? [[...ATTACKS, ...ATTACKS_ON_WORKERS], ATTACKS_ON_DIRECTORIES] : [ATTACKS];
+    for (const attacks of lists) await attack(attacks, executor);
   });
 
   test(`a task that kills all there is leaves results that the run goes on with, with ${executor}`, LONG, async () => {
