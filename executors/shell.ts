@@ -4,7 +4,7 @@ import type { SpawnAdapter } from "../spawn_adapters/types.ts";
 import type { Task } from "../task.ts";
 import { discardOutput } from "./output.ts";
 import { isPlainVariable } from "./plain_command.ts";
-import { ScratchDirectory, scratchPlaces, type WorkerDirectory } from "./scratch_directory.ts";
+import { ScratchDirectory, scratchPlaces } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./shell_execution.ts";
 import { learnTraits, type ShellTraits } from "./shell_traits.ts";
 import { ShellWorker } from "./shell_worker.ts";

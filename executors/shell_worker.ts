@@ -42,7 +42,6 @@ export class ShellWorker {
   #times = "0m0s 0m0s";
   /** Since when something is expected of it, by `performance.now()`. */
   #owesSinceMs = Infinity;
-  #death: WorkerDeath | undefined;
   #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
 
   private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
