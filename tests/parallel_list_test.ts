@@ -1,7 +1,7 @@
 /** What runners of tasks are judged by, from parallel_alternatives(7), as far as no other test has it. */
 
 import { test } from "node:test";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { appendFile, link, mkdir, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -126,48 +126,6 @@ test("a file whose name is not UTF-8 is reached by a pattern, and said in base64
     assertEquals(result!.stderr, "eP/D");
   });
 });
-
-if (CAN_MOUNT) {
-  const small = (place: RunPlace, bytes: string) =>
-    `mount -t tmpfs -o size=${bytes} tmpfs ${place.env["TMPDIR"]} && mount --bind ${place.env["TMPDIR"]} /dev/shm`;
-
-  const FULL_DISKS: [executor: string, maxInline: string, spillDir: "full" | "another"][] = [
-    ["process", "1k", "full"],
-    ["shell", "1k", "full"],
-    ["shell", "1k", "another"],
-    ["shell", "1M", "another"], // what got a place is small enough for the result
-  ];
-  for (const [executor, maxInline, spillDir] of FULL_DISKS) {
-    const how = `with the ${executor} executor, ${maxInline} in the result and more on ${spillDir} disk`;
-    test(`output that a full disk takes away is missed ${how}`, TIMEOUT, async () => {
-      await RunPlace.with(async (place) => {
-        const tasks = [{ id: "much", cmd: "head -c 5000000 /dev/zero; true" }, { id: "little", cmd: "echo hi" }];
-        const spill = spillDir === "full" ? place.env["TMPDIR"]! : join(place.directory, "spill");
-        const args = ["-j1", "--executor", executor, "--max-inline", maxInline, "--spill-dir", spill];
-        const { status } = await (await place.run(tasks, args, {}, small(place, "1M"))).ended;
-        const [much, little] = place.results();
-        assertEquals([status, much!.outcome, much!.stdoutFile, little!.outcome], [1, "failed", undefined, "ok"]);
-        assertStringIncludes(much!.error!, "Cannot keep all of the output: no space left on the device");
-      });
-    });
-  }
-
-  test("output is also missed when the disk has room again before the task ends", TIMEOUT, async () => {
-    await RunPlace.with(async (place) => {
-      const go = join(place.directory, "go");
-      const cmd = `cat /dev/zero > $TMPDIR/fill; echo lost; touch ${go}.full; ` +
-        `until [ -e ${go} ]; do sleep 0.01; done; rm $TMPDIR/fill; echo end`;
-      const run = await place.run([{ cmd }], ["-j1"], {}, small(place, "1M"));
-      await waitFor("the disk to be full", () => existsSync(`${go}.full`));
-      await new Promise((resolve) => setTimeout(resolve, 1_000)); // GNU parallel promises to see it within two seconds
-      writeFileSync(go, "");
-      const { status } = await run.ended;
-      const [result] = place.results();
-      assertEquals([status, result!.outcome, result!.stdout], [1, "failed", "end\n"]);
-      assertStringIncludes(result!.error!, "Cannot keep all of the output: no space left on the device");
-    });
-  });
-}
 
 /** Where a control group can be made, and what limits its memory there, in the two versions of them. */
 const CONTROL_GROUPS = [["/sys/fs/cgroup/memory", "memory.limit_in_bytes"], ["/sys/fs/cgroup", "memory.max"]]
