@@ -4,12 +4,12 @@
  *     deno run -A bench/task_runner_report.ts bench/results/NAME.jsonl docs/task_runner.svg > tables.md
  */
 
-import * as echarts from "echarts";
 import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { readJsonLines } from "../jsonl.ts";
 import { median } from "./median.ts";
+import { drawPanels, type Panel } from "./panels.ts";
 import { type Measurement, MODES } from "./task_runner.ts";
 
 const [dataPath, picturePath] = process.argv.slice(2);
@@ -79,54 +79,27 @@ function whole(cell: string | number): string {
 
 /** A panel for each runtime and kind of task: speed over memory, a line for each mode. */
 function picture(count: number): string {
-  const [width, height, left, top] = [1000, 600, 65, 90];
-  const [panelWidth, panelHeight] = [(width - left) / 3, (height - top) / 2];
-  const [plotWidth, plotHeight] = [panelWidth - 65, panelHeight - 70];
-  const panels = (Object.keys(kinds) as Kind[]).flatMap((kind, row) =>
-    (Object.keys(runtimes) as Runtime[]).map((runtime, column) => ({ kind, runtime, row, column }))
-  );
-  const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width, height });
-  chart.setOption({
-    animation: false,
-    backgroundColor: "#fff",
-    color: ["#9aa3ad", "#e08a2c", "#1668b8"],
-    title: [
-      { text: `${count.toLocaleString("en")} tasks, 16 at once: tasks per second`, left: "center", top: 8 },
-      ...panels.map(({ kind, runtime, row, column }) => ({
-        text: `${runtimes[runtime]}, ${kinds[kind]}`,
-        left: left + column * panelWidth + plotWidth / 2,
-        top: top + row * panelHeight - 24,
-        textAlign: "center" as const,
-        textStyle: { fontSize: 13, fontWeight: "normal" as const },
-      })),
-    ],
-    legend: { data: labels, top: 36, itemGap: 40 },
-    grid: panels.map(({ row, column }) => ({
-      left: left + column * panelWidth,
-      top: top + row * panelHeight,
-      width: plotWidth,
-      height: plotHeight,
-    })),
-    xAxis: panels.map(({ row }, gridIndex) => ({
-      gridIndex,
-      type: "category",
-      data: sizes.map(String),
-      ...(row === 1 && { name: "memory of the program, MB", nameLocation: "middle", nameGap: 28 }),
-    })),
-    yAxis: panels.map((_, gridIndex) => ({ gridIndex, type: "log", min: 10, max: 10_000 })),
-    series: panels.flatMap(({ kind, runtime }, index) => {
+  const rows = (Object.keys(kinds) as Kind[]).map((kind, row) =>
+    (Object.keys(runtimes) as Runtime[]).map((runtime): Panel => {
       const speeds = sizes.map((size) => speedsOf(runtime, kind, count, size));
-      return labels.map((name, mode) => ({
-        name,
-        type: "line" as const,
-        xAxisIndex: index,
-        yAxisIndex: index,
-        symbolSize: 6,
-        data: speeds.map((of) => Math.round(of[mode]!)),
-      }));
-    }),
+      return {
+        title: `${runtimes[runtime]}, ${kinds[kind]}`,
+        xAxis: {
+          type: "category",
+          data: sizes.map(String),
+          ...(row === 1 && { name: "memory of the program, MB", nameLocation: "middle", nameGap: 28 }),
+        },
+        yAxis: { type: "log", min: 10, max: 10_000 },
+        lines: labels.map((_, mode) => speeds.map((of) => Math.round(of[mode]!))),
+      };
+    })
+  );
+  return drawPanels(rows, {
+    title: `${count.toLocaleString("en")} tasks, 16 at once: tasks per second`,
+    legend: labels,
+    colors: ["#9aa3ad", "#e08a2c", "#1668b8"],
+    line: { symbolSize: 6 },
+    width: 1000,
+    height: 600,
   });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return svg;
 }
