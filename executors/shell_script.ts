@@ -169,7 +169,9 @@ export function parseTimes(times: string): [userMs: number, systemMs: number] {
   return [user!, system!];
 }
 
-/** A script whose report has the messages of a plain command on two lines, and of `exec`, for a missing program. */
-export function traitsScript(number: number, program: string): string {
-  return `${RUN} ${shellQuote(`(${program}\n${program}\n); (exec ${program}); ${REPORT} 0 ${number} /`)}\n`;
+/** A script whose report has the messages of a plain command on two lines, and of `exec`, for missing programs. */
+export function traitsScript(number: number, program: string, name: string): string {
+  return `${RUN} ${
+    shellQuote(`(${program}\n${program}\n)`)
+  }; (exec ${program}); (exec ${name}); ${REPORT} 0 ${number} /\n`;
 }

@@ -11,27 +11,34 @@ export interface ShellTraits {
   isExecFailure(stderr: string, program: string): boolean;
 }
 
-/** A program that cannot be there. */
+/** Programs that cannot be there. Some shells say it in another way when the name is a path. */
 const NO_PROGRAM = "/dev/null/x";
+const NO_NAME = "taskrunner-no-such-program";
 
 /**
- * Finds out by trying. Rejects when the worker dies of it. The only shell so far whose messages stay the same is dash, which is the `sh` of Debian and
- * Ubuntu: others count lines differently in a script that they read from a pipe.
+ * Finds out by trying. Rejects when the worker dies of it. The only shell so far whose messages stay the same is dash,
+ * which is the `sh` of Debian and Ubuntu: others count lines differently in a script that they read from a pipe.
  */
 export async function learnTraits(worker: ShellWorker, shell: string): Promise<ShellTraits> {
-  const report = await worker.run(traitsScript(worker.nextNumber, NO_PROGRAM));
+  const report = await worker.run(traitsScript(worker.nextNumber, NO_PROGRAM, NO_NAME));
   if ("exit" in report) throw new Error("The shell has ended before it was known");
-  const lines = report.messages.split("\n");
-  const [first, second] = lines;
-  const last = lines.at(-1)!;
-  const ending = last.slice(0, last.indexOf(NO_PROGRAM));
-  const prefix = new RegExp(`(^|\n)${ending.replace(/[^\w\s]/g, "\\$&").replace(/\d+/g, "\\d+")}$`);
+  const [first, second, ...others] = report.messages.split("\n");
+  const prefixes = others.flatMap((line) =>
+    [NO_PROGRAM, NO_NAME].filter((program) => line.includes(program)).map((program) =>
+      escapeRegExp(line.slice(0, line.indexOf(program))).replace(/\d+/g, "\\d+")
+    )
+  );
   return {
     runsPlainCommands: first === `${shell}: 1: ${NO_PROGRAM}: not found` &&
       second === `${shell}: 2: ${NO_PROGRAM}: not found`,
     isExecFailure(stderr, program) {
-      const end = stderr.lastIndexOf(`${program}: `);
-      return last.includes(NO_PROGRAM) && end !== -1 && prefix.test(stderr.slice(0, end));
+      if (prefixes.length === 0) return false;
+      const found = `[^\n]*/${escapeRegExp(program.slice(program.lastIndexOf("/") + 1))}`; // as bash names it
+      return new RegExp(`^(?:${prefixes.join("|")})(?:${escapeRegExp(program)}|${found}): `).test(stderr);
     },
   };
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[^\w\s]/g, "\\$&");
 }

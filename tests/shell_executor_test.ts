@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -339,6 +339,29 @@ test("in a place in memory there are only as many workers as may fill it and lea
 test("where no worker can be had, tasks run in processes of their own", TIMEOUT, async () => {
   const missing = await inOneWorker([{ cmd: "echo hi" }, { cmd: ["echo", "ho"] }], { shell: "/no/such/shell" });
   assertEquals(missing.map(({ outcome, stdout }) => [outcome, stdout]), [["not-started", ""], ["ok", "ho\n"]]);
+});
+
+test("a program that cannot be run has not started, whatever the shell says of it", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [ash, file] = [join(directory, "ash"), join(directory, "file")];
+    await symlink((await shell("command -v busybox")).stdout.trim(), ash);
+    await writeFile(file, "");
+    const tasks = [
+      ["no-such-program"],
+      [join(directory, "none")],
+      ["./none"],
+      [file],
+      [directory],
+      ["/bin/true", "x".repeat(200_000)], // by its path, as busybox has one of its own
+      ["sh", "-c", "echo 'sh: 1: x: not found' >&2; exit 127"],
+    ].map((cmd): Task => ({ cmd, cwd: directory }));
+    const ends = (results: TaskResult[]) => results.map(({ outcome, status, error }) => [outcome, status, error]);
+    const expected = ends(await collect(run(tasks, { executor: "process", keepOrder: true })));
+    assertEquals(expected.map(([outcome]) => outcome), [...Array(6).fill("not-started"), "failed"]);
+    for (const program of ["dash", "bash", "mksh", ash]) {
+      assertEquals([program, ends(await inOneWorker(tasks, { shell: program }))], [program, expected]);
+    }
+  });
 });
 
 test("a file that a task opens by the name of its own descriptor is not emptied", TIMEOUT, async () => {
