@@ -52,8 +52,11 @@ export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] 
 export const TIMEOUT = { timeout: 120_000 };
 
 /** Calls a function with a new directory, and removes the directory after it. */
-export async function withTempDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), "taskrunner-test-"));
+export async function withTempDirectory<T>(
+  use: (directory: string) => Promise<T>,
+  parent: string = tmpdir(),
+): Promise<T> {
+  const directory = await mkdtemp(join(parent, "taskrunner-test-"));
   try {
     return await use(directory);
   } finally {
@@ -80,6 +83,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Sends a signal to a process, unless it has gone meanwhile. */
+export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ESRCH") throw error;
+  }
+}
+
 /** The id of the process that has started it. */
 export function parentOf(pid: number): number {
   return Number(statOf(pid)[1]);
@@ -89,6 +101,11 @@ export function parentOf(pid: number): number {
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Says that what a test needs is not there, so that it has tried nothing. `deno task matrix` counts these. */
+export function notTried(why: string): void {
+  console.log(`Not tried: ${why}`);
 }
 
 /** All the values of an iterable. */

@@ -13,6 +13,7 @@ import {
   isAlive,
   PROJECT,
   RUN_MODULE,
+  signalIfThere,
   start,
   type Started,
   type StartOptions,
@@ -29,6 +30,14 @@ const UNSHARE = [["--mount"], ["--map-root-user", "--mount"]].find((flags) =>
 /** Whether what a shell does first, for a run, can be to mount something that only the run sees. */
 export const CAN_MOUNT = UNSHARE !== undefined;
 
+/** What can be said of a place. */
+export interface RunPlaceOptions {
+  /** How the tool is run. By default that is the runtime under test. */
+  runtime?: readonly string[] | undefined;
+  /** Where the directory is made that stands for `/dev/shm`. By default that is the directory of the place. */
+  memory?: string | undefined;
+}
+
 /**
  * Has a directory of its own in the place of `/dev/shm`, another one for temporary files, and a variable that all its
  * processes have, by which they are found.
@@ -40,32 +49,36 @@ export class RunPlace {
   readonly env: Record<string, string>;
   readonly #mark = `TASKRUNNER_TEST_MARK=${randomBytes(8).toString("hex")}`;
 
-  private constructor(directory: string) {
+  readonly #runtime: readonly string[];
+  readonly #shm: string;
+
+  private constructor(directory: string, shm: string, runtime: readonly string[]) {
     this.directory = directory;
+    this.#shm = shm;
+    this.#runtime = runtime;
     this.output = join(directory, "results.jsonl");
     const [name, value] = this.#mark.split("=");
     this.env = { TMPDIR: this.#tmp, [name!]: value! };
   }
 
   /** Calls a function with a place, of which nothing is left after it. */
-  static with(use: (place: RunPlace) => Promise<void>): Promise<void> {
-    return withTempDirectory(async (directory) => {
-      const place = new RunPlace(directory);
-      await Promise.all([mkdir(place.#tmp), mkdir(place.#shm)]);
-      try {
-        await use(place);
-      } finally {
-        for (const pid of place.processes()) process.kill(pid, "SIGKILL");
-      }
-    });
+  static with<T>(use: (place: RunPlace) => Promise<T>, options: RunPlaceOptions = {}): Promise<T> {
+    const { runtime = [process.execPath, ...RUN_MODULE], memory } = options;
+    return withTempDirectory((directory) =>
+      withTempDirectory(async (shm) => {
+        const place = new RunPlace(directory, shm, runtime);
+        await mkdir(place.#tmp);
+        try {
+          return await use(place);
+        } finally {
+          for (const pid of place.processes()) signalIfThere(pid, "SIGKILL");
+        }
+      }, memory ?? directory)
+    );
   }
 
   get #tmp(): string {
     return join(this.directory, "tmp");
-  }
-
-  get #shm(): string {
-    return join(this.directory, "shm");
   }
 
   /**
@@ -75,7 +88,7 @@ export class RunPlace {
    * @param setup what a shell does first, such as `ulimit -n 50`. The tool with its arguments is `"$@"`.
    */
   start(args: readonly string[], { env, ...options }: StartOptions = {}, setup = ":"): Started {
-    const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts"), ...args];
+    const command = [...this.#runtime, join(PROJECT, "cli.ts"), ...args];
     const bind = UNSHARE ? `mount --bind '${this.#shm}' /dev/shm && ` : "";
     const shell = ["sh", "-c", `${bind}{ ${setup}; } && exec "$@"`, "sh", ...command];
     const [program, ...rest] = UNSHARE ? ["unshare", ...UNSHARE, ...shell] : shell;
@@ -102,9 +115,7 @@ export class RunPlace {
 
   /** The temporary files of the run. */
   temporaryFiles(): string[] {
-    return [this.#tmp, this.#shm].flatMap((directory) =>
-      readdirSync(directory, { recursive: true }).map((name) => join(directory, String(name)))
-    );
+    return [this.#tmp, this.#shm].flatMap(allIn);
   }
 
   /** The results in a file. Each line has to be whole, and a result that the library accepts. */
@@ -131,6 +142,18 @@ export class RunPlace {
     await waitFor("the end of all temporary files", () => this.temporaryFiles().length === 0).catch((error) => {
       throw new Error(`${error.message}: ${this.temporaryFiles().join(", ")}`);
     });
+  }
+}
+
+/** All files and directories in a directory, which may be removed meanwhile. */
+function allIn(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return entry.isDirectory() ? [path, ...allIn(path)] : [path];
+    });
+  } catch {
+    return [];
   }
 }
 

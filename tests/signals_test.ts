@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import {
   isAlive,
   jsonLines,
+  notTried,
   parentOf,
   parseResults,
   shell,
@@ -124,7 +125,7 @@ test("under nohup the run outlives its terminal", TIMEOUT, async () => {
 
 test("as the first process of a container the run ends on a signal, and leaves nothing", TIMEOUT, async () => {
   const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
-  if (!canUnshare) return; // a user that must not make namespaces
+  if (!canUnshare) return notTried("this user must not make namespaces");
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
     const { child, ended } = startShell(

@@ -16,6 +16,7 @@ import { FakeExecutor, instantExecutor } from "./fake_executor.ts";
 import {
   collect,
   jsonLines,
+  notTried,
   parseResults,
   shell,
   startShell,
@@ -308,7 +309,7 @@ test("a run in which nothing can start says so once, and ends on a signal", TIME
 });
 
 test("--memfree holds back starts until enough memory is free, and says so", TIMEOUT, async () => {
-  if ((await shell("unshare --mount true")).status !== 0) return; // a user that must not make namespaces
+  if ((await shell("unshare --mount true")).status !== 0) return notTried("this user must not make mounts");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, { meminfo: "MemAvailable: 1000 kB\n", tasks: jsonLines([{ cmd: "echo ran" }]) });
     const { output, ended } = startShell(
@@ -323,7 +324,7 @@ test("--memfree holds back starts until enough memory is free, and says so", TIM
 });
 
 test("--load holds back starts while too much runs, of other programs, too", TIMEOUT, async () => {
-  if ((await shell("unshare --pid --fork true")).status !== 0) return;
+  if ((await shell("unshare --pid --fork true")).status !== 0) return notTried("this user must not make namespaces");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, {
       tasks: jsonLines([{ cmd: "echo 1" }, { cmd: "echo 2" }]),
