@@ -268,7 +268,7 @@ const ATTACKS: readonly string[] = [
   "kill -TERM -$(ps -o pgid= -p $$ | tr -d ' ')",
   "trap '' TERM; kill -TERM 0; echo unimpressed",
   "exec <&- >&- 2>&-; sleep 0.01",
-  "yes >&2 & kill -9 $$",
+  "sleep 0.2 & kill -9 $$",
   "ulimit -f 0; ulimit -n 3; ulimit -v 1000; exec true",
   "exec nosuch",
   "setsid -w kill -9 $$",
