@@ -78,7 +78,7 @@ export function kindOfCommand(command: string): CommandKind {
       else if (has !== "a command word") {
         const variable = ASSIGNMENT.exec(word)?.[1];
         if (variable === undefined ? !isPlainCommandWord(word) : !isPlainVariable(variable)) return "other";
-        if (variable === undefined && TALKATIVE.has(withoutQuotes(word))) isSimple = false;
+        if (TALKATIVE.has(withoutQuotes(word))) isSimple = false;
         has = variable === undefined ? "a command word" : "no command word";
       }
     } else if (wantsFile) {
@@ -89,8 +89,8 @@ export function kindOfCommand(command: string): CommandKind {
       if (has === "nothing") has = "no command word";
     } else if (operator !== undefined) {
       isSimple = false;
-      const isBlankLine = operator === "\n" && has === "nothing" && !isRequired;
-      if (has === "nothing" && !isBlankLine) return "other";
+      const mayBeBlankLine = operator === "\n" && !isRequired;
+      if (has === "nothing" && !mayBeBlankLine) return "other";
       has = "nothing";
       isRequired = operator === "&&" || operator === "||" || operator === "|";
     }
@@ -100,7 +100,6 @@ export function kindOfCommand(command: string): CommandKind {
 }
 
 function hasPlainVariables(word: string): boolean {
-  if (!word.includes("$")) return true;
   for (const [, name] of word.matchAll(VARIABLES)) {
     if (name !== "PWD" && !isPlainVariable(name!)) return false;
   }
@@ -116,5 +115,5 @@ function isPlainCommandWord(word: string): boolean {
 }
 
 function withoutQuotes(word: string): string {
-  return /['"]/.test(word) ? word.replace(/['"]/g, "") : word;
+  return word.replace(/['"]/g, "");
 }
