@@ -432,7 +432,6 @@ class Pool implements Run {
   #drain(failure: { error: unknown } | undefined): void {
     this.#draining = true;
     this.#executor.drain?.();
-    clearTimeout(this.#gateTimer);
     this.#heldBackBy = undefined;
     this.#endInput(failure);
     while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);

@@ -75,7 +75,7 @@ export class ShellExecution implements Execution {
       return true;
     }
     if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
-    else this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
+    else this.#killAfterMs = killAfterMs;
     return !this.#hasEnded;
   }
 
