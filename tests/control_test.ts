@@ -56,6 +56,37 @@ test("a task that waits to be tried again takes no slot, and comes before tasks 
   assertEquals((await all).map(({ id, attempts }) => `${id}.${attempts}`), ["2.1", "1.2", "3.1", "4.1"]);
 });
 
+test("a task that is tried again without a delay comes at once, before tasks that were not started", async () => {
+  const executor = executorOf([1, 0, 0]);
+  await collect(run(tasks(3), { executor, concurrency: 1, retries: 1, retryDelayMs: 0 }));
+  const order = executor.executions.map(({ attempt: { id, number } }) => `${id}.${number}`);
+  assertEquals(order, ["1.1", "1.2", "2.1", "3.1"]);
+});
+
+test("a task that is to be tried again and has no slot, as there are fewer, keeps the run going", async () => {
+  const executor = new FakeExecutor();
+  const seen: Progress[] = [];
+  const results = run(tasks(2), {
+    executor,
+    concurrency: 2,
+    retries: 1,
+    onProgress: (progress) => seen.push(progress),
+  });
+  const all = collect(results);
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  await new Promise((resolve) => setTimeout(resolve)); // until it is known that there are no more
+  results.concurrency = 1;
+  executor.executions[0]!.end({ status: 1 });
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(executor.executions.length, 2);
+  executor.executions[1]!.end();
+  await waitFor("the other attempt", () => executor.executions.length === 3);
+  executor.executions[2]!.end();
+  assertEquals((await all).map(({ id, attempts }) => `${id}.${attempts}`), ["2.1", "1.2"]);
+  assertEquals(seen.at(-1)!.retrying, 0);
+  assert(seen.some(({ running, retrying }) => running === 0 && retrying === 1));
+});
+
 test("the wait doubles with each attempt up to a ceiling, and half of it is at random", () => {
   const delay = { firstMs: 100, maxMs: 350 };
   assertEquals([1, 2, 3, 9].map((attempts) => retryDelayMs(delay, attempts, () => 1)), [100, 200, 350, 350]);

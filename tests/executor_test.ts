@@ -381,6 +381,20 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([status, outcome, signal], [137, "canceled", "SIGKILL"]);
   });
 
+  behaves("a task that ignores SIGTERM and is being ended ends at once when the run is killed", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const stop = new AbortController();
+      const cmd = "trap '' TERM; touch ready; while :; do sleep 0.01; done";
+      const results = run([{ cmd, cwd: directory }], { signal: stop.signal, killAfterMs: 3_600_000 });
+      const first = results.next();
+      await waitFor("the task to be ready", () => existsSync(join(directory, "ready")));
+      stop.abort();
+      results.kill();
+      const { status, outcome, signal } = (await first).value!;
+      assertEquals([status, outcome, signal], [137, "canceled", "SIGKILL"]);
+    });
+  });
+
   behaves("a task that is stopped is ended by SIGTERM, too", TIMEOUT, async () => {
     const { status, outcome, signal } = await stoppedWhenReady("touch ready; kill -STOP $$; sleep 300", 60_000);
     assertEquals([status, outcome, signal], [143, "canceled", "SIGTERM"]);

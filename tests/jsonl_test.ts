@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { ByteBuffer } from "../internal/byte_buffer.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../jsonl.ts";
 import { jsonLineReader } from "../jsonl_reader.ts";
+import { LineReader } from "../line_reader.ts";
 import { byteStream, collect, waitFor } from "./helpers.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -118,7 +119,9 @@ test("a line that is not JSON is an error with its number and the reason", async
   const error = await assertRejects(() => values('{"a":1}\n{"b":\n{"c":3}\n'), InvalidLineError);
   assert(error instanceof SyntaxError);
   assertEquals([error.name, error.lineNumber], ["InvalidLineError", 2]);
-  assertStringIncludes(error.message, "Line 2: Cannot read the line: it is not valid JSON (");
+  const reason = (error.cause as Error).cause; // what JSON.parse says, in words that differ from runtime to runtime
+  assert(reason instanceof SyntaxError);
+  assertEquals(error.problem, `Cannot read the line: it is not valid JSON (${reason.message})`);
   assertEquals(error.message, `Line 2: ${error.problem}`);
 });
 
@@ -190,6 +193,17 @@ test("what onInvalid returns is waited for", async () => {
   assert(waited);
 });
 
+test("an empty line is a line, and after the last delimiter there is none", async () => {
+  for (const [input, expected] of [["a,,b,", ["a", "", "b"]], ["a,b", ["a", "b (cut off)"]], ["", []]] as const) {
+    const reader = new LineReader(byteStream(input), {
+      delimiter: ",".charCodeAt(0),
+      maxLineBytes: 10,
+      parse: (text, lineNumber, isUnfinished) => ({ lineNumber, value: isUnfinished ? `${text} (cut off)` : text }),
+    });
+    assertEquals(await collect(reader), expected.map((value, index) => ({ lineNumber: index + 1, value })));
+  }
+});
+
 test("values can be asked for before they are there, and come in order", async () => {
   const lines = readJsonLines(byteStream("1\n2\n3\n4\n", 1));
   const results = await Promise.all(Array.from({ length: 5 }, () => lines.next()));
@@ -224,6 +238,8 @@ test("bytes that are not UTF-8 are an error, never a replacement character", asy
     assertEquals(values, [1]);
     assertEquals(problems, ["Line 1: Cannot read the line: it is not valid UTF-8"]);
   }
+  const error = await assertRejects(() => values(new Uint8Array([0xff])), InvalidLineError);
+  assert(error.cause instanceof TypeError); // of the decoder
 });
 
 test("a bad last line without a newline is said to be cut off", async () => {

@@ -74,6 +74,20 @@ test("an executor that can do nothing more ends the run, also when that waits fo
   assertEquals(executor.closed, 1);
 });
 
+test("an executor that can do nothing more ends the run, also while a source gives nothing", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  let isRead = false;
+  async function* stalled(): AsyncGenerator<Task> {
+    isRead = true;
+    yield await new Promise<Task>(() => {});
+  }
+  const next = run(stalled(), { executor }).next();
+  await waitFor("the source to be read", () => isRead);
+  executor.fail(new Error("no server"));
+  await assertRejects(() => next, Error, "no server");
+});
+
 test("what fails in the executor is not tried again", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();

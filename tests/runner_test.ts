@@ -186,6 +186,17 @@ test("a task is read only when a slot is free, and none when results are not tak
   }
 });
 
+test("no more tasks are started when `concurrency` results wait to be taken", async () => {
+  const executor = instantExecutor();
+  const results = run(countingSource(1_000), { executor, concurrency: 1 });
+  for (let taken = 1; taken <= 3; taken++) {
+    await results.next();
+    await settle();
+    assertEquals(executor.executions.length, taken + 1);
+  }
+  await results.return();
+});
+
 test("results can be asked for before they are there", async () => {
   const results = run(tasks(3), { executor: instantExecutor() });
   const all = await Promise.all([results.next(), results.next(), results.next(), results.next()]);
@@ -355,14 +366,16 @@ test("a value that is no task ends the run with an error that has its number", a
 
 test("an executor that fails ends the run with its error, and yet every task has a result", async () => {
   for (const keepOrder of [false, true]) {
+    const startedMs = performance.now();
     const executor = new FakeExecutor();
     const results = run(tasks(9), { executor, concurrency: 2, keepOrder });
     const first = results.next();
     await waitFor("two attempts", () => executor.executions.length === 2);
     executor.executions[0]!.fail(new Error("no more slots"));
     executor.executions[1]!.end();
-    const { id, status, outcome, error } = (await first).value!;
+    const { id, status, outcome, error, stdout, stderr, durationMs } = (await first).value!;
     assertEquals([id, status, outcome, error], ["1", null, "failed", "The executor failed: no more slots"]);
+    assertEquals([stdout, stderr, durationMs <= performance.now() - startedMs], ["", "", true]);
     assertEquals((await results.next()).value!.outcome, "ok");
     await assertRejects(() => results.next(), Error, "no more slots");
     assertEquals([executor.executions.length, executor.closed], [2, 1]);
@@ -522,19 +535,19 @@ test("the first failure of a run is the one that is thrown", async () => {
 });
 
 test("the run leaves no listener on the signal", async () => {
-  let listeners = 0;
+  const listeners = new Set<unknown>();
   const signal = {
     aborted: false,
-    addEventListener: () => void listeners++,
-    removeEventListener: () => void listeners--,
+    addEventListener: (name: string, listener: unknown) => name === "abort" && listeners.add(listener),
+    removeEventListener: (name: string, listener: unknown) => name === "abort" && listeners.delete(listener),
   } as unknown as AbortSignal;
   const left = run(tasks(3), { executor: instantExecutor(), signal });
   await left.next();
-  assertEquals(listeners, 1);
+  assertEquals(listeners.size, 1);
   await left.return();
-  assertEquals(listeners, 0);
+  assertEquals(listeners.size, 0);
   await collect(run(tasks(3), { executor: instantExecutor(), signal }));
-  assertEquals(listeners, 0);
+  assertEquals(listeners.size, 0);
 });
 
 test("leaving the loop, by break or by an exception, ends what runs and reads no more", async () => {
@@ -557,6 +570,21 @@ test("leaving the loop, by break or by an exception, ends what runs and reads no
     assertEquals(executor.closed, 1);
     assert(executor.executions.slice(1).every(({ terminations }) => terminations.length === 1));
   }
+});
+
+test("a run that is left closes the executor once, when the last attempt has ended", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.endsAtOnce = false;
+  const results = run(tasks(3), { executor, concurrency: 1 });
+  results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  const left = results.return();
+  await settle();
+  assertEquals([executor.executions[0]!.terminations.length, executor.closed], [1, 0]);
+  executor.executions[0]!.end();
+  await left;
+  await results.return();
+  assertEquals(executor.closed, 1);
 });
 
 test("a run that is left waits until its source has cleaned up", async () => {
@@ -617,6 +645,7 @@ test("what a run leaves that nobody has taken is discarded", async () => {
     await waitFor("all attempts", () => executor.executions.length === 4);
     await settle();
     await results.return();
+    await results.return(); // and only once
     await first;
     const taken = keepOrder ? 0 : 1;
     assertEquals(executor.discarded.filter(({ stdout }) => stdout.file).length, 3 - taken);

@@ -5,6 +5,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import { assertThrows } from "@std/assert/throws";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
@@ -21,6 +22,7 @@ import {
   TIMEOUT,
   waitFor,
   withTempDirectory,
+  writeProgram,
 } from "./helpers.ts";
 
 /** Runs tasks one after the other in one worker. */
@@ -279,6 +281,20 @@ test("the directory is gone when the program is killed while it ends a task", TI
   });
 });
 
+test("the directory of a worker that has ended is gone when the result is there", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const look = "ls $(dirname $(dirname $(readlink /proc/$$/f?/2)))";
+    const results = run([
+      { cmd: "kill -9 $PPID" },
+      { cmd: `until test -e ${directory}/go; do sleep 0.01; done; ${look}` },
+    ], { executor: "shell", concurrency: 2 });
+    assertEquals((await results.next()).value!.outcome, "killed");
+    await writeFile(join(directory, "go"), "");
+    assertEquals((await results.next()).value!.stdout.trim().split("\n").length, 1);
+    await results.return();
+  });
+});
+
 test("without its directory a worker gives honest results, and is replaced", TIMEOUT, async () => {
   const remove = "rm -r $(dirname $(readlink /proc/$$/f?/2)); echo lost";
   const results = await inOneWorker([{ cmd: remove }, { cmd: "echo next" }, { cmd: ["echo", "one more"] }]);
@@ -370,6 +386,67 @@ test("a program that cannot be run has not started, whatever the shell says of i
       assertEquals([program, ends(await inOneWorker(tasks, { shell: program }))], [program, expected]);
     }
   });
+});
+
+test("what no shell can do is done by a process of its own", TIMEOUT, async () => {
+  const [variable, program, last] = await inOneWorker([
+    { cmd: ["env"], env: { "a-b": "1", C: "2" } },
+    { cmd: ["-x", "y"] },
+    { cmd: "echo $$ $PPID; ps -o pgid= -p $$", env: { PS1: "x" } },
+  ]);
+  const [inBash] = await inOneWorker([{ cmd: ["-x", "y"] }], { shell: "bash" });
+  assertEquals([inBash!.outcome, inBash!.error], [program!.outcome, program!.error]);
+  const variables = variable!.stdout.split("\n");
+  assertEquals([variables.includes("a-b=1"), variables.includes("C=2")], [true, true]);
+  assertEquals([program!.outcome, program!.error], [
+    "not-started",
+    'Cannot start the task: the program "-x" was not found',
+  ]);
+  const [pid, parent, group] = last!.stdout.trim().split(/\s+/);
+  assertEquals([group, Number(parent)], [pid, process.pid]);
+});
+
+test("an array is a process of the worker, like a string", TIMEOUT, async () => {
+  const look = { cmd: ["sh", "-c", "echo $PPID"] };
+  const parents = (await inOneWorker([look, { cmd: "echo $PPID" }, look])).map(({ stdout }) => Number(stdout));
+  assertEquals(new Set(parents).size, 1);
+  assert(parents[0] !== process.pid);
+});
+
+test("the directory of a worker has no files but those of the task that runs", TIMEOUT, async () => {
+  const look = "cd $(dirname $(readlink /proc/$$/f?/2)) && ls && stat -Lc %a /proc/$$/f?/0";
+  const before = [
+    { cmd: "cat; echo e >&2", stdin: "x" },
+    { cmd: ["cat"], stdin: "x" },
+    { cmd: "echo >/dev/stderr" },
+    { cmd: "echo", cwd: "/no/such/directory", stdin: "x" },
+    { cmd: ["no-such-program"], stdin: "x" },
+    { cmd: "true" },
+  ];
+  const [last] = (await inOneWorker([...before, { cmd: look, stdin: "x" }])).slice(-1);
+  assertMatch(last!.stdout, /^(\d+)\.err\n\1\.in\n\1\.out\n600\n$/);
+});
+
+test("what a program prints is never changed, although it may look like a message of the shell", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const program = join(directory, "say");
+    await writeProgram(program, '#!/bin/sh\necho "sh: $1: said" >&2\nexit $2\n');
+    // The worker counts the lines it has read, one or a few for each task, and is on the one that is named for some task.
+    for (const [line, status, before] of [[40, 3, ""], ...[40, 41, 42].map((line) => [line, 127, "true; "])]) {
+      const tasks = Array.from({ length: 50 }, () => ({ cmd: `${before}${program} ${line} ${status}` }));
+      const said = (await inOneWorker(tasks, { shell: "sh" })).map(({ stderr }) => stderr);
+      assertEquals(new Set(said), new Set([`sh: ${line}: said\n`]));
+    }
+  });
+});
+
+test("a run without tasks ends", TIMEOUT, async () => {
+  assertEquals(await inOneWorker([]), []);
+});
+
+test("where no worker can be had, a task is ended like any other", TIMEOUT, async () => {
+  const [late] = await inOneWorker([{ cmd: ["sleep", "300"], timeoutMs: 100 }], { shell: "/no/such/shell" });
+  assertEquals([late!.outcome, late!.signal], ["timeout", "SIGTERM"]);
 });
 
 test("a file that a task opens by the name of its own descriptor is not emptied", TIMEOUT, async () => {

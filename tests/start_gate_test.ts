@@ -107,6 +107,26 @@ test("the pool waits between starts, also of further attempts, and says what hol
   assert(seen.some(({ heldBackBy }) => heldBackBy === "delay"));
 });
 
+test("what is held back is not started, and that is said once", async () => {
+  const executor = instantExecutor();
+  const held: Progress[] = [];
+  const results = run([{ cmd: "x" }, { cmd: "y" }, { cmd: "z" }], {
+    executor,
+    concurrency: 3,
+    startDelayMs: 86_400_000,
+    onProgress: (progress) => progress.heldBackBy && held.push(progress),
+  });
+  assertEquals((await results.next()).value!.id, "1");
+  const next = results.next();
+  await waitFor("what is said", () => held.length > 0);
+  await new Promise((resolve) => setTimeout(resolve));
+  const times = held.length; // once, and with the result that came then
+  for (const concurrency of [2, 3, 4]) results.concurrency = concurrency; // each time it is seen what can be done
+  assertEquals([executor.executions.length, held.length, held[0]!.heldBackBy], [1, times, "delay"]);
+  results.drain();
+  assertEquals((await next).done, true);
+});
+
 test("a run with nothing left to start does not wait for the gate", TIMEOUT, async () => {
   const executor = instantExecutor();
   const never = { executor, minFreeMemoryBytes: 2 ** 60 };
@@ -222,6 +242,15 @@ test("a run that is held back ends when it is told to", async () => {
     assertEquals((await next).done, true);
   }
 });
+
+test(
+  "a run that is drained keeps no program alive until something could be started or tried again",
+  TIMEOUT,
+  async () => {
+    const { status, stdout, stderr } = await shell("$RUNTIME tests/fixtures/drain_while_waiting.ts");
+    assertEquals([status, stdout, stderr], [0, "canceled\n", ""]);
+  },
+);
 
 /** Files with the given text, by their paths below a directory. */
 async function writeFiles(root: string, files: Record<string, string>): Promise<void> {
