@@ -24,6 +24,7 @@ import {
   withTempDirectory,
   writeProgram,
 } from "./helpers.ts";
+import { CAN_MOUNT, RunPlace } from "./run_place.ts";
 
 /** Runs tasks one after the other in one worker. */
 function inOneWorker(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
@@ -292,6 +293,24 @@ test("the directory of a worker that has ended is gone when the result is there"
     await writeFile(join(directory, "go"), "");
     assertEquals((await results.next()).value!.stdout.trim().split("\n").length, 1);
     await results.return();
+  });
+});
+
+test("a worker gives way to another when there is no room for its directory any more", TIMEOUT, async () => {
+  if (!CAN_MOUNT) return;
+  await RunPlace.with(async (place) => {
+    const look = "dirname $(readlink /proc/$$/f?/2)";
+    const tasks = [
+      { id: "1", cmd: `${look}; echo $PPID >${place.directory}/pid; head -c 100M /dev/zero >/dev/shm/used; sleep 0.1` },
+      { id: "2", cmd: `${look}; while kill -0 $(cat ${place.directory}/pid) 2>/dev/null; do sleep 0.01; done` },
+    ];
+    const setup = "mount -t tmpfs -o size=1100m tmpfs /dev/shm"; // what is wanted, and some more
+    const { status, stderr } = await (await place.run(tasks, ["-j1", "--max-output", "1M"], {}, setup)).ended;
+    assertEquals([status, stderr], [0, ""]);
+    const [first, second] = place.results().map(({ stdout }) => stdout);
+    assertStringIncludes(first!, "/dev/shm/");
+    assertStringIncludes(second!, place.env.TMPDIR!);
+    await place.waitForNothingLeft();
   });
 });
 
