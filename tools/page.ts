@@ -25,7 +25,8 @@ async function licencesOf(modules: readonly string[]): Promise<string> {
     const terms = files.filter((file) => /^(licenses\/)?(LICENSE|NOTICE)[^/]*$/.test(file)).sort();
     if (terms.length === 0) throw new Error(`${name} comes without its licence`);
     const parts = await Promise.all(terms.map((file) => readFile(join(directory, file), "utf8")));
-    return [`${name} ${version}, ${license}\n`, ...parts.map((text) => text.trim() + "\n")].join("\n");
+    return [`${name} ${version}, ${license}\n`, ...parts.map((text) => text.trim().replaceAll("\r\n", "\n") + "\n")]
+      .join("\n");
   });
   return (await Promise.all(texts)).join("\n");
 }
@@ -47,6 +48,7 @@ export async function pageModule(): Promise<string> {
   const style = (await readFile(path("page/style.css"), "utf8")).trim();
   for (const text of [script, style]) {
     if (/<\/(script|style)|<!--/i.test(text)) throw new Error("The page would end inside its script or style");
+    if (text.includes("\r")) throw new Error("A browser would read another end of line, and find another hash");
   }
   return `// Made by \`deno task page\` from report/page and from packages whose licences stand at the beginning of the script. Not to
 // be changed by hand.
