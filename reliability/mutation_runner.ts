@@ -132,7 +132,9 @@ class TestProcess {
   constructor(files: string[], mutant: string | undefined) {
     const [temporary, memory] = this.#directories;
     const command = ["bun", PROGRAM, ...files];
-    const mount = ["unshare", "--mount", "sh", "-c", `mount --bind '${memory}' /dev/shm && exec "$@"`, "sh"];
+    // A mutant that removes the input of a task could remove /dev/null; what is mounted cannot be removed.
+    const mounts = `mount --bind '${memory}' /dev/shm && mount --bind /dev/null /dev/null`;
+    const mount = ["unshare", "--mount", "sh", "-c", `${mounts} && exec "$@"`, "sh"];
     const [program, ...args] = CAN_UNSHARE ? [...mount, ...command] : command;
     const env: Record<string, string | undefined> = { ...process.env, TMPDIR: temporary, MUTATION_RUN: this.#mark };
     if (mutant !== undefined) env.__STRYKER_ACTIVE_MUTANT__ = mutant;
