@@ -14,7 +14,8 @@ interface Timer {
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
- * Stands in for `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` during a function. The timers of node:test cannot do it: they leave `performance.now` as it is.
+ * Stands in for `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` during a function. The timers of
+ * node:test cannot do it: they leave `performance.now` as it is.
  */
 export class FakeClock {
   nowMs = 0;

@@ -8,9 +8,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type Task, type TaskResult } from "../mod.ts";
-import { StartRoom } from "../start_room.ts";
 import { collect, EFFORT, type Ended, RUNTIME, shell, TIMEOUT, withTempDirectory, writeProgram } from "./helpers.ts";
-import { FakeExecutor } from "./fake_executor.ts";
 import { CAN_MOUNT, RunPlace } from "./run_place.ts";
 
 const SLOW = { timeout: TIMEOUT.timeout * Math.max(2, EFFORT) };
@@ -249,45 +247,6 @@ test("in a program that has used up its descriptors tasks wait until it has some
   // In a process of its own: this one runs other tests.
   const { stdout, stderr } = await shell("ulimit -n 100; exec $RUNTIME tests/fixtures/used_up_descriptors.ts");
   assertEquals([stdout, stderr], ["shell true 8 8\nprocess true 8 8\n", ""]);
-});
-
-test("room for more attempts is tried from time to time, and given up when there is never any", () => {
-  let nowMs = 0;
-  const room = new StartRoom(() => nowMs);
-  assertEquals(room.check(1_000), undefined);
-  assertEquals(room.lacked(2), true);
-  assertEquals(room.check(1), undefined);
-  assertEquals(room.check(2), { reason: "shortage", waitMs: 250 });
-  nowMs = 250;
-  assertEquals(room.check(2), undefined);
-  assertEquals(room.check(3)?.reason, "shortage");
-  assertEquals(room.lacked(0), true);
-  nowMs = 10_000;
-  assertEquals(room.lacked(0), true);
-  nowMs = 10_250;
-  assertEquals(room.lacked(0), false);
-  room.found();
-  assertEquals(room.lacked(0), true);
-});
-
-test("a task that could not be started is started later, which is no attempt, unless the run is to end", async () => {
-  const executor = new FakeExecutor();
-  const shortage = { status: 126, notStarted: "Why", shortage: "Why" };
-  executor.onStart = (execution) => execution.end(executor.executions.length <= 2 ? shortage : {});
-  const tasks = ["a", "b", "c", "d"].map((id) => ({ id, cmd: "x" }));
-  const results = await collect(run(tasks, { executor, concurrency: 2, keepOrder: true }));
-  assertEquals(
-    results.map(({ id, outcome, attempts }) => [id, outcome, attempts]),
-    idsOf(tasks).map((id) => [id, "ok", 1]),
-  );
-
-  executor.onStart = (execution) => execution.end(shortage);
-  const stopped: ReturnType<typeof run> = run(tasks, {
-    executor,
-    concurrency: 2,
-    onProgress: ({ heldBackBy }) => heldBackBy === "shortage" && stopped.drain(),
-  });
-  assertEquals(await collect(stopped), []);
 });
 
 test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
