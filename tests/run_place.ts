@@ -47,14 +47,14 @@ export class RunPlace {
   /** Where the results are, for `-o`. */
   readonly output: string;
   readonly env: Record<string, string>;
+  /** What stands for `/dev/shm`. */
+  readonly shm: string;
   readonly #mark = `TASKRUNNER_TEST_MARK=${randomBytes(8).toString("hex")}`;
-
   readonly #runtime: readonly string[];
-  readonly #shm: string;
 
   private constructor(directory: string, shm: string, runtime: readonly string[]) {
     this.directory = directory;
-    this.#shm = shm;
+    this.shm = shm;
     this.#runtime = runtime;
     this.output = join(directory, "results.jsonl");
     const [name, value] = this.#mark.split("=");
@@ -89,7 +89,7 @@ export class RunPlace {
    */
   start(args: readonly string[], { env, ...options }: StartOptions = {}, setup = ":"): Started {
     const command = [...this.#runtime, join(PROJECT, "cli.ts"), ...args];
-    const bind = UNSHARE ? `mount --bind '${this.#shm}' /dev/shm && ` : "";
+    const bind = UNSHARE ? `mount --bind '${this.shm}' /dev/shm && ` : "";
     const shell = ["sh", "-c", `${bind}{ ${setup}; } && exec "$@"`, "sh", ...command];
     const [program, ...rest] = UNSHARE ? ["unshare", ...UNSHARE, ...shell] : shell;
     return start(program!, rest, { ...options, env: { ...this.env, ...env } });
@@ -115,7 +115,7 @@ export class RunPlace {
 
   /** The temporary files of the run. */
   temporaryFiles(): string[] {
-    return [this.#tmp, this.#shm].flatMap(allIn);
+    return [this.#tmp, this.shm].flatMap(allIn);
   }
 
   /** The results in a file. Each line has to be whole, and a result that the library accepts. */

@@ -164,7 +164,7 @@ test(
     await Promise.all(["022", "000"].map((umask) =>
       RunPlace.with(async (place) => {
         const tmp = place.env["TMPDIR"]!;
-        for (const path of [place.directory, tmp, join(place.directory, "shm")]) await chmod(path, 0o1777);
+        for (const path of [place.directory, tmp, place.shm]) await chmod(path, 0o1777);
         // Says what there is outside of /dev/shm and TMPDIR themselves, and what somebody else can see of it.
         const look = `find /dev/shm $TMPDIR -mindepth 1 -printf '%m %y %d\\n' | sort | uniq -c; ` +
           (NOBODY ? `${NOBODY} find /dev/shm $TMPDIR -mindepth 2; ${NOBODY} cat ${place.output}.output/*` : ":");
@@ -261,7 +261,7 @@ test("a link in the place of a file or directory that is to be made is not follo
 if (NOBODY) {
   test("another user finds nothing to read and nothing to change where temporary files are", TIMEOUT, async () => {
     await RunPlace.with(async (place) => {
-      const directories = [place.env["TMPDIR"]!, join(place.directory, "shm")];
+      const directories = [place.env["TMPDIR"]!, place.shm];
       for (const path of [place.directory, ...directories]) await chmod(path, 0o1777);
       const [begun, over, victim] = ["begun", "over", "victim"].map((name) => join(place.directory, name));
       await mkdir(victim!);
