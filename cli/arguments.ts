@@ -44,6 +44,8 @@ export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
   const operands: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") operands.push(token.value);
+    // In Node and Deno the second hyphen of `-k-q` counts as the end of all flags.
+    if (token.kind === "option-terminator" && args[token.index] !== "--") throw unknownFlag("--", known);
     if (token.kind !== "option") continue;
     const { name, rawName, value } = token;
     if (!Object.hasOwn(known, name)) throw unknownFlag(rawName, known);

@@ -29,6 +29,7 @@ export const seeds = [
   "--no-progress\n--no-jobs=3",
   "-k_x\n-_\n-_y",
   "-oa=b\n-ofile\n-j50%\n-kofile\n-o_x",
+  "each\necho {}\n-k--jobsq0\n-k-q",
   "-k\nfalse\n--__proto__\n--constructor=1",
 ];
 

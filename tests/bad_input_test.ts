@@ -170,6 +170,7 @@ test("wrong flags are errors that say what would be right", TIMEOUT, async () =>
     [["--_", "x"], 'Unknown flag "--_", did you mean -'],
     [["-_x"], 'Unknown flag "-_", did you mean -'],
     [["-k_x"], 'Unknown flag "-_", did you mean -'],
+    [["-k-q"], 'Unknown flag "--", did you mean -'],
     [["--no-jobs=3"], 'Unknown flag "--no-jobs", did you mean --'],
     [["--dry-run=no"], '--dry-run takes no value, got "no"'],
     [["-k=no"], 'Unknown flag "-=", did you mean -'],
