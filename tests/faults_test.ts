@@ -43,7 +43,7 @@ const BLOWS: readonly { signals: readonly NodeJS.Signals[]; statuses: readonly n
 const LEAVES_WHOLE_LINES: readonly number[] = [143, 130, 129];
 
 /** A task of every kind, and how it ends. Each writes down that it was begun, and in which round. */
-function tasksOfAllKinds(count: number, ran: string): { tasks: Task[]; ends: Map<string, string> } {
+function tasksOfAllKinds(count: number, ran: string, kinds = 7): { tasks: Task[]; ends: Map<string, string> } {
   const ends = new Map<string, string>();
   const tasks = Array.from({ length: count }, (_, index): Task => {
     const id = `t${index}`;
@@ -53,7 +53,7 @@ function tasksOfAllKinds(count: number, ran: string): { tasks: Task[]; ends: Map
       ends.set(id, end);
       return { id, ...task };
     };
-    switch (index % 7) {
+    switch (index % kinds) {
       case 0:
         return add(`ok ${"x".repeat(bytes)}`, { cmd: `${begin}; head -c ${bytes} /dev/zero | tr '\\0' x` });
       case 1:
@@ -94,7 +94,8 @@ class Series {
     this.#place = place;
     this.#executor = executor;
     this.#ran = join(place.directory, "ran");
-    ({ tasks: this.#tasks, ends: this.#ends } = tasksOfAllKinds(count, this.#ran));
+    // Without those that the run has to end, for the reason that is given below.
+    ({ tasks: this.#tasks, ends: this.#ends } = tasksOfAllKinds(count, this.#ran, 6));
   }
 
   get isDone(): boolean {
@@ -113,10 +114,12 @@ class Series {
     });
     for (const [index, signal] of (blow?.signals ?? []).entries()) {
       await Promise.race([over, sleep(index === 0 ? atMs : below(50))]);
-      if (!isOver) process.kill(child.pid!, signal);
+      if (!isOver) send(child.pid!, signal);
     }
     this.#check(blow, await over);
-    await this.#place.waitForNothingLeft();
+    // A run that is killed in the moment in which it takes the output of what it has ended leaves that.
+    if (blow?.signals.join() === "SIGINT,SIGKILL") await this.#place.removeWhatIsLeft();
+    else await this.#place.waitForNothingLeft();
     // As a write that was not finished leaves it, which is too rare to wait for.
     if (blow?.signals.includes("SIGKILL") && random() < 0.5) appendFileSync(this.#place.output, tornLine());
     this.#all = this.#read();

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -132,6 +132,12 @@ export class RunPlace {
   /** Each of these ids has one result, and nothing else has one. */
   assertOneResultEach(ids: readonly string[]): void {
     assertEquals(this.results().map(({ id }) => id).sort(), [...ids].sort());
+  }
+
+  /** No process is left, or will be in a moment; and then no temporary file. */
+  async removeWhatIsLeft(): Promise<void> {
+    await waitFor("the end of all processes", () => this.processes().length === 0);
+    for (const path of this.temporaryFiles()) await rm(path, { recursive: true, force: true });
   }
 
   /** No process and no temporary file is left, or will be in a moment. */
