@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { manyOf, startTaskrunner, taskFile, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { manyOf, startTaskrunner, taskFile, waitFor, withTempDirectory } from "./helpers.ts";
 import {
   assertEachOnce,
   at,
@@ -89,44 +89,48 @@ class Cluster {
   }
 }
 
-test("a cluster with three replicas loses nothing when the leader of a run is killed", TIMEOUT, async (context) => {
-  await withTempDirectory(async (directory) => {
-    const cluster = new Cluster(directory);
-    try {
-      await cluster.start();
-      const urls = cluster.urls;
-      const workers = await Promise.all(OTHERS.map((runtime) => startWorker(urls, { runtime })));
-      const count = manyOf(3_000);
-      const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
-      const output = join(directory, "results.jsonl");
-      const file = await taskFile(directory, tasks);
-      const running = startTaskrunner([
-        ...at({ url: urls }, file, "-o", output, "--nats-replicas", "3", "--ack-wait", "5s"),
-      ]);
-      let [seen, seenMs, pauseMs] = [0, 0, 0];
-      const has = (wanted: number) => async () => {
-        const { length } = await linesOf(output);
-        if (length > seen) {
-          if (seen > 0) pauseMs = Math.max(pauseMs, performance.now() - seenMs);
-          [seen, seenMs] = [length, performance.now()];
-        }
-        return length >= wanted;
-      };
-      await waitFor("a sixth of the results", has(count / 6));
-      const leader = await cluster.leader();
-      await stopNatsServer(cluster.servers[leader]!);
-      await waitFor("half of the results", has(count / 2));
-      await cluster.startServer(leader);
-      await waitFor("all results", has(count));
-      const { status, stderr } = await running.ended;
-      assertEquals(status, 0, stderr);
-      assertMatch(stderr, new RegExp(`${count.toLocaleString("en")} tasks in .*${count.toLocaleString("en")} ok`));
-      assertEachOnce(await resultsOf(output), count);
-      context.diagnostic(`the longest time without a result was ${(pauseMs / 1000).toFixed(1)} s`);
-      await Promise.all(workers.map(stop));
-      assertEquals(await streamsOf(cluster.servers[0]!), []);
-    } finally {
-      await cluster.stop();
-    }
-  });
-});
+test(
+  "a cluster with three replicas loses nothing when the leader of a run is killed",
+  { timeout: 300_000 },
+  async (context) => {
+    await withTempDirectory(async (directory) => {
+      const cluster = new Cluster(directory);
+      try {
+        await cluster.start();
+        const urls = cluster.urls;
+        const workers = await Promise.all(OTHERS.map((runtime) => startWorker(urls, { runtime })));
+        const count = manyOf(3_000);
+        const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
+        const output = join(directory, "results.jsonl");
+        const file = await taskFile(directory, tasks);
+        const running = startTaskrunner([
+          ...at({ url: urls }, file, "-o", output, "--nats-replicas", "3", "--ack-wait", "5s"),
+        ]);
+        let [seen, seenMs, pauseMs] = [0, 0, 0];
+        const has = (wanted: number) => async () => {
+          const { length } = await linesOf(output);
+          if (length > seen) {
+            if (seen > 0) pauseMs = Math.max(pauseMs, performance.now() - seenMs);
+            [seen, seenMs] = [length, performance.now()];
+          }
+          return length >= wanted;
+        };
+        await waitFor("a sixth of the results", has(count / 6));
+        const leader = await cluster.leader();
+        await stopNatsServer(cluster.servers[leader]!);
+        await waitFor("half of the results", has(count / 2));
+        await cluster.startServer(leader);
+        await waitFor("all results", has(count));
+        const { status, stderr } = await running.ended;
+        assertEquals(status, 0, stderr);
+        assertMatch(stderr, new RegExp(`${count.toLocaleString("en")} tasks in .*${count.toLocaleString("en")} ok`));
+        assertEachOnce(await resultsOf(output), count);
+        context.diagnostic(`the longest time without a result was ${(pauseMs / 1000).toFixed(1)} s`);
+        await Promise.all(workers.map(stop));
+        assertEquals(await streamsOf(cluster.servers[0]!), []);
+      } finally {
+        await cluster.stop();
+      }
+    });
+  },
+);
