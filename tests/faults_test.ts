@@ -3,13 +3,12 @@ import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { exitStatusOf } from "../cli/exit_status.ts";
 import type { Task, TaskResult } from "../mod.ts";
-import { EFFORT, type Ended, isAlive, randomNumbers, SEED, waitFor } from "./helpers.ts";
+import { EFFORT, type Ended, isAlive, randomNumbers, SEED, signalIfThere, waitFor } from "./helpers.ts";
 import { RunPlace } from "./run_place.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -114,7 +113,7 @@ class Series {
     });
     for (const [index, signal] of (blow?.signals ?? []).entries()) {
       await Promise.race([over, sleep(index === 0 ? atMs : below(50))]);
-      if (!isOver) send(child.pid!, signal);
+      if (!isOver) signalIfThere(child.pid!, signal);
     }
     this.#check(blow, await over);
     // A run that is killed in the moment in which it takes the output of what it has ended leaves that.
@@ -213,9 +212,9 @@ for (const executor of EXECUTORS) {
               if (shell === undefined) continue;
               // A worker is made to go on by the run; a task that is a process of its own may stop itself for good reasons.
               const signal = oneOf(["SIGKILL", "SIGTERM", "SIGSTOP"] as const);
-              if (!send(shell, signal)) continue;
+              if (!signalIfThere(shell, signal)) continue;
               if (signal !== "SIGSTOP") blows++;
-              else if (executor === "process") send(shell, "SIGCONT");
+              else if (executor === "process") signalIfThere(shell, "SIGCONT");
             }
             const { status, stderr } = await ended;
             place.assertOneResultEach(tasks.map(({ id }) => String(id)));
@@ -245,14 +244,6 @@ function shellsOf(parent: number): number[] {
     return pids.filter((pid) => pid > 0 && isAlive(pid) && readFileSync(`/proc/${pid}/comm`, "latin1") === "sh\n");
   } catch {
     return []; // one of them has gone meanwhile
-  }
-}
-
-function send(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false; // it has gone
   }
 }
 

@@ -83,12 +83,13 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Sends a signal to a process, unless it has gone meanwhile. */
-export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+/** Sends a signal to a process, unless it has gone meanwhile. Says whether it was there. */
+export function signalIfThere(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, signal);
+    return process.kill(pid, signal);
   } catch (error) {
     if ((error as { code?: string }).code !== "ESRCH") throw error;
+    return false;
   }
 }
 
