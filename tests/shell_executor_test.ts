@@ -149,9 +149,17 @@ test("what a task leaves running when it kills its worker is ended", TIMEOUT, as
 
 test("a task that kills its worker while it is being ended is ended", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    // As long as it ignores SIGTERM, it is taken for a part of the worker that begins it.
-    const cmd = `trap '' TERM; echo $$ > ${directory}/pid; sleep 0.1; kill -9 $PPID; exec sleep 300`;
-    const [, late, after] = await inOneWorker([{ cmd: "true" }, { cmd, timeoutMs: 30 }, { cmd: "echo after" }], {
+    // As long as it ignores SIGTERM, it is taken for a part of the worker that begins it; its child tells when that comes.
+    const cmd = `
+      cd ${directory}
+      (trap 'echo > ended' TERM; echo > child; until [ -e ended ]; do sleep 0.02; done) &
+      until [ -e child ]; do sleep 0.02; done
+      trap '' TERM
+      echo $$ > pid
+      until [ -e ended ]; do sleep 0.02; done
+      kill -9 $PPID
+      exec sleep 300`;
+    const [, late, after] = await inOneWorker([{ cmd: "true" }, { cmd, timeoutMs: 2000 }, { cmd: "echo after" }], {
       killAfterMs: 500,
     });
     assertEquals([late!.outcome, after!.stdout], ["timeout", "after\n"]);
@@ -212,7 +220,7 @@ test("a timeout spares what an earlier task of the slot has left in the backgrou
   await withTempDirectory(async (directory) => {
     const [, late, after] = await inOneWorker([
       { cmd: `sleep 300 >/dev/null 2>&1 & echo $! > ${directory}/left` },
-      { cmd: `sleep 301 & echo $! > ${directory}/child; wait`, timeoutMs: 300 },
+      { cmd: `sleep 301 & echo $! > ${directory}/child; wait`, timeoutMs: 2000 },
       { cmd: "echo after" },
     ]);
     assertEquals([late!.outcome, after!.stdout], ["timeout", "after\n"]);

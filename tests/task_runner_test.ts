@@ -216,7 +216,7 @@ eitherWay("all options of run apply", async (isolate) => {
     isolate,
     concurrency: 1,
     keepOrder: true,
-    timeoutMs: 300,
+    timeoutMs: 1000,
     killAfterMs: 100,
     maxInlineBytes: 20,
     maxOutputBytes: 10,
