@@ -6,7 +6,7 @@ import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
-import { outputLost } from "./output.ts";
+import { discardOutput, outputLost } from "./output.ts";
 import { cutOutputFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
@@ -170,6 +170,11 @@ export class ShellExecution implements Execution {
         const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
         return unusableProgram(program, { code }, durationMs);
       }
+    }
+    if (this.#wasFull) { // a part of it in a file would look like all of it
+      await discardOutput(out.output, err.output);
+      delete out.output.file;
+      delete err.output.file;
     }
     return {
       ...ending,

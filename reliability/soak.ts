@@ -66,7 +66,7 @@ async function watch(run: Watched): Promise<void> {
 /** Runs the tests that know how to try more often. */
 async function testAtRandom(runtime: string): Promise<void> {
   const files = readdirSync(join(PROJECT, "tests")).filter((file) =>
-    file.endsWith("_test.ts") && /\bEFFORT\b/.test(readFileSync(join(PROJECT, "tests", file), "utf8"))
+    file.endsWith("_test.ts") && /\b(?:EFFORT|manyOf)\b/.test(readFileSync(join(PROJECT, "tests", file), "utf8"))
   );
   for (const file of files) {
     const { passed, failed, seconds, output } = await runTestFile(runtime, file, {

@@ -14,16 +14,16 @@ import type { Task, TaskResult } from "../mod.ts";
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
 
 /**
- * The size of a test whose work is done by other programs, the same on all runtimes. One of them has all of it, Bun, which
- * starts processes fastest, and the others a tenth, to see that they do the same.
- */
-export const manyOf = (count: number) => RUNTIME === "bun" ? count : Math.ceil(count / 10);
-
-/**
  * How many times as much is tried as in a usual run of the tests. `deno task soak` sets it, for tests that try something
  * at random or again and again; they have so many times the time.
  */
 export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
+
+/**
+ * The size of a test whose work is done by other programs, the same on all runtimes. A usual run of the tests has a tenth
+ * of it.
+ */
+export const manyOf = (count: number) => Math.min(count, Math.ceil(EFFORT * count / 10));
 
 /** What random numbers begin with. Tests that use it name it where they fail. */
 export const SEED = Number(process.env.TASKRUNNER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));

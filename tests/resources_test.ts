@@ -177,17 +177,19 @@ test(
     await withBoth(async (place, executor) => {
       const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "72m")}`;
       const env = { FULL: join(place.directory, "is-full") };
-      await (await place.run(
-        tasks,
-        [...executor, "-j2", "--spill-dir", join(place.directory, "spill")],
-        { env },
-        setup,
-      )).ended;
+      const spill = join(place.directory, "spill");
+      await (await place.run(tasks, [...executor, "-j2", "--spill-dir", spill], { env }, setup)).ended;
       place.assertOneResultEach(idsOf(tasks));
       const results = new Map(place.results().map((result) => [result.id, result]));
       assert(await isHonest(results.get("0")!, bytes), results.get("0")!.error);
       assert(await isHonest(results.get("meanwhile")!, "lost\n".length), results.get("meanwhile")!.error);
       assertEquals([results.get("after")!.outcome, results.get("after")!.stdout], ["ok", "hi\n"]);
+      // A part of an output in a file would look like all of it.
+      const kept = place.results().filter(({ outcome }) => outcome === "ok").flatMap((result) =>
+        result.stdoutFile ?? []
+      );
+      assertEquals(readdirSync(spill).map((name) => join(spill, name)), kept);
+      assertEquals(place.results().flatMap((result) => result.stdoutFile ?? []), kept);
     });
   },
 );
