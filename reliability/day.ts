@@ -18,7 +18,8 @@ import { Sampler, type Watched } from "./sampler.ts";
 
 const HOURS = 8;
 /** The second kind is Deno's, at SIGUSR1. */
-const EXPECTED_MESSAGES = /^(?:taskrunner: \d at once from now on|Debugger listening .*|Visit chrome:.*)\n/gm;
+const EXPECTED_MESSAGES =
+  /^(?:taskrunner: \d at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
 
 /** A part of an hour. */
 interface Phase {
