@@ -13,6 +13,7 @@ import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
+import { keepDebuggerClosed } from "./cli/closed_debugger.ts";
 import { EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
@@ -45,6 +46,7 @@ export async function runCommandLine(): Promise<never> {
     });
   }
   for (const [signal, request] of Object.entries(REQUEST_BY_SIGNAL)) process.on(signal, () => listener?.(request));
+  keepDebuggerClosed();
   process.on("SIGHUP", () => {
     if (ignoresHangup) return;
     if (listener) listener("drain");

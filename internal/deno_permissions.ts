@@ -2,7 +2,7 @@
 type Permission =
   | { name: "read" | "write"; path?: string }
   | { name: "env"; variable?: string }
-  | { name: "sys"; kind?: "statfs" }
+  | { name: "sys"; kind?: "statfs" | "inspector" }
   | { name: "net"; host?: string }
   | { name: "run" | "ffi" | "import" };
 

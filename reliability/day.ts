@@ -17,7 +17,7 @@ import { FLAGS, LARGE_OUTPUTS, type Mixture, tasksOf, TROUBLE, USUAL } from "./m
 import { Sampler, type Watched } from "./sampler.ts";
 
 const HOURS = 8;
-/** The second kind is Deno's, at SIGUSR1. */
+/** The others are Deno's, at SIGUSR1. */
 const EXPECTED_MESSAGES =
   /^(?:taskrunner: \d at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
 

@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,6 +11,7 @@ import {
   notTried,
   parentOf,
   parseResults,
+  RUNTIME,
   shell,
   startShell,
   startTaskrunner,
@@ -24,6 +25,20 @@ import {
 const family = (directory: string) =>
   `sh -c 'sleep 300 & echo $! > ${directory}/grandchild; echo $$ > ${directory}/child; wait' & ` +
   `echo $$ > ${directory}/task; until test -e ${directory}/go; do sleep 0.01; done; kill $!`;
+
+/** Whether a process waits for connections. */
+function isListening(pid: number): boolean {
+  const LISTEN = "0A";
+  const sockets = readFileSync(`/proc/${pid}/net/tcp`, "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === LISTEN).map((fields) => `socket:[${fields[9]}]`);
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return sockets.includes(readlinkSync(`/proc/${pid}/fd/${fd}`));
+    } catch {
+      return false; // it was closed meanwhile
+    }
+  });
+}
 
 async function pidsIn(directory: string): Promise<number[]> {
   const pids = await Promise.all(
@@ -102,6 +117,27 @@ test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none"
     await waitFor("the third task", () => started(3));
     assert(!started(4));
     for (const id of [3, 4, 5, 6]) await finish(id);
+    assertEquals((await ended).status, 0);
+  });
+});
+
+test("SIGUSR1 opens no debugger that others could use", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [started, go] = [join(directory, "started"), join(directory, "go")];
+    const tasks = [{ cmd: `touch ${started}; until test -e ${go}; do sleep 0.01; done` }];
+    const { child, output, ended } = startTaskrunner(["-q"], { stdin: jsonLines(tasks) });
+    await waitFor("the task", () => existsSync(started));
+    const said = RUNTIME === "deno" ? /Debugger listening|Failed to start inspector/ : /at once from now on/;
+    for (let times = 1; times <= 3; times++) {
+      const before = output.stderr.length;
+      // Again and again, as Deno looks for it only when it has run for half a second.
+      await waitFor("what is said to the signal", () => {
+        process.kill(child.pid!, "SIGUSR1");
+        return said.test(output.stderr.slice(before));
+      });
+      await waitFor("the end of the debugger", () => !isListening(child.pid!));
+    }
+    await writeFile(go, "");
     assertEquals((await ended).status, 0);
   });
 });
