@@ -1,10 +1,9 @@
 /** What runners of tasks are judged by, from parallel_alternatives(7), as far as no other test has it. */
 
 import { test } from "node:test";
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { appendFile, link, mkdir, stat, truncate, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { appendFile, link, mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
@@ -17,11 +16,9 @@ import {
   taskFile,
   taskrunner,
   TIMEOUT,
-  waitFor,
   withTempDirectory,
   writeProgram,
 } from "./helpers.ts";
-import { CAN_MOUNT, RunPlace } from "./run_place.ts";
 
 /** For what is tried as often as the effort says. */
 const LONG = { timeout: TIMEOUT.timeout * EFFORT };
@@ -126,57 +123,6 @@ test("a file whose name is not UTF-8 is reached by a pattern, and said in base64
     assertEquals(result!.stderr, "eP/D");
   });
 });
-
-/** Where a control group can be made, and what limits its memory there, in the two versions of them. */
-const CONTROL_GROUPS = [["/sys/fs/cgroup/memory", "memory.limit_in_bytes"], ["/sys/fs/cgroup", "memory.max"]]
-  .map(([parent, limit]) => ({ parent: parent!, limit: limit! }));
-
-/** Calls a function with a control group that has so much memory; says whether one could be made. */
-async function withMemoryLimit(bytes: number, use: (group: string) => Promise<void>): Promise<boolean> {
-  for (const { parent, limit } of CONTROL_GROUPS) {
-    const group = join(parent, `taskrunner-test-${process.pid}`);
-    try {
-      mkdirSync(group);
-      writeFileSync(join(group, limit), `${bytes}`);
-    } catch {
-      canBeRemoved(group);
-      continue; // there is none, or it is for others
-    }
-    try {
-      await use(group);
-    } finally {
-      await waitFor("the end of all processes in the group", () => canBeRemoved(group));
-    }
-    return true;
-  }
-  return false;
-}
-
-function canBeRemoved(group: string): boolean {
-  try {
-    rmdirSync(group);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-if (CAN_MOUNT && await withMemoryLimit(3e8, async () => {})) {
-  test("a container may print more than it has memory", TIMEOUT, async () => {
-    await RunPlace.with(async (place) => {
-      const tasks = Array(2).fill({ cmd: "yes cccccccccccccccccccccccccccccc | head -c 200000000" });
-      const setup = (group: string) => `mount -t tmpfs tmpfs /dev/shm && echo $$ > ${group}/cgroup.procs`;
-      await withMemoryLimit(3e8, async (group) => {
-        const { status, signal } = await (await place.run(tasks, ["-j2"], {}, setup(group))).ended;
-        assertEquals([status, signal], [0, null]);
-      });
-      for (const { outcome, stdoutBytes, stdoutFile } of place.results()) {
-        assertEquals([outcome, stdoutBytes, (await stat(stdoutFile!)).size], ["ok", 200_000_000, 200_000_000]);
-      }
-      assertEquals(place.results().length, 2);
-    });
-  });
-}
 
 test("a line that is longer than memory is an error, is not held, and the others run", LONG, async () => {
   await withTempDirectory(async (directory) => {

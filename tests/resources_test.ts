@@ -1,7 +1,7 @@
 /** Resources that run out while tasks run: disks, descriptors, processes, memory, and places that are not there. */
 
-import { accessSync, constants, readdirSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
@@ -63,26 +63,37 @@ function disk(directory: string, size: string, used = "0"): string {
 }
 const NO_MEMORY_DISK = disk("/dev/shm", "64k", "64k");
 
+/** The files with the limits of control groups, in their first and second version. */
+const LIMITS = { memory: ["memory.limit_in_bytes", "memory.max"], pids: ["pids.max", "pids.max"] } as const;
+type Controller = keyof typeof LIMITS;
+
+/** Where control groups can be made, and the file with the limit; `undefined` where that is for others. */
+function controlGroups(controller: Controller): { parent: string; limitFile: string } | undefined {
+  const [first, second] = LIMITS[controller];
+  const root = "/sys/fs/cgroup";
+  const own = join(root, controller);
+  try {
+    const isFirst = existsSync(own);
+    if (!isFirst && !readFileSync(join(root, "cgroup.subtree_control"), "utf8").includes(controller)) return undefined;
+    const found = isFirst ? { parent: own, limitFile: first } : { parent: root, limitFile: second };
+    accessSync(join(found.parent, "cgroup.procs"), constants.W_OK);
+    return found;
+  } catch {
+    return undefined;
+  }
+}
+const MEMORY_GROUPS = controlGroups("memory");
+const PROCESS_GROUPS = controlGroups("pids");
+
 /** Runs the tool in a control group of its own. What `then` does comes after it. */
-function inGroup(controller: "memory" | "pids", limits: Record<string, string>, then = ":"): string {
-  const set = Object.entries(limits).map(([file, value]) => `echo ${value} >"$group/${file}"`).join(" && ");
-  return `group=$(mktemp -d /sys/fs/cgroup/${controller}/taskrunner-test-XXXXXX) && ${set} && {
+function inGroup({ parent, limitFile }: NonNullable<typeof MEMORY_GROUPS>, limit: string, then = ":"): string {
+  return `group=$(mktemp -d ${parent}/taskrunner-test-XXXXXX) && echo ${limit} >"$group/${limitFile}" && {
     inside() { sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"; }
     inside "$@"; status=$?
     ${then}
     until rmdir "$group" 2>/dev/null; do sleep 0.05; done
     exit $status
   }`;
-}
-
-/** Whether there are control groups of the first version, and may be changed. */
-function hasGroups(controller: string): boolean {
-  try {
-    accessSync(`/sys/fs/cgroup/${controller}/cgroup.procs`, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 test("a full results disk ends the run, and --resume does the rest when there is room", SLOW, async () => {
@@ -252,7 +263,7 @@ test("in a program that has used up its descriptors tasks wait until it has some
 });
 
 test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
-  if (!hasGroups("pids")) return;
+  if (!PROCESS_GROUPS) return;
   const tasks: Task[] = [...single(20), ...["a", "b", "c"].map((id) => ({ id, cmd: "echo hi" }))];
   const ownProcesses = { bun: 10, deno: 16, node: 16 }[RUNTIME]; // the threads of the runtime count
   await withBoth(async (place, executor) => {
@@ -261,7 +272,7 @@ test("with too few processes for -j, tasks wait for those that run", SLOW, async
       assertAllOk(
         place,
         tasks,
-        await (await place.run(tasks, args, {}, inGroup("pids", { "pids.max": `${limit}` }))).ended,
+        await (await place.run(tasks, args, {}, inGroup(PROCESS_GROUPS!, `${limit}`))).ended,
       );
       await rm(place.output);
     }
@@ -278,7 +289,7 @@ test("a shell that dies before its first task is known not to have run it", TIME
 });
 
 test("a task that runs out of memory is the only one that is killed", SLOW, async () => {
-  if (!hasGroups("memory")) return;
+  if (!MEMORY_GROUPS) return;
   const eat = "b'x' * 400_000_000";
   const tasks: Task[] = [
     { id: "array", cmd: ["python3", "-c", eat] },
@@ -287,7 +298,7 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
     { id: "after", cmd: "echo hi" },
   ];
   await withBoth(async (place, executor) => {
-    const setup = inGroup("memory", { "memory.limit_in_bytes": "250m" });
+    const setup = inGroup(MEMORY_GROUPS!, "250m");
     const { status, stderr } = await (await place.run(tasks, [...executor, "-j1"], {}, setup)).ended;
     assertEquals([status, stderr], [3, ""]);
     place.assertOneResultEach(idsOf(tasks));
@@ -299,8 +310,20 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
   });
 });
 
+test("tasks may print more than there is memory", SLOW, async () => {
+  if (!CAN_MOUNT || !MEMORY_GROUPS) return;
+  const tasks: Task[] = ["a", "b"].map((id) => ({ id, cmd: `yes ${"c".repeat(30)} | head -c 200000000` }));
+  await withBoth(async (place, executor) => {
+    const setup = `mount -t tmpfs tmpfs /dev/shm && ${inGroup(MEMORY_GROUPS!, "300m")}`;
+    assertAllOk(place, tasks, await (await place.run(tasks, [...executor, "-j2"], {}, setup)).ended);
+    for (const { stdoutBytes, stdoutFile } of place.results()) {
+      assertEquals([stdoutBytes, (await stat(stdoutFile!)).size], [200_000_000, 200_000_000]);
+    }
+  });
+});
+
 test("a runner that is killed for want of memory can be resumed", SLOW, async () => {
-  if (!hasGroups("memory")) return;
+  if (!MEMORY_GROUPS) return;
   // The system is told to end the runner before the task, which then has room enough.
   const eat = `[ -e "$EATEN" ] && exit; touch "$EATEN"; echo 0 >/proc/self/oom_score_adj
     exec python3 -c "b'x' * 385 * 1024 ** 2"`;
@@ -308,9 +331,7 @@ test("a runner that is killed for want of memory can be resumed", SLOW, async ()
   await withBoth(async (place, executor) => {
     const env = { EATEN: join(place.directory, "eaten") };
     const again = `echo $status >"${place.directory}/first"; inside "$@"; status=$?`;
-    const setup = `echo 1000 >/proc/self/oom_score_adj; ${
-      inGroup("memory", { "memory.limit_in_bytes": "400m" }, again)
-    }`;
+    const setup = `echo 1000 >/proc/self/oom_score_adj; ${inGroup(MEMORY_GROUPS!, "400m", again)}`;
     const { status } = await (await place.run(tasks, [...executor, "-j1", "--resume"], { env }, setup)).ended;
     assertEquals([status, await readFile(join(place.directory, "first"), "utf8")], [0, "137\n"]);
     place.assertOneResultEach(idsOf(tasks));
