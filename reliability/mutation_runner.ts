@@ -23,8 +23,8 @@ const GIVE_UP_MS = 1_000;
 const MAX_UNFINISHED = 10;
 /** Loading the modules. */
 const LOAD_MS = 60_000;
-/** A mutant that takes more memory than this would take all. */
-const MAX_BYTES = 4 * 1024 ** 3;
+/** A mutant that takes more memory than this, by itself or for files, would take all. */
+const MAX_BYTES = 6 * 1024 ** 3;
 
 const PROGRAM = new URL("./mutation_tests.ts", import.meta.url).pathname;
 /** In the sandbox, which all workers have as their directory. How long tests take without a mutant, the quickest first. */
@@ -122,7 +122,7 @@ class TestProcess {
   hasEnded = false;
   readonly #child: ChildProcess;
   readonly #mark = randomBytes(8).toString("hex");
-  readonly #directories = [tmpdir(), "/dev/shm"].map((parent) => mkdtempSync(join(parent, "mutation-")));
+  readonly #directory = mkdtempSync(join(tmpdir(), "mutation-"));
   readonly #ended: Promise<void>;
   #said = "";
   #onEvent: (event: TestEvent) => void = () => {};
@@ -130,13 +130,17 @@ class TestProcess {
 
   /** @param mutant one that is to be active when the modules are loaded. */
   constructor(files: string[], mutant: string | undefined) {
-    const [temporary, memory] = this.#directories;
     const command = ["bun", PROGRAM, ...files];
-    // A mutant that removes the input of a task could remove /dev/null; what is mounted cannot be removed.
-    const mounts = `mount --bind '${memory}' /dev/shm && mount --bind /dev/null /dev/null`;
+    // A mutant that removes the input of a task could remove /dev/null; what is mounted cannot be removed. One that lets
+    // output grow without end would take all memory.
+    const mounts = `mount -t tmpfs -o size=${MAX_BYTES} tmpfs /dev/shm && mount --bind /dev/null /dev/null`;
     const mount = ["unshare", "--mount", "sh", "-c", `${mounts} && exec "$@"`, "sh"];
     const [program, ...args] = CAN_UNSHARE ? [...mount, ...command] : command;
-    const env: Record<string, string | undefined> = { ...process.env, TMPDIR: temporary, MUTATION_RUN: this.#mark };
+    const env: Record<string, string | undefined> = {
+      ...process.env,
+      TMPDIR: this.#directory,
+      MUTATION_RUN: this.#mark,
+    };
     if (mutant !== undefined) env.__STRYKER_ACTIVE_MUTANT__ = mutant;
     const child = this.#child = spawn(program!, args, { env, detached: true });
     child.stdin!.on("error", () => {});
@@ -199,7 +203,7 @@ class TestProcess {
       for (const pid of pids) kill(pid);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const directory of this.#directories) rmSync(directory, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 
