@@ -17,7 +17,7 @@ import { failedTestsIn, runTestFile, type TestRun } from "./test_file.ts";
 /** The oldest that is supported, the one that is used here, and the newest, as npm knows them. */
 const VERSIONS: Readonly<Record<string, readonly string[]>> = {
   deno: ["2.9.0", "2.9.5", "latest"],
-  bun: ["1.4.0", "1.4.5", "latest"],
+  bun: ["1.4.3", "1.4.5", "latest"],
   node: ["22.18.0", "22", "24", "latest"],
 };
 /** The one of each that is tried with all shells. */

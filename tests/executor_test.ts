@@ -229,6 +229,9 @@ function contract(executor: "shell" | "process"): void {
       assertEquals((await stat(stubborn.stderrFile!)).size, 99_999);
       assert(!isAlive(Number(stubborn.stdout)));
 
+      const quietAtFirst = await resultOf({ cmd: "sleep 0.3; exec yes" }, { maxOutputBytes: 4 });
+      assertEquals([quietAtFirst.outcome, quietAtFirst.stdout], ["output-limit", "y\ny\n"]);
+
       const arrayOfWords = await resultOf({ cmd: ["yes", "é"] }, { maxOutputBytes: 4 });
       assertEquals([arrayOfWords.outcome, arrayOfWords.stdout, arrayOfWords.stdoutBytes], [
         "output-limit",

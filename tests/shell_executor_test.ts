@@ -502,7 +502,8 @@ test(
 );
 
 test("known difference: the parent of a task is its worker, and tasks of a slot share a group", TIMEOUT, async () => {
-  const results = await inOneWorker(Array.from({ length: 3 }, () => ({ cmd: "echo $PPID; ps -o pgid= -p $$" })));
+  const look = "echo $PPID; ps -o pgid= -p $$";
+  const results = await inOneWorker([{ cmd: look }, { cmd: look }, { cmd: ["sh", "-c", look] }]);
   const seen = new Set(results.map(({ stdout }) => stdout.replace(/\s+/g, " ")));
   assertEquals(seen.size, 1);
   const [parent, group] = [...seen][0]!.trim().split(" ");
