@@ -7,7 +7,7 @@ import { writeAll } from "../internal/write_all.ts";
 import type { Io } from "./io.ts";
 
 /** What is made of results: written to a file, or to standard output. */
-export class DerivedFile implements AsyncDisposable {
+export class DerivedFile {
   readonly #path: string;
   readonly #file: FileHandle | undefined;
   readonly #lock: FileLock | undefined;
@@ -56,7 +56,7 @@ export class DerivedFile implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     await this.#file?.close();
     this.#lock?.release();
   }

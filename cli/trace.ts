@@ -14,7 +14,16 @@ export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<nu
   const trace = new ChromeTrace();
   await readResultsFrom(path, io, (result) => trace.add(result));
   if (trace.results === 0) throw noResults(path);
-  await using file = await DerivedFile.open(invocation.flags.output, { name: "a trace", begin: BEGIN }, io);
+  const file = await DerivedFile.open(invocation.flags.output, { name: "a trace", begin: BEGIN }, io);
+  try {
+    await writeEvents(trace, file);
+  } finally {
+    await file.close();
+  }
+  return 0;
+}
+
+async function writeEvents(trace: ChromeTrace, file: DerivedFile): Promise<void> {
   const startedAt = new Date(trace.startedMs).toISOString();
   let text = `${BEGIN},"startedAt":"${startedAt}"},"displayTimeUnit":"ms","traceEvents":[`;
   let separator = "\n";
@@ -26,5 +35,4 @@ export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<nu
     text = "";
   }
   await file.write(`${text}\n]}\n`);
-  return 0;
 }

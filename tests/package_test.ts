@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
@@ -38,6 +38,17 @@ test("the task schema says what a task must be", () => {
     { type: "array", items: { type: "string" }, minItems: 1 },
   ]);
   assertEquals(schema.properties.env.additionalProperties, { type: "string" });
+});
+
+test("nothing that Node 22 runs is written with `using`, which it cannot read", async () => {
+  const names = (await readdir(PROJECT)).filter((name) => !name.startsWith(".") && name !== "node_modules");
+  const paths = (await Promise.all(names.map(async (name) => {
+    const path = join(PROJECT, name);
+    if (!(await stat(path)).isDirectory()) return [path];
+    return (await readdir(path, { recursive: true })).map((inside) => join(path, inside));
+  }))).flat().filter((path) => path.endsWith(".ts"));
+  assert(paths.length > 100);
+  for (const path of paths) assert(!/^\s*(?:await )?using \w+ =/m.test(await readFile(path, "utf8")), path);
 });
 
 test("the version is the same in the code and in both manifests", async () => {

@@ -194,17 +194,16 @@ eitherWay("leaving the results ends what runs", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "pid");
     let pid = 0;
-    {
-      await using runner = runnerOf([
-        { cmd: `echo $$ > ${path}; exec sleep 300` },
-        { cmd: `until [ -s ${path} ]; do sleep 0.01; done; cat ${path}` },
-      ], { isolate, concurrency: 2 });
-      for await (const { stdout } of runner.results()) {
-        pid = Number(stdout);
-        break;
-      }
-      runner.add("never run", "true");
+    const runner = runnerOf([
+      { cmd: `echo $$ > ${path}; exec sleep 300` },
+      { cmd: `until [ -s ${path} ]; do sleep 0.01; done; cat ${path}` },
+    ], { isolate, concurrency: 2 });
+    for await (const { stdout } of runner.results()) {
+      pid = Number(stdout);
+      break;
     }
+    runner.add("never run", "true");
+    await runner[Symbol.asyncDispose](); // what `await using` does
     assert(pid > 0 && !isAlive(pid));
   });
 });
