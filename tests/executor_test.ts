@@ -12,6 +12,8 @@ import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
 import {
   collect,
   isAlive,
+  jsonLines,
+  parseResults,
   PROJECT,
   RUN_MODULE,
   RUNTIME,
@@ -78,6 +80,32 @@ function contract(executor: "shell" | "process"): void {
       await writeFile(join(directory, "here"), "");
       const task = { cmd: 'ls; cat; echo "$A"', cwd: directory, env: { A: "x\ny" }, stdin: "in\n" };
       assertEquals(await outcomeOf(task), [0, "ok", "here\nin\nx\ny\n", ""]);
+    });
+  });
+
+  behaves("every kind of task finds its id, slot, attempt and all of its env in its environment", TIMEOUT, async () => {
+    const look = "echo $TASKRUNNER_ID $TASKRUNNER_SLOT $TASKRUNNER_ATTEMPT $A $B";
+    const env = { A: "1", B: "2" };
+    const tasks = [look, `${look} | cat`, `: /dev/fd; ${look}`, ["sh", "-c", look]].map((cmd) => ({ cmd, env }));
+    const results = await collect(run(tasks, { concurrency: 1 }));
+    assertEquals(results.map(({ stdout }) => stdout), [1, 2, 3, 4].map((id) => `${id} 1 1 1 2\n`));
+    assertEquals(await outcomeOf({ cmd: "echo hi", env: {} }), [0, "ok", "hi\n", ""]);
+  });
+
+  behaves("a cwd is entered whatever its name, and what CDPATH and OLDPWD say is for tasks only", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const names = ["-", "tmp", "a b"]; // CDPATH=/ has a tmp, too
+      await Promise.all(names.map((name) => mkdir(join(directory, name))));
+      const cmd = 'echo "$(pwd -P) ${OLDPWD-none} $CDPATH $#"';
+      await writeFile(join(directory, "tasks"), jsonLines(names.map((cwd) => ({ cwd, cmd }))));
+      const cli = `$RUNTIME ${join(PROJECT, "cli.ts")} tasks -qk --executor ${executor}`;
+      for (const [set, oldpwd] of [["-u OLDPWD", "none"], ["OLDPWD=/x", "/x"]]) {
+        const { stdout } = await shell(`cd ${directory} && env ${set} CDPATH=/ ${cli}`);
+        assertEquals(
+          parseResults(stdout).map((result) => result.stdout),
+          names.map((name) => `${join(directory, name)} ${oldpwd} / 0\n`),
+        );
+      }
     });
   });
 

@@ -511,9 +511,18 @@ test("known difference: the parent of a task is its worker, and tasks of a slot 
 });
 
 test("known difference: a command longer than an argument may be is evaluated by its worker", TIMEOUT, async () => {
-  const long = `: ${"x".repeat(140_000)}; if :; then nosuch; fi`;
-  const [result] = await inOneWorker([{ cmd: long }], { shell: "dash" });
-  assertEquals([result!.status, result!.stderr], [127, "dash: 1: eval: nosuch: not found\n"]);
+  const longestBytes = 128 * 1024 - 1; // with the NUL at its end
+  const command = (text: string) => ({ cmd: `: ${text}; if :; then nosuch; fi` });
+  const room = longestBytes - command("").cmd.length;
+  const texts = ["x".repeat(50_000), "x".repeat(room), "x".repeat(room + 1), "é".repeat(70_000)];
+  const results = await inOneWorker(texts.map(command), { shell: "dash" });
+  const [fresh, evaluated] = ["dash: 1: nosuch: not found\n", "dash: 1: eval: nosuch: not found\n"];
+  assertEquals(results.map(({ status, stderr }) => [status, stderr]), [
+    [127, fresh],
+    [127, fresh],
+    [127, evaluated],
+    [127, evaluated],
+  ]);
 });
 
 test(
