@@ -25,10 +25,15 @@ import {
   writeProgram,
 } from "./helpers.ts";
 
+const IS_MKSH = (await shell('echo "${KSH_VERSION-}"')).stdout.includes("MIRBSD");
+
 /** What every executor has to do alike. */
 function contract(executor: "shell" | "process"): void {
   const behaves = (behaviour: string, options: typeof TIMEOUT, fn: () => Promise<void>) =>
     test(`with the ${executor} executor ${behaviour}`, options, fn);
+
+  /** A worker that is mksh cannot tell it from the exit status 143. */
+  const SIGTERM = IS_MKSH && executor === "shell" ? undefined : "SIGTERM";
 
   const run = (tasks: Iterable<Task>, options: RunOptions = {}) => runTasks(tasks, { executor, ...options });
 
@@ -131,7 +136,7 @@ function contract(executor: "shell" | "process"): void {
         [{ cmd: "true", cwd: "/no/such/dir" }, 126, 'the working directory "/no/such/dir" does not exist'],
         [{ cmd: ["true"], cwd: file }, 126, `the working directory ${JSON.stringify(file)} is not a directory`],
         [
-          { cmd: ["true", "x".repeat(200_000)] },
+          { cmd: ["/bin/true", "x".repeat(200_000)] }, // by its path, as mksh has one of its own
           126,
           "the command and its environment are longer than the system allows",
         ],
@@ -401,7 +406,7 @@ function contract(executor: "shell" | "process"): void {
 
   behaves("a task that is ended keeps what it has printed", TIMEOUT, async () => {
     const { status, outcome, stdout, signal } = await stoppedWhenReady("echo before; touch ready; sleep 300", 60_000);
-    assertEquals([status, outcome, stdout, signal], [143, "canceled", "before\n", "SIGTERM"]);
+    assertEquals([status, outcome, stdout, signal], [143, "canceled", "before\n", SIGTERM]);
   });
 
   behaves("a task that ignores SIGTERM gets SIGKILL", TIMEOUT, async () => {
@@ -428,7 +433,7 @@ function contract(executor: "shell" | "process"): void {
 
   behaves("a task that is stopped is ended by SIGTERM, too", TIMEOUT, async () => {
     const { status, outcome, signal } = await stoppedWhenReady("touch ready; kill -STOP $$; sleep 300", 60_000);
-    assertEquals([status, outcome, signal], [143, "canceled", "SIGTERM"]);
+    assertEquals([status, outcome, signal], [143, "canceled", SIGTERM]);
   });
 
   behaves("a task ends with its timeout, with status 124", TIMEOUT, async () => {
