@@ -19,7 +19,7 @@ import { Sampler, type Watched } from "./sampler.ts";
 const HOURS = 8;
 /** The others are Deno's, at SIGUSR1. */
 const EXPECTED_MESSAGES =
-  /^(?:taskrunner: \d at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
+  /^(?:taskrunner: \d+ at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
 
 /** A part of an hour. */
 interface Phase {
@@ -47,7 +47,10 @@ const PHASES: readonly Phase[] = [
 export async function runDay(name: string, runtime: readonly string[], ms: number): Promise<Watched[]> {
   const interrupting = interruptRuns(name, runtime, ms);
   const feeding = EXECUTORS.map((executor) => feedRun(name, runtime, executor, ms));
-  await Promise.allSettled([interrupting, ...feeding]); // so that each of them has left its place
+  const ended = await Promise.allSettled([interrupting, ...feeding]); // so that each of them has left its place
+  const errors = ended.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
+  for (const error of errors) console.log(error);
+  if (errors.length > 0) throw new Error(`${errors.length} of 3 parts of the day of ${name} went wrong`);
   console.log(await interrupting);
   return await Promise.all(feeding);
 }
@@ -104,9 +107,10 @@ async function feed(run: Started, executor: string, phaseMs: number): Promise<nu
 /** Has more tasks run at once, or fewer. A signal is sent when the one before has been obeyed: two would be one. */
 async function changeJobs({ child, output }: Started, more: number): Promise<void> {
   for (let sent = 0; sent < Math.abs(more); sent++) {
-    const before = output.stderr.length;
+    const answers = () => output.stderr.split("at once from now on\n").length;
+    const before = answers();
     process.kill(child.pid!, more > 0 ? "SIGUSR1" : "SIGUSR2");
-    await waitFor("the answer", () => output.stderr.length > before && output.stderr.endsWith("\n"));
+    await waitFor("the answer", () => answers() > before);
   }
 }
 
