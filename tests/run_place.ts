@@ -113,6 +113,11 @@ export class RunPlace {
     });
   }
 
+  /** Their ids and command lines; only the id of one that has ended meanwhile. */
+  commandLines(): string[] {
+    return this.processes().map(commandLine);
+  }
+
   /** The temporary files of the run. */
   temporaryFiles(): string[] {
     return [this.#tmp, this.shm].flatMap(allIn);
@@ -143,7 +148,7 @@ export class RunPlace {
   /** No process and no temporary file is left, or will be in a moment. */
   async waitForNothingLeft(): Promise<void> {
     await waitFor("the end of all processes", () => this.processes().length === 0).catch((error) => {
-      throw new Error(`${error.message}: ${this.processes().map(commandLine).join("; ")}`);
+      throw new Error(`${error.message}: ${this.commandLines().join("; ")}`);
     });
     await waitFor("the end of all temporary files", () => this.temporaryFiles().length === 0).catch((error) => {
       throw new Error(`${error.message}: ${this.temporaryFiles().join(", ")}`);
@@ -165,7 +170,7 @@ function allIn(directory: string): string[] {
 
 function commandLine(pid: number): string {
   try {
-    return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`;
+    return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ")}`;
   } catch {
     return `${pid}`;
   }
