@@ -6,7 +6,7 @@ import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
 import { unusableDirectory, unusableProgram } from "./not_started.ts";
-import { discardOutput, outputLost } from "./output.ts";
+import { outputLost } from "./output.ts";
 import { cutOutputFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
@@ -40,7 +40,7 @@ const REMOVED: TakenOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
-const FULL = outputLost("no space was left on the device for temporary files");
+const FULL = "no space was left on the device for temporary files";
 
 /** An attempt that a worker carries out. */
 export class ShellExecution implements Execution {
@@ -171,17 +171,12 @@ export class ShellExecution implements Execution {
         return unusableProgram(program, { code }, durationMs);
       }
     }
-    if (this.#wasFull) { // a part of it in a file would look like all of it
-      await discardOutput(out.output, err.output);
-      delete out.output.file;
-      delete err.output.file;
-    }
     return {
       ...ending,
       durationMs,
       stdout: out.output,
       stderr: err.output,
-      outputError: ending.outputError ?? out.error ?? err.error ?? (this.#wasFull ? FULL : undefined),
+      outputError: ending.outputError ?? out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
     };
   }
 
@@ -190,7 +185,8 @@ export class ShellExecution implements Execution {
     return takeOutputFile(files[stream], {
       maxInlineBytes,
       maxOutputBytes,
-      createFile: () => spillDirectory.create(this.#attempt, stream),
+      // A part of an output in a file would look like all of it.
+      createFile: () => this.#wasFull ? Promise.reject(new Error(FULL)) : spillDirectory.create(this.#attempt, stream),
       onLimit: this.#onOutputLimit,
     });
   }

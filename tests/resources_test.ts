@@ -189,6 +189,7 @@ test(
       const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "72m")}`;
       const env = { FULL: join(place.directory, "is-full") };
       const spill = join(place.directory, "spill");
+      await mkdir(spill);
       await (await place.run(tasks, [...executor, "-j2", "--spill-dir", spill], { env }, setup)).ended;
       place.assertOneResultEach(idsOf(tasks));
       const results = new Map(place.results().map((result) => [result.id, result]));
