@@ -1,6 +1,5 @@
 /** The debugger that a signal opens. @module */
 
-import inspector from "node:inspector";
 import process from "node:process";
 import { isPermitted } from "../internal/deno_permissions.ts";
 
@@ -12,7 +11,9 @@ const OPEN_WITHIN_MS = 1_000;
  * port, as all users of the machine can, may run in this process what they like. One that was asked for stays open.
  */
 export function keepDebuggerClosed(): void {
-  if (!("Deno" in globalThis) || !isPermitted({ name: "sys", kind: "inspector" }) || inspector.url()) return;
+  if (!("Deno" in globalThis) || !isPermitted({ name: "sys", kind: "inspector" })) return;
+  const inspector = process.getBuiltinModule("node:inspector"); // which not every Node has
+  if (inspector.url()) return;
   process.on("SIGUSR1", () => {
     const signalledMs = performance.now();
     const timer = setInterval(() => {

@@ -49,8 +49,7 @@ export async function runDay(name: string, runtime: readonly string[], ms: numbe
   const feeding = EXECUTORS.map((executor) => feedRun(name, runtime, executor, ms));
   const ended = await Promise.allSettled([interrupting, ...feeding]); // so that each of them has left its place
   const errors = ended.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
-  for (const error of errors) console.log(error);
-  if (errors.length > 0) throw new Error(`${errors.length} of 3 parts of the day of ${name} went wrong`);
+  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} parts of the day of ${name} went wrong`);
   console.log(await interrupting);
   return await Promise.all(feeding);
 }
@@ -106,8 +105,8 @@ async function feed(run: Started, executor: string, phaseMs: number): Promise<nu
 
 /** Has more tasks run at once, or fewer. A signal is sent when the one before has been obeyed: two would be one. */
 async function changeJobs({ child, output }: Started, more: number): Promise<void> {
+  const answers = () => output.stderr.split("at once from now on\n").length;
   for (let sent = 0; sent < Math.abs(more); sent++) {
-    const answers = () => output.stderr.split("at once from now on\n").length;
     const before = answers();
     process.kill(child.pid!, more > 0 ? "SIGUSR1" : "SIGUSR2");
     await waitFor("the answer", () => answers() > before);

@@ -163,7 +163,7 @@ test("--max-inline and --spill-dir say what stands in the line and where the res
 
 test("the exit status is the number of tasks that were not ok, and 101 for more than 100", TIMEOUT, async () => {
   const failing = (count: number) => jsonLines([{ cmd: "true" }, ...Array(count).fill({ cmd: ["false"] })]);
-  for (const [count, expected] of [[0, 0], [3, 3], [100, 100], [101, 101]] as const) {
+  for (const [count, expected] of [[0, 0], [1, 1], [3, 3], [100, 100], [101, 101], [120, 101]] as const) {
     assertEquals((await taskrunner(["-j8"], { stdin: failing(count) })).status, expected);
   }
   const { status } = await taskrunner([], { stdin: jsonLines([{ cmd: ["no-such-program"] }, { cmd: "kill -9 $$" }]) });

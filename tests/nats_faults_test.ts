@@ -449,13 +449,16 @@ for (const isolate of [true, false]) {
           const said = Promise.withResolvers<string>();
           const nats = { servers: server.url, queue: "q", onNotice: said.resolve };
           const runner = new TaskRunner({ nats, isolate });
-          for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
-          const running = runner.runAndWait();
-          const notice = await Promise.race([said.promise, running]);
-          assertEquals(notice, "the server has no room for results; they wait at their workers until it has");
-          await removeTheRun(server);
-          await assertRejects(() => running, Error, "the run was removed from the server");
-          await runner[Symbol.asyncDispose]();
+          try {
+            for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
+            const running = runner.runAndWait();
+            const notice = await Promise.race([said.promise, running]);
+            assertEquals(notice, "the server has no room for results; they wait at their workers until it has");
+            await removeTheRun(server);
+            await assertRejects(() => running, Error, "the run was removed from the server");
+          } finally {
+            await runner[Symbol.asyncDispose]();
+          }
         });
       },
       [],
