@@ -39,7 +39,6 @@ export interface Place {
 export class ScratchDirectory {
   /** By the directory they are in, in the order of preference. */
   readonly #roots: Root[];
-  #workers = 0;
 
   /**
    * @param prefix what the name of the directory that has them all begins with.
@@ -59,7 +58,7 @@ export class ScratchDirectory {
     const root = this.#roots.find((root) => root.hasRoomFor(root.workers + 1) && root.isWritable());
     if (!root) throw new Error("There is no place for temporary files");
     root.workers++;
-    return new WorkerDirectory(join(root.path, `${++this.#workers}`), root);
+    return new WorkerDirectory(root);
   }
 
   /** Removes all of them. */
@@ -70,13 +69,21 @@ export class ScratchDirectory {
 
 /** A directory of one worker, which is not there before it is made. */
 export class WorkerDirectory {
-  readonly path: string;
   readonly #root: Root;
+  #pid = 0;
   #isRemoved = false;
 
-  constructor(path: string, root: Root) {
-    this.path = path;
+  constructor(root: Root) {
     this.#root = root;
+  }
+
+  /** Gives it the name by which other workers see whether its own is gone. */
+  nameAfter(pid: number): void {
+    this.#pid = pid;
+  }
+
+  get path(): string {
+    return join(this.parent, `${this.#pid}`);
   }
 
   /** The directory it is in, which is empty when the last worker has gone. */

@@ -51,15 +51,24 @@ const [RUN, OPEN, REPORT, CLEAN] = ["run", "open", "report", "clean"].map((name)
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
  * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
- * variable, which the next one would see. `clean` removes the directory, and the one it is in with the last of these. The
- * first report is that the worker is there, and whether files may be of any size: output that is a file would end a task
- * that may print as much as it likes into a pipe.
+ * variable, which the next one would see. `clean` removes the directory, also those of workers that were killed, and the
+ * one they are in with the last of them: each is named after its process, and of one that has ended but is not reaped yet
+ * Linux knows no working directory. The first report is that the worker is there, and whether files may be of any size:
+ * output that is a file would end a task that may print as much as it likes into a pipe.
  */
 export function workerScript(number: number, directory: string, parent: string): string {
   const [own, common] = [directory, parent].map(shellQuote);
   return `export ${TASK_VARIABLES.join(" ")}
 trap : ${SIGNALS}
-${CLEAN}() { [ ! -d ${common} ] || { rm -rf ${own}; rmdir ${common}; } 2>/dev/null; }
+${CLEAN}() {
+  [ -d ${common} ] || return
+  rm -rf ${own}
+  for directory in ${common}/*; do
+    pid="\${directory##*/}"
+    kill -0 "$pid" && { [ -e "/proc/$pid/cwd" ] || [ ! -e "/proc/$$/cwd" ]; } || rm -rf "$directory"
+  done
+  rmdir ${common}
+} 2>/dev/null
 trap ${CLEAN} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }

@@ -71,6 +71,7 @@ export class ShellWorker {
     // The first shell gives way to a second, which has its name as it was given (Deno hands on a path) and one output.
     const args = ["-c", 'exec "$0" 2>&1', shell];
     const child = await adapter.spawn({ program: shell, args, stdin: "piped", stderr: "null" });
+    directory.nameAfter(child.pid);
     const worker = new ShellWorker(child, directory, sendSignal);
     try {
       const report = await worker.run(workerScript(worker.nextNumber, directory.path, directory.parent));

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -232,6 +233,23 @@ for (const executor of EXECUTORS) {
       }),
   );
 }
+
+test("what a shell that was killed leaves is removed by another one when the run is killed as well", LONG, async () => {
+  await RunPlace.with(async (place) => {
+    const file = join(place.directory, "worker");
+    const tasks = [
+      { id: "long", cmd: `echo lost; echo $PPID > ${file}.new; mv ${file}.new ${file}; sleep 60` },
+      { id: "short", cmd: "echo kept" },
+    ];
+    const { child, ended } = await place.run(tasks, ["-j2", "--executor", "shell"]);
+    await waitFor("a task that runs and one that has run", () => existsSync(file) && place.results().length === 1);
+    process.kill(child.pid!, "SIGSTOP"); // so that it does not take what the task has printed
+    process.kill(-Number(readFileSync(file)), "SIGKILL");
+    process.kill(child.pid!, "SIGKILL");
+    await ended;
+    await place.waitForNothingLeft();
+  });
+});
 
 /** The shells that a program has started and that have not ended. */
 function shellsOf(parent: number): number[] {

@@ -344,7 +344,9 @@ test("a place without room is passed over, and one that is full is said to be", 
     const place = (path: string, wantedBytes: number) => ({ ...PLACE, path, wantedBytes });
     const enough = new ScratchDirectory(undefined, [place(first, 1), place(second, 0)]);
     const planned = enough.plan();
-    assertStringIncludes(planned.path, first);
+    planned.nameAfter(17);
+    assertEquals(planned.path, join(planned.parent, "17"));
+    assertStringIncludes(planned.parent, first);
     assertEquals(await readdir(first), []);
     planned.make();
     assert((await stat(planned.path)).isDirectory());
@@ -353,7 +355,7 @@ test("a place without room is passed over, and one that is full is said to be", 
     const tooLittle = new ScratchDirectory(undefined, [place(first, 2 ** 60), place(second, 0)]);
     const worker = tooLittle.plan();
     worker.make();
-    assertStringIncludes(worker.path, second);
+    assertStringIncludes(worker.parent, second);
     assertEquals([worker.hasRoom, worker.isFull], [true, false]);
     tooLittle.close();
     assertEquals([await readdir(first), await readdir(second)], [[], []]);
