@@ -26,7 +26,7 @@ const SHELLS = ["dash", "bash", "busybox", "mksh"];
 
 /** What the shell matters to. */
 const SHELL_TESTS = ["cli", "control", "control_cli", "differential", "each", "executor", "resume", "shell_executor"]
-  .concat("signals", "task_runner");
+  .concat("shell_worker", "signals", "task_runner");
 const OTHER_TESTS = ["bad_input", "jsonl", "package", "remote_executor", "report", "results_commands", "runner"]
   .concat("spawn_adapter", "start_gate", "statistics", "task");
 

@@ -39,7 +39,7 @@ const GROUPS: Record<string, Group> = {
       "executors/shell_worker.ts",
       "executors/shell_script.ts",
     ],
-    tests: ["shell_script", "shell_executor", "executor"],
+    tests: ["shell_script", "shell_worker", "shell_executor", "executor"],
     without: "with the process executor",
   },
   commands: {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { Place } from "../executors/scratch_directory.ts";
 import type { Task, TaskResult } from "../mod.ts";
 
 /** The runtime that runs the tests. */
@@ -254,4 +255,9 @@ export function resultWith(fields: Partial<TaskResult>): TaskResult {
 export async function writeProgram(path: string, text: string): Promise<void> {
   const { status, stderr } = await start("sh", ["-c", 'cat > "$0" && chmod 755 "$0"', path], { stdin: text }).ended;
   if (status !== 0) throw new Error(stderr);
+}
+
+/** A place for temporary files that may be used as far as it goes. */
+export function unlimitedPlace(path: string): Place {
+  return { path, wantedBytes: 0, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: 0 };
 }

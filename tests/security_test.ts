@@ -31,6 +31,7 @@ import {
   taskFile,
   taskrunner,
   TIMEOUT,
+  unlimitedPlace,
   waitFor,
   withTempDirectory,
 } from "./helpers.ts";
@@ -236,13 +237,7 @@ test("a link in the place of a file or directory that is to be made is not follo
     assertEquals(await readFile(file, "utf8"), "precious");
 
     // Somebody has guessed the name of the directory for temporary files.
-    const scratch = new ScratchDirectory("guessed", [{
-      path: directory,
-      wantedBytes: 0,
-      workerBytes: 0,
-      freeBytes: () => Infinity,
-      unseenBytes: 0,
-    }]);
+    const scratch = new ScratchDirectory("guessed", [unlimitedPlace(directory)]);
     const worker = scratch.plan();
     symlinkSync(victim!, worker.parent);
     let error: unknown;

@@ -20,6 +20,7 @@ import {
   shell,
   startTaskrunner,
   TIMEOUT,
+  unlimitedPlace,
   waitFor,
   withTempDirectory,
   writeProgram,
@@ -333,15 +334,12 @@ test("without its directory a worker gives honest results, and is replaced", TIM
   ]]);
 });
 
-/** A place for temporary files that may be used as far as it goes. */
-const PLACE = { wantedBytes: 0, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: 0 };
-
 test("a place without room is passed over, and one that is full is said to be", async () => {
   await withTempDirectory(async (directory) => {
     const [first, second] = [join(directory, "first"), join(directory, "second")];
     await mkdir(first);
     await mkdir(second);
-    const place = (path: string, wantedBytes: number) => ({ ...PLACE, path, wantedBytes });
+    const place = (path: string, wantedBytes: number) => ({ ...unlimitedPlace(path), wantedBytes });
     const enough = new ScratchDirectory(undefined, [place(first, 1), place(second, 0)]);
     const planned = enough.plan();
     planned.nameAfter(17);
@@ -374,10 +372,10 @@ test("in a place in memory there are only as many workers as may fill it and lea
     await mkdir(disk);
     let freeBytes = 10;
     const scratch = new ScratchDirectory(undefined, [
-      { ...PLACE, path: memory, wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
-      { ...PLACE, path: disk },
+      { ...unlimitedPlace(memory), wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
+      unlimitedPlace(disk),
     ]);
-    const place = (worker: { path: string }) => worker.path.startsWith(memory) ? "memory" : "disk";
+    const place = ({ parent }: { parent: string }) => parent.startsWith(memory) ? "memory" : "disk";
     const workers = [scratch.plan(), scratch.plan(), scratch.plan()];
     assertEquals(workers.map(place), ["memory", "memory", "disk"]);
     workers[0]!.remove();
