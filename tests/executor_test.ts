@@ -80,6 +80,19 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([status, outcome, signal], [137, "killed", "SIGKILL"]);
   });
 
+  behaves("a status above 128 that a task gives itself is no signal", TIMEOUT, async () => {
+    for (const cmd of ["exit 143", "(exit 143)", "sh -c 'exit 143'", ["sh", "-c", "exit 143"]]) {
+      const { status, outcome, signal } = await resultOf({ cmd });
+      assertEquals([cmd, status, outcome, signal], [cmd, 143, "failed", undefined]);
+    }
+  });
+
+  behaves("a task has taken the time from its start to its end", TIMEOUT, async () => {
+    const startedMs = performance.now();
+    const { durationMs } = await resultOf({ cmd: "sleep 0.1" });
+    assert(durationMs >= 90 && durationMs <= performance.now() - startedMs, `${durationMs}`);
+  });
+
   behaves("cwd, env and stdin reach the task", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       await writeFile(join(directory, "here"), "");
@@ -546,7 +559,8 @@ function contract(executor: "shell" | "process"): void {
     const first = results.next();
     await waitFor("the process", () => stop.signal.aborted);
     starting.resolve();
-    assertEquals((await first).value!.outcome, "canceled");
+    const { outcome, stdout, stderr } = (await first).value!;
+    assertEquals([outcome, stdout, stderr], ["canceled", "", ""]);
     await results.return();
     assert(!isAlive(pid));
   });
