@@ -176,21 +176,21 @@ test(
   async () => {
     if (!CAN_MOUNT) return;
     const bytes = 80_000_000;
+    const until = (flag: string) => `until [ -e ${flag} ]; do sleep 0.01; done`;
+    const fill = `head -c ${bytes} /dev/zero >"$TMPDIR/fill" 2>/dev/null`;
     const tasks: Task[] = [
+      // Long enough to be seen, and over before the other one ends.
+      { id: "fill", cmd: `${fill}; : > full; ${until("printed")}; sleep 2; rm "$TMPDIR/fill"; : > free` },
+      { id: "meanwhile", cmd: `${until("full")}; echo lost 2>/dev/null; : > printed; ${until("free")}` },
       ...printing(1, bytes), // more than there is, and then it is away again
-      {
-        id: "fill",
-        cmd: `head -c ${bytes} /dev/zero >"$TMPDIR/fill" 2>/dev/null; touch "$FULL"; sleep 0.3; rm "$TMPDIR/fill"`,
-      },
-      { id: "meanwhile", cmd: `until [ -e "$FULL" ]; do sleep 0.01; done; echo lost 2>/dev/null; sleep 0.5; :` },
       { id: "after", cmd: "echo hi" },
     ];
     await withBoth(async (place, executor) => {
       const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "72m")}`;
-      const env = { FULL: join(place.directory, "is-full") };
       const spill = join(place.directory, "spill");
       await mkdir(spill);
-      await (await place.run(tasks, [...executor, "-j2", "--spill-dir", spill], { env }, setup)).ended;
+      const placed = tasks.map((task) => ({ ...task, cwd: place.directory }));
+      await (await place.run(placed, [...executor, "-j2", "--spill-dir", spill], {}, setup)).ended;
       place.assertOneResultEach(idsOf(tasks));
       const results = new Map(place.results().map((result) => [result.id, result]));
       assert(await isHonest(results.get("0")!, bytes), results.get("0")!.error);
