@@ -117,7 +117,7 @@ function contract(executor: "shell" | "process"): void {
       const cmd = 'echo "$(pwd -P) ${OLDPWD-none} $CDPATH $#"';
       await writeFile(join(directory, "tasks"), jsonLines(names.map((cwd) => ({ cwd, cmd }))));
       const cli = `$RUNTIME ${join(PROJECT, "cli.ts")} tasks -qk --executor ${executor}`;
-      for (const [set, oldpwd] of [["-u OLDPWD", "none"], ["OLDPWD=/x", "/x"]]) {
+      for (const [set, oldpwd] of [["-u OLDPWD", "none"], ["OLDPWD=/usr", "/usr"]]) {
         const { stdout } = await shell(`cd ${directory} && env ${set} CDPATH=/ ${cli}`);
         assertEquals(
           parseResults(stdout).map((result) => result.stdout),
