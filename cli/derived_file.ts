@@ -6,6 +6,11 @@ import { systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
 import type { Io } from "./io.ts";
 
+interface Kind {
+  name: string;
+  begin: string;
+}
+
 /** What is made of results: written to a file, or to standard output. */
 export class DerivedFile {
   readonly #path: string;
@@ -21,12 +26,26 @@ export class DerivedFile {
   }
 
   /**
-   * Opens it. It can be made again whenever it is wanted, so that one of its kind is overwritten, and nothing else is:
-   * a name that is mistaken could be that of the results.
+   * Opens it, has it written, and closes it. It can be made again whenever it is wanted, so that one of its kind is
+   * overwritten, and nothing else is: a name that is mistaken could be that of the results.
    *
    * @param kind what it is, such as `a trace`, and what all of them begin with.
    */
-  static async open(path: string | undefined, kind: { name: string; begin: string }, io: Io): Promise<DerivedFile> {
+  static async with(
+    path: string | undefined,
+    kind: Kind,
+    io: Io,
+    write: (file: DerivedFile) => Promise<void>,
+  ): Promise<void> {
+    const file = await DerivedFile.#open(path, kind, io);
+    try {
+      await write(file);
+    } finally {
+      await file.#close();
+    }
+  }
+
+  static async #open(path: string | undefined, kind: Kind, io: Io): Promise<DerivedFile> {
     if (path === undefined || path === "-") return new DerivedFile("", undefined, undefined, io);
     let file: FileHandle | undefined;
     try {
@@ -56,7 +75,7 @@ export class DerivedFile {
     }
   }
 
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     await this.#file?.close();
     this.#lock?.release();
   }

@@ -17,11 +17,11 @@ export async function writeReport(invocation: ResultsCommand, io: Io): Promise<n
   const collector = new ReportCollector();
   await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
   if (collector.results === 0) throw noResults(path);
-  const file = await DerivedFile.open(output, { name: "a report", begin: REPORT_BEGIN }, io);
-  try {
-    await file.write(reportPage(encodeReport(collector, path === "-" ? "standard input" : basename(path))));
-  } finally {
-    await file.close();
-  }
+  await DerivedFile.with(
+    output,
+    { name: "a report", begin: REPORT_BEGIN },
+    io,
+    (file) => file.write(reportPage(encodeReport(collector, path === "-" ? "standard input" : basename(path)))),
+  );
   return 0;
 }

@@ -14,12 +14,8 @@ export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<nu
   const trace = new ChromeTrace();
   await readResultsFrom(path, io, (result) => trace.add(result));
   if (trace.results === 0) throw noResults(path);
-  const file = await DerivedFile.open(invocation.flags.output, { name: "a trace", begin: BEGIN }, io);
-  try {
-    await writeEvents(trace, file);
-  } finally {
-    await file.close();
-  }
+  const kind = { name: "a trace", begin: BEGIN };
+  await DerivedFile.with(invocation.flags.output, kind, io, (file) => writeEvents(trace, file));
   return 0;
 }
 
