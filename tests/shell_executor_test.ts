@@ -179,40 +179,39 @@ async function adapterThat(change: (worker: ChildProcess) => ChildProcess): Prom
   return { name, canSignal, spawn: async (options) => change(await spawn(options)) };
 }
 
+/** A worker that is told what a function makes of what it would be told. */
+function toldOtherwise(worker: ChildProcess, change: (text: string) => string): ChildProcess {
+  const { stdin } = worker;
+  return stdin === null ? worker : { ...worker, stdin: { ...stdin, write: (text) => stdin.write(change(text)) } };
+}
+
+async function assertAllRun(spawnAdapter: SpawnAdapter): Promise<void> {
+  const tasks = [{ cmd: "echo first" }, { cmd: "echo second" }, { cmd: "echo third" }, { cmd: ["echo", "fourth"] }];
+  const results = await inOneWorker(tasks, { spawnAdapter });
+  assertEquals(
+    results.map(({ outcome, stdout }) => [outcome, stdout]),
+    ["first", "second", "third", "fourth"].map((word) => ["ok", `${word}\n`]),
+  );
+}
+
 test("a worker that dies before its first task is not waited for", TIMEOUT, async () => {
   let workers = 0;
   const spawnAdapter = await adapterThat((worker) => {
     if (worker.stdin === null || workers++ > 0) return worker;
-    const { stdin } = worker;
     let writes = 0;
-    const write = (text: string) => {
+    return toldOtherwise(worker, (text) => {
       if (++writes === 2) process.kill(worker.pid, "SIGKILL"); // when it is to say what shell it is
-      stdin.write(text);
-    };
-    return { ...worker, stdin: { ...stdin, write } };
+      return text;
+    });
   });
-  const tasks = [{ cmd: "echo first" }, { cmd: "echo second" }, { cmd: ["echo", "third"] }];
-  const results = await inOneWorker(tasks, { spawnAdapter });
-  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "first\n"], ["ok", "second\n"], [
-    "ok",
-    "third\n",
-  ]]);
+  await assertAllRun(spawnAdapter);
   assertEquals(workers, 2);
 });
 
 test("a task whose worker comes to its end before it runs in a process of its own", TIMEOUT, async () => {
-  const spawnAdapter = await adapterThat((worker) => {
-    if (worker.stdin === null) return worker;
-    const { stdin } = worker;
-    const write = (text: string) => stdin.write(text.includes("second") ? `exit 3\n${text}` : text);
-    return { ...worker, stdin: { ...stdin, write } };
-  });
-  const tasks = [{ cmd: "echo first" }, { cmd: "echo second" }, { cmd: "echo third" }];
-  const results = await inOneWorker(tasks, { spawnAdapter });
-  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "first\n"], ["ok", "second\n"], [
-    "ok",
-    "third\n",
-  ]]);
+  await assertAllRun(
+    await adapterThat((worker) => toldOtherwise(worker, (text) => text.includes("second") ? `exit 3\n${text}` : text)),
+  );
 });
 
 test("a worker goes on that is stopped as it starts, or when it has nothing to do", TIMEOUT, async () => {
@@ -496,9 +495,13 @@ test("where no worker can be had, a task is ended like any other", TIMEOUT, asyn
 
 test("a file that a task opens by the name of its own descriptor is not emptied", TIMEOUT, async () => {
   const cmd = "echo a >&2; echo b >/dev/stderr; echo c >/dev/stdout; echo d; (exit 4)";
-  for (const { status, stdout, stderr } of await inOneWorker([{ cmd }, { cmd: ["sh", "-c", cmd] }])) {
-    assertEquals([status, stdout, stderr], [4, "c\nd\n", "a\nb\n"]);
-  }
+  const copy = { cmd: ["tee", "/dev/stderr"], stdin: "x\n" };
+  const results = await inOneWorker([{ cmd }, { cmd: ["sh", "-c", cmd] }, copy]);
+  assertEquals(results.map(({ status, stdout, stderr }) => [status, stdout, stderr]), [
+    [4, "c\nd\n", "a\nb\n"],
+    [4, "c\nd\n", "a\nb\n"],
+    [0, "x\n", "x\n"],
+  ]);
 });
 
 test("the CPU time of an attempt is that of the attempt", TIMEOUT, async () => {
