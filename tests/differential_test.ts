@@ -22,13 +22,19 @@ interface Seen {
   stderr: string;
 }
 
-/** Runs each of the commands under a fresh shell, in a session of its own and with pipes. */
+/**
+ * Runs each of the commands under a fresh shell, in a session of its own and with pipes. Descriptors that are open stay so,
+ * as Deno leaves them open to what it starts; where a runtime closes them, none come to this program either. Signals that
+ * are ignored, as what a script starts with `&` ignores some, are not for tasks: they are the command's to handle.
+ */
 const REFERENCE = `
-import concurrent.futures, json, subprocess, sys
+import concurrent.futures, json, signal, subprocess, sys
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_DFL)
 shell, env, commands = json.load(sys.stdin)
 def fresh(command):
     ended = subprocess.run([shell, "-c", "--", command, shell], stdin=subprocess.DEVNULL, capture_output=True,
-        start_new_session=True, env=env)
+        start_new_session=True, close_fds=False, env=env)
     status = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
     return {"status": status, "stdout": ended.stdout.decode("latin1"), "stderr": ended.stderr.decode("latin1")}
 with concurrent.futures.ThreadPoolExecutor(2) as two:

@@ -160,6 +160,23 @@ test("under nohup the run outlives its terminal", TIMEOUT, async () => {
   });
 });
 
+test(
+  "tasks do not ignore what the command was started to ignore, as with nohup or & in a script",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const signals = ["HUP", "INT", "QUIT"];
+      const tasks = await taskFile(directory, signals.map((signal) => ({ cmd: ["sh", "-c", `kill -${signal} $$`] })));
+      for (const executor of ["shell", "process"]) {
+        const { stdout } = await shell(
+          `trap '' ${signals.join(" ")}; exec $RUNTIME cli.ts -q -k --executor ${executor} ${tasks}`,
+        );
+        assertEquals(parseResults(stdout).map(({ status }) => status), [129, 130, 131]);
+      }
+    });
+  },
+);
+
 test("as the first process of a container the run ends on a signal, and leaves nothing", TIMEOUT, async () => {
   const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
   if (!canUnshare) return notTried("this user must not make namespaces");
