@@ -1,7 +1,7 @@
 /**
  * Runs the tests that depend on the runtime with versions of each, and those that depend on the shell with other shells as
- * `sh`, and prints what came out as a table in Markdown. Ends with an error when a test has failed. Needs npm's registry,
- * and Debian's packages dash, bash, busybox and mksh.
+ * `sh`, and prints what came out as a table in Markdown. When a test has failed, prints all that its file said, and ends
+ * with an error. Needs npm's registry, and Debian's packages dash, bash, busybox and mksh.
  *
  *     deno task matrix [--shells dash,bash,busybox,mksh] [--tests cli,executor] [deno@2.9.5] [bun] [node@22.18.0]
  */
@@ -80,7 +80,10 @@ async function tryOut(name: string, program: string, shell: string, label: strin
     for (const test of tests) {
       const run = await runTestFile(name, `${test}_test.ts`, env);
       for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += run[key];
-      if (run.failed > 0) failures.push(describe(run, `${label}, ${shell}, ${test}_test.ts`));
+      if (run.failed > 0) {
+        console.error(run.output); // a failure that comes once has to be understood from what it says
+        failures.push(describe(run, `${label}, ${shell}, ${test}_test.ts`));
+      }
       console.error(
         `${label}, ${shell}, ${test}: ${run.passed}/${run.passed + run.failed}, ${run.seconds.toFixed()} s`,
       );
@@ -98,7 +101,5 @@ function pathOf(shell: string): string {
 }
 
 function describe({ output }: TestRun, where: string): string {
-  const names = failedTestsIn(output);
-  if (names.length === 0) return `${where}:\n\n${output.slice(-2_000)}`;
-  return `${where}: ${names.join("; ")}`;
+  return `${where}: ${failedTestsIn(output).join("; ") || "failed before its first test"}`;
 }
