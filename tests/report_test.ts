@@ -22,6 +22,7 @@ import {
   taskFile,
   taskrunner,
   TIMEOUT,
+  waitFor,
   withTempDirectory,
 } from "./helpers.ts";
 
@@ -90,11 +91,14 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
       // A task is looked for, chosen, and shown where it ran.
       await page.fill("#search", "TASK 7");
       assertEquals(await page.locator("#found .id").count(), 11); // 7, and 70 to 79
-      await page.fill("#search", "task 79");
+      // The quickest, as around one that took long the whole run would be visible.
+      const { id, slot, durationMs } = results
+        .filter(({ id, outcome, attempts }) => outcome === "ok" && attempts === 1 && /\d\d$/.test(id))
+        .reduce((quickest, result) => result.durationMs < quickest.durationMs ? result : quickest);
+      await page.fill("#search", id);
       await page.click("#found .id");
-      const { slot, durationMs } = results.find(({ id }) => id === "task 79")!;
       const chosen = await textOf(page, "#selected");
-      assertStringIncludes(chosen, `task task 79 outcome ok status 0 slot slot ${slot} `);
+      assertStringIncludes(chosen, `task ${id} outcome ok status 0 slot slot ${slot} `);
       assertStringIncludes(
         chosen,
         `took ${durationMs < 9.95 ? +durationMs.toPrecision(2) : Math.round(durationMs)} ms`,
@@ -109,9 +113,9 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
       const { x, y, width } = (await page.locator("#time canvas").boundingBox())!;
       await page.mouse.move(x + width / 2, y + 60);
       await page.keyboard.down("Control");
-      for (let turns = 0; turns < 5 && await visible() === 80; turns++) await page.mouse.wheel(0, -400);
+      for (let turns = 0; turns < 5; turns++) await page.mouse.wheel(0, -400);
+      await waitFor("the zoom", async () => await visible() < 80);
       await page.keyboard.up("Control");
-      assert(await visible() < 80);
       await page.locator("#retried .id").first().click();
       assertStringIncludes(
         await textOf(page, "#selected"),
