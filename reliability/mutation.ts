@@ -26,7 +26,7 @@ interface Group {
 const GROUPS: Record<string, Group> = {
   core: {
     mutate: ["runner.ts", "running_attempt.ts", "result_queue.ts"],
-    tests: ["runner", "control", "remote_executor", "start_gate"],
+    tests: ["runner", "control", "remote_executor", "start_gate", "start_room"],
   },
   jsonl: {
     mutate: ["jsonl_reader.ts", "jsonl_writer.ts", "line_reader.ts"],

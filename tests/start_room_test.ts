@@ -59,3 +59,20 @@ test("a run of which nothing can be started for ten seconds ends with an error",
     assertEquals([(await ended).message, executor.closed], ["Cannot start any task: too few of everything", 1]);
   });
 });
+
+test("the ten seconds begin anew with each task that could be started", async () => {
+  const executor = new FakeExecutor();
+  let rooms = 0;
+  executor.onStart = (execution) =>
+    execution.end(--rooms >= 0 ? {} : { status: 126, notStarted: "Why", shortage: "Why" });
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const ended = collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 }));
+    for (let times = 1; times <= 2; times++) {
+      await clock.advance(6_000);
+      rooms = 1;
+      await clock.advance(1_000);
+    }
+    assertEquals((await ended).map(({ outcome }) => outcome), ["ok", "ok"]);
+  });
+});
