@@ -7,6 +7,9 @@ import { FakeClock } from "./fake_clock.ts";
 import { FakeExecutor } from "./fake_executor.ts";
 import { collect } from "./helpers.ts";
 
+/** How an attempt ends that the system could not start. */
+const SHORTAGE = { status: 126, notStarted: "Why", shortage: "too few of everything" };
+
 test("room for more attempts is tried from time to time, and given up when there is never any", () => {
   let nowMs = 0;
   const room = new StartRoom(() => nowMs);
@@ -28,8 +31,7 @@ test("room for more attempts is tried from time to time, and given up when there
 
 test("a task that could not be started is started later, which is no attempt, unless the run is to end", async () => {
   const executor = new FakeExecutor();
-  const shortage = { status: 126, notStarted: "Why", shortage: "Why" };
-  executor.onStart = (execution) => execution.end(executor.executions.length <= 2 ? shortage : {});
+  executor.onStart = (execution) => execution.end(executor.executions.length <= 2 ? SHORTAGE : {});
   const tasks = ["a", "b", "c", "d"].map((id) => ({ id, cmd: "x" }));
   const results = await collect(run(tasks, { executor, concurrency: 2, keepOrder: true }));
   assertEquals(
@@ -37,7 +39,7 @@ test("a task that could not be started is started later, which is no attempt, un
     tasks.map(({ id }) => [id, "ok", 1]),
   );
 
-  executor.onStart = (execution) => execution.end(shortage);
+  executor.onStart = (execution) => execution.end(SHORTAGE);
   const stopped: ReturnType<typeof run> = run(tasks, {
     executor,
     concurrency: 2,
@@ -48,8 +50,7 @@ test("a task that could not be started is started later, which is no attempt, un
 
 test("a run of which nothing can be started for ten seconds ends with an error", async () => {
   const executor = new FakeExecutor();
-  executor.onStart = (execution) =>
-    execution.end({ status: 126, notStarted: "Why", shortage: "too few of everything" });
+  executor.onStart = (execution) => execution.end(SHORTAGE);
   const clock = new FakeClock();
   await clock.during(async () => {
     const ended = assertRejects(() => collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 })), Error);
@@ -63,8 +64,7 @@ test("a run of which nothing can be started for ten seconds ends with an error",
 test("the ten seconds begin anew with each task that could be started", async () => {
   const executor = new FakeExecutor();
   let rooms = 0;
-  executor.onStart = (execution) =>
-    execution.end(--rooms >= 0 ? {} : { status: 126, notStarted: "Why", shortage: "Why" });
+  executor.onStart = (execution) => execution.end(--rooms >= 0 ? {} : SHORTAGE);
   const clock = new FakeClock();
   await clock.during(async () => {
     const ended = collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 }));
