@@ -44,6 +44,7 @@
 export * from "./jsonl.ts";
 export type {
   Attempt,
+  AttemptCallbacks,
   AttemptEnd,
   AttemptPlace,
   AttemptStop,

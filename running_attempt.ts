@@ -1,4 +1,11 @@
+import { clearImmediate, setImmediate } from "node:timers";
 import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./executors/mod.ts";
+
+/**
+ * How many turns of the event loop pass between a timer and the end of its attempt. In these an end that has happened is
+ * seen: after a busy caller, timers that are due come first.
+ */
+const TURNS = 3;
 
 /** An attempt under way, and what can end it early. */
 export class RunningAttempt {
@@ -8,6 +15,9 @@ export class RunningAttempt {
   stoppedBy: AttemptStop | undefined;
   readonly #execution: Execution;
   readonly #killAfterMs: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #turn: ReturnType<typeof setImmediate> | undefined;
+  #hasEnded = false;
 
   /**
    * Starts an attempt.
@@ -16,8 +26,17 @@ export class RunningAttempt {
    */
   constructor(executor: Executor, attempt: Attempt, killAfterMs: number) {
     this.#killAfterMs = killAfterMs;
-    this.#execution = executor.start(attempt, () => this.terminate("output-limit"));
-    this.ended = this.#run(executor.keepsTime ? undefined : attempt.timeoutMs);
+    const { timeoutMs } = attempt;
+    const startTimer = () => {
+      if (executor.keepsTime || timeoutMs === undefined || this.#hasEnded) return;
+      this.#timer ??= setTimeout(() => this.#expire(TURNS), timeoutMs);
+    };
+    this.#execution = executor.start(attempt, {
+      onOutputLimit: () => this.terminate("output-limit"),
+      onStart: startTimer,
+    });
+    this.ended = this.#run();
+    if (!executor.reportsStart) startTimer();
   }
 
   /** Ends it, unless it has ended. A second call can bring SIGKILL forward. */
@@ -27,13 +46,19 @@ export class RunningAttempt {
     if (isStopped || reason === "output-limit") this.stoppedBy ??= reason;
   }
 
-  async #run(timeoutMs: number | undefined): Promise<AttemptEnd> {
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.terminate("timeout"), timeoutMs);
+  #expire(turns: number): void {
+    if (turns === 0) this.terminate("timeout");
+    else this.#turn = setImmediate(() => this.#expire(turns - 1));
+  }
+
+  async #run(): Promise<AttemptEnd> {
     try {
       const end = await this.#execution.ended;
       return this.stoppedBy ? { ...end, stoppedBy: this.stoppedBy } : end;
     } finally {
-      clearTimeout(timer);
+      this.#hasEnded = true;
+      clearTimeout(this.#timer);
+      clearImmediate(this.#turn);
     }
   }
 }

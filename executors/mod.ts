@@ -8,9 +8,19 @@ import { ProcessExecutor } from "./process.ts";
 import { signalSender } from "../internal/send_signal.ts";
 import { ShellExecutor } from "./shell.ts";
 import { SpillDirectory } from "./spill_directory.ts";
+import { StartPacer } from "./start_pacer.ts";
 import type { Executor } from "./types.ts";
 
-export type { Attempt, AttemptEnd, AttemptPlace, AttemptStop, Execution, Executor, Output } from "./types.ts";
+export type {
+  Attempt,
+  AttemptCallbacks,
+  AttemptEnd,
+  AttemptPlace,
+  AttemptStop,
+  Execution,
+  Executor,
+  Output,
+} from "./types.ts";
 
 /** How attempts are carried out. */
 export interface ExecutorOptions {
@@ -114,6 +124,7 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     maxOutputBytes,
     spillDirectory: new SpillDirectory(spillDir, temporaryPrefix),
     sendSignal: signalSender(adapter, shell),
+    pacer: new StartPacer(),
   };
   const processes = new ProcessExecutor(common);
   if (executor === "process") return processes;

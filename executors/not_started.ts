@@ -13,6 +13,11 @@ const SHORTAGES: Readonly<Record<string, string>> = {
   ENOMEM: "others are to be ended, or the limit is to be raised (ulimit -v, or that of the container)",
 };
 
+/** The end of an attempt that was stopped before it had begun. */
+export function neverBegun(): AttemptEnd {
+  return { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+}
+
 /** The end of an attempt whose working directory cannot be used; `undefined` when it can. */
 export async function unusableDirectory(cwd: string | undefined, durationMs: number): Promise<AttemptEnd | undefined> {
   if (cwd === undefined) return undefined;

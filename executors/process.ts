@@ -4,11 +4,12 @@ import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { statusOfSignal } from "../internal/signals.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
-import { unusableDirectory, unusableProgram } from "./not_started.ts";
+import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
+import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
-import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
 export interface ProcessExecutorOptions {
@@ -23,18 +24,21 @@ export interface ProcessExecutorOptions {
   /** Where larger output goes. */
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
+  /** Says when a process may be started. */
+  pacer: StartPacer;
 }
 
 /** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
 export class ProcessExecutor implements Executor {
+  readonly reportsStart = true;
   readonly #options: ProcessExecutorOptions;
 
   constructor(options: ProcessExecutorOptions) {
     this.#options = options;
   }
 
-  start(attempt: Attempt, onOutputLimit: () => void): Execution {
-    return new ProcessExecution(attempt, onOutputLimit, this.#options);
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    return new ProcessExecution(attempt, callbacks, this.#options);
   }
 
   discard({ stdout, stderr }: AttemptEnd): Promise<void> {
@@ -49,7 +53,7 @@ export class ProcessExecutor implements Executor {
 class ProcessExecution implements Execution {
   readonly ended: Promise<AttemptEnd>;
   readonly #attempt: Attempt;
-  readonly #onOutputLimit: () => void;
+  readonly #callbacks: AttemptCallbacks;
   readonly #options: ProcessExecutorOptions;
   #child: ChildProcess | undefined;
   #hasExited = false;
@@ -57,9 +61,9 @@ class ProcessExecution implements Execution {
   #killAfterMs: number | undefined;
   #termination: ProcessGroupTermination | undefined;
 
-  constructor(attempt: Attempt, onOutputLimit: () => void, options: ProcessExecutorOptions) {
+  constructor(attempt: Attempt, callbacks: AttemptCallbacks, options: ProcessExecutorOptions) {
     this.#attempt = attempt;
-    this.#onOutputLimit = onOutputLimit;
+    this.#callbacks = callbacks;
     this.#options = options;
     this.ended = this.#run();
   }
@@ -79,28 +83,34 @@ class ProcessExecution implements Execution {
 
   async #run(): Promise<AttemptEnd> {
     const { task } = this.#attempt;
-    const { adapter, shell } = this.#options;
+    const { adapter, shell, pacer } = this.#options;
     const [program, args] = typeof task.cmd === "string"
       ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
       : [task.cmd[0]!, task.cmd.slice(1)];
-    const startedMs = performance.now();
-    let child: ChildProcess;
+    let startedMs = performance.now();
+    let child: ChildProcess | undefined;
     try {
-      const stdin = task.stdin === undefined ? "null" : "piped";
-      child = await (await adapter()).spawn({
-        program,
-        args,
-        cwd: task.cwd,
-        env: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
-        stdin,
-        stderr: "piped",
+      const spawnAdapter = await adapter();
+      child = await pacer.start(() => {
+        if (this.#killAfterMs !== undefined) return Promise.resolve(undefined); // it was ended while it waited
+        startedMs = performance.now();
+        return spawnAdapter.spawn({
+          program,
+          args,
+          cwd: task.cwd,
+          env: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
+          stdin: task.stdin === undefined ? "null" : "piped",
+          stderr: "piped",
+        });
       });
     } catch (error) {
       const durationMs = performance.now() - startedMs;
       // The runtimes report a missing directory as a missing program.
       return await unusableDirectory(task.cwd, durationMs) ?? unusableProgram(program, error, durationMs);
     }
+    if (!child) return neverBegun();
     this.#child = child;
+    this.#callbacks.onStart();
     const exited = child.exited.then((status) => {
       this.#hasExited = true;
       return { ...status, durationMs: performance.now() - startedMs };
@@ -130,7 +140,7 @@ class ProcessExecution implements Execution {
       maxInlineBytes,
       maxOutputBytes,
       createFile: () => spillDirectory.create(this.#attempt, stream),
-      onLimit: this.#onOutputLimit,
+      onLimit: this.#callbacks.onOutputLimit,
     });
   }
 }

@@ -6,34 +6,48 @@ import { discardOutput } from "./output.ts";
 import { isPlainVariable } from "./plain_command.ts";
 import { ScratchDirectory, scratchPlaces } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./shell_execution.ts";
+import { type WorkerEnvironment, workerEnvironment } from "./shell_environment.ts";
+import { isLongerThanAnArgument } from "./shell_script.ts";
 import { learnTraits, type ShellTraits } from "./shell_traits.ts";
-import { ShellWorker } from "./shell_worker.ts";
-import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+import { ShellWorker, UnusableShellError } from "./shell_worker.ts";
+import type { StartPacer } from "./start_pacer.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What a {@linkcode ShellExecutor} needs to know. */
 export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running"> {
   /** Finds the way to start a process. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
+  /** Says when a shell may be started. */
+  pacer: StartPacer;
   /** What the name of the directory for the output of what runs begins with. */
   temporaryPrefix: string | undefined;
 }
 
 /** How often it is seen how much a task has printed, and whether there is room for it. */
 const LOOK_MS = 100;
+/** How long no worker is started after one that could not be a worker: to find that out again costs each attempt seconds. */
+const UNUSABLE_MS = 60_000;
 
 /**
  * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
  * of it, any other command as a `sh -c` that the worker starts. What needs more goes to the executor for processes.
  */
 export class ShellExecutor implements Executor {
+  readonly reportsStart = true;
   readonly #options: ShellExecutorOptions;
   readonly #context: ShellContext;
   readonly #scratch: ScratchDirectory;
+  readonly #environment: WorkerEnvironment = workerEnvironment();
   /** By slot. */
   readonly #workers = new Map<number, ShellWorker>();
+  /** Those that are being made ready, by slot. */
+  readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
   #traits: Promise<ShellTraits> | undefined;
   #outputTimer: ReturnType<typeof setInterval> | undefined;
+  /** No worker is started before, by `performance.now()`. */
+  #noWorkersBeforeMs = -Infinity;
+  #isClosed = false;
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
@@ -47,10 +61,12 @@ export class ShellExecutor implements Executor {
     };
   }
 
-  start(attempt: Attempt, onOutputLimit: () => void): Execution {
-    if (needsProcess(attempt.task)) return this.#options.processes.start(attempt, onOutputLimit);
-    this.#outputTimer ??= setInterval(() => this.#watchOutput(), LOOK_MS);
-    return new ShellExecution(attempt, onOutputLimit, this.#context);
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    if (!this.#environment.isUsable || needsProcess(attempt.task)) {
+      return this.#options.processes.start(attempt, callbacks);
+    }
+    this.#outputTimer ??= setInterval(() => this.#watchRunning(), LOOK_MS);
+    return new ShellExecution(attempt, callbacks, this.#context);
   }
 
   discard({ stdout, stderr }: AttemptEnd): Promise<void> {
@@ -58,34 +74,49 @@ export class ShellExecutor implements Executor {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#outputTimer);
     this.#scratch.close();
-    const workers = [...this.#workers.values()];
-    for (const worker of workers) worker.retire();
-    await Promise.all(workers.map(({ ended }) => ended));
+    for (const worker of this.#workers.values()) worker.retire();
+    await Promise.all(this.#starting.values());
+    await Promise.all([...this.#workers.values()].map(({ ended }) => ended));
     await this.#options.processes.close();
   }
 
-  async #worker(slot: number): Promise<ShellWorker | undefined> {
+  /** The worker of a slot, at once when it is ready. */
+  #worker(slot: number): ShellWorker | Promise<ShellWorker | undefined> {
+    const starting = this.#starting.get(slot);
+    if (starting) return starting;
     const current = this.#workers.get(slot);
     const isUsable = current?.isUsable && current.directory.hasRoom;
     if (isUsable && this.#context.traits) return current;
     if (current && !isUsable) this.#dismiss(current);
-    try {
-      const worker = isUsable ? current : await this.#startWorker(slot);
-      this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
-      return worker.isUsable ? worker : undefined;
-    } catch {
+    const ready = this.#readyWorker(slot, isUsable ? current : undefined).catch((error) => {
+      // What no worker can be had for is carried out without.
+      if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_MS;
       return undefined;
-    }
+    }).finally(() => this.#starting.delete(slot));
+    this.#starting.set(slot, ready);
+    return ready;
+  }
+
+  async #readyWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
+    if (performance.now() < this.#noWorkersBeforeMs) return undefined;
+    const worker = current ?? await this.#startWorker(slot);
+    this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
+    return worker.isUsable ? worker : undefined;
   }
 
   async #startWorker(slot: number): Promise<ShellWorker> {
-    const { adapter, shell, sendSignal } = this.#options;
+    const { adapter, shell, sendSignal, pacer } = this.#options;
     const directory = this.#scratch.plan();
+    const environment = this.#environment;
     try {
-      const worker = await ShellWorker.start(await adapter(), shell, directory, sendSignal);
+      const options = { adapter: await adapter(), shell, directory, environment, sendSignal };
+      const worker = await pacer.start(() => ShellWorker.spawn(options));
       this.#workers.set(slot, worker);
+      if (this.#isClosed) worker.retire();
+      await worker.prepare(environment);
       return worker;
     } catch (error) {
       directory.remove();
@@ -106,16 +137,19 @@ export class ShellExecutor implements Executor {
   }
 
   /** Looks at what has been running for a while. */
-  #watchOutput(): void {
+  #watchRunning(): void {
     const beforeMs = performance.now() - LOOK_MS;
     for (const execution of this.#running) {
-      if (execution.startedMs < beforeMs) execution.watchOutput();
+      if (execution.startedMs < beforeMs) execution.watch();
     }
   }
 }
 
-/** What no shell can do: set any variable, and `exec` a program whose name begins like an option. */
+/**
+ * What no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
+ * started when an argument is too long.
+ */
 function needsProcess({ cmd, env }: Task): boolean {
   if (env !== undefined && !Object.keys(env).every(isPlainVariable)) return true;
-  return typeof cmd !== "string" && cmd[0]!.startsWith("-");
+  return typeof cmd !== "string" && (cmd[0]!.startsWith("-") || cmd.some(isLongerThanAnArgument));
 }

@@ -1,20 +1,20 @@
 /** One attempt in a shell worker. @module */
 
-import { Buffer } from "node:buffer";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../internal/signals.ts";
-import { unusableDirectory, unusableProgram } from "./not_started.ts";
+import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
 import { outputLost } from "./output.ts";
-import { cutOutputFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
+import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
+import { opensDescriptors } from "./own_descriptors.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
-import type { Attempt, AttemptEnd, Execution, Executor } from "./types.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "./types.ts";
 
 /** What an attempt needs of the executor it belongs to. */
 export interface ShellContext {
@@ -25,8 +25,8 @@ export interface ShellContext {
   sendSignal: SendSignal;
   /** Carries out what no worker can. */
   processes: Executor;
-  /** The worker of a slot; `undefined` when none can be had. */
-  worker(slot: number): Promise<ShellWorker | undefined>;
+  /** The worker of a slot; `undefined` when none can be had. It never rejects. */
+  worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
   /** What is known about the shell. Always there when a worker was had. */
   traits: ShellTraits | undefined;
   /** Lets a worker go. */
@@ -40,6 +40,10 @@ const REMOVED: TakenOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
+/** How long a worker may take to begin an attempt that has a timeout. Later the attempt gets a process of its own. */
+const BEGIN_MS = 10_000;
+/** How long the shell of a worker may take to be gone when everything of its group is. */
+const REAP_MS = 2_000;
 const FULL = "no space was left on the device for temporary files";
 
 /** An attempt that a worker carries out. */
@@ -48,8 +52,14 @@ export class ShellExecution implements Execution {
   /** When it was handed to its worker, by `performance.now()`. */
   startedMs = Infinity;
   readonly #attempt: Attempt;
-  readonly #onOutputLimit: () => void;
+  readonly #callbacks: AttemptCallbacks;
   readonly #context: ShellContext;
+  /** Whether its outputs are pipes, as for a command that opens them by name. */
+  readonly #wantsPipes: boolean;
+  /** Whether the worker says when the command begins. Pipes and files are there at any time after it. */
+  readonly #reportsBegin: boolean;
+  /** When the command began, where the worker says it. */
+  #begunMs: number | undefined;
   #files: AttemptFiles | undefined;
   #worker: ShellWorker | undefined;
   #hasEnded = false;
@@ -57,14 +67,18 @@ export class ShellExecution implements Execution {
   #wasFull = false;
   /** Set when the attempt was to be ended before it had begun. */
   #killAfterMs: number | undefined;
+  /** Ends the wait for a worker. */
+  #stopWaiting: (() => void) | undefined;
   #termination: ProcessGroupTermination | undefined;
   /** The attempt as a process of its own, when no worker could begin it. */
   #process: Execution | undefined;
 
-  constructor(attempt: Attempt, onOutputLimit: () => void, context: ShellContext) {
+  constructor(attempt: Attempt, callbacks: AttemptCallbacks, context: ShellContext) {
     this.#attempt = attempt;
-    this.#onOutputLimit = onOutputLimit;
+    this.#callbacks = callbacks;
     this.#context = context;
+    this.#wantsPipes = opensDescriptors(attempt.task.cmd);
+    this.#reportsBegin = this.#wantsPipes || attempt.timeoutMs !== undefined;
     this.ended = this.#run();
   }
 
@@ -75,25 +89,30 @@ export class ShellExecution implements Execution {
       return true;
     }
     if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
-    else this.#killAfterMs = killAfterMs;
+    else {
+      this.#killAfterMs = killAfterMs;
+      this.#stopWaiting?.();
+    }
     return !this.#hasEnded;
   }
 
   /**
-   * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; and sees whether
-   * there is room for it.
+   * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; sees whether there
+   * is room for it; and gives up a worker that does not begin.
    */
-  watchOutput(): void {
+  watch(): void {
     this.#wasFull ||= this.#worker!.directory.isFull;
     const { stdout, stderr } = this.#files!;
     const { maxOutputBytes } = this.#context;
     const isCut = [stdout, stderr].map((path) => cutOutputFile(path, maxOutputBytes));
-    if (isCut.includes(true)) this.#onOutputLimit();
+    if (isCut.includes(true)) this.#callbacks.onOutputLimit();
+    const mayBegin = !this.#reportsBegin || this.#begunMs !== undefined || this.#termination !== undefined;
+    if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.giveUp("it did not begin the task");
   }
 
   async #run(): Promise<AttemptEnd> {
-    const { task, slot } = this.#attempt;
-    const worker = await this.#context.worker(slot);
+    const { task } = this.#attempt;
+    const worker = await this.#findWorker();
     if (this.#killAfterMs !== undefined) return neverBegun();
     if (!worker) return await this.#runAsProcess();
     const number = worker.nextNumber;
@@ -105,20 +124,27 @@ export class ShellExecution implements Execution {
       return await this.#runAsProcess();
     }
     const { cmd, cwd } = task;
-    const env = environmentOf(this.#attempt);
-    const variables = taskVariables(this.#attempt);
-    const wantsPipes = opensDescriptors(cmd);
-    const mayBePlain = typeof cmd === "string" && !wantsPipes && this.#context.traits!.runsPlainCommands;
+    const mayBePlain = typeof cmd === "string" && !this.#wantsPipes && this.#context.traits!.runsPlainCommands;
     const kind = mayBePlain ? kindOfCommand(cmd) : "other";
     const line = worker.nextLine;
+    const script = attemptScript({
+      number,
+      cmd,
+      cwd,
+      variables: taskVariables(this.#attempt),
+      env: environmentOf(this.#attempt),
+      shell: this.#context.shell,
+      files,
+      kind,
+      wantsPipes: this.#wantsPipes,
+      reportsBegin: this.#reportsBegin,
+    });
     this.#worker = worker;
     this.#files = files;
     this.startedMs = performance.now();
     this.#context.running.add(this);
-    const outcome = await worker.run(
-      attemptScript({ number, cmd, cwd, variables, env, shell: this.#context.shell, files, kind, wantsPipes }),
-    );
-    const durationMs = performance.now() - this.startedMs;
+    const outcome = await worker.run(script, this.#reportsBegin ? () => this.#begin() : undefined);
+    const durationMs = performance.now() - (this.#begunMs ?? this.startedMs);
     this.#hasEnded = true;
     this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
     this.#context.running.delete(this);
@@ -131,45 +157,76 @@ export class ShellExecution implements Execution {
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
       renumberMessage(files.stderr, this.#context.shell, line);
     }
-    const mayHaveBegun = wantsPipes && "exit" in outcome; // its processes are started one after the other
-    const end = couldNotBegin(outcome) && !mayHaveBegun && !existsSync(files.stdout)
-      ? await this.#endOfNothing(files, wasStopped, durationMs)
-      : await this.#endOf(outcome, files, durationMs);
+    const end = couldNotBegin(outcome) && this.#begunMs === undefined && !existsSync(files.stdout)
+      ? await this.#endOfNothing(worker, files, wasStopped, durationMs)
+      : await this.#endOf(worker, outcome, files, durationMs);
     if (task.stdin !== undefined) removeFile(files.stdin);
-    if (wantsPipes) removeFile(files.status);
     if (!worker.isUsable) this.#context.dismiss(worker);
     return end ?? await this.#runAsProcess();
+  }
+
+  /** The worker of the slot, or `undefined` when there is none or the attempt is not to begin. */
+  #findWorker(): ShellWorker | undefined | Promise<ShellWorker | undefined> {
+    const worker = this.#context.worker(this.#attempt.slot);
+    if (!(worker instanceof Promise)) return worker;
+    return Promise.race([worker, new Promise<undefined>((resolve) => this.#stopWaiting = () => resolve(undefined))]);
+  }
+
+  #begin(): void {
+    this.#begunMs = performance.now();
+    this.#callbacks.onStart();
   }
 
   #endGroup(worker: ShellWorker, killAfterMs: number): void {
     worker.retire(); // it belongs to the group, which is over when nobody is left
     const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
-    this.#termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
+    const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
+    this.#termination = termination;
+    if (!this.#hasEnded) this.#awaitReport(worker, termination);
+  }
+
+  /** Gives up a worker whose attempt has been ended, and that neither reports nor ends itself. */
+  #awaitReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
+    gone.catch(() => {}).then(() => {
+      if (!this.#hasEnded) setTimeout(() => worker.giveUp("it did not end with its task"), REAP_MS);
+    });
   }
 
   /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */
-  async #endOfNothing(files: AttemptFiles, wasStopped: boolean, durationMs: number): Promise<AttemptEnd | undefined> {
+  async #endOfNothing(
+    worker: ShellWorker,
+    files: AttemptFiles,
+    wasStopped: boolean,
+    durationMs: number,
+  ): Promise<AttemptEnd | undefined> {
     removeFile(files.stderr);
-    return await unusableDirectory(this.#attempt.task.cwd, durationMs) ?? (wasStopped ? neverBegun() : undefined);
+    const end = await unusableDirectory(this.#attempt.task.cwd, durationMs);
+    if (!end) this.#context.dismiss(worker); // it cannot make files any more
+    return end ?? (wasStopped ? neverBegun() : undefined);
   }
 
   /** How the attempt ended. */
-  async #endOf(outcome: AttemptReport | WorkerDeath, files: AttemptFiles, durationMs: number): Promise<AttemptEnd> {
-    const { traits, shell } = this.#context;
+  async #endOf(
+    worker: ShellWorker,
+    outcome: AttemptReport | WorkerDeath,
+    files: AttemptFiles,
+    durationMs: number,
+  ): Promise<AttemptEnd> {
+    const { shell } = this.#context;
     const { task } = this.#attempt;
     const stdout = this.#take(files, "stdout");
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
     const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
+    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
     const ending = endingOf(outcome);
-    if (typeof task.cmd !== "string" || !stderrIsEmpty) {
-      const program = typeof task.cmd === "string" ? shell : task.cmd[0]!;
-      const { status } = ending;
-      if ((status === 126 || status === 127) && traits!.isExecFailure(err.output.text, program)) {
-        const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
-        return unusableProgram(program, { code }, durationMs);
-      }
+    const { status } = ending;
+    if ((status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure))) {
+      // Nothing ran, so only the shell can have printed something.
+      const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
+      removeFile(files.execFailure);
+      return unusableProgram(typeof task.cmd === "string" ? shell : task.cmd[0]!, { code }, durationMs);
     }
     return {
       ...ending,
@@ -187,32 +244,25 @@ export class ShellExecution implements Execution {
       maxOutputBytes,
       // A part of an output in a file would look like all of it.
       createFile: () => this.#wasFull ? Promise.reject(new Error(FULL)) : spillDirectory.create(this.#attempt, stream),
-      onLimit: this.#onOutputLimit,
+      onLimit: this.#callbacks.onOutputLimit,
     });
   }
 
   #runAsProcess(): Promise<AttemptEnd> {
-    this.#process = this.#context.processes.start(this.#attempt, this.#onOutputLimit);
+    this.#process = this.#context.processes.start(this.#attempt, this.#callbacks);
     if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
     return this.#process.ended;
   }
 }
 
-/** Names for the descriptors of a process, and the limit of what its files may hold. */
-const OWN_DESCRIPTOR = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
-
-/** Whether a command could tell that its outputs are files. */
-function opensDescriptors(cmd: string | readonly string[]): boolean {
-  return typeof cmd === "string" ? OWN_DESCRIPTOR.test(cmd) : cmd.some((argument) => OWN_DESCRIPTOR.test(argument));
-}
-
 /** Makes what a worker said about the line it was on what a fresh shell says about its first one. */
 function renumberMessage(path: string, shell: string, line: number): void {
-  const said = Buffer.from(`${shell}: ${line}: `);
+  const message = readSmallFile(path); // a message of a shell has no more than the name of a command in it
+  const said = `${shell}: ${line}: `;
+  if (!message?.startsWith(said)) return;
+  removeFile(path);
   try {
-    const message = readFileSync(path);
-    if (!message.subarray(0, said.length).equals(said)) return;
-    writeFileSync(path, Buffer.concat([Buffer.from(`${shell}: 1: `), message.subarray(said.length)]));
+    writeFileSync(path, `${shell}: 1: ${message.slice(said.length)}`, { mode: 0o600, flag: "wx" });
   } catch {
     // Whoever takes the output will find out why.
   }
@@ -223,28 +273,31 @@ function filesOf(directory: string, number: number, stdin: string | undefined): 
     stdin: stdin === undefined ? "/dev/null" : `${directory}/${number}.in`,
     stdout: `${directory}/${number}.out`,
     stderr: `${directory}/${number}.err`,
-    status: `${directory}/${number}.status`,
+    execFailure: `${directory}/${number}.exec`,
   };
 }
 
 /** Whether the worker may have failed before the command. It then has a message for that, and no signal is involved. */
 function couldNotBegin(outcome: AttemptReport | WorkerDeath): boolean {
-  return "exit" in outcome ? outcome.exit.signal === null : outcome.messages !== "" && outcome.status <= 128;
-}
-
-function neverBegun(): AttemptEnd {
-  return { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+  return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
 }
 
 function endingOf(
   outcome: AttemptReport | WorkerDeath,
 ): Pick<AttemptEnd, "status" | "signal" | "userMs" | "systemMs" | "outputError"> {
   if ("exit" in outcome) {
-    const { signal } = outcome.exit;
-    if (signal !== null) return { status: statusOfSignal(signal), signal };
-    return { status: null, outputError: "The shell of the worker ended while the task ran" };
+    const signal = outcome.exit?.signal;
+    if (signal) return { status: statusOfSignal(signal), signal };
+    const reason = outcome.reason ?? "it ended while the task ran";
+    return {
+      status: null,
+      outputError: `Cannot tell how the task ended: the shell that ran it was given up: ${reason}`,
+    };
   }
   const { status, messages, userMs, systemMs } = outcome;
+  if (status === null) {
+    return { status, userMs, systemMs, outputError: "Cannot tell how the task ended: its shell was killed" };
+  }
   // A shell says so when a signal ended its child. Without a word the status is what the command has given itself.
   const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
   return { status, signal, userMs, systemMs };

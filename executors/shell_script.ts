@@ -1,4 +1,4 @@
-/** What shell workers read: the text that carries out one attempt, and the report that it ends with. @module */
+/** What shell workers read: the text that carries out one attempt and ends with its report. @module */
 
 import { shellQuote } from "../internal/shell_quote.ts";
 import type { CommandKind } from "./plain_command.ts";
@@ -9,8 +9,8 @@ export interface AttemptFiles {
   stdin: string;
   stdout: string;
   stderr: string;
-  /** Only for output through pipes. */
-  status: string;
+  /** Made by the worker when `exec` failed, so that nothing ran. */
+  execFailure: string;
 }
 
 /** What the script of an attempt has to do. */
@@ -28,6 +28,22 @@ export interface ScriptOptions {
   kind: CommandKind;
   /** Whether the outputs must be pipes, as for a command that opens them by name. */
   wantsPipes: boolean;
+  /** Whether the worker reports when the command begins, as a timeout counts from there. */
+  reportsBegin: boolean;
+}
+
+/** What the first script of a worker sets up. */
+export interface WorkerScriptOptions {
+  /** The number of the first report. */
+  number: number;
+  /** Begins each line of the worker's reports. No task can know it. */
+  token: string;
+  /** The directory of the worker. */
+  directory: string;
+  /** The directory that it is in, with those of the other workers. */
+  parent: string;
+  /** Variables that this script sets or, for `undefined`, unsets: those that starting a shell changes. */
+  restored: Readonly<Record<string, string | undefined>>;
 }
 
 /** The system takes no argument that is longer, with the NUL at its end. */
@@ -38,7 +54,15 @@ const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
 /** What the functions of workers are called. No plain command may begin like that. */
 export const FUNCTION_PREFIX = "_taskrunner_";
-const [RUN, OPEN, REPORT, CLEAN] = ["run", "open", "report", "clean"].map((name) => FUNCTION_PREFIX + name);
+const FUNCTIONS = ["run", "open", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
+  FUNCTION_PREFIX + name
+);
+const [RUN, OPEN, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
+
+/** The built-in commands that scripts of workers use. An exported function with such a name takes their place in bash. */
+export const USED_COMMANDS: ReadonlySet<string> = new Set(
+  ": [ cd echo eval exec exit export kill rm rmdir set times trap type ulimit unset".split(" "),
+);
 
 /**
  * What a worker reads first. It outlives what a task sends to its group, and cleans up when its runner is suddenly gone.
@@ -50,15 +74,19 @@ const [RUN, OPEN, REPORT, CLEAN] = ["run", "open", "report", "clean"].map((name)
  *
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
- * `open` makes the files of an attempt those of its subshell. `report` writes how the attempt ended, and uses no
- * variable, which the next one would see. `clean` removes the directory, also those of workers that were killed, and the
- * one they are in with the last of them: each is named after its process, and of one that has ended but is not reaped yet
- * Linux knows no working directory. The first report is that the worker is there, and whether files may be of any size:
- * output that is a file would end a task that may print as much as it likes into a pipe.
+ * `open` makes the files of an attempt those of its subshell. `begin`, `status` and `report` write control lines, and use no
+ * variable, which the next attempt would see. `guard` sees to it that `fail` runs when `exec` fails: as a trap of the
+ * subshell or, as bash has forgotten its traps by then, when the program cannot be found before. `clean` removes the directory, also those of workers that were killed, and the one they are in with the last
+ * of them: each is named after its process, and of one that has ended but is not reaped yet Linux knows no working
+ * directory. The first report is that the worker is there, and whether files may be of any size: output that is a file
+ * would end a task that may print as much as it likes into a pipe.
  */
-export function workerScript(number: number, directory: string, parent: string): string {
+export function workerScript({ number, token, directory, parent, restored }: WorkerScriptOptions): string {
   const [own, common] = [directory, parent].map(shellQuote);
-  return `export ${TASK_VARIABLES.join(" ")}
+  const restore = Object.entries(restored).map(([name, value]) =>
+    value === undefined ? `unset ${name}\n` : `export ${name}=${shellQuote(value)}\n`
+  );
+  return `${restore.join("")}export ${TASK_VARIABLES.join(" ")}
 trap : ${SIGNALS}
 ${CLEAN}() {
   [ -d ${common} ] || return
@@ -72,7 +100,15 @@ ${CLEAN}() {
 trap ${CLEAN} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
-${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "$2 $1 $3"; }
+${BEGIN}() { echo "${token} begin $1"; }
+if [ -n "\${BASH_VERSION-}" ]; then
+${GUARD}() { type -P -- "$1" || eval "$2"; } >/dev/null
+else
+${GUARD}() { trap "$2" EXIT; }
+fi
+${FAIL}() { echo ${token} >"$1"; } 2>/dev/null
+${STATUS}() { echo "${token} status $2 $1" >&5; }
+${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "${token} $2 $1 $3"; }
 [ "$(ulimit -f)" = unlimited ]
 ${REPORT} $? ${number} /
 `;
@@ -86,43 +122,55 @@ export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' E
 
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
-  const { number, cmd, cwd, variables, env, shell, files, kind, wantsPipes } = options;
+  const { number, cmd, cwd, variables, env, shell, files, kind, wantsPipes, reportsBegin } = options;
   const assign = `${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const exports = env === undefined ? "" : exportVariables(env);
-  const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
+  const [stdin, stdout, stderr, execFailure] = [files.stdin, files.stdout, files.stderr, files.execFailure]
+    .map(shellQuote) as [string, string, string, string];
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
-  if (wantsPipes) {
-    return `${assign}(${enter}${throughPipes(`(${exports}${invocation(cmd, shell)}\n)`, files)})${report}`;
-  }
   // What fails before the files are opened is the worker's to tell, and there is no output yet.
-  const open = `${enter}${OPEN} ${stdin} ${stdout} ${stderr}; `;
+  const begin = reportsBegin ? `${BEGIN} ${number}; ` : "";
+  if (wantsPipes) {
+    const source = `(${exports}${invocation(cmd, shell, execFailure)}\n)`;
+    return `${assign}(${enter}${begin}${throughPipes(source, options)}); ${REPORT} - ${number} ${stderr}\n`;
+  }
+  const open = `${enter}${begin}${OPEN} ${stdin} ${stdout} ${stderr} || exit 126; `;
   const isOneLine = !`${assign}${enter}${exports}`.includes("\n");
   if (kind === "simple" && isOneLine && enter === "") {
-    return `${assign}(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`;
+    return begin === ""
+      ? `${assign}(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`
+      : `${assign}(${open}${exports}${cmd})${report}`;
   }
-  if (kind === "other" || !isOneLine) return `${assign}(${open}${exports}${invocation(cmd, shell)}\n)${report}`;
+  if (kind === "other" || !isOneLine) {
+    return `${assign}(${open}${exports}${invocation(cmd, shell, execFailure)}\n)${report}`;
+  }
   return `${assign}${RUN} ${shellQuote(`(${open}trap - ${SIGNALS}; ${exports}${cmd}\n)${report}`)}\n`;
 }
 
 /**
- * Runs a subshell with pipes for its outputs, which two processes write to the files. A file that a command opens by a
- * name such as /dev/stderr would be emptied. The status takes a way of its own past the ends of the pipes.
+ * Runs a subshell with pipes for its outputs, which two processes write to the files: a file that a command opens by a name
+ * such as /dev/stderr would be emptied. The shell that waits for the subshell says its status and messages on the channel
+ * of the worker, as the pipeline has a status of its own.
  */
-function throughPipes(subshell: string, { stdin, stdout, stderr, status }: AttemptFiles): string {
-  const source = `${subshell} <${shellQuote(stdin)} 2>&4 3>&- 4>&-; echo "$?" >${shellQuote(status)}`;
-  return `{ { ${source}; } 4>&1 >&3 2>/dev/null | cat >>${shellQuote(stderr)} 3>&-; } 3>&1 | ` +
-    `cat >>${shellQuote(stdout)}; read -r status <${shellQuote(status)}; exit "\${status:-137}"`;
+function throughPipes(subshell: string, { number, files }: ScriptOptions): string {
+  const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
+  const source = `{ ${subshell} <${stdin} 2>&4 3>&- 4>&- 5>&-; ${STATUS} $? ${number}; }`;
+  const toStderr = `{ ${source} 4>&1 >&3 2>&5 | cat >>${stderr} 3>&- 5>&-; }`;
+  return `{ ${toStderr} 3>&1 | cat >>${stdout} 5>&-; } 5>&1`;
 }
 
-function invocation(cmd: string | readonly string[], shell: string): string {
-  if (typeof cmd !== "string") return `exec ${cmd.map(shellQuote).join(" ")}`;
-  if (isLongerThanAnArgument(cmd)) return `unset -f ${RUN} ${OPEN} ${REPORT} ${CLEAN}; eval ${shellQuote(cmd)}`;
-  return `exec ${shellQuote(shell)} -c -- ${shellQuote(cmd)} ${shellQuote(shell)}`;
+function invocation(cmd: string | readonly string[], shell: string, execFailure: string): string {
+  if (typeof cmd === "string" && isLongerThanAnArgument(cmd)) {
+    return `unset -f ${FUNCTIONS.join(" ")}; eval ${shellQuote(cmd)}`;
+  }
+  const words = typeof cmd === "string" ? [shell, "-c", "--", cmd, shell] : cmd;
+  const [program, ...args] = words.map(shellQuote);
+  return `${GUARD} ${program} ${shellQuote(`${FAIL} ${execFailure}`)}; exec ${[program, ...args].join(" ")}`;
 }
 
-/** Whether a command is too long for a shell of its own. */
-function isLongerThanAnArgument(cmd: string): boolean {
+/** Whether the system takes no argument that is as long as a text. */
+export function isLongerThanAnArgument(cmd: string): boolean {
   return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
 }
 
@@ -142,45 +190,7 @@ function assignments(variables: Readonly<Record<string, string>>): string {
   return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`).join(" ");
 }
 
-/** What a worker reports about an attempt. */
-export interface Report {
-  /** As `$?` gives it. */
-  status: number;
-  stderrIsEmpty: boolean;
-  /** The CPU time of all that the worker has run so far, as `times` prints it. */
-  times: string;
-  /** What the shell itself had to say: that a signal ended the command, or that it could not be run. */
-  messages: string;
-}
-
-/** Reads the report from what a worker has written, or `undefined` when it is not complete. */
-export function parseReport(text: string, number: number): Report | undefined {
-  if (!text.endsWith("\n")) return undefined;
-  const last = text.lastIndexOf("\n", text.length - 2) + 1;
-  const [reported, status, stderrStatus] = text.slice(last, -1).split(" ");
-  if (reported !== `${number}` || last === 0) return undefined;
-  const times = text.lastIndexOf("\n", last - 2) + 1; // of its children; before it stands its own
-  const messagesEnd = text.lastIndexOf("\n", times - 2);
-  return {
-    status: Number(status),
-    stderrIsEmpty: stderrStatus !== "0",
-    times: text.slice(times, last - 1),
-    messages: messagesEnd <= 0 ? "" : text.slice(0, messagesEnd),
-  };
-}
-
-/** Milliseconds of user and of system time: `1m2.34s 0m0.1s`, with a comma in some languages. */
-export function parseTimes(times: string): [userMs: number, systemMs: number] {
-  const [user, system] = times.split(" ").map((time) => {
-    const [minutes, seconds] = time.split("m");
-    return Math.round((Number(minutes) * 60 + parseFloat(seconds!.replace(",", "."))) * 1000);
-  });
-  return [user!, system!];
-}
-
-/** A script whose report has the messages of a plain command on two lines, and of `exec`, for missing programs. */
-export function traitsScript(number: number, program: string, name: string): string {
-  return `${RUN} ${
-    shellQuote(`(${program}\n${program}\n)`)
-  }; (exec ${program}); (exec ${name}); ${REPORT} 0 ${number} /\n`;
+/** A script whose report has the messages of a plain command on two lines, for a program that is missing. */
+export function traitsScript(number: number, program: string): string {
+  return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${REPORT} 0 ${number} /\n`;
 }

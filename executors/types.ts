@@ -91,6 +91,17 @@ export interface Execution {
   terminate(killAfterMs: number, reason?: AttemptStop): boolean;
 }
 
+/** Callbacks of an attempt, called after {@linkcode Executor.start} has returned. */
+export interface AttemptCallbacks {
+  /**
+   * Called, perhaps more than once, when an output has become larger than what is kept of it. What comes after is thrown
+   * away; it is for the caller to end the attempt.
+   */
+  onOutputLimit: () => void;
+  /** Called when the command begins: a timeout counts from then. */
+  onStart: () => void;
+}
+
 /** Carries out attempts, one per slot at a time. An executor belongs to one run. */
 export interface Executor {
   /** How many attempts at once suit it. Without it, as many as there are CPUs. */
@@ -98,19 +109,19 @@ export interface Executor {
   /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
   readonly keepsTime?: boolean | undefined;
   /**
+   * Whether it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Without it the time counts from
+   * {@linkcode Executor.start}.
+   */
+  readonly reportsStart?: boolean | undefined;
+  /**
    * Makes ready for the first attempt. What it throws ends the run before anything was started.
    *
    * @param onFailure is called when no attempt can be carried out any more, and why. Those that have not ended are
    * withdrawn.
    */
   open?(onFailure: (error: Error) => void): Promise<void>;
-  /**
-   * Starts an attempt.
-   *
-   * @param onOutputLimit is called, after this has returned and perhaps more than once, when an output has become larger
-   * than what is kept of it. What comes after is thrown away; it is for the caller to end the attempt.
-   */
-  start(attempt: Attempt, onOutputLimit: () => void): Execution;
+  /** Starts an attempt. */
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** No more attempts will be started, and those that have not begun to run need not. Can be called more than once. */
   drain?(): void;
   /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */

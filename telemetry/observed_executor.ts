@@ -1,4 +1,4 @@
-import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
 
 /** What is told how an attempt goes. */
 export interface AttemptObserver {
@@ -27,14 +27,18 @@ export class ObservedExecutor implements Executor {
     return this.#executor.keepsTime;
   }
 
+  get reportsStart(): boolean | undefined {
+    return this.#executor.reportsStart;
+  }
+
   async open(onFailure: (error: Error) => void): Promise<void> {
     await this.#executor.open?.(onFailure);
   }
 
-  start(attempt: Attempt, onOutputLimit: () => void): Execution {
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     const observer = this.#observe(attempt);
     try {
-      const execution = this.#executor.start({ ...attempt, env: observer.env }, onOutputLimit);
+      const execution = this.#executor.start({ ...attempt, env: observer.env }, callbacks);
       return new ObservedExecution(execution, observer);
     } catch (error) {
       observer.ended(undefined);

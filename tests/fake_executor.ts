@@ -1,10 +1,12 @@
-import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
 
 /** An attempt that the test ends, whenever it wants. */
 export class FakeExecution implements Execution {
   readonly attempt: Attempt;
   /** Tells the pool that there was too much output. */
   readonly exceedOutput: () => void;
+  /** Tells the pool that the command begins. */
+  readonly begin: () => void;
   /** Each call of `terminate`, by its argument. */
   readonly terminations: number[] = [];
   /** What `terminate` answers; `false` stands for an attempt that has ended by itself. */
@@ -16,9 +18,10 @@ export class FakeExecution implements Execution {
   #hasEnded = false;
   readonly #ended = Promise.withResolvers<AttemptEnd>();
 
-  constructor(attempt: Attempt, onOutputLimit: () => void) {
+  constructor(attempt: Attempt, { onOutputLimit, onStart }: AttemptCallbacks) {
     this.attempt = attempt;
     this.exceedOutput = onOutputLimit;
+    this.begin = onStart;
   }
 
   get ended(): Promise<AttemptEnd> {
@@ -53,8 +56,8 @@ export class FakeExecutor implements Executor {
   /** Called for each attempt as it starts. */
   onStart: (execution: FakeExecution) => void = () => {};
 
-  start(attempt: Attempt, onOutputLimit: () => void): Execution {
-    const execution = new FakeExecution(attempt, onOutputLimit);
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    const execution = new FakeExecution(attempt, callbacks);
     this.executions.push(execution);
     this.onStart(execution);
     return execution;

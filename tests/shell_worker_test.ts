@@ -7,6 +7,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { ScratchDirectory } from "../executors/scratch_directory.ts";
+import { workerEnvironment } from "../executors/shell_environment.ts";
 import { attemptScript } from "../executors/shell_script.ts";
 import { ShellWorker } from "../executors/shell_worker.ts";
 import { shellQuote } from "../internal/shell_quote.ts";
@@ -32,11 +33,15 @@ async function withWorkers(
     const woken = new Set<number>();
     const workers: ShellWorker[] = [];
     const start = async (shell = "sh") => {
-      const worker = await ShellWorker.start(adapter, shell, scratch.plan(), (pid, signal) => {
+      const environment = workerEnvironment();
+      const sendSignal = (pid: number, signal: NodeJS.Signals | 0) => {
         if (signal === "SIGCONT") woken.add(pid);
         return Promise.resolve(signalIfThere(pid, signal as NodeJS.Signals));
-      });
+      };
+      const options = { adapter, shell, directory: scratch.plan(), environment, sendSignal };
+      const worker = await ShellWorker.spawn(options);
       workers.push(worker);
+      await worker.prepare(environment);
       return worker;
     };
     try {
@@ -51,7 +56,7 @@ async function withWorkers(
 
 /** The script of an attempt whose outputs nobody looks at. */
 function scriptOf(worker: ShellWorker, cmd: string): string {
-  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr: "/dev/null", status: "/dev/null" };
+  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr: "/dev/null", execFailure: "/dev/null" };
   const options = {
     cwd: undefined,
     variables: { TASKRUNNER_ID: "1" },
@@ -59,6 +64,7 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
     shell: "sh",
     kind: "other",
     wantsPipes: false,
+    reportsBegin: false,
   } as const;
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
 }
@@ -88,7 +94,7 @@ test(
       const file = join(directory, "pid");
       const outcome = await worker.run(`sleep 300 & echo $! > ${shellQuote(file)}; kill -9 $$\n`);
       assert("exit" in outcome);
-      assertEquals([outcome.exit.code, outcome.exit.signal], [null, "SIGKILL"]);
+      assertEquals([outcome.exit?.code, outcome.exit?.signal], [null, "SIGKILL"]);
       const pid = Number(await readFile(file, "utf8"));
       assert(isAlive(pid), "what it has started goes on");
       assertEquals(await worker.run(scriptOf(worker, ":")), outcome);

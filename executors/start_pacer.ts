@@ -1,0 +1,33 @@
+import { setImmediate } from "node:timers";
+
+/** How long starting processes may block the event loop before others have a turn: ends of processes, timers, results. */
+const MAX_BLOCKED_MS = 10;
+
+/**
+ * Lets the event loop turn between starts of processes. The runtimes block while they start one, which takes milliseconds
+ * where fork is dear: without turns in between, timers of those that were started first would go off before their ends are
+ * seen.
+ */
+export class StartPacer {
+  #blockedMs = 0;
+  #turn: Promise<void> | undefined;
+
+  /** Starts a process when it is time. */
+  async start<T>(start: () => Promise<T>): Promise<T> {
+    while (this.#blockedMs > MAX_BLOCKED_MS) await this.#nextTurn();
+    const startedMs = performance.now();
+    const started = start();
+    this.#blockedMs += performance.now() - startedMs;
+    return await started;
+  }
+
+  #nextTurn(): Promise<void> {
+    return this.#turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#blockedMs = 0;
+        this.#turn = undefined;
+        resolve();
+      });
+    });
+  }
+}
