@@ -1,5 +1,6 @@
 /** Carries out each attempt in a process of its own. @module */
 
+import { realpathSync } from "node:fs";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { statusOfSignal } from "../internal/signals.ts";
@@ -98,7 +99,7 @@ class ProcessExecution implements Execution {
           program,
           args,
           cwd: task.cwd,
-          env: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
+          env: { ...taskVariables(this.#attempt), ...directoryVariable(task.cwd), ...environmentOf(this.#attempt) },
           stdin: task.stdin === undefined ? "null" : "piped",
           stderr: "piped",
         });
@@ -142,6 +143,16 @@ class ProcessExecution implements Execution {
       createFile: () => spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
     });
+  }
+}
+
+/** `PWD` for a program in another directory than the runner's, as a shell that goes there has it. */
+function directoryVariable(cwd: string | undefined): { PWD?: string } {
+  if (cwd === undefined) return {};
+  try {
+    return { PWD: realpathSync(cwd) };
+  } catch {
+    return {}; // to start the program there says why it cannot be used
   }
 }
 

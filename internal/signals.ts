@@ -1,7 +1,11 @@
 import { constants } from "node:os";
 
 const numbers = constants.signals as Readonly<Record<string, number>>;
-const names = new Map(Object.entries(numbers).map(([name, number]) => [number, name]));
+/** Second names of signals, which no runtime uses for a process that one has ended. */
+const ALIASES: ReadonlySet<string> = new Set(["SIGCLD", "SIGIOT", "SIGPOLL", "SIGUNUSED"]);
+const names = new Map(
+  Object.entries(numbers).filter(([name]) => !ALIASES.has(name)).map(([name, number]) => [number, name]),
+);
 
 /** The exit status that a shell gives for a signal, such as 137 for `SIGKILL`; `null` for a name that it does not have. */
 export function statusOfSignal(name: string): number | null {
