@@ -1,11 +1,11 @@
-import { clearImmediate, setImmediate } from "node:timers";
 import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./executors/mod.ts";
 
 /**
- * How many turns of the event loop pass between a timer and the end of its attempt. In these an end that has happened is
- * seen: after a busy caller, timers that are due come first.
+ * How many turns of the event loop, of a millisecond each, pass between the timer of an attempt and its termination. In
+ * these an end that has happened is seen: when the program was busy, timers that are due come first. Deno sees nothing from
+ * outside in a turn without a timer.
  */
-const TURNS = 3;
+export const LATE_TURNS = 3;
 
 /** An attempt under way, and what can end it early. */
 export class RunningAttempt {
@@ -16,7 +16,6 @@ export class RunningAttempt {
   readonly #execution: Execution;
   readonly #killAfterMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #turn: ReturnType<typeof setImmediate> | undefined;
   #hasEnded = false;
 
   /**
@@ -29,7 +28,7 @@ export class RunningAttempt {
     const { timeoutMs } = attempt;
     const startTimer = () => {
       if (executor.keepsTime || timeoutMs === undefined || this.#hasEnded) return;
-      this.#timer ??= setTimeout(() => this.#expire(TURNS), timeoutMs);
+      this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), timeoutMs);
     };
     this.#execution = executor.start(attempt, {
       onOutputLimit: () => this.terminate("output-limit"),
@@ -48,7 +47,7 @@ export class RunningAttempt {
 
   #expire(turns: number): void {
     if (turns === 0) this.terminate("timeout");
-    else this.#turn = setImmediate(() => this.#expire(turns - 1));
+    else this.#timer = setTimeout(() => this.#expire(turns - 1), 1);
   }
 
   async #run(): Promise<AttemptEnd> {
@@ -58,7 +57,6 @@ export class RunningAttempt {
     } finally {
       this.#hasEnded = true;
       clearTimeout(this.#timer);
-      clearImmediate(this.#turn);
     }
   }
 }

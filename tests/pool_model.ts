@@ -7,6 +7,7 @@
 
 import type { Attempt, AttemptEnd, AttemptStop } from "../executors/mod.ts";
 import type { Progress, TaskResult } from "../mod.ts";
+import { LATE_TURNS } from "../running_attempt.ts";
 import { type AttemptState, PoolState, type TaskState } from "./pool_state.ts";
 
 /** As `killAfterMs` of the run. */
@@ -77,7 +78,7 @@ export class PoolModel extends PoolState {
     this.changes(task, "running");
     const nothing = { stoppedBy: undefined, endedIn: undefined, end: undefined };
     const attempt: AttemptState = {
-      ...{ task, number, slot, startedMs: nowMs, told: [] },
+      ...{ task, number, slot, startedMs: nowMs, lateTurnsMs: [], told: [] },
       ...{ ...nothing, hasExceeded: false, isDiscarded: false },
     };
     task.attempts.push(attempt);
@@ -192,7 +193,7 @@ export class PoolModel extends PoolState {
       this.#promise("a run that is stopped ends what runs", !this.isStopping || isTold("canceled"));
       const isKilled = attempt.told.some(({ killAfterMs }) => killAfterMs === 0);
       this.#promise("kill() does not wait", !this.isKilling || isKilled);
-      this.#promise("an attempt is ended after its timeout", !this.#isLate(attempt) || isTold("timeout"));
+      this.#promise("an attempt is ended after its timeout", !this.#isOverdue(attempt) || isTold("timeout"));
       this.#promise("one that prints too much is ended", !attempt.hasExceeded || isTold("output-limit"));
     }
 
@@ -251,6 +252,13 @@ export class PoolModel extends PoolState {
 
   #isLate({ startedMs, task }: AttemptState): boolean {
     return !this.settings.keepsTime && this.nowMs >= startedMs + (task.timeoutMs ?? Infinity);
+  }
+
+  /** Whether its timeout was over for so many turns that an end of its own that had happened would have been seen. */
+  #isOverdue(attempt: AttemptState): boolean {
+    if (!this.#isLate(attempt)) return false;
+    if (attempt.lateTurnsMs.at(-1) !== this.nowMs) attempt.lateTurnsMs.push(this.nowMs);
+    return attempt.lateTurnsMs.length > LATE_TURNS;
   }
 
   /** Whether fewer results than `concurrency` wait to be taken, of those that are older than a moment. */

@@ -47,6 +47,8 @@ export interface AttemptState {
   readonly number: number;
   readonly slot: number;
   readonly startedMs: number;
+  /** The moments in which its timeout was seen to be over. */
+  readonly lateTurnsMs: number[];
   /** For what it was told to end, and how long that might take. */
   readonly told: { reason: AttemptStop; killAfterMs: number }[];
   /** The first reason for which it was told to end, if that came in time. */
