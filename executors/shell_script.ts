@@ -108,7 +108,7 @@ ${GUARD}() { trap "$2" EXIT; }
 fi
 ${FAIL}() { echo ${token} >"$1"; } 2>/dev/null
 ${STATUS}() { echo "${token} status $2 $1" >&5; }
-${REPORT}() { [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "${token} $2 $1 $3"; }
+${REPORT}() { [ ! -f "$3" ] || [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "${token} $2 $1 $3"; }
 [ "$(ulimit -f)" = unlimited ]
 ${REPORT} $? ${number} /
 `;

@@ -56,7 +56,8 @@ async function withWorkers(
 
 /** The script of an attempt whose outputs nobody looks at. */
 function scriptOf(worker: ShellWorker, cmd: string): string {
-  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr: "/dev/null", execFailure: "/dev/null" };
+  const stderr = join(worker.directory.path, "stderr");
+  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr, execFailure: "/dev/null" };
   const options = {
     cwd: undefined,
     variables: { TASKRUNNER_ID: "1" },
