@@ -9,6 +9,7 @@ import * as results from "../fuzz/results.ts";
 import { bytesOf, type Target } from "../fuzz/target.ts";
 import * as tasks from "../fuzz/tasks.ts";
 import * as units from "../fuzz/units.ts";
+import * as worker from "../fuzz/worker.ts";
 import { EFFORT, SEED } from "./helpers.ts";
 
 const TIMEOUT = { timeout: 120_000 * EFFORT };
@@ -75,4 +76,8 @@ test("results of any bytes are read in the short way as in the long one, and can
 
 test("a run goes on after the last result of each task, or names the line that is none", TIMEOUT, async () => {
   await tryMany(journal, 200);
+});
+
+test("of any bytes that a shell writes, only a signed report that is due is one", TIMEOUT, async () => {
+  await tryMany(worker, 1000);
 });
