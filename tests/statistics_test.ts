@@ -150,6 +150,58 @@ test("times below a microsecond, and of none, have their place, too", () => {
   assertEquals(histogram.bars[0], { fromMs: 0, toMs: 0.001, count: 2 });
 });
 
+/** A histogram of times. */
+function histogramOf(times: readonly number[]): LogHistogram {
+  const histogram = new LogHistogram();
+  for (const ms of times) histogram.add(ms);
+  return histogram;
+}
+
+test("bars are no narrower than the step of the clock that measured the times", () => {
+  const ticks = histogramOf([0, 0, 10, 20, 20, 30, 90, 110]);
+  assertEquals(ticks.stepMs, 10);
+  assertEquals(ticks.bars.map(({ fromMs, toMs, count }) => [fromMs, toMs, count]), [
+    [0, 10, 2],
+    [10, 20, 1],
+    [20, 30, 2],
+    [30, 40, 1],
+    [40, 50, 0],
+    [50, 60, 0],
+    [60, 70, 0],
+    [70, 80, 0],
+    [80, 100, 1],
+    [100, 120, 1],
+  ]);
+  assertEquals(ticks.distribution!.p90, 110);
+  assertEquals(histogramOf([0]).bars, [{ fromMs: 0, toMs: 10, count: 1 }]);
+  assertEquals(histogramOf([]).stepMs, undefined);
+  assertEquals(histogramOf([0, 10, 3]).stepMs, 1);
+  assertEquals(histogramOf([0.1 + 0.2, 40]).stepMs, 0.001);
+  assertEquals(histogramOf([10, 0.0001]).stepMs, undefined);
+
+  const steps = fc.array(fc.integer({ min: 0, max: 1e6 }), { minLength: 1 });
+  fc.assert(
+    fc.property(fc.constantFrom(10, 1, 0.001), steps, (stepMs, steps) => {
+      const times = steps.map((count) => count * stepMs);
+      const histogram = histogramOf(times);
+      assert(histogram.stepMs! >= stepMs, `${histogram.stepMs}`);
+      const { bars } = histogram;
+      assertEquals(bars.reduce((sum, { count }) => sum + count, 0), times.length);
+      for (const { fromMs, toMs, count } of bars) {
+        const isWhole = (ms: number) => Math.abs(ms / stepMs - Math.round(ms / stepMs)) < 1e-6;
+        assert(toMs - fromMs > stepMs * (1 - 1e-6) && isWhole(fromMs) && isWhole(toMs), `${fromMs} to ${toMs}`);
+        const within = times.filter((ms) => fromMs * (1 - 1e-9) <= ms && ms < toMs * (1 - 1e-9)).length;
+        assertEquals(count, within);
+      }
+      const sorted = times.toSorted((one, other) => one - other);
+      const exact = sorted[Math.ceil(times.length / 2) - 1]!;
+      const { p50 } = histogram.distribution!;
+      assert(Math.abs(p50 - exact) <= Math.max(0.011 * exact, 1e-9), `${p50}, exactly ${exact}`);
+      if (exact < 40 * stepMs) assert(Math.abs(p50 - exact) < 1e-9, `${p50}, exactly ${exact}`);
+    }),
+  );
+});
+
 test("what happened over time does not depend on the order in which it is told", () => {
   const span = fc.tuple(fc.integer({ min: 1.7e12, max: 1.7e12 + 50_000 }), fc.integer({ min: 0, max: 9_000 }));
   fc.assert(
@@ -245,10 +297,10 @@ test("how busy the slots were does not claim that nothing ran where attempts wer
   const first = resultWith({ startedAt: "2026-01-02T03:04:05Z", durationMs: 1000 });
   const later = resultWith({ startedAt: "2026-01-02T03:04:09Z", durationMs: 1000 });
   assertEquals(await textOf(first), "busy 100 % of the time");
-  assertMatch(await textOf(first, later), /^busy 40 % of the time; for [23]\.\d s nothing ran$/);
+  assertMatch(await textOf(first, later), /^busy 40 % of the time; idle for [23]\.\d s$/);
   assertMatch(
     await textOf(first, { ...later, attempts: 2 }),
-    /^busy 40 % of the time with last attempts; for [23]\.\d s none of them ran$/,
+    /^busy 40 % of the time, counting last attempts only; idle for up to [23]\.\d s$/,
   );
-  assertEquals(await textOf(resultWith({ durationMs: 0 })), "busy for no time");
+  assertEquals(await textOf(resultWith({ durationMs: 0 })), "too short to measure");
 });
