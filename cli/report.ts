@@ -17,11 +17,8 @@ export async function writeReport(invocation: ResultsCommand, io: Io): Promise<n
   const collector = new ReportCollector();
   await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
   if (collector.results === 0) throw noResults(path);
-  await DerivedFile.with(
-    output,
-    { name: "a report", begin: REPORT_BEGIN },
-    io,
-    (file) => file.write(reportPage(encodeReport(collector, path === "-" ? "standard input" : basename(path)))),
-  );
+  const name = path === "-" ? "standard input" : basename(path);
+  const page = reportPage(collector.overview(name), encodeReport(collector, name));
+  await DerivedFile.with(output, { name: "a report", begin: REPORT_BEGIN }, io, (file) => file.write(page));
   return 0;
 }

@@ -106,7 +106,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   } finally {
     notice?.stop();
     display?.stop();
-    await live?.close("The run is over. This is how it ended.");
+    await live?.close("The run has ended; these are its final results.");
     await file?.close();
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);

@@ -24,6 +24,6 @@ export async function watchResults(invocation: ResultsCommand, io: Io): Promise<
   } catch (error) {
     throw error === io.signal.reason ? error : readError(path, error);
   } finally {
-    await live.close("Watching has ended. This is what was known.");
+    await live.close("taskrunner has stopped watching; these are the last results it read.");
   }
 }

@@ -1,4 +1,4 @@
-/** The report of a run while it goes on, for browsers on this machine. @module */
+/** The report of a run in progress, for browsers on this machine. @module */
 
 import type { ServerResponse } from "node:http";
 import { ReportCollector } from "../report/collector.ts";
@@ -8,24 +8,24 @@ import type { TaskResult } from "../result.ts";
 import type { ResultFacts } from "../statistics/results_reader.ts";
 import { LivePageServer } from "./page_server.ts";
 
-/** How often browsers get what is new. */
+/** The shortest time between two reports. */
 const SHORTEST_MS = 1_000;
-/** What is spent on that, at most, as a part of the time. */
+/** The largest share of the time that is spent on making reports. */
 const MAX_SHARE = 0.05;
-/** How long the last of it may take. */
+/** The longest time that browsers may take to receive the last report. */
 const CLOSE_MS = 1_000;
 
-/** How a {@linkcode LiveReport} is shown. */
+/** Options of a {@linkcode LiveReport}. */
 export interface LiveReportOptions {
-  /** The port on 127.0.0.1; 0 for any that is free. */
+  /** The port on 127.0.0.1; 0 for any free port. */
   port: number;
-  /** What the page calls the run. */
+  /** The name of the run in the page. */
   name: string;
-  /** How many results the page knows one by one, at most. More take more time, which may be the run's own. */
+  /** The largest number of individual results in the page. More of them take more time, which the run may need itself. */
   maxRows: number;
 }
 
-/** Collects results, and shows them to whoever opens the page. */
+/** Collects results, and sends their report to the browsers that have the page open. */
 export class LiveReport {
   readonly url: string;
   readonly #server: LivePageServer;
@@ -35,7 +35,7 @@ export class LiveReport {
   readonly #browsers = new Set<ServerResponse>();
   #progress: Omit<ReportProgress, "elapsedMs"> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the next report may be made. */
+  /** The earliest time of the next report. */
   #nextMs = 0;
 
   private constructor({ name, maxRows }: LiveReportOptions, server: LivePageServer) {
@@ -46,7 +46,7 @@ export class LiveReport {
     server.onBrowser = (browser) => this.#welcome(browser);
   }
 
-  /** @throws `Error` when the port cannot be had. */
+  /** @throws `Error` if it cannot listen on the port. */
   static async open(options: LiveReportOptions): Promise<LiveReport> {
     return new LiveReport(options, await LivePageServer.listen(options.port));
   }
@@ -57,21 +57,21 @@ export class LiveReport {
     this.#sendSoon();
   }
 
-  /** Tells how far the run is. */
+  /** Sets the progress of the run. */
   update({ total, finished, running, retrying }: Omit<ReportProgress, "elapsedMs">): void {
     this.#progress = { total, finished, running, retrying };
     this.#sendSoon();
   }
 
   /**
-   * Shows how it ended, and closes the port.
+   * Sends the last report, and closes the port.
    *
-   * @param text what the page says of that.
+   * @param text the closing message of the page.
    */
   async close(text: string): Promise<void> {
     clearTimeout(this.#timer);
-    this.#send([...this.#browsers]); // also to one that has something to take yet
-    const said = this.#collector.results > 0 ? text : `${text} There were no results.`;
+    this.#send([...this.#browsers]); // also to those that have not yet taken the report before
+    const said = this.#collector.results > 0 ? text : `${text} There are no results.`;
     for (const browser of this.#browsers) browser.end(`event: end\ndata: ${said}\n\n`);
     await this.#server.close(CLOSE_MS);
   }
@@ -87,7 +87,7 @@ export class LiveReport {
     if (this.#browsers.size === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      // One that has not taken what it was sent gets nothing more until it has.
+      // A browser that has not taken the report before gets no other until it has.
       this.#send([...this.#browsers].filter((browser) => !browser.writableNeedDrain));
     }, Math.max(0, this.#nextMs - performance.now()));
   }

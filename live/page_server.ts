@@ -3,21 +3,21 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { systemReason } from "../internal/system_error.ts";
-import { contentPolicy, LIVE, reportPage } from "../report/html.ts";
+import { contentPolicy, livePage } from "../report/html.ts";
 
 const HOST = "127.0.0.1";
-/** Each connection takes a file descriptor, which tasks need, too. */
+/** Each connection takes a file descriptor, which tasks may need. */
 const MAX_CONNECTIONS = 64;
 
 /**
- * Serves the page of a report that is live, and its events, to browsers on this machine. All of its users can connect, so
- * there is a key in the address, which only those know who are told.
+ * Serves the page of a live report, and its events, to browsers on this machine. Every user of the machine can connect, so
+ * the address contains a secret key.
  */
 export class LivePageServer {
   readonly url: string;
   readonly #path = `/${randomBytes(16).toString("hex")}/`;
   readonly #server: Server;
-  /** Is given each browser that waits for events. */
+  /** Called with each browser that waits for events. */
   onBrowser: (browser: ServerResponse) => void = () => {};
 
   private constructor(server: Server) {
@@ -26,7 +26,7 @@ export class LivePageServer {
     server.on("request", (request, response) => this.#answer(request, response));
   }
 
-  /** @throws `Error` when the port cannot be had. */
+  /** @throws `Error` if it cannot listen on the port. */
   static async listen(port: number): Promise<LivePageServer> {
     const address = `${HOST}:${port}`;
     if (!isPermitted({ name: "net", host: port === 0 ? HOST : address })) {
@@ -45,7 +45,7 @@ export class LivePageServer {
     return new LivePageServer(server);
   }
 
-  /** Settles when browsers have what was sent to them, or after a time. */
+  /** Resolves once all browsers have received everything, or after a timeout. */
   async close(timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);
@@ -60,19 +60,21 @@ export class LivePageServer {
     const refuse = (status: number, reason: string) => {
       response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${reason}\n`);
     };
-    if (!isFromHere(request)) return refuse(403, "This page is for this machine, and not for other sites");
-    if (request.method !== "GET") return refuse(405, "This page can only be read");
+    if (!isFromHere(request)) {
+      return refuse(403, "Forbidden: this page answers only requests from this machine, and none from other sites");
+    }
+    if (request.method !== "GET") return refuse(405, "Method not allowed: use GET");
     const [path] = request.url!.split("?");
     if (path === `${this.#path}events`) {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
-      response.write("retry: 1000\n\n"); // so that the browser knows at once that it is connected
+      response.write("retry: 1000\n\n"); // tells the browser at once that it is connected
       return this.onBrowser(response);
     }
-    if (path !== this.#path) return refuse(404, "There is nothing here; the page is at the address that was printed");
+    if (path !== this.#path) return refuse(404, "Not found: open the address that taskrunner printed");
     response.writeHead(200, {
       "Content-Type": "text/html; charset=utf-8",
       "Content-Security-Policy": `${contentPolicy(true)}; frame-ancestors 'none'`,
-    }).end(reportPage(LIVE));
+    }).end(livePage());
   }
 }
 
@@ -83,9 +85,9 @@ const HEADERS = {
 };
 
 /**
- * Whether a request was made by somebody on this machine who opened the page. A site in the same browser can neither name
- * this machine as its own (the host would be the site's), nor hide where a request is from. The port is left open: it
- * may have been forwarded, as by ssh.
+ * Returns whether a user of this machine made a request from the page itself. Another site in the same browser can neither
+ * pass for this machine (the `Host` header names the site), nor hide the origin of its requests. Any port will do, because it
+ * may be forwarded, as by ssh.
  */
 function isFromHere({ headers }: IncomingMessage): boolean {
   const { host = "", origin } = headers;

@@ -1,4 +1,4 @@
-/** Collects from results what a report shows, in bounded memory. @module */
+/** Collects the data of a report from results, in bounded memory. @module */
 
 import { Buffer } from "node:buffer";
 import { OUTCOMES, type TaskResult } from "../result.ts";
@@ -6,74 +6,83 @@ import type { ResultFacts } from "../statistics/results_reader.ts";
 import { RunStatistics } from "../statistics/run_statistics.ts";
 import { slotKey } from "../statistics/slots.ts";
 import { TopList } from "../statistics/top_list.ts";
-import type { ReportData, ReportProgress, Rows, TaskOfReport } from "./data.ts";
+import type { ReportData, ReportOverview, ReportProgress, Rows, TaskOfReport } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { shortened } from "./shortened.ts";
 
 const MAX_SLOWEST = 50;
 const MAX_RETRIED = 50;
 const MAX_FAILURES = 100;
-/** How much of what a task printed to standard error is shown. */
+/** How much of a task's standard error is shown. */
 const STDERR_CHARACTERS = 2_000;
 const ERROR_CHARACTERS = 500;
 
 type Detail = ResultFacts & { stderrEnd?: string | undefined };
 
-/** Takes results, and gives what the page shows at any time. */
+/** Collects results; their report can be had at any time. */
 export class ReportCollector {
   readonly #statistics = new RunStatistics();
   readonly #lanes = new Lanes();
   readonly #slowest = new TopList<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
   readonly #mostRetried = new TopList<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
   readonly #failures: Detail[] = [];
+  /** Apart, because the tasks that an interrupted run cancels can be so many that they would hide the failures. */
+  readonly #canceled: Detail[] = [];
   #rows: ResultFacts[] = [];
   readonly #maxRows: number;
-  /** Every how many-th result is a row. */
+  /** Every nth result has a row. */
   #stride = 1;
 
-  /** @param maxRows how many results are kept one by one, at most. */
+  /** @param maxRows the largest number of results that are kept individually. */
   constructor(maxRows = 200_000) {
     this.#maxRows = maxRows;
   }
 
-  /** How many results there are. */
+  /** The number of results. */
   get results(): number {
     return this.#statistics.results;
   }
 
-  /** @param result gives the whole result, when it is one of which more is shown. */
+  /** @param result returns the whole result; called for results of which the report shows more than the facts. */
   add(facts: ResultFacts, result: () => TaskResult): void {
     const isRow = this.#statistics.results % this.#stride === 0;
     this.#statistics.add(facts);
     this.#lanes.add(facts);
     this.#slowest.add(facts);
     if (facts.attempts > 1) this.#mostRetried.add(facts);
-    if (facts.outcome !== "ok" && this.#failures.length < MAX_FAILURES) {
-      this.#failures.push({ ...facts, stderrEnd: stderrEnd(result()) });
+    if (facts.outcome !== "ok") {
+      const list = facts.outcome === "canceled" ? this.#canceled : this.#failures;
+      if (list.length < MAX_FAILURES) list.push({ ...facts, stderrEnd: stderrEnd(result()) });
     }
     if (!isRow) return;
     this.#rows.push(facts);
     if (this.#rows.length > this.#maxRows) this.thinOut();
   }
 
-  /** Keeps every second row only, and says whether that could be done again. */
+  /** Keeps only every second row. Returns whether it can be called again. */
   thinOut(): boolean {
     this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
     return this.#rows.length > 1;
   }
 
-  /** What the page shows of a run that has results. */
+  /** Returns the overview of a run that has results. */
+  overview(name: string): ReportOverview {
+    const { figures, cpuTimes } = this.#statistics;
+    return { name, figures: figures!, cpuStepMs: cpuTimes.stepMs };
+  }
+
+  /** Returns the report of a run that has results. */
   data(name: string, progress?: ReportProgress): ReportData {
-    const { figures, durations, cpuTimes, busy, ended, notOk } = this.#statistics;
-    const startedMs = Date.parse(figures!.startedAt);
+    const { durations, cpuTimes, busy, ended, notOk } = this.#statistics;
+    const overview = this.overview(name);
+    const startedMs = Date.parse(overview.figures.startedAt);
     const { names, positions } = this.#lanes;
     const tasks = (details: readonly Detail[]) =>
       details.map((detail) => taskOf(detail, startedMs, this.#lanes.nameOf(detail)));
     return {
-      name,
+      ...overview,
       startedMs,
-      figures: figures!,
       durations: durations.bars,
       cpuTimes: cpuTimes.bars,
       busy,
@@ -86,7 +95,7 @@ export class ReportCollector {
       laneParts: this.#stride === 1 ? undefined : this.#lanes.parts,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),
-      failures: tasks(this.#failures),
+      failures: tasks([...this.#failures, ...this.#canceled].slice(0, MAX_FAILURES)),
       progress,
     };
   }
@@ -118,21 +127,21 @@ function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts
     outcomes: rows.map(({ outcome }) => OUTCOMES.indexOf(outcome)),
     statuses: rows.map(({ status }) => status),
     attempts: rows.map(({ attempts }) => attempts),
-    cpuTimes: rows.map(({ cpuMs }) => cpuMs === undefined ? -1 : Math.round(cpuMs)),
+    cpuTimes: rows.map(({ cpuMs }) => cpuMs === undefined ? -1 : toThreeDigits(cpuMs * 1000)),
   };
 }
 
-/** More of them cannot be seen, and would make the page larger. */
+/** More digits would not be visible, and would make the page larger. */
 function toThreeDigits(value: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 2);
   return Math.round(value / unit) * unit;
 }
 
-/** What stands at the end is most often why. */
+/** Returns the end of a task's standard error, which most often says why it failed. */
 function stderrEnd({ stderr, stderrEncoding, stderrFile, stderrBytes }: TaskResult): string {
   const text = stderrEncoding === "base64" ? Buffer.from(stderr, "base64").toString() : stderr;
   if (stderrFile !== undefined) {
-    // A file that results name is not read: who wrote them need not be who may read it.
+    // The file is not opened: whoever wrote the results may not be allowed to read it.
     return `${shortened(text, STDERR_CHARACTERS)}\n(all ${stderrBytes} bytes are in ${shortened(stderrFile)})`;
   }
   return text.length <= STDERR_CHARACTERS ? text : `…${text.slice(-STDERR_CHARACTERS)}`;

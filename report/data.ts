@@ -1,87 +1,93 @@
-/** What the page of a report is given. @module */
+/** The data that the page of a report shows. @module */
 
 import type { Outcome, TaskResult } from "../result.ts";
 import type { Bar } from "../statistics/log_histogram.ts";
 import type { RunFigures } from "../statistics/run_statistics.ts";
 import type { TimeSeries } from "../statistics/time_grid.ts";
 
-/** A run, as the page shows it. Times of rows and tasks are in milliseconds since `startedMs`. */
-export interface ReportData {
-  /** The file of results. */
+/** The part of a report that is readable before the rest of its data is unpacked. */
+export interface ReportOverview {
+  /** The name of the results file. */
   name: string;
+  figures: RunFigures;
+  /** The resolution of the CPU times, as far as the results show it. */
+  cpuStepMs: number | undefined;
+}
+
+/** A run, as the page shows it. Times of rows and tasks are in milliseconds since `startedMs`. */
+export interface ReportData extends ReportOverview {
   /** When the first attempt began, in milliseconds since 1970. */
   startedMs: number;
-  figures: RunFigures;
   durations: Bar[];
   cpuTimes: Bar[];
-  /** For how many milliseconds of each part tasks ran, all slots together. */
+  /** The milliseconds that tasks ran in each part of the run, summed over all slots. */
   busy: TimeSeries;
-  /** How many tasks ended in each part. */
+  /** The number of tasks that ended in each part. */
   ended: TimeSeries;
-  /** How many of these were not ok. */
+  /** The number of those that were not `ok`. */
   notOk: TimeSeries;
-  /** All outcomes that there are. */
+  /** All outcomes; rows hold indices into them. */
   outcomes: readonly Outcome[];
-  /** The names of the slots, in their order. */
+  /** The names of the slots, in order. */
   lanes: string[];
-  /** How many slots there are beyond those. */
+  /** The number of slots that have no lane. */
   moreLanes: number;
   rows: Rows;
-  /** Only when the rows are not all results. */
+  /** Present only if some results have no row. */
   laneParts: LaneParts | undefined;
   slowest: TaskOfReport[];
   mostRetried: TaskOfReport[];
-  /** The first of those that were not ok. */
+  /** The first tasks that were not `ok`; canceled tasks come last. */
   failures: TaskOfReport[];
-  /** There while the run goes on. */
+  /** Present while the run is in progress. */
   progress: ReportProgress | undefined;
 }
 
-/** When each lane was busy, in equal parts of the time. */
+/** How busy each lane was, in equal parts of the run. */
 export interface LaneParts {
   /** When the first part begins, in milliseconds since 1970. */
   fromMs: number;
-  /** How long a part is. */
+  /** The length of a part. */
   widthMs: number;
-  /** For each lane, how much of each part it was busy, in percent. */
+  /** For each lane, the percentage of each part in which it was busy. */
   busy: number[][];
-  /** For each lane, how many tasks ended in each part that were not ok. */
+  /** For each lane, the number of tasks that ended in each part and were not `ok`. */
   notOk: number[][];
 }
 
-/** How far the run has got. */
+/** The progress of a run. */
 export interface ReportProgress {
   total: number | undefined;
   finished: number;
   running: number;
   retrying: number;
-  /** How long the run has been going on. */
+  /** The time since the run began. */
   elapsedMs: number;
 }
 
-/** Results one by one, in columns: as text these take least. All of them or, when there are too many, every n-th. */
+/** Individual results, in columns because that is the most compact text: all results or, if there are too many, every nth. */
 export interface Rows {
   ids: string[];
-  /** Whole milliseconds after the start of the row before. */
+  /** Whole milliseconds since the start of the row before. */
   startDeltas: number[];
   /** In microseconds, to three digits. */
   durations: number[];
-  /** Indices into the lanes; what is beyond them has the number of lanes. */
+  /** Indices into the lanes; the number of lanes for a slot that has none. */
   lanes: number[];
   /** Indices into `outcomes` of the report. */
   outcomes: number[];
   statuses: (number | null)[];
   attempts: number[];
-  /** Whole milliseconds, or -1 where it is not known. */
+  /** In microseconds, to three digits; -1 if unknown. */
   cpuTimes: number[];
 }
 
-/** A task that is told of by name. */
+/** A task in one of the lists. */
 export interface TaskOfReport
   extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "durationMs"> {
   lane: string;
   startMs: number;
   cpuMs: number | undefined;
-  /** The end of what it printed to standard error; only of failures. */
+  /** The end of its standard error; only in the list of failures. */
   stderrEnd?: string | undefined;
 }

@@ -1,14 +1,14 @@
-/** How the data of a report travel to the page: as JSON, compressed, in text that HTML leaves alone. @module */
+/** Encodes the data of a report for its page: as compressed JSON, in text without any meaning in HTML. @module */
 
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import type { ReportCollector } from "./collector.ts";
 import type { ReportProgress } from "./data.ts";
 
-/** With the page itself that is less than 2 MB. */
+/** Together with the page itself, less than 2 MB. */
 const MAX_CHARACTERS = 1_350_000;
 
-/** The data as text. When it would be too much, only some of the results stay one by one. */
+/** Encodes the data as text. If it would be too long, fewer results stay individual. */
 export function encodeReport(collector: ReportCollector, name: string, progress?: ReportProgress): string {
   let text: string;
   do {

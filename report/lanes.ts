@@ -4,9 +4,9 @@ import type { ResultFacts } from "../statistics/results_reader.ts";
 import { slotKey, workerName } from "../statistics/slots.ts";
 import { TimeGrid } from "../statistics/time_grid.ts";
 
-/** More would be narrower than a line. */
+/** More would each be thinner than a line. */
 const MAX_LANES = 256;
-/** A bit less than a screen is wide. */
+/** A bit less than the width of a screen. */
 const MAX_PARTS = 512;
 
 interface Lane {
@@ -18,7 +18,7 @@ interface Lane {
   notOk: number;
 }
 
-/** The slots of a run, and when each of them was busy. */
+/** The slots of a run, and how busy each of them was over time. */
 export class Lanes {
   readonly #grid = new TimeGrid(MAX_PARTS);
   readonly #lanes = new Map<string | number, Lane>();
@@ -33,13 +33,13 @@ export class Lanes {
     if (result.outcome !== "ok") this.#grid.count(lane.notOk, endedMs);
   }
 
-  /** The name of the slot of a result. */
+  /** Returns the name of a result's slot. */
   nameOf(result: ResultFacts): string {
     const worker = workerName(result);
     return worker === undefined ? `slot ${result.slot}` : `${shortened(worker)}, slot ${result.slot}`;
   }
 
-  /** How many slots there are beyond those that have lanes. */
+  /** The number of slots that have no lane. */
   get more(): number {
     return this.#more.size;
   }
@@ -49,12 +49,12 @@ export class Lanes {
     return this.#inOrder.map(({ name }) => name);
   }
 
-  /** Where each of them is in that order, by the key of its slot. */
+  /** The position of each lane in that order, by the key of its slot. */
   get positions(): Map<string | number, number> {
     return new Map(this.#inOrder.map(({ key }, position) => [key, position]));
   }
 
-  /** When each of them was busy. */
+  /** How busy each lane was over time. */
   get parts(): LaneParts {
     const lanes = this.#inOrder;
     const busy = lanes.map(({ busy }) => this.#grid.read(busy));

@@ -2,26 +2,44 @@
 
 import { existsSync } from "node:fs";
 import { assertEquals } from "@std/assert/equals";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { TIMEOUT } from "./helpers.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
-/** Without the browser tests are skipped; `.ci/run` installs it. */
-export const IN_BROWSER = { ...TIMEOUT, skip: existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}` };
+/** Without a browser, tests are skipped; `.ci/run` installs it. Some of them open it several times. */
+export const IN_BROWSER = {
+  timeout: 3 * TIMEOUT.timeout,
+  skip: existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}`,
+};
 
 /** Nothing that needs a network, a screen or the rights that a container lacks. */
 const ARGUMENTS = "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-quic --no-first-run --disable-sync " +
   "--disable-background-networking --disable-component-update";
 
-/** Opens a page, and checks that nothing was wrong with it: no error, no refused resource, nothing asked of others. */
-export async function withPage<T>(url: string, use: (page: Page, browser: Browser) => Promise<T>): Promise<T> {
+/** Options of {@linkcode withPage}. */
+export interface PageOptions extends BrowserContextOptions {
+  /** A script that runs before those of the page. */
+  script?: string;
+  /** The errors that the page may report. */
+  expected?: RegExp;
+}
+
+/** Opens a page, and checks that it reports no error, is refused no resource, and asks nothing of other sites. */
+export async function withPage<T>(
+  url: string,
+  use: (page: Page, browser: Browser) => Promise<T>,
+  { script, expected, ...context }: PageOptions = {},
+): Promise<T> {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS.split(" ") });
   try {
-    const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+    const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...context });
+    page.setDefaultTimeout(TIMEOUT.timeout);
+    if (script !== undefined) await page.addInitScript(script);
     const problems: string[] = [];
-    page.on("console", (message) => problems.push(message.text()));
-    page.on("pageerror", (error) => problems.push(String(error)));
+    const note = (problem: string) => expected?.test(problem) || problems.push(problem);
+    page.on("console", (message) => note(message.text()));
+    page.on("pageerror", (error) => note(String(error)));
     const origin = new URL(url).protocol === "file:" ? url : new URL(url).origin;
     page.on("request", (request) => {
       if (!request.url().startsWith(origin)) problems.push(`asked for ${request.url()}`);
@@ -35,10 +53,61 @@ export async function withPage<T>(url: string, use: (page: Page, browser: Browse
   }
 }
 
-/** Waits until the page shows so many results. */
+/** Waits until the page shows a number of results. */
 export async function waitForResults(page: Page, count: number): Promise<void> {
   await page.waitForFunction((count) => {
     const { document } = globalThis as unknown as { document: { body: { dataset: { results?: string } } } };
     return document.body.dataset.results === `${count}`;
   }, count);
+}
+
+/** Red, green and blue, from 0 to 255. */
+export type Color = readonly [number, number, number];
+
+/** Returns the colors of points of an element as they are on the screen; `[0.5, 0]` is the middle of its upper edge. */
+export async function colorsOf(page: Page, selector: string, points: readonly [number, number][]): Promise<Color[]> {
+  const png = (await page.locator(selector).screenshot()).toString("base64");
+  // The page itself may load no image.
+  const other = await page.context().browser()!.newPage();
+  const colors = await other.evaluate(`(async () => {
+    const bytes = Uint8Array.from(atob("${png}"), (character) => character.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes]));
+    const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    return ${JSON.stringify(points)}.map(([x, y]) => [
+      ...context.getImageData(Math.floor(x * (image.width - 1)), Math.floor(y * (image.height - 1)), 1, 1).data,
+    ].slice(0, 3));
+  })()`) as Color[];
+  await other.close();
+  return colors;
+}
+
+/** Returns a color of the first element that matches each selector, and the color of its background outside of it. */
+export async function computedColors(
+  page: Page,
+  selectors: readonly string[],
+  property: "color" | "backgroundColor" | "borderTopColor",
+): Promise<[Color, Color][]> {
+  return await page.evaluate(`${JSON.stringify(selectors)}.map((selector) => {
+    const rgb = (color) => color.match(/\\d+/g).slice(0, 3).map(Number);
+    const behind = (element) => {
+      const { backgroundColor } = getComputedStyle(element);
+      return backgroundColor === "rgba(0, 0, 0, 0)" ? behind(element.parentElement) : rgb(backgroundColor);
+    };
+    const element = document.querySelector(selector);
+    const around = ${JSON.stringify(property)} === "color" ? element : element.parentElement;
+    return [rgb(getComputedStyle(element).${property}), behind(around)];
+  })`) as [Color, Color][];
+}
+
+/** Returns the contrast of two colors, from 1 to 21, as WCAG 2 defines it. */
+export function contrastOf(one: Color, other: Color): number {
+  const luminance = (color: Color) => {
+    const [red, green, blue] = color.map((value) => {
+      return value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+  };
+  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light! + 0.05) / (dark! + 0.05);
 }

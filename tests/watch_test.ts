@@ -7,7 +7,7 @@ import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { IN_BROWSER, waitForResults, withPage } from "./browser.ts";
+import { type Color, colorsOf, computedColors, contrastOf, IN_BROWSER, waitForResults, withPage } from "./browser.ts";
 import {
   jsonLines,
   mixedTasks,
@@ -62,7 +62,7 @@ test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER
       assertEquals(await page.locator("#found .id").count(), 1);
       await writeFile(go, "");
       await waitForResults(page, 22);
-      await page.getByText("The run is over. This is how it ended.").waitFor();
+      await page.getByText("The run has ended; these are its final results.").waitFor();
       const ok = parseResults(await readFile(path, "utf8")).filter(({ outcome }) => outcome === "ok").length;
       assertStringIncludes(await page.innerText('[data-outcome="ok"]'), `${ok}`);
       assertEquals(await page.inputValue("#search"), "task 20", "what was typed is still there");
@@ -71,6 +71,79 @@ test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER
       (await run.ended).status,
       22 - parseResults(await readFile(path, "utf8")).filter((r) => r.outcome === "ok").length,
     );
+  });
+});
+
+test("the progress bar can be seen in both themes, and read out", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const go = join(directory, "go");
+    const tasks = await taskFile(directory, [{ cmd: "true" }, { cmd: "true" }, ...held(2, go)]);
+    const run = startTaskrunner([tasks, "-j2", "--watch", "0"], { stdin: "" });
+    await withPage(await urlOf(run), async (page) => {
+      await waitForResults(page, 2);
+      await page.getByText("50 %: 2 of 4 done").waitFor();
+      const bar = page.getByRole("progressbar", { name: "Finished tasks" });
+      assertEquals(await bar.evaluate((bar) => (bar as unknown as { value: number }).value), 0.5);
+      for (const theme of ["light", "dark"]) {
+        const [done, rest] = await colorsOf(page, "#progress progress", [[0.25, 0.5], [0.75, 0.5]]);
+        const [[border, section]] = await computedColors(page, ["#progress progress"], "borderTopColor") as [
+          [Color, Color],
+        ];
+        for (const [one, other] of [[done, rest], [border, section], [done, section]] as const) {
+          const contrast = contrastOf(one!, other!);
+          assert(contrast >= 3, `${theme}: ${one} on ${other}: ${contrast}`);
+        }
+        assert(contrastOf(rest!, section) < 1.5, `${theme}: the rest of the bar stands out`);
+        await page.click("#theme");
+      }
+      await writeFile(go, "");
+      await page.getByText("The run has ended").waitFor();
+      assertEquals(await page.locator("#progress").isVisible(), false);
+    });
+    assertEquals((await run.ended).status, 0);
+  });
+});
+
+test("a page whose run was killed says that it is out of date, and keeps what it has", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    await writeFile(path, jsonLines([resultWith({}), resultWith({ id: "2" })]));
+    const watch = startTaskrunner(["watch", path], { stdin: "" });
+    await withPage(await urlOf(watch), async (page) => {
+      await waitForResults(page, 2);
+      process.kill(watch.child.pid!, "SIGKILL");
+      await page.getByText(
+        "The connection to taskrunner is lost. Reconnecting; until then, this page may be out of date.",
+      )
+        .waitFor();
+      assertStringIncludes(await page.innerText('[data-figure="results"]'), "2");
+    }, { expected: /net::ERR_/ });
+    await watch.ended;
+  });
+});
+
+/** Lets the first report that is unpacked fail. */
+const FAIL_ONCE = `{
+  const Real = DecompressionStream;
+  globalThis.DecompressionStream = function (format) {
+    globalThis.DecompressionStream = Real;
+    throw new Error("out of memory");
+  };
+}`;
+
+test("a report that a browser cannot unpack is not the last one", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    await writeFile(path, jsonLines([resultWith({})]));
+    const watch = startTaskrunner(["watch", path], { stdin: "" });
+    await withPage(await urlOf(watch), async (page) => {
+      await page.getByText("Cannot show the latest results: Error: out of memory").waitFor();
+      await appendFile(path, jsonLines([resultWith({ id: "2" })]));
+      await waitForResults(page, 2);
+      await page.locator("#state").waitFor({ state: "hidden" });
+    }, { script: FAIL_ONCE });
+    process.kill(watch.child.pid!, "SIGINT");
+    assertEquals((await watch.ended).status, 130);
   });
 });
 
@@ -164,11 +237,15 @@ test("a file that a run writes to is watched as it grows, from before it is ther
     const watch = startTaskrunner(["watch", path], { stdin: "" });
     await withPage(await urlOf(watch), async (page) => {
       await page.getByText("Waiting for the first result.").waitFor();
+      assertEquals(await page.locator("h2:visible").count(), 0, "there is nothing to show");
       const line = jsonLines([resultWith({ id: "b".repeat(300_000) })]);
       await writeFile(path, jsonLines([resultWith({ id: "a" })]) + line.slice(0, 290_000));
       await waitForResults(page, 1);
-      assertEquals(await page.locator("#progress").isVisible(), false, "there are results now");
-      await appendFile(path, line.slice(290_000) + jsonLines([resultWith({ id: "c", outcome: "failed" })]));
+      assertEquals(await page.locator("#progress, #state").filter({ visible: true }).count(), 0);
+      await appendFile(
+        path,
+        line.slice(290_000) + jsonLines([resultWith({ id: "c", outcome: "failed", stderr: "c\n" })]),
+      );
       await waitForResults(page, 3);
       await page.locator("#failures summary").click({ position: { x: 3, y: 8 } });
       await page.fill("#search", "c");
@@ -179,11 +256,11 @@ test("a file that a run writes to is watched as it grows, from before it is ther
       await truncate(path, length);
       await appendFile(path, line);
       await waitForResults(page, 4);
-      await appendFile(path, jsonLines([resultWith({ id: "d", outcome: "failed" })]));
+      await appendFile(path, jsonLines([resultWith({ id: "d", outcome: "failed", stderr: "d\n" })]));
       await waitForResults(page, 5);
       assertEquals(await page.locator("#failures details[open]").count(), 1, "what was closed stays so");
       process.kill(watch.child.pid!, "SIGINT");
-      await page.getByText("Watching has ended. This is what was known.").waitFor();
+      await page.getByText("taskrunner has stopped watching; these are the last results it read.").waitFor();
     });
     const { status, signal, stdout, stderr } = await watch.ended;
     assertEquals([status, signal, stdout], [130, null, ""], stderr);
@@ -207,7 +284,9 @@ test(
       const { status, stderr } = await watch.ended;
       assertEquals(status, 255);
       assertStringIncludes(stderr, "it has become shorter: is it another file?");
-      assert(text.endsWith("event: end\ndata: Watching has ended. This is what was known.\n\n"));
+      assert(
+        text.endsWith("event: end\ndata: taskrunner has stopped watching; these are the last results it read.\n\n"),
+      );
 
       await writeFile(path, jsonLines([resultWith({})]));
       const other = await taskFile(directory, [resultWith({ id: "2" })], "other.jsonl");

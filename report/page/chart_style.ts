@@ -1,6 +1,6 @@
 import type { Theme } from "./theme.ts";
 
-/** What all charts have in common, in the colours of now. */
+/** Returns the options that all charts share, in the colors of the theme. */
 export function chartStyle({ text, faint, line, surface }: Theme) {
   return {
     chart: { animation: false, textStyle: { fontFamily: "inherit" } },

@@ -1,4 +1,4 @@
-/** What an element is made of. Text stays text, whatever is in it. */
+/** A child of an element. A string becomes text, whatever it contains. */
 type Child = Node | string | false | undefined;
 
 /** Makes an element: `element("td", { className: "number" }, "12")`. */
@@ -18,7 +18,7 @@ function present(children: readonly Child[]): (Node | string)[] {
 
 const shown = new WeakMap<Element, string>();
 
-/** Puts something into an element when it is to show something else than before, and so leaves alone who reads it. */
+/** Replaces the children of an element, but only if the value has changed, so as not to disturb a reader. */
 export function showIn(box: Element, value: unknown, make: () => readonly Child[]): void {
   const json = JSON.stringify(value);
   if (shown.get(box) === json) return;
@@ -26,7 +26,13 @@ export function showIn(box: Element, value: unknown, make: () => readonly Child[
   box.replaceChildren(...present(make()));
 }
 
-/** The element of the page with an id. */
+/** Returns the element of the page with an id. */
 export function byId<Type extends HTMLElement = HTMLElement>(id: string): Type {
   return document.getElementById(id) as Type;
+}
+
+/** Shows a message on the state of the page; none hides it. */
+export function showState(text: string): void {
+  const box = byId("state");
+  if (box.textContent !== text) box.textContent = text; // a screen reader reads it out
 }

@@ -2,7 +2,7 @@ import { BarChart } from "echarts/charts";
 import { GridComponent, TooltipComponent } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
-import { duration, grouped } from "../../internal/format.ts";
+import { counted, duration, grouped } from "../../internal/format.ts";
 import type { Bar } from "../../statistics/log_histogram.ts";
 import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
@@ -10,7 +10,7 @@ import { currentTheme } from "./theme.ts";
 
 use([BarChart, CanvasRenderer, GridComponent, TooltipComponent]);
 
-/** How many tasks took how long, by magnitude. */
+/** The number of tasks by time, on a logarithmic axis. */
 export class HistogramChart {
   readonly #chart: ECharts;
   #bars: readonly Bar[] = [];
@@ -20,25 +20,25 @@ export class HistogramChart {
     new ResizeObserver(() => this.#chart.resize()).observe(box);
   }
 
-  /** Shows bars, or the same ones later. */
+  /** Shows bars. */
   show(bars: readonly Bar[]): void {
     this.#bars = bars;
     this.draw();
   }
 
-  /** Draws anew, as with other colours. */
+  /** Draws the chart again, as after a change of theme. */
   draw(): void {
     const theme = currentTheme();
     const { chart, label, axisLine, splitLine, tooltip } = chartStyle(theme);
+    this.#chart.resize();
     this.#chart.setOption({
       ...chart,
       grid: { left: 56, right: 12, top: 12, bottom: 28 },
       xAxis: {
         type: "category",
-        data: this.#bars.map(({ fromMs }) => duration(+fromMs.toPrecision(2))),
-        axisLabel: { ...label, hideOverlap: true, align: "left" },
+        data: this.#bars.map(rangeOf),
+        axisLabel: { ...label, hideOverlap: true },
         axisLine,
-        axisTick: { alignWithLabel: false },
       },
       yAxis: {
         type: "value",
@@ -50,8 +50,8 @@ export class HistogramChart {
       tooltip: {
         ...tooltip,
         formatter: (hovered: unknown) => {
-          const { fromMs, toMs, count } = this.#bars[(hovered as { dataIndex: number }).dataIndex]!;
-          return element("div", {}, `${grouped(count)} tasks: ${duration(fromMs)} to ${duration(toMs)}`);
+          const bar = this.#bars[(hovered as { dataIndex: number }).dataIndex]!;
+          return element("div", {}, `${rangeOf(bar)}: ${counted(bar.count, "task")}`);
         },
       },
       series: [{
@@ -62,4 +62,12 @@ export class HistogramChart {
       }],
     }, { notMerge: true });
   }
+}
+
+/** Returns what a bar counts: `under 10 ms`, `10–20 ms`, `900 ms–1.1 s`. */
+function rangeOf({ fromMs, toMs }: Bar): string {
+  const [from, to] = [fromMs, toMs].map((ms) => duration(+ms.toPrecision(2)));
+  if (fromMs === 0) return `under ${to}`;
+  const unit = / .*/.exec(to!)?.[0] ?? "";
+  return `${unit !== "" && from!.endsWith(unit) ? from!.slice(0, -unit.length) : from}–${to}`;
 }

@@ -1,48 +1,56 @@
 import { duration, grouped, percentage } from "../../internal/format.ts";
 import type { ReportData } from "../data.ts";
-import { byId, element } from "./elements.ts";
+import { byId, showState } from "./elements.ts";
 import { decodeReport } from "./run.ts";
 
-/** Shows the data that the server sends, each time all of them, until it says that there will be no more. */
+/** Shows each report that the server sends, until the server says that it was the last. */
 export function watch(show: (data: ReportData) => void): void {
   const source = new EventSource("events");
-  const say = (text: string) => {
-    byId("progress").textContent = text;
-    byId("progress").hidden = false;
-  };
-  say("Waiting for the first result.");
+  let hasResults = false;
   let showing = Promise.resolve();
+  // Decoding takes time: without a queue, a message could overtake the report before it.
   const inOrder = (action: () => unknown) => {
-    showing = showing.then(async () => void await action());
+    showing = showing.then(action).then(() => {}, (error) => showState(`Cannot show the latest results: ${error}`));
   };
-  source.addEventListener("report", ({ data }) => inOrder(async () => show(await decodeReport(data))));
+  const showConnected = () => showState(hasResults ? "" : "Waiting for the first result.");
+  source.addEventListener("open", () => inOrder(showConnected));
+  source.addEventListener("report", ({ data }) =>
+    inOrder(async () => {
+      show(await decodeReport(data));
+      hasResults = true;
+      showConnected();
+    }));
   source.addEventListener("end", ({ data }) => {
     source.close();
-    inOrder(() => say(data));
+    inOrder(() => {
+      byId("progress").hidden = true;
+      showState(data);
+    });
   });
   source.addEventListener("error", () => {
-    const state = source.readyState === EventSource.CLOSED ? "is lost" : "is lost, and is tried again";
-    inOrder(() => say(`The connection to taskrunner ${state}. What is shown may be old.`));
+    const next = source.readyState === EventSource.CLOSED
+      ? "This page may be out of date."
+      : "Reconnecting; until then, this page may be out of date.";
+    inOrder(() => showState(`The connection to taskrunner is lost. ${next}`));
   });
 }
 
-/** How far a run is. */
+/** Shows the progress of a run. */
 export function showProgress({ progress }: ReportData): void {
-  if (!progress) {
-    byId("progress").hidden = true;
-    return;
-  }
+  const box = byId("progress");
+  box.hidden = progress === undefined;
+  if (!progress) return;
   const { total, finished, running, retrying, elapsedMs } = progress;
-  const left = total === undefined || finished === 0 ? undefined : elapsedMs / finished * (total - finished);
+  const leftMs = total === undefined || finished === 0 ? undefined : elapsedMs / finished * (total - finished);
+  const share = total ? finished / total : undefined;
   const words = [
     total === undefined ? `${grouped(finished)} done` : `${grouped(finished)} of ${grouped(total)} done`,
     `${grouped(running)} running`,
-    retrying > 0 && `${grouped(retrying)} to retry`,
-    left !== undefined && `${duration(left)} to go`,
+    retrying > 0 && `${grouped(retrying)} waiting to retry`,
+    leftMs !== undefined && `about ${duration(leftMs)} left`,
   ].filter(Boolean).join(", ");
-  const share = total ? finished / total : undefined;
-  const bar = element("progress", share === undefined ? {} : { value: share, max: 1 });
-  const box = byId("progress");
-  box.replaceChildren(bar, share === undefined ? "" : `${percentage(share)}: `, words);
-  box.hidden = false;
+  const [bar, text] = [box.querySelector("progress")!, box.querySelector("div")!];
+  if (share === undefined) bar.removeAttribute("value");
+  else bar.value = share;
+  text.textContent = share === undefined ? words : `${percentage(share)}: ${words}`;
 }

@@ -1,52 +1,61 @@
 /// <reference lib="dom" />
-/** What the page of a report does in the browser. @module */
+/** The script of a report's page. @module */
 
 import { duration, grouped } from "../../internal/format.ts";
 import type { ReportData, TaskOfReport } from "../data.ts";
-import { byId, element, showIn } from "./elements.ts";
+import { cpuTime, periodOf } from "../overview.ts";
+import { byId, element, showIn, showState } from "./elements.ts";
 import { HistogramChart } from "./histogram_chart.ts";
+import { showProgress, watch } from "./live.ts";
 import { decodeReport, type Row, rowsOf } from "./run.ts";
 import { Search } from "./search.ts";
 import { outcomes, summary } from "./summary.ts";
 import { failureList, outcomeLabel, taskTable } from "./tables.ts";
 import { onThemeChange } from "./theme.ts";
-import { showProgress, watch } from "./live.ts";
 import { TimeCharts } from "./time_charts.ts";
 
 let run: { data: ReportData; rows: Row[] } | undefined;
+let details: ReturnType<typeof openDetails> | undefined;
 
-const timeCharts = new TimeCharts(byId("time"), byId("time-caption"), select);
-const durations = new HistogramChart(byId("durations"));
-const cpuTimes = new HistogramChart(byId("cpu-times"));
-const search = new Search(byId("search"), byId("found"), (row) => {
-  select(row);
-  timeCharts.select(row);
-});
+onThemeChange(byId("theme"), () => details?.draw());
 
-byId("all").addEventListener("click", () => timeCharts.showAll());
-onThemeChange(byId("theme"), () => {
-  for (const chart of [timeCharts, durations, cpuTimes]) chart.draw();
-});
+/** Opens the part of the page that needs the data: a chart in a hidden box would have no size. */
+function openDetails() {
+  byId("outcomes-section").hidden = false;
+  byId("details").hidden = false;
+  const timeCharts = new TimeCharts(byId("time"), byId("time-caption"), select);
+  const durations = new HistogramChart(byId("durations"));
+  const cpuTimes = new HistogramChart(byId("cpu-times"));
+  const search = new Search(byId("search"), byId("found"), (row) => {
+    select(row);
+    timeCharts.select(row);
+  });
+  byId("all").addEventListener("click", () => timeCharts.showAll());
+  const draw = () => {
+    for (const chart of [timeCharts, durations, cpuTimes]) chart.draw();
+  };
+  return { timeCharts, durations, cpuTimes, search, draw };
+}
 
-/** Shows what is known of a task. */
+/** Shows the facts about a task. */
 function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: Row): void {
-  const { startedMs, lanes } = run!.data;
+  const { startedMs, lanes, cpuStepMs } = run!.data;
   const facts = {
     task: id,
     outcome: outcomeLabel(outcome),
-    status: `${status ?? "not known"}`,
-    slot: lanes[lane] ?? "beyond those shown",
-    started: `${new Date(startedMs + startMs).toISOString()}, ${duration(startMs)} after the run`,
-    took: duration(endMs - startMs),
+    status: `${status ?? "unknown"}`,
+    slot: lanes[lane] ?? "not shown",
+    started: `${new Date(startedMs + startMs).toISOString()}, ${duration(startMs)} into the run`,
+    duration: duration(endMs - startMs),
     attempts: grouped(attempts),
-    ...cpuMs >= 0 && { "CPU time": duration(cpuMs) },
+    ...cpuMs >= 0 && { "CPU time": cpuTime(cpuMs, cpuStepMs) },
   };
   byId("selected").replaceChildren(
     ...Object.entries(facts).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
   );
 }
 
-/** Goes from a list to the timeline. */
+/** Selects a task of a list, and shows it in the timeline. */
 function selectTask(task: TaskOfReport): void {
   const row = run!.rows.find(({ id, startMs }) => id === task.id && startMs === task.startMs);
   const shown = row ?? {
@@ -56,46 +65,77 @@ function selectTask(task: TaskOfReport): void {
     cpuMs: task.cpuMs ?? -1,
   };
   select(shown);
-  timeCharts.select(shown);
+  details!.timeCharts.select(shown);
   byId("time").scrollIntoView({ block: "center" });
 }
 
 function show(data: ReportData): void {
   run = { data, rows: rowsOf(data) };
   const { figures, name, rows } = data;
+  document.title = `${name} – taskrunner report`;
   byId("name").textContent = name;
-  byId("when").textContent = `${utc(figures.startedAt)} to ${utc(figures.endedAt)} UTC`;
+  byId("when").textContent = periodOf(figures);
   showProgress(data);
   byId("summary").replaceChildren(...summary(data));
   byId("outcomes").replaceChildren(...outcomes(data));
+  details ??= openDetails();
   const kept = rows.ids.length;
   byId("kept").textContent = kept === figures.results
     ? ""
-    : `All figures and curves are of all ${
+    : `Figures and charts cover all ${
       grouped(figures.results)
-    } results. Too many to be in this page one by one: the search and single tasks in the timeline know ${
-      grouped(kept)
-    } of them, every ${ordinal(Math.round(figures.results / kept))} one, and the lists below.`;
-  timeCharts.show(data, run.rows);
-  durations.show(data.durations);
-  cpuTimes.show(data.cpuTimes);
-  search.show(run.rows);
-  const { slowest, mostRetried, failures } = data;
+    } results. The search and the bars of single tasks cover ${grouped(kept)} of them, every ${
+      ordinal(Math.round(figures.results / kept))
+    } result; the lists draw on all of them.`;
+  showFailures(data);
+  details.timeCharts.show(data, run.rows);
+  details.durations.show(data.durations);
+  details.cpuTimes.show(data.cpuTimes);
+  byId("cpu-caption").textContent = cpuCaption(data);
+  details.search.show(run.rows);
+  const { slowest, mostRetried } = data;
   showIn(byId("slowest"), slowest, () => [taskTable(slowest, ["outcome", "duration", "start"], selectTask)]);
   showIn(byId("retried"), mostRetried, () => [taskTable(mostRetried, ["outcome", "attempts", "status"], selectTask)]);
-  const notOk = figures.results - (figures.outcomes.ok ?? 0);
-  showIn(byId("failures"), [failures, notOk], () => failureList(failures, notOk, selectTask));
   document.body.dataset["results"] = `${figures.results}`;
 }
 
-function utc(time: string): string {
-  return time.replace("T", " ").replace(/\.\d+Z/, "");
+function showFailures({ failures, figures }: ReportData): void {
+  const total = figures.results - (figures.outcomes.ok ?? 0);
+  byId("failures-section").hidden = total === 0;
+  byId("failures-caption").textContent = total > failures.length
+    ? `The first ${grouped(failures.length)} of ${grouped(total)}; all of them are in the results file.`
+    : grouped(total);
+  showIn(byId("failures"), failures, () => [failureList(failures, selectTask)]);
+}
+
+function cpuCaption({ cpuTimes, cpuStepMs }: ReportData): string {
+  if (cpuTimes.length === 0) return "Unknown.";
+  return cpuStepMs !== undefined && cpuStepMs >= 1 ? `Measured in steps of ${duration(cpuStepMs)}.` : "";
 }
 
 function ordinal(number: number): string {
   return number === 2 ? "second" : `${number}th`;
 }
 
+/** Resolves once the browser has painted the overview; unpacking the data keeps it from painting. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    if (document.visibilityState === "hidden") resolve(); // nothing is painted
+    else requestAnimationFrame(() => setTimeout(resolve));
+  });
+}
+
+async function showSaved(text: string): Promise<void> {
+  try {
+    await painted();
+    show(await decodeReport(text));
+    showState("");
+  } catch (error) {
+    showState(`Cannot show the details of this report: ${error}`);
+    throw error;
+  }
+}
+
 const text = byId("data").textContent;
 if (text === "live") watch(show);
-else show(await decodeReport(text));
+else await showSaved(text);

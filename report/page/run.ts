@@ -10,11 +10,11 @@ export interface Row {
   outcome: Outcome;
   status: number | null;
   attempts: number;
-  /** -1 where it is not known. */
+  /** -1 if unknown. */
   cpuMs: number;
 }
 
-/** Makes rows of columns. */
+/** Turns the columns of a report into rows. */
 export function rowsOf({ rows, outcomes }: ReportData): Row[] {
   let startMs = 0;
   return rows.ids.map((id, index) => {
@@ -27,12 +27,12 @@ export function rowsOf({ rows, outcomes }: ReportData): Row[] {
       outcome: outcomes[rows.outcomes[index]!]!,
       status: rows.statuses[index]!,
       attempts: rows.attempts[index]!,
-      cpuMs: rows.cpuTimes[index]!,
+      cpuMs: rows.cpuTimes[index]! < 0 ? -1 : rows.cpuTimes[index]! / 1000,
     };
   });
 }
 
-/** Reads what the data travel as. */
+/** Decodes the text made by `encodeReport`. */
 export async function decodeReport(text: string): Promise<ReportData> {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const json = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));

@@ -5,7 +5,7 @@ import { outcomeLabel } from "./tables.ts";
 
 const MAX_FOUND = 20;
 
-/** Finds tasks by a part of their ids. */
+/** Finds tasks by part of their ids. */
 export class Search {
   readonly #input: HTMLInputElement;
   readonly #list: HTMLElement;
@@ -19,7 +19,7 @@ export class Search {
     input.addEventListener("input", () => this.#find());
   }
 
-  /** Searches these from now on. */
+  /** Sets the rows to search. */
   show(rows: readonly Row[]): void {
     this.#rows = rows;
     this.#find();
@@ -30,13 +30,13 @@ export class Search {
     if (text === "") return showIn(this.#list, undefined, () => []);
     const lower = text.toLowerCase();
     const found = this.#rows.filter(({ id }) => id.toLowerCase().includes(lower));
-    // Whoever types a whole id wants that task, and not those that contain it.
+    // Someone who types a whole id is looking for that task, not for tasks whose ids contain it.
     found.sort((one, other) => Number(other.id === text) - Number(one.id === text));
     const first = found.slice(0, MAX_FOUND);
     const count = found.length === 0
-      ? "No task has an id with that in it"
+      ? "No task id contains this text."
       : found.length > MAX_FOUND
-      ? `${grouped(found.length)} tasks; the first ${MAX_FOUND} of them:`
+      ? `${grouped(found.length)} matches; the first ${MAX_FOUND}:`
       : undefined;
     showIn(this.#list, [count, first], () => [
       count !== undefined && element("li", { className: "faint" }, count),
@@ -45,7 +45,7 @@ export class Search {
   }
 
   #entry(row: Row): HTMLElement {
-    const when = `${duration(row.endMs - row.startMs)}, ${duration(row.startMs)} after the start`;
+    const when = `${duration(row.endMs - row.startMs)}, started ${duration(row.startMs)} into the run`;
     return element(
       "li",
       {},

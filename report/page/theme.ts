@@ -1,17 +1,4 @@
-import type { Outcome } from "../../result.ts";
-
-/** The colour of each outcome; all of them can be told apart, on light and on dark. */
-export const OUTCOME_COLOURS = {
-  "ok": "#2f9e6e",
-  "failed": "#dc4c4c",
-  "killed": "#a35ad6",
-  "timeout": "#e0922f",
-  "canceled": "#8b95a1",
-  "not-started": "#b56b45",
-  "output-limit": "#3b8fd4",
-} as const satisfies Record<Outcome, string>;
-
-/** Colours that depend on whether it is light or dark, as the style sheet has them. */
+/** The colors of the style sheet that depend on whether the page is light or dark. */
 export interface Theme {
   text: string;
   faint: string;
@@ -20,26 +7,26 @@ export interface Theme {
   accent: string;
 }
 
-/** The colours of now. */
+/** Returns the current colors. */
 export function currentTheme(): Theme {
-  // A canvas knows no variables, and a variable does not say which of its two colours it is now.
+  // A canvas knows no variables, and a variable does not tell which of its two colors applies.
   const probe = document.body.appendChild(document.createElement("span"));
-  const colour = (name: string) => {
+  const color = (name: string) => {
     probe.style.color = `var(--${name})`;
     return getComputedStyle(probe).color;
   };
   const theme = {
-    text: colour("text"),
-    faint: colour("faint"),
-    line: colour("line"),
-    surface: colour("surface"),
-    accent: colour("accent"),
+    text: color("text"),
+    faint: color("faint"),
+    line: color("line"),
+    surface: color("surface"),
+    accent: color("accent"),
   };
   probe.remove();
   return theme;
 }
 
-/** Calls back when it becomes light or dark, by the system or by the button. */
+/** Calls back when the colors change: by the system, by the button, or because the page is printed. */
 export function onThemeChange(button: HTMLButtonElement, callback: () => void): void {
   const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
@@ -54,5 +41,7 @@ export function onThemeChange(button: HTMLButtonElement, callback: () => void): 
     label();
     callback();
   });
+  matchMedia("print").addEventListener("change", callback);
   label();
+  button.hidden = false;
 }

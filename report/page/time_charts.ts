@@ -5,25 +5,26 @@ import { CanvasRenderer } from "echarts/renderers";
 import { counted, duration, grouped, rate } from "../../internal/format.ts";
 import type { TimeSeries } from "../../statistics/time_grid.ts";
 import type { ReportData } from "../data.ts";
+import { OUTCOME_COLORS } from "../outcome_colors.ts";
 import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
 import type { Row } from "./run.ts";
-import { currentTheme, OUTCOME_COLOURS } from "./theme.ts";
+import { currentTheme } from "./theme.ts";
 import { type TimelineItem, timelineItems } from "./timeline_items.ts";
 
 use([CanvasRenderer, CustomChart, DataZoomComponent, GridComponent, LineChart, TooltipComponent]);
 
 const [TOP, CHART_HEIGHT, GAP, AXIS_HEIGHT, ZOOM_HEIGHT] = [24, 110, 34, 20, 44];
-/** A lane is as high as there is room for, between these. */
+/** The height of all lanes together, and the limits for each of them. */
 const [LANES_HEIGHT, MIN_LANE_HEIGHT, MAX_LANE_HEIGHT] = [380, 3, 22];
 
-/** How much of a lane says that a task was not ok, where tasks are not drawn one by one. */
+/** The share of a lane's height that marks failures where tasks are not drawn individually. */
 const MARK_HEIGHT = 0.3;
 
-/** How many steps a line has, at most, and how many tasks end in each of them, at least on the average. */
+/** The largest number of steps of a line, and the smallest average number of tasks that end in each. */
 const [STEPS, TASKS_PER_STEP, PIXELS_PER_STEP] = [200, 4, 5];
 
-/** What ran when: the lanes of the slots, and below them how many ran and how many ended, over the same time. */
+/** The lanes of the slots over time, and below them the number of tasks that ran and that ended. */
 export class TimeCharts {
   readonly #box: HTMLElement;
   readonly #caption: HTMLElement;
@@ -35,7 +36,7 @@ export class TimeCharts {
   #items: TimelineItem[] = [];
   #areTasks = true;
   #selected: Row | undefined;
-  /** What is visible, in milliseconds since the run began; all of it when it is not there. */
+  /** The visible part, in milliseconds since the run began; `undefined` for the whole run. */
   #view: { fromMs: number; toMs: number } | undefined;
 
   constructor(box: HTMLElement, caption: HTMLElement, onSelect: (row: Row) => void) {
@@ -51,14 +52,14 @@ export class TimeCharts {
     new ResizeObserver(() => this.#chart.resize()).observe(box);
   }
 
-  /** Shows a run, or the same one later. */
+  /** Shows a run. */
   show(data: ReportData, rows: readonly Row[]): void {
     this.#data = data;
     this.#rows = rows;
     this.draw();
   }
 
-  /** Shows where a task is. */
+  /** Zooms to a task, and marks it. */
   select(row: Row): void {
     this.#selected = row;
     const marginMs = Math.max(row.endMs - row.startMs, this.#spanMs / 10_000) * 20;
@@ -75,7 +76,7 @@ export class TimeCharts {
     this.draw();
   }
 
-  /** Draws anew, as with other colours. */
+  /** Draws the charts again, as after a change of theme. */
   draw(): void {
     if (!this.#data) return;
     const lanes = this.#data.lanes.length;
@@ -108,10 +109,10 @@ export class TimeCharts {
     const { lanes, moreLanes, laneParts } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${counted(items.length, "task")}, each by itself${laneParts ? ", of those that are in this page" : ""}. `
-        : "Too many tasks to draw each: the fuller the colour the busier, and red where one was not ok. ",
-      moreLanes > 0 && `The first ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
-      "Zoom with the slider, or with Ctrl and the wheel.",
+        ? `${counted(items.length, "task")}, one bar each${laneParts ? ", of those stored in this page" : ""}. `
+        : "Too many tasks to draw individually: a stronger color means busier, red marks unsuccessful tasks. ",
+      moreLanes > 0 && `First ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
+      "Zoom with the slider or Ctrl + mouse wheel.",
     );
     const interval = tickMs(toMs - fromMs, this.#box.clientWidth);
     const axisLabel = { formatter: (ms: number) => timeLabel(ms, interval) };
@@ -127,7 +128,7 @@ export class TimeCharts {
   #lines(fromMs: number, toMs: number): { id: string; data: [number, number][] }[] {
     const { busy, ended, notOk, startedMs, figures } = this.#data!;
     const isVisible = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
-    // Neither more steps than can be seen, nor so many that most of them are of no task or one.
+    // Neither more steps than are visible, nor so many that most of them have no task or one.
     const tasksPerPart = figures.results / ended.values.length;
     const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
     const factor = Math.ceil(Math.max(isVisible(ended) / maxSteps, TASKS_PER_STEP / tasksPerPart));
@@ -163,7 +164,7 @@ export class TimeCharts {
       splitLine,
       axisPointer: { show: true, label: { show: false }, snap: false },
     });
-    const countAxis = (gridIndex: number, name: string) => ({
+    const countAxis = (gridIndex: number, name: string, minInterval: number) => ({
       gridIndex,
       type: "value" as const,
       name,
@@ -171,6 +172,7 @@ export class TimeCharts {
       nameTextStyle: { ...label, align: "left" as const, padding: [0, 0, 0, isNarrow ? -36 : -100] },
       nameGap: 8,
       min: 0,
+      minInterval,
       splitNumber: 3,
       axisLabel: { ...label, formatter: (count: number) => rate(count).replace(/\.0$/, "") },
       splitLine,
@@ -207,8 +209,8 @@ export class TimeCharts {
           axisTick: { show: false },
           axisLine: { show: false },
         },
-        countAxis(1, "tasks running"),
-        countAxis(2, "tasks per second"),
+        countAxis(1, "tasks running", 1),
+        countAxis(2, "tasks per second", 0),
       ],
       dataZoom: [
         {
@@ -230,7 +232,7 @@ export class TimeCharts {
           xAxisIndex: [0, 1, 2],
           filterMode: "none",
           throttle: 50,
-          // The page itself is scrolled with the wheel.
+          // The wheel alone scrolls the page.
           zoomOnMouseWheel: "ctrl",
           ...this.#zoom,
         },
@@ -251,8 +253,8 @@ export class TimeCharts {
           data: [],
         },
         { ...area("running", 1, 1, 0.25), color: theme.accent },
-        { ...area("ok", 2, 0, 0.8), stack: "ended", color: OUTCOME_COLOURS.ok },
-        { ...area("not ok", 2, 0, 0.9), stack: "ended", color: OUTCOME_COLOURS.failed },
+        { ...area("ok", 2, 0, 0.8), stack: "ended", color: OUTCOME_COLORS.ok },
+        { ...area("not ok", 2, 0, 0.9), stack: "ended", color: OUTCOME_COLORS.failed },
       ],
     };
   }
@@ -288,10 +290,10 @@ export class TimeCharts {
         }
         : { x, y: middle - height / 2 + gap / 2, width: Math.max(width, 1), height: height - gap },
       style: {
-        fill: item.colour,
+        fill: item.color,
         opacity: item.opacity,
         ...isSelected && { stroke: this.#theme.text, lineWidth: 2 },
-        // Neighbours that are tasks must be told apart.
+        // A border tells neighboring tasks apart.
         ...!isSelected && this.#areTasks && width > 4 && { stroke: this.#theme.surface, lineWidth: 0.5 },
       },
     };
@@ -301,7 +303,7 @@ export class TimeCharts {
     const item = this.#items[dataIndex];
     if (seriesId !== "timeline" || !item) return "";
     const lane = this.#data!.lanes[item.lane]!;
-    const at = `${lane}, ${duration(item.startMs)} after the start`;
+    const at = `${lane}, ${duration(item.startMs)} into the run`;
     if (!item.row) return element("div", {}, at);
     const { id, outcome, startMs, endMs, attempts } = item.row;
     return element(
@@ -318,7 +320,7 @@ export class TimeCharts {
   }
 }
 
-/** What people count time in, in milliseconds. */
+/** Round times for the ticks of an axis, in milliseconds. */
 const ROUND_TIMES = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
   [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200].map((seconds) =>
     seconds * 1000
@@ -327,7 +329,7 @@ const ROUND_TIMES = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
 const PIXELS_PER_TICK = 110;
 const DAY_MS = 86_400_000;
 
-/** How far apart the ticks of an axis are. */
+/** Returns the distance between the ticks of an axis. */
 function tickMs(spanMs: number, pixels: number): number {
   const leastMs = spanMs / Math.max(1, pixels / PIXELS_PER_TICK);
   return ROUND_TIMES.find((ms) => ms >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
@@ -345,7 +347,7 @@ interface Step {
   sum: number;
 }
 
-/** Makes one step of so many parts. The last one is not shorter than half of the others: a task in it would be a peak. */
+/** Merges so many parts into each step. A last step shorter than half of the others joins the one before: a task in it would be a peak. */
 function stepsOf(
   { fromMs, widthMs, values }: TimeSeries,
   factor: number,

@@ -1,10 +1,10 @@
 import type { ReportData } from "../data.ts";
+import { OUTCOME_COLORS } from "../outcome_colors.ts";
 import type { Row } from "./run.ts";
-import { OUTCOME_COLOURS } from "./theme.ts";
 
-/** More tasks than that are not drawn one by one. */
+/** The largest number of tasks that are drawn individually. */
 const MAX_BARS = 3_000;
-/** In how many parts the visible time is cut when they are not. */
+/** The number of parts that the visible time is cut into if they are not. */
 const PARTS = 500;
 
 /** A rectangle of the timeline, in milliseconds since the run began. */
@@ -12,16 +12,16 @@ export interface TimelineItem {
   lane: number;
   startMs: number;
   endMs: number;
-  colour: string;
-  /** How much of the time something ran there. */
+  color: string;
+  /** The share of the time in which a task ran there. */
   opacity: number;
-  /** It is a mark at the lower edge of the lane. */
+  /** A mark at the lower edge of the lane. */
   isMark?: boolean;
-  /** The task that it stands for, when that is one. */
+  /** The task, if the rectangle stands for a single one. */
   row?: Row;
 }
 
-/** What is drawn between two times, and whether it is single tasks. */
+/** Returns the rectangles between two times, and whether they are individual tasks. */
 export function timelineItems(
   data: ReportData,
   rows: readonly Row[],
@@ -34,7 +34,7 @@ export function timelineItems(
   if (visible.length <= MAX_BARS && (!data.laneParts || toMs - fromMs < data.laneParts.widthMs * 20)) {
     const items = visible.map((row) => {
       const { lane, startMs, endMs, outcome } = row;
-      return { lane, startMs, endMs, colour: OUTCOME_COLOURS[outcome], opacity: 1, row };
+      return { lane, startMs, endMs, color: OUTCOME_COLORS[outcome], opacity: 1, row };
     });
     return { items, areTasks: true };
   }
@@ -42,18 +42,18 @@ export function timelineItems(
   return { items: [...merged(parts.map(shade)), ...merged(parts.map(mark))], areTasks: false };
 }
 
-/** A lane for a while. */
+/** A part of a lane. */
 interface Part {
   lane: number;
   startMs: number;
   endMs: number;
-  /** How much of the time something ran there. */
+  /** The share of the time in which a task ran. */
   busy: number;
-  /** A task ended there that was not ok. */
+  /** Whether a task ended in it that was not `ok`. */
   hasNotOk: boolean;
 }
 
-/** How busy the lanes were, of rows that are all there. */
+/** Computes how busy the lanes were, if all results have rows. */
 function partsOf(rows: readonly Row[], fromMs: number, toMs: number): Part[] {
   const widthMs = (toMs - fromMs) / PARTS;
   const lanes = new Map<number, Part[]>();
@@ -76,7 +76,7 @@ function emptyParts(lane: number, fromMs: number, widthMs: number): Part[] {
   });
 }
 
-/** The same, of all results, as the report has it. */
+/** Returns how busy the lanes were, as stored in the report, which counts all results. */
 function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs: number): Part[] {
   const { fromMs: gridMs, widthMs, busy, notOk } = laneParts!;
   return busy.flatMap((percentages, lane) =>
@@ -88,16 +88,16 @@ function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs:
   ).filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= toMs);
 }
 
-/** In steps, so that neighbours are mostly the same and can be drawn as one. */
+/** Shades a part in steps, so that neighbors mostly look the same and can be merged. */
 function shade({ lane, startMs, endMs, busy }: Part): TimelineItem {
-  return { lane, startMs, endMs, colour: OUTCOME_COLOURS.ok, opacity: Math.ceil(Math.min(1, busy) * 5) / 5 };
+  return { lane, startMs, endMs, color: OUTCOME_COLORS.ok, opacity: Math.ceil(Math.min(1, busy) * 5) / 5 };
 }
 
 function mark({ lane, startMs, endMs, hasNotOk }: Part): TimelineItem {
-  return { lane, startMs, endMs, colour: OUTCOME_COLOURS.failed, opacity: Number(hasNotOk), isMark: true };
+  return { lane, startMs, endMs, color: OUTCOME_COLORS.failed, opacity: Number(hasNotOk), isMark: true };
 }
 
-/** Makes one of neighbours that look the same, and nothing of those that cannot be seen. */
+/** Merges neighbors that look the same, and drops what is invisible. */
 function merged(items: readonly TimelineItem[]): TimelineItem[] {
   const result: TimelineItem[] = [];
   for (const item of items) {

@@ -1,0 +1,12 @@
+import type { Outcome } from "../result.ts";
+
+/** The color of each outcome; they can be told apart on light and on dark backgrounds. */
+export const OUTCOME_COLORS = {
+  "ok": "#2f9e6e",
+  "failed": "#dc4c4c",
+  "killed": "#a35ad6",
+  "timeout": "#cf8012",
+  "canceled": "#8b95a1",
+  "not-started": "#b56b45",
+  "output-limit": "#3b8fd4",
+} as const satisfies Record<Outcome, string>;
