@@ -52,12 +52,12 @@ function lines(figures: RunFigures): string[] {
 }
 
 const COLUMNS = {
-  "least": "min",
-  "half": "p50",
+  "min": "min",
+  "median": "p50",
   "90 %": "p90",
   "99 %": "p99",
   "99.9 %": "p999",
-  "most": "max",
+  "max": "max",
   "mean": "mean",
   "total": "total",
 } as const satisfies Record<string, keyof Distribution>;
