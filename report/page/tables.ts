@@ -60,9 +60,8 @@ function failure(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HT
     { open: isOpen.get(key) ?? Boolean(task.error || task.stderrEnd) },
     summary,
     task.error !== undefined && element("p", {}, task.error),
-    task.stderrEnd
-      ? element("pre", {}, task.stderrEnd)
-      : element("p", { className: "faint" }, "Nothing on standard error."),
+    Boolean(task.stderrEnd) && element("pre", {}, task.stderrEnd),
+    !task.error && !task.stderrEnd && element("p", { className: "faint" }, "Nothing on standard error."),
   );
   summary.addEventListener("click", () => isOpen.set(key, !details.open)); // the click toggles it after this
   return details;
