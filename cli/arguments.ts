@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../internal/excerpt.ts";
 import { nearest } from "../internal/nearest.ts";
+import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** A flag of the command line. */
@@ -27,7 +28,7 @@ export interface Arguments<Known extends Readonly<Record<string, Flag>>> {
 /**
  * Takes the command line apart.
  *
- * @throws {UsageError} for a flag that is not known, with the nearest one that is, and for a flag without its value.
+ * @throws {UsageError} for a flag without its value, and for an unknown flag, with the one that was probably meant.
  */
 export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
   args: readonly string[],
@@ -72,7 +73,10 @@ function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): Usage
   const spellings = Object.entries(known).flatMap(([name, { short }]) =>
     short ? [`--${name}`, `-${short}`] : `--${name}`
   );
-  return new UsageError(`Unknown flag ${excerpt(flag)}, did you mean ${nearest(flag, spellings)}?`);
+  const answer = answerToForeignFlag(flag);
+  if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
+  const near = nearest(flag, spellings);
+  return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
 }
 
 /** The flag as it stands in the help, such as `-j, --jobs N|N%`. */

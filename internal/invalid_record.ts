@@ -21,7 +21,9 @@ function problem(value: unknown, issues: readonly v.BaseIssue<unknown>[], knownF
   const unknown = issues.find((issue) => issue.type === "strict_object" && issue.expected === "never");
   if (unknown) {
     const name = String(unknown.path?.[0].key);
-    return `unknown field ${excerpt(name)}, did you mean ${excerpt(nearest(name, knownFields))}?`;
+    const near = nearest(name, knownFields);
+    const hint = near ? `did you mean ${excerpt(near)}?` : `known fields are ${knownFields.join(", ")}`;
+    return `unknown field ${excerpt(name)}, ${hint}`;
   }
   const { type, path = [], message } = issues[0]!;
   const field = path.map(({ key }) => typeof key === "number" ? `[${key}]` : `.${key}`).join("").slice(1);

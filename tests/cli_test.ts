@@ -7,9 +7,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
 import { parseArguments } from "../cli/arguments.ts";
+import { FOREIGN_FLAGS } from "../cli/foreign_flags.ts";
 import { FLAGS } from "../cli/flags.ts";
 import { parseJobs, parseSize } from "../cli/units.ts";
+import { UsageError } from "../cli/usage_error.ts";
 import { VERSION } from "../version.ts";
 import { parseResult } from "../mod.ts";
 import {
@@ -325,6 +328,30 @@ test("flags are understood however they are written", () => {
     const operands = ["-", "", "-k"];
     assertEquals(parseArguments([...args, "-", "", "--", "-k"], FLAGS), { flags, operands });
   }
+});
+
+test("a flag of xargs or GNU parallel that is missing here is answered with what does it here", () => {
+  const known = new Set(
+    Object.entries(FLAGS).flatMap(([name, flag]) => [`--${name}`, "short" in flag && `-${flag.short}`]),
+  );
+  for (const flag of FOREIGN_FLAGS) {
+    assert(!known.has(flag), `${flag} exists here`);
+    const { message } = assertThrows(() => parseArguments([flag], FLAGS), UsageError, `Unknown flag "${flag}": `);
+    const named = message.split(": ")[1]!.match(/(?<!\S)--?[A-Za-z][a-z-]*/g) ?? [];
+    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} is answered with flags that do not exist`);
+  }
+  const answers: [args: string[], answer: string][] = [
+    [["-P8"], "-j N"],
+    [["--max-procs=8"], "-j N"],
+    [["-n1"], "one task of every value"],
+    [["-I", "{}"], "replacement strings are {}"],
+    [["-t"], "--print"],
+    [["--tag"], '"id"'],
+    [["--joblog", "log"], "-o FILE"],
+    [["--bar"], "--progress"],
+    [["--sshlogin", "host"], "--nats URL"],
+  ];
+  for (const [args, answer] of answers) assertThrows(() => parseArguments(args, FLAGS), UsageError, answer);
 });
 
 test("a size is rounded to whole bytes, whatever binary fractions it passes through", () => {

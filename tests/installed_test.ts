@@ -79,7 +79,6 @@ if (RUNTIME === "deno") {
   test("modules from a URL run tasks, also in a process of its own", TIMEOUT, async () => {
     const packages: Record<string, string> = {
       "valibot": "/node_modules/valibot/dist/index.mjs",
-      "@std/text/closest-string": "/node_modules/deno-std/text/closest_string.js",
       "@std/cli/parse-args": "/node_modules/deno-std/cli/parse_args.js",
       "cli-progress": "/none.js",
     };

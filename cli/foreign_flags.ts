@@ -1,0 +1,43 @@
+/** Flags of xargs and GNU parallel that this command lacks or names differently. @module */
+
+/** What does here what a group of flags does there. Each answer follows `Unknown flag "…": `. */
+const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
+  ["-P --max-procs", "the number of jobs is -j N"],
+  ["-n -N -L -l -m -X --max-args --max-replace-args --max-lines --xargs", "each makes one task of every value"],
+  ["-I -i --replace --rpl --plus", "the replacement strings are {}, {.}, {/}, {//}, {/.} and {#}"],
+  ["-d -C --delimiter --colsep --csv", "values end with a newline, or with a NUL after --null"],
+  ["-a --arg-file", "values come from standard input, as in taskrunner each COMMAND <FILE"],
+  ["-r --no-run-if-empty", "without values nothing runs"],
+  ["-t -p -v --verbose --interactive", "--print shows the tasks of each instead of running them"],
+  ["--dryrun", "--dry-run checks the tasks of a run, and --print shows those of each"],
+  ["-s -x -E -e --max-chars --exit --eof", "commands may be of any length, and values end with the input"],
+  ["--tag --tagstring --ctag --ctagstring", 'every result has the "id" of its task, which for each is the value'],
+  ["--joblog --results --files", "-o FILE takes the results, and --spill-dir DIR takes large outputs"],
+  ["--bar --eta", "--progress shows how far the run is"],
+  ["-u --ungroup --group --line-buffer --linebuffer --lb", "the output of a task is in its result, and never mixed"],
+  ["--noswap --memsuspend", "--memfree SIZE keeps memory free"],
+  ["--halt-on-error", "--halt now,fail=1 ends the run at the first failure"],
+  ["--termseq", "--kill-after DUR is the time between SIGTERM and SIGKILL"],
+  ["--retry-failed", "--resume-failed runs failed tasks again"],
+  ["--nice", "lower the priority of everything, as in nice taskrunner"],
+  ["--tmpdir --tempdir", "temporary files go to the directory that TMPDIR names"],
+  ["--workdir --wd", 'a task has the field "cwd"'],
+  ["--env", 'a task has the field "env", and inherits the environment'],
+  ["--pipe --pipe-part --pipepart --block --cat --fifo --spreadstdin", 'a task has the field "stdin" for its input'],
+  ["-S --sshlogin --sshloginfile --slf --trc --transferfile --return", "--nats URL runs tasks on other machines"],
+  ["--quote", "each quotes every value for the shell"],
+  ["--process-slot-var", 'the result has the "slot" of its task'],
+  ["--will-cite --citation --no-notice", "there is no notice to turn off"],
+];
+
+const ANSWER_BY_FLAG: ReadonlyMap<string, string> = new Map(
+  ANSWERS.flatMap(([flags, answer]) => flags.split(" ").map((flag) => [flag, answer] as const)),
+);
+
+/** The flags that {@linkcode answerToForeignFlag} knows. */
+export const FOREIGN_FLAGS: readonly string[] = [...ANSWER_BY_FLAG.keys()];
+
+/** Returns what does here what a flag of xargs or GNU parallel does there; `undefined` for any other flag. */
+export function answerToForeignFlag(flag: string): string | undefined {
+  return ANSWER_BY_FLAG.get(flag);
+}

@@ -1,1 +1,0 @@
-export function closestString(givenWord: string, possibleWords: readonly string[]): string;
