@@ -12,7 +12,7 @@ export interface Progress {
   total: number | undefined;
   /** Tasks that have a result. */
   finished: number;
-  /** Those of them whose outcome is not `ok`. */
+  /** Those of them whose outcome is neither `ok` nor `canceled`. */
   failed: number;
   /** Tasks that run now. */
   running: number;

@@ -376,7 +376,7 @@ class Pool implements Run {
   #finish({ sequence, last }: Job, result: TaskResult): void {
     this.#results.add(sequence, { result, end: last!.end });
     this.#finished++;
-    if (result.outcome !== "ok") this.#failed++;
+    if (result.outcome !== "ok" && result.outcome !== "canceled") this.#failed++;
     if (this.#halt?.meets(result)) {
       this.haltedBy = result;
       if (this.#options.halt!.when === "now") this.#stop(undefined);

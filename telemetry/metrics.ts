@@ -24,7 +24,10 @@ export class RunMetrics {
     const unit = "{task}";
     this.#running = meter.createUpDownCounter("taskrunner.tasks.running", { unit, description: "Tasks that run now" });
     this.#done = meter.createCounter("taskrunner.tasks.done", { unit, description: "Tasks that have a result" });
-    this.#failed = meter.createCounter("taskrunner.tasks.failed", { unit, description: "Those that were not ok" });
+    this.#failed = meter.createCounter("taskrunner.tasks.failed", {
+      unit,
+      description: "Tasks whose outcome is neither ok nor canceled",
+    });
   }
 
   /** An attempt has begun, or ended. */
@@ -35,7 +38,7 @@ export class RunMetrics {
   addResult({ outcome }: TaskResult): void {
     const attributes = { "taskrunner.task.outcome": outcome };
     this.#done.add(1, attributes);
-    if (outcome !== "ok") this.#failed.add(1, attributes);
+    if (outcome !== "ok" && outcome !== "canceled") this.#failed.add(1, attributes);
   }
 
   /** Settles when the last numbers are sent, or could not be. */

@@ -157,6 +157,7 @@ test("on a terminal a bar is drawn that leaves nothing behind, also after Ctrl-C
       // The line of the bar is cleared before the summary begins in its first column.
       assertMatch(stdout.replaceAll("\u001b", "ESC"), /ESC\[2Ktaskrunner: 2 tasks in /);
       assert(!stdout.slice(stdout.indexOf("taskrunner: 2 tasks")).includes("█"));
+      assertStringIncludes(stdout, "2/2 100% done, 1 failed, 0 running"); // what was canceled has not failed
       await shell(`rm -f ${directory}/go ${directory}/on`);
     }
   });

@@ -324,6 +324,17 @@ test("onProgress is told of every start and every result", async () => {
   assertEquals(seen.at(-1)!.total, undefined);
 });
 
+test("canceled tasks count as finished, and not as failed", async () => {
+  const seen: Progress[] = [];
+  const executor = new FakeExecutor();
+  const onProgress = (progress: Progress) => seen.push(progress);
+  const all = collect(run(tasks(3), { executor, concurrency: 3, halt: "now,fail=1", onProgress }));
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  executor.executions[0]!.end({ status: 1 });
+  assertEquals(outcomes(await all), ["failed", "canceled", "canceled"]);
+  assertEquals(seen.at(-1), { total: 3, finished: 3, failed: 1, running: 0, retrying: 0 });
+});
+
 test("a task that waits to be tried again counts as such until it has its result", async () => {
   const seen: Progress[] = [];
   const executor = executorOf([1, 1, 1]);

@@ -160,7 +160,7 @@ export class PoolModel extends PoolState {
     const wasNoticed = ({ since }: TaskState) => since < this.moment;
     const between = (what: string, least: number, value: number, most: number) =>
       this.#promise(`${what}: from ${least} to ${most}, not ${value}`, least <= value && value <= most);
-    const bad = this.results.filter(({ outcome }) => outcome !== "ok");
+    const bad = this.results.filter(({ outcome }) => outcome !== "ok" && outcome !== "canceled");
     const started = this.tasks.filter(({ attempts }) => attempts.length > 0);
     const isIn = ({ state }: TaskState) => state !== "gone";
     const mayBeIn = (task: TaskState) => isIn(task) || !wasNoticed(task);

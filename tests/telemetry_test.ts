@@ -245,6 +245,7 @@ test("the spans of what SIGTERM ends still reach the collector", TIMEOUT, async 
       assertEquals(attempts.map(({ attributes }) => attributes["taskrunner.task.outcome"]), ["ok", "canceled"]);
       assertEquals(run.attributes["error.type"], "InterruptedError");
       assertEquals(receiver.metrics["taskrunner.tasks.done {task} canceled"], 1);
+      assertEquals(receiver.metrics["taskrunner.tasks.failed {task} canceled"], undefined);
     });
   });
 });
