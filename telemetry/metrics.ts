@@ -2,10 +2,8 @@ import type { Resource } from "@opentelemetry/resources";
 import { VERSION } from "../version.ts";
 import type { TaskResult } from "../result.ts";
 import type { Delivery } from "./delivery.ts";
-import type { CommonPackages, MetricsPackages } from "./packages.ts";
-
-/** How often they are sent. */
-const INTERVAL_MS = 60_000;
+import type { TelemetryNumbers } from "./numbers.ts";
+import type { MetricsPackages } from "./packages.ts";
 
 /** How many tasks of a run are running, done and failed. */
 export class RunMetrics {
@@ -14,10 +12,15 @@ export class RunMetrics {
   readonly #done;
   readonly #failed;
 
-  constructor({ core }: CommonPackages, { sdk, exporter }: MetricsPackages, resource: Resource, delivery: Delivery) {
+  constructor(
+    { sdk, exporter }: MetricsPackages,
+    resource: Resource,
+    delivery: Delivery,
+    { metricsIntervalMs, metricsTimeoutMs }: TelemetryNumbers,
+  ) {
     const reader = new sdk.PeriodicExportingMetricReader({
-      exporter: delivery.ofMetrics(new exporter.OTLPMetricExporter()),
-      exportIntervalMillis: core.getNumberFromEnv("OTEL_METRIC_EXPORT_INTERVAL") ?? INTERVAL_MS,
+      exporter: delivery.ofMetrics(new exporter.OTLPMetricExporter({ timeoutMillis: metricsTimeoutMs })),
+      exportIntervalMillis: metricsIntervalMs,
     });
     this.#provider = new sdk.MeterProvider({ resource, readers: [reader] });
     const meter = this.#provider.getMeter("taskrunner", VERSION);

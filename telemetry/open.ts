@@ -1,6 +1,7 @@
 import process from "node:process";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { systemReason } from "../internal/system_error.ts";
+import { readTelemetryNumbers } from "./numbers.ts";
 import { readTelemetrySettings } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -17,7 +18,7 @@ export async function openTelemetry(onNotice: (text: string) => void): Promise<T
     }
     if (Object.keys(settings).length === 0) return undefined;
     const { Telemetry } = await import("./telemetry.ts");
-    return await Telemetry.open(settings);
+    return await Telemetry.open(settings, readTelemetryNumbers(process.env, onNotice));
   } catch (error) {
     onNotice(`there is no telemetry: ${systemReason(error)}`);
     return undefined;

@@ -5,6 +5,7 @@ import type { RunOptions } from "../run_options.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
 import { RunMetrics } from "./metrics.ts";
 import { type AttemptObserver, ObservedExecutor } from "./observed_executor.ts";
+import type { TelemetryNumbers } from "./numbers.ts";
 import { loadPackages, type Packages } from "./packages.ts";
 import type { TelemetrySettings } from "./settings.ts";
 import { RunTrace } from "./traces.ts";
@@ -16,20 +17,20 @@ export class Telemetry {
   readonly #metrics: RunMetrics | undefined;
   #hasFailures = false;
 
-  private constructor({ common, traces, metrics }: Packages) {
+  private constructor({ common, traces, metrics }: Packages, numbers: TelemetryNumbers) {
     const { defaultResource, detectResources, resourceFromAttributes, ...detectors } = common.resources;
     const resource = defaultResource()
       .merge(resourceFromAttributes({ "service.name": "taskrunner", "service.version": VERSION }))
       .merge(detectResources({
         detectors: [detectors.resourceAttributesEnvDetector, detectors.serviceNameEnvDetector],
       }));
-    this.#trace = traces && new RunTrace(common, traces, resource, this.#delivery);
-    this.#metrics = metrics && new RunMetrics(common, metrics, resource, this.#delivery);
+    this.#trace = traces && new RunTrace(common, traces, resource, this.#delivery, numbers);
+    this.#metrics = metrics && new RunMetrics(metrics, resource, this.#delivery, numbers);
   }
 
   /** Begins the trace of a run. */
-  static async open(settings: TelemetrySettings): Promise<Telemetry> {
-    return new Telemetry(await loadPackages(settings));
+  static async open(settings: TelemetrySettings, numbers: TelemetryNumbers): Promise<Telemetry> {
+    return new Telemetry(await loadPackages(settings), numbers);
   }
 
   /** The options of the same run, with its attempts observed. */

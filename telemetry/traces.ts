@@ -5,17 +5,12 @@ import { VERSION } from "../version.ts";
 import type { Attempt, AttemptEnd } from "../executors/mod.ts";
 import { verdictOf } from "../outcome.ts";
 import type { Delivery } from "./delivery.ts";
+import type { TelemetryNumbers } from "./numbers.ts";
 import type { AttemptObserver } from "./observed_executor.ts";
 import type { CommonPackages, TracesPackages } from "./packages.ts";
 
-/** What waits for a collector that is slow, at most; about 2 KB each. What is more is lost. */
-const MAX_QUEUED_SPANS = 16_384;
-/** How many are sent at once: a run may end thousands of attempts in a second. */
-const MAX_BATCH_SPANS = 1_024;
 /** An id can be of any length. */
 const MAX_ATTRIBUTE_LENGTH = 1_024;
-/** How long a span waits for others to be sent with. */
-const SEND_AFTER_MS = 5_000;
 
 type Variables = Record<string, string | undefined>;
 
@@ -39,16 +34,24 @@ export class RunTrace {
   readonly #context: Context;
 
   /** Begins the trace, or goes on with that of `TRACEPARENT`. */
-  constructor(common: CommonPackages, { sdk, exporter }: TracesPackages, resource: Resource, delivery: Delivery) {
-    const { api: { ROOT_CONTEXT, trace }, core: { getNumberFromEnv, W3CTraceContextPropagator } } = common;
+  constructor(
+    common: CommonPackages,
+    { sdk, exporter }: TracesPackages,
+    resource: Resource,
+    delivery: Delivery,
+    { maxQueuedSpans, maxBatchSpans, sendSpansAfterMs, tracesTimeoutMs }: TelemetryNumbers,
+  ) {
+    const { api: { ROOT_CONTEXT, trace }, core: { W3CTraceContextPropagator } } = common;
     this.#common = common;
     // As many batches may be under way at the end as are in the queue.
-    this.#exporter = delivery.ofSpans(new exporter.OTLPTraceExporter({ concurrencyLimit: Infinity }));
+    this.#exporter = delivery.ofSpans(
+      new exporter.OTLPTraceExporter({ concurrencyLimit: Infinity, timeoutMillis: tracesTimeoutMs }),
+    );
     const batches = new sdk.BatchSpanProcessor({
       exporter: this.#exporter,
-      maxQueueSize: getNumberFromEnv("OTEL_BSP_MAX_QUEUE_SIZE") ?? MAX_QUEUED_SPANS,
-      maxExportBatchSize: getNumberFromEnv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") ?? MAX_BATCH_SPANS,
-      scheduledDelayMillis: getNumberFromEnv("OTEL_BSP_SCHEDULE_DELAY") ?? SEND_AFTER_MS,
+      maxQueueSize: maxQueuedSpans,
+      maxExportBatchSize: maxBatchSpans,
+      scheduledDelayMillis: sendSpansAfterMs,
     });
     const counter = new sdk.NoopSpanProcessor();
     counter.onEnd = () => void delivery.endedSpans++;

@@ -11,6 +11,7 @@ import { assertThrows } from "@std/assert/throws";
 import { run } from "../mod.ts";
 import type { AttemptEnd } from "../executors/mod.ts";
 import { ObservedExecutor } from "../telemetry/observed_executor.ts";
+import { readTelemetryNumbers } from "../telemetry/numbers.ts";
 import { readTelemetrySettings } from "../telemetry/settings.ts";
 import { FakeExecutor } from "./fake_executor.ts";
 import {
@@ -330,6 +331,73 @@ test("which signals are sent, and how, is as the variables of OpenTelemetry say"
   );
   const { message } = assertThrows(() => readTelemetrySettings({ [all]: "user:s3cret@collector:4318" }), RangeError);
   assertEquals(message, `${all} must be a URL that begins with http:// or https://`);
+});
+
+const NUMBERS = [
+  "OTEL_BSP_MAX_QUEUE_SIZE",
+  "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+  "OTEL_BSP_SCHEDULE_DELAY",
+  "OTEL_METRIC_EXPORT_INTERVAL",
+  "OTEL_EXPORTER_OTLP_TIMEOUT",
+  "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+  "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+] as const;
+
+test("a number of OpenTelemetry that is out of range is named, and counts as not set", () => {
+  const read = (env: Record<string, string>) => {
+    const notices: string[] = [];
+    return { numbers: readTelemetryNumbers(env, (text) => notices.push(text)), notices };
+  };
+  const defaults = read({});
+  assertEquals(defaults, {
+    numbers: {
+      maxQueuedSpans: 16_384,
+      maxBatchSpans: 1_024,
+      sendSpansAfterMs: 5_000,
+      metricsIntervalMs: 60_000,
+      tracesTimeoutMs: 10_000,
+      metricsTimeoutMs: 10_000,
+    },
+    notices: [],
+  });
+  for (const name of NUMBERS) {
+    const min = name === "OTEL_BSP_SCHEDULE_DELAY" ? 0 : 1;
+    for (const value of [`${min - 1}`, "-5", "0.5", "NaN", "Infinity", "-Infinity", "1e300", "2147483648", "10s"]) {
+      const { numbers, notices: [notice, ...more] } = read({ [name]: value });
+      assertEquals([numbers, more], [defaults.numbers, []]);
+      assertEquals(
+        notice,
+        `telemetry: ${name} must be a whole number from ${min} to 2147483647, got "${value}"; it is ignored`,
+      );
+    }
+    for (const value of ["7", " 1e3 ", "2147483647"]) {
+      const { numbers, notices } = read({ [name]: value });
+      assertEquals([Object.values(numbers).includes(Number(value)), notices], [true, []], `${name}=${value}`);
+    }
+    for (const value of ["", " "]) assertEquals(read({ [name]: value }), defaults);
+  }
+  const { tracesTimeoutMs, metricsTimeoutMs } = read({
+    OTEL_EXPORTER_OTLP_TIMEOUT: "7",
+    OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: "8",
+    OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "0",
+  }).numbers;
+  assertEquals([tracesTimeoutMs, metricsTimeoutMs], [8, 7]);
+});
+
+test("with numbers of OpenTelemetry that are out of range the run ends, and all is delivered", TIMEOUT, async () => {
+  await withOtlpReceiver(async (receiver) => {
+    for (const value of ["0", "0.5", "1e300"]) {
+      receiver.requests.length = 0;
+      const { status, stderr } = await taskrunner(["each", "true", ":::", "x", "y"], {
+        env: { ...receiver.env, ...Object.fromEntries(NUMBERS.map((name) => [name, value])) },
+      });
+      const named: string[] = NUMBERS.filter((name) => value !== "0" || name !== "OTEL_BSP_SCHEDULE_DELAY");
+      const lines = stderr.trimEnd().split("\n").map((line) => /^taskrunner: telemetry: (\w+) must be/.exec(line)?.[1]);
+      assertEquals([status, lines.sort()], [0, named.sort()], stderr);
+      assertEquals(receiver.spans.length, 3);
+      assertEquals(receiver.metrics["taskrunner.tasks.done {task} ok"], 2);
+    }
+  });
 });
 
 test("what the environment has wrong costs the telemetry, and not the run", TIMEOUT, async () => {
