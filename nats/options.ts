@@ -1,4 +1,5 @@
 import { excerpt } from "../internal/excerpt.ts";
+import { MAX_TIMEOUT_MS } from "../task.ts";
 
 /** Where a NATS server is, and how to prove to it who one is. Each is as the `nats` command has it. */
 export interface NatsConnectionOptions {
@@ -101,7 +102,7 @@ export function checkInteger(
  * @throws `RangeError` when it is not right.
  */
 export function checkNatsOptions({ queue, run, ackWaitMs, replicas }: NatsOptions): void {
-  if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100 });
+  if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100, max: MAX_TIMEOUT_MS });
   if (replicas !== undefined) checkInteger(replicas, { name: "replicas", min: 1, max: 5 });
   checkName(queue, "The name of a queue");
   if (run !== undefined) checkName(run, "The name of a run");

@@ -366,10 +366,12 @@ test("wrong options are errors at once", () => {
     "maxReruns must be a whole number of at least 1",
   );
   const nats = { servers: "x", queue: "q" };
-  assertThrows(
-    make({ nats: { ...nats, ackWaitMs: 0 } }),
-    RangeError,
-    "ackWaitMs must be a whole number of at least 100",
-  );
+  for (const ackWaitMs of [0, 99, 100.5, -1, NaN, Infinity, 2 ** 31]) {
+    assertThrows(
+      make({ nats: { ...nats, ackWaitMs } }),
+      RangeError,
+      "ackWaitMs must be a whole number from 100 to 2147483647",
+    );
+  }
   assertThrows(make({ nats: { ...nats, replicas: 0 } }), RangeError, "replicas must be a whole number from 1 to 5");
 });
