@@ -14,13 +14,13 @@ import process from "node:process";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
 import { keepDebuggerClosed } from "./cli/closed_debugger.ts";
-import { EXIT_HANGUP } from "./cli/exit_status.ts";
+import { EXIT_ERROR, EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import { isPermitted } from "./internal/deno_permissions.ts";
 import { printable } from "./internal/excerpt.ts";
 import type { Source } from "./internal/source.ts";
-import { writeStdout } from "./internal/stdout.ts";
+import { writeStderr, writeStdout } from "./internal/standard_streams.ts";
 import { systemCode, systemReason } from "./internal/system_error.ts";
 
 /** The signals that ask to stop, with the status that a shell gives for each. */
@@ -32,6 +32,8 @@ const LEAVE_AFTER_MS = 1_000;
 
 /** Runs the command with the arguments and streams of this process, and ends the process with its exit status. */
 export async function runCommandLine(): Promise<never> {
+  // Until the real status is known: a promise that never settles must not look like success.
+  process.exitCode = EXIT_ERROR;
   // V8 would let garbage grow with the memory of the machine, which belongs to the tasks. Others pass over the flag.
   setFlagsFromString("--optimize-for-size");
   const ignoresHangup = isRunUnderNohup(); // asked first: Deno catches it along with any other signal
@@ -63,12 +65,14 @@ export async function runCommandLine(): Promise<never> {
     stdoutIsTerminal: isatty(1),
     stderrIsTerminal: isatty(2),
     stdout: { write: writeToStdout },
-    stderr: (line) => new Promise((resolve) => process.stderr.write(`${printable(line)}\n`, () => resolve())),
+    stderr: (line) => writeStderr(`${printable(line)}\n`),
     signal: stop.signal,
     killSignal: kill.signal,
     onRequest: (run) => listener = run,
   };
-  process.exit(await main(process.argv.slice(2), io));
+  const status = await main(process.argv.slice(2), io);
+  await writeStderr(""); // notices that nobody has waited for are written, too
+  process.exit(status);
 }
 
 /** Whether SIGHUP is to be ignored. */

@@ -10,7 +10,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { filePieces } from "../internal/file_pieces.ts";
-import { writeStdout } from "../internal/stdout.ts";
+import { writeStdout } from "../internal/standard_streams.ts";
 import { systemCode } from "../internal/system_error.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../internal/temporary_directory.ts";
 import { readJsonLines } from "../jsonl_reader.ts";
@@ -27,6 +27,7 @@ import { Sealer } from "./sealed_stream.ts";
 export const ENTRY: string = import.meta.url;
 
 async function main(): Promise<void> {
+  process.exitCode = 255; // until the end is known: a promise that never settles must not look like success
   setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
