@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { type FileLock, lockFile } from "../internal/file_lock.ts";
+import { openForAppending } from "../internal/special_file.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { writeAll } from "../internal/write_all.ts";
 import type { Io } from "./io.ts";
@@ -49,7 +50,7 @@ export class DerivedFile {
     if (path === undefined || path === "-") return new DerivedFile("", undefined, undefined, io);
     let file: FileHandle | undefined;
     try {
-      file = await open(path, "a");
+      file = await openForAppending(path, io.signal);
       const { size } = await file.stat().then((status) => status.isFile() ? status : { size: undefined });
       if (size === undefined) return new DerivedFile(path, file, undefined, io);
       const lock = await lockFile(file, path); // a run that has no result yet has an empty file

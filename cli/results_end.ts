@@ -1,4 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { openWithoutWaiting } from "../internal/special_file.ts";
 import { MAX_RESULT_LINE_BYTES, parseResult } from "../result.ts";
 
 const LF = 0x0a;
@@ -16,7 +17,7 @@ export interface ResultsEnd {
 
 /** A line is written at one go, but a power cut, a full disk or SIGKILL can leave a part of it: finds where that begins. */
 export async function findResultsEnd(path: string): Promise<ResultsEnd> {
-  const file = await open(path, "r");
+  const file = await openWithoutWaiting(path);
   try {
     return await endOf(file);
   } finally {

@@ -1,7 +1,8 @@
 import { fstatSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { type FileLock, lockFile } from "../internal/file_lock.ts";
+import { openForAppending } from "../internal/special_file.ts";
 import type { ByteSink } from "../jsonl.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import { writeAll, writeAllSync } from "../internal/write_all.ts";
@@ -30,10 +31,10 @@ export class ResultsFile implements ByteSink {
    * Opens a file that is new or empty: results that are there already may have taken a night. With `end` it is the file of
    * a run that is resumed, and its last line is made whole.
    */
-  static async open(path: string, end?: ResultsEnd): Promise<ResultsFile> {
+  static async open(path: string, signal: AbortSignal, end?: ResultsEnd): Promise<ResultsFile> {
     let toClose: FileHandle | ResultsFile | undefined;
     try {
-      const file = toClose = await open(path, "a");
+      const file = toClose = await openForAppending(path, signal);
       if (!(await file.stat()).isFile()) return new ResultsFile(path, file, undefined);
       const lock = await lockFile(file, path);
       if (!lock) throw new Error("another run is writing to it");

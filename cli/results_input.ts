@@ -1,7 +1,7 @@
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
+import { readSpecialFile } from "../internal/special_file.ts";
 import type { Source } from "../internal/source.ts";
 import type { TaskResult } from "../result.ts";
 import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
@@ -50,7 +50,7 @@ export async function readResultsFrom(
 async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
   const status = await stat(path);
   if (status.isDirectory()) throw new Error("it is a directory, not a file of results");
-  if (!status.isFile()) return createReadStream(path);
+  if (!status.isFile()) return readSpecialFile(path, io.signal);
   const { wholeBytes, tornBytes } = await findResultsEnd(path);
   if (tornBytes > 0) {
     await io.stderr(

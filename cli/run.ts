@@ -56,7 +56,9 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
 
   const { watchPort } = settings;
   const live = watchPort === undefined ? undefined : await openLiveReport(watchPort, output ?? input.name);
-  const file = output === undefined ? undefined : await stoppable(ResultsFile.open(output, earlier?.end), io.signal);
+  const file = output === undefined
+    ? undefined
+    : await stoppable(ResultsFile.open(output, io.signal, earlier?.end), io.signal);
   if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
     await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);

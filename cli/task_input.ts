@@ -1,7 +1,7 @@
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
+import { readSpecialFile } from "../internal/special_file.ts";
 import { systemReason } from "../internal/system_error.ts";
 import type { Journal } from "../journal.ts";
 import { InvalidLineError, type ReadJsonLinesOptions } from "../jsonl.ts";
@@ -72,7 +72,7 @@ export class TaskInput {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
     const isFile = status.isFile();
-    const open = () => isFile ? filePieces(path) : createReadStream(path);
+    const open = () => isFile ? filePieces(path) : readSpecialFile(path, io.signal);
     return new TaskInput(path, isFile, (options) => jsonLineReader(open(), options));
   }
 

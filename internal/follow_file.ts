@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
-import { open } from "node:fs/promises";
 import { ByteBuffer } from "./byte_buffer.ts";
+import { openWithoutWaiting } from "./special_file.ts";
 import { systemCode } from "./system_error.ts";
 
 const LF = 0x0a;
@@ -17,12 +17,13 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
   let offset = 0;
   let seen: Stats | undefined;
   while (!signal.aborted) {
-    const file = await open(path, "r").catch((error) => {
+    const file = await openWithoutWaiting(path).catch((error) => {
       if (systemCode(error) === "ENOENT") return undefined;
       throw error;
     });
     try {
       const status = await file?.stat();
+      if (status && !status.isFile()) throw new Error("it is no regular file");
       if (status && seen && (status.ino !== seen.ino || status.dev !== seen.dev)) {
         throw new Error("it is another file now");
       }

@@ -1,7 +1,7 @@
 /** Streams that take or give nothing for a while, although they are non-blocking, or that nobody has opened yet. */
 
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -15,6 +15,8 @@ import {
   shell,
   start,
   type Started,
+  startShell,
+  startTaskrunner,
   taskFile,
   TIMEOUT,
   waitFor,
@@ -88,4 +90,116 @@ for (const kind of KINDS) {
 test("a promise that never settles does not end the command as a success", TIMEOUT, async () => {
   const { status } = await shell("$RUNTIME tests/fixtures/lost_promise.ts --version");
   assertEquals(status, 255);
+});
+
+/** Calls a function with a FIFO and with what else a test needs. */
+function withFifo(use: (fifo: string, tasks: string, directory: string) => Promise<void>): Promise<void> {
+  return withTempDirectory(async (directory) => {
+    const fifo = join(directory, "fifo");
+    assertEquals((await shell(`mkfifo ${fifo}`)).status, 0);
+    await use(fifo, await taskFile(directory, [{ cmd: "echo hi" }]), directory);
+  });
+}
+
+const SIGUSR2_BIT = 1n << 11n;
+
+/** Whether the program handles signals. Node itself handles some from the beginning, but not SIGUSR2. */
+function handlesSignals(pid: number): boolean {
+  const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]!;
+  return (BigInt(`0x${caught}`) & SIGUSR2_BIT) !== 0n;
+}
+
+/** Whether a thread of the program waits for the other end of a FIFO, where the system tells. */
+function waitsForPartner(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const places = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/wchan`, "latin1"));
+  return places.some((place) => place === "wait_for_partner") || places.every((place) => place === "0");
+}
+
+test("SIGTERM ends a command that waits for the other end of a FIFO", LONG, async () => {
+  await withFifo(async (fifo, tasks, directory) => {
+    const results = join(directory, "results.jsonl");
+    assertEquals((await startTaskrunner(["-q", "-o", results, tasks], { stdin: "" }).ended).status, 0);
+    await writeFile(results, "{", { flag: "a" }); // which is said, and then the output is opened
+    const commands: [args: string[], isWaiting: (started: Started) => boolean][] = [
+      [[fifo], ({ child }) => waitsForPartner(child.pid!)],
+      [[fifo, "--dry-run"], ({ child }) => waitsForPartner(child.pid!)],
+      [["stats", fifo], ({ child }) => waitsForPartner(child.pid!)],
+      [["report", fifo], ({ child }) => waitsForPartner(child.pid!)],
+      [["trace", fifo], ({ child }) => waitsForPartner(child.pid!)],
+      [[tasks, "-o", fifo], () => true],
+      [["trace", results, "-o", fifo], ({ output }) => output.stderr.endsWith("are passed over\n")],
+    ];
+    for (const [args, isWaiting] of commands) {
+      const started = startTaskrunner(args, { stdin: "" });
+      await waitFor("the wait", () => handlesSignals(started.child.pid!) && isWaiting(started));
+      process.kill(started.child.pid!, "SIGTERM");
+      const { status, stdout } = await started.ended;
+      assertEquals([status, stdout], [143, ""], args.join(" "));
+    }
+  });
+});
+
+test("SIGTERM ends a command that waits for a silent writer, and two a reader that takes nothing", LONG, async () => {
+  await withFifo(async (fifo, _, directory) => {
+    for (const args of [[fifo, "-q"], ["stats", fifo]]) {
+      const writer = startShell(`exec 3>${fifo}; touch ${directory}/open; exec sleep 1000`);
+      const { child, ended } = startTaskrunner(args, { stdin: "" });
+      await waitFor("the writer", () => existsSync(join(directory, "open")));
+      process.kill(child.pid!, "SIGTERM");
+      assertEquals((await ended).status, 143);
+      writer.child.kill("SIGKILL");
+      await writer.ended;
+      await rm(join(directory, "open"));
+    }
+    const reader = startShell(`exec 3<${fifo}; exec sleep 1000`);
+    // More than a FIFO and what waits to be written take: the last task does not run before the results are taken.
+    const cmd = "head -c 1000000 /dev/zero | tr '\\0' x";
+    const tasks = await taskFile(directory, [{ cmd: `${cmd}; touch ${directory}/ran` }, { cmd }]);
+    const { child, ended } = startTaskrunner([tasks, "-q", "-j1", "-o", fifo, "--max-inline", "2M"], { stdin: "" });
+    await waitFor("a task", () => existsSync(join(directory, "ran")));
+    process.kill(child.pid!, "SIGTERM");
+    process.kill(child.pid!, "SIGINT");
+    assert([130, 143].includes((await ended).status!));
+    reader.child.kill("SIGKILL");
+    await reader.ended;
+  });
+});
+
+test("a FIFO that cannot be resumed or watched is an error at once", LONG, async () => {
+  await withFifo(async (fifo, tasks) => {
+    for (const args of [[tasks, "-o", fifo, "--resume"], ["watch", fifo]]) {
+      const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+      assertEquals(status, 255);
+      assertStringIncludes(stderr, "it is no regular file\n");
+    }
+  });
+});
+
+test("tasks and results are read from and written to FIFOs, /dev/stdin and process substitutions", LONG, async () => {
+  await withFifo(async (fifo, tasks, directory) => {
+    const other = `${fifo}2`;
+    const cmd = "head -c 300000 /dev/zero | tr '\\0' x";
+    const large = await taskFile(directory, [{ cmd }], "large.jsonl");
+    const scripts: [script: string, expected: string][] = [
+      [`cat ${tasks} >${fifo} & $RUNTIME cli.ts -q ${fifo}`, "hi\\n"],
+      [`: >${fifo} & $RUNTIME cli.ts -q ${fifo}; echo "status $?"`, "status 0\n"],
+      [
+        `{ sleep 0.1; cat ${tasks}; sleep 0.1; cat ${tasks}; } >${fifo} & $RUNTIME cli.ts -q ${fifo} | grep -c hi`,
+        "2\n",
+      ],
+      [`mkfifo ${other}; cat ${other} & $RUNTIME cli.ts -q ${tasks} -o ${other}; wait`, "hi\\n"],
+      [`{ sleep 0.1; tr -cd x <${fifo} | wc -c; } & $RUNTIME cli.ts -q ${large} -o ${fifo}; wait`, "300000"],
+      [`cat ${tasks} | $RUNTIME cli.ts -q /dev/stdin`, "hi\\n"],
+      [`$RUNTIME cli.ts -q /dev/stdin <${tasks}`, "hi\\n"],
+      [`$RUNTIME cli.ts -q /dev/null; echo "status $?"`, "status 0\n"],
+      [`exec bash -c '$RUNTIME cli.ts -q <(cat ${tasks}) -o >(cat)'`, "hi\\n"],
+      [`$RUNTIME cli.ts -q ${tasks} | $RUNTIME cli.ts stats /dev/stdin`, "results    1 in"],
+      [`exec script -qec "stty -echo; $RUNTIME cli.ts -q /dev/tty" /dev/null <${tasks}`, "hi\\n"],
+    ];
+    for (const [script, expected] of scripts) {
+      const { stdout, stderr } = await shell(script);
+      assertStringIncludes(stdout, expected, `${script}: ${stdout}${stderr}`);
+    }
+  });
 });
