@@ -4,11 +4,8 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
-import { excerpt } from "./internal/excerpt.ts";
+import { commandCrc, ResultIndex } from "./internal/result_index.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
-import { readJsonLines } from "./jsonl.ts";
-import { MAX_RESULT_LINE_BYTES, type Outcome, parseResult } from "./result.ts";
 import { checkTask, type Task } from "./task.ts";
 
 /**
@@ -16,8 +13,7 @@ import { checkTask, type Task } from "./task.ts";
  * NUL after each, as 8 hexadecimal digits.
  */
 export function commandHash(cmd: Task["cmd"]): string {
-  const text = typeof cmd === "string" ? cmd : cmd.map((argument) => `${argument}\0`).join("");
-  return crc32(text).toString(16).padStart(8, "0");
+  return commandCrc(cmd).toString(16).padStart(8, "0");
 }
 
 /** Options of {@linkcode Journal.read}. */
@@ -38,15 +34,9 @@ export interface JournalEntry {
   isChanged: boolean;
 }
 
-/** An entry is one small number, which takes no memory of its own: the state above this many bits of the hash. */
-const HASH_BITS = 28;
-const UNKNOWN_HASH = 0;
-const STATES = ["canceled", "failed", "ok"] as const;
-type State = typeof STATES[number];
-
 /**
  * The results of earlier runs, by the ids of their tasks: what a run that is resumed need not do again. An id of 12
- * characters takes less than 100 bytes.
+ * characters takes less than 80 bytes.
  *
  * @example Run what has no result yet
  * ```ts
@@ -63,12 +53,10 @@ type State = typeof STATES[number];
  * ```
  */
 export class Journal {
-  /** What the latest result says or, once the task was seen, a negative number: its place, and whether it is done. */
-  readonly #entries = new Map<string, number>();
-  readonly #retryFailed: boolean;
+  readonly #index: ResultIndex;
 
-  private constructor({ retryFailed = false }: JournalOptions) {
-    this.#retryFailed = retryFailed;
+  private constructor(index: ResultIndex) {
+    this.#index = index;
   }
 
   /**
@@ -76,17 +64,15 @@ export class Journal {
    *
    * @throws {InvalidLineError} at a line that is no result.
    */
-  static async read(source: Source<Uint8Array>, options: JournalOptions = {}): Promise<Journal> {
-    const journal = new Journal(options);
-    for await (const { value } of readJsonLines(source, { parse: parseResult, maxLineBytes: MAX_RESULT_LINE_BYTES })) {
-      journal.#entries.set(value.id, packed(stateOf(value.outcome), value.cmdHash));
-    }
-    return journal;
+  static async read(source: Source<Uint8Array>, { retryFailed = false }: JournalOptions = {}): Promise<Journal> {
+    const index = new ResultIndex(retryFailed);
+    await index.read(source);
+    return new Journal(index);
   }
 
   /** How many tasks have a result. */
   get size(): number {
-    return this.#entries.size;
+    return this.#index.size;
   }
 
   /**
@@ -96,24 +82,8 @@ export class Journal {
    * @param unit what is counted there, for the message.
    * @throws `RangeError` when the task has no id, or that of a task at another place.
    */
-  find({ id, cmd }: Task, place: number, unit: "line" | "task" = "task"): JournalEntry {
-    if (id === undefined) throw new RangeError('"id" is missing, and only by its id a task is found again');
-    const key = String(id);
-    const entry = this.#entries.get(key);
-    if (entry !== undefined && entry < 0) {
-      const firstPlace = -entry >> 1;
-      if (firstPlace === place) return { isDone: (-entry & 1) === 1, isChanged: false };
-      throw new RangeError(
-        `the id ${excerpt(key)} is that of ${unit} ${firstPlace}, too; to resume, ids must be unique`,
-      );
-    }
-    const state = entry === undefined ? "canceled" : STATES[entry >> HASH_BITS]!;
-    const isDone = state === "ok" || state === "failed" && !this.#retryFailed;
-    this.#entries.set(key, -(place << 1 | Number(isDone)));
-    return {
-      isDone,
-      isChanged: isDone && entry !== packed(state, undefined) && entry !== packed(state, commandHash(cmd)),
-    };
+  find(task: Task, place: number, unit: "line" | "task" = "task"): JournalEntry {
+    return this.#index.find(task, place, unit);
   }
 
   /**
@@ -137,14 +107,4 @@ export class Journal {
       await source.cancel();
     }
   }
-}
-
-function stateOf(outcome: Outcome): State {
-  return outcome === "ok" || outcome === "canceled" ? outcome : "failed";
-}
-
-function packed(state: State, hash: string | undefined): number {
-  const number = parseInt(hash ?? "", 16); // other tools can have written anything, such as a negative one
-  const bits = number >= 0 ? number % (2 ** HASH_BITS - 1) + 1 : UNKNOWN_HASH;
-  return STATES.indexOf(state) << HASH_BITS | bits;
 }

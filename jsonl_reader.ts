@@ -1,5 +1,5 @@
 import type { Source } from "./internal/source.ts";
-import { type InvalidLineError, type Line, LineReader, UNFINISHED } from "./line_reader.ts";
+import { type InvalidLineError, type Line, LineReader, type LineReaderOptions, UNFINISHED } from "./line_reader.ts";
 
 /** Options of {@linkcode readJsonLines}. */
 export interface ReadJsonLinesOptions<T = unknown> {
@@ -71,14 +71,18 @@ export function isBlank(line: string): boolean {
 }
 
 /** {@linkcode readJsonLines} with more than an iterator can do. */
-export function jsonLineReader<T>(source: Source<Uint8Array>, options: ReadJsonLinesOptions<T>): LineReader<T> {
-  const { maxLineBytes = 64 * 1024 * 1024, parse, onInvalid } = options;
+export function jsonLineReader<T>(
+  source: Source<Uint8Array>,
+  options: ReadJsonLinesOptions<T> & Pick<LineReaderOptions<T>, "accept">,
+): LineReader<T> {
+  const { maxLineBytes = 64 * 1024 * 1024, accept, parse, onInvalid } = options;
   if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1) {
     throw new RangeError(`Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`);
   }
   return new LineReader(source, {
     delimiter: LF,
     maxLineBytes,
+    accept,
     onInvalid,
     parse(line, lineNumber, isUnfinished): Line<T> | undefined {
       const text = withoutByteOrderMark(line, lineNumber);

@@ -16,6 +16,11 @@ export interface LineReaderOptions<T> {
   maxLineBytes: number;
   /** Makes a record of a line, or nothing of one that is passed over. What it throws makes the line invalid. */
   parse: (text: string, lineNumber: number, isUnfinished: boolean) => Line<T> | undefined;
+  /**
+   * Given the bytes of a complete line first. When it returns `true` the line is done with: no text is made of it, and no
+   * record. The bytes are valid until it returns.
+   */
+  accept?: ((bytes: Uint8Array, begin: number, end: number, lineNumber: number) => boolean) | undefined;
   /** Is told about lines that are not valid. Without it the first of them ends the reading. */
   onInvalid?: ((error: InvalidLineError) => unknown) | undefined;
 }
@@ -132,7 +137,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
       return undefined;
     }
     this.#ended = true;
-    return this.#finishLine(new Uint8Array(), true);
+    return this.#finishLine(new Uint8Array(), 0, 0, true);
   }
 
   /** Takes the chunk up to the next delimiter, and gives the value of the line when it is complete and holds one. */
@@ -140,8 +145,8 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     const { delimiter, maxLineBytes } = this.#options;
     const found = this.#chunk.indexOf(delimiter, this.#offset);
     const end = found === -1 ? this.#chunk.length : found;
-    const piece = this.#chunk.subarray(this.#offset, end);
-    if (!this.#skipping && this.#begun.length + piece.length > maxLineBytes) {
+    const begin = this.#offset;
+    if (!this.#skipping && this.#begun.length + end - begin > maxLineBytes) {
       this.#skipping = true;
       this.#begun.take();
       // Said at once, not at the end of the line, which may never come.
@@ -151,21 +156,26 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
       );
     }
     this.#offset = end + 1;
-    if (found !== -1) return this.#finishLine(piece, false);
-    if (!this.#skipping) this.#begun.append(piece);
+    if (found !== -1) return this.#finishLine(this.#chunk, begin, end, false);
+    if (!this.#skipping) this.#begun.append(this.#chunk.subarray(begin, end));
     return undefined;
   }
 
-  #finishLine(end: Uint8Array, isUnfinished: boolean): Line<T> | undefined {
+  /** @param bytes what holds the end of the line, or all of it. */
+  #finishLine(bytes: Uint8Array, begin: number, end: number, isUnfinished: boolean): Line<T> | undefined {
     const isThere = !isUnfinished || this.#begun.length > 0;
     const lineNumber = this.#lineNumber++;
     if (this.#skipping || !isThere) {
       this.#skipping = false;
       return undefined;
     }
-    if (this.#begun.length === 0) return this.#parseLine(lineNumber, end, isUnfinished);
-    this.#begun.append(end);
-    return this.#parseLine(lineNumber, this.#begun.take(), isUnfinished);
+    if (this.#begun.length > 0) {
+      this.#begun.append(bytes.subarray(begin, end));
+      bytes = this.#begun.take();
+      [begin, end] = [0, bytes.length];
+    }
+    if (this.#options.accept?.(bytes, begin, end, lineNumber)) return undefined;
+    return this.#parseLine(lineNumber, bytes.subarray(begin, end), isUnfinished);
   }
 
   #parseLine(lineNumber: number, bytes: Uint8Array, isUnfinished: boolean): Line<T> | undefined {

@@ -1,0 +1,276 @@
+/**
+ * Checks JSON in bytes without making values of it, which is several times faster than `JSON.parse` and leaves no garbage.
+ *
+ * @module
+ */
+
+import { isUtf8 } from "node:buffer";
+
+const [TAB, CR, SPACE, QUOTE, COMMA, MINUS, DOT, ZERO, ONE, NINE, COLON, OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY] = [
+  ...[0x09, 0x0d, 0x20, 0x22, 0x2c, 0x2d, 0x2e, 0x30, 0x31, 0x39, 0x3a, 0x5b, 0x5c, 0x5d],
+] as const;
+const [OPEN_OBJECT, CLOSE_OBJECT, LOWER_U] = [0x7b, 0x7d, 0x75] as const;
+
+/** What may follow a backslash, but for `u` and its digits. */
+const ESCAPES = new Uint8Array(256);
+for (const character of '"\\/bfnrt') ESCAPES[character.charCodeAt(0)] = 1;
+
+/** So many digits always survive being a number, wherever the point is. */
+const MAX_DIGITS = 15;
+const MAX_DEPTH = 100;
+/** So many fields that may be missing are tried before all are looked through. */
+const MAX_MISSING = 4;
+const encoder = new TextEncoder();
+
+/** A field of a record, with what checks its value and moves on to what follows. */
+export interface Field {
+  readonly name: string;
+  /** The name in quotation marks and the colon, as most programs write them. */
+  readonly begin: Uint8Array;
+  readonly check: (json: JsonScanner) => boolean;
+}
+
+/** Makes the fields of a record. The usual order makes it fast; any other is right, too. */
+export function fieldsOf(checks: Readonly<Record<string, Field["check"]>>): Field[] {
+  return Object.entries(checks).map(([name, check]) => ({ name, begin: encoder.encode(`"${name}":`), check }));
+}
+
+/** The bits that stand for some of the fields in what {@linkcode JsonScanner.record} returns. */
+export function bitsOf(fields: readonly Field[], names: readonly string[]): number {
+  return names.reduce((bits, name) => bits | 1 << fields.findIndex((field) => field.name === name), 0);
+}
+
+/**
+ * A place in bytes that hold JSON. Each method checks whether something begins there and moves behind it, or returns
+ * `false`. They accept a part of what is valid, the usual part, and never anything else; the rest is for `JSON.parse`.
+ */
+export class JsonScanner {
+  bytes: Uint8Array = new Uint8Array();
+  at = 0;
+  end = 0;
+  /** Where the last text begins, after its quotation mark. */
+  textBegin = 0;
+  textEnd = 0;
+  /** Where the last number begins. */
+  numberBegin = 0;
+  /** Whether the last text has escapes. */
+  isEscaped = false;
+  /** Whether the last text has an escape such as `\u0000`, which can stand for what is no character. */
+  hasCodeEscape = false;
+  #isAscii = true;
+
+  /** Checks that the bytes are one record, valid UTF-8, and nothing else. Returns its fields as bits, or 0. */
+  document(fields: readonly Field[], bytes: Uint8Array, begin: number, end: number): number {
+    this.bytes = bytes;
+    this.at = begin;
+    this.end = end;
+    this.#isAscii = true;
+    const bits = this.record(fields);
+    if (bits <= 0) return 0;
+    this.#skipSpace();
+    if (this.at !== end) return 0;
+    return this.#isAscii || isUtf8(bytes.subarray(begin, end)) ? bits : 0;
+  }
+
+  /** An object with no other fields than these, and none of them twice. Returns a bit for each that is there, or -1. */
+  record(fields: readonly Field[]): number {
+    if (!this.#take(OPEN_OBJECT)) return -1;
+    if (this.#take(CLOSE_OBJECT)) return 0;
+    let bits = 0;
+    for (let next = 0;; next++) {
+      next = this.#field(fields, next);
+      if (next === -1 || (bits & 1 << next) !== 0) return -1;
+      if (!fields[next]!.check(this)) return -1;
+      bits |= 1 << next;
+      if (!this.#take(COMMA)) return this.#take(CLOSE_OBJECT) ? bits : -1;
+    }
+  }
+
+  /** A string. Where it is stands in the properties after that. */
+  text(): boolean {
+    this.#skipSpace();
+    const { bytes, end } = this;
+    if (this.at >= end || bytes[this.at] !== QUOTE) return false;
+    this.textBegin = this.at + 1;
+    this.isEscaped = this.hasCodeEscape = false;
+    let all = 0;
+    for (let at = this.textBegin; at < end; at++) {
+      const byte = bytes[at]!;
+      if (byte === QUOTE) {
+        if (all >= 0x80) this.#isAscii = false;
+        this.textEnd = at;
+        this.at = at + 1;
+        return true;
+      }
+      if (byte < SPACE) return false;
+      all |= byte;
+      if (byte !== BACKSLASH) continue;
+      this.isEscaped = true;
+      const escaped = bytes[++at]!;
+      if (escaped === LOWER_U) {
+        this.hasCodeEscape = true;
+        for (const codeEnd = at + 4; at < codeEnd;) if (!isHexDigit(bytes[++at]!)) return false;
+      } else if (ESCAPES[escaped] !== 1) return false;
+    }
+    return false;
+  }
+
+  /** An integer of at least 0 that is written with a few digits and nothing else. */
+  whole(maxDigits: number = MAX_DIGITS): boolean {
+    this.#skipSpace();
+    const length = this.#digits();
+    return length > 0 && length <= maxDigits && this.#isNumberOver();
+  }
+
+  /** An integer of at least 1. */
+  positive(maxDigits?: number): boolean {
+    this.#skipSpace();
+    return this.bytes[this.at]! >= ONE && this.whole(maxDigits);
+  }
+
+  /** A number of at least 0 that is written without an exponent, with a few digits before the point. */
+  decimal(): boolean {
+    this.#skipSpace();
+    const whole = this.#digits();
+    if (whole === 0 || whole > MAX_DIGITS) return false;
+    if (this.at < this.end && this.bytes[this.at] === DOT) {
+      const begin = ++this.at;
+      while (this.at < this.end && isDigit(this.bytes[this.at]!)) this.at++;
+      if (this.at === begin) return false;
+    }
+    return this.#isNumberOver();
+  }
+
+  /** The same with so few digits that all of them survive being a number. */
+  exactDecimal(): boolean {
+    const begin = this.at;
+    return this.decimal() && this.at - begin <= MAX_DIGITS;
+  }
+
+  /** One of a few words in ASCII, as they are: `null`, or a string with its quotation marks. Returns which, or -1. */
+  oneOf(words: readonly Uint8Array[]): number {
+    this.#skipSpace();
+    for (let index = 0; index < words.length; index++) {
+      const word = words[index]!;
+      if (!this.#isAt(word)) continue;
+      this.at += word.length;
+      return index;
+    }
+    return -1;
+  }
+
+  /** An array of values that all pass a check. */
+  array(check: (json: JsonScanner) => boolean): boolean {
+    if (!this.#take(OPEN_ARRAY)) return false;
+    if (this.#take(CLOSE_ARRAY)) return true;
+    for (;;) {
+      if (!check(this)) return false;
+      if (!this.#take(COMMA)) return this.#take(CLOSE_ARRAY);
+    }
+  }
+
+  /** An object whose keys and values all pass their checks. */
+  dictionary(
+    checkValue: (json: JsonScanner) => boolean,
+    checkKey: (json: JsonScanner) => boolean = () => true,
+  ): boolean {
+    if (!this.#take(OPEN_OBJECT)) return false;
+    if (this.#take(CLOSE_OBJECT)) return true;
+    for (;;) {
+      if (!this.text() || !checkKey(this) || !this.#take(COLON) || !checkValue(this)) return false;
+      if (!this.#take(COMMA)) return this.#take(CLOSE_OBJECT);
+    }
+  }
+
+  /** Any value that survives being parsed and written again. */
+  value(depth = 0): boolean {
+    this.#skipSpace();
+    const first = this.bytes[this.at]!;
+    if (first === QUOTE) return this.text();
+    if (first === OPEN_OBJECT) return depth < MAX_DEPTH && this.dictionary((json) => json.value(depth + 1));
+    if (first === OPEN_ARRAY) return depth < MAX_DEPTH && this.array((json) => json.value(depth + 1));
+    if (first === MINUS) this.at++;
+    else if (first > NINE) return this.oneOf(WORDS) !== -1;
+    return this.exactDecimal();
+  }
+
+  /** Takes the name of a field and the colon. Returns which it is, mostly the next one, or -1. */
+  #field(fields: readonly Field[], next: number): number {
+    this.#skipSpace();
+    const last = Math.min(next + MAX_MISSING, fields.length);
+    for (let index = next; index < last; index++) {
+      const { begin } = fields[index]!;
+      if (!this.#isAt(begin)) continue;
+      this.at += begin.length;
+      return index;
+    }
+    if (!this.text()) return -1;
+    const { textBegin, textEnd } = this;
+    if (!this.#take(COLON)) return -1;
+    for (let index = 0; index < fields.length; index++) {
+      if (this.#isText(fields[index]!.name, textBegin, textEnd)) return index;
+    }
+    return -1;
+  }
+
+  #isText(ascii: string, begin: number, end: number): boolean {
+    if (ascii.length !== end - begin) return false;
+    for (let index = 0; index < ascii.length; index++) {
+      if (this.bytes[begin + index] !== ascii.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  #isAt(word: Uint8Array): boolean {
+    const { bytes, at } = this;
+    if (word.length > this.end - at) return false;
+    for (let index = 0; index < word.length; index++) if (bytes[at + index] !== word[index]) return false;
+    return true;
+  }
+
+  #skipSpace(): void {
+    const { bytes, end } = this;
+    let { at } = this;
+    while (at < end && (bytes[at] === SPACE || bytes[at] === TAB || bytes[at] === CR)) at++;
+    this.at = at;
+  }
+
+  #take(byte: number): boolean {
+    if (this.at >= this.end || this.bytes[this.at] !== byte) {
+      this.#skipSpace();
+      if (this.at >= this.end || this.bytes[this.at] !== byte) return false;
+    }
+    this.at++;
+    return true;
+  }
+
+  /** `0`, or digits that begin with another one. Returns how many. */
+  #digits(): number {
+    this.numberBegin = this.at;
+    while (this.at < this.end && isDigit(this.bytes[this.at]!)) this.at++;
+    const length = this.at - this.numberBegin;
+    return length > 1 && this.bytes[this.numberBegin] === ZERO ? 0 : length;
+  }
+
+  /** What follows a number has to end it: a letter, a point or a digit too many makes it another one, or none. */
+  #isNumberOver(): boolean {
+    const byte = this.at < this.end ? this.bytes[this.at] : SPACE;
+    return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY || byte === SPACE || byte === TAB ||
+      byte === CR;
+  }
+}
+
+/** Words in UTF-8, for {@linkcode JsonScanner.oneOf}. */
+export function wordsOf(words: readonly string[]): Uint8Array[] {
+  return words.map((word) => new TextEncoder().encode(word));
+}
+
+const WORDS = wordsOf(["null", "true", "false"]);
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
+}
+
+function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || byte >= 0x41 && byte <= 0x46 || byte >= 0x61 && byte <= 0x66;
+}
