@@ -38,7 +38,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     );
   }
   if (settings.isPrint) return await stoppable(printTasks(input, onInvalid, io), io.signal);
-  const earlier = resume && await stoppable(readJournal(output!, { retryFailed: resume === "failed" }), io.signal);
+  const earlier = resume && await stoppable(readJournal(output!, resume === "failed"), io.signal);
   const journal = earlier?.journal;
   if (settings.isDryRun) {
     const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, journal }), io.signal);

@@ -3,10 +3,12 @@ import { excerpt } from "../internal/excerpt.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import { readSpecialFile } from "../internal/special_file.ts";
 import { systemReason } from "../internal/system_error.ts";
-import type { Journal } from "../journal.ts";
+import { TaskScanner } from "../internal/task_scanner.ts";
+import { JsonScanner } from "../internal/json_scanner.ts";
+import { type IndexEntry, type ResultIndex, textOf } from "../internal/result_index.ts";
 import { InvalidLineError, type ReadJsonLinesOptions } from "../jsonl.ts";
 import { jsonLineReader } from "../jsonl_reader.ts";
-import { LineReader } from "../line_reader.ts";
+import { LineReader, type LineReaderOptions } from "../line_reader.ts";
 import { taskOfLine } from "../read_tasks.ts";
 import { parseTask, type Task } from "../task.ts";
 import type { CommandTemplate } from "./command_template.ts";
@@ -23,11 +25,14 @@ export interface TaskInputOptions {
   /** Is told about lines that are passed over. */
   report: Io["stderr"];
   /** Tasks that it has a result of are not to run. */
-  journal: Journal | undefined;
+  journal: ResultIndex | undefined;
 }
 
 /** Reads lines, and makes tasks of what they hold. */
-type ReadLines = (options: ReadJsonLinesOptions<Task | undefined>) => LineReader<Task | undefined>;
+type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
+type ReadOptions =
+  & ReadJsonLinesOptions<Task | undefined>
+  & Pick<LineReaderOptions<Task | undefined>, "accept">;
 
 /** The longest value that a command is made of. */
 const MAX_VALUE_BYTES = 1024 * 1024;
@@ -109,8 +114,18 @@ export class TaskInput {
 
   /** The tasks that have to run. A line that is no task is an error, or with `skip` is reported and passed over. */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
+    const scanner = new TaskScanner(new JsonScanner());
+    const { journal } = options;
     try {
-      for await (const { value } of this.#read(this.#readOptions(options))) {
+      const lines = this.#read({
+        ...this.#readOptions(options),
+        accept: journal && ((bytes, begin, end, line) => {
+          if (!scanner.scan(bytes, begin, end)) return false;
+          const entry = journal.findScanned(bytes, scanner, line);
+          return entry !== undefined && this.#isDone(entry, line, entry.isChanged && idOf(bytes, scanner));
+        }),
+      });
+      for await (const { value } of lines) {
         if (value) yield value;
       }
     } catch (error) {
@@ -120,14 +135,28 @@ export class TaskInput {
 
   /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks that have to run. */
   async count(options: TaskInputOptions): Promise<number> {
+    const scanner = new TaskScanner(new JsonScanner());
+    const { journal } = options;
+    let accepted = 0;
     try {
-      return await this.#read(this.#readOptions(options)).count() - this.done;
+      const parsed = await this.#read({
+        ...this.#readOptions(options),
+        accept: (bytes, begin, end, line) => {
+          if (!scanner.scan(bytes, begin, end)) return false;
+          const entry = journal?.findScanned(bytes, scanner, line);
+          if (journal && !entry) return false;
+          if (entry) this.#isDone(entry, line, entry.isChanged && idOf(bytes, scanner));
+          accepted++;
+          return true;
+        },
+      }).count();
+      return accepted + parsed - this.done;
     } catch (error) {
       throw this.#explain(error);
     }
   }
 
-  #readOptions({ onInvalid, report, journal }: TaskInputOptions): ReadJsonLinesOptions<Task | undefined> {
+  #readOptions({ onInvalid, report, journal }: TaskInputOptions): ReadOptions {
     this.invalid = 0;
     this.done = 0;
     const skip = (error: InvalidLineError) => {
@@ -145,15 +174,23 @@ export class TaskInput {
     return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
   }
 
-  #unlessDone(task: Task, lineNumber: number, journal: Journal): Task | undefined {
-    const { isDone, isChanged } = journal.find(task, lineNumber, "line");
-    if (!isDone) return task;
-    this.done++;
-    if (isChanged && this.changed++ < MAX_NAMES) this.changedNames.push(`${excerpt(task.id)} (line ${lineNumber})`);
-    return undefined;
+  #unlessDone(task: Task, lineNumber: number, journal: ResultIndex): Task | undefined {
+    const entry = journal.find(task, lineNumber, "line");
+    return this.#isDone(entry, lineNumber, task.id) ? undefined : task;
+  }
+
+  /** Counts a task that is done. Its id is for the message when its command has changed. */
+  #isDone({ isDone, isChanged }: IndexEntry, lineNumber: number, id: Task["id"] | false): boolean {
+    if (isDone) this.done++;
+    if (isChanged && this.changed++ < MAX_NAMES) this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
+    return isDone;
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {
     return `${this.name}:${lineNumber}: ${problem}`;
   }
+}
+
+function idOf(bytes: Uint8Array, { id, isIdNumber }: TaskScanner): string | number {
+  return isIdNumber ? Number(textOf(bytes, id)) : textOf(bytes, id);
 }
