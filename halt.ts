@@ -11,7 +11,8 @@ export type Halt = `${"now" | "soon"},${"fail" | "success" | "done"}=${number}${
 export interface HaltPolicy {
   when: "now" | "soon";
   what: "fail" | "success" | "done";
-  number: number;
+  /** The number as it was written, because the nearest number in binary can be another one. */
+  digits: string;
   isPercentage: boolean;
 }
 
@@ -22,10 +23,19 @@ export const HALT_FORM =
 /** Takes a {@linkcode Halt} apart; `undefined` when the text is none. */
 export function parseHalt(text: string): HaltPolicy | undefined {
   const [, when, what, digits, percent] = /^(now|soon),(fail|success|done)=(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
-  const number = Number(digits);
+  if (digits === undefined || !/[1-9]/.test(digits)) return undefined;
   const isPercentage = percent === "%";
-  if (!(number > 0) || (isPercentage ? number > 100 : !Number.isSafeInteger(number))) return undefined;
-  return { when, what, number, isPercentage } as HaltPolicy;
+  const policy = { when, what, digits, isPercentage } as HaltPolicy;
+  const isRight = isPercentage ? countOf(policy, 1) === 1 : Number.isSafeInteger(Number(digits));
+  return isRight ? policy : undefined;
+}
+
+/** How many tasks a policy waits for, of so many: the smallest number that is not less than the percentage. */
+export function countOf({ digits, isPercentage }: HaltPolicy, total: number | undefined): number {
+  if (!isPercentage) return Number(digits);
+  const [whole, fraction = ""] = digits.split(".");
+  const parts = 100n * 10n ** BigInt(fraction.length);
+  return Number((BigInt(total!) * BigInt(whole + fraction) + parts - 1n) / parts);
 }
 
 /** Counts results until a {@linkcode HaltPolicy} is met. */
@@ -35,9 +45,9 @@ export class HaltCounter {
   #count = 0;
 
   /** @param total how many tasks there are, for a percentage. */
-  constructor({ what, number, isPercentage }: HaltPolicy, total: number | undefined) {
-    this.#what = what;
-    this.#limit = isPercentage ? total! * number / 100 : number;
+  constructor(policy: HaltPolicy, total: number | undefined) {
+    this.#what = policy.what;
+    this.#limit = countOf(policy, total);
   }
 
   /** Counts one more result, and says whether it is the one that meets the policy. */

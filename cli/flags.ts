@@ -89,5 +89,7 @@ number of seconds.
 
 Exit status: 0 all tasks ok; 1-100 that many were not; 101 more; 129, 130, 131 or 143 stopped by SIGHUP, SIGINT,
 SIGQUIT or SIGTERM; 141 nobody reads the results; 255 wrong usage, bad input or an I/O error.
+With --halt: for N%, 1-100 is the percentage of tasks that were not ok, rounded up; for N = 1, the status of the task
+that ended the run; 0 when success=N or success=N% was reached.
 `;
 }

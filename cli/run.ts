@@ -10,7 +10,8 @@ import type { RunOptions } from "../run_options.ts";
 import { type Run, run } from "../runner.ts";
 import { factsOf } from "../statistics/results_reader.ts";
 import { openTelemetry } from "../telemetry/open.ts";
-import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf, exitStatusOfHalt } from "./exit_status.ts";
+import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
+import { exitStatusOfHalt } from "./halt_status.ts";
 import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
@@ -121,7 +122,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   }
   if (input.invalid > 0) return EXIT_ERROR;
   if (control.isDrained) return EXIT_HANGUP;
-  if (results.haltedBy) return exitStatusOfHalt(halt!, results.haltedBy, summary.failures, total);
+  if (halt) return exitStatusOfHalt(halt, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
 }
 

@@ -50,7 +50,7 @@ export function fuzz(data: Uint8Array): void {
   assert(load === undefined || load > 0 && load < Infinity);
   const halt = parseHalt(text);
   if (halt) {
-    assertEquals(parseHalt(`${halt.when},${halt.what}=${halt.number}${halt.isPercentage ? "%" : ""}`), halt);
+    assertEquals(parseHalt(`${halt.when},${halt.what}=${halt.digits}${halt.isPercentage ? "%" : ""}`), halt);
   }
 }
 

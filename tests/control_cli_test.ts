@@ -99,12 +99,35 @@ test("--halt ends the run as in GNU parallel, and so does its exit status", TIME
       const { status, results } = await taskrunner(["-j1", "--halt", halt, path]);
       assertEquals([halt, status, results.length], [halt, expected, count]);
     }
+    // A percentage that is not met is one, too, as in GNU parallel.
+    const unmet = await taskrunner(["-j1", "--halt", "now,fail=40%", path]);
+    assertEquals([unmet.status, unmet.results.length], [30, 10]);
     const percentage = await taskrunner(["--halt", "now,fail=10%"], { stdin: "" });
     assertEquals(percentage.status, 255);
     assertStringIncludes(percentage.stderr, "--halt with a percentage needs a file of tasks");
     const wrong = await taskrunner(["--halt", "never"]);
     assertEquals(wrong.status, 255);
     assertStringIncludes(wrong.stderr, '--halt must be such as "now,fail=1"');
+  });
+});
+
+test("a run that halts because of an output limit does not end as if all were well", TIMEOUT, async () => {
+  const stdin = jsonLines([{ cmd: "echo this is too much; exit 0" }, { cmd: "true" }]);
+  for (const halt of ["now,fail=1", "soon,done=1"]) {
+    const flags = ["-j1", "--max-output", "5", "--halt", halt];
+    const { status, results } = await taskrunner(flags, { stdin });
+    assertEquals([halt, results.map(({ outcome }) => outcome)], [halt, ["output-limit"]]);
+    assertEquals([halt, status], [halt, results[0]!.status || 1]);
+  }
+});
+
+test("11 of 20 tasks that failed are 55 per cent", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(
+      directory,
+      Array.from({ length: 20 }, (_, index) => ({ cmd: `exit ${index < 11 ? 1 : 0}` })),
+    );
+    assertEquals((await taskrunner(["--halt", "now,done=100%", path])).status, 55);
   });
 });
 

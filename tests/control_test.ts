@@ -4,7 +4,10 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
+import { exitStatusOfHalt } from "../cli/halt_status.ts";
+import { countOf, HaltCounter, parseHalt } from "../halt.ts";
 import { type Halt, type Progress, run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
+import { OUTCOMES } from "../result.ts";
 import { retryDelayMs } from "../retry_delay.ts";
 import { FakeExecutor, instantExecutor } from "./fake_executor.ts";
 import { collect, waitFor } from "./helpers.ts";
@@ -96,6 +99,37 @@ test("the wait doubles with each attempt up to a ceiling, and half of it is at r
   for (let attempts = 1; attempts < 5; attempts++) {
     const ms = retryDelayMs(delay, attempts);
     assert(ms >= 50 && ms <= 350);
+  }
+});
+
+test("the wait is a number that a timer can take, after however many attempts", () => {
+  for (const firstMs of [0, Number.MIN_VALUE, 0.1, 1, 300_000, 2 ** 31 - 1]) {
+    for (const maxMs of [0, 0.1, 350, 2 ** 31 - 1]) {
+      for (const attempts of [1, 2, 32, 1_023, 1_024, 1_025, 1_026, 5_000, 1_000_000, Number.MAX_SAFE_INTEGER]) {
+        const [least, most] = [0, 1].map((random) => retryDelayMs({ firstMs, maxMs }, attempts, () => random));
+        const longestMs = Math.max(firstMs, maxMs);
+        const isRight = least! >= 0 && least! <= most! && most! <= longestMs;
+        assert(isRight, `${least} to ${most} ms after ${attempts} attempts with ${firstMs} ms, at most ${maxMs}`);
+        if (firstMs === 0) assertEquals(most, 0);
+        else if (attempts > 5_000) assertEquals([least, most], [longestMs / 2, longestMs]);
+      }
+    }
+  }
+});
+
+test("a task without a delay is tried again more than a thousand times without a timer", async () => {
+  const executor = executorOf([1]);
+  let waiting = 0;
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    waiting++;
+    return setTimeout(...args);
+  }) as typeof setTimeout;
+  try {
+    const [result] = await collect(run(tasks(1), { executor, retries: 1_100 }));
+    assertEquals([result!.attempts, waiting], [1_101, 0]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
   }
 });
 
@@ -246,6 +280,85 @@ test("halt counts failures, successes or both, as a number or a percentage, and 
     assertEquals([halt, all.length, executor.executions.length], [halt, expected, expected]);
     assertEquals(results.haltedBy, halt === "now,fail=11" ? undefined : all.at(-1));
   }
+});
+
+test("a percentage is of exactly as many tasks as it says, whatever binary numbers make of it", () => {
+  const cases: [percentage: string, total: number, count: number][] = [
+    ["1.1", 3_000, 33],
+    ["1.1", 1_000, 11],
+    ["0.07", 10_000, 7],
+    ["55", 20, 11],
+    ["33.3", 1_000, 333],
+    ["33.3", 999, 333],
+    ["33.34", 1_000, 334],
+    ["0.0000000000000000000000001", 1, 1],
+    ["0.0000000000000000000000001", 10 ** 15, 1],
+    ["99.9999999999999999999", 10 ** 15, 10 ** 15],
+    ["100", 9_007_199_254_740_991, 9_007_199_254_740_991],
+    ["50", 9_007_199_254_740_991, 4_503_599_627_370_496],
+    ["100.0", 1, 1],
+    ["1", 1, 1],
+    ["1", 0, 0],
+  ];
+  for (const [percentage, total, count] of cases) {
+    assertEquals([percentage, total, countOf(parseHalt(`soon,fail=${percentage}%`)!, total)], [
+      percentage,
+      total,
+      count,
+    ]);
+  }
+  for (const text of ["soon,fail=100.00000000000000000000001%", "now,done=100.1%", "now,done=0.000%", "now,done=0.0"]) {
+    assertEquals([text, parseHalt(text)], [text, undefined]);
+  }
+  const [first, ...more] = Array.from({ length: 40 }, () => ({ outcome: "failed" }) as TaskResult);
+  const counter = new HaltCounter(parseHalt("soon,fail=1.1%")!, 3_000);
+  assertEquals([first!, ...more].findIndex((result) => counter.meets(result)), 32);
+});
+
+test("the exit status of a halt is never 0 for what went wrong", () => {
+  const halts = ["fail=1", "fail=2", "fail=10%", "done=1", "done=2", "done=10%", "success=1", "success=10%"];
+  for (const outcome of OUTCOMES.filter((outcome) => outcome !== "canceled")) {
+    for (const status of outcome === "ok" ? [0] : [null, 0, 1, 3, 124, 127, 137]) {
+      const haltedBy = { outcome, status } as TaskResult;
+      const failed = outcome === "ok" ? 0 : 1;
+      for (const halt of halts) {
+        const policy = parseHalt(`now,${halt}`)!;
+        const met = exitStatusOfHalt(policy, haltedBy, failed, 20);
+        const expected = outcome === "ok" || policy.what === "success"
+          ? 0
+          : halt.endsWith("%")
+          ? 5
+          : halt.endsWith("2")
+          ? 1
+          : status || 1;
+        assertEquals([outcome, status, halt, met], [outcome, status, halt, expected]);
+        const notMet = exitStatusOfHalt(policy, undefined, failed, 20);
+        assertEquals([outcome, halt, notMet], [outcome, halt, halt.endsWith("%") ? 5 * failed : failed]);
+      }
+    }
+  }
+});
+
+test("the exit status of a halt at a percentage is the percentage that failed, rounded up", () => {
+  const policy = parseHalt("now,done=100%")!;
+  const cases: [failed: number, total: number, status: number][] = [
+    [11, 20, 55],
+    [29, 100, 29],
+    [57, 100, 57],
+    [7, 25, 28],
+    [1, 3, 34],
+    [2, 3, 67],
+    [1, 1_000_000, 1],
+    [999_999, 1_000_000, 100],
+    [1_000_000, 1_000_000, 100],
+    [5, 4, 100], // a file that has grown
+    [0, 0, 0],
+    [0, 7, 0],
+  ];
+  for (const [failed, total, status] of cases) {
+    assertEquals([failed, total, exitStatusOfHalt(policy, undefined, failed, total)], [failed, total, status]);
+  }
+  for (let failed = 0; failed <= 100; failed++) assertEquals(exitStatusOfHalt(policy, undefined, failed, 100), failed);
 });
 
 test("halting now ends what runs, halting soon lets it finish", async () => {
