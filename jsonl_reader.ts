@@ -70,12 +70,18 @@ export function isBlank(line: string): boolean {
   return /^[ \t\r]*$/.test(line);
 }
 
+/** Options of {@linkcode jsonLineReader}. */
+export interface JsonLineReaderOptions<T> extends ReadJsonLinesOptions<T>, Pick<LineReaderOptions<T>, "accept"> {
+  /** Called before `parse` with what `JSON.parse` made of a line and its text; what it returns takes the place of that. */
+  refine?: ((value: unknown, text: string) => unknown) | undefined;
+}
+
 /** {@linkcode readJsonLines} with more than an iterator can do. */
 export function jsonLineReader<T>(
   source: Source<Uint8Array>,
-  options: ReadJsonLinesOptions<T> & Pick<LineReaderOptions<T>, "accept">,
+  options: JsonLineReaderOptions<T>,
 ): LineReader<T> {
-  const { maxLineBytes = 64 * 1024 * 1024, accept, parse, onInvalid } = options;
+  const { maxLineBytes = 64 * 1024 * 1024, accept, refine, parse, onInvalid } = options;
   if (!Number.isSafeInteger(maxLineBytes) || maxLineBytes < 1) {
     throw new RangeError(`Cannot read JSON Lines: maxLineBytes must be an integer of at least 1, got ${maxLineBytes}`);
   }
@@ -87,7 +93,8 @@ export function jsonLineReader<T>(
     parse(line, lineNumber, isUnfinished): Line<T> | undefined {
       const text = withoutByteOrderMark(line, lineNumber);
       if (isBlank(text)) return undefined;
-      const value = parseJson(text, isUnfinished);
+      const parsed = parseJson(text, isUnfinished);
+      const value = refine ? refine(parsed, text) : parsed;
       return { lineNumber, value: parse ? parse(value, lineNumber) : value as T };
     },
   });

@@ -50,7 +50,10 @@ export interface Task {
    * @default 0
    */
   retries?: number | undefined;
-  /** Any JSON value. Comes back in the result and is ignored otherwise. */
+  /**
+   * Any JSON value. Comes back in the result and is ignored otherwise. A number that JSON cannot hold, such as `Infinity`, is
+   * refused.
+   */
   meta?: unknown;
 }
 
@@ -154,15 +157,23 @@ export const taskSchema = v.strictObject({
 
 /** `meta` has to come back whatever happens, so what cannot be written is refused when it is read. */
 function isJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) {
     return !["bigint", "function", "symbol"].includes(typeof value);
   }
   try {
-    JSON.stringify(value);
+    const json = JSON.stringify(value) as string | undefined;
+    // Such a number is written as null, and only then it is worth looking for.
+    if (json?.includes("null")) JSON.stringify(value, finite);
     return true;
   } catch {
     return false;
   }
+}
+
+function finite(_key: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON has no such number");
+  return value;
 }
 
 /**

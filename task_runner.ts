@@ -6,6 +6,7 @@
 
 import { createExecutor } from "./executors/mod.ts";
 import type { Outcome, TaskResult } from "./result.ts";
+import { withAllDigits } from "./read_tasks.ts";
 import { poolOptions, type RunOptions } from "./run_options.ts";
 import { type Run, run } from "./runner.ts";
 import { checkTask, type Task } from "./task.ts";
@@ -168,7 +169,7 @@ export class TaskRunner {
 function* tasksOf(pieces: readonly string[]): Generator<Task, void> {
   for (const piece of pieces) {
     for (const line of piece.split("\n")) {
-      if (line !== "") yield JSON.parse(line);
+      if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task;
     }
   }
 }

@@ -6,10 +6,10 @@ import { systemReason } from "../internal/system_error.ts";
 import { TaskScanner } from "../internal/task_scanner.ts";
 import { JsonScanner } from "../internal/json_scanner.ts";
 import { type IndexEntry, type ResultIndex, textOf } from "../internal/result_index.ts";
-import { InvalidLineError, type ReadJsonLinesOptions } from "../jsonl.ts";
-import { jsonLineReader } from "../jsonl_reader.ts";
-import { LineReader, type LineReaderOptions } from "../line_reader.ts";
-import { taskOfLine } from "../read_tasks.ts";
+import { InvalidLineError } from "../jsonl.ts";
+import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl_reader.ts";
+import { LineReader } from "../line_reader.ts";
+import { taskOfLine, withAllDigits } from "../read_tasks.ts";
 import { parseTask, type Task } from "../task.ts";
 import type { CommandTemplate } from "./command_template.ts";
 import type { Io } from "./io.ts";
@@ -30,9 +30,7 @@ export interface TaskInputOptions {
 
 /** Reads lines, and makes tasks of what they hold. */
 type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
-type ReadOptions =
-  & ReadJsonLinesOptions<Task | undefined>
-  & Pick<LineReaderOptions<Task | undefined>, "accept">;
+type ReadOptions = JsonLineReaderOptions<Task | undefined>;
 
 /** The longest value that a command is made of. */
 const MAX_VALUE_BYTES = 1024 * 1024;
@@ -164,6 +162,7 @@ export class TaskInput {
       return report(`taskrunner: ${this.#describe(error)}`);
     };
     return {
+      refine: withAllDigits,
       parse: (value, line) => journal ? this.#unlessDone(parseTask(value), line, journal) : taskOfLine(value, line),
       ...(onInvalid === "skip" && { onInvalid: skip }),
     };

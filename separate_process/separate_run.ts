@@ -8,8 +8,8 @@ import { printable } from "../internal/excerpt.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { privateDirectoryName, temporaryDirectory } from "../internal/temporary_directory.ts";
 import { writeAll } from "../internal/write_all.ts";
-import type { JsonLine } from "../jsonl.ts";
-import { readJsonLines } from "../jsonl_reader.ts";
+import { mayLoseDigits, parseExactly } from "../internal/exact_numbers.ts";
+import { type JsonLine, jsonLineReader } from "../jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../result.ts";
 import { checkConcurrency, type RunOptions } from "../run_options.ts";
 import type { Run } from "../runner.ts";
@@ -187,8 +187,10 @@ export class SeparateRun implements Run {
       const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(error)}`;
       throw new Error(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause: error });
     }
-    const lines = readJsonLines(unseal(pieces(this.#child.stdout), this.#key), {
+    const lines = jsonLineReader(unseal(pieces(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
+      // In `meta` there may be numbers as `readTasks` gives them; all others are exact.
+      refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
       parse: (value) => value as Message,
     });
     if (this.#isOver) return lines; // without a word the process does nothing
