@@ -18,6 +18,7 @@ import { EXIT_ERROR, EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
 import { isPermitted } from "./internal/deno_permissions.ts";
+import { isEntryPoint } from "./internal/entry_point.ts";
 import { printable } from "./internal/excerpt.ts";
 import type { Source } from "./internal/source.ts";
 import { writeStderr, writeStdout } from "./internal/standard_streams.ts";
@@ -109,5 +110,4 @@ function writeToStdout(bytes: Uint8Array): Promise<void> {
   });
 }
 
-// Node before 24.2 has no import.meta.main.
-if (import.meta.main ?? process.argv[1] === import.meta.filename) runCommandLine();
+if (isEntryPoint(import.meta)) runCommandLine();

@@ -41,6 +41,8 @@
  * @module
  */
 
+import { isEntryPoint } from "./internal/entry_point.ts";
+
 export * from "./jsonl.ts";
 export type {
   Attempt,
@@ -73,4 +75,4 @@ export { parseTask, type Task } from "./task.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./task_runner.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.
-if (import.meta.main) import("./cli.ts").then(({ runCommandLine }) => runCommandLine());
+if (isEntryPoint(import.meta)) import("./cli.ts").then(({ runCommandLine }) => runCommandLine());

@@ -9,6 +9,7 @@ import { rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
+import { isEntryPoint } from "../internal/entry_point.ts";
 import { filePieces } from "../internal/file_pieces.ts";
 import { writeStdout } from "../internal/standard_streams.ts";
 import { systemCode } from "../internal/system_error.ts";
@@ -155,8 +156,10 @@ class Server {
 }
 
 /** Whether this is still a module of its own: as a part of a bundle it must not take the place of the program. */
-const isEntry = isEntryModule(ENTRY) && (import.meta.main ?? process.argv[1] === import.meta.filename);
-if (isEntry) {
-  await main();
-  process.exit(0);
+if (isEntryModule(ENTRY) && isEntryPoint(import.meta)) {
+  // Not awaited: a program that has this module in it could not be loaded with `require`.
+  main().then(() => process.exit(0), (error) => {
+    console.error(error);
+    process.exit(1);
+  });
 }
