@@ -1,10 +1,16 @@
 /** Makes the executor that the options of a run ask for. @module */
 
+import { join } from "node:path";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
+import { ProcessGuard } from "../spawn_adapters/guard.ts";
+import { isPermitted } from "../internal/deno_permissions.ts";
 import { excerpt } from "../internal/excerpt.ts";
+import { privateDirectoryName } from "../internal/temporary_directory.ts";
+import { GuardedExecutor } from "./guarded_executor.ts";
 import { LazyNatsExecutor } from "../nats/lazy_executor.ts";
 import type { NatsOptions } from "../nats/options.ts";
 import { ProcessExecutor } from "./process.ts";
+import { scratchPlaces } from "./scratch_directory.ts";
 import { signalSender } from "../internal/send_signal.ts";
 import { ShellExecutor } from "./shell.ts";
 import { SpillDirectory } from "./spill_directory.ts";
@@ -67,6 +73,14 @@ export interface ExecutorOptions {
    * @default the adapter of the runtime
    */
   spawnAdapter?: SpawnAdapter | undefined;
+  /**
+   * Ends the running tasks, with all that they have started, when this program ends without ending the run: by a signal,
+   * SIGKILL too, by `process.exit` or by an error that nobody catches. They get SIGTERM, and within a second SIGKILL. A small
+   * shell in the background does it, so that this program's own handling of signals stays as it is.
+   *
+   * @default {true}
+   */
+  cleanup?: boolean | undefined;
 }
 
 /** The names of the executors that run tasks here. */
@@ -81,6 +95,8 @@ export interface InnerExecutorOptions extends ExecutorOptions {
   killAfterMs?: number | undefined;
   /** What the names of directories for temporary files begin with. */
   temporaryPrefix?: string | undefined;
+  /** Watches the processes, instead of a guard of the executor's own. */
+  guard?: ProcessGuard | undefined;
 }
 
 /**
@@ -91,6 +107,7 @@ export interface InnerExecutorOptions extends ExecutorOptions {
 export function createExecutor(options: InnerExecutorOptions): Executor {
   const { nats, executor = nats ? "nats" : "shell", shell = "sh", spillDir, spawnAdapter } = options;
   const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000, temporaryPrefix } = options;
+  const { cleanup = true } = options;
   if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
   }
@@ -117,8 +134,18 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     return new LazyNatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
   }
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
+  const scratchPrefix = temporaryPrefix ?? privateDirectoryName();
+  const guardShell = ["sh", shell].find((command) => isPermitted({ name: "run", command }));
+  const ownGuard = cleanup && !options.guard && guardShell !== undefined
+    ? new ProcessGuard({
+      adapter,
+      shell: guardShell,
+      removes: () => scratchPlaces(maxOutputBytes).map(({ path }) => join(path, scratchPrefix)),
+    })
+    : undefined;
+  const guard = options.guard ?? ownGuard;
   const common = {
-    adapter,
+    adapter: guard?.adapterFor("task") ?? adapter,
     shell,
     maxInlineBytes,
     maxOutputBytes,
@@ -127,6 +154,11 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     pacer: new StartPacer(),
   };
   const processes = new ProcessExecutor(common);
-  if (executor === "process") return processes;
-  return new ShellExecutor({ ...common, processes, temporaryPrefix });
+  const local = executor === "process" ? processes : new ShellExecutor({
+    ...common,
+    adapter: guard?.adapterFor("worker") ?? adapter,
+    processes,
+    temporaryPrefix: scratchPrefix,
+  });
+  return ownGuard ? new GuardedExecutor(local, ownGuard) : local;
 }

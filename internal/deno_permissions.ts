@@ -4,7 +4,8 @@ type Permission =
   | { name: "env"; variable?: string }
   | { name: "sys"; kind?: "statfs" | "inspector" }
   | { name: "net"; host?: string }
-  | { name: "run" | "ffi" | "import" };
+  | { name: "run"; command?: string }
+  | { name: "ffi" | "import" };
 
 /**
  * Whether something may be used that can be done without: always, but in Deno only if it was permitted. Without this

@@ -8,7 +8,7 @@ import process from "node:process";
 import { type AttemptEnd, createExecutor, type Executor, type Output } from "../executors/mod.ts";
 import { outputLost } from "../executors/output.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
-import type { SpawnAdapter } from "../spawn_adapters/mod.ts";
+import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { RunningAttempt } from "../running_attempt.ts";
 import {
   isForbidden,
@@ -62,7 +62,7 @@ const WORKER = { host: hostname(), pid: process.pid };
 export interface WorkOptions {
   executor: "shell" | "process" | undefined;
   maxReruns: number;
-  adapter: SpawnAdapter;
+  guard: ProcessGuard;
   /** What the names of its directories for temporary files begin with. */
   temporaryPrefix: string;
   onForbidden: (error: unknown) => void;
@@ -182,7 +182,7 @@ export class WorkOfRun {
     this.#objects = new RunObjects(this.#nats, this.#names.stream);
     this.#executor = createExecutor({
       executor: this.#options.executor,
-      spawnAdapter: this.#options.adapter,
+      guard: this.#options.guard,
       shell,
       maxInlineBytes,
       maxOutputBytes: maxOutputBytes ?? Infinity,

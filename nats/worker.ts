@@ -5,7 +5,7 @@ import { scratchPlaces } from "../executors/scratch_directory.ts";
 import { privateDirectoryName } from "../internal/temporary_directory.ts";
 import { checkConcurrency } from "../run_options.ts";
 import { defaultSpawnAdapter } from "../spawn_adapters/mod.ts";
-import { GuardedSpawnAdapter } from "../spawn_adapters/guard.ts";
+import { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { causeOf, connectNats, isForbidden, type Nats } from "./connection.ts";
 import { checkInteger, checkName, type NatsConnectionOptions } from "./options.ts";
 import { changesOfQueue, namesOfStream, subjectsOfQueue } from "./protocol.ts";
@@ -56,9 +56,12 @@ export class Worker {
   readonly #slots: Slots;
   readonly #runs = new Map<string, WorkOfRun>();
   #nats: Nats | undefined;
-  #adapter: GuardedSpawnAdapter | undefined;
   /** What is called so is removed at the end, also when the program is killed. */
   readonly #temporaryPrefix = privateDirectoryName();
+  readonly #guard = new ProcessGuard({
+    adapter: defaultSpawnAdapter,
+    removes: () => scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
+  });
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;
   #failure: { error: unknown } | undefined;
@@ -104,10 +107,6 @@ export class Worker {
       if (this.#isDraining) return;
       throw error;
     }
-    this.#adapter = await GuardedSpawnAdapter.start(
-      await defaultSpawnAdapter(),
-      scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
-    );
     this.#connected.resolve();
     this.#watchAcknowledgements(this.#nats);
     for (const queue of queues) {
@@ -123,7 +122,7 @@ export class Worker {
       }
       if (!this.#mustLook) await this.#untilLook();
     }
-    await this.#adapter.close();
+    await this.#guard.close();
     const failure = this.#failure && await causeOf(this.#failure.error, this.#nats);
     await this.#nats.connection.drain().catch(() => {});
     if (failure) throw failure;
@@ -193,11 +192,10 @@ export class Worker {
       found.add(stream);
       if (this.#runs.has(stream) || this.#isDraining) continue;
       const { executor, maxReruns = 3 } = this.#options;
-      const adapter = this.#adapter!;
       const work = new WorkOfRun(this.#nats!, run.names, this.#slots, {
         executor,
         maxReruns,
-        adapter,
+        guard: this.#guard,
         temporaryPrefix: this.#temporaryPrefix,
         onForbidden: (error) => this.#fail(error),
         onFull: () => this.#sayFull(),

@@ -23,6 +23,7 @@ interface BunSubprocess {
   readonly exited: Promise<unknown>;
   readonly exitCode: number | null;
   readonly signalCode: string | number | null;
+  unref(): void;
   resourceUsage(): { cpuTime: { user: bigint; system: bigint } } | undefined;
 }
 
@@ -30,6 +31,7 @@ interface BunFileSink {
   write(chunk: string): number | Promise<number>;
   flush(): number | Promise<number>;
   end(): number | Promise<number>;
+  unref(): void;
 }
 
 declare const Bun: BunApi;
@@ -66,6 +68,10 @@ export const spawnAdapter: SpawnAdapter = {
           }),
         };
       }),
+      unref() {
+        child.unref();
+        child.stdin?.unref();
+      },
     };
   },
 };

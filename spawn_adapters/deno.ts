@@ -17,6 +17,7 @@ export const spawnAdapter: SpawnAdapter = {
       stdout: outputReader(child.stdout),
       stderr: stderr === "piped" ? outputReader(child.stderr) : null,
       exited: child.status.then(exitStatus, unnamedSignal),
+      unref: () => child.unref(),
     };
   },
 };

@@ -1,107 +1,148 @@
-/** Ends the processes of a program that was killed. @module */
+/** Ends the processes of a program that has ended without doing so itself. @module */
 
+import process from "node:process";
+import { setTimeout } from "node:timers";
+import { isPermitted } from "../internal/deno_permissions.ts";
+import { GUARD_SCRIPT } from "./guard_script.ts";
 import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /**
- * Keeps a list of process groups, and when nobody is there any more who could tell it about them, kills them, and removes
- * the files whose paths begin as it was told: who would have done that may have been killed, too.
+ * What leads a process group: a `task` that is over when its leader is, or a `worker`, a shell that carries out one
+ * attempt after another and ends by itself once its standard input does.
  */
-const SCRIPT = `
-groups=
-while read -r change group; do
-  case $change in
-    file) set -- "$@" "$group" ;;
-    add) groups="$groups $group" ;;
-    remove)
-      rest=
-      for each in $groups; do [ "$each" = "$group" ] || rest="$rest $each"; done
-      groups=$rest ;;
-  esac
-done
-for each in $groups; do kill -KILL -"$each"; done
-for prefix do rm -rf -- "\${prefix:?}"* || { sleep 1; rm -rf -- "\${prefix:?}"*; }; done
-`;
+export type GroupKind = "task" | "worker";
 
-/** How soon a shell that watches is replaced. */
-const RESTART_MS = 50;
+/** Options of {@linkcode ProcessGuard}. */
+export interface ProcessGuardOptions {
+  /** Finds the way to start a process. */
+  adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
+  /**
+   * The POSIX shell that watches the program.
+   *
+   * @default {"sh"}
+   */
+  shell?: string | undefined;
+  /** Returns the beginnings of the paths to remove when the program has ended. */
+  removes?: (() => readonly string[]) | undefined;
+}
+
+/** Replaces the environment, because a bash that is `sh` takes functions named `read` or `kill` from it. */
+const START_SCRIPT = 'exec env -i PATH="$PATH" "$0" -c "$1" taskrunner-guard';
+/** Takes away what could keep even {@linkcode START_SCRIPT} from running. */
+const START_ENVIRONMENT = { BASH_ENV: "", ENV: "", SHELLOPTS: "" };
+
+/** The shortest time between two attempts to start a guard. */
+const RESTART_MS = 1_000;
+/** How long a guard may take to end once it has been asked to, before it is killed: it may have been stopped. */
+const CLOSE_MS = 2_000;
 
 /**
- * A spawn adapter whose processes end with this program, also when that is killed: a shell watches, and kills what it has
- * left. A process started in the instant before can be missed. A shell that is killed itself is replaced.
+ * Ends process groups when this program has gone, however it went: a shell reads from a pipe which groups there are, and
+ * when the pipe ends, it sends SIGTERM to what is left of them, and SIGKILL within a second.
+ *
+ * The shell is started after the first process, nothing waits for it, and tasks run without it where it cannot be started.
+ * A process started in the instant before the program is killed can be missed. A shell that is killed is replaced.
  */
-export class GuardedSpawnAdapter implements SpawnAdapter {
-  readonly name: string;
-  readonly canSignal: boolean;
-  readonly #adapter: SpawnAdapter;
-  readonly #removes: readonly string[];
-  /** What there is to kill. */
-  readonly #groups = new Set<number>();
-  #guard: Promise<ChildProcess> | undefined;
+export class ProcessGuard {
+  readonly #options: ProcessGuardOptions;
+  /** The groups whose leaders have not been reaped. */
+  readonly #groups = new Map<number, GroupKind>();
+  #guard: Promise<ChildProcess | undefined> | undefined;
+  #startedMs = -Infinity;
   #isClosed = false;
 
-  private constructor(adapter: SpawnAdapter, removes: readonly string[]) {
-    this.#adapter = adapter;
-    this.#removes = removes;
-    this.name = adapter.name;
-    this.canSignal = adapter.canSignal;
+  /** Makes a guard. Nothing is started before the first process is. */
+  constructor(options: ProcessGuardOptions) {
+    this.#options = options;
   }
 
-  /**
-   * Starts the shell that watches.
-   *
-   * @param removes the beginnings of the paths of what it removes at the end.
-   */
-  static async start(adapter: SpawnAdapter, removes: readonly string[] = []): Promise<GuardedSpawnAdapter> {
-    const guarded = new GuardedSpawnAdapter(adapter, removes);
-    await guarded.#watched();
-    return guarded;
+  /** Returns the way to start processes that lead groups of this kind. */
+  adapterFor(kind: GroupKind): () => Promise<SpawnAdapter> {
+    let guarded: SpawnAdapter | undefined;
+    return async () => {
+      if (guarded) return guarded;
+      const adapter = await this.#options.adapter();
+      const { name, canSignal } = adapter;
+      return guarded = { name, canSignal, spawn: (options) => this.#spawn(adapter, options, kind) };
+    };
   }
 
-  async spawn(options: SpawnOptions): Promise<ChildProcess> {
-    await this.#watched();
-    const child = await this.#adapter.spawn(options);
-    this.#groups.add(child.pid);
-    this.#tell(`add ${child.pid}\n`);
+  /** Ends the shell without ending any group. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const guard = await this.#guard;
+    if (!guard) return;
+    guard.stdin!.write("end\n");
+    guard.stdin!.close();
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    // The timer also keeps the program alive until then, which the shell alone does not.
+    const timer = setTimeout(() => {
+      kill(guard.pid);
+      resolve();
+    }, CLOSE_MS);
+    await Promise.race([guard.exited, timeout]);
+    clearTimeout(timer);
+  }
+
+  async #spawn(adapter: SpawnAdapter, options: SpawnOptions, kind: GroupKind): Promise<ChildProcess> {
+    const spawned = adapter.spawn(options);
+    this.#watch(adapter);
+    const child = await spawned;
+    this.#groups.set(child.pid, kind);
+    this.#tell(`${kind} ${child.pid}\n`);
     child.exited.then(() => {
       this.#groups.delete(child.pid);
-      this.#tell(`remove ${child.pid}\n`);
+      this.#tell(`gone ${child.pid}\n`);
     });
     return child;
   }
 
-  /** Ends the shell, when nothing is left to watch. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    const guard = await this.#guard?.catch(() => undefined);
-    if (!guard) return;
-    guard.stdin!.close();
-    await guard.exited;
-  }
-
   #tell(line: string): void {
-    this.#guard?.then((guard) => guard.stdin!.write(line), () => {});
+    this.#guard?.then((guard) => guard?.stdin?.write(line));
   }
 
-  /** The shell that watches, which is started if there is none. */
-  #watched(): Promise<ChildProcess> {
-    return this.#guard ??= this.#startGuard().catch((error) => {
-      this.#guard = undefined;
-      throw error;
+  /** Starts the shell, unless there is one or it was tried a moment ago. */
+  #watch(adapter: SpawnAdapter): void {
+    if (this.#guard || this.#isClosed || this.#sinceStartMs < RESTART_MS) return;
+    this.#startedMs = performance.now();
+    this.#guard = this.#start(adapter).catch(() => {
+      this.#watchAgain(adapter);
+      return undefined;
     });
   }
 
-  async #startGuard(): Promise<ChildProcess> {
-    const guard = await this.#adapter.spawn({ program: "sh", args: ["-c", SCRIPT], stdin: "piped", stderr: "null" });
+  #watchAgain(adapter: SpawnAdapter): void {
+    this.#guard = undefined;
+    setTimeout(() => this.#groups.size > 0 && this.#watch(adapter), RESTART_MS - this.#sinceStartMs).unref();
+  }
+
+  get #sinceStartMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  async #start(adapter: SpawnAdapter): Promise<ChildProcess> {
+    const { shell = "sh", removes } = this.#options;
+    const guard = await adapter.spawn({
+      program: shell,
+      args: ["-c", START_SCRIPT, shell, GUARD_SCRIPT],
+      env: START_ENVIRONMENT,
+      stdin: "piped",
+      stderr: "null",
+    });
+    guard.unref?.();
     guard.stdout.cancel();
     // Not as arguments: whoever sees a process could learn a name from these, and be the first to use it.
-    for (const path of this.#removes) if (!path.includes("\n")) guard.stdin!.write(`file ${path}\n`);
-    for (const group of this.#groups) guard.stdin!.write(`add ${group}\n`);
-    guard.exited.then(() => {
-      if (this.#isClosed) return;
-      this.#guard = undefined;
-      // Not at once: where none can run, that would never end. It is started before the next process in any case.
-      setTimeout(() => this.#isClosed || this.#watched().catch(() => {}), RESTART_MS);
-    });
+    for (const path of removes?.() ?? []) if (!path.includes("\n")) guard.stdin!.write(`file ${path}\n`);
+    for (const [group, kind] of this.#groups) guard.stdin!.write(`${kind} ${group}\n`);
+    guard.exited.then(() => this.#isClosed || this.#watchAgain(adapter));
     return guard;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    if (isPermitted({ name: "run" })) process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended.
   }
 }

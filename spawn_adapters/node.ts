@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import type { Socket } from "node:net";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
@@ -32,6 +33,10 @@ export const spawnAdapter: SpawnAdapter = {
           stdout: new ReadableReader(child.stdout!),
           stderr: child.stderr && new ReadableReader(child.stderr),
           exited,
+          unref() {
+            child.unref();
+            for (const stream of child.stdio) (stream as Partial<Socket> | null)?.unref?.(); // Bun has none
+          },
         }));
     } catch (error) {
       reject(error);

@@ -61,6 +61,8 @@ export interface ChildProcess {
   readonly stderr: OutputReader | null;
   /** Settles when the process has ended, whether or not its output has been read. Never rejects. */
   readonly exited: Promise<ExitStatus>;
+  /** Allows this program to end while the process is running. */
+  unref?(): void;
 }
 
 /** One runtime's way to start a process. */

@@ -187,7 +187,7 @@ function toldOtherwise(worker: ChildProcess, change: (text: string) => string): 
 
 async function assertAllRun(spawnAdapter: SpawnAdapter): Promise<void> {
   const tasks = [{ cmd: "echo first" }, { cmd: "echo second" }, { cmd: "echo third" }, { cmd: ["echo", "fourth"] }];
-  const results = await inOneWorker(tasks, { spawnAdapter });
+  const results = await inOneWorker(tasks, { spawnAdapter, cleanup: false });
   assertEquals(
     results.map(({ outcome, stdout }) => [outcome, stdout]),
     ["first", "second", "third", "fourth"].map((word) => ["ok", `${word}\n`]),
@@ -219,7 +219,7 @@ test("a worker goes on that is stopped as it starts, or when it has nothing to d
     process.kill(worker.pid, "SIGSTOP");
     return worker;
   });
-  assertEquals((await inOneWorker([{ cmd: "echo late" }], { spawnAdapter }))[0]!.stdout, "late\n");
+  assertEquals((await inOneWorker([{ cmd: "echo late" }], { spawnAdapter, cleanup: false }))[0]!.stdout, "late\n");
   await withTempDirectory(async (directory) => {
     const until = (file: string) => `until test -e ${directory}/${file}; do sleep 0.01; done`;
     const stop = `(${until("ended")}; kill -STOP $PPID; touch ${directory}/stopped) >/dev/null 2>&1 &`;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import {
   type ChildProcess,
   defaultSpawnAdapter,
@@ -11,9 +12,19 @@ import {
   type SpawnAdapter,
   type SpawnOptions,
 } from "../spawn_adapters/mod.ts";
-import { GuardedSpawnAdapter } from "../spawn_adapters/guard.ts";
+import { ProcessGuard } from "../spawn_adapters/guard.ts";
+import { GUARD_SCRIPT } from "../spawn_adapters/guard_script.ts";
 import { spawnAdapter as nodeAdapter } from "../spawn_adapters/node.ts";
-import { isAlive, RUNTIME, TIMEOUT, waitFor, withTempDirectory, writeProgram } from "./helpers.ts";
+import {
+  isAlive,
+  notTried,
+  RUNTIME,
+  signalIfThere,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+  writeProgram,
+} from "./helpers.ts";
 
 const ownAdapter = await defaultSpawnAdapter();
 /** Deno and Bun have the API of Node, too. */
@@ -268,41 +279,80 @@ test(
   },
 );
 
-test(
-  "the guard of a program kills and removes what that leaves, also when it has been killed itself",
-  TIMEOUT,
-  async () => {
-    await withTempDirectory(async (directory) => {
-      const started: ChildProcess[] = [];
-      const adapter: SpawnAdapter = {
-        name: ownAdapter.name,
-        canSignal: ownAdapter.canSignal,
-        spawn: async (options) => {
-          const child = await ownAdapter.spawn(options);
-          started.push(child);
-          return child;
-        },
-      };
-      const mine = join(directory, "it's mine");
-      const guarded = await GuardedSpawnAdapter.start(adapter, [mine]);
-      const sleep: SpawnOptions = { program: "sleep", args: ["300"], stdin: "null", stderr: "null" };
-      const [first, second] = [await guarded.spawn(sleep), await guarded.spawn(sleep)];
-      process.kill(first.pid, "SIGTERM");
-      await first.exited;
-      process.kill(started[0]!.pid, "SIGKILL");
-      await waitFor("another guard", () => started.length === 4);
-      const third = await guarded.spawn(sleep);
-      await writeFile(`${mine}-1`, "");
-      await mkdir(`${mine}-2`);
-      await writeFile(join(directory, "it"), "");
-      started[3]!.stdin!.close(); // as when the program is killed
-      assertEquals((await Promise.all([second.exited, third.exited])).map(({ signal }) => signal), [
-        "SIGKILL",
-        "SIGKILL",
-      ]);
-      await started[3]!.exited;
-      assertEquals(await readdir(directory), ["it"]);
-      await guarded.close();
-    });
-  },
-);
+test("a guard ends and removes what its program leaves, also when it has been killed itself", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const started: ChildProcess[] = [];
+    const adapter: SpawnAdapter = {
+      name: ownAdapter.name,
+      canSignal: ownAdapter.canSignal,
+      spawn: async (options) => {
+        const child = await ownAdapter.spawn(options);
+        started.push(child);
+        return child;
+      },
+    };
+    const mine = join(directory, "it's mine");
+    const guard = new ProcessGuard({ adapter: () => adapter, removes: () => [mine] });
+    const guarded = await guard.adapterFor("task")();
+    const guards = () => started.filter(({ stdin }) => stdin !== null);
+    const task = (script: string): SpawnOptions => {
+      return { program: "sh", args: ["-c", script], stdin: "null", stderr: "null" };
+    };
+    const [first, second] = [await guarded.spawn(task("sleep 300")), await guarded.spawn(task("sleep 300"))];
+    process.kill(first.pid, "SIGTERM");
+    await first.exited;
+    await waitFor("the guard", () => guards().length === 1);
+    process.kill(guards()[0]!.pid, "SIGKILL");
+    await waitFor("another guard", () => guards().length === 2);
+    const third = await guarded.spawn(task("trap '' TERM; echo; while :; do sleep 300; done"));
+    await third.stdout.read(); // SIGTERM is ignored from here on
+    await writeFile(`${mine}-1`, "");
+    await mkdir(`${mine}-2`);
+    await writeFile(join(directory, "it"), "");
+    guards()[1]!.stdin!.close(); // as when the program is killed
+    assertEquals((await Promise.all([second.exited, third.exited])).map(({ signal }) => signal), [
+      "SIGTERM",
+      "SIGKILL",
+    ]);
+    await guards()[1]!.exited;
+    assertEquals(await readdir(directory), ["it"]);
+    await guard.close();
+  });
+});
+
+for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
+  test(`the script of a guard runs in ${shell}`, TIMEOUT, async () => {
+    const [program, ...args] = shell.split(" ");
+    const spawn = (script: string): Promise<ChildProcess> =>
+      ownAdapter.spawn({ program: "sh", args: ["-c", script], stdin: "piped", stderr: "null" });
+    const guard = await ownAdapter.spawn({
+      program: program!,
+      args: [...args, "-c", GUARD_SCRIPT, "taskrunner-guard"],
+      stdin: "piped",
+      stderr: "null",
+    }).catch(() => undefined);
+    if (!guard) return notTried(`there is no ${shell}`);
+    const endless = "while :; do sleep 300; done";
+    const [gone, gentle, stubborn, worker] = await Promise.all([
+      spawn(`echo; ${endless}`),
+      spawn(`echo; ${endless}`),
+      spawn(`trap '' TERM; echo; ${endless}`),
+      // One attempt has left something in the background, the next one is under way. At its end the worker says so.
+      spawn(`trap : TERM; (sleep 300 >/dev/null & echo $!); (trap - TERM; echo; ${endless}); echo cleaned up`),
+    ]);
+    const left = Number(new TextDecoder().decode(await worker!.stdout.read()).split("\n")[0]);
+    try {
+      for (const { stdout } of [gone!, gentle!, stubborn!]) await stdout.read();
+      guard.stdin!.write(`task ${gone!.pid}\ntask ${gentle!.pid}\nworker ${worker!.pid}\n`);
+      guard.stdin!.write(`task ${stubborn!.pid}\ngone ${gone!.pid}\ntask 1`); // the last line was cut off
+      guard.stdin!.close();
+      const [first, second, third] = await Promise.all([gentle!.exited, stubborn!.exited, worker!.exited]);
+      assertEquals([first.signal, second.signal, third.code], ["SIGTERM", "SIGKILL", 0]);
+      assertMatch(await text(worker!.stdout), /cleaned up\n$/);
+      assertEquals((await guard.exited).code, 0);
+      assertEquals([isAlive(gone!.pid), isAlive(left)], [true, true]);
+    } finally {
+      for (const { pid } of [gone!, gentle!, stubborn!, worker!]) signalIfThere(-pid, "SIGKILL");
+    }
+  });
+}

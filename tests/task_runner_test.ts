@@ -419,7 +419,7 @@ test("when the process dies, the error says how, and how many results there were
     await assertRejects(() => running, Error, expected);
     runner.add("again", "true");
     assertEquals((await runner.runAndWait()).counts, { ok: 1 });
-    process.kill(pid, "SIGKILL"); // nobody was left to end it
+    await waitFor("the end of the task", () => !isAlive(pid));
   });
 });
 

@@ -1,0 +1,106 @@
+/**
+ * The script of a guard's shell, for any POSIX shell.
+ *
+ * It reads one change per line: `task ID` and `worker ID` add a process group, `gone ID` removes one, `file PATH` adds the
+ * beginning of paths to remove at the end, and `end` announces an end at which no group is to be ended. A line that was
+ * cut off is ignored. Each group is a variable named after its id, because a list would have to be searched for each of
+ * thousands of changes.
+ *
+ * A task's group is signaled as a whole. Of a worker's group only the attempt under way is: the oldest child that the
+ * worker was seen with, and every process that is younger. Older ones were left in the background by earlier attempts on
+ * purpose. The worker cleans up and ends by itself as soon as its child has ended. Only /proc shows all this, and also which
+ * processes are zombies; without it whole groups are signaled.
+ *
+ * `scan` sets `found` to what there is to signal, a process or, if negative, a group, and `workers` to the workers alive.
+ */
+export const GUARD_SCRIPT = `
+trap '' HUP INT QUIT TERM PIPE USR1 USR2
+is_closed=
+while IFS= read -r line; do
+  case $line in
+    end) is_closed=1 ;;
+    'file '?*) set -- "$@" "\${line#* }" ;;
+    'gone '*) unset "kind_\${line#* }" ;;
+    *) eval "kind_\${line#* }=\${line%% *}" ;;
+  esac
+done
+
+list_groups() {
+  set | while IFS= read -r line; do
+    case $line in kind_[0-9]*=*) line=\${line%%=*}; echo "\${line#kind_}" ;; esac
+  done
+}
+
+scan() {
+  found= workers= members=
+  if [ ! -e /proc/self/stat ]; then
+    for id in $groups; do ! kill -0 "-$id" || found="$found -$id"; done
+    return
+  fi
+  round=$((round + 1))
+  for path in /proc/[0-9]*; do
+    stat=
+    while read -r part; do stat=$part; done <"$path/stat"
+    set -- \${stat##*) }
+    [ $# -ge 20 ] || continue
+    eval 'kind=$kind_'"$3"
+    case $kind:$1 in
+      :* | *:[ZX]) ;;
+      task:*)
+        eval 'seen=$seen_'"$3"
+        [ "$seen" = $round ] || found="$found -$3"
+        eval "seen_$3=$round" ;;
+      *)
+        pid=\${path#/proc/}
+        if [ "$pid" = "$3" ]; then workers="$workers $pid"; else members="$members $pid $2 $3 \${20}"; fi ;;
+    esac
+  done
+  set -- $members
+  while [ $# -gt 0 ]; do
+    [ "$2" != "$3" ] || is_attempt "$1" "$3" "$4" || eval "oldest_$3=$1 start_$3=$4"
+    shift 4
+  done
+  set -- $members
+  while [ $# -gt 0 ]; do
+    ! is_attempt "$1" "$3" "$4" || found="$found $1"
+    shift 4
+  done
+}
+
+is_attempt() {
+  eval 'oldest=$oldest_'"$2" 'start=$start_'"$2"
+  [ "$oldest" ] && { [ "$3" -gt "$start" ] || { [ "$3" -eq "$start" ] && [ "$1" -ge "$oldest" ]; }; }
+}
+
+end_groups() {
+  round=0
+  for delay in 0.01 0.02 0.04 0.08 0.15 0.3 0.3; do
+    scan
+    [ "$found$workers" ] || return
+    for id in $found; do
+      eval 'is_told=$told_'"\${id#-}"
+      [ "$is_told" ] || kill -TERM "$id"
+      eval "told_\${id#-}=1"
+    done
+    for id in $found $workers; do kill -CONT "$id"; done
+    sleep $delay || sleep 1
+  done
+  for delay in 0.05 0.1 0.2 0.3; do
+    scan
+    [ "$found$workers" ] || return
+    for id in $found; do kill -KILL "$id"; done
+    sleep $delay || sleep 1
+  done
+  scan
+  for id in $found $workers; do kill -KILL "$id"; done
+}
+
+groups=
+[ "$is_closed" ] || groups=$(list_groups)
+[ -z "$groups" ] || end_groups
+for prefix do
+  for path in "$prefix"*; do
+    [ ! -e "$path" ] || rm -rf -- "$path" || { sleep 1; rm -rf -- "$path"; }
+  done
+done
+`;
