@@ -24,6 +24,11 @@ import { isEntryModule } from "./runtime_command.ts";
 import { type Command, type End, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
 import { Sealer } from "./sealed_stream.ts";
 
+/** How long tasks may take to end once the caller has gone, before they get SIGKILL. */
+const KILL_MS = 1_000;
+/** How long this process may take to end then. Whatever is left after that is for the guard of the run to end. */
+const EXIT_MS = 3_000;
+
 /** Where this module is, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
 
@@ -42,11 +47,8 @@ async function main(): Promise<void> {
   }
   const path = join(directory, TASKS_FILE);
   const first = await lines.next();
-  try {
-    if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
-  } finally {
-    removeFiles(directory);
-  }
+  process.on("exit", () => removeFiles(directory));
+  if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
 }
 
 /** Removes nothing that is not ours. */
@@ -66,7 +68,8 @@ class Server {
   readonly #writer: JsonLinesWriter;
   #given = 0;
   #taken = 0;
-  #callerHasGone = false;
+  /** The caller takes no more results. */
+  #isLeft = false;
   /** Called when more has been taken. */
   #wake = () => {};
   #progress: Progress | undefined;
@@ -117,7 +120,7 @@ class Server {
 
   /** Waits until the caller has taken most of what it was given: else many tasks would run that it may not want any more. */
   async #roomForResult(): Promise<void> {
-    while (this.#given - this.#taken >= this.#setup.resultsAhead && !this.#callerHasGone) {
+    while (this.#given - this.#taken >= this.#setup.resultsAhead && !this.#isLeft) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     this.#given++;
@@ -148,10 +151,17 @@ class Server {
       else if (name === "drain") results.drain();
       else if (name === "stop") this.#stop.abort();
       else if (name === "kill") results.kill();
+      else if (name === "return") this.#leave(results);
     }
-    this.#callerHasGone = true;
+    this.#leave(results);
+    setTimeout(() => results.kill(), KILL_MS);
+    setTimeout(() => process.exit(1), EXIT_MS);
+  }
+
+  #leave(results: Run): void {
+    this.#isLeft = true;
     this.#wake();
-    await results.return();
+    results.return().catch((error) => this.#stop.abort(error));
   }
 }
 

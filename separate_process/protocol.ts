@@ -23,7 +23,7 @@ export interface Setup {
 }
 
 /** What every further line to it says, after the token. When there is no more to come, its caller has gone. */
-export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"];
+export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"] | ["return"];
 
 /** What a line from it says. */
 export type Message =

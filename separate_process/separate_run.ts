@@ -12,6 +12,7 @@ import { mayLoseDigits, parseExactly } from "../internal/exact_numbers.ts";
 import { type JsonLine, jsonLineReader } from "../jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../result.ts";
 import { checkConcurrency, type RunOptions } from "../run_options.ts";
+import { MAX_TIMEOUT_MS } from "../task.ts";
 import type { Run } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { ENTRY } from "./main.ts";
@@ -21,6 +22,9 @@ import { ForeignBytesError, unseal } from "./sealed_stream.ts";
 
 /** How much of what the process has to say of its end is kept. */
 const MAX_STDERR_CHARACTERS = 2_000;
+
+/** How long the process may take to end, in addition to what its tasks may take, before it is told that it has no more time. */
+const RETURN_MS = 2_000;
 
 /** So that the two processes seldom wait for each other. */
 const MIN_RESULTS_AHEAD = 64;
@@ -263,9 +267,15 @@ export class SeparateRun implements Run {
     await this.#lines?.catch(() => {}); // it may be about to start
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     if (this.#child) {
-      this.#child.stdin!.close(); // ends the tasks, too
+      // The end of its input would tell it that this program has gone, and that there is no time to end the tasks gently.
+      if (this.#commands) this.#child.stdin!.close();
+      else this.#send(["return"]);
       this.#child.stdout.cancel();
+      const { killAfterMs = 5_000 } = this.#options;
+      const timer = setTimeout(() => this.#child!.stdin!.close(), Math.min(killAfterMs + RETURN_MS, MAX_TIMEOUT_MS));
       await this.#child.exited;
+      clearTimeout(timer);
+      this.#child.stdin!.close();
       this.#child.stderr!.cancel();
       try {
         rmSync(this.#directory, { recursive: true, force: true });

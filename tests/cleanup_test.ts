@@ -318,3 +318,28 @@ test("a guard does not keep a program that has nothing more to do", TIMEOUT, asy
   const { status, stdout, stderr } = await start(process.execPath, fixture("leave_a_run.ts"), { stdin: "" }).ended;
   assertEquals([status, stdout, stderr], [0, "ok\n", ""]);
 });
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(
+    `the process of a TaskRunner ends after ${signal} for its caller, though its shells do not answer`,
+    TIMEOUT,
+    async () => {
+      await withTempDirectory(async (directory) => {
+        const [file, pidFile] = [join(directory, "env"), join(directory, "shell")];
+        await writeFile(file, `${says(pidFile)}; exec sleep 300\n`);
+        const options = { runner: true, shell: "bash" };
+        const { child, ended } = startProgram("nothing", [{ cmd: "true" }], options, { env: { BASH_ENV: file } });
+        const pids = await pidsOf(directory, ["shell"]);
+        await guardOf(child.pid!);
+        const all = [...pids, ...descendantsOf(child.pid!)];
+        process.kill(child.pid!, signal);
+        await ended;
+        try {
+          for (const pid of all) await waitFor(`the end of ${pid}`, () => !isAlive(pid));
+        } finally {
+          for (const pid of all) signalIfThere(pid, "SIGKILL");
+        }
+      });
+    },
+  );
+}
