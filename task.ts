@@ -34,8 +34,8 @@ export interface Task {
   id?: string | number | undefined;
   /** Working directory. When it does not exist, the outcome is `not-started`. */
   cwd?: string | undefined;
-  /** Variables added to the environment of the runner. */
-  env?: Readonly<Record<string, string>> | undefined;
+  /** Variables added to the environment of the runner. Those whose value is `undefined` are left out. */
+  env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
    * What the task reads from its standard input.
    *
@@ -101,7 +101,7 @@ const command = {
 
 /** Not `v.record`, which passes over `constructor` and `__proto__`, and takes an array for an object. */
 const environment = v.pipe(
-  v.custom<Record<string, string>>(
+  v.custom<Record<string, string | undefined>>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
     "must be an object of strings",
   ),
@@ -109,6 +109,7 @@ const environment = v.pipe(
     if (!dataset.typed) return;
     const input = dataset.value;
     for (const [key, value] of Object.entries(input)) {
+      if (value === undefined) continue;
       const message = key === "" || key.includes("=") || !isSystemText(key)
         ? "is no name of a variable: it must not be empty or contain = or NUL"
         : problemOfText(value);

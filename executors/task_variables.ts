@@ -8,8 +8,16 @@ export const TASK_VARIABLES = ["TASKRUNNER_ID", "TASKRUNNER_SLOT", "TASKRUNNER_A
 const MAX_ID_LENGTH = 32 * 1024;
 
 /** What the environment of a task has besides that of the runner and {@linkcode taskVariables}. */
-export function environmentOf({ env, task }: Pick<Attempt, "env" | "task">): Task["env"] {
-  return env ? { ...env, ...task.env } : task.env;
+export function environmentOf({ env, task }: Pick<Attempt, "env" | "task">): Attempt["env"] {
+  return env ? { ...env, ...defined(task.env) } : defined(task.env);
+}
+
+function defined(env: Task["env"]): Attempt["env"] {
+  return env && Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => {
+      return entry[1] !== undefined;
+    }),
+  );
 }
 
 /** The environment variables by which a task knows what it is. */

@@ -208,4 +208,8 @@ test("the variables of a task go before those that an attempt adds", () => {
   const task = { cmd: "true", env: { B: "task" } };
   assertEquals(environmentOf({ task, env: { A: "attempt", B: "attempt" } }), { A: "attempt", B: "task" });
   assertEquals(environmentOf({ task, env: undefined }), task.env);
+  const unset = { cmd: "true", env: { A: undefined, B: "task" } };
+  assertEquals(environmentOf({ task: unset, env: { A: "attempt" } }), { A: "attempt", B: "task" });
+  assertEquals(environmentOf({ task: unset, env: undefined }), { B: "task" });
+  assertEquals(parseTask(unset), unset);
 });
