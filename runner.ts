@@ -9,10 +9,12 @@ import { HaltCounter } from "./halt.ts";
 import { commandHash } from "./journal.ts";
 import { type Source, SourceReader } from "./internal/source.ts";
 import { systemReason } from "./internal/system_error.ts";
+import { checkOptionNames } from "./internal/unknown_option.ts";
 import { type AttemptFacts, RETRIED, toResult } from "./outcome.ts";
 import type { TaskResult } from "./result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
 import { retryDelayMs } from "./retry_delay.ts";
+import { RUN_OPTION_NAMES } from "./run_option_names.ts";
 import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
 import { RunningAttempt } from "./running_attempt.ts";
 import { type HoldReason, StartGate } from "./start_gate.ts";
@@ -61,7 +63,7 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
  *
  * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
  * is not a {@linkcode Task}, tasks that run are finished and their results given; then the iterator throws that error.
- * @throws `RangeError` when an option is out of range, `TypeError` when `tasks` cannot be iterated, `Error` when the load or
+ * @throws `RangeError` when an option is out of range, `TypeError` when one is unknown or `tasks` cannot be iterated, `Error` when the load or
  * the free memory of the system is to be respected and cannot be seen.
  *
  * @example Run commands, two at once
@@ -90,6 +92,7 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
  * ```
  */
 export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
+  checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
   return new Pool(tasks, options);
 }
 

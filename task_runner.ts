@@ -5,8 +5,10 @@
  */
 
 import { createExecutor } from "./executors/mod.ts";
+import { checkOptionNames } from "./internal/unknown_option.ts";
 import type { Outcome, TaskResult } from "./result.ts";
 import { withAllDigits } from "./read_tasks.ts";
+import { TASK_RUNNER_OPTION_NAMES } from "./run_option_names.ts";
 import { poolOptions, type RunOptions } from "./run_options.ts";
 import { type Run, run } from "./runner.ts";
 import { checkTask, type Task } from "./task.ts";
@@ -72,9 +74,11 @@ export class TaskRunner {
    *
    * @param options how many tasks run at once, or options.
    * @throws `RangeError` when an option is out of range, or cannot be taken to another process.
+   * @throws `TypeError` when an option is unknown.
    */
   constructor(options: number | TaskRunnerOptions = {}) {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
+    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
     const { isolate = true, executor, spawnAdapter } = this.#options;
     if (isolate && (typeof executor === "object" || spawnAdapter)) {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
