@@ -86,8 +86,11 @@ export interface TaskResult {
 /** The longest line of a result: two outputs of 32 MiB, of which each byte takes six, and much for the rest. */
 export const MAX_RESULT_LINE_BYTES = 512 * 1024 * 1024;
 
-/** What a Date can be; figures that sum up as much are right. */
-export const MAX_TIME_MS = 8.64e15;
+/** The longest duration: one that begins in any year of four digits ends at a time that a `Date` can hold. */
+const MAX_DURATION_MS = 8e15;
+const MAX_STATUS = 255;
+const SIGNAL = /^SIG[A-Z0-9+-]{1,16}$/;
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 
 const text = v.string("must be a string");
 const number = v.number("must be a number");
@@ -95,9 +98,17 @@ const integer = v.pipe(number, v.safeInteger("must be an integer"));
 const milliseconds = v.pipe(
   number,
   v.minValue(0, "must not be negative"),
-  v.maxValue(MAX_TIME_MS, `must be at most ${MAX_TIME_MS} milliseconds`),
+  v.maxValue(MAX_DURATION_MS, `must be at most ${MAX_DURATION_MS} milliseconds`),
 );
+const count = v.pipe(integer, v.minValue(0, "must not be negative"));
 const countingNumber = v.pipe(integer, v.minValue(1, "must be at least 1"));
+const exitStatus = v.pipe(
+  integer,
+  v.minValue(0, "must not be negative"),
+  v.maxValue(MAX_STATUS, `must be at most ${MAX_STATUS}`),
+);
+const NO_TIME = "must be a time in ISO 8601 and UTC, such as 2026-01-02T03:04:05.678Z";
+const time = v.pipe(text, v.regex(TIME, NO_TIME), v.check(isInCalendar, NO_TIME));
 const described = <Schema extends v.GenericSchema>(
   schema: Schema,
   description: string,
@@ -105,7 +116,7 @@ const described = <Schema extends v.GenericSchema>(
 
 const encoding = v.optional(described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."));
 const fullSize = v.optional(
-  described(integer, "The size of all that was kept, when only the first part stands in the line."),
+  described(count, "The size of all that was kept, when only the first part stands in the line."),
 );
 const file = v.optional(
   described(text, "The file with all that was kept, when only the first part stands in the line."),
@@ -115,23 +126,28 @@ const file = v.optional(
 export const resultSchema = v.strictObject({
   id: described(text, "The id of the task."),
   status: described(
-    v.nullable(integer),
+    v.nullable(exitStatus),
     "Exit status; 128+N when killed by signal N; 124 on timeout; 126 or 127 when it could not be started; null when " +
       "it is not known.",
   ),
   outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
-  signal: v.optional(described(text, "The signal that ended it, such as SIGKILL.")),
+  signal: v.optional(
+    described(
+      v.pipe(text, v.regex(SIGNAL, "must be a signal such as SIGKILL")),
+      "The signal that ended it, such as SIGKILL.",
+    ),
+  ),
   error: v.optional(described(text, "What there is to say, in a sentence or two.")),
   attempts: described(countingNumber, "How many times it was started."),
   slot: described(countingNumber, "Which place of the pool it had, from 1."),
   worker: v.optional(v.pipe(
     v.strictObject({
       host: described(text, "The name of its machine."),
-      pid: described(integer, "Its process."),
+      pid: described(count, "Its process."),
     }),
     v.description("Who ran it, when that was another process than the one which wanted it."),
   )),
-  startedAt: described(text, "When the last attempt was started: ISO 8601, UTC."),
+  startedAt: described(time, "When the last attempt was started: ISO 8601, UTC."),
   durationMs: described(milliseconds, "How long the last attempt took, in milliseconds."),
   userMs: v.optional(described(milliseconds, "CPU time in user mode, in milliseconds.")),
   systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
@@ -146,6 +162,13 @@ export const resultSchema = v.strictObject({
   cmdHash: v.optional(described(text, "CRC-32 of the command: of its text, or of each argument with a NUL after it.")),
   meta: v.optional(described(v.unknown(), "As the task has it.")),
 }) satisfies v.GenericSchema<TaskResult>;
+
+/** Some runtimes take February 30 for March 2, and 24:00 for the next day. */
+function isInCalendar(text: string): boolean {
+  const seconds = text.slice(0, "2026-01-02T03:04:05".length);
+  const ms = Date.parse(`${seconds}Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(seconds);
+}
 
 /**
  * Checks that a value is a {@linkcode TaskResult}, and returns it as it is.

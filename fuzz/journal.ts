@@ -10,7 +10,18 @@ export const tokens = [...results.tokens, '"cmdHash":"a18264a2"', '"cmdHash":"-5
 
 const line = (id: string, outcome: string, cmdHash: string) =>
   JSON.stringify({
-    ...{ id, status: 0, outcome, attempts: 1, slot: 1, startedAt: "", durationMs: 0, stdout: "", stderr: "", cmdHash },
+    ...{
+      id,
+      status: 0,
+      outcome,
+      attempts: 1,
+      slot: 1,
+      startedAt: "2026-01-02T03:04:05.678Z",
+      durationMs: 0,
+      stdout: "",
+      stderr: "",
+      cmdHash,
+    },
   });
 
 export const seeds = [

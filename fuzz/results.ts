@@ -21,6 +21,7 @@ export const tokens = [
   '"-271821-04-20T00:00:00.000Z"',
   '"0000-01-01T00:00:00Z"',
   '"2026-02-31T00:00:00.000Z"',
+  '"SIGKILL"',
   "+01:00",
 ];
 
@@ -39,6 +40,9 @@ export const seeds = [
   `${begin}"durationMs":01,${end}`,
   `${begin}"durationMs":1,${end}`.replace('"id":"1"', '"id":"\\x"'),
   `${begin}"durationMs":1e999,${end}`,
+  `${begin}"durationMs":1,${end}`.replace('"status":0', '"status":256'),
+  `${begin}"durationMs":1,${end}`.replace("01-02T", "02-30T"),
+  `${begin}"durationMs":1,${end}`.replace('"attempts"', '"signal":"rain","attempts"'),
   `${begin}"durationMs":1,"userMs":1e999,"systemMs":0,${end}`,
 ];
 

@@ -78,6 +78,9 @@ test("a result is checked as strictly as a task", () => {
   );
   assertThrows(() => parseResult({ ...result, outcome: "fine" }), TypeError, 'Cannot read the result: "outcome"');
   assertThrows(() => parseResult({ id: "1" }), TypeError, 'the field "status" is missing');
+  for (const bytes of [-1, 0.5, 2 ** 53]) {
+    assertThrows(() => parseResult({ ...result, stdoutBytes: bytes }), RangeError, '"stdoutBytes" must');
+  }
 });
 
 /** The modules of the project that are loaded with one of them, itself among them. */

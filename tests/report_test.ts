@@ -148,7 +148,6 @@ test("what looks like HTML or a script is shown as text", IN_BROWSER, async () =
       outcome: "failed",
       status: 1,
       error: hostile,
-      signal: hostile,
       attempts: 2,
       worker: { host: hostile, pid: 1 },
       meta: hostile,
@@ -427,7 +426,7 @@ test("slots have lanes in their order, as many as can be seen", () => {
 test("what a report cannot show of a task is cut, and said", TIMEOUT, async () => {
   const huge = "x".repeat(3_000_000);
   await withTempDirectory(async (directory) => {
-    const results = [resultWith({ id: huge, error: huge, signal: huge, stderr: huge, outcome: "failed" })];
+    const results = [resultWith({ id: huge, error: huge, stderr: huge, outcome: "failed" })];
     const { size } = await stat(await reportOf(directory, results));
     assert(size < 2_000_000, `${size} bytes`);
   });

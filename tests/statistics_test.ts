@@ -91,8 +91,7 @@ test("a line that is no result is an error with its number", async () => {
       field === "durationMs" ? "" : "be "
     }${message}`;
   }
-  bad[good.replace(/"durationMs":[\d.]+/, '"durationMs":8.64e15')] = '"durationMs" ends after the last time there is';
-  for (const [field, value] of [["durationMs", "1e300"], ["userMs", "1e999"]] as const) {
+  for (const [field, value] of [["durationMs", "8.64e15"], ["durationMs", "1e300"], ["userMs", "1e999"]] as const) {
     bad[good.replace('"durationMs":1.5', `"durationMs":1,"${field}":${value}`)] = `"${field}" must be at most`;
   }
   for (const field of ["attempts", "slot"]) {
