@@ -87,7 +87,7 @@ export interface ExecutorOptions {
 export const EXECUTORS = ["shell", "process"] as const;
 
 /** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
-const MAX_INLINE_BYTES = 32 * 1024 * 1024;
+export const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
 /** What is not for everybody to say. */
 export interface InnerExecutorOptions extends ExecutorOptions {

@@ -8,6 +8,7 @@ import type { OutputStream, SpillDirectory } from "../executors/spill_directory.
 import { environmentOf } from "../executors/task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Output } from "../executors/types.ts";
 import { systemReason } from "../internal/system_error.ts";
+import { MAX_TIMEOUT_MS } from "../task.ts";
 import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing } from "./connection.ts";
 import type { NatsOptions } from "./options.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type TaskMessage,
   TASKS_CONSUMER,
 } from "./protocol.ts";
-import { checkReply, checkResult } from "./check_message.ts";
+import { checkReply, checkResult, maxResultBytes } from "./check_message.ts";
 import { openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "./runs.ts";
 
@@ -90,12 +91,13 @@ export class NatsExecutor {
 
   async open(onFailure: (error: Error) => void): Promise<void> {
     this.#onFailure = onFailure;
-    const { nats: options, spillDirectory: _, ...settings } = this.#options;
+    const { nats: options, spillDirectory: _, killAfterMs, ...settings } = this.#options;
     const { resume = false, replicas = 1, queue, ackWaitMs = 30_000 } = options;
     const nats = this.#nats = await connectNats(options, { onNotice: (text) => this.#say(text) });
+    const config = { ...settings, ackWaitMs, killAfterMs: Math.min(killAfterMs, MAX_TIMEOUT_MS) };
     const stream = await openRunStream(
       nats,
-      { queue, run: this.#run, resume, replicas, config: { ...settings, ackWaitMs }, nonce: this.#nonce },
+      { queue, run: this.#run, resume, replicas, config, nonce: this.#nonce },
       { signal: this.#opening.signal, deadlineMs: OPEN_MS },
     );
     this.#stream = stream;
@@ -215,8 +217,10 @@ export class NatsExecutor {
     const execution = this.#pending.get(key);
     if (!execution) return;
     this.#pending.delete(key);
+    const { objects, config } = this.#stream!;
     try {
-      const result = checkResult(await this.#stream!.objects.unpack(bytes, { signal: this.#closed.signal }));
+      const value = await objects.unpack(bytes, maxResultBytes(config), { signal: this.#closed.signal });
+      const result = checkResult(value, config);
       const [stdout, stderr] = [
         await this.#fetch(result.stdout, execution.attempt, "stdout"),
         await this.#fetch(result.stderr, execution.attempt, "stderr"),
@@ -254,6 +258,8 @@ export class NatsExecutor {
   }
 
   #terminate(killAfterMs: number): void {
+    // A longer timer would go off at once.
+    killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS);
     const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
     this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
     if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else it is about to be done

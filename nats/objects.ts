@@ -6,7 +6,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { ObjectStore } from "@nats-io/obj";
 import { writeAll } from "../internal/write_all.ts";
-import { checkObject } from "./check_message.ts";
+import { checkMessage } from "./check_message.ts";
 import { type Nats, persistently, type PersistentlyOptions, unlessMissing } from "./connection.ts";
 import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
 
@@ -69,18 +69,28 @@ export class RunObjects {
     return encode({ object: await this.#put(name, () => content.stream(), options) } satisfies Message<T>);
   }
 
-  /** Gives the value that {@linkcode pack} was given. */
-  async unpack<T>(bytes: Uint8Array, options: PersistentlyOptions): Promise<T> {
-    const message = decode<Message<T>>(bytes);
+  /**
+   * Gives the value that {@linkcode pack} was given.
+   *
+   * @param maxBytes how large an object may be: all of it will be in memory.
+   * @throws `TypeError` for a message that is not right, `Error` for an object that is not.
+   */
+  async unpack(bytes: Uint8Array, maxBytes: number, options: PersistentlyOptions): Promise<unknown> {
+    const message = checkMessage(decode(bytes));
     if ("value" in message) return message.value;
+    const { object } = message;
+    if (object.bytes > maxBytes) {
+      throw new TypeError(`it is in an object of ${object.bytes} bytes, and may have ${maxBytes}`);
+    }
     const chunks: Uint8Array[] = [];
-    for await (const chunk of this.#read(checkObject(message.object), options)) chunks.push(chunk);
-    return decode<T>(Buffer.concat(chunks));
+    for await (const chunk of this.#read(object, options)) chunks.push(chunk);
+    return decode(Buffer.concat(chunks));
   }
 
   /**
-   * Reads an object. Each piece is asked for by itself, and not through a consumer: that survives a server which is killed
-   * meanwhile, and a worker need not be allowed to make consumers, whose messages could go anywhere.
+   * Reads an object, and no more of it than it is said to have. Each piece is asked for by itself, and not through a consumer:
+   * that survives a server which is killed meanwhile, and a worker need not be allowed to make consumers, whose messages could
+   * go anywhere.
    */
   async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: PersistentlyOptions): AsyncGenerator<Uint8Array> {
     const hash = createHash("sha256");
@@ -92,9 +102,10 @@ export class RunObjects {
         if (!message) throw new Error("a part of a large message is missing");
         return message;
       }, { signal, deadlineMs: MISSING_MS });
+      read += chunk.data.length;
+      if (read > bytes) throw new Error("a large message is larger than it says");
       hash.update(chunk.data);
       yield chunk.data;
-      read += chunk.data.length;
       seq = chunk.seq + 1;
     }
     // Else who may write results could put something of their own in the place of a task.

@@ -61,7 +61,7 @@ export interface NatsOptions extends NatsConnectionOptions {
   replicas?: number | undefined;
   /**
    * How long a task is left to a worker that gives no sign of life, in milliseconds, before another one begins it: at least
-   * 100. A worker gives three in that time. With less than 4,000 one that was begun once may count as begun again.
+   * 100 and at most 2,147,483,647. A worker gives three in that time. With less than 4,000 one that was begun once may count as begun again.
    *
    * @default {30_000}
    */
@@ -69,6 +69,9 @@ export interface NatsOptions extends NatsConnectionOptions {
   /** Is told what there is to know about the connection, such as that it was lost. */
   onNotice?: ((text: string) => void) | undefined;
 }
+
+/** How long a worker may give no sign of life: timers of workers go by it. */
+export const ACK_WAIT_MS = { min: 100, max: MAX_TIMEOUT_MS };
 
 const NAME = /^[A-Za-z0-9-]{1,64}$/;
 
@@ -102,7 +105,7 @@ export function checkInteger(
  * @throws `RangeError` when it is not right.
  */
 export function checkNatsOptions({ queue, run, ackWaitMs, replicas }: NatsOptions): void {
-  if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", min: 100, max: MAX_TIMEOUT_MS });
+  if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", ...ACK_WAIT_MS });
   if (replicas !== undefined) checkInteger(replicas, { name: "replicas", min: 1, max: 5 });
   checkName(queue, "The name of a queue");
   if (run !== undefined) checkName(run, "The name of a run");

@@ -141,7 +141,15 @@ export function encode(value: unknown): Uint8Array {
   return encoder.encode(JSON.stringify(value));
 }
 
-/** What {@linkcode encode} was given. */
-export function decode<T>(bytes: Uint8Array): T {
-  return JSON.parse(decoder.decode(bytes)) as T;
+/**
+ * What {@linkcode encode} was given, if it was that which has made the message.
+ *
+ * @throws `TypeError` when the message is no JSON.
+ */
+export function decode(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw new TypeError("it is not valid JSON", { cause: error }); // the runtimes word that differently
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { Consumer } from "@nats-io/jetstream";
 import { randomBytes } from "node:crypto";
+import { systemReason } from "../internal/system_error.ts";
 import {
   isTaken,
   type Nats,
@@ -10,6 +11,7 @@ import {
   REQUEST_TIMEOUT_MS,
   unlessMissing,
 } from "./connection.ts";
+import { checkConfig } from "./check_message.ts";
 import { RunObjects } from "./objects.ts";
 import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "./protocol.ts";
 import { removeStream, streamsOfRun } from "./runs.ts";
@@ -36,6 +38,8 @@ export interface RunStream {
   names: RunNames;
   objects: RunObjects;
   isResumed: boolean;
+  /** What the workers of the run go by. */
+  config: RunConfig;
   /** The results that come from now on. */
   results: Consumer;
 }
@@ -46,13 +50,14 @@ export interface RunStream {
  */
 export async function openRunStream(
   nats: Nats,
-  { queue, run, resume, replicas, config, nonce }: RunStreamOptions,
+  { queue, run, resume, replicas, config: newConfig, nonce }: RunStreamOptions,
   until: PersistentlyOptions,
 ): Promise<RunStream> {
   const earlier = await persistently(() => streamsOfRun(nats, queue, run), until);
   // The workers of a run go by what it began with.
   const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
   const isResumed = resumedConfig !== undefined;
+  const config = resumedConfig ?? newConfig;
   if (!isResumed) { for (const names of earlier) await removeStream(nats, names); }
   const names = isResumed ? earlier[0]! : new RunNames(queue, run, nonce);
   const objects = new RunObjects(nats, names.stream);
@@ -60,13 +65,9 @@ export async function openRunStream(
     if (!isResumed) await addStream(nats, names, replicas, until);
     await objects.create(replicas, until); // it may be missing from a run that was being removed
     if (!isResumed) await publishOnce(nats, names, { subject: names.config, bytes: encode(config) }, until);
-    const results = await addConsumers(nats, names, {
-      isNew: !isResumed,
-      nonce,
-      ackWaitMs: (resumedConfig ?? config).ackWaitMs,
-    }, until);
+    const results = await addConsumers(nats, names, { isNew: !isResumed, nonce, ackWaitMs: config.ackWaitMs }, until);
     nats.connection.publish(names.changed); // workers that do not hear it will look
-    return { names, objects, isResumed, results };
+    return { names, objects, isResumed, config, results };
   } catch (error) {
     if (!isResumed) await removeStream(nats, names).catch(() => {});
     throw error;
@@ -139,7 +140,17 @@ async function readConfig(
   until: PersistentlyOptions,
 ): Promise<RunConfig | undefined> {
   const message = await persistently(() => jsm.streams.getMessage(stream, { last_by_subj: config }), until);
-  return message ? decode<RunConfig>(message.data) : undefined;
+  if (!message) return undefined;
+  try {
+    return checkConfig(decode(message.data));
+  } catch (error) {
+    throw new Error(
+      `Cannot go on with the run: its settings on the server, in the stream ${stream}, are not right: ${
+        systemReason(error)
+      }; taskrunner runs rm removes it`,
+      { cause: error },
+    );
+  }
 }
 
 /** Sends a message that is the only one with its subject. Gives its number in the stream, or nothing if there is one. */

@@ -10,6 +10,7 @@ import { outputLost } from "../executors/output.ts";
 import { systemCode, systemReason } from "../internal/system_error.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { RunningAttempt } from "../running_attempt.ts";
+import { checkConfig, checkControl, checkTaskMessage } from "./check_message.ts";
 import {
   isForbidden,
   isFull,
@@ -22,7 +23,6 @@ import {
 } from "./connection.ts";
 import { RunObjects } from "./objects.ts";
 import {
-  type ControlMessage,
   type ControlReply,
   decode,
   encode,
@@ -47,6 +47,12 @@ const HAND_BACK_MS = 250;
 /** How long it waits for tasks of a run before it asks again: at most, and at least, which the server asks for. */
 const FETCH_MS = { max: 5_000, min: 1_000 };
 
+/** How large a task can be: what it is made of is less than the longest text that a runtime can hold. */
+const MAX_TASK_BYTES = 512 * 1024 ** 2;
+
+/** As a shell does for a program that it cannot start. */
+const NOT_STARTED_STATUS = 126;
+
 /** How far the tasks had been handed out, to all workers. */
 interface HandedOut {
   /** The number, in the stream, of the last one. */
@@ -66,6 +72,8 @@ export interface WorkOptions {
   /** What the names of its directories for temporary files begin with. */
   temporaryPrefix: string;
   onForbidden: (error: unknown) => void;
+  /** Is told that the settings of the run are not right, and why; nothing of it can be done. */
+  onUnusable: (error: unknown) => void;
   /** Is told each time that a result has to wait because the server has no room for it. */
   onFull: () => void;
 }
@@ -128,7 +136,7 @@ export class WorkOfRun {
         if (error) return this.#options.onForbidden(error);
         if (isReflected(message)) return;
         try {
-          message.respond(encode(this.#obey(decode<ControlMessage>(message.data))));
+          message.respond(encode(this.#obey(decode(message.data))));
         } catch {
           // It is not from a run, or the connection is being closed.
         }
@@ -136,7 +144,7 @@ export class WorkOfRun {
     });
     try {
       await this.#open();
-      while (!this.#isEnding) {
+      while (!this.#isEnding && this.#executor) {
         await this.#takeTasks().catch(async (error) => {
           if (isMissing(error)) this.#isEnding = true;
           else if (isForbidden(error)) this.#options.onForbidden(error);
@@ -153,9 +161,10 @@ export class WorkOfRun {
   }
 
   /** What one of the run asks for. */
-  #obey({ killAfterMs }: ControlMessage): ControlReply {
+  #obey(message: unknown): ControlReply {
+    const { killAfterMs } = checkControl(message);
     this.#countedBy = undefined; // who asks has removed the consumer; one that comes after it hands out all tasks again
-    if (typeof killAfterMs === "number") {
+    if (killAfterMs !== undefined) {
       this.#isStopped = true;
       for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
     }
@@ -171,7 +180,11 @@ export class WorkOfRun {
       if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
       return message;
     }, { signal, deadlineMs: OPEN_MS });
-    this.#config = decode<RunConfig>(message.data);
+    try {
+      this.#config = checkConfig(decode(message.data));
+    } catch (error) {
+      return this.#options.onUnusable(error);
+    }
     this.#tasks = await persistently(
       () => this.#nats.js.consumers.get(this.#names.stream, TASKS_CONSUMER),
       { signal, deadlineMs: OPEN_MS },
@@ -222,11 +235,9 @@ export class WorkOfRun {
       if (isReflected(message)) return message.ack();
       const isRerun = this.#wasHandedOut(message, handedOut);
       if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
-      const result = isRerun && await this.#isHopeless(key) ? lost(this.#options.maxReruns) : await this.#attempt(
-        await this.#ask((options) => this.#objects.unpack(message.data, options)),
-        key,
-        slot,
-      );
+      const result = isRerun && await this.#isHopeless(key)
+        ? rerunTooOften(this.#options.maxReruns)
+        : await this.#attempt(message, key, slot);
       if (this.#abandoned.signal.aborted) {
         message.nak(); // somebody else need not wait until it is sure that we are gone
         return await this.#executor!.discard(result);
@@ -239,7 +250,10 @@ export class WorkOfRun {
     }
   }
 
-  async #attempt({ task, id, number, timeoutMs }: TaskMessage, key: string, slot: number): Promise<AttemptEnd> {
+  async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptEnd> {
+    const asked = await this.#read(message);
+    if (typeof asked === "string") return unstarted(asked);
+    const { task, id, number, timeoutMs } = asked;
     const place = {
       slot,
       startedAt: new Date().toISOString(),
@@ -249,6 +263,16 @@ export class WorkOfRun {
     const running = new RunningAttempt(this.#executor!, attempt, this.#config.killAfterMs);
     this.#running.set(key, running);
     return { ...await running.ended, place };
+  }
+
+  /** The attempt that a message asks for, or why that cannot be known. */
+  async #read({ data }: JsMsg): Promise<TaskMessage | string> {
+    try {
+      return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
+    } catch (error) {
+      if (this.#abandoned.signal.aborted || isForbidden(error) || this.#nats.connection.isClosed()) throw error;
+      return `The message is no task: ${systemReason(error)}`;
+    }
   }
 
   /** How far the tasks had been handed out, no longer ago than is given. */
@@ -360,7 +384,12 @@ function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
 }
 
-function lost(reruns: number): AttemptEnd {
-  const reason = `The worker was lost while the task ran, also after it was begun again, ${reruns} times`;
-  return { status: null, lost: reason, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+
+function rerunTooOften(reruns: number): AttemptEnd {
+  return { ...NOTHING, lost: `The worker was lost while the task ran, also after it was begun again, ${reruns} times` };
+}
+
+function unstarted(notStarted: string): AttemptEnd {
+  return { ...NOTHING, status: NOT_STARTED_STATUS, notStarted };
 }

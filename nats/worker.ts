@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { scratchPlaces } from "../executors/scratch_directory.ts";
+import { systemReason } from "../internal/system_error.ts";
 import { privateDirectoryName } from "../internal/temporary_directory.ts";
 import { checkConcurrency } from "../run_options.ts";
 import { defaultSpawnAdapter } from "../spawn_adapters/mod.ts";
@@ -55,6 +56,8 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #slots: Slots;
   readonly #runs = new Map<string, WorkOfRun>();
+  /** Runs whose settings are not right, so that nothing of them can be done. */
+  readonly #unusable = new Set<string>();
   #nats: Nats | undefined;
   /** What is called so is removed at the end, also when the program is killed. */
   readonly #temporaryPrefix = privateDirectoryName();
@@ -190,7 +193,7 @@ export class Worker {
       const run = namesOfStream(stream);
       if (run?.queue !== queue) continue;
       found.add(stream);
-      if (this.#runs.has(stream) || this.#isDraining) continue;
+      if (this.#runs.has(stream) || this.#unusable.has(stream) || this.#isDraining) continue;
       const { executor, maxReruns = 3 } = this.#options;
       const work = new WorkOfRun(this.#nats!, run.names, this.#slots, {
         executor,
@@ -198,6 +201,11 @@ export class Worker {
         guard: this.#guard,
         temporaryPrefix: this.#temporaryPrefix,
         onForbidden: (error) => this.#fail(error),
+        onUnusable: (error) => {
+          this.#unusable.add(stream);
+          const reason = systemReason(error);
+          this.#say(`cannot work for the run ${run.run} of the queue ${queue}: its settings are not right: ${reason}`);
+        },
         onFull: () => this.#sayFull(),
       });
       this.#runs.set(stream, work);
@@ -206,8 +214,8 @@ export class Worker {
         if (this.#isDraining) this.#look(); // it may have been the last one
       });
     }
-    for (const [stream, run] of this.#runs) {
-      if (namesOfStream(stream)?.queue === queue && !found.has(stream)) run.abandon();
-    }
+    const isGone = (stream: string) => namesOfStream(stream)?.queue === queue && !found.has(stream);
+    for (const [stream, run] of this.#runs) if (isGone(stream)) run.abandon();
+    for (const stream of this.#unusable) if (isGone(stream)) this.#unusable.delete(stream);
   }
 }

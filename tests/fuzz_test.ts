@@ -4,6 +4,7 @@ import fc from "fast-check";
 import * as args from "../fuzz/arguments.ts";
 import * as journal from "../fuzz/journal.ts";
 import * as jsonl from "../fuzz/jsonl.ts";
+import * as messages from "../fuzz/messages.ts";
 import * as quoting from "../fuzz/quoting.ts";
 import * as results from "../fuzz/results.ts";
 import { bytesOf, type Target } from "../fuzz/target.ts";
@@ -80,4 +81,8 @@ test("a run goes on after the last result of each task, or names the line that i
 
 test("of any bytes that a shell writes, only a signed report that is due is one", TIMEOUT, async () => {
   await tryMany(worker, 1000);
+});
+
+test("what is taken for a message of NATS is right wherever it goes, and the rest is refused", TIMEOUT, async () => {
+  await tryMany(messages, 1000);
 });

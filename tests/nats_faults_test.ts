@@ -5,7 +5,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { run, type RunOptions, type Task, TaskRunner } from "../mod.ts";
@@ -261,81 +260,6 @@ test("what others send to a run does no harm", TIMEOUT, async () => {
         assertEquals([result?.outcome, result?.stdout], ["ok", "done\n"]);
       });
     });
-  });
-});
-
-/** Records a result for the next attempt of the only run, as a worker could. */
-async function recordResult(server: NatsServer, message: unknown): Promise<void> {
-  await withClient(server, async (client) => {
-    const manager = await jetstreamManager(client);
-    let subject: string | undefined;
-    await waitFor("the attempt", async () => {
-      const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"));
-      if (!stream) return false;
-      const { state } = await manager.streams.info(stream, { subjects_filter: ">" });
-      const results = Object.keys(state.subjects ?? {}).map((name) => name.replace(".task.", ".result."));
-      subject = results.find((name) =>
-        name.includes(".result.") && results.filter((other) => other === name).length === 1
-      );
-      return subject;
-    });
-    client.publish(subject!, typeof message === "string" ? message : JSON.stringify(message));
-    await client.flush();
-  });
-}
-
-const output = { text: "" };
-const ended = { status: 0, durationMs: 1, stdout: output, stderr: output };
-
-test("a result from elsewhere names no file of this machine", TIMEOUT, async () => {
-  await withNatsServer(async (server, directory) => {
-    const file = join(directory, "mine");
-    await writeFile(file, "mine");
-    const all = collect(run([{ cmd: "true", retries: 1 }], { nats: { servers: server.url, queue: "q" } }));
-    const stdout = { text: "x", bytes: 4, file };
-    for (const status of [1, 0]) await recordResult(server, { value: { ...ended, status, stdout } });
-    const [result] = await all;
-    assertEquals([result!.outcome, result!.attempts, result!.stdoutFile], ["ok", 2, undefined]);
-    assertEquals(await readFile(file, "utf8"), "mine");
-  });
-});
-
-test("what is no result ends one task with an error, and no other and no run", TIMEOUT, async () => {
-  await withNatsServer(async (server) => {
-    const noObject = { object: { id: "../x", bytes: 1, sha256: "0".repeat(64) } };
-    const wrong: [unknown, RegExp][] = [
-      ["{", /JSON/],
-      ["7", /./],
-      [{}, /id/],
-      [{ value: {} }, /status/],
-      [{ value: { ...ended, status: "zero" } }, /status/],
-      [{ value: { ...ended, durationMs: -1 } }, /durationMs/],
-      [{ value: { ...ended, stoppedBy: "x" } }, /stoppedBy/],
-      [{ value: { ...ended, stdout: { text: null } } }, /stdout.text/],
-      [{ value: { ...ended, place: { slot: 0, startedAt: "", worker: {} } } }, /place/],
-      [{ value: { ...ended, stdout: { ...output, ...noObject } } }, /stdout.object.id/],
-      [noObject, /id/],
-    ];
-    for (const [message, error] of wrong) {
-      const all = collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
-      await recordResult(server, message);
-      const [result] = await all;
-      assertEquals([result!.outcome, result!.status], ["killed", null], JSON.stringify(message));
-      assertMatch(result!.error!, /^A worker recorded what is no result: /);
-      assertMatch(result!.error!, error);
-    }
-    // What a worker has no say in is passed over.
-    const all = collect(run([{ id: "mine", cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
-    const place = {
-      slot: 3,
-      startedAt: "2026-01-01T00:00:00.000Z",
-      worker: { host: "h", pid: 7, x: 1 },
-      id: "other",
-      attempts: 9,
-    };
-    await recordResult(server, { value: { ...ended, isWithdrawn: true, place } });
-    const [result] = await all;
-    assertEquals([result!.id, result!.attempts, result!.slot, result!.worker], ["mine", 1, 3, { host: "h", pid: 7 }]);
   });
 });
 
