@@ -243,7 +243,17 @@ export function isTaken(error: unknown): boolean {
   return code === 10071 || code === 10164;
 }
 
+/** Says that somebody has removed the objects of a run, and left the run. */
+export class ObjectsRemovedError extends Error {
+  override readonly name = "ObjectsRemovedError";
+
+  constructor(bucket: string) {
+    super(`the object store ${bucket} of the run was removed from the server`);
+  }
+}
+
 const FINAL = new Set([
+  "ObjectsRemovedError",
   "ClosedConnectionError",
   "DrainingConnectionError",
   "InvalidArgumentError",

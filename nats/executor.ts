@@ -9,7 +9,15 @@ import { environmentOf } from "../executors/task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Output } from "../executors/types.ts";
 import { systemReason } from "../internal/system_error.ts";
 import { MAX_TIMEOUT_MS } from "../task.ts";
-import { causeOf, connectNats, isMissing, type Nats, persistently, unlessMissing } from "./connection.ts";
+import {
+  causeOf,
+  connectNats,
+  isMissing,
+  type Nats,
+  ObjectsRemovedError,
+  persistently,
+  unlessMissing,
+} from "./connection.ts";
 import type { NatsOptions } from "./options.ts";
 import {
   type ControlMessage,
@@ -22,7 +30,7 @@ import {
   TASKS_CONSUMER,
 } from "./protocol.ts";
 import { checkReply, checkResult, maxResultBytes } from "./check_message.ts";
-import { openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
+import { addResultsConsumer, isTakenOver, openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "./runs.ts";
 
 /** How many tasks are sent before the first of them is known to have arrived. */
@@ -41,6 +49,10 @@ const OPEN_MS = 30_000;
 const ASK_AGAIN_MS = 300;
 /** How long nobody may say that a task is running that was handed out. Longer than most troubles of a network. */
 const UNHEARD_MS = 6_000;
+/** How often it is looked whether the server still has what the run waits for, when no result has come meanwhile. */
+const LOOK_MS = 5_000;
+/** How often in a row it must not have it: a server that has just started, or become the leader, may not know all of it yet. */
+const MAX_MISSED = 2;
 /** How many results are taken up at once: each may have large outputs to be fetched. */
 const MAX_SETTLING = 16;
 /** How long they may take to answer, and how long after the last answer nobody waits for another one. */
@@ -72,6 +84,12 @@ export class NatsExecutor {
   /** What those that run are to be ended with. */
   #killAfterMs: number | undefined;
   #noWorkerTimer: ReturnType<typeof setTimeout> | undefined;
+  #lookTimer: ReturnType<typeof setInterval> | undefined;
+  #isLooking = false;
+  /** How many results have come. */
+  #settled = 0;
+  /** What {@linkcode #settled} was at the last look, and how often in a row something was missing since. */
+  #lastLook = { settled: 0, missed: 0 };
   readonly #closed = new AbortController();
   /** Aborted when nothing more is to be sent. */
   readonly #sends = new AbortController();
@@ -109,6 +127,7 @@ export class NatsExecutor {
       },
     });
     this.#noWorkerTimer = setTimeout(() => this.#lookForWorker().catch(() => {}), NO_WORKER_MS);
+    this.#lookTimer = setInterval(() => this.#look().catch(() => {}), LOOK_MS);
     this.#readResults(stream.results).catch(async (error) => {
       if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
     });
@@ -118,7 +137,7 @@ export class NatsExecutor {
     const execution = new RemoteExecution(attempt, (killAfterMs) => this.#terminate(killAfterMs));
     this.#sending.run(() => this.#send(attempt, execution)).catch(async (error) => {
       if (!execution.isSent) execution.withdraw(); // else it is looked for at the end
-      if (!this.#ending) this.#onFailure(await causeOf(error, this.#nats!));
+      this.#giveUp(await causeOf(error, this.#nats!));
     });
     return execution;
   }
@@ -131,6 +150,7 @@ export class NatsExecutor {
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#noWorkerTimer);
+    clearInterval(this.#lookTimer);
     await this.#options.spillDirectory.close();
     if (!this.#nats) return;
     try {
@@ -176,6 +196,7 @@ export class NatsExecutor {
       if (isResumed) this.#claimed.add(key);
       execution.isSent = true;
       execution.sequence = await publishOnce(this.#nats!, names, { subject: names.task(key), bytes }, until);
+      execution.isStored = execution.sequence !== undefined || isResumed;
       if (execution.sequence) return;
       if (isResumed) return await this.#takeUp(key);
       this.#pending.delete(key); // the same task was there before
@@ -183,7 +204,7 @@ export class NatsExecutor {
     }
   }
 
-  /** An attempt of the run that is resumed: its result may be there, or is still to come. */
+  /** Takes the result of an attempt that is there and will not come: it was there before, or the server has passed it over. */
   async #takeUp(key: string): Promise<void> {
     const { names } = this.#stream!;
     const last = { last_by_subj: names.result(key) };
@@ -209,14 +230,77 @@ export class NatsExecutor {
       } catch {
         // What that was, the server can say.
       }
-      await persistently(() => results.info(), { signal });
+      try {
+        await persistently(() => results.info(), { signal });
+      } catch (error) {
+        results = await this.#readAgain(error);
+      }
     }
+  }
+
+  /** Makes anew what results are read through when somebody has removed it who does not read them instead. */
+  async #readAgain(error: unknown): Promise<Consumer> {
+    if ((error as Error).name !== "ConsumerNotFoundError") throw error;
+    const { names, config: { ackWaitMs } } = this.#stream!;
+    const until = { signal: this.#closed.signal };
+    if (await isTakenOver(this.#nats!, names, this.#nonce, until)) throw error;
+    return await addResultsConsumer(this.#nats!, names, { nonce: this.#nonce, ackWaitMs, isAgain: true }, until);
+  }
+
+  /**
+   * Looks whether the server still has what the run waits for. What was sent is to be handed out, or with a worker, or has a
+   * result; else somebody has purged the stream, removed messages from it, or removed what the tasks are handed out by.
+   */
+  async #look(): Promise<void> {
+    const { settled, missed } = this.#lastLook;
+    this.#lastLook = { settled: this.#settled, missed: 0 };
+    if (this.#isLooking || this.#ending || settled !== this.#settled) return;
+    this.#isLooking = true;
+    try {
+      const count = await this.#countMissing();
+      if (count === 0 || settled !== this.#settled || this.#ending) return;
+      this.#lastLook = { settled, missed: missed + 1 };
+      if (missed + 1 < MAX_MISSED) return;
+      const what = count === 1 ? "1 task has" : `${count} tasks have`;
+      const { stream } = this.#stream!.names;
+      const why = `the stream ${stream} was purged or changed, or a worker has dropped what it took`;
+      this.#giveUp(damaged(`${what} neither a result nor a place on the server: ${why}`));
+    } catch (error) {
+      if ((error as Error).name !== "ConsumerNotFoundError") throw error; // what that was, the reader of results is told
+      const { stream } = this.#stream!.names;
+      this.#giveUp(
+        damaged(`the consumer ${TASKS_CONSUMER} of the stream ${stream} was removed from the server`, error),
+      );
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  /** How many attempts the server does not have although they have no result. Takes results that have not come. */
+  async #countMissing(): Promise<number> {
+    const sent = [...this.#pending].filter(([, { isStored }]) => isStored).map(([key]) => key);
+    const until = { deadlineMs: ANSWER_DEADLINE_MS };
+    const { stream } = this.#stream!.names;
+    const info = await persistently(() => this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER), until);
+    const count = info.num_pending + info.num_ack_pending;
+    const missing = () => sent.filter((key) => this.#pending.has(key)).length - count;
+    if (missing() <= 0) return 0;
+    const done = await this.#keysWithResult();
+    for (const key of sent) if (done.has(key)) await this.#takeUp(key);
+    return Math.max(0, missing());
+  }
+
+  /** What is still to be done cannot be done by this run. What workers have begun is waited for. */
+  #giveUp(error: Error): void {
+    if (this.#ending || this.#closed.signal.aborted) return;
+    this.#onFailure(error instanceof ObjectsRemovedError ? damaged(error.message, error) : error);
   }
 
   async #settle(key: string, bytes: Uint8Array): Promise<void> {
     const execution = this.#pending.get(key);
     if (!execution) return;
     this.#pending.delete(key);
+    this.#settled++;
     const { objects, config } = this.#stream!;
     try {
       const value = await objects.unpack(bytes, maxResultBytes(config), { signal: this.#closed.signal });
@@ -228,7 +312,9 @@ export class NatsExecutor {
       const outputError = result.outputError ?? stdout.error ?? stderr.error;
       execution.settle({ ...result, stdout: stdout.output, stderr: stderr.output, outputError });
     } catch (error) {
-      if (this.#closed.signal.aborted || isMissing(error)) return execution.withdraw(); // the run is ending
+      const isRemoved = error instanceof ObjectsRemovedError;
+      if (isRemoved) this.#giveUp(error);
+      if (this.#closed.signal.aborted || isRemoved || isMissing(error)) return execution.withdraw(); // the run is ending
       const lost = `A worker recorded what is no result: ${systemReason(error)}`;
       execution.settle({ ...NOTHING, lost });
     }
@@ -253,6 +339,7 @@ export class NatsExecutor {
       }
       return { output: { ...output, file: path } };
     } catch (error) {
+      if (isMissing(error) || error instanceof ObjectsRemovedError) throw error;
       return { output, error: outputLost(systemReason(error)) };
     }
   }
@@ -280,11 +367,13 @@ export class NatsExecutor {
       await persistently(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
     })());
     const unheardSinceMs = new Map<string, number>();
+    let wasDone = new Set<string>();
     for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {
       const candidates = [...this.#pending];
       const running = await this.#askWorkers();
       const done = await this.#keysWithResult();
       for (const [key, execution] of candidates) {
+        if (wasDone.has(key)) await this.#takeUp(key); // it would have come
         const isUnheard = !running.has(key) && !done.has(key);
         const sinceMs = unheardSinceMs.get(key) ?? performance.now();
         if (isUnheard) unheardSinceMs.set(key, sinceMs);
@@ -296,6 +385,7 @@ export class NatsExecutor {
         execution.withdraw();
         this.#pending.delete(key);
       }
+      wasDone = done;
       if (this.#pending.size > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
@@ -335,16 +425,17 @@ export class NatsExecutor {
 
   /** The run cannot go on. */
   #fail(error: unknown): void {
-    const { name, message } = error as Error;
-    const isTakenOver = name === "ConsumerNotFoundError";
+    const isTakenOver = (error as Error).name === "ConsumerNotFoundError";
     if (isTakenOver) this.#isOurs = false;
     this.#ending ??= Promise.resolve();
     this.#sends.abort();
     this.#withdrawAll();
-    const reason = isTakenOver
-      ? "another run with --resume has taken its place"
-      : "the run was removed from the server";
-    this.#onFailure(new Error(isMissing(error) ? reason : message, { cause: error }));
+    if (isTakenOver) this.#onFailure(new Error("another run with --resume has taken its place", { cause: error }));
+    else if (!isMissing(error)) this.#onFailure(error as Error);
+    else {
+      const { stream } = this.#stream!.names;
+      this.#onFailure(damaged(`the run was removed from the server, its stream ${stream} is not there`, error));
+    }
   }
 
   #withdrawAll(): void {
@@ -362,6 +453,11 @@ function keysIn(reply: Uint8Array): readonly string[] {
   }
 }
 
+/** The error for a run of which somebody has removed something on the server. */
+function damaged(reason: string, cause?: unknown): Error {
+  return new Error(`${reason}; --resume runs what has no result`, { cause });
+}
+
 const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
 
 /** An attempt that others carry out. */
@@ -369,6 +465,8 @@ class RemoteExecution implements Execution {
   readonly attempt: Attempt;
   /** Whether a worker may have it. */
   isSent = false;
+  /** Whether the server has it, or has had it. */
+  isStored = false;
   /** Which message of the stream it is, when this run has sent it. */
   sequence: number | undefined;
   readonly #end = Promise.withResolvers<AttemptEnd>();

@@ -7,13 +7,22 @@ import { Readable } from "node:stream";
 import type { ObjectStore } from "@nats-io/obj";
 import { writeAll } from "../internal/write_all.ts";
 import { checkMessage } from "./check_message.ts";
-import { type Nats, persistently, type PersistentlyOptions, unlessMissing } from "./connection.ts";
+import {
+  isMissing,
+  type Nats,
+  ObjectsRemovedError,
+  persistently,
+  type PersistentlyOptions,
+  unlessMissing,
+} from "./connection.ts";
 import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
 
 /** What is done with a chunk while the next one is on its way. */
 const CHUNK_TIMEOUT_MS = 10_000;
 /** How long a piece may not have reached the server that was asked for it. */
 const MISSING_MS = 60_000;
+/** How long a run that is being removed may be there when its objects have gone. */
+const REMOVAL_MS = 1_000;
 
 /** What the subject and the headers of a message take, at most. */
 const HEADER_BYTES = 1024;
@@ -48,7 +57,7 @@ export class RunObjects {
     content: () => ReadableStream<Uint8Array>,
     options: PersistentlyOptions,
   ): Promise<ObjectReference> {
-    return await persistently(async () => {
+    return await this.#persistently(async () => {
       const store = await this.#open();
       const { nuid, size, digest } = await store.put({ name }, content(), { timeout: CHUNK_TIMEOUT_MS });
       return { id: nuid, bytes: size, sha256: hexOf(digest) };
@@ -97,7 +106,7 @@ export class RunObjects {
     const next_by_subj = `$O.${this.#bucket}.C.${id}`;
     for (let read = 0, seq = 1; read < bytes;) {
       const ask = () => this.#nats.jsm.direct.getMessage(this.#stream, { seq, next_by_subj });
-      const chunk = await persistently(ask, { signal }) ?? await persistently(async () => {
+      const chunk = await this.#persistently(ask, { signal }) ?? await this.#persistently(async () => {
         const message = await ask();
         if (!message) throw new Error("a part of a large message is missing");
         return message;
@@ -110,6 +119,31 @@ export class RunObjects {
     }
     // Else who may write results could put something of their own in the place of a task.
     if (hash.digest("hex") !== sha256) throw new Error("a large message was changed");
+  }
+
+  /** Does something until it succeeds, for as long as there are objects: without them the client waits, or says nothing of it. */
+  async #persistently<T>(action: () => Promise<T>, options: PersistentlyOptions): Promise<T> {
+    return await persistently(async () => {
+      try {
+        return await action();
+      } catch (error) {
+        await this.#assertThere();
+        throw error;
+      }
+    }, options);
+  }
+
+  /** Throws when the objects have gone: that the stream is not found when the run has, too, as its objects go first. */
+  async #assertThere(): Promise<void> {
+    const { streams } = this.#nats.jsm;
+    try {
+      await streams.info(this.#stream);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, REMOVAL_MS));
+      await streams.info(this.#bucket);
+      throw new ObjectsRemovedError(this.#stream);
+    }
   }
 
   /** Removes them all. */

@@ -21,6 +21,9 @@ const MAX_UNACKNOWLEDGED = 100_000;
 /** How many workers may wait for tasks at once. */
 const MAX_WORKERS = 100_000;
 
+/** What the consumers are called by which runs read results. */
+const READER_PREFIX = "results-";
+
 /** What {@linkcode openRunStream} needs to know. */
 export interface RunStreamOptions {
   queue: string;
@@ -95,42 +98,82 @@ async function addConsumers(
   { isNew, nonce, ackWaitMs }: { isNew: boolean; nonce: string; ackWaitMs: number },
   until: PersistentlyOptions,
 ): Promise<Consumer> {
-  const { client, connection, js, jsm } = nats;
-  const { AckPolicy, DeliverPolicy } = client.jetstream;
+  const { client, connection, jsm } = nats;
   const { stream } = names;
-  const common = {
-    ack_policy: AckPolicy.Explicit,
-    ack_wait: ackWaitMs * 1e6,
-    max_deliver: -1,
-    max_ack_pending: MAX_UNACKNOWLEDGED,
-  };
-  const found = await persistently(() => Array.fromAsync(jsm.consumers.list(stream)), until);
-  const earlier = found.map(({ name }) => name);
-  for (const name of earlier) {
-    // Who read the results before has gone. If not, it learns so that this run has taken its place.
-    if (name !== TASKS_CONSUMER) await unlessMissing(persistently(() => jsm.consumers.delete(stream, name), until));
+  const results = await addResultsConsumer(nats, names, { nonce, ackWaitMs, isAgain: false }, until);
+  const found = await consumersOf(nats, names, until);
+  for (const name of found) {
+    // Who read the results before has gone. If not, it learns so, and from the one that is new, that this run has taken its place.
+    if (!isOfOthers(name, nonce)) continue;
+    await unlessMissing(persistently(() => jsm.consumers.delete(stream, name), until));
   }
-  const reader = `results-${nonce}`;
-  await persistently(() =>
-    jsm.consumers.add(stream, {
-      ...common,
-      durable_name: reader,
-      filter_subject: names.result(),
-      deliver_policy: DeliverPolicy.New,
-    }), until);
-  if (!earlier.includes(TASKS_CONSUMER)) {
+  if (!found.includes(TASKS_CONSUMER)) {
     const { info } = connection;
     const countsAll = isNew && info && info.cluster === undefined;
     await persistently(() =>
       jsm.consumers.add(stream, {
-        ...common,
+        ...commonConfig(client, ackWaitMs),
         durable_name: TASKS_CONSUMER,
         filter_subject: names.task(),
         max_waiting: MAX_WORKERS,
         ...(countsAll && { description: info.server_id }),
       }), until);
   }
-  return await persistently(() => js.consumers.get(stream, reader), until);
+  return results;
+}
+
+/** Whether another run reads the results that only this one would read. */
+export async function isTakenOver(
+  nats: Nats,
+  names: RunNames,
+  nonce: string,
+  until: PersistentlyOptions,
+): Promise<boolean> {
+  return (await consumersOf(nats, names, until)).some((name) => isOfOthers(name, nonce));
+}
+
+/**
+ * Makes what results are read through.
+ *
+ * @param isAgain whether it was there and has gone: then it begins with the first result, as some may have been missed.
+ */
+export async function addResultsConsumer(
+  { client, js, jsm }: Nats,
+  names: RunNames,
+  { nonce, ackWaitMs, isAgain }: { nonce: string; ackWaitMs: number; isAgain: boolean },
+  until: PersistentlyOptions,
+): Promise<Consumer> {
+  const { DeliverPolicy } = client.jetstream;
+  await persistently(() =>
+    jsm.consumers.add(names.stream, {
+      ...commonConfig(client, ackWaitMs),
+      durable_name: readerOf(nonce),
+      filter_subject: names.result(),
+      deliver_policy: isAgain ? DeliverPolicy.All : DeliverPolicy.New,
+    }), until);
+  return await persistently(() => js.consumers.get(names.stream, readerOf(nonce)), until);
+}
+
+function commonConfig({ jetstream: { AckPolicy } }: Nats["client"], ackWaitMs: number) {
+  return {
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: ackWaitMs * 1e6,
+    max_deliver: -1,
+    max_ack_pending: MAX_UNACKNOWLEDGED,
+  };
+}
+
+function readerOf(nonce: string): string {
+  return `${READER_PREFIX}${nonce}`;
+}
+
+function isOfOthers(consumer: string, nonce: string): boolean {
+  return consumer.startsWith(READER_PREFIX) && consumer !== readerOf(nonce);
+}
+
+async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: PersistentlyOptions): Promise<string[]> {
+  const found = await persistently(() => Array.fromAsync(jsm.consumers.list(stream)), until);
+  return found.map(({ name }) => name);
 }
 
 /** What a run began with, if it was made completely: whoever makes one says this before it sends a task. */

@@ -17,6 +17,7 @@ import {
   isMissing,
   isTaken,
   type Nats,
+  ObjectsRemovedError,
   persistently,
   type PersistentlyOptions,
   REQUEST_TIMEOUT_MS,
@@ -339,6 +340,10 @@ export class WorkOfRun {
         return;
       } catch (error) {
         if (isTaken(error)) return;
+        if (error instanceof ObjectsRemovedError) {
+          result = { ...NOTHING, lost: `The result is too large for a message, and ${error.message}` };
+          continue;
+        }
         if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
         this.#options.onFull();
         this.#nats.connection.publish(this.#names.full);
@@ -355,6 +360,7 @@ export class WorkOfRun {
     } catch (error) {
       if (this.#abandoned.signal.aborted) throw error;
       if (isFull(error)) return { output, error: outputLost("the server has no room for it") };
+      if (error instanceof ObjectsRemovedError) return { output, error: outputLost(error.message) };
       if (systemCode(error) === undefined) throw error;
       return { output, error: outputLost(systemReason(error)) };
     }

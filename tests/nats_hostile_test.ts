@@ -4,13 +4,14 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
-import { run, type RunOptions } from "../mod.ts";
+import { run, type RunOptions, type Task, type TaskResult } from "../mod.ts";
 import { checkConfig, checkControl, checkResult, checkTaskMessage } from "../nats/check_message.ts";
 import { listRuns } from "../nats/runs.ts";
 import { collect, parseResults, startTaskrunner, TIMEOUT, waitFor } from "./helpers.ts";
@@ -314,6 +315,166 @@ test("a time to end in that no timer can hold is the longest that one can", TIME
       assertEquals([value?.outcome, value?.stdout], ["canceled", "told\n"]);
       await assertRejects(() => results.next(), Error, "enough");
     });
+  });
+});
+
+test(
+  "a result that was there before its attempt ends that, and the run does not wait for another",
+  TIMEOUT,
+  async () => {
+    await withNatsServer(async (server) => {
+      const task = { id: "a", cmd: "exit 3", retries: 1 };
+      const all = collect(run([task], through(server)));
+      await withStream(server, 1, async (stream) => {
+        // Who has the first attempt can tell what the second one will be called.
+        const hash = createHash("sha256").update(JSON.stringify({ task, id: "a", number: 2 })).digest("hex").slice(
+          0,
+          32,
+        );
+        const subject = subjectOf(stream, `result.${hash}`);
+        await withClient(server, async (client) => {
+          await jetstream(client).publish(subject, JSON.stringify({ value: { ...ended, stdout: { text: "early" } } }));
+        });
+        await withWorker(server, async () => {
+          assertEquals((await all).map(({ outcome, stdout, attempts }) => [outcome, stdout, attempts]), [[
+            "ok",
+            "early",
+            2,
+          ]]);
+        });
+      });
+    });
+  },
+);
+
+/** Begins a run of which a worker has one task, and nobody the others. Gives what comes of it when something was done to the server. */
+async function runWhile(
+  server: NatsServer,
+  directory: string,
+  harm: (stream: string, manager: JetStreamManager) => Promise<unknown>,
+): Promise<{ results: TaskResult[]; error: Error | undefined }> {
+  const path = (name: string) => join(directory, name);
+  const cmd = `: > ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done`;
+  const results: TaskResult[] = [];
+  let error: Error | undefined;
+  await withWorker(server, async () => {
+    const tasks: Task[] = [{ id: "begun", cmd }, ...[1, 2, 3].map((id) => ({ id, cmd: "true" }))];
+    const running = (async () => {
+      for await (const result of run(tasks, through(server))) results.push(result);
+    })().catch((reason) => error = reason);
+    await waitFor("the first task", () => existsSync(path("begun")));
+    await withStream(server, tasks.length, harm);
+    await writeFile(path("go"), "");
+    await running;
+  }, { concurrency: 1 });
+  assertEquals(await streamsOf(server), []);
+  return { results, error };
+}
+
+const HARMS: Record<string, (stream: string, manager: JetStreamManager) => Promise<unknown>> = {
+  "the stream was purged": (stream, manager) => manager.streams.purge(stream),
+  "tasks were purged": (stream, manager) => manager.streams.purge(stream, { filter: subjectOf(stream, "task.*") }),
+  "nothing was purged, after which a server hands out no more of what it has": (stream, manager) =>
+    manager.streams.purge(stream, { filter: subjectOf(stream, "task.none") }),
+  "the first messages were purged": (stream, manager) => manager.streams.purge(stream, { seq: 4 } as never),
+  "a task was removed": async (stream, manager) => {
+    const { state } = await manager.streams.info(stream);
+    return await manager.streams.deleteMessage(stream, state.last_seq);
+  },
+};
+
+test(
+  "a run ends with an error when the server has lost tasks of it, after what workers have begun",
+  TIMEOUT,
+  async () => {
+    await Promise.all(
+      Object.entries(HARMS).map(([what, harm]) =>
+        withNatsServer(async (server, directory) => {
+          const { results, error } = await runWhile(server, directory, harm);
+          assertEquals([results[0]?.id, results.filter(({ outcome }) => outcome !== "ok")], ["begun", []], what);
+          assert(results.length < 4, what);
+          assertMatch(
+            error?.message ?? "",
+            /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs what has no result$/,
+            what,
+          );
+        })
+      ),
+    );
+  },
+);
+
+test("a run says so when what its tasks are handed out by was removed", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const { results, error } = await runWhile(server, directory, (stream, manager) => {
+      return manager.consumers.delete(stream, "tasks");
+    });
+    assertEquals(results.map(({ id, outcome }) => [id, outcome]), [["begun", "ok"]]);
+    assertMatch(
+      error!.message,
+      /^the consumer tasks of the stream taskrunner_q_\S+ was removed from the server; --resume runs what has no result$/,
+    );
+  });
+});
+
+test("a run reads on when what it reads results through was removed", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const { results, error } = await runWhile(server, directory, async (stream, manager) => {
+      const consumers = await Array.fromAsync(manager.consumers.list(stream));
+      const [reader] = consumers.map(({ name }) => name).filter((name) => name !== "tasks");
+      return await manager.consumers.delete(stream, reader!);
+    });
+    assertEquals([results.map(({ outcome }) => outcome), error], [Array(4).fill("ok"), undefined]);
+  });
+});
+
+test("a run says so when its stream was removed, and so do both when only its objects were", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const { error } = await runWhile(server, directory, (stream, manager) => manager.streams.delete(stream));
+    assertMatch(
+      error!.message,
+      /^the run was removed from the server, its stream taskrunner_q_\S+ is not there; --resume runs what has no result$/,
+    );
+  });
+  await withNatsServer(async (server, directory) => {
+    const large = Promise.withResolvers<void>();
+    async function* tasks(): AsyncGenerator<Task> {
+      yield { id: "file", cmd: "yes | head -c 3000000" };
+      yield { id: "inline", cmd: "head -c 300000 /dev/zero | tr '\\0' '\\1'" };
+      yield { id: "small", cmd: "echo small" };
+      await large.promise;
+      yield { id: "large", cmd: "wc -c", stdin: "x".repeat(3_000_000) };
+    }
+    const results: TaskResult[] = [];
+    const running = (async () => {
+      for await (
+        const result of run(tasks(), {
+          ...through(server),
+          maxInlineBytes: 300_000,
+          spillDir: join(directory, "spill"),
+        })
+      ) {
+        results.push(result);
+        if (results.length === 3) large.resolve();
+      }
+    })();
+    running.catch(() => {});
+    await withStream(server, 3, async (stream, manager) => await manager.streams.delete(`OBJ_${stream}`));
+    await withWorker(server, async () => {
+      const removed = /the object store OBJ_taskrunner_q_\S+ of the run was removed from the server/;
+      const error = await assertRejects(() => running, Error);
+      assertMatch((error as Error).message, new RegExp(`^${removed.source}; --resume runs what has no result$`));
+      const byId = new Map(results.map((result) => [result.id, result]));
+      assertEquals([...byId.keys()].sort(), ["file", "inline", "small"]);
+      assertEquals([byId.get("small")!.outcome, byId.get("file")!.outcome], ["ok", "failed"]);
+      assertMatch(byId.get("file")!.error!, new RegExp(`^Cannot keep all of the output: ${removed.source}$`));
+      assertEquals(byId.get("inline")!.outcome, "killed");
+      assertMatch(
+        byId.get("inline")!.error!,
+        new RegExp(`^The result is too large for a message, and ${removed.source}$`),
+      );
+    });
+    assertEquals(await streamsOf(server), []);
   });
 });
 
