@@ -50,6 +50,8 @@ export const seeds = [
   { value: { ...end, stdout: { text: "12345678", bytes: 65 } } },
   { value: { task, id: "1", number: 2, timeoutMs: 1e300 } },
   { value: { task, id: "1", number: 2, timeoutMs: 7.5 } },
+  { value: { task: { ...task, "cn\x7f": {} }, id: "1", number: 2 } },
+  { value: { task: "\x7f\u2028", id: "1", number: 2 } },
   { object },
   { running: ["a", "b"] },
   { killAfterMs: 5_000 },

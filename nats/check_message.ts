@@ -182,9 +182,11 @@ function checkOutput(name: string, output: RemoteOutput, { maxInlineBytes, maxOu
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
   const { success, issues, output } = v.safeParse(schema, value, { abortEarly: true });
   if (success) return output;
-  const [{ path, expected, message }] = issues;
+  const [{ type, path, expected, message }] = issues;
   const name = path ? excerpt(path.map(({ key }) => key).join(".")) : "it";
   const got = path ? path.at(-1)!.value : value;
-  const isMissing = path && got === undefined && expected?.startsWith('"');
-  throw new TypeError(isMissing ? `${name} is missing` : `${name} ${message}, got ${excerpt(got)}`);
+  if (path && expected === "never") throw new TypeError(`${name} is not known`);
+  if (path && got === undefined && expected?.startsWith('"')) throw new TypeError(`${name} is missing`);
+  // The schema of a task leaves this one to whoever says what is wrong with a whole line.
+  throw new TypeError(`${name} ${type === "strict_object" ? NO_OBJECT : message}, got ${excerpt(got)}`);
 }

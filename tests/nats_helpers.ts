@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { afterEach } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -17,6 +18,11 @@ export interface NatsServer {
   port: number;
   process: ChildProcess;
 }
+
+const servers = new Set<ChildProcess>();
+afterEach(() => {
+  for (const server of servers) server.kill("SIGKILL"); // a test that took too long has not ended what it started
+});
 
 /** Starts a server of NATS with JetStream in a directory, on a port that is free or was its own before. */
 export async function startNatsServer(
@@ -32,6 +38,8 @@ export async function startNatsServer(
     env: { ...process.env, ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
+  servers.add(child);
+  child.once("exit", () => servers.delete(child));
   let said = "";
   child.stderr!.on("data", (text) => said = `${said}${text}`.slice(-2_000));
   let url = "";

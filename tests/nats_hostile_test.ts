@@ -119,7 +119,9 @@ test("what is no task, no setting and no wish is none", () => {
   const wrong: [check: (value: unknown) => unknown, value: unknown, message: RegExp][] = [
     [checkTaskMessage, null, /^it must be an object, got null$/],
     [checkTaskMessage, {}, /^"task" is missing$/],
-    [checkTaskMessage, { ...message, task: 7 }, /^"task" /],
+    [checkTaskMessage, { ...message, task: "\x7f" }, /^"task" must be an object, got "\\u007f"$/],
+    [checkTaskMessage, { ...message, task: { cmd: "a", "b\x7f": 1 } }, /^"task.b\\u007f" is not known$/],
+    [checkTaskMessage, { ...message, task: {} }, /^"task.cmd" is missing$/],
     [checkTaskMessage, { ...message, task: { cmd: [1] } }, /^"task.cmd.0" must be a string, got 1$/],
     [checkTaskMessage, { ...message, task: { cmd: "a\0" } }, /^"task.cmd" must not contain a NUL/],
     [checkTaskMessage, { ...message, task: { cmd: "a", env: { "a=b": "" } } }, /^"task.env.a=b" is no name/],
@@ -383,26 +385,19 @@ const HARMS: Record<string, (stream: string, manager: JetStreamManager) => Promi
   },
 };
 
-test(
-  "a run ends with an error when the server has lost tasks of it, after what workers have begun",
-  TIMEOUT,
-  async () => {
-    await Promise.all(
-      Object.entries(HARMS).map(([what, harm]) =>
-        withNatsServer(async (server, directory) => {
-          const { results, error } = await runWhile(server, directory, harm);
-          assertEquals([results[0]?.id, results.filter(({ outcome }) => outcome !== "ok")], ["begun", []], what);
-          assert(results.length < 4, what);
-          assertMatch(
-            error?.message ?? "",
-            /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs what has no result$/,
-            what,
-          );
-        })
-      ),
-    );
-  },
-);
+for (const [what, harm] of Object.entries(HARMS)) {
+  test(`a run ends with an error when ${what}, after what workers have begun`, TIMEOUT, async () => {
+    await withNatsServer(async (server, directory) => {
+      const { results, error } = await runWhile(server, directory, harm);
+      assertEquals([results[0]?.id, results.filter(({ outcome }) => outcome !== "ok")], ["begun", []]);
+      assert(results.length < 4, `${error}`);
+      assertMatch(
+        error!.message,
+        /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs what has no result$/,
+      );
+    });
+  });
+}
 
 test("a run says so when what its tasks are handed out by was removed", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
