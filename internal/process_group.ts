@@ -1,12 +1,13 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { isPermitted } from "./deno_permissions.ts";
-import { statFields } from "./process_stat.ts";
+import { GROUP_WATCH, type GroupWatch } from "./group_watch.ts";
+import type { RunningProcess } from "./process_list.ts";
 import type { SendSignal } from "./send_signal.ts";
 
 /** How long what got SIGKILL may take to be gone: something that hangs in the kernel must not hold a run for ever. */
 const REAP_MS = 2_000;
 const MIN_POLL_MS = 1;
 const MAX_POLL_MS = 50;
+/** How long a worker's child may take to stop ignoring or catching signals as its worker does. After that it wants to. */
+const START_MS = 200;
 
 /** The processes to end. */
 export interface ProcessGroup {
@@ -27,44 +28,59 @@ export interface ProcessGroup {
  * it is gone: after that the id may belong to somebody else.
  */
 export class ProcessGroupTermination {
-  /** Settles when nothing of the group is left. */
+  /** Settles when nothing of the group is left. Never rejects. */
   readonly gone: Promise<void>;
   /** Whether the attempt was there to be ended. It is not found when its worker has gone before. */
   foundAttempt = true;
   readonly #groupId: number;
   readonly #sendSignal: SendSignal;
-  /** Processes of the group that are not to be ended. */
-  #spared: ReadonlySet<number> = new Set();
+  readonly #watch: GroupWatch;
   #killAt: number;
+  /** When SIGKILL was first sent. */
+  #killedMs = Infinity;
+  /** The first process of the attempt, when older processes of the group are to be spared. */
+  #first: RunningProcess | undefined;
+  /** The processes of the attempt that were sent a signal one by one, as others are spared. */
+  #members: readonly RunningProcess[] = [];
+  /** Ends what waits when SIGKILL is brought forward. */
+  #wake: (() => void) | undefined;
 
   /** Starts to end the group. */
-  constructor({ id, attemptSinceMs }: ProcessGroup, killAfterMs: number, sendSignal: SendSignal) {
+  constructor(
+    { id, attemptSinceMs }: ProcessGroup,
+    killAfterMs: number,
+    sendSignal: SendSignal,
+    watch: GroupWatch = GROUP_WATCH,
+  ) {
     this.#groupId = id;
     this.#sendSignal = sendSignal;
+    this.#watch = watch;
     this.#killAt = performance.now() + killAfterMs;
-    this.gone = this.#terminate(attemptSinceMs);
+    this.gone = watch.use(() => this.#terminate(attemptSinceMs));
   }
 
   /** Brings SIGKILL forward. */
   killAfter(killAfterMs: number): void {
     this.#killAt = Math.min(this.#killAt, performance.now() + killAfterMs);
+    this.#wake?.();
   }
 
   async #terminate(attemptSinceMs: number | undefined): Promise<void> {
     if (attemptSinceMs !== undefined) this.foundAttempt = await this.#findAttempt(attemptSinceMs);
     if (!this.foundAttempt) return;
-    await Promise.all([this.#signal("SIGTERM"), this.#signal("SIGCONT")]); // what is stopped must go on to end
-    const startedMs = performance.now();
-    let killed = false;
-    for (let pollMs = MIN_POLL_MS; await this.#signal(0); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
-      const now = performance.now();
-      if (killed && now > this.#killAt + REAP_MS) return;
-      if (!killed && now >= this.#killAt) killed = await this.#signal("SIGKILL");
-      if (pollMs === MAX_POLL_MS && this.#hasOnlyZombies(startedMs)) {
+    await this.#signal("SIGTERM");
+    for (let pollMs = MIN_POLL_MS; await this.#isLeft(); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+      const nowMs = performance.now();
+      if (nowMs > this.#killedMs + REAP_MS) return;
+      if (nowMs >= this.#killAt && this.#killedMs === Infinity) {
+        this.#killedMs = nowMs;
+        await this.#signal("SIGKILL");
+      }
+      if (pollMs === MAX_POLL_MS && await this.#hasOnlyZombies()) {
         await this.#signal("SIGKILL"); // for what was being forked while we looked
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, pollMs));
+      await this.#pause(pollMs);
     }
   }
 
@@ -75,103 +91,87 @@ export class ProcessGroupTermination {
    */
   async #findAttempt(attemptSinceMs: number): Promise<boolean> {
     for (let sinceMs = attemptSinceMs;; sinceMs = performance.now()) {
-      const members = membersOf(this.#groupId, sinceMs);
-      if (!members) return true;
+      const groups = await this.#watch.groupsSince(sinceMs);
+      if (!groups) return true;
+      const members = groups.get(this.#groupId) ?? [];
       const child = members.find(({ parentPid }) => parentPid === this.#groupId);
-      if (child && !isStarting(child, attemptSinceMs)) {
-        this.#spared = new Set(
-          members.filter((member) => member.pid !== this.#groupId && isOlder(member, child)).map(({ pid }) => pid),
-        );
+      if (child && !this.#isStarting(child, attemptSinceMs)) {
+        const others = members.filter(({ pid }) => pid !== this.#groupId);
+        if (others.some((other) => isOlder(other, child))) this.#first = child;
+        this.#members = others.filter((other) => !isOlder(other, child));
         return true;
       }
       if (!members.some(({ pid }) => pid === this.#groupId)) return false;
-      await new Promise((resolve) => setTimeout(resolve, MIN_POLL_MS));
+      // A worker that starts nothing, though it has had all the time and more, never will.
+      if (!child && performance.now() > this.#killAt + REAP_MS) await this.#send(this.#groupId, "SIGKILL");
+      await this.#pause(MIN_POLL_MS);
     }
   }
 
-  /** Whether there was anything left to signal. */
-  async #signal(signal: NodeJS.Signals | 0): Promise<boolean> {
-    if (this.#spared.size === 0) return await this.#sendSignal(-this.#groupId, signal);
-    const members = membersOf(this.#groupId, performance.now()) ?? [];
-    const pids = members.map(({ pid }) => pid).filter((pid) => pid !== this.#groupId && !this.#spared.has(pid));
-    return (await Promise.all(pids.map((pid) => this.#sendSignal(pid, signal)))).includes(true);
+  /** Whether a child still has its worker's traps, so that SIGTERM would be lost. SIGKILL never is. */
+  #isStarting({ pid }: RunningProcess, sinceMs: number): boolean {
+    const nowMs = performance.now();
+    return nowMs - sinceMs <= START_MS && nowMs < this.#killAt && this.#watch.processes.withstandsTerm(pid);
+  }
+
+  async #signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const { processes } = this.#watch;
+    const targets = this.#first
+      ? this.#members.filter(({ pid, startTicks }) => processes.isRunning(pid, startTicks)).map(({ pid }) => pid)
+      : [-this.#groupId];
+    const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal]; // what is stopped must go on to end
+    await Promise.all(targets.flatMap((target) => signals.map((each) => this.#send(target, each))));
+  }
+
+  /** Returns whether there was anything to signal. When that cannot be found out there may be. */
+  async #send(pid: number, signal: NodeJS.Signals | 0): Promise<boolean> {
+    try {
+      return await this.#sendSignal(pid, signal);
+    } catch {
+      return true;
+    }
+  }
+
+  async #isLeft(): Promise<boolean> {
+    if (!this.#first) return await this.#send(-this.#groupId, 0);
+    const { processes } = this.#watch;
+    if (this.#members.some(({ pid, startTicks }) => processes.isRunning(pid, startTicks))) return true;
+    // Before they ended they may have started others.
+    const groups = await this.#watch.groupsSince(performance.now());
+    const first = this.#first;
+    this.#members =
+      groups?.get(this.#groupId)?.filter((member) => member.pid !== this.#groupId && !isOlder(member, first)) ?? [];
+    if (this.#members.length > 0) await this.#signal(this.#killedMs === Infinity ? "SIGTERM" : "SIGKILL");
+    return this.#members.length > 0;
   }
 
   /**
    * Whether all that is left are zombies: they have ended, and wait to be reaped by an init process that is slow or, in
    * many containers, never does it. Only Linux can tell.
    */
-  #hasOnlyZombies(sinceMs: number): boolean {
-    return this.#spared.size === 0 && membersOf(this.#groupId, sinceMs)?.length === 0;
+  async #hasOnlyZombies(): Promise<boolean> {
+    if (this.#first || this.#watch.processes.isRunning(this.#groupId)) return false;
+    const groups = await Promise.race([this.#watch.groupsSince(performance.now()), this.#woken()]);
+    return groups !== undefined && !groups.has(this.#groupId);
   }
-}
 
-interface Member {
-  pid: number;
-  parentPid: number;
-  /** When it was started, in ticks of the system's clock. */
-  startTicks: number;
+  /** Waits between two looks, and not longer than until SIGKILL is due. */
+  async #pause(pollMs: number): Promise<void> {
+    const ms = Math.max(pollMs, this.#watch.restMs);
+    const leftMs = this.#killedMs === Infinity ? Math.max(MIN_POLL_MS, this.#killAt - performance.now()) : Infinity;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.min(ms, leftMs)));
+    await Promise.race([over, this.#woken()]);
+    clearTimeout(timer);
+  }
+
+  /** Settles when SIGKILL is brought forward. */
+  #woken(): Promise<undefined> {
+    return new Promise((resolve) => this.#wake = () => resolve(undefined));
+  }
 }
 
 /** Ticks are long, but within one of them process ids go up. */
-function isOlder(one: Member, other: Member): boolean {
+function isOlder(one: RunningProcess, other: RunningProcess): boolean {
   return one.startTicks < other.startTicks || (one.startTicks === other.startTicks && one.pid < other.pid);
-}
-
-/** How long a worker's child may take to stop ignoring or catching signals as its worker does. After that it wants to. */
-const START_MS = 200;
-const TERM_BIT = 1n << 14n;
-
-function isStarting({ pid }: Member, sinceMs: number): boolean {
-  if (performance.now() - sinceMs > START_MS) return false;
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "latin1");
-    return [...status.matchAll(/^Sig(?:Ign|Cgt):\s*(\w+)$/gm)].some(([, set]) => BigInt(`0x${set}`) & TERM_BIT);
-  } catch {
-    return false;
-  }
-}
-
-/** How long one look at all processes is good for: a hundred groups that end at once must not look a hundred times. */
-const SCAN_MS = 100;
-let lastScan: { atMs: number; groups: ReadonlyMap<number, Member[]> | undefined } | undefined;
-
-/** The members of a group that are no zombies, as seen at that time or later; `undefined` where that cannot be seen. */
-function membersOf(groupId: number, sinceMs: number): readonly Member[] | undefined {
-  const nowMs = performance.now();
-  if (!lastScan || lastScan.atMs < Math.max(sinceMs, nowMs - SCAN_MS)) {
-    lastScan = { atMs: nowMs, groups: scanGroups() };
-  }
-  return lastScan.groups && (lastScan.groups.get(groupId) ?? []);
-}
-
-/** Every process that is no zombie, by its group. */
-function scanGroups(): ReadonlyMap<number, Member[]> | undefined {
-  if (!isPermitted({ name: "read", path: "/proc" })) return undefined;
-  const groups = new Map<number, Member[]>();
-  try {
-    for (const entry of readdirSync("/proc")) {
-      const pid = Number(entry);
-      if (!Number.isInteger(pid)) continue;
-      const fields = fieldsOf(pid);
-      if (!fields || fields[0] === "Z" || fields[0] === "X") continue;
-      const groupId = Number(fields[2]);
-      const member = { pid, parentPid: Number(fields[1]), startTicks: Number(fields[19]) };
-      const members = groups.get(groupId);
-      if (members) members.push(member);
-      else groups.set(groupId, [member]);
-    }
-    return groups;
-  } catch {
-    return undefined;
-  }
-}
-
-/** `undefined` when it has gone. */
-function fieldsOf(pid: number): string[] | undefined {
-  try {
-    return statFields(`/proc/${pid}`);
-  } catch {
-    return undefined;
-  }
 }

@@ -10,20 +10,81 @@ export type SendSignal = (pid: number, signal: NodeJS.Signals | 0) => Promise<bo
 
 /** Makes the function that sends signals: by itself or, where that is not permitted, through a shell. */
 export function signalSender(findAdapter: () => SpawnAdapter | Promise<SpawnAdapter>, shell: string): SendSignal {
+  let adapter: SpawnAdapter | undefined;
+  let signalShell: SignalShell | undefined;
   return async (pid, signal) => {
-    const found = findAdapter();
-    const adapter = found instanceof Promise ? await found : found;
-    if (adapter.canSignal) {
+    adapter ??= await findAdapter();
+    if (!adapter.canSignal) return await (signalShell ??= new SignalShell(adapter, shell)).send(pid, signal);
+    try {
+      return process.kill(pid, signal);
+    } catch (error) {
+      return (error as { code?: string }).code !== "ESRCH"; // what may not be signalled, as after setuid, is there
+    }
+  };
+}
+
+/** Sends each pair of a signal and a target, and prints a line with the status of each. */
+const SCRIPT = 'while [ $# -gt 0 ]; do kill "-$1" "$2" 2>/dev/null; echo "status $?"; shift 2; done';
+/** Far below what a command line can hold. */
+const MAX_SIGNALS = 2_000;
+
+interface Request {
+  pid: number;
+  name: string;
+  outcome: PromiseWithResolvers<boolean>;
+}
+
+/** Sends signals through shells, one at a time: what is asked for meanwhile goes into the next one. */
+class SignalShell {
+  readonly #adapter: SpawnAdapter;
+  readonly #shell: string;
+  readonly #requests: Request[] = [];
+  #isBusy = false;
+
+  constructor(adapter: SpawnAdapter, shell: string) {
+    this.#adapter = adapter;
+    this.#shell = shell;
+  }
+
+  send(pid: number, signal: NodeJS.Signals | 0): Promise<boolean> {
+    const name = signal === 0 ? "0" : signal.slice("SIG".length);
+    const outcome = Promise.withResolvers<boolean>();
+    this.#requests.push({ pid, name, outcome });
+    if (!this.#isBusy) this.#sendAll();
+    return outcome.promise;
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#isBusy = true;
+    await undefined; // for all that is sent at the same time
+    while (this.#requests.length > 0) {
+      const some = this.#requests.splice(0, MAX_SIGNALS);
       try {
-        return process.kill(pid, signal);
+        const statuses = await this.#kill(some.flatMap(({ name, pid }) => [name, `${pid}`]));
+        if (statuses.length !== some.length) throw new Error("The shell that sends signals has ended before its time");
+        some.forEach(({ outcome }, index) => outcome.resolve(statuses[index] === "0"));
       } catch (error) {
-        return (error as { code?: string }).code !== "ESRCH"; // what may not be signalled, as after setuid, is there
+        for (const { outcome } of some) outcome.reject(error);
       }
     }
-    const name = signal === 0 ? "0" : signal.slice("SIG".length);
-    const args = ["-c", `kill -${name} ${pid}`];
-    const child = await adapter.spawn({ program: shell, args, stdin: "null", stderr: "null" });
-    child.stdout.cancel();
-    return (await child.exited).code === 0;
-  };
+    this.#isBusy = false;
+  }
+
+  /** Returns the status of each kill(1). */
+  async #kill(args: readonly string[]): Promise<string[]> {
+    const child = await this.#adapter.spawn({
+      program: this.#shell,
+      args: ["-c", SCRIPT, this.#shell, ...args],
+      stdin: "null",
+      stderr: "null",
+    });
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const bytes = await child.stdout.read();
+      if (!bytes) break;
+      text += decoder.decode(bytes, { stream: true });
+    }
+    return Array.from(text.matchAll(/^status (\d+)$/gm), ([, status]) => status!);
+  }
 }
