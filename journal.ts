@@ -36,7 +36,7 @@ export interface JournalEntry {
 
 /**
  * The results of earlier runs, by the ids of their tasks: what a run that is resumed need not do again. An id of 12
- * characters takes less than 80 bytes.
+ * characters takes less than 64 bytes.
  *
  * @example Run what has no result yet
  * ```ts

@@ -27,7 +27,6 @@ export class IdTable {
   #text = new Uint8Array(1024);
   /** Where each id ends there. */
   #ends = new Uint32Array(64);
-  #hashes = new Uint32Array(64);
   /** For a hash, and those that follow: the number of an id and 1, or 0. At most half of them are taken. */
   #slots = new Uint32Array(128);
   #size = 0;
@@ -44,36 +43,31 @@ export class IdTable {
 
   /** How many bytes it takes. */
   get heldBytes(): number {
-    return this.#text.byteLength + this.#ends.byteLength + this.#hashes.byteLength + this.#slots.byteLength;
+    return this.#text.byteLength + this.#ends.byteLength + this.#slots.byteLength;
   }
 
   /** The number of an id; a new id gets the next number. */
   add(bytes: Uint8Array, begin: number, end: number): number {
-    const hash = this.#hash(bytes, begin, end);
     const mask = this.#slots.length - 1;
-    let slot = hash & mask;
+    let slot = this.#hash(bytes, begin, end) & mask;
     for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
       const number = this.#slots[slot]! - 1;
-      if (this.#hashes[number] === hash && this.#isSame(number, bytes, begin, end)) return number;
+      if (this.#isSame(number, bytes, begin, end)) return number;
     }
-    const number = this.#append(hash, bytes, begin, end);
+    const number = this.#append(bytes, begin, end);
     if (2 * this.#size > this.#slots.length) this.#addSlots();
     else this.#slots[slot] = number + 1;
     return number;
   }
 
-  #append(hash: number, bytes: Uint8Array, begin: number, end: number): number {
+  #append(bytes: Uint8Array, begin: number, end: number): number {
     let at = this.#beginOf(this.#size);
     if (at + end - begin > MAX_TEXT_BYTES) throw new RangeError("Cannot hold ids of more than 4 GiB");
     const number = this.#size++;
-    if (number === this.#ends.length) {
-      this.#ends = new Uint32Array(enlarged(this.#ends));
-      this.#hashes = new Uint32Array(enlarged(this.#hashes));
-    }
+    if (number === this.#ends.length) this.#ends = new Uint32Array(enlarged(this.#ends));
     while (at + end - begin > this.#text.length) this.#text = new Uint8Array(enlarged(this.#text));
     for (let from = begin; from < end; from++) this.#text[at++] = bytes[from]!;
     this.#ends[number] = at;
-    this.#hashes[number] = hash;
     return number;
   }
 
@@ -82,9 +76,10 @@ export class IdTable {
   }
 
   #isSame(number: number, bytes: Uint8Array, begin: number, end: number): boolean {
-    let at = this.#beginOf(number);
-    if (this.#ends[number]! - at !== end - begin) return false;
-    for (let from = begin; from < end; from++, at++) if (this.#text[at] !== bytes[from]) return false;
+    let at = this.#ends[number]!;
+    if (at - this.#beginOf(number) !== end - begin) return false;
+    // From behind, as ids that are counted up differ there.
+    for (let from = end; from > begin;) if (this.#text[--at] !== bytes[--from]) return false;
     return true;
   }
 
@@ -93,7 +88,7 @@ export class IdTable {
     const slots = new Uint32Array(2 * this.#slots.length);
     const mask = slots.length - 1;
     for (let number = 0; number < this.#size; number++) {
-      let slot = this.#hashes[number]! & mask;
+      let slot = this.#hash(this.#text, this.#beginOf(number), this.#ends[number]!) & mask;
       while (slots[slot] !== 0) slot = slot + 1 & mask;
       slots[slot] = number + 1;
     }

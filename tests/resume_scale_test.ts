@@ -324,7 +324,7 @@ function* manyResults(count: number): Generator<Uint8Array, void> {
   }
 }
 
-test("what is kept of a result is less than 80 bytes, however many there are", async () => {
+test("what is kept of a result is less than 64 bytes, however many there are", async () => {
   for (const count of [10_000, 33_000, 66_000]) {
     const index = new ResultIndex(false);
     await index.read(manyResults(count));
@@ -333,7 +333,7 @@ test("what is kept of a result is less than 80 bytes, however many there are", a
       const id = `job-${String(number).padStart(8, "0")}`;
       assertEquals(index.find({ id, cmd: `echo ${number}` }, number, "line"), { isDone: true, isChanged: false });
     }
-    assert(index.heldBytes / count < 80, `${index.heldBytes} bytes for ${count} results`);
+    assert(index.heldBytes / count < 64, `${index.heldBytes} bytes for ${count} results`);
   }
 });
 
