@@ -29,8 +29,9 @@
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
  * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
- * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too.
- *
+ * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too. So they are
+ *   when the program ends without that, also by `process.exit`, an uncaught error or SIGKILL; see
+ *   {@linkcode RunOptions.cleanup}.
  * - Tasks are handed to shells that run already, one for each slot, so that none has to be started for them. A result
  *   says the same as after a fresh `sh -c`; the README lists what can be told apart.
  *

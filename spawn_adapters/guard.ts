@@ -48,6 +48,8 @@ export class ProcessGuard {
   /** The groups whose leaders have not been reaped. */
   readonly #groups = new Map<number, GroupKind>();
   #guard: Promise<ChildProcess | undefined> | undefined;
+  /** What it has not been sent yet. */
+  #lines = "";
   #startedMs = -Infinity;
   #isClosed = false;
 
@@ -97,8 +99,19 @@ export class ProcessGuard {
     return child;
   }
 
+  /**
+   * Sends what many processes that are started at once have to say in one write: of small ones a pipe holds fewer than two
+   * hundred, and what the shell has not received when the program is killed is lost.
+   */
   #tell(line: string): void {
-    this.#guard?.then((guard) => guard?.stdin?.write(line));
+    if (this.#lines === "") process.nextTick(() => this.#flush());
+    this.#lines += line;
+  }
+
+  #flush(): void {
+    const lines = this.#lines;
+    this.#lines = "";
+    this.#guard?.then((guard) => guard?.stdin?.write(lines));
   }
 
   /** Starts the shell, unless there is one or it was tried a moment ago. */
@@ -132,8 +145,9 @@ export class ProcessGuard {
     guard.unref?.();
     guard.stdout.cancel();
     // Not as arguments: whoever sees a process could learn a name from these, and be the first to use it.
-    for (const path of removes?.() ?? []) if (!path.includes("\n")) guard.stdin!.write(`file ${path}\n`);
-    for (const [group, kind] of this.#groups) guard.stdin!.write(`${kind} ${group}\n`);
+    const files = (removes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
+    const groups = [...this.#groups].map(([group, kind]) => `${kind} ${group}\n`);
+    guard.stdin!.write([...files, ...groups].join(""));
     guard.exited.then(() => this.#isClosed || this.#watchAgain(adapter));
     return guard;
   }

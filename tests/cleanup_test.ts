@@ -89,30 +89,28 @@ async function guardOf(pid: number): Promise<number> {
   return guard!;
 }
 
-for (const way of [...SIGNALS, ...OWN_WAYS]) {
-  test(`a program that ${way} ends leaves no process behind`, TIMEOUT, async () => {
-    await Promise.all(
-      Object.values(MODES).map((options) =>
-        withTempDirectory(async (directory) => {
-          const tasks = endlessTasks(directory);
-          const program = startProgram(way, tasks, { ...options, concurrency: tasks.length });
-          const pids = await pidsOf(directory, NAMES);
-          const pid = program.child.pid!;
-          await guardOf(pid);
-          const all = [...new Set([...pids, ...descendantsOf(pid)])];
-          try {
-            if (OWN_WAYS.includes(way)) program.child.stdin!.end();
-            else process.kill(pid, way as NodeJS.Signals);
-            const { status, signal } = await program.ended;
-            assert(status !== 0, `${status} ${signal}`);
-            for (const pid of all) await waitFor(`the end of ${pid}`, () => !isAlive(pid));
-          } finally {
-            for (const pid of all) signalIfThere(pid, "SIGKILL");
-          }
-        })
-      ),
-    );
-  });
+for (const [mode, options] of Object.entries(MODES)) {
+  for (const way of [...SIGNALS, ...OWN_WAYS]) {
+    test(`${mode}: a program that ${way} ends leaves no process behind`, TIMEOUT, async () => {
+      await withTempDirectory(async (directory) => {
+        const tasks = endlessTasks(directory);
+        const program = startProgram(way, tasks, { ...options, concurrency: tasks.length });
+        const pids = await pidsOf(directory, NAMES);
+        const pid = program.child.pid!;
+        await guardOf(pid);
+        const all = [...new Set([...pids, ...descendantsOf(pid)])];
+        try {
+          if (OWN_WAYS.includes(way)) program.child.stdin!.end();
+          else process.kill(pid, way as NodeJS.Signals);
+          const { status, signal } = await program.ended;
+          assert(status !== 0, `${status} ${signal}`);
+          for (const pid of all) await waitFor(`the end of ${pid}`, () => !isAlive(pid));
+        } finally {
+          for (const pid of all) signalIfThere(pid, "SIGKILL");
+        }
+      });
+    });
+  }
 }
 
 for (const executor of ["shell", "process"] as const) {

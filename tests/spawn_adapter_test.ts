@@ -8,6 +8,7 @@ import { assertMatch } from "@std/assert/match";
 import {
   type ChildProcess,
   defaultSpawnAdapter,
+  type ExitStatus,
   type OutputReader,
   type SpawnAdapter,
   type SpawnOptions,
@@ -318,6 +319,37 @@ test("a guard ends and removes what its program leaves, also when it has been ki
     assertEquals(await readdir(directory), ["it"]);
     await guard.close();
   });
+});
+
+test("a guard is told in few writes of many processes that are started and end at once", async () => {
+  const writes: string[] = [];
+  const ends: (() => void)[] = [];
+  const stdin = { write: (text: string) => void writes.push(text), close() {}, abort() {} };
+  const output: OutputReader = { read: () => Promise.resolve(undefined), cancel() {} };
+  let pid = 1000;
+  const spawn = (options: SpawnOptions): Promise<ChildProcess> => {
+    const { promise: exited, resolve } = Promise.withResolvers<ExitStatus>();
+    const isGuard = options.stdin === "piped";
+    if (!isGuard) ends.push(() => resolve({ code: 0, signal: null }));
+    return Promise.resolve({
+      pid: pid++,
+      stdin: isGuard ? stdin : null,
+      stdout: output,
+      stderr: null,
+      exited,
+    });
+  };
+  const guard = new ProcessGuard({ adapter: () => ({ name: "fake", canSignal: false, spawn }) });
+  const adapter = await guard.adapterFor("task")();
+  const start = () => adapter.spawn({ program: "x", args: [], stdin: "null", stderr: "null" });
+  const children = await Promise.all(Array.from({ length: 500 }, start));
+  const told = (change: string) =>
+    children.filter(({ pid }) => writes.join("").split("\n").includes(`${change} ${pid}`)).length;
+  await waitFor("all of them", () => told("task") === 500);
+  assert(writes.length < 10, `${writes.length}`);
+  for (const end of ends) end();
+  await waitFor("their ends", () => told("gone") === 500);
+  assert(writes.length < 20, `${writes.length}`);
 });
 
 for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
