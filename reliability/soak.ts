@@ -10,12 +10,11 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { RUNTIMES } from "../bench/runtimes.ts";
+import { pathOf, RUNTIMES } from "../bench/runtimes.ts";
 import { jsonLines, PROJECT } from "../tests/helpers.ts";
 import { runDay } from "./day.ts";
 import { driftOf } from "./flatness.ts";
@@ -42,12 +41,6 @@ for (const name of names.length > 0 ? names : ["deno"]) {
 }
 if (plotPath !== undefined) await writeFile(plotPath, `${drawSoak(lines)}\n`);
 process.exit(isBad ? 1 : 0);
-
-/** The file of a runtime: what has its name may be a script that starts it. */
-function pathOf(name: string): string {
-  const args = name === "deno" ? ["eval", "-p", "Deno.execPath()"] : ["-p", "process.execPath"];
-  return execFileSync(RUNTIMES[name]![0]!, args, { encoding: "utf8" }).trim();
-}
 
 /** Keeps what was seen of a run, and says whether it was flat. */
 async function watch(run: Watched): Promise<void> {
