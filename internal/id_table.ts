@@ -30,6 +30,8 @@ export class IdTable {
   /** For a hash, and those that follow: the number of an id and 1, or 0. At most half of them are taken. */
   #slots = new Uint32Array(128);
   #size = 0;
+  /** After the id that came last: tasks mostly come in the order in which their results did. */
+  #expected = 0;
   readonly #seed: number;
 
   /** @param seed what hashes begin with, so that nobody can prepare ids that all have the same one. */
@@ -48,13 +50,17 @@ export class IdTable {
 
   /** The number of an id; a new id gets the next number. */
   add(bytes: Uint8Array, begin: number, end: number): number {
+    if (this.#expected < this.#size && this.#isSame(this.#expected, bytes, begin, end)) return this.#expected++;
     const mask = this.#slots.length - 1;
     let slot = this.#hash(bytes, begin, end) & mask;
     for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
       const number = this.#slots[slot]! - 1;
-      if (this.#isSame(number, bytes, begin, end)) return number;
+      if (!this.#isSame(number, bytes, begin, end)) continue;
+      this.#expected = number + 1;
+      return number;
     }
     const number = this.#append(bytes, begin, end);
+    this.#expected = this.#size;
     if (2 * this.#size > this.#slots.length) this.#addSlots();
     else this.#slots[slot] = number + 1;
     return number;

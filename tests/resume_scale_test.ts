@@ -296,6 +296,7 @@ test("ids are told apart whatever they are made of, and whatever their hashes ar
   for (let round = 0; round < 2; round++) {
     halves.forEach(add);
     for (let number = 0; number < 5_000; number++) add(`task ${number % 4_000}`);
+    for (let number = 4_000; number > 0; number--) add(`task ${number - number % 3}`);
     add("long".repeat(10_000));
   }
   assertEquals(ids.size, expected.size);
