@@ -55,6 +55,7 @@ export class DerivedFile {
       if (size === undefined) return new DerivedFile(path, file, undefined, io);
       const lock = await lockFile(file, path); // a run that has no result yet has an empty file
       if (!lock) throw new Error("a run is writing to it");
+      if (lock.problem) await io.stderr(`taskrunner: ${path}: the file is not locked, as ${lock.problem}`);
       if (!kind.begin.startsWith(await beginOf(path, kind.begin.length))) {
         throw new Error(`it is there already, and is not ${kind.name}`);
       }

@@ -54,6 +54,11 @@ export class ResultsFile implements ByteSink {
     return this.#lock !== undefined;
   }
 
+  /** Why another run would not notice that this one writes to the file, where it would not. */
+  get lockProblem(): string | undefined {
+    return this.#lock?.problem;
+  }
+
   /** Where output goes that is too large for a line; `undefined` leaves that open, as for a pipe or a device. */
   get spillDir(): string | undefined {
     return this.#isRegular ? `${this.#path}.output` : undefined;

@@ -60,6 +60,10 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const file = output === undefined
     ? undefined
     : await stoppable(ResultsFile.open(output, io.signal, earlier?.end), io.signal);
+  if (file?.lockProblem) {
+    const risk = "a second run that writes to it would not be noticed";
+    await io.stderr(`taskrunner: ${output}: the file is not locked, as ${file.lockProblem}: ${risk}`);
+  }
   if (earlier?.end?.tornBytes) {
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
     await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);

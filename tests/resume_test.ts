@@ -14,7 +14,10 @@ import { instantExecutor } from "./fake_executor.ts";
 import {
   collect,
   jsonLines,
+  notTried,
   parseResults,
+  RUNTIME,
+  shell,
   startTaskrunner,
   taskFile,
   taskrunner,
@@ -323,3 +326,42 @@ test(
     });
   },
 );
+
+const LOCKERS = {
+  flock: "command -v flock",
+  perl: "command -v perl",
+  python3: "python3 -c 'import sys; print(sys.executable)'",
+};
+
+for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKERS | undefined)[]) {
+  const title = locker
+    ? `with only ${locker} to lock a file, it is locked`
+    : "without a program that locks files, that is said";
+  test(`${title}, on Node and Bun`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const bin = join(directory, "bin");
+      const links = ["sh", "sleep"].map((name) => `ln -s "$(command -v ${name})" ${bin}/${name}`);
+      const found = locker && (await shell(LOCKERS[locker])).stdout.trim();
+      if (found === "") return notTried(`there is no ${locker}`);
+      if (found) links.push(`ln -s "${found}" ${bin}/${locker}`);
+      assertEquals((await shell(`mkdir ${bin} && ${links.join(" && ")}`)).status, 0);
+      const env = { PATH: bin };
+      const [begun, go, results] = ["begun", "go", "results"].map((name) => join(directory, name));
+      const cmd = `: > ${begun}; until [ -e ${go} ]; do sleep 0.01; done`;
+      const args = [await taskFile(directory, [{ id: "a", cmd }]), "-q", "-o", results!];
+      const first = startTaskrunner(args, { stdin: "", env });
+      await waitFor("the task", () => existsSync(begun!));
+      const isLocked = locker !== undefined || RUNTIME === "deno";
+      if (isLocked) {
+        const { status, stderr } = await taskrunner(args, { env });
+        assertEquals(status, 255);
+        assertStringIncludes(stderr, "another run is writing to it");
+      }
+      await writeFile(go!, "");
+      const { status, stderr } = await first.ended;
+      const problem = "the file is not locked, as none of flock, perl, python3 is installed";
+      const risk = "a second run that writes to it would not be noticed";
+      assertEquals([status, stderr], [0, isLocked ? "" : `taskrunner: ${results}: ${problem}: ${risk}\n`]);
+    });
+  });
+}
