@@ -12,6 +12,7 @@ import { factsOf } from "../statistics/results_reader.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
+import { noticeFirstProcess } from "./first_process.ts";
 import { HoldNotice } from "./hold_notice.ts";
 import { ClosedOutputError, type Io } from "./io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
@@ -68,6 +69,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
     await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);
   }
+  await noticeFirstProcess(io);
   if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
   const display = await progressDisplay(settings.progress, io, file === undefined);
   const say = display?.log ?? io.stderr;

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "../nats/worker.ts";
+import { noticeFirstProcess } from "./first_process.ts";
 import type { Io } from "./io.ts";
 import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "./nats_settings.ts";
 import { type Flags, readExecutor } from "./settings.ts";
@@ -31,6 +32,7 @@ export async function work(
     onNotice: say,
   });
   forgetNatsSecrets();
+  await noticeFirstProcess(io);
   const drain = () => {
     say("what runs is finished, and nothing more is taken");
     worker.drain();

@@ -11,8 +11,8 @@ export class GuardedExecutor implements Executor {
     this.#guard = guard;
   }
 
-  start(attempt: Attempt, onOutputLimit: () => void): Execution {
-    return this.#executor.start(attempt, onOutputLimit);
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    return this.#executor.start(attempt, callbacks);
   }
 
   discard(end: AttemptEnd): Promise<void> {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import {
   isAlive,
   jsonLines,
@@ -175,20 +176,26 @@ test("tasks ignore nothing that the command was started to ignore, as nohup and 
   });
 });
 
-test("as the first process of a container the run ends on a signal, and leaves nothing", TIMEOUT, async () => {
-  const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
-  if (!canUnshare) return notTried("this user must not make namespaces");
-  await withTempDirectory(async (directory) => {
-    const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
-    const { child, ended } = startShell(
-      `exec unshare --pid --fork --kill-child --mount-proc $RUNTIME cli.ts -q ${tasks} -o ${directory}/out`,
-    );
-    await waitFor("the task", () => existsSync(join(directory, "on")));
-    const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
-    process.kill(Number(children.trim().split(" ")[0]), "SIGTERM");
-    assertEquals((await ended).status, 143);
-    assertEquals(parseResults(await readFile(join(directory, "out"), "utf8")).map(({ outcome }) => outcome), [
-      "canceled",
-    ]);
-  });
-});
+test(
+  "as the first process of a container the run ends on a signal, and says that it reaps no others",
+  TIMEOUT,
+  async () => {
+    const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
+    if (!canUnshare) return notTried("this user must not make namespaces");
+    await withTempDirectory(async (directory) => {
+      const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
+      const { child, ended } = startShell(
+        `exec unshare --pid --fork --kill-child --mount-proc $RUNTIME cli.ts -q ${tasks} -o ${directory}/out`,
+      );
+      await waitFor("the task", () => existsSync(join(directory, "on")));
+      const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+      process.kill(Number(children.trim().split(" ")[0]), "SIGTERM");
+      const { status, stderr } = await ended;
+      assertEquals(status, 143);
+      assertMatch(stderr, /^taskrunner: running as PID 1, so .* zombies: .* --init does\n$/);
+      assertEquals(parseResults(await readFile(join(directory, "out"), "utf8")).map(({ outcome }) => outcome), [
+        "canceled",
+      ]);
+    });
+  },
+);
