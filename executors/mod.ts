@@ -6,7 +6,6 @@ import { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { excerpt } from "../internal/excerpt.ts";
 import { privateDirectoryName } from "../internal/temporary_directory.ts";
-import { GuardedExecutor } from "./guarded_executor.ts";
 import { LazyNatsExecutor } from "../nats/lazy_executor.ts";
 import type { NatsOptions } from "../nats/options.ts";
 import { ProcessExecutor } from "./process.ts";
@@ -153,12 +152,12 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     sendSignal: signalSender(adapter, shell),
     pacer: new StartPacer(),
   };
-  const processes = new ProcessExecutor(common);
-  const local = executor === "process" ? processes : new ShellExecutor({
+  const processes = new ProcessExecutor({ ...common, guard: ownGuard });
+  if (executor === "process") return processes;
+  return new ShellExecutor({
     ...common,
     adapter: guard?.adapterFor("worker") ?? adapter,
     processes,
     temporaryPrefix: scratchPrefix,
   });
-  return ownGuard ? new GuardedExecutor(local, ownGuard) : local;
 }

@@ -4,6 +4,7 @@ import { realpathSync } from "node:fs";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { statusOfSignal } from "../internal/signals.ts";
+import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
@@ -27,6 +28,8 @@ export interface ProcessExecutorOptions {
   sendSignal: SendSignal;
   /** Says when a process may be started. */
   pacer: StartPacer;
+  /** Watches the processes of this executor alone, and is closed with it. */
+  guard?: ProcessGuard | undefined;
 }
 
 /** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
@@ -46,8 +49,9 @@ export class ProcessExecutor implements Executor {
     return discardOutput(stdout, stderr);
   }
 
-  close(): Promise<void> {
-    return this.#options.spillDirectory.close();
+  async close(): Promise<void> {
+    await this.#options.spillDirectory.close();
+    await this.#options.guard?.close();
   }
 }
 

@@ -20,6 +20,8 @@ export function checkOptionNames(options: unknown, { known, advice }: OptionName
   }
   const name = Object.keys(options).find((name) => !known.includes(name));
   if (name === undefined) return;
-  const hint = advice.get(name) ?? `did you mean ${excerpt(nearest(name, known))}?`;
+  const near = nearest(name, known);
+  const hint = advice.get(name) ??
+    (near === undefined ? `known are ${known.join(", ")}` : `did you mean ${excerpt(near)}?`);
   throw new TypeError(`${action}: unknown option ${excerpt(name)}, ${hint}`);
 }

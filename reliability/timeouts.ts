@@ -44,7 +44,10 @@ try {
 
 /** Loops that end with this program, however that ends. */
 function startLoops(count: number): ChildProcess[] {
-  return Array.from({ length: count }, () => spawn("sh", ["-c", "while kill -0 $PPID; do :; done"], { stdio: "ignore" }));
+  return Array.from(
+    { length: count },
+    () => spawn("sh", ["-c", "while kill -0 $PPID; do :; done"], { stdio: "ignore" }),
+  );
 }
 
 /** How long the task with an index sleeps, in seconds. */
