@@ -105,6 +105,8 @@ function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
         return undefined;
       }
     },
-    cancel: () => void reader.cancel().catch(() => {}),
+    cancel: () => {
+      reader.cancel().catch(() => {});
+    },
   };
 }

@@ -47,9 +47,15 @@ function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   const encoder = new TextEncoder();
   writer.closed.catch(ignore);
   return {
-    write: (text) => void writer.write(encoder.encode(text)).catch(ignore),
-    close: () => void writer.close().catch(ignore),
-    abort: () => void writer.abort().catch(ignore),
+    write: (text) => {
+      writer.write(encoder.encode(text)).catch(ignore);
+    },
+    close: () => {
+      writer.close().catch(ignore);
+    },
+    abort: () => {
+      writer.abort().catch(ignore);
+    },
   };
 }
 
@@ -70,7 +76,9 @@ function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
         return undefined;
       }
     },
-    cancel: () => void reader.cancel().catch(ignore),
+    cancel: () => {
+      reader.cancel().catch(ignore);
+    },
   };
 }
 

@@ -92,10 +92,11 @@ export class ProcessGuard {
     const child = await spawned;
     this.#groups.set(child.pid, kind);
     this.#tell(`${kind} ${child.pid}\n`);
-    child.exited.then(() => {
+    const forget = () => {
       this.#groups.delete(child.pid);
       this.#tell(`gone ${child.pid}\n`);
-    });
+    };
+    child.exited.then(forget, forget);
     return child;
   }
 
@@ -111,7 +112,7 @@ export class ProcessGuard {
   #flush(): void {
     const lines = this.#lines;
     this.#lines = "";
-    this.#guard?.then((guard) => guard?.stdin?.write(lines));
+    this.#guard?.then((guard) => guard?.stdin?.write(lines)).catch(() => {}); // its successor gets the whole list
   }
 
   /** Starts the shell, unless there is one or it was tried a moment ago. */
@@ -126,7 +127,10 @@ export class ProcessGuard {
 
   #watchAgain(adapter: SpawnAdapter): void {
     this.#guard = undefined;
-    setTimeout(() => this.#groups.size > 0 && this.#watch(adapter), RESTART_MS - this.#sinceStartMs).unref();
+    const watch = () => {
+      if (this.#groups.size > 0) this.#watch(adapter);
+    };
+    setTimeout(watch, RESTART_MS - this.#sinceStartMs).unref();
   }
 
   get #sinceStartMs(): number {
@@ -148,7 +152,10 @@ export class ProcessGuard {
     const files = (removes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
     const groups = [...this.#groups].map(([group, kind]) => `${kind} ${group}\n`);
     guard.stdin!.write([...files, ...groups].join(""));
-    guard.exited.then(() => this.#isClosed || this.#watchAgain(adapter));
+    const replace = () => {
+      if (!this.#isClosed) this.#watchAgain(adapter);
+    };
+    guard.exited.then(replace, replace);
     return guard;
   }
 }

@@ -64,9 +64,15 @@ function checkDescriptors(): void {
 function inputWriter(stream: Writable): InputWriter {
   stream.on("error", () => {});
   return {
-    write: (text) => void stream.write(text),
-    close: () => void stream.end(),
-    abort: () => void stream.destroy(),
+    write: (text) => {
+      stream.write(text);
+    },
+    close: () => {
+      stream.end();
+    },
+    abort: () => {
+      stream.destroy();
+    },
   };
 }
 
