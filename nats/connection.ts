@@ -114,7 +114,7 @@ export async function connectNats(
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
       }
     }
-    connection.closed().then(forget);
+    connection.closed().then(forget, forget);
     const js = client.jetstream.jetstream(connection, {
       timeout: REQUEST_TIMEOUT_MS,
       ...(options.domain && { domain: options.domain }),
@@ -122,7 +122,8 @@ export async function connectNats(
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await persistently(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
-    watch(nats, servers, onNotice);
+    // Without notices the connection works all the same; what its end means, its users find out.
+    watch(nats, servers, onNotice).catch(() => {});
     return nats;
   } catch (error) {
     await connection?.close();

@@ -126,8 +126,12 @@ export class NatsExecutor {
         if (!error) this.#say("the server has no room for results; they wait at their workers until it has");
       },
     });
-    this.#noWorkerTimer = setTimeout(() => this.#lookForWorker().catch(() => {}), NO_WORKER_MS);
-    this.#lookTimer = setInterval(() => this.#look().catch(() => {}), LOOK_MS);
+    this.#noWorkerTimer = setTimeout(() => {
+      this.#lookForWorker().catch(() => {});
+    }, NO_WORKER_MS);
+    this.#lookTimer = setInterval(() => {
+      this.#look().catch(() => {});
+    }, LOOK_MS);
     this.#readResults(stream.results).catch(async (error) => {
       if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
     });

@@ -111,7 +111,7 @@ export class Worker {
       throw error;
     }
     this.#connected.resolve();
-    this.#watchAcknowledgements(this.#nats);
+    this.#watchAcknowledgements(this.#nats).catch((error) => this.#fail(error));
     for (const queue of queues) {
       this.#nats.connection.subscribe(changesOfQueue(queue), { callback: () => this.#look() });
     }
@@ -209,10 +209,11 @@ export class Worker {
         onFull: () => this.#sayFull(),
       });
       this.#runs.set(stream, work);
-      work.ended.then(() => {
+      const forget = () => {
         this.#runs.delete(stream);
         if (this.#isDraining) this.#look(); // it may have been the last one
-      });
+      };
+      work.ended.then(forget, forget);
     }
     const isGone = (stream: string) => namesOfStream(stream)?.queue === queue && !found.has(stream);
     for (const [stream, run] of this.#runs) if (isGone(stream)) run.abandon();

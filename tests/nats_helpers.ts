@@ -113,7 +113,7 @@ export async function withClient({ url }: NatsServer, use: (client: NatsConnecti
 export async function streamsOf(server: NatsServer): Promise<string[]> {
   let streams: string[] = [];
   await withClient(server, async (client) => {
-    streams = await Array.fromAsync(await (await jetstreamManager(client)).streams.names());
+    streams = await Array.fromAsync((await jetstreamManager(client)).streams.names());
   });
   return streams;
 }

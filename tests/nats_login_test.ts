@@ -211,7 +211,7 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
 
       // The server sends an answer wherever it is wanted: what a worker has recorded, as a task, or as a wish to end one.
       const [remote] = await listRuns(submitter);
-      const names = await Array.fromAsync(await (await jetstreamManager(client)).streams.names());
+      const names = await Array.fromAsync((await jetstreamManager(client)).streams.names());
       const ofRun = names.find((name) => name.startsWith("taskrunner_build_"))!;
       const evil = { value: { task: { cmd: `: > ${directory}/evil` }, id: "evil", number: 1 } };
       const wishes = client.subscribe(`taskrunner.${stream}.control`, { max: 1 });
