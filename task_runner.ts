@@ -152,7 +152,8 @@ export class TaskRunner {
     const results = isolate && tasks.count > 0
       ? new SeparateRun(tasks, this.#concurrency, options)
       : run(tasksOf(tasks.pieces), { ...options, total: tasks.count });
-    results.closed.then(() => this.#run = undefined);
+    const forget = () => this.#run = undefined;
+    results.closed.then(forget, forget);
     return this.#run = results;
   }
 
