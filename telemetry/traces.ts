@@ -20,7 +20,9 @@ const fromEnvironment: TextMapGetter<Variables> = {
   get: (env, key) => env[key.toUpperCase()],
 };
 const toEnvironment: TextMapSetter<Record<string, string>> = {
-  set: (env, key, value) => void (env[key.toUpperCase()] = value),
+  set: (env, key, value) => {
+    env[key.toUpperCase()] = value;
+  },
 };
 
 /** The trace of a run: a span for the run, and one for each attempt below it. */
@@ -54,7 +56,9 @@ export class RunTrace {
       scheduledDelayMillis: sendSpansAfterMs,
     });
     const counter = new sdk.NoopSpanProcessor();
-    counter.onEnd = () => void delivery.endedSpans++;
+    counter.onEnd = () => {
+      delivery.endedSpans++;
+    };
     this.#provider = new sdk.TracerProvider({
       resource,
       spanProcessors: [counter, batches],
