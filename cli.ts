@@ -110,4 +110,10 @@ function writeToStdout(bytes: Uint8Array): Promise<void> {
   });
 }
 
-if (isEntryPoint(import.meta)) runCommandLine();
+/** Ends the process after an error that nobody expected: its status is not to count failed tasks. */
+function failCommand(error: unknown): void {
+  console.error(error);
+  process.exit(EXIT_ERROR);
+}
+
+if (isEntryPoint(import.meta)) runCommandLine().catch(failCommand);

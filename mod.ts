@@ -42,6 +42,7 @@
  * @module
  */
 
+import process from "node:process";
 import { isEntryPoint } from "./internal/entry_point.ts";
 
 export * from "./jsonl.ts";
@@ -76,4 +77,9 @@ export { parseTask, type Task } from "./task.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./task_runner.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.
-if (isEntryPoint(import.meta)) import("./cli.ts").then(({ runCommandLine }) => runCommandLine());
+if (isEntryPoint(import.meta)) {
+  import("./cli.ts").then(({ runCommandLine }) => runCommandLine()).catch((error) => {
+    console.error(error);
+    process.exit(255);
+  });
+}

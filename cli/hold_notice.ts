@@ -1,5 +1,5 @@
 import type { Progress } from "../run_options.ts";
-import type { Io } from "./io.ts";
+import { type Io, notify } from "./io.ts";
 import type { Flags } from "./settings.ts";
 
 /** Long enough for a moment of load to be over. */
@@ -31,7 +31,8 @@ export class HoldNotice {
     this.#wasGiven = true;
     const { load, memfree } = this.#flags;
     const flag = heldBackBy === "load" ? `--load ${load}` : `--memfree ${memfree}`;
-    this.#say(
+    notify(
+      this.#say,
       `taskrunner: nothing runs: ${flag} waits for ${heldBackBy === "load" ? "less load" : "more free memory"}`,
     );
   }

@@ -20,6 +20,11 @@ export interface Io {
   readonly onRequest: (listener: (request: RunRequest) => void) => void;
 }
 
+/** Writes a line to standard error without waiting. Where that fails nobody can be told. */
+export function notify(stderr: Io["stderr"], line: string): void {
+  stderr(line).catch(() => {});
+}
+
 /** What a signal can ask of a run: to start nothing more, or to run one task more or fewer at once. */
 export type RunRequest = "drain" | "one-more" | "one-fewer";
 

@@ -1,6 +1,6 @@
 import { duration, grouped, rate } from "../internal/format.ts";
 import type { Progress } from "../run_options.ts";
-import type { Io } from "./io.ts";
+import { type Io, notify } from "./io.ts";
 
 /** Shows how far a run has got. */
 export interface ProgressDisplay {
@@ -31,7 +31,7 @@ export async function progressDisplay(
 export function progressLines(writeLine: Io["stderr"], intervalMs: number): ProgressDisplay {
   const describe = describer();
   let latest: Progress | undefined;
-  const timer = setInterval(() => latest && writeLine(`taskrunner: ${describe(latest)}`), intervalMs);
+  const timer = setInterval(() => latest && notify(writeLine, `taskrunner: ${describe(latest)}`), intervalMs);
   return { update: (progress) => latest = progress, log: writeLine, stop: () => clearInterval(timer) };
 }
 

@@ -14,7 +14,7 @@ import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
 import { noticeFirstProcess } from "./first_process.ts";
 import { HoldNotice } from "./hold_notice.ts";
-import { ClosedOutputError, type Io } from "./io.ts";
+import { ClosedOutputError, type Io, notify } from "./io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
 import { readJournal } from "./journal_file.ts";
 import { progressDisplay } from "./progress.ts";
@@ -82,7 +82,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       nats: {
         ...nats,
         ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
-        onNotice: (text) => void say(`taskrunner: ${text}`),
+        onNotice: (text) => notify(say, `taskrunner: ${text}`),
       },
     }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
@@ -97,7 +97,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       }
       : undefined,
   };
-  const telemetry = await openTelemetry((text) => void say(`taskrunner: ${text}`));
+  const telemetry = await openTelemetry((text) => notify(say, `taskrunner: ${text}`));
   const results = run(input.tasks({ onInvalid, report: say, journal }), telemetry?.observe(options) ?? options);
   const control = obeySignals(results, io, say);
   const summary = new Summary();
@@ -177,10 +177,10 @@ function obeySignals(results: Run, io: Io, say: Io["stderr"]): { isDrained: bool
     if (request === "drain") {
       control.isDrained = true;
       results.drain();
-      return say("taskrunner: SIGHUP: what runs is finished, and nothing more is started");
+      return notify(say, "taskrunner: SIGHUP: what runs is finished, and nothing more is started");
     }
     results.concurrency = Math.max(1, results.concurrency + (request === "one-more" ? 1 : -1));
-    say(`taskrunner: ${results.concurrency} at once from now on`);
+    notify(say, `taskrunner: ${results.concurrency} at once from now on`);
   });
   return control;
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "../nats/worker.ts";
 import { noticeFirstProcess } from "./first_process.ts";
-import type { Io } from "./io.ts";
+import { type Io, notify } from "./io.ts";
 import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "./nats_settings.ts";
 import { type Flags, readExecutor } from "./settings.ts";
 import { parseCount, parseJobs } from "./units.ts";
@@ -22,7 +22,7 @@ export async function work(
   const cpus = availableParallelism();
   const queues = readQueues(flags);
   const concurrency = flags.jobs === undefined ? cpus : parseJobs("--jobs", flags.jobs, cpus);
-  const say = (text: string) => void io.stderr(`taskrunner: ${text}`);
+  const say = (text: string) => notify(io.stderr, `taskrunner: ${text}`);
   const worker = new Worker({
     nats: readNatsConnection(flags),
     queues,
@@ -43,7 +43,7 @@ export async function work(
     worker.kill();
   });
   io.onRequest((request) => request === "drain" && drain());
-  worker.connected.then(() => say(`${concurrency} at once, from ${queues.join(" and ")}`), () => {});
+  worker.connected.then(() => say(`${concurrency} at once, from ${queues.join(" and ")}`)).catch(() => {});
   await worker.run();
   if (io.killSignal.aborted) throw io.signal.reason; // as for a run: the status says which signal it was
   return 0;
