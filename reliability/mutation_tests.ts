@@ -48,7 +48,7 @@ for (const file of process.argv.slice(2)) {
 say({ type: "loaded", covered: Object.keys(stryker.mutantCoverage?.static ?? {}) });
 createInterface({ input: process.stdin }).on("close", () => process.exit()).on("line", (line) => {
   if (line === GIVE_UP) fail(new Error("It took too long"));
-  else carryOut(JSON.parse(line));
+  else carryOut(JSON.parse(line)).catch((error) => fail(error));
 });
 
 async function carryOut({ mutant, tests = [...all.keys()], without }: Order): Promise<void> {

@@ -53,13 +53,14 @@ export class FakeExecutor implements Executor {
   readonly executions: FakeExecution[] = [];
   readonly discarded: AttemptEnd[] = [];
   closed = 0;
-  /** Called for each attempt as it starts. */
-  onStart: (execution: FakeExecution) => void = () => {};
+  /** Called for each attempt as it starts. When it rejects, so does the attempt. */
+  onStart: (execution: FakeExecution) => unknown = () => {};
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     const execution = new FakeExecution(attempt, callbacks);
     this.executions.push(execution);
-    this.onStart(execution);
+    const started = this.onStart(execution);
+    if (started instanceof Promise) started.catch((error) => execution.fail(error));
     return execution;
   }
 

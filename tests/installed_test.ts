@@ -1,6 +1,7 @@
 /** What is published, as JSR hands it out: modules by URL to Deno, a package of JavaScript to Node. */
 
 import { test } from "node:test";
+import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -82,8 +83,9 @@ if (RUNTIME === "deno") {
       "@std/cli/parse-args": "/node_modules/deno-std/cli/parse_args.js",
       "cli-progress": "/none.js",
     };
-    const server = createServer(async ({ url }, response) => {
-      const text = await readFile(join(PROJECT, url!), "utf8").catch(() => undefined);
+    const server = createServer(({ url }, response) => {
+      const path = join(PROJECT, url!);
+      const text = existsSync(path) ? readFileSync(path, "utf8") : undefined;
       const type = url!.endsWith(".ts") ? "application/typescript" : "text/javascript";
       response.writeHead(text === undefined ? 404 : 200, { "content-type": type });
       response.end(

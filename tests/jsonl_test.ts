@@ -56,8 +56,9 @@ test("the reader gives a value as soon as its line is complete", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const lines = readJsonLines(readable);
-  writer.write(encode('{"a":1}\n{"b"'));
+  const written = writer.write(encode('{"a":1}\n{"b"'));
   assertEquals(await lines.next(), { done: false, value: { lineNumber: 1, value: { a: 1 } } });
+  await written;
   await lines.return!();
 });
 
@@ -353,8 +354,9 @@ test("return() ends the reading and cancels a source whose read never comes back
     yield encode("1\n");
   }
   const others = readJsonLines(stalledGenerator());
-  others.next();
+  const next = others.next();
   await others.return!(); // settles although the generator cannot
+  assertEquals(await next, { done: true, value: undefined });
 });
 
 test("after return() no more values come, not even those that have been read", async () => {
@@ -461,7 +463,7 @@ test("lines that are written keep their order when a write is slow", async () =>
       text += new TextDecoder().decode(bytes);
     },
   });
-  for (let number = 0; number < 1000; number++) writer.write(number);
+  await Promise.all(Array.from({ length: 1000 }, (_, number) => writer.write(number)));
   await waitFor("the last line", () => text.endsWith("999\n"));
   assertEquals(text, Array.from({ length: 1000 }, (_, number) => `${number}\n`).join(""));
 });

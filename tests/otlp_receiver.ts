@@ -1,6 +1,6 @@
 /** A receiver of what OpenTelemetry sends over HTTP, in the place of a collector. @module */
 
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 
@@ -102,12 +102,15 @@ function valuesOf(attributes: { key: string; value: Json }[]): Record<string, st
 
 /** Calls a function with a receiver on a port of its own. */
 export async function withOtlpReceiver(use: (receiver: OtlpReceiver) => Promise<void>): Promise<void> {
-  const server = createServer(async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks = await Array.fromAsync(request as AsyncIterable<Uint8Array>);
     const body = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
     const received = { path: request.url!, headers: request.headers, body };
     receiver.requests.push(received);
     receiver.answer(received, response);
+  };
+  const server = createServer((request, response) => {
+    take(request, response).catch((error) => response.destroy(error)); // a client may leave in the middle
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const receiver = new OtlpReceiver(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);

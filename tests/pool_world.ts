@@ -85,7 +85,8 @@ export class PoolWorld {
         this.#reactions.shift()?.(this);
       },
     });
-    this.run.closed.then(() => this.#isClosed = true);
+    const close = () => this.#isClosed = true;
+    this.run.closed.then(close, close);
     for (const task of settings.tasks) this.supply(task);
     for (let asked = 0; asked < settings.asks; asked++) this.next();
   }
@@ -104,6 +105,7 @@ export class PoolWorld {
     const before = this.#answered;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#answered = promise;
+    // oxlint-disable-next-line typescript/no-misused-promises -- `finally` waits for it
     this.run.next().finally(() => before).then(({ done, value }) => {
       this.#takers--;
       if (done) this.model.finishes();
@@ -111,7 +113,7 @@ export class PoolWorld {
     }, (error) => {
       this.#takers--;
       this.model.finishes(/^Cannot read task \d+: /.test(error.message) ? NO_TASK : error);
-    }).then(resolve);
+    }).then(resolve).catch((error) => this.#violates(`an answer can be taken: ${error}`));
   }
 
   drain(): void {
@@ -145,7 +147,7 @@ export class PoolWorld {
 
   return(): void {
     this.model.returns();
-    this.run.return();
+    this.run.return().catch((error) => this.#violates(`return() does not reject: ${error}`));
   }
 
   setConcurrency(concurrency: number): void {
@@ -223,6 +225,10 @@ export class PoolWorld {
   /** Lets time pass, and checks that all has happened that must. */
   wait(ms: number): Promise<void> {
     return this.clock.advance(ms, () => this.#settles());
+  }
+
+  #violates(promise: string): void {
+    this.model.violation ??= promise;
   }
 
   #settles(): void {

@@ -155,11 +155,12 @@ test("at most `concurrency` attempts run at once, each in a slot of its own, the
 test("without a concurrency there is one slot for each available CPU", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(500), { executor });
-  results.next();
+  const first = results.next();
   await waitFor("attempts", () => executor.executions.length === availableParallelism());
   await settle();
   assertEquals(executor.executions.length, availableParallelism());
   await results.return();
+  await first;
 });
 
 test("nothing is read before the first result is asked for", async () => {
@@ -576,13 +577,14 @@ test("a run that is left closes the executor once, when the last attempt has end
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const results = run(tasks(3), { executor, concurrency: 1 });
-  results.next();
+  const first = results.next();
   await waitFor("the attempt", () => executor.executions.length === 1);
   const left = results.return();
   await settle();
   assertEquals([executor.executions[0]!.terminations.length, executor.closed], [1, 0]);
   executor.executions[0]!.end();
   await left;
+  await first;
   await results.return();
   assertEquals(executor.closed, 1);
 });
@@ -627,11 +629,12 @@ test("with keepOrder and many slots, the window is four times the concurrency", 
     if (execution.attempt.sequence > 1) execution.end();
   };
   const results = run(countingSource(1_000_000), { executor, concurrency: 500, keepOrder: true });
-  results.next();
+  const first = results.next();
   await waitFor("a full window", () => executor.executions.length >= 2_000);
   await settle();
   assertEquals(executor.executions.length, 2_000);
   await results.return();
+  await first;
 });
 
 test("what a run leaves that nobody has taken is discarded", async () => {
@@ -674,9 +677,10 @@ test("return() settles everyone who waits, and can be called again, also before 
 test("a run can be disposed of, as `await using` does", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(5), { executor, concurrency: 2 });
-  results.next();
+  const first = results.next();
   await waitFor("attempts", () => executor.executions.length === 2);
   await results[Symbol.asyncDispose]();
+  await first;
   assert(executor.executions.every(({ terminations }) => terminations.length === 1));
   assertEquals(executor.closed, 1);
 });
