@@ -1,7 +1,7 @@
 /** What the tests share. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,8 @@ import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Place } from "../executors/scratch_directory.ts";
 import type { Task, TaskResult } from "../mod.ts";
+import { hasProgram } from "./programs.ts";
+import { hasCrashed, noteStrayError } from "./stray_errors.ts";
 
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
@@ -49,10 +51,10 @@ process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node")
 /** The arguments that make this runtime run a module: `process.execPath` and then these. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
 
-/** The time that a test may take that starts processes. Generous: it is there to end what hangs. */
-export const TIMEOUT = { timeout: 120_000 };
+/** The time that a test may take that starts processes. It is there to end what hangs, on a machine however busy. */
+export const TIMEOUT = { timeout: 600_000 };
 
-/** Calls a function with a new directory, and removes the directory after it. */
+/** Calls a function with a new directory, and removes the directory after it. Says so when it finds that it cannot be tried. */
 export async function withTempDirectory<T>(
   use: (directory: string) => Promise<T>,
   parent: string = tmpdir(),
@@ -60,6 +62,10 @@ export async function withTempDirectory<T>(
   const directory = await mkdtemp(join(parent, "taskrunner-test-"));
   try {
     return await use(directory);
+  } catch (error) {
+    if (!(error instanceof NotTriedError)) throw error;
+    notTried(error.message);
+    return undefined as T;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -70,7 +76,7 @@ export async function waitFor(what: string, condition: () => unknown): Promise<v
   const startedMs = performance.now();
   while (!await condition()) {
     const waitedMs = performance.now() - startedMs;
-    if (waitedMs > 60_000) throw new Error(`Waited in vain for ${what}`);
+    if (waitedMs > TIMEOUT.timeout / 2) throw new Error(`Waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, Math.min(5 + waitedMs / 50, 50)));
   }
 }
@@ -105,9 +111,23 @@ function statOf(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** Says that what a test needs is not there, so that it has tried nothing. `deno task matrix` counts these. */
+/** Says that what a test needs is not there, so that it has tried nothing. `deno task test` and `matrix` count these. */
 export function notTried(why: string): void {
   console.log(`Not tried: ${why}`);
+  const { TASKRUNNER_NOT_TRIED: file } = process.env;
+  if (file) appendFileSync(file, `${why}\n`);
+}
+
+/** Says that a test is not tried when one of the programs is missing that it needs. It is to return then. */
+export function lacks(...programs: string[]): boolean {
+  const missing = programs.filter((program) => !hasProgram(program));
+  if (missing.length > 0) notTried(`no ${missing.join(", no ")}`);
+  return missing.length > 0;
+}
+
+/** Thrown within {@linkcode withTempDirectory} when what a test needs is not there. The test is not tried then. */
+export class NotTriedError extends Error {
+  override name = "NotTriedError";
 }
 
 /** All the values of an iterable. */
@@ -148,6 +168,8 @@ export interface StartOptions {
   stdin?: string | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
+  /** It may end by an error that nobody catches, which is a fault of any other program. */
+  mayCrash?: boolean | undefined;
 }
 
 /** A program that was started. */
@@ -159,7 +181,8 @@ export interface Started {
 }
 
 /** Starts a program. Its standard input is `stdin` and then ends; without `stdin` it stays open. */
-export function start(program: string, args: readonly string[], { stdin, cwd, env }: StartOptions = {}): Started {
+export function start(program: string, args: readonly string[], options: StartOptions = {}): Started {
+  const { stdin, cwd, env, mayCrash = false } = options;
   const child = spawn(program, args, {
     cwd: cwd ?? PROJECT,
     env: { ...process.env, NO_COLOR: "1", ...env },
@@ -174,7 +197,13 @@ export function start(program: string, args: readonly string[], { stdin, cwd, en
   if (stdin !== undefined) child.stdin!.end(stdin);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (status, signal) => resolve({ status, signal, ...output }));
+    child.once("close", (status, signal) => {
+      if (!mayCrash && hasCrashed(output.stderr)) {
+        const command = [program, ...args].join(" ");
+        noteStrayError(new Error(`An error that nobody caught has ended a program: ${command}\n${output.stderr}`));
+      }
+      resolve({ status, signal, ...output });
+    });
   });
   return { child, output, ended };
 }

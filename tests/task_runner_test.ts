@@ -340,7 +340,8 @@ test("the process has nothing to do with directories that are not its own", TIME
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "tasks.jsonl"), "");
     const args = [...RUN_MODULE, join(PROJECT, "separate_process", "main.ts")];
-    const { status, stderr } = await start(process.execPath, args, { stdin: jsonLines([directory]) }).ended;
+    const { status, stderr } = await start(process.execPath, args, { stdin: jsonLines([directory]), mayCrash: true })
+      .ended;
     assert(status !== 0);
     assertMatch(stderr, /This module is only for a TaskRunner to start/);
     assertEquals(await readdir(directory), ["tasks.jsonl"]);
