@@ -1,17 +1,12 @@
 /** A browser for the tests. */
 
-import { existsSync } from "node:fs";
 import { assertEquals } from "@std/assert/equals";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { TIMEOUT } from "./helpers.ts";
+import { lacks, TIMEOUT } from "./helpers.ts";
+import { pathOf } from "./programs.ts";
 
-const CHROMIUM = "/usr/bin/chromium";
-
-/** Without a browser, tests are skipped; `.ci/run` installs it. Some of them open it several times. */
-export const IN_BROWSER = {
-  timeout: 3 * TIMEOUT.timeout,
-  skip: existsSync(CHROMIUM) ? false : `there is no ${CHROMIUM}`,
-};
+/** Without a browser, tests are skipped. Some of them open it several times. */
+export const IN_BROWSER = { timeout: 3 * TIMEOUT.timeout, skip: lacks("chromium") };
 
 /** Nothing that needs a network, a screen or the rights that a container lacks. */
 const ARGUMENTS = "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-quic --no-first-run --disable-sync " +
@@ -31,7 +26,7 @@ export async function withPage<T>(
   use: (page: Page, browser: Browser) => Promise<T>,
   { script, expected, ...context }: PageOptions = {},
 ): Promise<T> {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS.split(" ") });
+  const browser = await chromium.launch({ executablePath: pathOf("chromium")!, args: ARGUMENTS.split(" ") });
   try {
     const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...context });
     page.setDefaultTimeout(TIMEOUT.timeout);

@@ -7,10 +7,10 @@ import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import { run } from "../mod.ts";
 import { SNIPPETS } from "./fixtures/snippets.ts";
-import { collect, EFFORT, manyOf, start, taskFile, taskrunner, withTempDirectory } from "./helpers.ts";
+import { collect, EFFORT, lacks, manyOf, start, taskFile, taskrunner, withTempDirectory } from "./helpers.ts";
 
 /** These compare thousands of processes. */
-const TIMEOUT = { timeout: 300_000 };
+const TIMEOUT = { timeout: 900_000 };
 
 /** A usual run of the tests has every third command. */
 const isTriedNow = (_: unknown, index: number) => EFFORT > 1 || index % 3 === 0;
@@ -100,6 +100,7 @@ const withoutPids = ({ stderr, ...seen }: Seen) => ({
 const SAID_BY_THE_RESULT = new Set(["sh -c 'kill -KILL $$'"]);
 
 test("commands look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
+  if (lacks("python3")) return;
   assert(new Set(SNIPPETS).size > 500);
   const some = SNIPPETS.filter((snippet) => !SAID_BY_THE_RESULT.has(snippet)).filter(isTriedNow);
   assertEquals(await differences("dash", some), []);
@@ -107,10 +108,10 @@ test("commands look the same in a worker as under a fresh dash -c", TIMEOUT, asy
 
 for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "busybox"]] as const) {
   test(`commands look the same in a worker of ${shell} as in a fresh one`, TIMEOUT, async () => {
+    if (lacks(program, "python3")) return;
     await withTempDirectory(async (directory) => {
       const path = join(directory, shell);
       const { stdout } = await start("sh", ["-c", `command -v ${program}`], { stdin: "" }).ended;
-      assert(stdout !== "", `${program} is needed for this test`);
       await symlink(stdout.trim(), path);
       // What the ash of Debian's busybox starts for some here-documents never ends, in a worker or not.
       const some = SNIPPETS.filter((snippet, index) => index % 4 === 0 && !snippet.includes("<<END"));
@@ -145,6 +146,7 @@ const withSortedErrors = ({ status, stdout, stderr }: Seen) => [
 ];
 
 test("commands made of random pieces look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
+  if (lacks("python3")) return;
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 100, maxLength: 100 }), async (commands) => {
       assertEquals(await differences("dash", commands, withSortedErrors), []);

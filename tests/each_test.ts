@@ -13,6 +13,7 @@ import { UsageError } from "../cli/usage_error.ts";
 import { run } from "../mod.ts";
 import {
   collect,
+  lacks,
   manyOf,
   parseResults,
   startTaskrunner,
@@ -53,6 +54,7 @@ test("a command without a replacement string gets the value at its end", () => {
 });
 
 test("a value is one text, whatever quotes the command has around its place", async () => {
+  const shells = ["dash", "bash", "mksh"].filter((shell) => !lacks(shell));
   const value = `it's "$HOME" \\ \`id\` $(id) * ~ #\n-n`;
   const commands: [command: string, printed: string][] = [
     ["printf %s {}", value],
@@ -72,10 +74,10 @@ test("a value is one text, whatever quotes the command has around its place", as
     ["printf '%s' a[0-9] {}", `a[0-9]${value}`],
   ];
   const tasks = commands.flatMap(([command]) =>
-    ["dash", "bash", "mksh"].map((shell) => ({ cmd: [shell, "-c", new CommandTemplate(command).commandFor(value, 1)] }))
+    shells.map((shell) => ({ cmd: [shell, "-c", new CommandTemplate(command).commandFor(value, 1)] }))
   );
   const results = await collect(run(tasks, { keepOrder: true }));
-  const printed = commands.flatMap(([command, printed]) => ["dash", "bash", "mksh"].map(() => [command, printed, ""]));
+  const printed = commands.flatMap(([command, printed]) => shells.map(() => [command, printed, ""]));
   assertEquals(results.map(({ stdout, stderr }, index) => [printed[index]![0], stdout, stderr]), printed);
 });
 
@@ -181,7 +183,7 @@ const VALUES = [
   `"\n${DANGER}\n"`,
 ];
 
-test("no value ever runs as a command, whatever command it is put into", { timeout: 300_000 }, async () => {
+test("no value ever runs as a command, whatever command it is put into", TIMEOUT, async () => {
   const commands = fc.array(fc.constantFrom(...PIECES), { minLength: 2, maxLength: 14 }).map((pieces) =>
     pieces.join("")
   );

@@ -13,7 +13,7 @@ import * as units from "../fuzz/units.ts";
 import * as worker from "../fuzz/worker.ts";
 import { EFFORT, SEED } from "./helpers.ts";
 
-const TIMEOUT = { timeout: 120_000 * EFFORT };
+const TIMEOUT = { timeout: 600_000 * EFFORT };
 
 /** Inputs made of tokens, of pieces of seeds, and of any bytes. */
 function inputsOf({ tokens, seeds }: Target): fc.Arbitrary<Uint8Array> {

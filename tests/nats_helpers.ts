@@ -10,7 +10,17 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { TaskResult } from "../mod.ts";
 import { Worker, type WorkerOptions } from "../nats/mod.ts";
-import { parseResults, PROJECT, RUNTIME, start, type Started, waitFor, withTempDirectory } from "./helpers.ts";
+import {
+  NotTriedError,
+  parseResults,
+  PROJECT,
+  RUNTIME,
+  start,
+  type Started,
+  waitFor,
+  withTempDirectory,
+} from "./helpers.ts";
+import { hasProgram } from "./programs.ts";
 
 /** A server of NATS, with a directory of its own. */
 export interface NatsServer {
@@ -32,6 +42,7 @@ export async function startNatsServer(
   env: Readonly<Record<string, string>> = {},
   jetStream: readonly string[] = ["-js", "-sd", join(directory, "js")],
 ): Promise<NatsServer> {
+  if (!hasProgram("nats-server")) throw new NotTriedError("no nats-server");
   const ports = await mkdtemp(join(directory, "ports-"));
   const all = [...jetStream, "-a", "127.0.0.1", "-p", `${port}`, "--ports_file_dir", ports];
   const child = spawn("nats-server", [...all, ...args], {

@@ -13,7 +13,7 @@ import { connect, nkeys } from "@nats-io/transport-node";
 import { type NatsConnectionOptions, run, type TaskResult } from "../mod.ts";
 import { Worker } from "../nats/mod.ts";
 import { listRuns } from "../nats/runs.ts";
-import { collect, PROJECT, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
+import { collect, lacks, PROJECT, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 import { startNatsServer, stopNatsServer } from "./nats_helpers.ts";
 
 /** Starts a server with a configuration, and a worker and a run that have to get in. Gives what the run's task printed. */
@@ -103,6 +103,7 @@ test("the credentials of a user open a server that knows their operator", TIMEOU
 });
 
 test("TLS, and a certificate of one's own, open a server that asks for them", TIMEOUT, async () => {
+  if (lacks("openssl")) return;
   await withTempDirectory(async (directory) => {
     const file = (name: string) => join(directory, name);
     const openssl = (...args: string[]) => execFileSync("openssl", args, { stdio: "pipe" });

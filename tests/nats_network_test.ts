@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
-import { jsonLines, parseResults, PROJECT, start, waitFor, withTempDirectory } from "./helpers.ts";
+import { jsonLines, notTried, parseResults, PROJECT, start, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 import { assertEachOnce, COMMANDS, linesOf, OTHERS, signal, startWorker, stop } from "./nats_helpers.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
@@ -42,7 +42,9 @@ function cannotMakeNetworks(): string | false {
   return false;
 }
 
-const options = { timeout: 300_000, skip: cannotMakeNetworks() };
+const why = cannotMakeNetworks();
+if (why) notTried(why);
+const options = { ...TIMEOUT, skip: why };
 
 test("a worker that the network cuts off and joins again works on, and its tasks ran elsewhere", options, async () => {
   await withTempDirectory(async (directory) => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { PROJECT, RUN_MODULE, shell, TIMEOUT, withTempDirectory } from "./helpers.ts";
+import { lacks, PROJECT, RUN_MODULE, shell, TIMEOUT, withTempDirectory } from "./helpers.ts";
 
 const INTERPRETERS: Readonly<Record<string, string>> = { sh: "sh", python: "python3", php: "php" };
 
@@ -15,7 +15,7 @@ test("the programs in docs/other_languages.md print the sum", TIMEOUT, async () 
   let ran = 0;
   for (const [, language, code] of programs) {
     const interpreter = INTERPRETERS[language!]!;
-    if ((await shell(`command -v ${interpreter}`)).status !== 0) continue; // not on this machine
+    if (lacks(interpreter)) continue;
     await withTempDirectory(async (directory) => {
       const path = join(directory, `program.${language}`);
       await writeFile(path, code!);

@@ -8,7 +8,18 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type Task, type TaskResult } from "../mod.ts";
-import { collect, EFFORT, type Ended, RUNTIME, shell, TIMEOUT, withTempDirectory, writeProgram } from "./helpers.ts";
+import {
+  collect,
+  EFFORT,
+  type Ended,
+  lacks,
+  notTried,
+  RUNTIME,
+  shell,
+  TIMEOUT,
+  withTempDirectory,
+  writeProgram,
+} from "./helpers.ts";
 import { CAN_MOUNT, RunPlace } from "./run_place.ts";
 
 const SLOW = { timeout: TIMEOUT.timeout * Math.max(2, EFFORT) };
@@ -97,7 +108,7 @@ function inGroup({ parent, limitFile }: NonNullable<typeof MEMORY_GROUPS>, limit
 }
 
 test("a full results disk ends the run, and --resume does the rest when there is room", SLOW, async () => {
-  if (!CAN_MOUNT) return;
+  if (!CAN_MOUNT) return notTried("this user must not make mounts");
   const tasks = printing(30, 1_000);
   await withBoth(async (place, executor) => {
     const full = join(place.directory, "full");
@@ -160,7 +171,7 @@ test("a limit of the size of files does not cut what a task prints, but a file t
 });
 
 test("with full disks for temporary files everything runs, and nothing is lost", SLOW, async () => {
-  if (!CAN_MOUNT) return;
+  if (!CAN_MOUNT) return notTried("this user must not make mounts");
   const tasks: Task[] = [...printing(4, 100_000), { id: "stdin", cmd: "cat", stdin: "x".repeat(100_000) }];
   await withBoth(async (place, executor) => {
     const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "64k", "64k")}`;
@@ -174,7 +185,7 @@ test(
   "output that a disk for temporary files could not hold, also for a moment, is never silently cut",
   SLOW,
   async () => {
-    if (!CAN_MOUNT) return;
+    if (!CAN_MOUNT) return notTried("this user must not make mounts");
     const bytes = 80_000_000;
     const until = (flag: string) => `until [ -e ${flag} ]; do sleep 0.01; done`;
     const fill = `head -c ${bytes} /dev/zero >"$TMPDIR/fill" 2>/dev/null`;
@@ -207,7 +218,7 @@ test(
 );
 
 test("a full disk for large output is said in the result, and leaves no part of a file", SLOW, async () => {
-  if (!CAN_MOUNT) return;
+  if (!CAN_MOUNT) return notTried("this user must not make mounts");
   const tasks = printing(3, 100_000);
   await withBoth(async (place, executor) => {
     const spill = join(place.directory, "spill");
@@ -264,7 +275,7 @@ test("in a program that has used up its descriptors tasks wait until it has some
 });
 
 test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
-  if (!PROCESS_GROUPS) return;
+  if (!PROCESS_GROUPS) return notTried("this user must not make control groups");
   const tasks: Task[] = [...single(20), ...["a", "b", "c"].map((id) => ({ id, cmd: "echo hi" }))];
   const ownProcesses = { bun: 10, deno: 16, node: 16 }[RUNTIME]; // the threads of the runtime count
   await withBoth(async (place, executor) => {
@@ -290,7 +301,8 @@ test("a shell that dies before its first task is known not to have run it", TIME
 });
 
 test("a task that runs out of memory is the only one that is killed", SLOW, async () => {
-  if (!MEMORY_GROUPS) return;
+  if (lacks("python3")) return;
+  if (!MEMORY_GROUPS) return notTried("this user must not make control groups");
   const eat = "b'x' * 400_000_000";
   const tasks: Task[] = [
     { id: "array", cmd: ["python3", "-c", eat] },
@@ -312,7 +324,7 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
 });
 
 test("tasks may print more than there is memory", SLOW, async () => {
-  if (!CAN_MOUNT || !MEMORY_GROUPS) return;
+  if (!CAN_MOUNT || !MEMORY_GROUPS) return notTried("this user must not make mounts and control groups");
   const tasks: Task[] = ["a", "b"].map((id) => ({ id, cmd: `yes ${"c".repeat(30)} | head -c 200000000` }));
   await withBoth(async (place, executor) => {
     const setup = `mount -t tmpfs tmpfs /dev/shm && ${inGroup(MEMORY_GROUPS!, "300m")}`;
@@ -324,7 +336,8 @@ test("tasks may print more than there is memory", SLOW, async () => {
 });
 
 test("a runner that is killed for want of memory can be resumed", SLOW, async () => {
-  if (!MEMORY_GROUPS) return;
+  if (lacks("python3")) return;
+  if (!MEMORY_GROUPS) return notTried("this user must not make control groups");
   // The system is told to end the runner before the task, which then has room enough.
   const eat = `[ -e "$EATEN" ] && exit; touch "$EATEN"; echo 0 >/proc/self/oom_score_adj
     exec python3 -c "b'x' * 385 * 1024 ** 2"`;
@@ -380,7 +393,7 @@ function excerptOf(path: string): string {
 }
 
 test("without a directory for temporary files, a home or any environment everything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return;
+  if (!CAN_MOUNT) return notTried("this user must not make mounts");
   const tasks: Task[] = [{ id: "a", cmd: "echo hi" }, { id: "b", cmd: ["echo", "hi"] }, {
     id: "c",
     cmd: "cat|cat",
@@ -401,7 +414,7 @@ test("without a directory for temporary files, a home or any environment everyth
 });
 
 test("results that cannot be written anywhere are an error before anything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return;
+  if (!CAN_MOUNT) return notTried("this user must not make mounts");
   await withBoth(async (place, executor) => {
     const directory = join(place.directory, "read-only");
     await mkdir(directory);

@@ -10,12 +10,12 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { run, type Task, type TaskResult, TaskRunner } from "../mod.ts";
-import { EFFORT, jsonLines, shell, startTaskrunner, taskrunner, waitFor } from "./helpers.ts";
+import { EFFORT, jsonLines, notTried, shell, startTaskrunner, taskrunner, TIMEOUT, waitFor } from "./helpers.ts";
 import { RunPlace } from "./run_place.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 /** Starting a runtime takes seconds where much else goes on, and these start many. */
-const LONG = { timeout: 300_000 * EFFORT };
+const LONG = { timeout: TIMEOUT.timeout * EFFORT };
 
 /** What may happen to a file of results while a run writes to it, and what is said. */
 const CHANGES: [name: string, change: (file: string) => Promise<void>, said: RegExp | undefined][] = [
@@ -183,7 +183,7 @@ test("no more is read and kept than a slow consumer needs, and nothing is lost",
 test("with a clock that is set back and forth while a run goes on, times stay what they were", LONG, async () => {
   // Not by the command faketime, and only when memory is that of the place: it leaves files there.
   const preload = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
-  assert(preload, "the package faketime is needed");
+  if (!preload) return notTried("no faketime");
   for (const executor of EXECUTORS) {
     await RunPlace.with(async (place) => {
       const clock = join(place.directory, "clock");
