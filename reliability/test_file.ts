@@ -8,7 +8,7 @@ import { PROJECT } from "../tests/helpers.ts";
 /** How each runtime runs a file of tests, which stands last. */
 export const TEST_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   deno: ["deno", "test", "-A", "--no-check"],
-  bun: ["bun", "test", "--timeout", "120000"],
+  bun: ["bun", "test", "--timeout", "600000"],
   node: ["node", "--test", "--test-force-exit", "--test-reporter=tap"],
 };
 
@@ -26,18 +26,27 @@ export interface TestRun extends TestCounts {
   seconds: number;
 }
 
-/** Runs a file in `tests/`, with some more environment. */
-export async function runTestFile(runtime: string, file: string, env: NodeJS.ProcessEnv = {}): Promise<TestRun> {
+/** Runs a file in `tests/`, with some more environment. When the signal is aborted, ends it and what it has started. */
+export async function runTestFile(
+  runtime: string,
+  file: string,
+  env: NodeJS.ProcessEnv = {},
+  signal?: AbortSignal,
+): Promise<TestRun> {
   const [program, ...args] = TEST_COMMANDS[runtime]!;
   const startedMs = performance.now();
   const child = spawn(program!, [...args, `./tests/${file}`], {
     cwd: PROJECT,
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    detached: signal !== undefined, // a process group of its own, which can be ended as a whole
   });
+  const end = () => process.kill(-child.pid!, "SIGKILL");
+  signal?.addEventListener("abort", end);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => output += text);
   const [status] = await once(child, "close");
+  signal?.removeEventListener("abort", end);
   const seconds = (performance.now() - startedMs) / 1000;
   const counts = countsIn(output);
   if (status !== 0 && counts.failed === 0) counts.failed = 1; // it did not even come to its tests
