@@ -261,14 +261,12 @@ test("a signal that asks to stop ends what runs, and its results are written", T
 test("a second signal does not wait for a task that ignores the first", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.01; done`;
-    const { child, ended } = startTaskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
+    const { child, ended } = startTaskrunner(["--kill-after", "1h"], { stdin: jsonLines([{ cmd, cwd: directory }]) });
     await waitFor("the task", () => existsSync(join(directory, "pid")));
     process.kill(child.pid!, "SIGINT");
     await waitFor("the task to be asked", () => existsSync(join(directory, "asked")));
-    const startedMs = performance.now();
     process.kill(child.pid!, "SIGTERM");
     const { status, stdout } = await ended;
-    assert(performance.now() - startedMs < 4_000, "it waited");
     assert(status === 130 || status === 143, `${status}`);
     assertEquals(parseResults(stdout).map(({ outcome, signal }) => [outcome, signal]), [["canceled", "SIGKILL"]]);
     assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));

@@ -210,12 +210,14 @@ eitherWay("leaving the results ends what runs", async (isolate) => {
 
 eitherWay("all options of run apply", async (isolate) => {
   const seen: Progress[] = [];
-  const tasks = [{ cmd: "sleep 0.05" }, { cmd: "sleep 300" }, { cmd: "yes" }, { cmd: "exit 1" }, { cmd: "echo never" }];
+  const timeoutMs = TIMEOUT.timeout; // for what is to end by itself
+  const commands = ["sleep 0.05", "sleep 300", "yes", "exit 1", "echo never"];
+  const tasks = commands.map((cmd) => ({ cmd, ...(cmd !== "sleep 300" && { timeoutMs }) }));
   const runner = runnerOf(tasks, {
     isolate,
     concurrency: 1,
     keepOrder: true,
-    timeoutMs: 1000,
+    timeoutMs: 100,
     killAfterMs: 100,
     maxInlineBytes: 20,
     maxOutputBytes: 10,
@@ -412,9 +414,11 @@ test("when the process dies, the error says how, and how many results there were
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
     const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
-    const running = runner.runAndWait();
+    let given = 0;
+    const running = runner.runAndWait(() => given++);
     let pid = 0;
     await waitFor("the task", async () => pid = Number(await readFile(join(directory, "pid"), "utf8").catch(() => 0)));
+    await waitFor("the first result", () => given === 1);
     process.kill(parentOf(parentOf(pid)), "SIGKILL");
     const expected = "The process that ran the tasks was ended by SIGKILL after it had given 1 of 2 results";
     await assertRejects(() => running, Error, expected);
