@@ -254,7 +254,9 @@ test("what a shell that was killed leaves is removed by another one when the run
     const { child, ended } = await place.run(tasks, ["-j2", "--executor", "shell"]);
     await waitFor("a task that runs and one that has run", () => existsSync(file) && place.results().length === 1);
     process.kill(child.pid!, "SIGSTOP"); // so that it does not take what the task has printed
-    process.kill(-Number(readFileSync(file)), "SIGKILL");
+    const worker = Number(readFileSync(file));
+    process.kill(-worker, "SIGKILL");
+    await waitFor("the end of the shell", () => !isAlive(worker)); // the other one spares those that run
     process.kill(child.pid!, "SIGKILL");
     await ended;
     await place.waitForNothingLeft();

@@ -120,9 +120,9 @@ test("a full results disk ends the run, and --resume does the rest when there is
       tasks,
       [...executor, "-j2", "-o", output],
       {},
-      `${disk(full, "16k")} &&
+      `${disk(full, "1m", "1008k")} &&
       { "$@" 2>"${full}.stderr"; echo $? >"${full}.status"; ${keep("first")}
-        mount -o remount,size=1m "${full}"; "$@" --resume; status=$?; ${keep("results.jsonl")}; exit $status; }`,
+        rm "${full}/used"; "$@" --resume; status=$?; ${keep("results.jsonl")}; exit $status; }`,
     );
     const ended = await started.ended;
     const first = place.results(join(place.directory, "first"));
