@@ -110,7 +110,7 @@ function writeToStdout(bytes: Uint8Array): Promise<void> {
   });
 }
 
-/** Ends the process after an error that nobody expected: its status is not to count failed tasks. */
+/** Ends the process after an internal error, with a status that cannot be taken for a number of failed tasks. */
 function failCommand(error: unknown): void {
   console.error(error);
   process.exit(EXIT_ERROR);

@@ -20,7 +20,7 @@ export interface Io {
   readonly onRequest: (listener: (request: RunRequest) => void) => void;
 }
 
-/** Writes a line to standard error without waiting. Where that fails nobody can be told. */
+/** Writes a line to standard error without waiting. Ignores failures, which could not be reported anywhere. */
 export function notify(stderr: Io["stderr"], line: string): void {
   stderr(line).catch(() => {});
 }

@@ -35,7 +35,7 @@ export class LivePageServer {
     const server = createServer();
     server.maxConnections = MAX_CONNECTIONS;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.on("error", reject); // also when there is no descriptor for a connection later, which the browser tries again
+    server.on("error", reject); // ignores later ones: a browser reconnects when no descriptor was left
     server.listen(port, HOST, resolve);
     try {
       await promise;

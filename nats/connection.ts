@@ -122,7 +122,7 @@ export async function connectNats(
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await persistently(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
-    // Without notices the connection works all the same; what its end means, its users find out.
+    // It only serves notices: those who use the connection find out by themselves when it is closed.
     watch(nats, servers, onNotice).catch(() => {});
     return nats;
   } catch (error) {

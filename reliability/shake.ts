@@ -1,7 +1,7 @@
 /**
- * Runs each file of tests many times on each runtime, several at once, beside programs that do nothing but want a CPU, and
- * prints which have failed and how often. What a run that failed has printed is kept in a directory. Ends with an error when
- * one has failed, and at SIGINT with all that it has started.
+ * Runs each test file many times on each runtime, several at once, next to busy loops that keep the load high. Prints which
+ * files failed and how often, and keeps the output of each failure. Fails when a file failed; SIGINT ends everything that
+ * it started.
  *
  *     deno task shake [FILE...] [--times 10] [--load 30] [--jobs 6] [--runtimes deno,bun,node] [--minutes 30]
  */
@@ -15,7 +15,7 @@ import process from "node:process";
 import { PROJECT } from "../tests/helpers.ts";
 import { failedTestsIn, runTestFile, TEST_COMMANDS } from "./test_file.ts";
 
-/** Wants a CPU for as long as its parent is there. */
+/** Keeps a CPU busy as long as its parent lives. */
 const BUSY_LOOP = 'while kill -0 "$0" 2> /dev/null; do n=0; while [ $n -lt 100000 ]; do n=$((n + 1)); done; done';
 
 const flags = parseArgs(process.argv.slice(2), {
@@ -31,7 +31,7 @@ const files = flags._.length > 0
 interface Tally {
   runs: number;
   failures: number;
-  /** Tests that have failed, and how often. */
+  /** How often each test failed. */
   tests: Map<string, number>;
   longestSeconds: number;
 }
@@ -41,11 +41,11 @@ const directory = mkdtempSync(join(tmpdir(), "taskrunner-shake-"));
 const abort = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => abort.abort(signal));
 
-// In rounds, so that what fails often is seen early.
+// In rounds, so that frequent failures show up early.
 const queue = Array.from({ length: times! }, (_, index) => index + 1)
   .flatMap((round) => files.flatMap((file) => runtimes.map((runtime) => ({ round, file, runtime }))));
 const total = queue.length;
-// A session for each: else the system may give all of them together no more than it gives one test.
+// Each in its own session: Linux may share CPU time by session, and all loops would get as much as one test.
 const loops = Array.from({ length: Math.max(0, load! - jobs!) }, () => {
   return spawn("sh", ["-c", BUSY_LOOP, String(process.pid)], { stdio: "ignore", detached: true });
 });
@@ -57,7 +57,7 @@ try {
 report();
 process.exit(abort.signal.aborted || [...tallies.values()].some(({ failures }) => failures > 0) ? 1 : 0);
 
-/** Takes one run after the other, until none is left. */
+/** Performs runs until none is left. */
 async function work(): Promise<void> {
   for (let next = queue.shift(); next && !abort.signal.aborted; next = queue.shift()) {
     const { round, file, runtime } = next;
@@ -89,7 +89,7 @@ function loadNow(): string {
   return readFileSync("/proc/loadavg", "latin1").split(" ")[0]!;
 }
 
-/** Prints what failed as a table in Markdown, after the number of runs. */
+/** Prints the number of runs, and the failures as a Markdown table. */
 function report(): void {
   const all = [...tallies.entries()].sort(([a], [b]) => a < b ? -1 : 1);
   const runs = all.reduce((sum, [, tally]) => sum + tally.runs, 0);
@@ -102,5 +102,5 @@ function report(): void {
     const names = [...tests].map(([name, count]) => `${name} (${count})`).join("; ");
     console.log(`| ${key} | ${failures} of ${runs} | ${longestSeconds.toFixed()} s | ${names} |`);
   }
-  console.log(`\nWhat they have printed is in ${directory}`);
+  console.log(`\nOutput of the failed runs: ${directory}`);
 }

@@ -26,7 +26,7 @@ export interface TestRun extends TestCounts {
   seconds: number;
 }
 
-/** Runs a file in `tests/`, with some more environment. When the signal is aborted, ends it and what it has started. */
+/** Runs a file in `tests/` with additional environment variables. Aborting the signal kills its process group. */
 export async function runTestFile(
   runtime: string,
   file: string,

@@ -182,7 +182,7 @@ export class SeparateRun implements Run {
     } catch (error) {
       throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
     }
-    this.#readStderr(this.#child.stderr!).catch(() => {}); // only the words of an error come from there
+    this.#readStderr(this.#child.stderr!).catch(() => {}); // it only adds detail to an error
     // Not as an argument: every user sees those, and could make the directory first.
     this.#write(this.#directory);
     try {

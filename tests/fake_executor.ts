@@ -53,7 +53,7 @@ export class FakeExecutor implements Executor {
   readonly executions: FakeExecution[] = [];
   readonly discarded: AttemptEnd[] = [];
   closed = 0;
-  /** Called for each attempt as it starts. When it rejects, so does the attempt. */
+  /** Called for each attempt as it starts. A rejection fails the attempt. */
   onStart: (execution: FakeExecution) => unknown = () => {};
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {

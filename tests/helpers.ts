@@ -51,10 +51,10 @@ process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node")
 /** The arguments that make this runtime run a module: `process.execPath` and then these. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
 
-/** The time that a test may take that starts processes. It is there to end what hangs, on a machine however busy. */
+/** The time limit of a test that starts processes. It only ends tests that hang, however busy the machine is. */
 export const TIMEOUT = { timeout: 600_000 };
 
-/** Calls a function with a new directory, and removes the directory after it. Says so when it finds that it cannot be tried. */
+/** Calls a function with a new directory, which it removes after it. Passes over a {@linkcode NotTriedError}. */
 export async function withTempDirectory<T>(
   use: (directory: string) => Promise<T>,
   parent: string = tmpdir(),
@@ -111,21 +111,21 @@ function statOf(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** Says that what a test needs is not there, so that it has tried nothing. `deno task test` and `matrix` count these. */
+/** Reports that a test was passed over. `deno task test` and `deno task matrix` count these. */
 export function notTried(why: string): void {
   console.log(`Not tried: ${why}`);
   const { TASKRUNNER_NOT_TRIED: file } = process.env;
   if (file) appendFileSync(file, `${why}\n`);
 }
 
-/** Says that a test is not tried when one of the programs is missing that it needs. It is to return then. */
+/** Returns whether a program that a test needs is missing, and reports it. The test returns then. */
 export function lacks(...programs: string[]): boolean {
   const missing = programs.filter((program) => !hasProgram(program));
   if (missing.length > 0) notTried(`no ${missing.join(", no ")}`);
   return missing.length > 0;
 }
 
-/** Thrown within {@linkcode withTempDirectory} when what a test needs is not there. The test is not tried then. */
+/** Thrown inside {@linkcode withTempDirectory} to pass over a test because something is missing. */
 export class NotTriedError extends Error {
   override name = "NotTriedError";
 }
@@ -168,7 +168,7 @@ export interface StartOptions {
   stdin?: string | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
-  /** It may end by an error that nobody catches, which is a fault of any other program. */
+  /** Allows an uncaught error of the program, which otherwise fails the test. */
   mayCrash?: boolean | undefined;
 }
 
@@ -200,7 +200,7 @@ export function start(program: string, args: readonly string[], options: StartOp
     child.once("close", (status, signal) => {
       if (!mayCrash && hasCrashed(output.stderr)) {
         const command = [program, ...args].join(" ");
-        noteStrayError(new Error(`An error that nobody caught has ended a program: ${command}\n${output.stderr}`));
+        noteStrayError(new Error(`An uncaught error ended a program: ${command}\n${output.stderr}`));
       }
       resolve({ status, signal, ...output });
     });

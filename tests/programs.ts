@@ -1,10 +1,10 @@
-/** The programs that tests need and a machine may lack. */
+/** Programs that the tests need and a machine may lack. */
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 
-/** Each program, with the package of Debian that has it. */
+/** The Debian package of each program. */
 export const PACKAGES: Readonly<Record<string, string>> = {
   bash: "bash",
   busybox: "busybox",
@@ -20,7 +20,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "systemd-analyze": "systemd",
 };
 
-/** The file of a program, where it can be run by its name. */
+/** Returns the path of a program, as found in `PATH`. */
 export function pathOf(name: string): string | undefined {
   const directories = (process.env.PATH ?? "").split(delimiter).filter((directory) => directory !== "");
   return directories.map((directory) => join(directory, name)).find((path) => {
@@ -33,7 +33,7 @@ export function pathOf(name: string): string | undefined {
   });
 }
 
-/** Whether a program can be run by its name. */
+/** Returns whether a program is in `PATH`. */
 export function hasProgram(name: string): boolean {
   return pathOf(name) !== undefined;
 }

@@ -1,4 +1,4 @@
-/** What would pass unseen if these failed: see `stray_errors.ts`. */
+/** Tests of the tests: without what `stray_errors.ts` does, these errors would go unnoticed. */
 
 import process from "node:process";
 import { test } from "node:test";
@@ -9,10 +9,10 @@ import { PROJECT, RUNTIME, start, TIMEOUT } from "./helpers.ts";
 
 const TEST_ARGS = { deno: ["test", "-A", "--no-check"], bun: ["test"], node: ["--test", "--test-force-exit"] }[RUNTIME];
 
-/** Runs a file with a test in which a program runs, in its own process or in another one. */
+/** Runs a test file whose only test runs a program, in the test process or in a process of its own. */
 async function runWith(program: string, where: "here" | "child"): Promise<{ status: number | null; text: string }> {
   const file = join(PROJECT, "tests/fixtures/stray_errors.ts");
-  // Else Node would take it for a part of this file.
+  // Otherwise Node would report to the runner of this file.
   const command = ["-u", "NODE_TEST_CONTEXT", process.execPath, ...TEST_ARGS, file];
   const env = { STRAY_ERROR: program, WHERE: where };
   const { status, stdout, stderr } = await start("env", command, { stdin: "", env, mayCrash: true }).ended;
@@ -20,17 +20,21 @@ async function runWith(program: string, where: "here" | "child"): Promise<{ stat
 }
 
 for (const where of ["here", "child"] as const) {
-  test(`a file of tests fails because of an error that reaches nobody: ${where}`, TIMEOUT, async () => {
-    const programs = [
-      'Promise.reject(new Error("stray"))',
-      'setTimeout(() => { throw new Error("stray"); })',
-    ];
-    for (const program of programs) {
-      const { status, text } = await runWith(program, where);
-      assertEquals(status, 1, text);
-      assert(text.includes("Error: stray") || text.includes("error: stray"), text);
-    }
-    const { status, text } = await runWith('Promise.reject(new Error("owned")).catch(() => {})', where);
-    assertEquals(status, 0, text);
-  });
+  test(
+    `a test file fails on an unhandled error, ${where === "here" ? "in its own process" : "in a program"}`,
+    TIMEOUT,
+    async () => {
+      const programs = [
+        'Promise.reject(new Error("stray"))',
+        'setTimeout(() => { throw new Error("stray"); })',
+      ];
+      for (const program of programs) {
+        const { status, text } = await runWith(program, where);
+        assertEquals(status, 1, text);
+        assert(text.includes("Error: stray") || text.includes("error: stray"), text);
+      }
+      const { status, text } = await runWith('Promise.reject(new Error("owned")).catch(() => {})', where);
+      assertEquals(status, 0, text);
+    },
+  );
 }

@@ -1,7 +1,7 @@
 /**
- * Sees to the programs that the tests need. As root on Debian and what descends from it, installs the packages that are
- * missing; elsewhere it names them, and the tests that need them are passed over. `--closing` is for the end: it says what
- * was passed over, which is an error where `CI` is set, as nobody would read it there.
+ * Installs the programs that the tests need, as root on Debian and its derivatives. Elsewhere it names the missing ones,
+ * and the tests that need them are passed over. With `--closing`, prints how many tests were passed over and why, and fails
+ * if there are any while `CI` is set.
  *
  *     deno run -A tools/prepare_tests.ts [--closing]
  */
@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { hasProgram, PACKAGES } from "../tests/programs.ts";
 
-/** Where tests say what they did not try. */
+/** The file that lists why tests were passed over. */
 const { TASKRUNNER_NOT_TRIED: list, CI } = process.env;
 const isStrict = CI !== undefined && CI !== "" && CI !== "false";
 
@@ -27,7 +27,7 @@ function prepare(): void {
   let missing = missingPrograms();
   if (missing.length === 0) return;
   if (process.getuid?.() === 0 && existsSync("/etc/debian_version") && hasProgram("apt-get")) {
-    console.log(`The tests need these packages, which are installed now: ${packagesOf(missing)}`);
+    console.log(`Installing packages that the tests need: ${packagesOf(missing)}`);
     try {
       install(missing);
     } catch (error) {
@@ -36,9 +36,9 @@ function prepare(): void {
     missing = missingPrograms();
   }
   if (missing.length === 0) return;
-  console.error(`The tests need ${missing.join(", ")}, which Debian has as ${packagesOf(missing)}.`);
+  console.error(`Missing programs: ${missing.join(", ")} (Debian packages: ${packagesOf(missing)})`);
   if (isStrict) process.exit(1);
-  console.error("Without these programs the tests that need them are not tried.");
+  console.error("Tests that need them will be passed over.");
 }
 
 function missingPrograms(): string[] {
@@ -55,7 +55,7 @@ function install(programs: readonly string[]): void {
   execFileSync("apt-get", ["install", "-qy", ...programs.map((program) => PACKAGES[program]!)], options);
 }
 
-/** Counts, by the reason, what the tests did not try. */
+/** Counts the tests that were passed over, by reason. */
 function close(): void {
   const reasons = list && existsSync(list) ? readFileSync(list, "utf8").split("\n").filter((line) => line !== "") : [];
   const counts = new Map<string, number>();
