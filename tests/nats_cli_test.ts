@@ -7,6 +7,7 @@ import { assertMatch } from "@std/assert/match";
 import type { Task } from "../mod.ts";
 import {
   isAlive,
+  lacks,
   parseResults,
   PROJECT,
   RUNTIME,
@@ -298,6 +299,7 @@ test("a run can be shown and removed", TIMEOUT, async () => {
 });
 
 test("the commands in docs/distributed.md work as written", TIMEOUT, async () => {
+  if (lacks("nats-server")) return;
   const text = await readFile(join(PROJECT, "docs", "distributed.md"), "utf8");
   const [, server, worker, run] = /```sh\n([^`]*)```/.exec(text)![1]!.trim().split("\n");
   const command = [...COMMANDS[RUNTIME]!, join(PROJECT, "cli.ts")].join(" ");
