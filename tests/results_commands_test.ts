@@ -40,9 +40,10 @@ test("stats says what a run came to, for people and as JSON", TIMEOUT, async () 
     assert(figures.utilisation > 0 && figures.utilisation <= 1);
 
     const { stdout: text } = await taskrunner(["stats", path]);
-    assertMatch(text, /^results {4}40 in [\d.]+ m?s \([\d.]+\/s\), \d{4}-.*Z to .*Z\n/);
+    // On a busy machine also minutes.
+    assertMatch(text, /^results {4}40 in (?:[\d.]+ m?s|\d+m\d\ds) \([\d.]+\/s\), \d{4}-.*Z to .*Z\n/);
     assertStringIncludes(text, "\noutcomes   32 ok (80 %), 4 failed (10 %), 3 timeout (7.5 %), 1 killed (2.5 %)\n");
-    assertMatch(text, /\nduration( +[\d.]+ m?s){8}\n/);
+    assertMatch(text, /\nduration(?: +(?:[\d.]+ m?s|\d+m\d\ds)){8}\n/);
   });
 });
 
