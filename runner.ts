@@ -238,10 +238,18 @@ class Pool implements Run {
     const { signal } = this.#options;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
-    opened?.catch((error) => this.#endInput({ error })).then(() => {
-      this.#state = "open";
-      this.#advance();
-    });
+    if (opened) this.#own(this.#awaitOpening(opened));
+  }
+
+  async #awaitOpening(opened: Promise<void>): Promise<void> {
+    await opened.catch((error) => this.#endInput({ error }));
+    this.#state = "open";
+    this.#advance();
+  }
+
+  /** Owns a part of the pool's work: an error that nobody expected ends the run, and never the program. */
+  #own(work: Promise<void>): void {
+    work.catch((error) => this.#stop({ error }));
   }
 
   /** Does everything that can be done now: hands out results, starts and reads tasks, and closes when it is all over. */
@@ -252,9 +260,9 @@ class Pool implements Run {
       this.#takers.shift()!.resolve({ done: false, value: finished.result });
     }
     this.#startAttempts();
-    if (this.#wantsTask() && !this.#reading) this.#readTasks();
+    if (this.#wantsTask() && !this.#reading) this.#own(this.#readTasks());
     if (this.#state === "open" && this.#inputEnded && this.#unfinished === 0) {
-      this.#close();
+      this.#own(this.#close());
     }
     if (this.#state === "closed") this.#settleTakers();
   }
@@ -266,7 +274,7 @@ class Pool implements Run {
       if (!this.#mayStart()) return;
       const job = this.#due.shift() ?? this.#next!;
       if (job === this.#next) this.#next = undefined;
-      this.#runAttempt(job);
+      this.#own(this.#runAttempt(job));
     }
     this.#heldBackBy = undefined;
   }

@@ -24,7 +24,10 @@ class Terminal {
   write(text: string): boolean {
     if (this.drawsFrames && this.#waitingCharacters > MAX_WAITING_CHARACTERS) return false;
     this.#waitingCharacters += text.length;
-    writeStderr(text).then(() => this.#waitingCharacters -= text.length);
+    const written = () => {
+      this.#waitingCharacters -= text.length;
+    };
+    writeStderr(text).then(written, written);
     return true;
   }
 }

@@ -190,9 +190,10 @@ async function drain(outputs: CapturedOutput[]): Promise<void> {
 function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms, false);
-    promise.then(() => {
+    const settle = () => {
       clearTimeout(timer);
       resolve(true);
-    });
+    };
+    promise.then(settle, settle);
   });
 }

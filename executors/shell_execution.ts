@@ -187,9 +187,10 @@ export class ShellExecution implements Execution {
 
   /** Gives up a worker whose attempt has been ended, and that neither reports nor ends itself. */
   #awaitReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
-    gone.catch(() => {}).then(() => {
+    const wait = () => {
       if (!this.#hasEnded) setTimeout(() => worker.giveUp("it did not end with its task"), REAP_MS);
-    });
+    };
+    gone.then(wait, wait);
   }
 
   /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */

@@ -52,7 +52,7 @@ export class GroupWatch {
   async #scanNext(): Promise<void> {
     const waitMs = this.#restedAtMs - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    else await undefined; // for all that are to be ended at the same time
+    else await Promise.resolve(); // for all that are to be ended at the same time
     this.#nextScan = undefined;
     const startedMs = performance.now();
     this.#scan = { startedMs, groups: this.processes.scan() };

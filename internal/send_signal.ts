@@ -50,13 +50,13 @@ class SignalShell {
     const name = signal === 0 ? "0" : signal.slice("SIG".length);
     const outcome = Promise.withResolvers<boolean>();
     this.#requests.push({ pid, name, outcome });
-    if (!this.#isBusy) this.#sendAll();
+    if (!this.#isBusy) this.#sendAll().catch((error) => this.#refuse(this.#requests.splice(0), error));
     return outcome.promise;
   }
 
   async #sendAll(): Promise<void> {
     this.#isBusy = true;
-    await undefined; // for all that is sent at the same time
+    await Promise.resolve(); // for all that is sent at the same time
     while (this.#requests.length > 0) {
       const some = this.#requests.splice(0, MAX_SIGNALS);
       try {
@@ -64,10 +64,14 @@ class SignalShell {
         if (statuses.length !== some.length) throw new Error("The shell that sends signals has ended before its time");
         some.forEach(({ outcome }, index) => outcome.resolve(statuses[index] === "0"));
       } catch (error) {
-        for (const { outcome } of some) outcome.reject(error);
+        this.#refuse(some, error);
       }
     }
     this.#isBusy = false;
+  }
+
+  #refuse(requests: readonly Request[], error: unknown): void {
+    for (const { outcome } of requests) outcome.reject(error);
   }
 
   /** Returns the status of each kill(1). */
