@@ -3,7 +3,8 @@ const MAX_LENGTH = 100;
 
 /**
  * Returns the known name that was probably meant, or `undefined` when none is near: at most a third of the given name may
- * differ. Case and leading hyphens do not count.
+ * differ, or the given name is what the known one abbreviates, as `command` for `cmd`. Case and leading hyphens do not
+ * count.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
@@ -12,7 +13,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   // A single letter differs from every other one by all of it.
   let leastDistance = given.length > 1 ? Math.ceil(given.length / 3) + 1 : 1;
   for (const candidate of known) {
-    const distance = editDistance(given, bare(candidate));
+    const distance = abbreviates(bare(candidate), given) ? 1 : editDistance(given, bare(candidate));
     if (distance >= leastDistance) continue;
     leastDistance = distance;
     found = candidate;
@@ -22,6 +23,17 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 
 function bare(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
+}
+
+/** Whether a name of at least three letters has the first letter of a longer one, and then some of its letters in order. */
+function abbreviates(short: string, long: string): boolean {
+  if (short.length < 3 || short[0] !== long[0]) return false;
+  let at = 0;
+  for (const letter of short) {
+    at = long.indexOf(letter, at) + 1;
+    if (at === 0) return false;
+  }
+  return true;
 }
 
 /** Counts the letters to insert, remove or replace (Levenshtein distance), and pairs to swap as one each. */

@@ -71,7 +71,8 @@ test("an unknown field is named together with one that is near, or with all that
   assertEquals(problemOf({ cmdd: "x" }), 'unknown field "cmdd", did you mean "cmd"?');
   assertEquals(problemOf({ cmd: "x", timeout: 5 }), 'unknown field "timeout", did you mean "timeoutMs"?');
   assertEquals(problemOf({ cmd: "x", Env: {} }), 'unknown field "Env", did you mean "env"?');
-  for (const field of ["constructor", "toString", "command", "cat", "x", ""]) {
+  assertEquals(problemOf({ command: "x" }), 'unknown field "command", did you mean "cmd"?');
+  for (const field of ["constructor", "toString", "cat", "x", ""]) {
     assertEquals(
       problemOf({ cmd: "x", [field]: 1 }),
       `unknown field ${JSON.stringify(field)}, known fields are cmd, id, cwd, env, stdin, timeoutMs, retries, meta`,
