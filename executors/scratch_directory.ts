@@ -110,7 +110,11 @@ export class WorkerDirectory {
   remove(): void {
     if (!this.#isRemoved) this.#root.workers--;
     this.#isRemoved = true;
-    rmSync(this.path, { recursive: true, force: true });
+    try {
+      rmdirSync(this.path); // it is empty, unless something is left in the background that prints
+    } catch {
+      rmSync(this.path, { recursive: true, force: true });
+    }
   }
 }
 

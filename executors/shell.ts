@@ -25,6 +25,8 @@ export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "tra
 
 /** How often it is seen how much a task has printed, and whether there is room for it. */
 const LOOK_MS = 100;
+/** How many times as long as a look the pause after it is, at least: thousands of tasks take a while to be looked at. */
+const LOOK_REST = 10;
 /** How long no worker is started after one that could not be a worker: to find that out again costs each attempt seconds. */
 const UNUSABLE_MS = 60_000;
 
@@ -44,7 +46,7 @@ export class ShellExecutor implements Executor {
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
   #traits: Promise<ShellTraits> | undefined;
-  #outputTimer: ReturnType<typeof setInterval> | undefined;
+  #lookTimer: ReturnType<typeof setTimeout> | undefined;
   /** No worker is started before, by `performance.now()`. */
   #noWorkersBeforeMs = -Infinity;
   #isClosed = false;
@@ -65,7 +67,7 @@ export class ShellExecutor implements Executor {
     if (!this.#environment.isUsable || needsProcess(attempt.task)) {
       return this.#options.processes.start(attempt, callbacks);
     }
-    this.#outputTimer ??= setInterval(() => this.#watchRunning(), LOOK_MS);
+    this.#lookTimer ??= setTimeout(() => this.#watchRunning(), LOOK_MS);
     return new ShellExecution(attempt, callbacks, this.#context);
   }
 
@@ -75,7 +77,7 @@ export class ShellExecutor implements Executor {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#outputTimer);
+    clearTimeout(this.#lookTimer);
     this.#scratch.close();
     for (const worker of this.#workers.values()) worker.retire();
     await Promise.all(this.#starting.values());
@@ -138,10 +140,12 @@ export class ShellExecutor implements Executor {
 
   /** Looks at what has been running for a while. */
   #watchRunning(): void {
-    const beforeMs = performance.now() - LOOK_MS;
+    const startedMs = performance.now();
     for (const execution of this.#running) {
-      if (execution.startedMs < beforeMs) execution.watch();
+      if (execution.startedMs < startedMs - LOOK_MS) execution.watch();
     }
+    const pauseMs = Math.max(LOOK_MS, LOOK_REST * (performance.now() - startedMs));
+    this.#lookTimer = setTimeout(() => this.#watchRunning(), pauseMs);
   }
 }
 

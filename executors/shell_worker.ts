@@ -28,8 +28,13 @@ export class UnusableShellError extends Error {
 const ANSWER_MS = 10_000;
 /** How long a worker may take to end when it has nothing more to do. */
 const RETIREMENT_MS = 2_000;
-/** How long a worker that has ended may leave its output open, because something else has it. */
-const GRACE_MS = 100;
+/**
+ * How many rounds nothing may come from a worker that has ended and whose output something else has open, and how long one
+ * is. Each is a turn of the event loop of its own: when the program was busy, a timer comes before what has been written.
+ */
+const QUIET_ROUNDS = 4;
+const MAX_ROUNDS = 40;
+const ROUND_MS = 25;
 /** How long what got SIGKILL may take to be gone. A process that hangs in the kernel must not hold a run for ever. */
 const REAP_MS = 2_000;
 /** How often it is told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
@@ -60,6 +65,9 @@ export class ShellWorker {
   #isProbing = false;
   /** Set when no more reports are taken. */
   #death: WorkerDeath | undefined;
+  /** Nothing has come on the channel in this round. */
+  #isQuiet = false;
+  #isReadToEnd = false;
   #number = 0;
   #line = 1;
   /** CPU time of everything it has reported. */
@@ -82,7 +90,7 @@ export class ShellWorker {
       clearInterval(waker);
       clearTimeout(this.#retirementTimer);
       this.#hasEnded = true;
-      setTimeout(() => child.stdout.cancel(), GRACE_MS);
+      this.#finishReading();
       return exit;
     });
     // Whatever goes wrong with the channel, nobody waits for a report that cannot come.
@@ -210,6 +218,14 @@ export class ShellWorker {
     setTimeout(() => this.#child.stdout.cancel(), REAP_MS);
   }
 
+  /** Closes the channel of a shell that has ended when nothing has come for some rounds, if its end does not come. */
+  #finishReading(quietRounds = QUIET_ROUNDS, rounds = MAX_ROUNDS): void {
+    if (this.#isReadToEnd) return;
+    if (quietRounds === 0 || rounds === 0) return this.#child.stdout.cancel();
+    this.#isQuiet = true;
+    setTimeout(() => this.#finishReading(this.#isQuiet ? quietRounds - 1 : QUIET_ROUNDS, rounds - 1), ROUND_MS);
+  }
+
   #awaitRetirement(): void {
     if (this.#hasEnded) return;
     this.#retirementTimer ??= setTimeout(() => this.#signal("SIGKILL"), RETIREMENT_MS);
@@ -231,12 +247,14 @@ export class ShellWorker {
     for (;;) {
       const bytes = await this.#child.stdout.read();
       if (!bytes) break;
+      this.#isQuiet = false;
       for (const event of this.#reader.push(bytes)) {
         if (event.kind === "begin") this.#onBegin?.();
         else if (event.kind === "violation") this.giveUp(event.reason);
         else if (!this.#death) this.#settle(this.#ownTimes(event.report));
       }
     }
+    this.#isReadToEnd = true;
     this.#settle(this.#death ??= { exit: await this.ended });
   }
 

@@ -185,7 +185,8 @@ export class NatsExecutor {
   async #send(attempt: Attempt, execution: RemoteExecution): Promise<void> {
     this.#sends.signal.throwIfAborted();
     const { task, id, number, timeoutMs } = attempt;
-    const message: TaskMessage = { task: { ...task, env: environmentOf(attempt) }, id, number, timeoutMs };
+    const { meta: _, ...taskToRun } = task; // which nobody needs there
+    const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
     // By the task as it was given: what a run adds to its environment is another thing in the run that resumes it.
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;

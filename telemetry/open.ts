@@ -1,7 +1,6 @@
 import process from "node:process";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { systemReason } from "../internal/system_error.ts";
-import { readTelemetryNumbers } from "./numbers.ts";
 import { readTelemetrySettings } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -17,6 +16,7 @@ export async function openTelemetry(onNotice: (text: string) => void): Promise<T
       if (!isPermitted({ name: "net", host: address })) throw new Error(`Deno needs --allow-net=${address}`);
     }
     if (Object.keys(settings).length === 0) return undefined;
+    const { readTelemetryNumbers } = await import("./numbers.ts");
     const { Telemetry } = await import("./telemetry.ts");
     return await Telemetry.open(settings, readTelemetryNumbers(process.env, onNotice));
   } catch (error) {
