@@ -6,6 +6,9 @@ const BASE64 = wordsOf(['"base64"']);
 const QUOTED_OUTCOMES = wordsOf(OUTCOMES.map((outcome) => `"${outcome}"`));
 /** An exit status is a byte. */
 const STATUS_DIGITS = 3;
+const MAX_STATUS = 255;
+const SIGNAL_PREFIX = wordsOf(["SIG"])[0]!;
+const MAX_SIGNAL_LENGTH = 12;
 
 /** Where something is in the bytes. */
 export interface Span {
@@ -45,9 +48,9 @@ export class ResultScanner {
   /** In the order in which they are written. */
   readonly #fields = fieldsOf({
     id: (json) => spanOfText(json, this.id),
-    status: (json) => json.oneOf(NULL) === 0 || json.whole(STATUS_DIGITS),
+    status: (json) => json.oneOf(NULL) === 0 || json.whole(STATUS_DIGITS) && isStatus(json),
     outcome: (json) => (this.outcome = json.oneOf(QUOTED_OUTCOMES)) !== -1,
-    signal: (json) => json.text(),
+    signal: (json) => json.text() && isUsualSignal(json),
     error: (json) => json.text(),
     attempts: (json) => json.positive(),
     slot: (json) => json.positive(),
@@ -84,6 +87,34 @@ export class ResultScanner {
   }
 }
 
+/** Whether the digits that have just been read are at most those of an exit status. */
+function isStatus({ bytes, at }: JsonScanner): boolean {
+  let status = 0;
+  for (let factor = 1, index = at - 1; factor < 1_000 && isDigit(bytes[index]); factor *= 10, index--) {
+    status += factor * (bytes[index]! - ZERO);
+  }
+  return status <= MAX_STATUS;
+}
+
+/** Whether a text is a name such as `SIGKILL`: letters and digits only. */
+function isUsualSignal({ bytes, textBegin, textEnd }: JsonScanner): boolean {
+  const length = textEnd - textBegin;
+  if (length <= SIGNAL_PREFIX.length || length > MAX_SIGNAL_LENGTH) return false;
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[textBegin + index]!;
+    if (index < SIGNAL_PREFIX.length ? byte !== SIGNAL_PREFIX[index] : !isDigit(byte) && !isCapital(byte)) return false;
+  }
+  return true;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= ZERO + 9;
+}
+
+function isCapital(byte: number): boolean {
+  return byte >= 0x41 && byte <= 0x5a;
+}
+
 /** The form of `Date.prototype.toISOString()`, as in `2026-01-02T03:04:05.678Z`, with `0` for a digit. */
 const TIME_FORM = wordsOf(["0000-00-00T00:00:00.000Z"])[0]!;
 const ZERO = 0x30;
@@ -96,7 +127,7 @@ function isUsualTime({ bytes, textBegin, textEnd }: JsonScanner): boolean {
   for (let index = 0; index < TIME_FORM.length; index++) {
     const form = TIME_FORM[index]!;
     const byte = bytes[textBegin + index]!;
-    if (form === ZERO ? byte < ZERO || byte > ZERO + 9 : byte !== form) return false;
+    if (form === ZERO ? !isDigit(byte) : byte !== form) return false;
   }
   const day = twoDigits(bytes, textBegin + 8);
   return day >= 1 && day <= (DAYS[twoDigits(bytes, textBegin + 5) - 1] ?? 0) &&

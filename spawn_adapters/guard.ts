@@ -117,7 +117,11 @@ export class ProcessGuard {
 
   /** Starts the shell, unless there is one or it was tried a moment ago. */
   #watch(adapter: SpawnAdapter): void {
-    if (this.#guard || this.#isClosed || this.#sinceStartMs < RESTART_MS) return;
+    if (this.#sinceStartMs >= RESTART_MS) this.#startGuard(adapter);
+  }
+
+  #startGuard(adapter: SpawnAdapter): void {
+    if (this.#guard || this.#isClosed) return;
     this.#startedMs = performance.now();
     this.#guard = this.#start(adapter).catch(() => {
       this.#watchAgain(adapter);
@@ -128,7 +132,7 @@ export class ProcessGuard {
   #watchAgain(adapter: SpawnAdapter): void {
     this.#guard = undefined;
     const watch = () => {
-      if (this.#groups.size > 0) this.#watch(adapter);
+      if (this.#groups.size > 0) this.#startGuard(adapter); // a timer can go off a little before its time
     };
     setTimeout(watch, RESTART_MS - this.#sinceStartMs).unref();
   }
