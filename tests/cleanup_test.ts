@@ -3,7 +3,7 @@
 import { test } from "node:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -136,14 +136,15 @@ for (const executor of ["shell", "process"] as const) {
 
 test("a program keeps its own handler of a signal, and its tasks", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    const cmd = `${says(join(directory, "task"))}; until [ -e ${directory}/go ]; do sleep 0.01; done`;
     await Promise.all(["shell", "process"].map(async (executor) => {
+      const [task, go] = ["task", "go"].map((name) => join(directory, `${executor}-${name}`)) as [string, string];
+      const cmd = `${says(task)}; until [ -e ${go} ]; do sleep 0.01; done`;
       const { child, output, ended } = startProgram("a handled signal", [{ cmd }], { executor });
-      await pidsOf(directory, ["task"]);
+      await pidsOf(directory, [basename(task)]);
       await guardOf(child.pid!);
       process.kill(child.pid!, "SIGINT");
       await waitFor("the handler", () => output.stdout === "handled\n");
-      await writeFile(join(directory, "go"), "");
+      await writeFile(go, "");
       const { status, stdout } = await ended;
       assertEquals([status, stdout], [0, "handled\nok\n"]);
     }));
