@@ -153,6 +153,7 @@ class Pool implements Run {
   /** Those who wait for a result. */
   readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
   readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
+  readonly #fail = (error: unknown) => this.#stop({ error });
 
   constructor(tasks: Source<Task>, options: RunOptions) {
     this.#executor = createExecutor(options);
@@ -249,7 +250,7 @@ class Pool implements Run {
 
   /** Owns a part of the pool's work: an error that nobody expected ends the run, and never the program. */
   #own(work: Promise<void>): void {
-    work.catch((error) => this.#stop({ error }));
+    work.catch(this.#fail);
   }
 
   /** Does everything that can be done now: hands out results, starts and reads tasks, and closes when it is all over. */
@@ -408,7 +409,7 @@ class Pool implements Run {
         ...(this.#heldBackBy && { heldBackBy: this.#heldBackBy }),
       });
     } catch (error) {
-      this.#stop({ error });
+      this.#fail(error);
     }
   }
 
@@ -442,9 +443,13 @@ class Pool implements Run {
 
   #drain(failure: { error: unknown } | undefined): void {
     this.#draining = true;
-    this.#executor.drain?.();
-    this.#heldBackBy = undefined;
     this.#endInput(failure);
+    try {
+      this.#executor.drain?.();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+    this.#heldBackBy = undefined;
     while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);
     for (const [job, timer] of this.#waiting) {
       clearTimeout(timer);

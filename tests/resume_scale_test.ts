@@ -11,7 +11,7 @@ import { JsonScanner } from "../internal/json_scanner.ts";
 import { ResultIndex, textOf } from "../internal/result_index.ts";
 import { ResultScanner } from "../internal/result_scanner.ts";
 import { TaskScanner } from "../internal/task_scanner.ts";
-import { commandHash } from "../journal.ts";
+import { commandHash, Journal } from "../journal.ts";
 import { parseTask, type Task, type TaskResult } from "../mod.ts";
 import { OUTCOMES, parseResult } from "../result.ts";
 import { EFFORT, SEED } from "./helpers.ts";
@@ -223,6 +223,13 @@ test("a scanner turns down what is not quite JSON, not quite UTF-8 or not quite 
     ["0,", "-1,"],
     ["0,", "1.0,"],
     ["0,", "256.,"],
+    ["0,", "256,"],
+    ["0,", "999,"],
+    ['"slot"', '"signal":"KILL","slot"'],
+    ['"slot"', '"signal":"SIG","slot"'],
+    ['"slot"', '"signal":"SIGkill","slot"'],
+    ['"slot"', '"signal":"SIG KILL","slot"'],
+    ['"slot"', '"signal":"SIGOFAVERYLONGNAME","slot"'],
     ["0,", "nul,"],
     ['"ok"', '"OK"'],
     ['"attempts":1', '"attempts":0'],
@@ -336,6 +343,22 @@ test("what is kept of a result is less than 64 bytes, however many there are", a
     }
     assert(index.heldBytes / count < 64, `${index.heldBytes} bytes for ${count} results`);
   }
+});
+
+test("the hash of a command may be written in capitals, and one that is none says nothing", async () => {
+  const cmd = "echo hi";
+  const isChanged = async (cmdHash: string) => {
+    const lines = encoder.encode(`${JSON.stringify({ ...RESULT, id: "a", cmdHash })}\n`);
+    return (await Journal.read([lines])).find({ id: "a", cmd }, 1).isChanged;
+  };
+  const hash = commandHash(cmd);
+  assert(/[a-f]/.test(hash));
+  assertEquals(await Promise.all([hash, hash.toUpperCase(), "zzzzzzzz", "00000000"].map(isChanged)), [
+    false,
+    false,
+    false,
+    true,
+  ]);
 });
 
 test("a task that was scanned is looked up as one that was parsed", async () => {

@@ -393,6 +393,22 @@ test("an executor that cannot start an attempt ends the run with its error, and 
   await assertRejects(() => results.next(), Error, "cannot start");
 });
 
+test("an executor that fails to drain ends the run with its error, and nothing is left", async () => {
+  const executor = Object.assign(new FakeExecutor(), {
+    drain() {
+      throw new Error("cannot drain");
+    },
+  });
+  const results = run(tasks(3), { executor, concurrency: 1 });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  results.drain();
+  executor.executions[0]!.end();
+  assertEquals((await first).value!.outcome, "ok");
+  await assertRejects(() => results.next(), Error, "cannot drain");
+  assertEquals([executor.executions.length, executor.closed], [1, 1]);
+});
+
 test("an executor that fails in what was told to end does not hide why it was", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
