@@ -1,6 +1,7 @@
 /** Carries out each attempt in a process of its own. @module */
 
 import { realpathSync } from "node:fs";
+import { isPermitted } from "../internal/deno_permissions.ts";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
 import { statusOfSignal } from "../internal/signals.ts";
@@ -152,7 +153,7 @@ class ProcessExecution implements Execution {
 
 /** `PWD` for a program in another directory than the runner's, as a shell that goes there has it. */
 function directoryVariable(cwd: string | undefined): { PWD?: string } {
-  if (cwd === undefined) return {};
+  if (cwd === undefined || !isPermitted({ name: "read", path: cwd })) return {};
   try {
     return { PWD: realpathSync(cwd) };
   } catch {
