@@ -1,8 +1,8 @@
 import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./executors/mod.ts";
 
 /**
- * How many turns of the event loop, of a millisecond each, pass between the timer of an attempt and its termination. In
- * these an end that has happened is seen: when the program was busy, timers that are due come first. Deno sees nothing from
+ * How many turns of the event loop, of a millisecond each, pass between the timer of an attempt and its termination where
+ * the system cannot tell whether the command has ended. In these an end that has happened is seen: when the program was busy, timers that are due come first. Deno sees nothing from
  * outside in a turn without a timer.
  */
 export const LATE_TURNS = 3;
@@ -46,7 +46,9 @@ export class RunningAttempt {
   }
 
   #expire(turns: number): void {
-    if (turns === 0) this.terminate("timeout");
+    const hasEnded = this.#execution.hasEnded?.();
+    if (hasEnded) return;
+    if (turns === 0 || hasEnded === false) this.terminate("timeout");
     else this.#timer = setTimeout(() => this.#expire(turns - 1), 1);
   }
 

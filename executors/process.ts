@@ -4,6 +4,7 @@ import { realpathSync } from "node:fs";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
+import { statFields } from "../internal/process_stat.ts";
 import { statusOfSignal } from "../internal/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
@@ -87,6 +88,10 @@ class ProcessExecution implements Execution {
     return true;
   }
 
+  hasEnded(): boolean | undefined {
+    return this.#hasExited || (this.#child ? isZombie(this.#child.pid) : undefined);
+  }
+
   async #run(): Promise<AttemptEnd> {
     const { task } = this.#attempt;
     const { adapter, shell, pacer } = this.#options;
@@ -148,6 +153,16 @@ class ProcessExecution implements Execution {
       createFile: () => spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
     });
+  }
+}
+
+/** Whether a process has ended and was not reaped yet; `undefined` where that cannot be seen. */
+function isZombie(pid: number): boolean | undefined {
+  const directory = `/proc/${pid}`;
+  try {
+    return isPermitted({ name: "read", path: directory }) ? statFields(directory)[0] === "Z" : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -96,6 +96,10 @@ export class ShellExecution implements Execution {
     return !this.#hasEnded;
   }
 
+  hasEnded(): boolean | undefined {
+    return this.#hasEnded || this.#process?.hasEnded?.();
+  }
+
   /**
    * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; sees whether there
    * is room for it; and gives up a worker that does not begin.

@@ -79,6 +79,13 @@ export interface AttemptEnd {
 
 /** An attempt that has been started. */
 export interface Execution {
+  /**
+   * Asks the system whether the command has ended, although {@linkcode Execution.ended} has not settled yet: an end that has
+   * happened wins over a timeout.
+   *
+   * @returns `undefined` when the system cannot tell.
+   */
+  hasEnded?(): boolean | undefined;
   /** Settles when everything the attempt started is accounted for. Never rejects because of what a task does. */
   readonly ended: Promise<AttemptEnd>;
   /**

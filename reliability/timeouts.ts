@@ -1,5 +1,5 @@
 /**
- * Timeouts under load, beside timeout(1): `deno task reliability:timeouts [--load 20] [--rounds 5]`.
+ * Timeouts under load, beside timeout(1): `deno task reliability:timeouts [--load 20] [--rounds 5] [--executor process]`.
  *
  * In 64 slots, beside busy loops, half of the tasks need 80 % of their limit, and half 150 %. Counted is what ended in the
  * wrong way: a short task that was timed out, or a long one that was not. The same commands run under
@@ -19,7 +19,9 @@ const TASKS = 256;
 const LIMIT_SECONDS = 1;
 const SHARES = [0.8, 1.5];
 
-const { load, rounds } = parseArgs(process.argv.slice(2), { string: ["load", "rounds"] });
+const { load, rounds, executor: executors = "shell,process" } = parseArgs(process.argv.slice(2), {
+  string: ["load", "rounds", "executor"],
+}) as Record<string, string | undefined>;
 const loops = startLoops(Number(load ?? 20));
 try {
   console.log(`${loops.length} busy loops; ${TASKS} tasks in ${SLOTS} slots, limit ${LIMIT_SECONDS} s\n`);
@@ -27,7 +29,9 @@ try {
   console.log("| --- | --: | --: | --: |");
   const ways: [string, () => Promise<[number, number]>][] = [["xargs -P64 timeout", underTimeout]];
   for (const [name, runtime] of Object.entries(RUNTIMES)) {
-    for (const executor of ["shell", "process"]) ways.push([`${name}, ${executor}`, () => underUs(runtime, executor)]);
+    for (const executor of executors.split(",")) {
+      ways.push([`${name}, ${executor}`, () => underUs(runtime, executor)]);
+    }
   }
   for (const [name, measure] of ways) {
     let [short, long] = [0, 0];

@@ -75,6 +75,10 @@ class ObservedExecution implements Execution {
     });
   }
 
+  hasEnded(): boolean | undefined {
+    return this.#execution.hasEnded?.();
+  }
+
   terminate(killAfterMs: number, reason?: AttemptStop): boolean {
     const isStopped = this.#execution.terminate(killAfterMs, reason);
     if (isStopped || reason === "output-limit") this.#stoppedBy ??= reason;

@@ -11,6 +11,8 @@ export class FakeExecution implements Execution {
   readonly terminations: number[] = [];
   /** What `terminate` answers; `false` stands for an attempt that has ended by itself. */
   canBeTerminated = true;
+  /** What it answers when it is asked whether the command has ended. */
+  systemSaysEnded: boolean | undefined;
   /** Whether it ends when it is terminated, and not only when the test says so. */
   endsAtOnce = true;
   /** Called each time that it is terminated, with whether there was something to end. */
@@ -26,6 +28,10 @@ export class FakeExecution implements Execution {
 
   get ended(): Promise<AttemptEnd> {
     return this.#ended.promise;
+  }
+
+  hasEnded(): boolean | undefined {
+    return this.systemSaysEnded;
   }
 
   terminate(killAfterMs: number, reason?: AttemptStop): boolean {

@@ -48,6 +48,23 @@ test("an attempt that begins twice, or after its end, has one timer", async () =
   assertEquals(execution!.terminations.length, 1);
 });
 
+test("an attempt whose command has ended by what the system says is not timed out", async () => {
+  const executor = new BeginningExecutor();
+  const results = collect(
+    run([{ cmd: "a" }, { cmd: "b" }], { executor, concurrency: 2, timeoutMs: 1, keepOrder: true }),
+  );
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  const [ended, running] = executor.executions;
+  ended!.systemSaysEnded = true;
+  running!.systemSaysEnded = false;
+  ended!.begin();
+  running!.begin();
+  await waitFor("the timeout", () => running!.terminations.length === 1);
+  assertEquals(ended!.terminations, []);
+  ended!.end();
+  assertEquals((await results).map(({ outcome }) => outcome), ["ok", "timeout"]);
+});
+
 /** Waits without letting the event loop turn. */
 function block(until: () => boolean): void {
   const startedMs = performance.now();
