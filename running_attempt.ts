@@ -7,6 +7,9 @@ import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./ex
  */
 export const LATE_TURNS = 3;
 
+/** How long the end of a command that the system has seen may take to be reported. */
+const REPORT_MS = 10_000;
+
 /** An attempt under way, and what can end it early. */
 export class RunningAttempt {
   /** Settles when it has ended, with what has ended it. */
@@ -47,8 +50,9 @@ export class RunningAttempt {
 
   #expire(turns: number): void {
     const hasEnded = this.#execution.hasEnded?.();
-    if (hasEnded) return;
-    if (turns === 0 || hasEnded === false) this.terminate("timeout");
+    // Who has to report the end may never do it.
+    if (hasEnded) this.#timer = setTimeout(() => this.terminate("timeout"), REPORT_MS);
+    else if (turns === 0 || hasEnded === false) this.terminate("timeout");
     else this.#timer = setTimeout(() => this.#expire(turns - 1), 1);
   }
 

@@ -92,7 +92,7 @@ export function cutOutputFile(path: string, maxOutputBytes: number): boolean {
   }
 }
 
-/** Whether an open file is the one that was found by its name, and has no other name by which it is somebody else's. */
+/** Returns whether an open file is the one found by its name, and has no other name by which it is somebody else's. */
 function isOurs(open: Stats, found: Stats): boolean {
   return open.isFile() && open.nlink === 1 && open.ino === found.ino && open.dev === found.dev;
 }
@@ -146,7 +146,7 @@ function readInto(bytes: Uint8Array, file: number): Uint8Array {
 interface LargeFile {
   path: string;
   file: number;
-  /** How much of it is kept. */
+  /** The number of bytes that are kept. */
   bytes: number;
   /** Whether it has more. */
   isCut: boolean;

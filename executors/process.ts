@@ -4,12 +4,12 @@ import { realpathSync } from "node:fs";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { ProcessGroupTermination } from "../internal/process_group.ts";
 import type { SendSignal } from "../internal/send_signal.ts";
-import { statFields } from "../internal/process_stat.ts";
 import { statusOfSignal } from "../internal/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
+import { isZombie } from "./process_state.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
@@ -153,16 +153,6 @@ class ProcessExecution implements Execution {
       createFile: () => spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
     });
-  }
-}
-
-/** Whether a process has ended and was not reaped yet; `undefined` where that cannot be seen. */
-function isZombie(pid: number): boolean | undefined {
-  const directory = `/proc/${pid}`;
-  try {
-    return isPermitted({ name: "read", path: directory }) ? statFields(directory)[0] === "Z" : undefined;
-  } catch {
-    return undefined;
   }
 }
 

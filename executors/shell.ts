@@ -25,9 +25,9 @@ export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "tra
 
 /** How often it is seen how much a task has printed, and whether there is room for it. */
 const LOOK_MS = 100;
-/** How many times as long as a look the pause after it is, at least: thousands of tasks take a while to be looked at. */
+/** The least pause after a look at all running tasks, in multiples of its cost: thousands of tasks take a while. */
 const LOOK_REST = 10;
-/** How long no worker is started after one that could not be a worker: to find that out again costs each attempt seconds. */
+/** The time without workers after a shell that could not be one: finding that out again costs each attempt seconds. */
 const UNUSABLE_MS = 60_000;
 
 /**
@@ -42,7 +42,7 @@ export class ShellExecutor implements Executor {
   readonly #environment: WorkerEnvironment = workerEnvironment();
   /** By slot. */
   readonly #workers = new Map<number, ShellWorker>();
-  /** Those that are being made ready, by slot. */
+  /** Workers that are being made ready, by slot. */
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
   #traits: Promise<ShellTraits> | undefined;
@@ -94,7 +94,7 @@ export class ShellExecutor implements Executor {
     if (isUsable && this.#context.traits) return current;
     if (current && !isUsable) this.#dismiss(current);
     const ready = this.#readyWorker(slot, isUsable ? current : undefined).catch((error) => {
-      // What no worker can be had for is carried out without.
+      // Without a worker the attempt runs in a process of its own.
       if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_MS;
       return undefined;
     }).finally(() => this.#starting.delete(slot));
@@ -150,7 +150,7 @@ export class ShellExecutor implements Executor {
 }
 
 /**
- * What no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
+ * Returns whether a task needs what no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
  * started when an argument is too long.
  */
 function needsProcess({ cmd, env }: Task): boolean {

@@ -4,9 +4,9 @@ import process from "node:process";
 import { isPermitted } from "../internal/deno_permissions.ts";
 import { USED_COMMANDS } from "./shell_script.ts";
 
-/** How a worker gets the environment of the runner. */
+/** The environment of a worker, which tasks get as the runner has it. */
 export interface WorkerEnvironment {
-  /** Whether a shell can be a worker in it, as far as can be told before one is started. */
+  /** False when no shell can be a worker in it, as far as can be told before one is started. */
   isUsable: boolean;
   /** Variables that the shell starts with instead of those of the runner. */
   atStart: Readonly<Record<string, string>>;
@@ -38,7 +38,7 @@ export function workerEnvironment(env: NodeJS.ProcessEnv | undefined = ownEnviro
   return { isUsable, atStart, restored };
 }
 
-/** Whether a variable is a function, as bash exports it, that a worker would take for the built-in command. */
+/** Returns whether a variable is an exported function of bash that a worker would take for the built-in command. */
 function replacesUsedCommand(name: string): boolean {
   const [, called] = /^BASH_FUNC_(.*)(?:%%|\(\))$/.exec(name) ?? [];
   return called !== undefined && USED_COMMANDS.has(called);

@@ -9,6 +9,7 @@ import { outputLost } from "./output.ts";
 import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
 import { opensDescriptors } from "./own_descriptors.ts";
+import { isWithoutChild } from "./process_state.ts";
 import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
@@ -40,9 +41,9 @@ const REMOVED: TakenOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
-/** How long a worker may take to begin an attempt that has a timeout. Later the attempt gets a process of its own. */
+/** The longest time until a worker begins an attempt that has a timeout. Then the attempt gets a process of its own. */
 const BEGIN_MS = 10_000;
-/** How long the shell of a worker may take to be gone when everything of its group is. */
+/** The longest time that the shell of a worker outlives the rest of its group. */
 const REAP_MS = 2_000;
 const FULL = "no space was left on the device for temporary files";
 
@@ -54,9 +55,9 @@ export class ShellExecution implements Execution {
   readonly #attempt: Attempt;
   readonly #callbacks: AttemptCallbacks;
   readonly #context: ShellContext;
-  /** Whether its outputs are pipes, as for a command that opens them by name. */
+  /** True when its outputs are pipes, as for a command that opens them by name. */
   readonly #wantsPipes: boolean;
-  /** Whether the worker says when the command begins. Pipes and files are there at any time after it. */
+  /** True when the worker reports the beginning of the command. */
   readonly #reportsBegin: boolean;
   /** When the command began, where the worker says it. */
   #begunMs: number | undefined;
@@ -97,7 +98,8 @@ export class ShellExecution implements Execution {
   }
 
   hasEnded(): boolean | undefined {
-    return this.#hasEnded || this.#process?.hasEnded?.();
+    if (this.#process) return this.#process.hasEnded?.();
+    return this.#hasEnded || (this.#worker ? isWithoutChild(this.#worker.pid) : undefined);
   }
 
   /**

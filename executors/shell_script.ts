@@ -1,4 +1,4 @@
-/** What shell workers read: the text that carries out one attempt and ends with its report. @module */
+/** Scripts for shell workers: each carries out one attempt and ends with its report. @module */
 
 import { shellQuote } from "../internal/shell_quote.ts";
 import type { CommandKind } from "./plain_command.ts";
@@ -28,11 +28,11 @@ export interface ScriptOptions {
   kind: CommandKind;
   /** Whether the outputs must be pipes, as for a command that opens them by name. */
   wantsPipes: boolean;
-  /** Whether the worker reports when the command begins, as a timeout counts from there. */
+  /** True when the worker has to report the beginning of the command, as a timeout counts from there. */
   reportsBegin: boolean;
 }
 
-/** What the first script of a worker sets up. */
+/** Options of the first script of a worker. */
 export interface WorkerScriptOptions {
   /** The number of the first report. */
   number: number;
@@ -169,7 +169,7 @@ function invocation(cmd: string | readonly string[], shell: string, execFailure:
   return `${GUARD} ${program} ${shellQuote(`${FAIL} ${execFailure}`)}; exec ${[program, ...args].join(" ")}`;
 }
 
-/** Whether the system takes no argument that is as long as a text. */
+/** Returns whether the system takes no argument that is as long as a text. */
 export function isLongerThanAnArgument(cmd: string): boolean {
   return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
 }

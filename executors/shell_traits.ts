@@ -3,7 +3,7 @@
 import type { ShellWorker } from "./shell_worker.ts";
 import { traitsScript } from "./shell_script.ts";
 
-/** What a shell can be trusted with. */
+/** Abilities of a shell. */
 export interface ShellTraits {
   /** Whether plain commands look the same from a subshell of a worker as from a shell of their own. */
   runsPlainCommands: boolean;

@@ -8,12 +8,12 @@ import type { WorkerEnvironment } from "./shell_environment.ts";
 import { RETIREMENT_SCRIPT, workerScript } from "./shell_script.ts";
 import { type WorkerReport, WorkerReportReader } from "./worker_report.ts";
 
-/** How an attempt ended, as its worker reports it. The CPU times are those of the attempt. */
+/** The report of one attempt, with CPU times of that attempt alone. */
 export type AttemptReport = WorkerReport;
 
 /** A worker that has ended, or can no longer be trusted, while an attempt ran. */
 export interface WorkerDeath {
-  /** How its shell ended; `undefined` when that is not known. */
+  /** The exit status of its shell; `undefined` when it is not known. */
   exit: ExitStatus | undefined;
   /** Why the worker was given up, when its shell did not end by itself. */
   reason?: string;
@@ -24,23 +24,23 @@ export class UnusableShellError extends Error {
   override name = "UnusableShellError";
 }
 
-/** How long a worker may take for what every shell does at once: to start, and to answer a probe. */
+/** The longest time for what every shell does at once: to start, and to answer a probe. */
 const ANSWER_MS = 10_000;
-/** How long a worker may take to end when it has nothing more to do. */
+/** The longest time until a worker without work has ended. */
 const RETIREMENT_MS = 2_000;
 /**
- * How many rounds nothing may come from a worker that has ended and whose output something else has open, and how long one
- * is. Each is a turn of the event loop of its own: when the program was busy, a timer comes before what has been written.
+ * Rounds without output after which the channel of an ended worker is closed, as something else can have it open, and their
+ * length. Each is a turn of the event loop: when the program was busy, a timer comes before what has been written.
  */
 const QUIET_ROUNDS = 4;
 const MAX_ROUNDS = 40;
 const ROUND_MS = 25;
-/** How long what got SIGKILL may take to be gone. A process that hangs in the kernel must not hold a run for ever. */
+/** The longest time from SIGKILL to the end. A process that hangs in the kernel must not hold a run for ever. */
 const REAP_MS = 2_000;
 /** How often it is told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
 const WAKE_MS = 1_000;
 
-/** What a worker needs to start. */
+/** Options of {@linkcode ShellWorker.spawn}. */
 export interface WorkerOptions {
   adapter: SpawnAdapter;
   /** A path, or a name that is looked up in `PATH`. */
@@ -156,7 +156,7 @@ export class ShellWorker {
     return this.#line;
   }
 
-  /** Whether a text was written by the worker itself, which alone knows its token. */
+  /** Returns whether the worker itself, which alone knows its token, has written a text. */
   hasSigned(text: string | undefined): boolean {
     return text === `${this.#token}\n`;
   }

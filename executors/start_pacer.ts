@@ -1,4 +1,4 @@
-/** How long starting processes may block the event loop before others have a turn: ends of processes, timers, results. */
+/** The longest time that starts of processes block the event loop before ends of processes, timers and results have a turn. */
 const MAX_BLOCKED_MS = 10;
 
 /**

@@ -116,7 +116,7 @@ export interface Executor {
   /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
   readonly keepsTime?: boolean | undefined;
   /**
-   * Whether it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Without it the time counts from
+   * True when it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Else the time counts from
    * {@linkcode Executor.start}.
    */
   readonly reportsStart?: boolean | undefined;

@@ -7,7 +7,7 @@
  * @module
  */
 
-/** What a worker reports about one attempt. */
+/** The report of a worker about one attempt. */
 export interface WorkerReport {
   /** `$?` of the attempt; `null` when the shell that waited for it could not say it. */
   status: number | null;

@@ -25,7 +25,7 @@ function bare(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
 }
 
-/** Whether a name of at least three letters has the first letter of a longer one, and then some of its letters in order. */
+/** Returns whether a name of three letters or more has the first letter of a longer one, then some of its letters in order. */
 function abbreviates(short: string, long: string): boolean {
   if (short.length < 3 || short[0] !== long[0]) return false;
   let at = 0;

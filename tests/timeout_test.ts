@@ -9,6 +9,7 @@ import { createExecutor } from "../executors/mod.ts";
 import type { Attempt, AttemptCallbacks, Execution, Executor } from "../executors/types.ts";
 import { run } from "../mod.ts";
 import { RunningAttempt } from "../running_attempt.ts";
+import { FakeClock } from "./fake_clock.ts";
 import { FakeExecutor } from "./fake_executor.ts";
 import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "./helpers.ts";
 
@@ -63,6 +64,23 @@ test("an attempt whose command has ended by what the system says is not timed ou
   assertEquals(ended!.terminations, []);
   ended!.end();
   assertEquals((await results).map(({ outcome }) => outcome), ["ok", "timeout"]);
+});
+
+test("an end that is never reported does not keep an attempt for ever", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const executor = new BeginningExecutor();
+    executor.onStart = (execution) => execution.systemSaysEnded = true;
+    const result = run([{ cmd: "a" }], { executor, timeoutMs: 100 }).next();
+    await clock.advance(0);
+    const [execution] = executor.executions;
+    execution!.begin();
+    await clock.advance(10_000);
+    assertEquals(execution!.terminations, []);
+    await clock.advance(100);
+    assertEquals(execution!.terminations.length, 1);
+    assertEquals((await result).value!.outcome, "timeout");
+  });
 });
 
 /** Waits without letting the event loop turn. */
