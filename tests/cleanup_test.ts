@@ -86,7 +86,13 @@ async function guardOf(pid: number): Promise<number> {
     guard = descendantsOf(pid).find((pid) => isAlive(pid) && isGuard(pid));
     return guard;
   });
+  await waitFor("the program to have told it", () => waitsForEvents(pid));
   return guard!;
+}
+
+/** Whether a program has nothing to do now; where the system does not say, it is taken for that. */
+function waitsForEvents(pid: number): boolean {
+  return /poll|^0?$/.test(readFileSync(`/proc/${pid}/wchan`, "latin1"));
 }
 
 for (const [mode, options] of Object.entries(MODES)) {
