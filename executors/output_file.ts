@@ -148,7 +148,7 @@ interface LargeFile {
   file: number;
   /** The number of bytes that are kept. */
   bytes: number;
-  /** Whether it has more. */
+  /** True when the file has more than that. */
   isCut: boolean;
 }
 

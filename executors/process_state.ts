@@ -1,4 +1,4 @@
-/** What Linux says of processes that are under way. @module */
+/** Queries to Linux about running processes. @module */
 
 import { readFileSync } from "node:fs";
 import { isPermitted } from "../internal/deno_permissions.ts";

@@ -129,7 +129,7 @@ export function attemptScript(options: ScriptOptions): string {
   const [stdin, stdout, stderr, execFailure] = [files.stdin, files.stdout, files.stderr, files.execFailure]
     .map(shellQuote) as [string, string, string, string];
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
-  // What fails before the files are opened is the worker's to tell, and there is no output yet.
+  // A failure before the files are opened goes to the channel of the worker, as there is no output yet.
   const begin = reportsBegin ? `${BEGIN} ${number}; ` : "";
   if (wantsPipes) {
     const source = `(${exports}${invocation(cmd, shell, execFailure)}\n)`;
