@@ -29,9 +29,9 @@ export class RunningAttempt {
   constructor(executor: Executor, attempt: Attempt, killAfterMs: number) {
     this.#killAfterMs = killAfterMs;
     const { timeoutMs } = attempt;
-    const startTimer = () => {
+    const startTimer = (agoMs = 0) => {
       if (executor.keepsTime || timeoutMs === undefined || this.#hasEnded) return;
-      this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), timeoutMs);
+      this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), Math.max(0, timeoutMs - agoMs));
     };
     this.#execution = executor.start(attempt, {
       onOutputLimit: () => this.terminate("output-limit"),

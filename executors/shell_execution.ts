@@ -14,6 +14,7 @@ import { type AttemptFiles, attemptScript } from "./shell_script.ts";
 import type { ShellTraits } from "./shell_traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./shell_worker.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
+import { systemUptimeMs } from "./system_uptime.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
 import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "./types.ts";
 
@@ -149,7 +150,7 @@ export class ShellExecution implements Execution {
     this.#files = files;
     this.startedMs = performance.now();
     this.#context.running.add(this);
-    const outcome = await worker.run(script, this.#reportsBegin ? () => this.#begin() : undefined);
+    const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
     const durationMs = performance.now() - (this.#begunMs ?? this.startedMs);
     this.#hasEnded = true;
     this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
@@ -178,9 +179,11 @@ export class ShellExecution implements Execution {
     return Promise.race([worker, new Promise<undefined>((resolve) => this.#stopWaiting = () => resolve(undefined))]);
   }
 
-  #begin(): void {
-    this.#begunMs = performance.now();
-    this.#callbacks.onStart();
+  #begin(uptimeMs: number | undefined): void {
+    const now = performance.now();
+    const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs;
+    this.#begunMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
+    this.#callbacks.onStart(now - this.#begunMs);
   }
 
   #endGroup(worker: ShellWorker, killAfterMs: number): void {

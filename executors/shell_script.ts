@@ -2,6 +2,7 @@
 
 import { shellQuote } from "../internal/shell_quote.ts";
 import type { CommandKind } from "./plain_command.ts";
+import { UPTIME_FILE } from "./system_uptime.ts";
 import { TASK_VARIABLES } from "./task_variables.ts";
 
 /** Files of one attempt. */
@@ -57,11 +58,13 @@ export const FUNCTION_PREFIX = "_taskrunner_";
 const FUNCTIONS = ["run", "open", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
   FUNCTION_PREFIX + name
 );
+/** When an attempt begins, as long as it takes to say that. */
+const NOW = `${FUNCTION_PREFIX}now`;
 const [RUN, OPEN, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 
 /** The built-in commands that scripts of workers use. An exported function with such a name takes their place in bash. */
 export const USED_COMMANDS: ReadonlySet<string> = new Set(
-  ": [ cd echo eval exec exit export kill rm rmdir set times trap type ulimit unset".split(" "),
+  ": [ cd echo eval exec exit export kill read rm rmdir set times trap type ulimit unset".split(" "),
 );
 
 /**
@@ -74,8 +77,8 @@ export const USED_COMMANDS: ReadonlySet<string> = new Set(
  *
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
- * `open` makes the files of an attempt those of its subshell. `begin`, `status` and `report` write control lines, and use no
- * variable, which the next attempt would see. `guard` sees to it that `fail` runs when `exec` fails: as a trap of the
+ * `open` makes the files of an attempt those of its subshell. `begin`, `status` and `report` write control lines, and leave no
+ * variable behind, which a task would see. `begin` says when it was, as the runner may be busy while it happens. `guard` sees to it that `fail` runs when `exec` fails: as a trap of the
  * subshell or, as bash has forgotten its traps by then, when the program cannot be found before. `clean` removes the directory, also those of workers that were killed, and the one they are in with the last
  * of them: each is named after its process, and of one that has ended but is not reaped yet Linux knows no working
  * directory. The first report is that the worker is there, and whether files may be of any size: output that is a file
@@ -100,7 +103,7 @@ ${CLEAN}() {
 trap ${CLEAN} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
-${BEGIN}() { echo "${token} begin $1"; }
+${BEGIN}() { read -r ${NOW} <${UPTIME_FILE}; echo "${token} begin $1 \${${NOW}%% *}"; unset ${NOW}; } 2>/dev/null
 if [ -n "\${BASH_VERSION-}" ]; then
 ${GUARD}() { type -P -- "$1" || eval "$2"; } >/dev/null
 else

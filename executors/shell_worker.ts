@@ -77,7 +77,7 @@ export class ShellWorker {
   #owesSinceMs = Infinity;
   #retirementTimer: ReturnType<typeof setTimeout> | undefined;
   #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
-  #onBegin: (() => void) | undefined;
+  #onBegin: ((uptimeMs: number | undefined) => void) | undefined;
 
   private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
     this.#child = child;
@@ -164,9 +164,9 @@ export class ShellWorker {
   /**
    * Runs a script to its report. Not before the one before has been reported.
    *
-   * @param onBegin called when the worker says that the command of the script begins.
+   * @param onBegin called when the worker says that the command of the script begins, and how long Linux has been up then.
    */
-  run(script: string, onBegin?: () => void): Promise<AttemptReport | WorkerDeath> {
+  run(script: string, onBegin?: (uptimeMs: number | undefined) => void): Promise<AttemptReport | WorkerDeath> {
     if (this.#death) return Promise.resolve(this.#death);
     this.#number++;
     this.#reader.expect(this.#number);
@@ -249,7 +249,7 @@ export class ShellWorker {
       if (!bytes) break;
       this.#isQuiet = false;
       for (const event of this.#reader.push(bytes)) {
-        if (event.kind === "begin") this.#onBegin?.();
+        if (event.kind === "begin") this.#onBegin?.(event.uptimeMs);
         else if (event.kind === "violation") this.giveUp(event.reason);
         else if (!this.#death) this.#settle(this.#ownTimes(event.report));
       }

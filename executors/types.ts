@@ -105,8 +105,8 @@ export interface AttemptCallbacks {
    * away; it is for the caller to end the attempt.
    */
   onOutputLimit: () => void;
-  /** Called when the command begins: a timeout counts from then. */
-  onStart: () => void;
+  /** Called when the command begins, or has begun some milliseconds ago: a timeout counts from then. */
+  onStart: (agoMs?: number) => void;
 }
 
 /** Carries out attempts, one per slot at a time. An executor belongs to one run. */

@@ -22,14 +22,15 @@ export interface WorkerReport {
 
 /** An event on the channel. */
 export type WorkerEvent =
-  | { kind: "begin" }
+  /** The command begins, and how long Linux has then been up, where the shell can see it. */
+  | { kind: "begin"; uptimeMs: number | undefined }
   | { kind: "report"; report: WorkerReport }
   | { kind: "violation"; reason: string };
 
 const STATUS = String.raw`\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]`;
 /** The beginning of an attempt, the status of one with pipes, or a report. */
 const CONTROL_LINE = new RegExp(
-  String.raw`^(?:begin (?<begun>\d+)|status (?<asked>\d+) (?<said>${STATUS})|` +
+  String.raw`^(?:begin (?<begun>\d+) (?<uptime>\d{1,12}\.\d\d)?|status (?<asked>\d+) (?<said>${STATUS})|` +
     String.raw`(?<reported>\d+) (?<status>${STATUS}|-) (?<stderr>[01]))$`,
 );
 
@@ -101,7 +102,7 @@ export class WorkerReportReader {
     if (fields.begun !== undefined) {
       if (this.#hasBegun) return violation("an attempt began twice");
       this.#hasBegun = true;
-      return { kind: "begin" };
+      return { kind: "begin", uptimeMs: fields.uptime === undefined ? undefined : Number(fields.uptime) * 1_000 };
     }
     if (fields.said !== undefined) {
       if (this.#status !== null) return violation("a status was said twice");

@@ -15,7 +15,7 @@ export const tokens = [
   TOKEN,
   TIMES,
   `${TOKEN} 7 0 1\n`,
-  `${TOKEN} begin 7\n`,
+  `${TOKEN} begin 7 12345.67\n`,
   `${TOKEN} status 7 139\n`,
   " - ",
   "\n",
@@ -24,8 +24,9 @@ export const tokens = [
 
 export const seeds = [
   `${TIMES}${TOKEN} 7 0 1\n`,
-  `${TOKEN} begin 7\nKilled\n${TIMES}${TOKEN} 7 137 0\n`,
-  `${TOKEN} begin 7\n${TOKEN} status 7 139\n${TIMES}${TOKEN} 7 - 0\n`,
+  `${TOKEN} begin 7 12345.67\nKilled\n${TIMES}${TOKEN} 7 137 0\n`,
+  `${TOKEN} begin 7 12345.67\n${TOKEN} status 7 139\n${TIMES}${TOKEN} 7 - 0\n`,
+  `${TOKEN} begin 7 \n${TIMES}${TOKEN} 7 0 1\n`,
   `x${TIMES}${TOKEN} 7 0 1\n${TIMES}${TOKEN} 7 0 1\n`,
   `\n${TOKEN} 7 0 1\n`,
   `7 0 1\n${TOKEN.slice(1)} 7 0 1\n`,

@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -111,8 +112,8 @@ for (const kind of ["shell", "process"] as const) {
           return real.start(attempt, {
             onOutputLimit,
             // The caller is busy from the beginning of the command until after its end, and until the time is over.
-            onStart() {
-              onStart();
+            onStart(agoMs) {
+              onStart(agoMs);
               const dueMs = performance.now() + timeoutMs + 50;
               block(() => existsSync(join(directory, `end ${attempt.id}`)));
               const pid = Number(readFileSync(pidFile, "latin1"));
@@ -145,6 +146,31 @@ async function workerOf(executor: Executor, directory: string): Promise<number> 
   await executor.start(attempt, { onOutputLimit() {}, onStart() {} }).ended;
   return Number(readFileSync(join(directory, "worker"), "latin1"));
 }
+
+test("the time of a command runs while its runner is too busy to see that it has begun", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [timeoutMs, busyMs] = [1_000, 3_000];
+    const begun = join(directory, "begun");
+    const executor = createExecutor({ executor: "shell" });
+    try {
+      const worker = await workerOf(executor, directory);
+      process.kill(worker, "SIGSTOP");
+      const cmd = `: >'${begun}'; sleep 1000`;
+      const attempt = { task: { cmd }, id: "late", sequence: 2, number: 1, slot: 1, timeoutMs };
+      const { ended } = new RunningAttempt(executor, attempt, 1_000);
+      await new Promise((resolve) => setTimeout(resolve, 100)); // so that it is handed on
+      process.kill(worker, "SIGCONT");
+      block(() => existsSync(begun));
+      const startedMs = performance.now();
+      block(() => performance.now() - startedMs > busyMs);
+      const { stoppedBy, durationMs } = await ended;
+      assertEquals(stoppedBy, "timeout");
+      assert(durationMs >= busyMs, `It lasted ${durationMs} ms`);
+    } finally {
+      await executor.close();
+    }
+  });
+});
 
 test("a worker that is slow to start takes no time from its task", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {

@@ -60,7 +60,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     arbitrary: status.map((status): Deed => ({
       name: `begin, report ${status}`,
       act: (shell, number) => {
-        shell.say(`${shell.token} begin ${number}\n`);
+        shell.say(`${shell.token} begin ${number} \n`);
         shell.report(number, status);
       },
       expected: status,

@@ -82,6 +82,13 @@ test("a line with the token that is no report, or not the one that is due, is a 
     "7 0 1 1",
     "x 0 1",
     "begin",
+    "begin 7",
+    "begin 7 1",
+    "begin 7 1.5",
+    "begin 7  1.50",
+    "begin 7 1.50 1.50",
+    "begin 7 -1.50",
+    "begin 7 1234567890123.50",
     "7 1e1 0",
   ];
   for (const text of malformed) {
@@ -89,7 +96,7 @@ test("a line with the token that is no report, or not the one that is due, is a 
   }
   for (const number of [0, 6, 8, 77]) {
     assertEquals(reportOf(`${TIMES}${TOKEN} ${number} 0 1\n`), violation("a report was for another attempt"));
-    assertEquals(reportOf(`${TOKEN} begin ${number}\n`), violation("a report was for another attempt"));
+    assertEquals(reportOf(`${TOKEN} begin ${number} 1.50\n`), violation("a report was for another attempt"));
     assertEquals(reportOf(`${TOKEN} status ${number} 0\n`), violation("a report was for another attempt"));
   }
   const notTimes = [
@@ -103,6 +110,11 @@ test("a line with the token that is no report, or not the one that is due, is a 
   for (const times of notTimes) {
     assertEquals([times, reportOf(`${times}${TOKEN} 7 0 1\n`)], [times, violation("a report had no CPU times")]);
   }
+});
+
+test("a beginning has the uptime of the system, where its shell could see that", () => {
+  assertEquals(eventsOf(`${TOKEN} begin 7 \n`), [{ kind: "begin", uptimeMs: undefined }]);
+  assertEquals(eventsOf(`${TOKEN} begin 7 12345.50\n`), [{ kind: "begin", uptimeMs: 12_345_500 }]);
 });
 
 test("the status of an attempt with pipes comes before its report, once", () => {
@@ -119,7 +131,7 @@ test("the status of an attempt with pipes comes before its report, once", () => 
 test("a report or a beginning that comes again is a violation", () => {
   const report = `${TIMES}${TOKEN} 7 0 1\n`;
   assertEquals(eventsOf(report + report).map(({ kind }) => kind), ["report", "violation"]);
-  const begin = `${TOKEN} begin 7\n`;
+  const begin = `${TOKEN} begin 7 1.50\n`;
   assertEquals(eventsOf(begin + begin).map(({ kind }) => kind), ["begin", "violation"]);
   assertEquals(eventsOf(begin + report).map(({ kind }) => kind), ["begin", "report"]);
   assertEquals(eventsOf(report + begin).map(({ kind }) => kind), ["report", "violation"]);
