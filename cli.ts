@@ -28,8 +28,8 @@ import { systemCode, systemReason } from "./internal/system_error.ts";
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 /** As xargs has them. */
 const REQUEST_BY_SIGNAL = { SIGUSR1: "one-more", SIGUSR2: "one-fewer" } as const;
-/** How long the results may take to be written after a second signal. */
-const LEAVE_AFTER_MS = 1_000;
+/** How long killed tasks may take to end, and their results to be written, after a second signal. A third waits for nothing. */
+const LEAVE_AFTER_MS = 10_000;
 
 /** Runs the command with the arguments and streams of this process, and ends the process with its exit status. */
 export async function runCommandLine(): Promise<never> {
@@ -44,6 +44,7 @@ export async function runCommandLine(): Promise<never> {
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => {
       if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));
+      if (kill.signal.aborted) process.exit(status);
       kill.abort();
       setTimeout(() => process.exit(status), LEAVE_AFTER_MS); // also when nobody takes the results
     });

@@ -140,7 +140,7 @@ test("SIGTERM ends a command that waits for the other end of a FIFO", LONG, asyn
   });
 });
 
-test("SIGTERM ends a command that waits for a silent writer, and two a reader that takes nothing", LONG, async () => {
+test("SIGTERM ends a command that waits for a silent writer, and three a reader that takes nothing", LONG, async () => {
   await withFifo(async (fifo, _, directory) => {
     for (const args of [[fifo, "-q"], ["stats", fifo]]) {
       const writer = startShell(`exec 3>${fifo}; touch ${directory}/open; exec sleep 1000`);
@@ -158,9 +158,13 @@ test("SIGTERM ends a command that waits for a silent writer, and two a reader th
     const tasks = await taskFile(directory, [{ cmd: `${cmd}; touch ${directory}/ran` }, { cmd }]);
     const { child, ended } = startTaskrunner([tasks, "-q", "-j1", "-o", fifo, "--max-inline", "2M"], { stdin: "" });
     await waitFor("a task", () => existsSync(join(directory, "ran")));
-    process.kill(child.pid!, "SIGTERM");
-    process.kill(child.pid!, "SIGINT");
-    assert([130, 143].includes((await ended).status!));
+    // Of signals that come faster than they are seen, some are lost.
+    const again = setInterval(() => child.kill("SIGTERM"), 100);
+    try {
+      assertEquals((await ended).status, 143);
+    } finally {
+      clearInterval(again);
+    }
     reader.child.kill("SIGKILL");
     await reader.ended;
   });
