@@ -40,7 +40,9 @@ const fixture = (name: string) => [...RUN_MODULE, join(PROJECT, "tests", "fixtur
 
 function startProgram(way: string, tasks: readonly Task[], options: object, start_: StartOptions = {}) {
   const args = [...fixture("end_while_running.ts"), way, JSON.stringify(tasks), JSON.stringify(options)];
-  return start(process.execPath, args, { mayCrash: way.startsWith("an u"), ...start_ });
+  // A script that starts the tests in the background has these ignored, and Deno lets them be.
+  const command = ["--default-signal=INT,QUIT", process.execPath, ...args];
+  return start("env", command, { mayCrash: way.startsWith("an u"), ...start_ });
 }
 
 /** Writes the id of its process to a file; the file is there when the id is in it. */

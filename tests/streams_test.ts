@@ -13,6 +13,7 @@ import {
   PROJECT,
   RUN_MODULE,
   shell,
+  signalIfThere,
   start,
   type Started,
   startShell,
@@ -159,9 +160,11 @@ test("SIGTERM ends a command that waits for a silent writer, and three a reader 
     const { child, ended } = startTaskrunner([tasks, "-q", "-j1", "-o", fifo, "--max-inline", "2M"], { stdin: "" });
     await waitFor("a task", () => existsSync(join(directory, "ran")));
     // Of signals that come faster than they are seen, some are lost.
-    const again = setInterval(() => child.kill("SIGTERM"), 100);
+    const again = setInterval(() => signalIfThere(child.pid!, "SIGTERM"), 100);
     try {
-      assertEquals((await ended).status, 143);
+      const { status, signal } = await ended;
+      // The last one may come when the program has put its handlers away.
+      assert(status === 143 || signal === "SIGTERM", `${status}, ${signal}`);
     } finally {
       clearInterval(again);
     }
