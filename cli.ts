@@ -17,12 +17,12 @@ import { keepDebuggerClosed } from "./cli/closed_debugger.ts";
 import { EXIT_ERROR, EXIT_HANGUP } from "./cli/exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./cli/io.ts";
 import { main } from "./cli/main.ts";
-import { isPermitted } from "./internal/deno_permissions.ts";
-import { isEntryPoint } from "./internal/entry_point.ts";
-import { printable } from "./internal/excerpt.ts";
-import type { Source } from "./internal/source.ts";
-import { writeStderr, writeStdout } from "./internal/standard_streams.ts";
-import { systemCode, systemReason } from "./internal/system_error.ts";
+import { isPermitted } from "./system/deno_permissions.ts";
+import { isEntryPoint } from "./system/entry_point.ts";
+import { printable } from "./text/excerpt.ts";
+import type { Source } from "./jsonl/source.ts";
+import { writeStderr, writeStdout } from "./system/standard_streams.ts";
+import { systemCode, systemReason } from "./system/system_error.ts";
 
 /** The signals that ask to stop, with the status that a shell gives for each. */
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;

@@ -43,9 +43,9 @@
  */
 
 import process from "node:process";
-import { isEntryPoint } from "./internal/entry_point.ts";
+import { isEntryPoint } from "./system/entry_point.ts";
 
-export * from "./jsonl.ts";
+export * from "./jsonl/mod.ts";
 export type {
   Attempt,
   AttemptCallbacks,
@@ -57,13 +57,13 @@ export type {
   ExecutorOptions,
   Output,
 } from "./executors/mod.ts";
-export { readTasks, type ReadTasksOptions } from "./read_tasks.ts";
-export { Journal, type JournalEntry, type JournalOptions } from "./journal.ts";
-export { type Outcome, parseResult, type TaskResult } from "./result.ts";
-export type { Halt } from "./halt.ts";
-export type { Progress, RunOptions } from "./run_options.ts";
+export { readTasks, type ReadTasksOptions } from "./records/read_tasks.ts";
+export { Journal, type JournalEntry, type JournalOptions } from "./results/journal.ts";
+export { type Outcome, parseResult, type TaskResult } from "./records/result.ts";
+export type { Halt } from "./pool/halt.ts";
+export type { Progress, RunOptions } from "./pool/run_options.ts";
 export { type Run, run } from "./runner.ts";
-export type { HoldReason } from "./start_gate.ts";
+export type { HoldReason } from "./pool/start_gate.ts";
 export type {
   ChildProcess,
   ExitStatus,
@@ -72,9 +72,9 @@ export type {
   SpawnAdapter,
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
-export type { NatsConnectionOptions, NatsOptions } from "./nats/options.ts";
-export { parseTask, type Task } from "./task.ts";
-export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./task_runner.ts";
+export type { NatsConnectionOptions, NatsOptions } from "./nats/client/options.ts";
+export { parseTask, type Task } from "./records/task.ts";
+export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.
 if (isEntryPoint(import.meta)) {

@@ -5,21 +5,21 @@
  */
 
 import { type Attempt, type AttemptEnd, createExecutor, type Executor } from "./executors/mod.ts";
-import { HaltCounter } from "./halt.ts";
-import { commandHash } from "./journal.ts";
-import { type Source, SourceReader } from "./internal/source.ts";
-import { systemReason } from "./internal/system_error.ts";
-import { checkOptionNames } from "./internal/unknown_option.ts";
-import { type AttemptFacts, RETRIED, toResult } from "./outcome.ts";
-import type { TaskResult } from "./result.ts";
-import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
-import { retryDelayMs } from "./retry_delay.ts";
-import { RUN_OPTION_NAMES } from "./run_option_names.ts";
-import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./run_options.ts";
-import { RunningAttempt } from "./running_attempt.ts";
-import { type HoldReason, StartGate } from "./start_gate.ts";
-import { StartRoom } from "./start_room.ts";
-import { checkTask, type Task } from "./task.ts";
+import { HaltCounter } from "./pool/halt.ts";
+import { commandHash } from "./results/journal.ts";
+import { type Source, SourceReader } from "./jsonl/source.ts";
+import { systemReason } from "./system/system_error.ts";
+import { checkOptionNames } from "./text/unknown_option.ts";
+import { type AttemptFacts, RETRIED, toResult } from "./pool/outcome.ts";
+import type { TaskResult } from "./records/result.ts";
+import { CompletionOrder, InputOrder, type ResultQueue } from "./pool/result_queue.ts";
+import { retryDelayMs } from "./pool/retry_delay.ts";
+import { RUN_OPTION_NAMES } from "./pool/run_option_names.ts";
+import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./pool/run_options.ts";
+import { RunningAttempt } from "./pool/running_attempt.ts";
+import { type HoldReason, StartGate } from "./pool/start_gate.ts";
+import { StartRoom } from "./pool/start_room.ts";
+import { checkTask, type Task } from "./records/task.ts";
 
 /**
  * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with

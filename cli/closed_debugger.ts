@@ -1,7 +1,7 @@
 /** The debugger that a signal opens. @module */
 
 import process from "node:process";
-import { isPermitted } from "../internal/deno_permissions.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
 
 /** How long Deno may take to open it. */
 const OPEN_WITHIN_MS = 1_000;

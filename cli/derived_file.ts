@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
-import { excerpt } from "../internal/excerpt.ts";
-import { type FileLock, lockFile } from "../internal/file_lock.ts";
-import { openForAppending } from "../internal/special_file.ts";
-import { systemReason } from "../internal/system_error.ts";
-import { writeAll } from "../internal/write_all.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { type FileLock, lockFile } from "../system/file_lock.ts";
+import { openForAppending } from "../system/special_file.ts";
+import { systemReason } from "../system/system_error.ts";
+import { writeAll } from "../system/write_all.ts";
 import type { Io } from "./io.ts";
 
 interface Kind {

@@ -1,5 +1,5 @@
-import { countOf, type HaltPolicy } from "../halt.ts";
-import type { TaskResult } from "../result.ts";
+import { countOf, type HaltPolicy } from "../pool/halt.ts";
+import type { TaskResult } from "../records/result.ts";
 import { exitStatusOf } from "./exit_status.ts";
 
 /**

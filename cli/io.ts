@@ -1,5 +1,5 @@
-import type { ByteSink } from "../jsonl.ts";
-import type { Source } from "../internal/source.ts";
+import type { ByteSink } from "../jsonl/mod.ts";
+import type { Source } from "../jsonl/source.ts";
 
 /** What a command has of the world: its streams, and a signal that tells it to stop. */
 export interface Io {

@@ -1,6 +1,6 @@
-import { filePieces } from "../internal/file_pieces.ts";
-import { systemCode } from "../internal/system_error.ts";
-import { ResultIndex } from "../internal/result_index.ts";
+import { filePieces } from "../system/file_pieces.ts";
+import { systemCode } from "../system/system_error.ts";
+import { ResultIndex } from "../results/result_index.ts";
 import { readError } from "./read_error.ts";
 import { findResultsEnd, type ResultsEnd } from "./results_end.ts";
 

@@ -1,10 +1,10 @@
-import { parseArguments } from "./arguments.ts";
+import { parseArguments } from "./args/arguments.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
-import { FLAGS, helpText } from "./flags.ts";
+import { FLAGS, helpText } from "./args/flags.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { stoppable } from "./stoppable.ts";
-import { UsageError } from "./usage_error.ts";
-import { VERSION } from "../version.ts";
+import { UsageError } from "./args/usage_error.ts";
+import { VERSION } from "../text/version.ts";
 
 const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace", "report", "watch"] as const;
 
@@ -31,22 +31,28 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     // Loaded only now, so that --help and mistakes are answered at once.
     switch (command) {
       case "worker":
-        return await (await import("./worker.ts")).work({ flags, operands }, io);
+        return await (await import("./commands/worker.ts")).work({ flags, operands }, io);
       case "runs":
-        return await (await import("./runs.ts")).manageRuns({ flags, operands }, io);
+        return await (await import("./commands/runs.ts")).manageRuns({ flags, operands }, io);
       case "stats":
         return await stoppable(
-          (await import("./stats.ts")).showStatistics({ command, flags, operands }, io),
+          (await import("./commands/stats.ts")).showStatistics({ command, flags, operands }, io),
           io.signal,
         );
       case "trace":
-        return await stoppable((await import("./trace.ts")).writeTrace({ command, flags, operands }, io), io.signal);
+        return await stoppable(
+          (await import("./commands/trace.ts")).writeTrace({ command, flags, operands }, io),
+          io.signal,
+        );
       case "report":
-        return await stoppable((await import("./report.ts")).writeReport({ command, flags, operands }, io), io.signal);
+        return await stoppable(
+          (await import("./commands/report.ts")).writeReport({ command, flags, operands }, io),
+          io.signal,
+        );
       case "watch":
-        return await (await import("./watch.ts")).watchResults({ command, flags, operands }, io);
+        return await (await import("./commands/watch.ts")).watchResults({ command, flags, operands }, io);
       default:
-        return await (await import("./run.ts")).runTasks({ command, flags, operands, values }, io);
+        return await (await import("./commands/run.ts")).runTasks({ command, flags, operands, values }, io);
     }
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;

@@ -1,6 +1,6 @@
-import { excerpt } from "../internal/excerpt.ts";
-import { systemReason } from "../internal/system_error.ts";
-import { InvalidLineError } from "../jsonl.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { systemReason } from "../system/system_error.ts";
+import { InvalidLineError } from "../jsonl/mod.ts";
 
 /** The error for a file of results that could not be read, with the line where it is not right. */
 export function readError(path: string, error: unknown, action = "Cannot read results from"): Error {

@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
-import { openWithoutWaiting } from "../internal/special_file.ts";
-import { MAX_RESULT_LINE_BYTES, parseResult } from "../result.ts";
+import { openWithoutWaiting } from "../system/special_file.ts";
+import { MAX_RESULT_LINE_BYTES, parseResult } from "../records/result.ts";
 
 const LF = 0x0a;
 const BLOCK_BYTES = 256 * 1024;

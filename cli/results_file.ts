@@ -1,11 +1,11 @@
 import { fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { excerpt } from "../internal/excerpt.ts";
-import { type FileLock, lockFile } from "../internal/file_lock.ts";
-import { openForAppending } from "../internal/special_file.ts";
-import type { ByteSink } from "../jsonl.ts";
-import { systemCode, systemReason } from "../internal/system_error.ts";
-import { writeAll, writeAllSync } from "../internal/write_all.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { type FileLock, lockFile } from "../system/file_lock.ts";
+import { openForAppending } from "../system/special_file.ts";
+import type { ByteSink } from "../jsonl/mod.ts";
+import { systemCode, systemReason } from "../system/system_error.ts";
+import { writeAll, writeAllSync } from "../system/write_all.ts";
 import { ClosedOutputError } from "./io.ts";
 import type { ResultsEnd } from "./results_end.ts";
 

@@ -1,15 +1,15 @@
 import { stat } from "node:fs/promises";
-import { excerpt } from "../internal/excerpt.ts";
-import { filePieces } from "../internal/file_pieces.ts";
-import { readSpecialFile } from "../internal/special_file.ts";
-import type { Source } from "../internal/source.ts";
-import type { TaskResult } from "../result.ts";
-import { readResults, type ResultFacts } from "../statistics/results_reader.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { filePieces } from "../system/file_pieces.ts";
+import { readSpecialFile } from "../system/special_file.ts";
+import type { Source } from "../jsonl/source.ts";
+import type { TaskResult } from "../records/result.ts";
+import { readResults, type ResultFacts } from "../results/statistics/results_reader.ts";
 import type { Io } from "./io.ts";
 import { readError } from "./read_error.ts";
 import { findResultsEnd } from "./results_end.ts";
-import type { Flags } from "./settings.ts";
-import { UsageError } from "./usage_error.ts";
+import type { Flags } from "./args/settings.ts";
+import { UsageError } from "./args/usage_error.ts";
 
 /** A command that looks at results. */
 export interface ResultsCommand {

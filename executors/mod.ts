@@ -3,18 +3,18 @@
 import { join } from "node:path";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { ProcessGuard } from "../spawn_adapters/guard.ts";
-import { isPermitted } from "../internal/deno_permissions.ts";
-import { excerpt } from "../internal/excerpt.ts";
-import { privateDirectoryName } from "../internal/temporary_directory.ts";
-import { LazyNatsExecutor } from "../nats/lazy_executor.ts";
-import type { NatsOptions } from "../nats/options.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { privateDirectoryName } from "../system/temporary_directory.ts";
+import { LazyNatsExecutor } from "../nats/executor/lazy_executor.ts";
+import type { NatsOptions } from "../nats/client/options.ts";
 import { ProcessExecutor } from "./process.ts";
-import { scratchPlaces } from "./scratch_directory.ts";
-import { signalSender } from "../internal/send_signal.ts";
-import { ShellExecutor } from "./shell.ts";
+import { scratchPlaces } from "./shell/scratch_directory.ts";
+import { signalSender } from "./send_signal.ts";
+import { ShellExecutor } from "./shell/executor.ts";
 import { SpillDirectory } from "./spill_directory.ts";
 import { StartPacer } from "./start_pacer.ts";
-import type { Executor } from "./types.ts";
+import type { Executor } from "../pool/executor.ts";
 
 export type {
   Attempt,
@@ -25,7 +25,7 @@ export type {
   Execution,
   Executor,
   Output,
-} from "./types.ts";
+} from "../pool/executor.ts";
 
 /** How attempts are carried out. */
 export interface ExecutorOptions {

@@ -1,9 +1,9 @@
 /** The ends of attempts of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. @module */
 
 import { stat } from "node:fs/promises";
-import { excerpt } from "../internal/excerpt.ts";
-import { systemCode, systemReason } from "../internal/system_error.ts";
-import type { AttemptEnd } from "./types.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { systemCode, systemReason } from "../system/system_error.ts";
+import type { AttemptEnd } from "../pool/executor.ts";
 
 /** What the system can have too few of, whatever is to be started, and what to do about it. */
 const SHORTAGES: Readonly<Record<string, string>> = {

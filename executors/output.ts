@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { unlink } from "node:fs/promises";
-import { ByteBuffer } from "../internal/byte_buffer.ts";
-import { systemReason } from "../internal/system_error.ts";
-import { writeAll } from "../internal/write_all.ts";
+import { ByteBuffer } from "../system/byte_buffer.ts";
+import { systemReason } from "../system/system_error.ts";
+import { writeAll } from "../system/write_all.ts";
 import type { OutputReader } from "../spawn_adapters/types.ts";
 import type { SpillFile } from "./spill_directory.ts";
-import type { Output } from "./types.ts";
+import type { Output } from "../pool/executor.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -1,19 +1,19 @@
 /** Carries out each attempt in a process of its own. @module */
 
 import { realpathSync } from "node:fs";
-import { isPermitted } from "../internal/deno_permissions.ts";
-import { ProcessGroupTermination } from "../internal/process_group.ts";
-import type { SendSignal } from "../internal/send_signal.ts";
-import { statusOfSignal } from "../internal/signals.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
+import { ProcessGroupTermination } from "./process_group.ts";
+import type { SendSignal } from "./send_signal.ts";
+import { statusOfSignal } from "../system/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
-import { isZombie } from "./process_state.ts";
+import { isZombie } from "../system/process_state.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
-import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "./types.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../pool/executor.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
 export interface ProcessExecutorOptions {

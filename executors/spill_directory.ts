@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { TEMPORARY_PREFIX, temporaryDirectory } from "../internal/temporary_directory.ts";
-import { systemCode } from "../internal/system_error.ts";
-import type { Attempt } from "./types.ts";
+import { TEMPORARY_PREFIX, temporaryDirectory } from "../system/temporary_directory.ts";
+import { systemCode } from "../system/system_error.ts";
+import type { Attempt } from "../pool/executor.ts";
 
 /** The name of an output stream of a task. */
 export type OutputStream = "stdout" | "stderr";

@@ -1,5 +1,5 @@
-import type { Task } from "../task.ts";
-import type { Attempt } from "./types.ts";
+import type { Task } from "../records/task.ts";
+import type { Attempt } from "../pool/executor.ts";
 
 /** The names of what {@linkcode taskVariables} gives. */
 export const TASK_VARIABLES = ["TASKRUNNER_ID", "TASKRUNNER_SLOT", "TASKRUNNER_ATTEMPT"] as const;

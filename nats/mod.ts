@@ -12,5 +12,5 @@
  * @module
  */
 
-export type { NatsConnectionOptions, NatsOptions } from "./options.ts";
-export { Worker, type WorkerOptions } from "./worker.ts";
+export type { NatsConnectionOptions, NatsOptions } from "./client/options.ts";
+export { Worker, type WorkerOptions } from "./worker/worker.ts";

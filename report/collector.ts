@@ -1,11 +1,11 @@
 /** Collects the data of a report from results, in bounded memory. @module */
 
 import { Buffer } from "node:buffer";
-import { OUTCOMES, type TaskResult } from "../result.ts";
-import type { ResultFacts } from "../statistics/results_reader.ts";
-import { RunStatistics } from "../statistics/run_statistics.ts";
-import { slotKey } from "../statistics/slots.ts";
-import { TopList } from "../statistics/top_list.ts";
+import { OUTCOMES, type TaskResult } from "../records/result.ts";
+import type { ResultFacts } from "../results/statistics/results_reader.ts";
+import { RunStatistics } from "../results/statistics/run_statistics.ts";
+import { slotKey } from "../results/statistics/slots.ts";
+import { TopList } from "../results/statistics/top_list.ts";
 import type { ReportData, ReportOverview, ReportProgress, Rows, TaskOfReport } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { shortened } from "./shortened.ts";

@@ -1,9 +1,9 @@
 /** The data that the page of a report shows. @module */
 
-import type { Outcome, TaskResult } from "../result.ts";
-import type { Bar } from "../statistics/log_histogram.ts";
-import type { RunFigures } from "../statistics/run_statistics.ts";
-import type { TimeSeries } from "../statistics/time_grid.ts";
+import type { Outcome, TaskResult } from "../records/result.ts";
+import type { Bar } from "../results/statistics/log_histogram.ts";
+import type { RunFigures } from "../results/statistics/run_statistics.ts";
+import type { TimeSeries } from "../results/statistics/time_grid.ts";
 
 /** The part of a report that is readable before the rest of its data is unpacked. */
 export interface ReportOverview {

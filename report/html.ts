@@ -1,7 +1,7 @@
 /** The page of a report: one file that loads nothing else. @module */
 
 import { createHash } from "node:crypto";
-import { counted } from "../internal/format.ts";
+import { counted } from "../text/format.ts";
 import type { ReportOverview } from "./data.ts";
 import { OUTCOME_COLORS } from "./outcome_colors.ts";
 import { outcomesOf, periodOf, tilesOf } from "./overview.ts";

@@ -1,8 +1,8 @@
 import type { LaneParts } from "./data.ts";
 import { shortened } from "./shortened.ts";
-import type { ResultFacts } from "../statistics/results_reader.ts";
-import { slotKey, workerName } from "../statistics/slots.ts";
-import { TimeGrid } from "../statistics/time_grid.ts";
+import type { ResultFacts } from "../results/statistics/results_reader.ts";
+import { slotKey, workerName } from "../results/statistics/slots.ts";
+import { TimeGrid } from "../results/statistics/time_grid.ts";
 
 /** More would each be thinner than a line. */
 const MAX_LANES = 256;

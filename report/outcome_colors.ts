@@ -1,4 +1,4 @@
-import type { Outcome } from "../result.ts";
+import type { Outcome } from "../records/result.ts";
 
 /** The color of each outcome; they can be told apart on light and on dark backgrounds. */
 export const OUTCOME_COLORS = {

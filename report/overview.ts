@@ -1,9 +1,9 @@
 /** The text at the top of a report: a part of its HTML, and in a live page kept up to date. @module */
 
-import { counted, duration, grouped, percentage, rate } from "../internal/format.ts";
-import type { Outcome } from "../result.ts";
-import { busyText } from "../statistics/busy_text.ts";
-import type { RunFigures } from "../statistics/run_statistics.ts";
+import { counted, duration, grouped, percentage, rate } from "../text/format.ts";
+import type { Outcome } from "../records/result.ts";
+import { busyText } from "../results/statistics/busy_text.ts";
+import type { RunFigures } from "../results/statistics/run_statistics.ts";
 import type { ReportOverview } from "./data.ts";
 
 /** One of the figures. */

@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { setTimeout } from "node:timers";
-import { isPermitted } from "../internal/deno_permissions.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
 import { GUARD_SCRIPT } from "./guard_script.ts";
 import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
 

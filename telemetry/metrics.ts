@@ -1,6 +1,6 @@
 import type { Resource } from "@opentelemetry/resources";
-import { VERSION } from "../version.ts";
-import type { TaskResult } from "../result.ts";
+import { VERSION } from "../text/version.ts";
+import type { TaskResult } from "../records/result.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { MetricsPackages } from "./packages.ts";

@@ -1,5 +1,5 @@
-import { excerpt } from "../internal/excerpt.ts";
-import { MAX_TIMEOUT_MS } from "../task.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 const MAX_INTEGER = 2 ** 31 - 1;
 

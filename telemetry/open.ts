@@ -1,6 +1,6 @@
 import process from "node:process";
-import { isPermitted } from "../internal/deno_permissions.ts";
-import { systemReason } from "../internal/system_error.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
+import { systemReason } from "../system/system_error.ts";
 import { readTelemetrySettings } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 

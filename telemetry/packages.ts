@@ -7,8 +7,8 @@ import type * as tracesExporter from "@opentelemetry/exporter-trace-otlp-proto";
 import type * as resources from "@opentelemetry/resources";
 import type * as metricsSdk from "@opentelemetry/sdk-metrics";
 import type * as tracesSdk from "@opentelemetry/sdk-trace";
-import { importNpmPackage } from "../internal/npm_package.ts";
-import { systemReason } from "../internal/system_error.ts";
+import { importNpmPackage } from "../system/npm_package.ts";
+import { systemReason } from "../system/system_error.ts";
 import type { Protocol, TelemetrySettings } from "./settings.ts";
 
 /** What any signal needs. */

@@ -1,4 +1,4 @@
-import { excerpt } from "../internal/excerpt.ts";
+import { excerpt } from "../text/excerpt.ts";
 
 /** What can be sent to a collector. */
 export type Signal = "traces" | "metrics";

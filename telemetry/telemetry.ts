@@ -1,7 +1,7 @@
-import { VERSION } from "../version.ts";
+import { VERSION } from "../text/version.ts";
 import { type Attempt, createExecutor } from "../executors/mod.ts";
-import type { TaskResult } from "../result.ts";
-import type { RunOptions } from "../run_options.ts";
+import type { TaskResult } from "../records/result.ts";
+import type { RunOptions } from "../pool/run_options.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
 import { RunMetrics } from "./metrics.ts";
 import { type AttemptObserver, ObservedExecutor } from "./observed_executor.ts";

@@ -1,9 +1,9 @@
 import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import process from "node:process";
-import { VERSION } from "../version.ts";
+import { VERSION } from "../text/version.ts";
 import type { Attempt, AttemptEnd } from "../executors/mod.ts";
-import { verdictOf } from "../outcome.ts";
+import { verdictOf } from "../pool/outcome.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { AttemptObserver } from "./observed_executor.ts";

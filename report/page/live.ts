@@ -1,4 +1,4 @@
-import { duration, grouped, percentage } from "../../internal/format.ts";
+import { duration, grouped, percentage } from "../../text/format.ts";
 import type { ReportData } from "../data.ts";
 import { byId, showState } from "./elements.ts";
 import { decodeReport } from "./run.ts";

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** The script of a report's page. @module */
 
-import { duration, grouped } from "../../internal/format.ts";
+import { duration, grouped } from "../../text/format.ts";
 import type { ReportData, TaskOfReport } from "../data.ts";
 import { cpuTime, periodOf } from "../overview.ts";
 import { byId, element, showIn, showState } from "./elements.ts";

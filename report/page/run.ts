@@ -1,4 +1,4 @@
-import type { Outcome } from "../../result.ts";
+import type { Outcome } from "../../records/result.ts";
 import type { ReportData } from "../data.ts";
 
 /** A result, with its times in milliseconds since the run began. */

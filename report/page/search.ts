@@ -1,4 +1,4 @@
-import { duration, grouped } from "../../internal/format.ts";
+import { duration, grouped } from "../../text/format.ts";
 import { element, showIn } from "./elements.ts";
 import type { Row } from "./run.ts";
 import { outcomeLabel } from "./tables.ts";

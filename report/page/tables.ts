@@ -1,4 +1,4 @@
-import { counted, duration, grouped } from "../../internal/format.ts";
+import { counted, duration, grouped } from "../../text/format.ts";
 import type { TaskOfReport } from "../data.ts";
 import { element } from "./elements.ts";
 

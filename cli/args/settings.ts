@@ -1,0 +1,125 @@
+import { availableParallelism } from "node:os";
+import { EXECUTORS } from "../../executors/mod.ts";
+import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "../../pool/halt.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import type { RunOptions } from "../../pool/run_options.ts";
+import type { Arguments } from "./arguments.ts";
+import type { FLAGS } from "./flags.ts";
+import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "./units.ts";
+import type { NatsOptions } from "../../nats/client/options.ts";
+import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** The flags of the command line, by their long names. */
+export type Flags = Arguments<typeof FLAGS>["flags"];
+
+/** What the flags ask for. */
+export interface Settings {
+  runOptions: RunOptions;
+  halt: HaltPolicy | undefined;
+  onInvalid: "abort" | "skip";
+  /** The file of results; without one they go to standard output. */
+  output: string | undefined;
+  /** Which of the tasks that have a result there run again; `undefined` when it must have none. */
+  resume: "canceled" | "failed" | undefined;
+  /** Whether progress is shown: always, never, or where it is of use. */
+  progress: boolean | undefined;
+  /** The port of the page that shows the run. */
+  watchPort: number | undefined;
+  isQuiet: boolean;
+  isDryRun: boolean;
+  /** Whether the tasks are written instead of run. */
+  isPrint: boolean;
+}
+
+/**
+ * Makes settings of flags.
+ *
+ * @throws {UsageError} for a value that is not right.
+ */
+export function readSettings(flags: Flags): Settings {
+  const output = flags.output === "-" ? undefined : flags.output;
+  const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
+  if (resume && output === undefined) throw new UsageError("To resume, name the file of results: -o FILE");
+  if (flags.watch !== undefined && flags["dry-run"]) {
+    throw new UsageError("--dry-run runs nothing, so --watch means nothing");
+  }
+  for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
+    if (flags.print && flags[other]) throw new UsageError(`--print only writes the tasks, so --${other} means nothing`);
+  }
+  return {
+    runOptions: runOptions(flags),
+    halt: flags.halt === undefined ? undefined : haltPolicy(flags.halt),
+    onInvalid: oneOf("--on-invalid", flags["on-invalid"] ?? "abort", ["abort", "skip"]),
+    output,
+    resume,
+    progress: flags["no-progress"] ? false : flags.progress,
+    watchPort: flags.watch === undefined ? undefined : parsePort("--watch", flags.watch),
+    isQuiet: flags.quiet ?? false,
+    isDryRun: flags["dry-run"] ?? false,
+    isPrint: flags.print ?? false,
+  };
+}
+
+function runOptions(flags: Flags): RunOptions {
+  const given = <T>(name: keyof Flags & string, parse: (flag: string, text: string) => T): T | undefined => {
+    const text = flags[name];
+    return typeof text === "string" ? parse(`--${name}`, text) : undefined;
+  };
+  const nats = natsOptions(flags, {
+    replicas: given("nats-replicas", (flag, text) => parseCount(flag, text, 1, 5)),
+    ackWaitMs: given("ack-wait", (flag, text) => parseDuration(flag, text, 100)),
+  });
+  return {
+    concurrency: given("jobs", (flag, text) => parseJobs(flag, text, availableParallelism())),
+    keepOrder: flags["keep-order"],
+    timeoutMs: given("timeout", parseDuration) || undefined, // 0 is none, as for timeout(1)
+    killAfterMs: given("kill-after", parseDuration),
+    retries: given("retries", parseCount),
+    retryDelayMs: given("retry-delay", parseDuration),
+    startDelayMs: given("delay", parseDuration),
+    maxLoad: given("load", (flag, text) => parseLoad(flag, text, availableParallelism())),
+    minFreeMemoryBytes: given("memfree", parseSize),
+    halt: flags.halt as Halt | undefined,
+    ...nats ? { nats } : { executor: readExecutor(flags) },
+    shell: flags.shell,
+    maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
+    spillDir: flags["spill-dir"],
+    maxOutputBytes: given("max-output", (flag, text) => text === "none" ? Infinity : parseSize(flag, text)),
+  };
+}
+
+/** Those that mean that the tasks run on other machines. */
+const NATS_FLAGS: ReadonlySet<string> = new Set([...CONNECTION_FLAGS, "queue", "ack-wait", "nats-replicas"]);
+
+/** What carries out the tasks on this machine. */
+export function readExecutor(flags: Flags): typeof EXECUTORS[number] {
+  return oneOf("--executor", flags.executor ?? EXECUTORS[0], EXECUTORS);
+}
+
+function natsOptions(
+  flags: Flags,
+  others: Pick<NatsOptions, "ackWaitMs" | "replicas">,
+): NatsOptions | undefined {
+  if (!Object.keys(flags).some((name) => NATS_FLAGS.has(name))) return undefined;
+  for (const other of ["executor", "load", "memfree"] as const) {
+    if (flags[other] !== undefined) {
+      throw new UsageError(`--${other} is about this machine, and with --nats the tasks run on others`);
+    }
+  }
+  const [queue, ...more] = readQueues(flags);
+  if (more.length > 0) throw new UsageError("A run has one queue: --queue NAME");
+  return { ...readNatsConnection(flags), queue: queue!, ...others };
+}
+
+function haltPolicy(text: string): HaltPolicy {
+  const policy = parseHalt(text);
+  if (policy) return policy;
+  throw new UsageError(`--halt must be ${HALT_FORM}, got ${excerpt(text)}`);
+}
+
+function oneOf<const Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((choice) => choice === value);
+  if (choice !== undefined) return choice;
+  throw new UsageError(`${flag} must be ${choices.join(" or ")}, got ${excerpt(value)}`);
+}

@@ -1,0 +1,66 @@
+import { excerpt } from "../../text/excerpt.ts";
+import { duration, grouped, rate } from "../../text/format.ts";
+import type { TaskResult } from "../../records/result.ts";
+import { TopList } from "../../results/statistics/top_list.ts";
+
+/** How many tasks are named as the slowest, and as failed. */
+const NAMED = 3;
+
+/** What a run came to, in a few lines for people. */
+export class Summary {
+  readonly #startedMs = performance.now();
+  readonly #counts = new Map<TaskResult["outcome"], number>();
+  readonly #slowest = new TopList<Pick<TaskResult, "id" | "durationMs">>(NAMED, ({ durationMs }) => durationMs);
+  readonly #failed: Pick<TaskResult, "id" | "status" | "outcome">[] = [];
+
+  add({ id, status, outcome, durationMs }: TaskResult): void {
+    this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
+    this.#slowest.add({ id, durationMs });
+    if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < NAMED) {
+      this.#failed.push({ id, status, outcome });
+    }
+  }
+
+  /** How many tasks have a result. */
+  get tasks(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** How many of them went wrong. Those that were canceled did not. */
+  get failures(): number {
+    return this.tasks - (this.#counts.get("ok") ?? 0) - (this.#counts.get("canceled") ?? 0);
+  }
+
+  /**
+   * The lines to show.
+   *
+   * @param done how many tasks were passed over, because they had a result.
+   */
+  lines(done: number): string[] {
+    const { tasks, failures } = this;
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
+      .map(([outcome, count]) => `${grouped(count)} ${outcome}`);
+    const lines = [
+      `${grouped(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${duration(seconds * 1000)}` +
+      (tasks === 0 ? "" : ` (${rate(tasks / seconds)}/s): ${counts.join(", ")}`) +
+      (done === 0 ? "" : `; ${grouped(done)} had a result`),
+    ];
+    if (tasks > 1) {
+      lines.push(
+        `slowest: ${
+          this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${duration(durationMs)}`).join(", ")
+        }`,
+      );
+    }
+    if (failures > 0) {
+      const more = failures > this.#failed.length ? ` and ${grouped(failures - this.#failed.length)} more` : "";
+      lines.push(`not ok: ${this.#failed.map(describe).join(", ")}${more}`);
+    }
+    return lines;
+  }
+}
+
+function describe({ id, status, outcome }: Pick<TaskResult, "id" | "status" | "outcome">): string {
+  return `${excerpt(id)} (${outcome === "failed" ? `status ${status}` : outcome})`;
+}

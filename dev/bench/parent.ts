@@ -1,0 +1,109 @@
+/**
+ * A program that has tasks to run, and holds memory: one after the other, in a pool of its own, or with a `TaskRunner`.
+ * Prints how it went as JSON.
+ *
+ *     node dev/bench/parent.ts one-by-one|pool|TaskRunner raw|sleep COUNT JOBS MEGABYTES [SECONDS]
+ *
+ * What is slow is given up after so many seconds, and then says how many tasks it did.
+ */
+
+import { execFileSync, spawn } from "node:child_process";
+import process from "node:process";
+import { TaskRunner } from "../../mod.ts";
+
+/** What a program says of its tasks. */
+export interface Report {
+  /** How many tasks were run. */
+  tasks: number;
+  seconds: number;
+  /** How late a timer of 1 ms was, in milliseconds: the event loop did not get to it before. */
+  lateMs: { median: number; p99: number; p999: number; max: number };
+}
+
+const [mode, kind, count, jobs, megabytes, limitSeconds = "Infinity"] = process.argv.slice(2);
+const CHUNK_BYTES = 1024 * 1024;
+// Written to, as otherwise the system would only promise it.
+const held = Array.from({ length: Number(megabytes) }, (_, index) => new Uint8Array(CHUNK_BYTES).fill(index % 255 + 1));
+/** The same for every way: from 1 to 10 ms, one after the other. */
+const commandOf = (number: number) =>
+  `${kind === "sleep" ? `sleep 0.0${String(number % 10 + 1).padStart(2, "0")} && ` : ""}echo ${number}`;
+
+// deno-lint-ignore no-explicit-any -- only here, and only where they are
+const { Deno: deno, Bun: bun } = globalThis as any;
+let [tasks, sum, expected] = [0, 0, 0];
+const add = (number: number, stdout: string) => {
+  tasks++;
+  sum += Number(stdout);
+  expected += number;
+};
+
+const startedMs = performance.now();
+const isTimeUp = () => performance.now() - startedMs > Number(limitSeconds) * 1000;
+const tasksOfRunner = mode === "TaskRunner" ? filledRunner() : undefined; // which is a loop of the caller
+const lateMs = await timerDelays({ "one-by-one": oneByOne, pool, TaskRunner: runner }[mode!]!);
+const seconds = (performance.now() - startedMs) / 1000;
+if (sum !== expected) throw new Error(`The sum is ${sum}, not ${expected}`);
+if (held.some((chunk, index) => chunk[0] !== index % 255 + 1)) throw new Error("The memory was not held");
+console.log(JSON.stringify({ tasks, seconds, lateMs } satisfies Report));
+
+// deno-lint-ignore require-await -- as the others
+async function oneByOne(): Promise<void> {
+  const decoder = new TextDecoder();
+  for (let number = 1; number <= Number(count) && !isTimeUp(); number++) {
+    const args = ["-c", commandOf(number)];
+    const stdout = deno
+      ? new deno.Command("sh", { args }).outputSync().stdout
+      : bun
+      ? bun.spawnSync(["sh", ...args]).stdout
+      : execFileSync("sh", args);
+    add(number, decoder.decode(stdout));
+  }
+}
+
+async function pool(): Promise<void> {
+  let next = 1;
+  await Promise.all(Array.from({ length: Number(jobs) }, async () => {
+    while (next <= Number(count) && !isTimeUp()) {
+      const number = next++;
+      add(number, await outputOf(["-c", commandOf(number)]));
+    }
+  }));
+}
+
+async function outputOf(args: string[]): Promise<string> {
+  if (deno) return new TextDecoder().decode((await new deno.Command("sh", { args }).output()).stdout);
+  if (bun) return await new Response(bun.spawn(["sh", ...args], { stdin: "ignore" }).stdout).text();
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const child = spawn("sh", args, { stdio: ["ignore", "pipe", "ignore"] });
+  let stdout = "";
+  child.stdout.on("data", (chunk) => stdout += chunk);
+  child.once("error", reject);
+  child.once("close", () => resolve(stdout));
+  return await promise;
+}
+
+function filledRunner(): TaskRunner {
+  const runner = new TaskRunner(Number(jobs));
+  for (let number = 1; number <= Number(count); number++) runner.add(`${number}`, commandOf(number));
+  return runner;
+}
+
+async function runner(): Promise<void> {
+  await tasksOfRunner!.runAndWait(({ id, stdout }) => add(Number(id), stdout));
+}
+
+/** Does the work, and measures meanwhile how late a timer of 1 ms is. */
+async function timerDelays(work: () => Promise<void>): Promise<Report["lateMs"]> {
+  const delays: number[] = [0];
+  let lastMs = performance.now();
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    delays.push(Math.max(0, nowMs - lastMs - 1));
+    lastMs = nowMs;
+  }, 1);
+  await work();
+  clearInterval(timer);
+  delays.sort((a, b) => a - b);
+  const at = (part: number) => Math.round(delays[Math.floor(part * (delays.length - 1))]! * 10) / 10;
+  return { median: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+}

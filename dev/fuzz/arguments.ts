@@ -1,0 +1,74 @@
+/**
+ * The command line: it is taken apart, or there is one message that says what is wrong; and nothing else happens. What the
+ * parser that is used takes in its strict mode, too, has the same meaning.
+ */
+
+import { parseArgs } from "node:util";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { parseArguments } from "../../cli/args/arguments.ts";
+import { FLAGS } from "../../cli/args/flags.ts";
+import { readSettings } from "../../cli/args/settings.ts";
+import { UsageError } from "../../cli/args/usage_error.ts";
+import { assertExpected, textOf } from "./target.ts";
+
+export const tokens = [
+  ...Object.keys(FLAGS).map((name) => `--${name}`),
+  ...Object.values(FLAGS).flatMap((flag) => "short" in flag ? [`-${flag.short}`] : []),
+  ..."\n = - -- --no- --_ -_ _ ::: __proto__ constructor --constructor true false run each 1 0 50% 1e9 -1 1m30s 64K now,fail=1 soon,done=10% shell skip"
+    .split(" "),
+];
+
+export const seeds = [
+  "run\ntasks.jsonl\n-j\n4\n-o\nresults.jsonl\n--resume\n-k",
+  "each\necho {}\n-kq0\n--jobs=50%\n--timeout\n1m30s",
+  "--retries=3\n--retry-delay\n1s\n--halt\nnow,fail=10%\n--max-output\nnone\n--load\n150%\n--memfree\n1G",
+  "--nats\nnats://x\n--queue\na\n--ack-wait\n5s\n--nats-replicas\n3",
+  "--\n-x\n--jobs",
+  "-j-1\n--output\n-\n--dry-run\ntrue\n--_=x",
+  "--no-progress\n--no-jobs=3",
+  "-k_x\n-_\n-_y",
+  "-oa=b\n-ofile\n-j50%\n-kofile\n-o_x",
+  "each\necho {}\n-k--jobsq0\n-k-q",
+  "-k\nfalse\n--__proto__\n--constructor=1",
+];
+
+export function fuzz(data: Uint8Array): void {
+  const args = textOf(data).split("\n");
+  try {
+    const { flags, operands } = parseArguments(args, FLAGS);
+    for (const [name, value] of Object.entries(flags)) {
+      assert(Object.hasOwn(FLAGS, name), name);
+      assertEquals(typeof value, "value" in FLAGS[name as keyof typeof FLAGS] ? "string" : "boolean");
+    }
+    for (const operand of operands) assert(args.includes(operand), operand);
+    const theirs = inStrictMode(args);
+    if (theirs) assertEquals({ flags, operands }, theirs);
+    const spelled = Object.entries(flags).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
+    assertEquals(parseArguments([...spelled, "--", ...operands], FLAGS), { flags, operands });
+    const { runOptions: { concurrency = 1, retries = 0, timeoutMs = 1, maxLoad = 1 } } = readSettings(flags);
+    assert(Number.isSafeInteger(concurrency) && concurrency >= 1);
+    assert(Number.isSafeInteger(retries) && retries >= 0);
+    assert(timeoutMs > 0 && timeoutMs < 2 ** 31 && maxLoad > 0 && maxLoad < Infinity);
+  } catch (error) {
+    assertExpected(error, UsageError);
+  }
+}
+
+const OPTIONS = Object.fromEntries(
+  Object.entries(FLAGS).map(([name, flag]) => {
+    const type = "value" in flag ? "string" as const : "boolean" as const;
+    return [name, { type, ..."short" in flag && { short: flag.short } }];
+  }),
+);
+
+/** The same in strict mode; nothing where that refuses it, or takes the `=` of `-j=1` for a part of the value. */
+function inStrictMode(args: string[]): { flags: unknown; operands: string[] } | undefined {
+  if (args.some((arg) => /^-\w+=/.test(arg))) return undefined;
+  try {
+    const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
+    return { flags: { ...values }, operands: positionals };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The quoting of values in shell commands: a value that was put into a command does what a variable with that value does
+ * there, in double quotes; in dash, bash, mksh or busybox sh, which of them depends on the length of the input.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { assertEquals } from "@std/assert/equals";
+import { CommandTemplate } from "../../cli/args/command_template.ts";
+import { UsageError } from "../../cli/args/usage_error.ts";
+import { shellQuote } from "../../text/shell_quote.ts";
+import { assertExpected, textOf } from "./target.ts";
+
+/** What commands are made of: nothing that loops, waits, or runs in the background. */
+const PIECES = [
+  ..."{} {.} {/} {//} {/.} {#} ' \" \\ $ ( ) ` # ; && || | < > << <<< <<E E $( ${x} ${x:- } { $(( )) $' $\" $# $$ $["
+    .split(" "),
+  ..."[[ ]] [ ] ! = == =~ ~ * ? @( +( x : $x , ^ - \t \n".split(" "),
+  ...[" ", "echo ", "case ", " in ", " esac", "if ", " then ", " fi", "for ", " do ", " done"],
+].toSorted((one, other) => other.length - one.length);
+
+const PIECE = new RegExp(PIECES.map((piece) => piece.replace(/[^\w\s]/g, "\\$&")).join("|"), "g");
+const MAX_PIECES = 60;
+/** Could call itself for ever. */
+const FUNCTION = /\(\s*(#[^\n]*\n\s*)*\)/;
+
+export const tokens = [
+  ...PIECES,
+  ..."\0 canary $(canary) `canary` '; \"; \\'; }; ); \ncanary\n a[$(canary)] ;; é 😀 \r \x01 \x7f \x81 -n %s".split(
+    " ",
+  ),
+];
+
+const SHELLS = ["dash", "bash", "mksh", "busybox sh"];
+
+export const seeds = [
+  'echo {}\0it\'s "$HOME" \\ `canary` $(canary) * ~ #\n-n',
+  "echo \"x{}x\" 'x{}x' x{}x\0'; canary; '",
+  'x={}; echo "$x" ${x} | echo {.}\0"; canary; "',
+  "case {} in {}) echo x{}; esac\0*) canary;; x",
+  "if [ {} = x ]; then echo {}; fi && echo {//} {#}\0\ncanary\n",
+  "for x in {} x; do echo $x; done\0a b\tc",
+  "[[ {} == x* ]] || echo {}\0a[$(canary)]",
+  "echo \\{} \\' {} \\\" # '\0\\",
+  "{} x\0-n",
+].flatMap((seed) => SHELLS.map((_, index) => seed.replace("\0", " ".repeat(index) + "\0")));
+
+export async function fuzz(data: Uint8Array): Promise<void> {
+  const [text = "", ...rest] = textOf(data).split("\0");
+  const command = (text.match(PIECE) ?? []).slice(0, MAX_PIECES).join("");
+  // Without a directory or an extension all replacement strings give the same, and what is a plain word could run as one.
+  const value = rest.join("").replace(/[./]/g, "").replace(/^\w+$/, "$&%");
+  if (FUNCTION.test(command)) return;
+  let template: CommandTemplate;
+  try {
+    template = new CommandTemplate(command);
+  } catch (error) {
+    return assertExpected(error, UsageError);
+  }
+  const filled = template.commandFor(value, 1);
+  const reference = template.commandFor("MARK", 1).replaceAll("'MARK'", '"$v"');
+  const script = `v=${escaped(value)} quoted=${escaped(shellQuote(value))}
+filled=${escaped(filled)} reference=${escaped(reference)}
+eval "set -- $quoted"; [ "$#$1" = "1$v" ] || echo "the quoted text is another one"
+set --
+expected=$(eval "$reference" 9>&1 </dev/null 2>/dev/null); expected="$? $expected"
+given=$(unset expected; eval "$filled" 9>&1 </dev/null 2>/dev/null); given="$? $given"
+[ "$given" = "$expected" ] || echo "it gives $given, and with a variable $expected"
+unset expected given
+echo "the end"
+`;
+  const name = SHELLS[data.length % SHELLS.length]!;
+  if (!shells.has(name)) shells.set(name, new Shell(name));
+  assertEquals(
+    await shells.get(name)!.run(script),
+    "the end\n",
+    `${name}: ${JSON.stringify({ command, value, filled })}`,
+  );
+}
+
+/** Ends the shells. */
+export function end(): void {
+  for (const shell of shells.values()) shell.end();
+  shells.clear();
+}
+
+/** The text as a part of a script, in another way than the tool does it. */
+function escaped(text: string): string {
+  return text.replace(/[^\w%]/gu, (character) => character === "\n" ? '"$newline"' : `\\${character}`);
+}
+
+/** More than any case takes, also on a machine that has much to do. */
+const LONGEST_MS = 30_000;
+const shells = new Map<string, Shell>();
+
+/** A shell that goes on from case to case, where there is nothing to find and nothing can be made. */
+class Shell {
+  readonly #command: string;
+  #child: ChildProcess | undefined;
+  #answer = "";
+  #onAnswer: (answer: string) => void = () => {};
+
+  constructor(command: string) {
+    this.#command = command;
+  }
+
+  /** What the script prints, to its last line. */
+  run(script: string): Promise<string> {
+    this.#child ??= this.#start();
+    this.#answer = "";
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const timer = setTimeout(() => this.#end(`${this.#answer}, and then nothing`), LONGEST_MS);
+    this.#onAnswer = (answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    this.#child.stdin!.write(script);
+    return promise;
+  }
+
+  end(): void {
+    this.#end(this.#answer);
+  }
+
+  #start(): ChildProcess {
+    const cwd = mkdtempSync(join(tmpdir(), "taskrunner-fuzz-"));
+    const [program, ...args] = this.#command.split(" ");
+    const env = { PATH: process.env.PATH, LC_ALL: "C" };
+    const child = spawn(program!, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "ignore"] });
+    child.stdin!.on("error", () => {}); // it has ended, which is seen below
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      this.#answer += text;
+      if (this.#answer.endsWith("the end\n")) this.#onAnswer(this.#answer);
+    });
+    child.once("spawn", () => rmdirSync(cwd));
+    // The timer of a case keeps the program alive, and the shells do not: the fuzzer does not say that it ends.
+    for (const handle of [child, child.stdin, child.stdout] as unknown as Partial<Socket>[]) handle.unref?.();
+    child.once("error", (error) => this.#end(error.message)).once("exit", () => {
+      if (child === this.#child) this.#end(`${this.#answer}, and then it ended`);
+    });
+    child.stdin!.write("PATH=/nowhere newline='\n'\ncanary() { echo ran >&9; }\n");
+    return child;
+  }
+
+  #end(answer: string): void {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child?.pid && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+    this.#onAnswer(answer);
+  }
+}

@@ -1,0 +1,107 @@
+/** The readers of results, for `stats`, `report`, `trace` and `watch`: the short way to read a line says what the long one does. */
+
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { ReportCollector } from "../../report/collector.ts";
+import { readResults, type ResultFacts } from "../../results/statistics/results_reader.ts";
+import { RunStatistics } from "../../results/statistics/run_statistics.ts";
+import { ChromeTrace } from "../../report/chrome_trace.ts";
+import { assertExpected, bytesOf, pieces, textOf } from "./target.ts";
+
+const FIELDS =
+  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash meta";
+
+export const tokens = [
+  ...FIELDS.split(" ").map((name) => `"${name}":`),
+  ..."ok failed killed timeout canceled not-started output-limit base64".split(" ").map((word) => `"${word}"`),
+  ...'{ } " , : \n \r\n null 0 00 -1 1.5 1e999 1e308 999999999999999 9007199254740993 \\u0000 \\ud800 \\x \ufeff \u2028 \0'
+    .split(" "),
+  '"worker":{"host":"a","pid":7},',
+  '"2026-01-02T03:04:05.678Z"',
+  '"-271821-04-20T00:00:00.000Z"',
+  '"0000-01-01T00:00:00Z"',
+  '"2026-02-31T00:00:00.000Z"',
+  '"SIGKILL"',
+  "+01:00",
+];
+
+const begin = '{"id":"1","status":0,"outcome":"ok","attempts":1,"slot":1,"startedAt":"2026-01-02T03:04:05.678Z",';
+const end = '"stdout":"","stderr":""}';
+
+export const seeds = [
+  `${begin}"durationMs":1.5,${end}\n`,
+  `${begin}"durationMs":1,"userMs":1.5,"systemMs":0,${end}\r\n\n${begin}"durationMs":0,${end}`,
+  `\ufeff{"id":"a\\n\\u0041","status":null,"outcome":"failed","signal":"SIGTERM","error":"it is \\"late\\"","attempts":3,` +
+  `"slot":12,"worker":{"host":"node-1","pid":4711},"startedAt":"2028-02-29T23:59:59.999Z","durationMs":1e-7,${end}\n`,
+  `{"stderr":"e","id":"x","status":1,"outcome":"failed","attempts":1,"slot":2,"startedAt":"0000-01-01T00:00:00Z",` +
+  `"durationMs":8e15,"stdout":""}`,
+  `${begin}"durationMs":1,"userMs":1e308,"systemMs":1e308,${end}\n`.replace('"attempts":1', '"attempts":1e308'),
+  `${begin}"durationMs":1,${end}`.replace('"slot":1', '"slot":0'),
+  `${begin}"durationMs":01,${end}`,
+  `${begin}"durationMs":1,${end}`.replace('"id":"1"', '"id":"\\x"'),
+  `${begin}"durationMs":1e999,${end}`,
+  `${begin}"durationMs":1,${end}`.replace('"status":0', '"status":256'),
+  `${begin}"durationMs":1,${end}`.replace("01-02T", "02-30T"),
+  `${begin}"durationMs":1,${end}`.replace('"attempts"', '"signal":"rain","attempts"'),
+  `${begin}"durationMs":1,"userMs":1e999,"systemMs":0,${end}`,
+];
+
+export async function fuzz(data: Uint8Array): Promise<void> {
+  const whole = await factsOf(data, Math.max(1, data.length));
+  assertEquals(await factsOf(data, 5), whole);
+  assertSummed(whole.facts);
+  await assertSameBeginning(textOf(data));
+}
+
+interface Read {
+  facts: ResultFacts[];
+  /** Of the line that is no result. */
+  lineNumber: number | undefined;
+}
+
+async function factsOf(bytes: Uint8Array, pieceBytes: number): Promise<Read> {
+  const facts: ResultFacts[] = [];
+  try {
+    await readResults(pieces(bytes, pieceBytes), (fact) => facts.push(fact));
+    return { facts, lineNumber: undefined };
+  } catch (error) {
+    assertExpected(error);
+    return { facts, lineNumber: (error as { lineNumber: number }).lineNumber };
+  }
+}
+
+/** With nothing after it, the beginning of a result says the same in both ways; a blank before it leads to the long one. */
+async function assertSameBeginning(text: string): Promise<void> {
+  const [beginning] = text.replace(/^\ufeff/, "").split(/(?<="stdout":")|\n/);
+  if (!beginning!.endsWith('"stdout":"')) return;
+  const line = `${beginning}","stderr":""}`;
+  const [short, long] = [await factsOf(bytesOf(line), 1000), await factsOf(bytesOf(` ${line}`), 1000)];
+  assertEquals(short, long, line);
+}
+
+/** Whatever the results say, what is made of them is consistent, and can be written. */
+function assertSummed(facts: readonly ResultFacts[]): void {
+  if (facts.length === 0) return;
+  const [statistics, collector, trace] = [new RunStatistics(), new ReportCollector(4), new ChromeTrace()];
+  for (const fact of facts) {
+    statistics.add(fact);
+    collector.add(fact, () => ({ stderr: "" }) as never);
+    trace.add(fact);
+  }
+  const { figures, busy, ended } = statistics;
+  assert(figures!.results === facts.length && figures!.slots <= facts.length);
+  assertEquals(Object.values(figures!.outcomes).reduce((sum, count) => sum + count), facts.length);
+  assertEquals(ended.values.reduce((sum, count) => sum + count, 0), facts.length);
+  const [busyMs, totalMs] = [busy.values.reduce((sum, ms) => sum + ms, 0), figures!.durationMs.total];
+  assert(Math.abs(busyMs - totalMs) <= 1 + 1e-6 * totalMs, `busy for ${busyMs} of ${totalMs} ms`);
+  const { attempts, cpuMs } = figures!;
+  assert(attempts >= facts.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);
+  const { min, p50, p90, p99, p999, max, mean } = figures!.durationMs;
+  const rising = [min, p50, p90, p99, p999, max];
+  assertEquals(rising.toSorted((one, other) => one - other), rising);
+  assert(mean >= min && mean <= max * (1 + 1e-9));
+  assert(figures!.idleMs <= figures!.spanMs + 1 && (figures!.utilisation ?? 0) <= 1);
+  JSON.stringify(collector.data("name"));
+  const slices = [...trace.events()].filter(({ ph }) => ph === "X");
+  assertEquals(slices.length, facts.length);
+}

@@ -1,0 +1,155 @@
+/**
+ * Eight hours in less time: all that happens to a runner in a day, again and again. Two runs, one for each executor, go on
+ * from the beginning to the end, and beside them others are interrupted and resumed.
+ */
+
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assertEquals } from "@std/assert/equals";
+import { EXECUTORS } from "../../executors/mod.ts";
+import { randomNumbers, SEED, signalIfThere, type Started, waitFor } from "../../tests/support/helpers.ts";
+import { RunPlace } from "../../tests/support/run_place.ts";
+import { checkResults, exitStatusAfter } from "./ledger.ts";
+import { MEMORY } from "./many_tasks.ts";
+import { FLAGS, LARGE_OUTPUTS, type Mixture, tasksOf, TROUBLE, USUAL } from "./mixture.ts";
+import { Sampler, type Watched } from "./sampler.ts";
+
+const HOURS = 8;
+/** The others are Deno's, at SIGUSR1. */
+const EXPECTED_MESSAGES =
+  /^(?:taskrunner: \d+ at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
+
+/** A part of an hour. */
+interface Phase {
+  mixture: Mixture;
+  /** How long no task comes after each. By default one comes as soon as it is taken. */
+  pauseMs?: number;
+  /** A task comes in the middle of which the input stalls, for all of the phase. */
+  isStalled?: boolean;
+  /** How many more tasks run at once. */
+  moreJobs?: number;
+}
+
+/** What every hour has, each as long as the others. */
+const PHASES: readonly Phase[] = [
+  { mixture: USUAL, pauseMs: 20 },
+  { mixture: USUAL },
+  { mixture: USUAL, isStalled: true },
+  { mixture: LARGE_OUTPUTS },
+  { mixture: USUAL, moreJobs: 4 },
+  { mixture: TROUBLE },
+  { mixture: USUAL, moreJobs: -2 },
+];
+
+/** A day in so much time. */
+export async function runDay(name: string, runtime: readonly string[], ms: number): Promise<Watched[]> {
+  const interrupting = interruptRuns(name, runtime, ms);
+  const feeding = EXECUTORS.map((executor) => feedRun(name, runtime, executor, ms));
+  const ended = await Promise.allSettled([interrupting, ...feeding]); // so that each of them has left its place
+  const errors = ended.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
+  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} parts of the day of ${name} went wrong`);
+  console.log(await interrupting);
+  return await Promise.all(feeding);
+}
+
+/** One run for all of the day, which is given tasks as they come. */
+function feedRun(name: string, runtime: readonly string[], executor: string, ms: number): Promise<Watched> {
+  return RunPlace.with(async (place) => {
+    const run = place.start(["-o", place.output, "-j4", "--executor", executor, ...FLAGS]);
+    const sampler = new Sampler(place, run.child.pid!);
+    const count = await feed(run, executor, ms / HOURS / PHASES.length);
+    const { status, stderr } = await run.ended;
+    sampler.stop();
+    const { outcomes, failures } = await checkResults(place.output, count);
+    assertEquals(status, exitStatusAfter(failures));
+    assertEquals(stderr.replaceAll(EXPECTED_MESSAGES, ""), "");
+    await place.waitForNothingLeft();
+    const of = `${count} tasks in a day, each with its result`;
+    console.log(`${name}, ${executor}: ${of}: ${JSON.stringify(outcomes)}`);
+    return { part: "a day", runtime: name, executor, samples: sampler.samples };
+  }, { runtime, memory: MEMORY });
+}
+
+/** Gives a run the tasks of a day, and says how many there were. */
+async function feed(run: Started, executor: string, phaseMs: number): Promise<number> {
+  const stdin = run.child.stdin!;
+  const write = async (text: string) => {
+    if (stdin.write(text)) return;
+    if (await Promise.race([once(stdin, "drain"), run.ended.then(() => "ended")]) === "ended") {
+      throw new Error(`The run has ended: ${JSON.stringify(await run.ended)}`);
+    }
+  };
+  let number = 0;
+  let endMs = performance.now(); // of the phase: one after which a long queue was left makes the next ones shorter
+  for (let hour = 0; hour < HOURS; hour++) {
+    for (const { mixture, pauseMs, isStalled, moreJobs = 0 } of PHASES) {
+      endMs += phaseMs;
+      const task = tasksOf(mixture, executor);
+      await changeJobs(run, moreJobs);
+      do {
+        const line = `${JSON.stringify(task(++number))}\n`;
+        const half = isStalled ? Math.floor(line.length / 2) : line.length;
+        await write(line.slice(0, half));
+        if (isStalled) await sleep(Math.max(0, endMs - performance.now()));
+        else if (pauseMs !== undefined) await sleep(pauseMs);
+        await write(line.slice(half));
+      } while (performance.now() < endMs);
+      await changeJobs(run, -moreJobs);
+    }
+  }
+  stdin.end();
+  return number;
+}
+
+/** Has more tasks run at once, or fewer. A signal is sent when the one before has been obeyed: two would be one. */
+async function changeJobs({ child, output }: Started, more: number): Promise<void> {
+  const answers = () => output.stderr.split("at once from now on\n").length;
+  for (let sent = 0; sent < Math.abs(more); sent++) {
+    const before = answers();
+    process.kill(child.pid!, more > 0 ? "SIGUSR1" : "SIGUSR2");
+    await waitFor("the answer", () => answers() > before);
+  }
+}
+
+const SIGNALS = ["SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"] as const;
+const STATUSES = [129, 130, 137, 143];
+const TASKS = 1_000;
+/** How long the first of them may take, and how much longer each of the next. */
+const LONGEST_MS = 1_000;
+
+/** Runs that are interrupted at random instants and resumed until they are done, one after the other. */
+async function interruptRuns(name: string, runtime: readonly string[], ms: number): Promise<string> {
+  const endMs = performance.now() + ms;
+  const random = randomNumbers(SEED);
+  let [runs, interruptions] = [0, 0];
+  while (performance.now() < endMs) {
+    const executor = EXECUTORS[runs++ % EXECUTORS.length]!;
+    await RunPlace.with(async (place) => {
+      const task = tasksOf(USUAL, executor);
+      const input = join(place.directory, "tasks.jsonl");
+      const lines = Array.from({ length: TASKS }, (_, index) => `${JSON.stringify(task(index + 1))}\n`);
+      await writeFile(input, lines.join(""));
+      const args = [input, "-o", place.output, "--resume", "-j4", "--executor", executor, ...FLAGS];
+      for (let longestMs = LONGEST_MS;; longestMs += LONGEST_MS, interruptions++) { // so that it comes to an end
+        const { child, ended } = place.start(args, { stdin: "" });
+        const signal = SIGNALS[Math.floor(random() * SIGNALS.length)]!;
+        const timer = setTimeout(() => signalIfThere(child.pid!, signal), random() * longestMs);
+        const { status, stderr } = await ended;
+        clearTimeout(timer);
+        if (status !== null && status <= 101) break;
+        if (status !== null && !STATUSES.includes(status)) throw new Error(`status ${status}: ${stderr}`);
+      }
+      await checkResults(place.output, TASKS);
+      await place.waitForNothingLeft();
+    }, { runtime, memory: MEMORY }).catch((error) => {
+      throw new Error(`${name}, ${executor}, interrupted run ${runs} of seed ${SEED}`, { cause: error });
+    });
+  }
+  return `${name}: ${runs} runs of ${TASKS} tasks, interrupted ${interruptions} times and resumed, each with all results`;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

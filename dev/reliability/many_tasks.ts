@@ -1,0 +1,41 @@
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+import { assertEquals } from "@std/assert/equals";
+import { RunPlace } from "../../tests/support/run_place.ts";
+import { checkResults, exitStatusAfter } from "./ledger.ts";
+import { FLAGS, tasksOf, USUAL } from "./mixture.ts";
+import { Sampler, type Watched } from "./sampler.ts";
+
+/** Where the tool keeps the output of what runs, if that is there. */
+export const MEMORY = "/dev/shm";
+
+/** Many tasks of all kinds, from a file, in one run. */
+export function runManyTasks(name: string, runtime: readonly string[], count: number): Promise<Watched> {
+  return RunPlace.with(async (place) => {
+    const input = join(place.directory, "tasks.jsonl");
+    await writeTasks(input, count);
+    const { child, ended } = place.start([input, "-o", place.output, "-j8", ...FLAGS], { stdin: "" });
+    const startedMs = performance.now();
+    const sampler = new Sampler(place, child.pid!);
+    const { status, stderr } = await ended;
+    sampler.stop();
+    const seconds = (performance.now() - startedMs) / 1000;
+    const { outcomes, failures } = await checkResults(place.output, count);
+    assertEquals([status, stderr], [exitStatusAfter(failures), ""]);
+    await place.waitForNothingLeft();
+    console.log(`${name}: ${count} tasks in ${seconds.toFixed()} s, each with its result: ${JSON.stringify(outcomes)}`);
+    return { part: "one run", runtime: name, executor: "shell", samples: sampler.samples };
+  }, { runtime, memory: MEMORY });
+}
+
+async function writeTasks(path: string, count: number): Promise<void> {
+  const file = createWriteStream(path);
+  const task = tasksOf(USUAL, "shell");
+  for (let number = 1; number <= count; number++) {
+    if (!file.write(`${JSON.stringify(task(number))}\n`)) await once(file, "drain");
+  }
+  file.end();
+  await finished(file);
+}

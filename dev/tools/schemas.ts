@@ -1,0 +1,40 @@
+/** Writes `records/task.schema.json` and `records/result.schema.json`; `deno task schemas` runs it. */
+
+import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import { writeFile } from "node:fs/promises";
+import { resultSchema } from "../../records/result.ts";
+import { taskSchema } from "../../records/task.ts";
+
+/** What the converter cannot see: a choice made by a function, and a check of its own. */
+const config: ConversionConfig = {
+  errorMode: "ignore",
+  overrideSchema({ valibotSchema }) {
+    if (valibotSchema.type === "lazy") {
+      const text = { type: "string" } as const;
+      return { anyOf: [{ ...text, minLength: 1 }, { type: "array", items: text, minItems: 1 }] };
+    }
+    if (valibotSchema.type === "custom") return { type: "object", additionalProperties: { type: "string" } };
+  },
+};
+
+function convert(schema: Parameters<typeof toJsonSchema>[0]): JsonSchema {
+  const { $schema: _, ...rest } = toJsonSchema(schema, config);
+  return rest;
+}
+
+/** The schemas by the name of their file, as text. */
+export function schemaFiles(): Record<string, string> {
+  const text = (title: string, description: string, schema: JsonSchema) =>
+    JSON.stringify({ $schema: "http://json-schema.org/draft-07/schema#", title, description, ...schema }, null, 2) +
+    "\n";
+  return {
+    "records/task.schema.json": text("taskrunner task", "One line of a task file.", convert(taskSchema)),
+    "records/result.schema.json": text("taskrunner result", "One line of a results file.", convert(resultSchema)),
+  };
+}
+
+if (import.meta.main) {
+  for (const [name, text] of Object.entries(schemaFiles())) {
+    await writeFile(new URL(`../../${name}`, import.meta.url), text);
+  }
+}

@@ -1,0 +1,314 @@
+/** One attempt in a shell worker. @module */
+
+import { existsSync, writeFileSync } from "node:fs";
+import { ProcessGroupTermination } from "../process_group.ts";
+import type { SendSignal } from "../send_signal.ts";
+import { signalOfStatus, statusOfSignal } from "../../system/signals.ts";
+import { neverBegun, unusableDirectory, unusableProgram } from "../not_started.ts";
+import { outputLost } from "../output.ts";
+import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
+import { kindOfCommand } from "./plain_command.ts";
+import { opensDescriptors } from "./own_descriptors.ts";
+import { isWithoutChild } from "../../system/process_state.ts";
+import { type AttemptFiles, attemptScript } from "./script.ts";
+import type { ShellTraits } from "./traits.ts";
+import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
+import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
+import { systemUptimeMs } from "../../system/system_uptime.ts";
+import { environmentOf, taskVariables } from "../task_variables.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../../pool/executor.ts";
+
+/** What an attempt needs of the executor it belongs to. */
+export interface ShellContext {
+  shell: string;
+  maxInlineBytes: number;
+  maxOutputBytes: number;
+  spillDirectory: SpillDirectory;
+  sendSignal: SendSignal;
+  /** Carries out what no worker can. */
+  processes: Executor;
+  /** The worker of a slot; `undefined` when none can be had. It never rejects. */
+  worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
+  /** What is known about the shell. Always there when a worker was had. */
+  traits: ShellTraits | undefined;
+  /** Lets a worker go. */
+  dismiss(worker: ShellWorker): void;
+  /** Those that a worker carries out now. */
+  readonly running: Set<ShellExecution>;
+}
+
+const NOTHING: TakenOutput = { output: { text: "" } };
+const REMOVED: TakenOutput = {
+  output: { text: "" },
+  error: outputLost("its file was removed while the task ran"),
+};
+/** The longest time until a worker begins an attempt that has a timeout. Then the attempt gets a process of its own. */
+const BEGIN_MS = 10_000;
+/** The longest time that the shell of a worker outlives the rest of its group. */
+const REAP_MS = 2_000;
+const FULL = "no space was left on the device for temporary files";
+
+/** An attempt that a worker carries out. */
+export class ShellExecution implements Execution {
+  readonly ended: Promise<AttemptEnd>;
+  /** When it was handed to its worker, by `performance.now()`. */
+  startedMs = Infinity;
+  readonly #attempt: Attempt;
+  readonly #callbacks: AttemptCallbacks;
+  readonly #context: ShellContext;
+  /** True when its outputs are pipes, as for a command that opens them by name. */
+  readonly #wantsPipes: boolean;
+  /** True when the worker reports the beginning of the command. */
+  readonly #reportsBegin: boolean;
+  /** When the command began, where the worker says it. */
+  #begunMs: number | undefined;
+  #files: AttemptFiles | undefined;
+  #worker: ShellWorker | undefined;
+  #hasEnded = false;
+  /** Where its output goes was full at some time. */
+  #wasFull = false;
+  /** Set when the attempt was to be ended before it had begun. */
+  #killAfterMs: number | undefined;
+  /** Ends the wait for a worker. */
+  #stopWaiting: (() => void) | undefined;
+  #termination: ProcessGroupTermination | undefined;
+  /** The attempt as a process of its own, when no worker could begin it. */
+  #process: Execution | undefined;
+
+  constructor(attempt: Attempt, callbacks: AttemptCallbacks, context: ShellContext) {
+    this.#attempt = attempt;
+    this.#callbacks = callbacks;
+    this.#context = context;
+    this.#wantsPipes = opensDescriptors(attempt.task.cmd);
+    this.#reportsBegin = this.#wantsPipes || attempt.timeoutMs !== undefined;
+    this.ended = this.#run();
+  }
+
+  terminate(killAfterMs: number): boolean {
+    if (this.#process) return this.#process.terminate(killAfterMs);
+    if (this.#termination) {
+      this.#termination.killAfter(killAfterMs);
+      return true;
+    }
+    if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
+    else {
+      this.#killAfterMs = killAfterMs;
+      this.#stopWaiting?.();
+    }
+    return !this.#hasEnded;
+  }
+
+  hasEnded(): boolean | undefined {
+    if (this.#process) return this.#process.hasEnded?.();
+    return this.#hasEnded || (this.#worker ? isWithoutChild(this.#worker.pid) : undefined);
+  }
+
+  /**
+   * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; sees whether there
+   * is room for it; and gives up a worker that does not begin.
+   */
+  watch(): void {
+    this.#wasFull ||= this.#worker!.directory.isFull;
+    const { stdout, stderr } = this.#files!;
+    const { maxOutputBytes } = this.#context;
+    const isCut = [stdout, stderr].map((path) => cutOutputFile(path, maxOutputBytes));
+    if (isCut.includes(true)) this.#callbacks.onOutputLimit();
+    const mayBegin = !this.#reportsBegin || this.#begunMs !== undefined || this.#termination !== undefined;
+    if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.giveUp("it did not begin the task");
+  }
+
+  async #run(): Promise<AttemptEnd> {
+    const { task } = this.#attempt;
+    const worker = await this.#findWorker();
+    if (this.#killAfterMs !== undefined) return neverBegun();
+    if (!worker) return await this.#runAsProcess();
+    const number = worker.nextNumber;
+    const files = filesOf(worker.directory.path, number, task.stdin);
+    try {
+      if (task.stdin !== undefined) writeFileSync(files.stdin, task.stdin, { mode: 0o600 });
+    } catch {
+      removeFile(files.stdin);
+      return await this.#runAsProcess();
+    }
+    const { cmd, cwd } = task;
+    const mayBePlain = typeof cmd === "string" && !this.#wantsPipes && this.#context.traits!.runsPlainCommands;
+    const kind = mayBePlain ? kindOfCommand(cmd) : "other";
+    const line = worker.nextLine;
+    const script = attemptScript({
+      number,
+      cmd,
+      cwd,
+      variables: taskVariables(this.#attempt),
+      env: environmentOf(this.#attempt),
+      shell: this.#context.shell,
+      files,
+      kind,
+      wantsPipes: this.#wantsPipes,
+      reportsBegin: this.#reportsBegin,
+    });
+    this.#worker = worker;
+    this.#files = files;
+    this.startedMs = performance.now();
+    this.#context.running.add(this);
+    const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
+    const durationMs = performance.now() - (this.#begunMs ?? this.startedMs);
+    this.#hasEnded = true;
+    this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
+    this.#context.running.delete(this);
+    const wasStopped = this.#termination !== undefined;
+    await this.#termination?.gone;
+    if ("exit" in outcome && !this.#termination?.foundAttempt) {
+      this.#endGroup(worker, 0); // its task may be without it, and not over
+      await this.#termination!.gone;
+    }
+    if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
+      renumberMessage(files.stderr, this.#context.shell, line);
+    }
+    const end = couldNotBegin(outcome) && this.#begunMs === undefined && !existsSync(files.stdout)
+      ? await this.#endOfNothing(worker, files, wasStopped, durationMs)
+      : await this.#endOf(worker, outcome, files, durationMs);
+    if (task.stdin !== undefined) removeFile(files.stdin);
+    if (!worker.isUsable) this.#context.dismiss(worker);
+    return end ?? await this.#runAsProcess();
+  }
+
+  /** The worker of the slot, or `undefined` when there is none or the attempt is not to begin. */
+  #findWorker(): ShellWorker | undefined | Promise<ShellWorker | undefined> {
+    const worker = this.#context.worker(this.#attempt.slot);
+    if (!(worker instanceof Promise)) return worker;
+    return Promise.race([worker, new Promise<undefined>((resolve) => this.#stopWaiting = () => resolve(undefined))]);
+  }
+
+  #begin(uptimeMs: number | undefined): void {
+    const now = performance.now();
+    const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs;
+    this.#begunMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
+    this.#callbacks.onStart(now - this.#begunMs);
+  }
+
+  #endGroup(worker: ShellWorker, killAfterMs: number): void {
+    worker.retire(); // it belongs to the group, which is over when nobody is left
+    const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
+    const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
+    this.#termination = termination;
+    if (!this.#hasEnded) this.#awaitReport(worker, termination);
+  }
+
+  /** Gives up a worker whose attempt has been ended, and that neither reports nor ends itself. */
+  #awaitReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
+    const wait = () => {
+      if (!this.#hasEnded) setTimeout(() => worker.giveUp("it did not end with its task"), REAP_MS);
+    };
+    gone.then(wait, wait);
+  }
+
+  /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */
+  async #endOfNothing(
+    worker: ShellWorker,
+    files: AttemptFiles,
+    wasStopped: boolean,
+    durationMs: number,
+  ): Promise<AttemptEnd | undefined> {
+    removeFile(files.stderr);
+    const end = await unusableDirectory(this.#attempt.task.cwd, durationMs);
+    if (!end) this.#context.dismiss(worker); // it cannot make files any more
+    return end ?? (wasStopped ? neverBegun() : undefined);
+  }
+
+  /** How the attempt ended. */
+  async #endOf(
+    worker: ShellWorker,
+    outcome: AttemptReport | WorkerDeath,
+    files: AttemptFiles,
+    durationMs: number,
+  ): Promise<AttemptEnd> {
+    const { shell } = this.#context;
+    const { task } = this.#attempt;
+    const stdout = this.#take(files, "stdout");
+    const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
+    if (stderrIsEmpty) removeFile(files.stderr);
+    const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
+    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
+    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
+    const ending = endingOf(outcome);
+    const { status } = ending;
+    if ((status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure))) {
+      // Nothing ran, so only the shell can have printed something.
+      const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
+      removeFile(files.execFailure);
+      return unusableProgram(typeof task.cmd === "string" ? shell : task.cmd[0]!, { code }, durationMs);
+    }
+    return {
+      ...ending,
+      durationMs,
+      stdout: out.output,
+      stderr: err.output,
+      outputError: ending.outputError ?? out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
+    };
+  }
+
+  #take(files: AttemptFiles, stream: OutputStream): TakenOutput | Promise<TakenOutput> | undefined {
+    const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#context;
+    return takeOutputFile(files[stream], {
+      maxInlineBytes,
+      maxOutputBytes,
+      // A part of an output in a file would look like all of it.
+      createFile: () => this.#wasFull ? Promise.reject(new Error(FULL)) : spillDirectory.create(this.#attempt, stream),
+      onLimit: this.#callbacks.onOutputLimit,
+    });
+  }
+
+  #runAsProcess(): Promise<AttemptEnd> {
+    this.#process = this.#context.processes.start(this.#attempt, this.#callbacks);
+    if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
+    return this.#process.ended;
+  }
+}
+
+/** Makes what a worker said about the line it was on what a fresh shell says about its first one. */
+function renumberMessage(path: string, shell: string, line: number): void {
+  const message = readSmallFile(path); // a message of a shell has no more than the name of a command in it
+  const said = `${shell}: ${line}: `;
+  if (!message?.startsWith(said)) return;
+  removeFile(path);
+  try {
+    writeFileSync(path, `${shell}: 1: ${message.slice(said.length)}`, { mode: 0o600, flag: "wx" });
+  } catch {
+    // Whoever takes the output will find out why.
+  }
+}
+
+function filesOf(directory: string, number: number, stdin: string | undefined): AttemptFiles {
+  return {
+    stdin: stdin === undefined ? "/dev/null" : `${directory}/${number}.in`,
+    stdout: `${directory}/${number}.out`,
+    stderr: `${directory}/${number}.err`,
+    execFailure: `${directory}/${number}.exec`,
+  };
+}
+
+/** Whether the worker may have failed before the command. It then has a message for that, and no signal is involved. */
+function couldNotBegin(outcome: AttemptReport | WorkerDeath): boolean {
+  return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
+}
+
+function endingOf(
+  outcome: AttemptReport | WorkerDeath,
+): Pick<AttemptEnd, "status" | "signal" | "userMs" | "systemMs" | "outputError"> {
+  if ("exit" in outcome) {
+    const signal = outcome.exit?.signal;
+    if (signal) return { status: statusOfSignal(signal), signal };
+    const reason = outcome.reason ?? "it ended while the task ran";
+    return {
+      status: null,
+      outputError: `Cannot tell how the task ended: the shell that ran it was given up: ${reason}`,
+    };
+  }
+  const { status, messages, userMs, systemMs } = outcome;
+  if (status === null) {
+    return { status, userMs, systemMs, outputError: "Cannot tell how the task ended: its shell was killed" };
+  }
+  // A shell says so when a signal ended its child. Without a word the status is what the command has given itself.
+  const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
+  return { status, signal, userMs, systemMs };
+}

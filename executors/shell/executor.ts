@@ -1,0 +1,159 @@
+/** Carries out attempts in long-lived shells, one for each slot. @module */
+
+import type { SpawnAdapter } from "../../spawn_adapters/types.ts";
+import type { Task } from "../../records/task.ts";
+import { discardOutput } from "../output.ts";
+import { isPlainVariable } from "./plain_command.ts";
+import { ScratchDirectory, scratchPlaces } from "./scratch_directory.ts";
+import { type ShellContext, ShellExecution } from "./execution.ts";
+import { type WorkerEnvironment, workerEnvironment } from "./environment.ts";
+import { isLongerThanAnArgument } from "./script.ts";
+import { learnTraits, type ShellTraits } from "./traits.ts";
+import { ShellWorker, UnusableShellError } from "./worker.ts";
+import type { StartPacer } from "../start_pacer.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../../pool/executor.ts";
+
+/** What a {@linkcode ShellExecutor} needs to know. */
+export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running"> {
+  /** Finds the way to start a process. */
+  adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
+  /** Says when a shell may be started. */
+  pacer: StartPacer;
+  /** What the name of the directory for the output of what runs begins with. */
+  temporaryPrefix: string | undefined;
+}
+
+/** How often it is seen how much a task has printed, and whether there is room for it. */
+const LOOK_MS = 100;
+/** The least pause after a look at all running tasks, in multiples of its cost: thousands of tasks take a while. */
+const LOOK_REST = 10;
+/** The time without workers after a shell that could not be one: finding that out again costs each attempt seconds. */
+const UNUSABLE_MS = 60_000;
+
+/**
+ * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
+ * of it, any other command as a `sh -c` that the worker starts. What needs more goes to the executor for processes.
+ */
+export class ShellExecutor implements Executor {
+  readonly reportsStart = true;
+  readonly #options: ShellExecutorOptions;
+  readonly #context: ShellContext;
+  readonly #scratch: ScratchDirectory;
+  readonly #environment: WorkerEnvironment = workerEnvironment();
+  /** By slot. */
+  readonly #workers = new Map<number, ShellWorker>();
+  /** Workers that are being made ready, by slot. */
+  readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
+  readonly #running = new Set<ShellExecution>();
+  #traits: Promise<ShellTraits> | undefined;
+  #lookTimer: ReturnType<typeof setTimeout> | undefined;
+  /** No worker is started before, by `performance.now()`. */
+  #noWorkersBeforeMs = -Infinity;
+  #isClosed = false;
+
+  constructor(options: ShellExecutorOptions) {
+    this.#options = options;
+    this.#scratch = new ScratchDirectory(options.temporaryPrefix, scratchPlaces(options.maxOutputBytes));
+    this.#context = {
+      ...options,
+      traits: undefined,
+      worker: (slot) => this.#worker(slot),
+      dismiss: (worker) => this.#dismiss(worker),
+      running: this.#running,
+    };
+  }
+
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    if (!this.#environment.isUsable || needsProcess(attempt.task)) {
+      return this.#options.processes.start(attempt, callbacks);
+    }
+    this.#lookTimer ??= setTimeout(() => this.#watchRunning(), LOOK_MS);
+    return new ShellExecution(attempt, callbacks, this.#context);
+  }
+
+  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+    return discardOutput(stdout, stderr);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#lookTimer);
+    this.#scratch.close();
+    for (const worker of this.#workers.values()) worker.retire();
+    await Promise.all(this.#starting.values());
+    await Promise.all([...this.#workers.values()].map(({ ended }) => ended));
+    await this.#options.processes.close();
+  }
+
+  /** The worker of a slot, at once when it is ready. */
+  #worker(slot: number): ShellWorker | Promise<ShellWorker | undefined> {
+    const starting = this.#starting.get(slot);
+    if (starting) return starting;
+    const current = this.#workers.get(slot);
+    const isUsable = current?.isUsable && current.directory.hasRoom;
+    if (isUsable && this.#context.traits) return current;
+    if (current && !isUsable) this.#dismiss(current);
+    const ready = this.#readyWorker(slot, isUsable ? current : undefined).catch((error) => {
+      // Without a worker the attempt runs in a process of its own.
+      if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_MS;
+      return undefined;
+    }).finally(() => this.#starting.delete(slot));
+    this.#starting.set(slot, ready);
+    return ready;
+  }
+
+  async #readyWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
+    if (performance.now() < this.#noWorkersBeforeMs) return undefined;
+    const worker = current ?? await this.#startWorker(slot);
+    this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
+    return worker.isUsable ? worker : undefined;
+  }
+
+  async #startWorker(slot: number): Promise<ShellWorker> {
+    const { adapter, shell, sendSignal, pacer } = this.#options;
+    const directory = this.#scratch.plan();
+    const environment = this.#environment;
+    try {
+      const options = { adapter: await adapter(), shell, directory, environment, sendSignal };
+      const worker = await pacer.start(() => ShellWorker.spawn(options));
+      this.#workers.set(slot, worker);
+      if (this.#isClosed) worker.retire();
+      await worker.prepare(environment);
+      return worker;
+    } catch (error) {
+      directory.remove();
+      throw error;
+    }
+  }
+
+  #learnTraits(worker: ShellWorker): Promise<ShellTraits> {
+    return learnTraits(worker, this.#options.shell).catch((error) => {
+      this.#traits = undefined; // the next one may live longer
+      throw error;
+    });
+  }
+
+  #dismiss(worker: ShellWorker): void {
+    worker.directory.remove();
+    worker.retire();
+  }
+
+  /** Looks at what has been running for a while. */
+  #watchRunning(): void {
+    const startedMs = performance.now();
+    for (const execution of this.#running) {
+      if (execution.startedMs < startedMs - LOOK_MS) execution.watch();
+    }
+    const pauseMs = Math.max(LOOK_MS, LOOK_REST * (performance.now() - startedMs));
+    this.#lookTimer = setTimeout(() => this.#watchRunning(), pauseMs);
+  }
+}
+
+/**
+ * Returns whether a task needs what no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
+ * started when an argument is too long.
+ */
+function needsProcess({ cmd, env }: Task): boolean {
+  if (env !== undefined && !Object.keys(env).every(isPlainVariable)) return true;
+  return typeof cmd !== "string" && (cmd[0]!.startsWith("-") || cmd.some(isLongerThanAnArgument));
+}

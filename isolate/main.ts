@@ -1,0 +1,175 @@
+/**
+ * The process that runs tasks for another program: it reads them from a file, and what it is told from standard input, and
+ * writes results to standard output. It ends, with all that it has started, when its caller does.
+ *
+ * @module
+ */
+
+import { rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { setFlagsFromString } from "node:v8";
+import { isEntryPoint } from "../system/entry_point.ts";
+import { filePieces } from "../system/file_pieces.ts";
+import { writeStdout } from "../system/standard_streams.ts";
+import { systemCode } from "../system/system_error.ts";
+import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
+import { readJsonLines } from "../jsonl/jsonl_reader.ts";
+import { JsonLinesWriter } from "../jsonl/jsonl_writer.ts";
+import { readTasks } from "../records/read_tasks.ts";
+import { MAX_RESULT_LINE_BYTES } from "../records/result.ts";
+import type { Progress } from "../pool/run_options.ts";
+import { type Run, run } from "../runner.ts";
+import { isEntryModule } from "./runtime_command.ts";
+import { type Command, type End, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
+import { Sealer } from "./sealed_stream.ts";
+
+/** How long tasks may take to end once the caller has gone, before they get SIGKILL. */
+const KILL_MS = 1_000;
+/** How long this process may take to end then. Whatever is left after that is for the guard of the run to end. */
+const EXIT_MS = 3_000;
+
+/** Where this module is, for the program that starts it. */
+export const ENTRY: string = import.meta.url;
+
+async function main(): Promise<void> {
+  process.exitCode = 255; // until the end is known: a promise that never settles must not look like success
+  setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => stop.abort(new Error(`The process that ran the tasks was ended by ${signal}`)));
+  }
+  process.stdout.on("error", () => {}); // the write that fails says so
+  const lines = readJsonLines(process.stdin, { onInvalid: () => {} });
+  const { value: directory } = (await lines.next()).value ?? {};
+  if (typeof directory !== "string" || !PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
+    throw new Error("This module is only for a TaskRunner to start");
+  }
+  const path = join(directory, TASKS_FILE);
+  const first = await lines.next();
+  process.on("exit", () => removeFiles(directory));
+  if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
+}
+
+/** Removes nothing that is not ours. */
+function removeFiles(directory: string): void {
+  rmSync(join(directory, TASKS_FILE), { force: true });
+  try {
+    rmdirSync(directory);
+  } catch {
+    // The caller was faster, or has never made it.
+  }
+}
+
+/** Runs tasks for a caller. */
+class Server {
+  readonly #setup: Setup;
+  readonly #stop: AbortController;
+  readonly #writer: JsonLinesWriter;
+  #given = 0;
+  #taken = 0;
+  /** The caller takes no more results. */
+  #isLeft = false;
+  /** Called when more has been taken. */
+  #wake = () => {};
+  #progress: Progress | undefined;
+  #tellingProgress: Promise<void> | undefined;
+
+  constructor(setup: Setup, stop: AbortController) {
+    this.#setup = setup;
+    this.#stop = stop;
+    const sealer = new Sealer(setup.key);
+    this.#writer = new JsonLinesWriter({ write: (bytes) => writeStdout(sealer.seal(bytes)) });
+  }
+
+  async run(path: string, lines: AsyncIterable<{ value: unknown }>): Promise<void> {
+    const { options, infinite, wantsProgress } = this.#setup;
+    const end: End = {};
+    try {
+      const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
+        ...options,
+        ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
+        signal: this.#stop.signal,
+        ...(options.nats && { nats: { ...options.nats, onNotice: (text) => this.#tellNotice(text) } }),
+        ...(wantsProgress && { onProgress: (progress) => this.#tellProgress(progress) }),
+      });
+      this.#obey(lines, results).catch((error) => this.#stop.abort(error));
+      let isHalted = false;
+      for await (const result of results) {
+        await this.#roomForResult();
+        if (results.haltedBy && !isHalted) await this.#send("halted", results.haltedBy);
+        isHalted = results.haltedBy !== undefined;
+        await this.#send("result", result);
+      }
+    } catch (error) {
+      const { name, message } = error as Error;
+      end.error = { name, message, code: systemCode(error) };
+    }
+    try {
+      await this.#tellingProgress;
+      await this.#send("end", end);
+      await this.#writer.flush();
+    } catch {
+      // A caller that has gone need not know.
+    }
+  }
+
+  #send(...message: Message): Promise<void> {
+    return this.#writer.write(message);
+  }
+
+  /** Waits until the caller has taken most of what it was given: else many tasks would run that it may not want any more. */
+  async #roomForResult(): Promise<void> {
+    while (this.#given - this.#taken >= this.#setup.resultsAhead && !this.#isLeft) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    this.#given++;
+  }
+
+  /** Tells the latest progress, as often as the caller reads. */
+  #tellProgress(progress: Progress): void {
+    this.#progress = progress;
+    this.#tellingProgress ??= this.#writer.flush().then(() => {
+      this.#tellingProgress = undefined;
+      return this.#send("progress", this.#progress!);
+    }).catch(() => {});
+  }
+
+  #tellNotice(text: string): void {
+    this.#send("notice", text).catch(() => {}); // a caller that has gone need not know
+  }
+
+  async #obey(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {
+    for await (const { value } of lines) {
+      if (!Array.isArray(value)) continue;
+      const [token, name, number] = value as [string, ...Command];
+      if (token !== this.#setup.token) continue;
+      if (name === "taken") {
+        this.#taken = number;
+        this.#wake();
+      } else if (name === "concurrency") results.concurrency = number;
+      else if (name === "drain") results.drain();
+      else if (name === "stop") this.#stop.abort();
+      else if (name === "kill") results.kill();
+      else if (name === "return") this.#leave(results);
+    }
+    this.#leave(results);
+    setTimeout(() => results.kill(), KILL_MS);
+    setTimeout(() => process.exit(1), EXIT_MS);
+  }
+
+  #leave(results: Run): void {
+    this.#isLeft = true;
+    this.#wake();
+    results.return().catch((error) => this.#stop.abort(error));
+  }
+}
+
+/** Whether this is still a module of its own: as a part of a bundle it must not take the place of the program. */
+if (isEntryModule(ENTRY) && isEntryPoint(import.meta)) {
+  // Not awaited: a program that has this module in it could not be loaded with `require`.
+  main().then(() => process.exit(0), (error) => {
+    console.error(error);
+    process.exit(1);
+  });
+}

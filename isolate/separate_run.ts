@@ -1,0 +1,304 @@
+/** A run whose pool is in a process of its own. @module */
+
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { mkdir, open } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { printable } from "../text/excerpt.ts";
+import { systemReason } from "../system/system_error.ts";
+import { privateDirectoryName, temporaryDirectory } from "../system/temporary_directory.ts";
+import { writeAll } from "../system/write_all.ts";
+import { mayLoseDigits, parseExactly } from "../jsonl/exact_numbers.ts";
+import { type JsonLine, jsonLineReader } from "../jsonl/jsonl_reader.ts";
+import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
+import { checkConcurrency, type RunOptions } from "../pool/run_options.ts";
+import { MAX_TIMEOUT_MS } from "../records/task.ts";
+import type { Run } from "../runner.ts";
+import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
+import { ENTRY } from "./main.ts";
+import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
+import { runtimeCommand } from "./runtime_command.ts";
+import { ForeignBytesError, unseal } from "./sealed_stream.ts";
+
+/** How much of what the process has to say of its end is kept. */
+const MAX_STDERR_CHARACTERS = 2_000;
+
+/** How long the process may take to end, in addition to what its tasks may take, before it is told that it has no more time. */
+const RETURN_MS = 2_000;
+
+/** So that the two processes seldom wait for each other. */
+const MIN_RESULTS_AHEAD = 64;
+
+const HINT = "{ isolate: false } runs the tasks in this process";
+
+/** Tasks as JSON Lines, in pieces. */
+export interface TaskLines {
+  pieces: readonly string[];
+  count: number;
+}
+
+/** Runs tasks in another process, and gives their results. */
+export class SeparateRun implements Run {
+  haltedBy: TaskResult | undefined;
+  readonly #tasks: TaskLines;
+  readonly #options: RunOptions;
+  readonly #token = secret();
+  readonly #key = secret();
+  /** Not there before the run begins, and removed by either process. */
+  readonly #directory = join(temporaryDirectory(), privateDirectoryName());
+  #concurrency: number;
+  #child: ChildProcess | undefined;
+  /** What it is to be told, until it can be. */
+  #commands: Command[] | undefined = [];
+  /** The lines from the process, when that is there and has been told what to do. */
+  #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
+  #stderr = "";
+  #delivered = 0;
+  /** How many of them the process knows to have been taken. */
+  #acknowledged = 0;
+  readonly #resultsAhead: number;
+  /** The call of `next` before this one. */
+  #previous: Promise<unknown> = Promise.resolve();
+  /** What the iterator throws at its end. */
+  #failure: { error: unknown } | undefined;
+  #isOver = false;
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #onAbort = () => this.#stop(this.#options.signal!.reason);
+
+  constructor(tasks: TaskLines, concurrency: number, options: RunOptions) {
+    this.#tasks = tasks;
+    this.#concurrency = concurrency;
+    this.#resultsAhead = Math.max(MIN_RESULTS_AHEAD, 2 * concurrency);
+    this.#options = options;
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  set concurrency(concurrency: number) {
+    this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
+    this.#send(["concurrency", concurrency]);
+  }
+
+  next(): Promise<IteratorResult<TaskResult, undefined>> {
+    const result = this.#previous.then(() => this.#next());
+    this.#previous = result.catch(() => {});
+    return result;
+  }
+
+  drain(): void {
+    this.#send(["drain"]);
+  }
+
+  kill(): void {
+    this.#send(["kill"]);
+  }
+
+  async return(): Promise<IteratorResult<TaskResult, undefined>> {
+    this.#failure = undefined;
+    await this.#close();
+    return { done: true, value: undefined };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #send(command: Command): void {
+    if (this.#commands) this.#commands.push(command);
+    else this.#write([this.#token, ...command]);
+  }
+
+  #write(line: string | Setup | [token: string, ...Command]): void {
+    this.#child!.stdin!.write(`${JSON.stringify(line)}\n`);
+  }
+
+  #stop(error: unknown): void {
+    this.#failure ??= { error };
+    this.#send(["stop"]);
+  }
+
+  async #next(): Promise<IteratorResult<TaskResult, undefined>> {
+    try {
+      while (!this.#isOver) {
+        const lines = await (this.#lines ??= this.#start());
+        const { done, value: line } = await lines.next();
+        if (this.#isOver) break;
+        if (done) throw await this.#death();
+        const [name, content] = line.value;
+        if (name === "result") return { done: false, value: this.#deliver(content) };
+        if (name === "halted") this.haltedBy = content;
+        else if (name === "progress") this.#call(this.#options.onProgress, content);
+        else if (name === "notice") this.#call(this.#options.nats?.onNotice, content);
+        else await this.#end(content);
+      }
+    } catch (error) {
+      this.#failure ??= { error: error instanceof ForeignBytesError ? notOurs(error) : error };
+      await this.#close();
+    }
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+    return { done: true, value: undefined };
+  }
+
+  #deliver(result: TaskResult): TaskResult {
+    this.#delivered++;
+    if (this.#delivered - this.#acknowledged >= this.#resultsAhead / 2) {
+      this.#acknowledged = this.#delivered;
+      this.#send(["taken", this.#delivered]);
+    }
+    return result;
+  }
+
+  async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
+    const { signal, onProgress, executor, spawnAdapter: _, ...rest } = this.#options;
+    signal?.throwIfAborted();
+    const options: PlainOptions = {
+      ...rest,
+      executor: executor as PlainOptions["executor"],
+      concurrency: this.#concurrency,
+      total: this.#tasks.count,
+    };
+    try {
+      const paths = [dirname(this.#directory), ...(rest.spillDir === undefined ? [] : [resolve(rest.spillDir)])];
+      const { program, args } = runtimeCommand(ENTRY, rest.shell ?? "sh", paths);
+      // The process is there before the files are, so that there is always somebody to remove them.
+      this.#child = await (await defaultSpawnAdapter()).spawn({
+        program,
+        args,
+        stdin: "piped",
+        stderr: "piped",
+      });
+    } catch (error) {
+      throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
+    }
+    this.#readStderr(this.#child.stderr!).catch(() => {}); // it only adds detail to an error
+    // Not as an argument: every user sees those, and could make the directory first.
+    this.#write(this.#directory);
+    try {
+      await this.#writeTasks();
+    } catch (error) {
+      const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(error)}`;
+      throw new Error(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause: error });
+    }
+    const lines = jsonLineReader(unseal(pieces(this.#child.stdout), this.#key), {
+      maxLineBytes: MAX_RESULT_LINE_BYTES,
+      // In `meta` there may be numbers as `readTasks` gives them; all others are exact.
+      refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
+      parse: (value) => value as Message,
+    });
+    if (this.#isOver) return lines; // without a word the process does nothing
+    const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
+    this.#write({
+      token: this.#token,
+      key: this.#key,
+      options,
+      infinite,
+      resultsAhead: this.#resultsAhead,
+      wantsProgress: onProgress !== undefined,
+    });
+    for (const command of this.#commands!.splice(0)) this.#write([this.#token, ...command]);
+    this.#commands = undefined;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    return lines;
+  }
+
+  async #writeTasks(): Promise<void> {
+    await mkdir(this.#directory, { mode: 0o700 });
+    const file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
+    try {
+      const encoder = new TextEncoder();
+      for (const piece of this.#tasks.pieces) {
+        if (this.#isOver) return;
+        await writeAll(file, encoder.encode(piece));
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #readStderr(stderr: OutputReader): Promise<void> {
+    const decoder = new TextDecoder();
+    for (let bytes = await stderr.read(); bytes; bytes = await stderr.read()) {
+      this.#stderr = (this.#stderr + decoder.decode(bytes)).slice(-MAX_STDERR_CHARACTERS);
+    }
+  }
+
+  /** Tells the caller something. What it throws ends the run. */
+  #call<T>(callback: ((content: T) => void) | undefined, content: T): void {
+    try {
+      callback?.(content);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  async #end({ error }: End): Promise<void> {
+    // An error that this program has caused is the one to report, and not what the process made of it.
+    if (error) {
+      this.#failure ??= { error: Object.assign(new (errorType(error.name))(error.message), error) };
+    }
+    await this.#close();
+  }
+
+  /** The error for a process that has ended before it said so. */
+  async #death(): Promise<Error> {
+    const { code, signal } = await this.#child!.exited;
+    const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
+    const said = this.#stderr.trim() === "" ? "" : `; it said: ${printable(this.#stderr.trim())}`;
+    const count = `${this.#delivered} of ${this.#tasks.count} results`;
+    return new Error(`The process that ran the tasks ${how} after it had given ${count}${said}`);
+  }
+
+  /** Ends the process, if it has not ended, and waits until nothing of it is left. */
+  async #close(): Promise<void> {
+    this.#isOver = true;
+    await this.#lines?.catch(() => {}); // it may be about to start
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.#child) {
+      // The end of its input would tell it that this program has gone, and that there is no time to end the tasks gently.
+      if (this.#commands) this.#child.stdin!.close();
+      else this.#send(["return"]);
+      this.#child.stdout.cancel();
+      const { killAfterMs = 5_000 } = this.#options;
+      const timer = setTimeout(() => this.#child!.stdin!.close(), Math.min(killAfterMs + RETURN_MS, MAX_TIMEOUT_MS));
+      await this.#child.exited;
+      clearTimeout(timer);
+      this.#child.stdin!.close();
+      this.#child.stderr!.cancel();
+      try {
+        rmSync(this.#directory, { recursive: true, force: true });
+      } catch {
+        // Deno may forbid it, and then it could not be made either.
+      }
+    }
+    this.#closed.resolve();
+  }
+}
+
+function secret(): string {
+  return randomBytes(32).toString("hex");
+}
+
+function notOurs(cause: ForeignBytesError): Error {
+  return new Error(`A task has written or read where the results come from: ${cause.message}`, { cause });
+}
+
+async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {
+  for (let bytes = await reader.read(); bytes; bytes = await reader.read()) yield bytes;
+}
+
+function errorType(name: string): ErrorConstructor {
+  return ({ RangeError, TypeError } as Record<string, ErrorConstructor>)[name] ?? Error;
+}

@@ -1,0 +1,180 @@
+/**
+ * A pool in a process of its own, for programs that are large or busy.
+ *
+ * @module
+ */
+
+import { createExecutor } from "../executors/mod.ts";
+import { checkOptionNames } from "../text/unknown_option.ts";
+import type { Outcome, TaskResult } from "../records/result.ts";
+import { withAllDigits } from "../records/read_tasks.ts";
+import { TASK_RUNNER_OPTION_NAMES } from "../pool/run_option_names.ts";
+import { poolOptions, type RunOptions } from "../pool/run_options.ts";
+import { type Run, run } from "../runner.ts";
+import { checkTask, type Task } from "../records/task.ts";
+import { SeparateRun } from "./separate_run.ts";
+
+/** Options of a {@linkcode TaskRunner}: those of {@linkcode run}, and where the pool is. */
+export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
+  /**
+   * Whether the pool is in a process of its own: the memory and the work of this program then have nothing to do with how
+   * fast tasks start. With `false` it is in this process, with the same results.
+   *
+   * @default {true}
+   */
+  isolate?: boolean | undefined;
+}
+
+/** What a run of a {@linkcode TaskRunner} came to. */
+export interface RunSummary {
+  /** How many tasks were added. */
+  total: number;
+  /** How many results there were, by outcome; outcomes that did not occur are not there. */
+  counts: Partial<Record<Outcome, number>>;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** CPU time of the tasks in user mode, in milliseconds, as far as it is known. */
+  userMs: number;
+  /** CPU time of the tasks in the kernel, in milliseconds, as far as it is known. */
+  systemMs: number;
+}
+
+/** Text is kept in pieces of about this length. */
+const PIECE_CHARACTERS = 1024 * 1024;
+
+/**
+ * Collects tasks, and runs them in a process of its own.
+ *
+ * @example
+ * ```ts
+ * import { TaskRunner } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const runner = new TaskRunner(4);
+ * for (let i = 1; i <= 100; i++) runner.add(`task_${i}`, `echo ${i}`);
+ * let sum = 0;
+ * const { counts } = await runner.runAndWait((result, completed, total) => {
+ *   sum += Number(result.stdout);
+ *   if (completed === total) console.log("the last one");
+ * });
+ * assertEquals([sum, counts], [5050, { ok: 100 }]);
+ * ```
+ */
+export class TaskRunner {
+  readonly #options: TaskRunnerOptions;
+  readonly #concurrency: number;
+  #pieces: string[] = [];
+  #piece = "";
+  #count = 0;
+  #run: Run | undefined;
+  #disposals = 0;
+
+  /**
+   * Makes a runner without tasks.
+   *
+   * @param options how many tasks run at once, or options.
+   * @throws `RangeError` when an option is out of range, or cannot be taken to another process.
+   * @throws `TypeError` when an option is unknown.
+   */
+  constructor(options: number | TaskRunnerOptions = {}) {
+    this.#options = typeof options === "number" ? { concurrency: options } : options;
+    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
+    const { isolate = true, executor, spawnAdapter } = this.#options;
+    if (isolate && (typeof executor === "object" || spawnAdapter)) {
+      const option = spawnAdapter ? "a spawnAdapter" : "an executor";
+      throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
+    }
+    const { concurrency } = createExecutor(this.#options);
+    this.#concurrency = poolOptions({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
+  }
+
+  /** How many tasks have been added since the last run. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds a task. Nothing is started by that.
+   *
+   * @throws `TypeError` or `RangeError` when it is no task, `Error` while a run is under way.
+   */
+  add(id: string, cmd: Task["cmd"]): void;
+  /** Adds a task with all its fields; without an `id` that is its number, from 1. */
+  add(task: Task): void;
+  add(task: string | Task, cmd?: Task["cmd"]): void {
+    if (this.#run) throw new Error("Cannot add a task: the run is under way");
+    const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, `task ${this.#count + 1}`);
+    this.#piece += `${JSON.stringify(checked)}\n`;
+    this.#count++;
+    if (this.#piece.length < PIECE_CHARACTERS) return;
+    this.#pieces.push(this.#piece);
+    this.#piece = "";
+  }
+
+  /**
+   * Runs the tasks that have been added, to the end of the last one. After that others can be added and run.
+   *
+   * @param onResult is called for each result, in the order of completion, and waited for before the next one is taken;
+   * `completed` counts tasks, not attempts. What it throws stops the run.
+   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way, when the process
+   * cannot be started or dies, or when the runner is disposed of meanwhile. Of an error in the process only the name, the
+   * message and the system's code come here.
+   */
+  async runAndWait(
+    onResult?: (result: TaskResult, completed: number, total: number) => unknown,
+  ): Promise<RunSummary> {
+    const startedMs = performance.now();
+    const summary: RunSummary = { total: this.#count, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
+    const disposals = this.#disposals;
+    let completed = 0;
+    for await (const result of this.results()) {
+      const { outcome, userMs = 0, systemMs = 0 } = result;
+      summary.counts[outcome] = (summary.counts[outcome] ?? 0) + 1;
+      summary.userMs += userMs;
+      summary.systemMs += systemMs;
+      await onResult?.(result, ++completed, summary.total);
+    }
+    if (disposals !== this.#disposals) throw new Error("The run was ended before its tasks were done");
+    summary.durationMs = performance.now() - startedMs;
+    return summary;
+  }
+
+  /**
+   * The same as an iterator, which can be steered as any {@linkcode Run}.
+   *
+   * @throws `Error` when a run is under way.
+   */
+  results(): Run {
+    if (this.#run) throw new Error("Cannot run the tasks: a run is under way");
+    const tasks = { pieces: [...this.#pieces, this.#piece], count: this.#count };
+    this.#forgetTasks();
+    const { isolate = true, ...options } = this.#options;
+    const results = isolate && tasks.count > 0
+      ? new SeparateRun(tasks, this.#concurrency, options)
+      : run(tasksOf(tasks.pieces), { ...options, total: tasks.count });
+    const forget = () => this.#run = undefined;
+    results.closed.then(forget, forget);
+    return this.#run = results;
+  }
+
+  /** Ends the run, if one is under way, and forgets the tasks. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposals++;
+    await this.#run?.return();
+    this.#forgetTasks();
+  }
+
+  #forgetTasks(): void {
+    this.#pieces = [];
+    this.#piece = "";
+    this.#count = 0;
+  }
+}
+
+function* tasksOf(pieces: readonly string[]): Generator<Task, void> {
+  for (const piece of pieces) {
+    for (const line of piece.split("\n")) {
+      if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task;
+    }
+  }
+}

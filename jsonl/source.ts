@@ -1,0 +1,60 @@
+import { excerpt } from "../text/excerpt.ts";
+
+/** Anything that gives values one after the other: an array, a generator, a stream. */
+export type Source<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
+
+/** Reads a {@linkcode Source} value by value, and can always be told to stop. */
+export class SourceReader<T> {
+  readonly #next: () => IteratorResult<T> | Promise<IteratorResult<T>>;
+  readonly #cancel: () => Promise<unknown>;
+  #reading = false;
+  #ended = false;
+
+  constructor(source: Source<T>) {
+    if (typeof source !== "object" || source === null) throw notASource(source);
+    if ("getReader" in source) {
+      const reader = source.getReader();
+      this.#next = () => reader.read() as Promise<IteratorResult<T>>;
+      this.#cancel = () => reader.cancel();
+      return;
+    }
+    const isAsync = Symbol.asyncIterator in source;
+    if (!isAsync && !(Symbol.iterator in source)) throw notASource(source);
+    const iterator = isAsync ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    this.#next = () => iterator.next();
+    this.#cancel = async () => {
+      const returned = iterator.return?.();
+      if (!this.#reading) return await returned;
+      // A generator answers return() only when the next() before it is done, and that may be never. A stream of Node
+      // would even keep the program alive until then.
+      Promise.resolve(returned).catch(() => {});
+      if ("destroy" in source && typeof source.destroy === "function") source.destroy();
+    };
+  }
+
+  /** The next value. Must not be called again before it settles. */
+  async next(): Promise<IteratorResult<T>> {
+    this.#reading = true;
+    try {
+      const result = await this.#next();
+      this.#ended = result.done === true;
+      return result;
+    } catch (error) {
+      this.#ended = true;
+      throw error;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** Tells the source that no more is wanted, so that it can clean up. Does not wait for a read under way. */
+  async cancel(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#cancel();
+  }
+}
+
+function notASource(value: unknown): TypeError {
+  return new TypeError(`Cannot read values: the source must be an iterable or a stream, got ${excerpt(value)}`);
+}

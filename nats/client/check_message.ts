@@ -1,0 +1,192 @@
+/** Takes from a message what it must have. What others send is believed in what they have a say in, and in nothing else. @module */
+
+import { Buffer } from "node:buffer";
+import * as v from "valibot";
+import { type AttemptStop, MAX_INLINE_BYTES } from "../../executors/mod.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { resultSchema } from "../../records/result.ts";
+import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";
+import { ACK_WAIT_MS } from "./options.ts";
+import type {
+  ControlMessage,
+  ControlReply,
+  Message,
+  RemoteOutput,
+  ResultMessage,
+  RunConfig,
+  TaskMessage,
+} from "./protocol.ts";
+
+/** What names an object, or a part of one, in a subject. */
+const TOKEN = /^[A-Za-z0-9]{1,64}$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
+/** More than any sentence has, and far too little to fill a line of results. */
+const MAX_SENTENCE_LENGTH = 64 * 1024;
+const MAX_HOST_LENGTH = 255;
+
+/** What a result has besides its outputs, at most: its sentences, of which each character can take six. */
+const FRAME_BYTES = 4 * 1024 ** 2;
+
+const anyText = v.string("must be a string");
+const text = v.pipe(anyText, v.check((text) => text.isWellFormed(), "must not have half of a surrogate pair"));
+const sentence = v.pipe(text, v.maxLength(MAX_SENTENCE_LENGTH, `must have at most ${MAX_SENTENCE_LENGTH} characters`));
+const number = v.pipe(v.number("must be a number"), v.minValue(0, "must not be negative"));
+const count = v.pipe(number, v.safeInteger("must be an integer"));
+const timer = v.pipe(number, v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds`));
+const NO_OBJECT = "must be an object";
+
+const objectSchema = v.object({
+  id: v.pipe(text, v.regex(TOKEN, "must be 1 to 64 letters and digits")),
+  bytes: count,
+  sha256: v.pipe(text, v.regex(SHA256, "must be 64 hexadecimal digits")),
+}, NO_OBJECT);
+
+const outputSchema = v.object({
+  text,
+  encoding: v.optional(v.literal("base64", "must be base64")),
+  bytes: v.optional(count),
+  object: v.optional(objectSchema),
+}, NO_OBJECT);
+
+const { status, signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
+
+/** How it ended, in fields that go into a result as they are: what is right there is right here. */
+const endSchema = v.object({
+  status,
+  signal,
+  notStarted: v.optional(sentence),
+  lost: v.optional(sentence),
+  stoppedBy: v.optional(v.picklist(STOPS, `must be one of ${STOPS.join(", ")}`)),
+  place: v.optional(v.object({
+    slot,
+    startedAt,
+    worker: v.object({
+      host: v.pipe(text, v.maxLength(MAX_HOST_LENGTH, `must have at most ${MAX_HOST_LENGTH} characters`)),
+      pid: count,
+    }, NO_OBJECT),
+  }, NO_OBJECT)),
+  outputError: v.optional(sentence),
+  durationMs,
+  userMs,
+  systemMs,
+  stdout: outputSchema,
+  stderr: outputSchema,
+}, NO_OBJECT);
+
+const referenceSchema = v.object({ object: objectSchema }, NO_OBJECT);
+const replySchema = v.object({ running: v.array(text, "must be an array") }, NO_OBJECT);
+const controlSchema = v.object({ killAfterMs: v.optional(timer) }, NO_OBJECT);
+
+const taskMessageSchema = v.object({
+  task: taskSchema,
+  id: anyText,
+  number: v.pipe(count, v.minValue(1, "must be at least 1")),
+  timeoutMs: taskSchema.entries.timeoutMs,
+}, NO_OBJECT);
+
+const configSchema = v.object({
+  shell: v.pipe(text, v.minLength(1, "must not be empty")),
+  maxInlineBytes: v.pipe(count, v.maxValue(MAX_INLINE_BYTES, `must be at most ${MAX_INLINE_BYTES}`)),
+  maxOutputBytes: v.nullable(count),
+  ackWaitMs: v.pipe(timer, v.minValue(ACK_WAIT_MS.min, `must be at least ${ACK_WAIT_MS.min}`)),
+  killAfterMs: timer,
+}, NO_OBJECT);
+
+/** What the outputs of a run keep to. */
+export type OutputLimits = Pick<RunConfig, "maxInlineBytes" | "maxOutputBytes">;
+
+/**
+ * Takes from a message what a worker says that it is running.
+ *
+ * @throws `TypeError` when it says nothing of that.
+ */
+export function checkReply(value: unknown): ControlReply {
+  return check(replySchema, value);
+}
+
+/**
+ * Takes from a message what a run wants to know and to have ended.
+ *
+ * @throws `TypeError` when it is no such message.
+ */
+export function checkControl(value: unknown): ControlMessage {
+  return check(controlSchema, value);
+}
+
+/**
+ * Takes from a message what the settings of a run are.
+ *
+ * @throws `TypeError` when one is missing or out of range.
+ */
+export function checkConfig(value: unknown): RunConfig {
+  return check(configSchema, value);
+}
+
+/**
+ * Takes from a message the attempt that it asks for.
+ *
+ * @throws `TypeError` when it asks for none.
+ */
+export function checkTaskMessage(value: unknown): TaskMessage {
+  return check(taskMessageSchema, value);
+}
+
+/**
+ * Takes from a message what a result has, within the limits of its run.
+ *
+ * @throws `TypeError` when it is none.
+ */
+export function checkResult(value: unknown, limits: OutputLimits): ResultMessage {
+  const end = check(endSchema, value) as ResultMessage; // it has no fields that are undefined
+  const cause = (["signal", "notStarted", "lost"] as const).find((field) => end[field] !== undefined);
+  if (end.status === 0 && cause) throw new TypeError(`"status" must not be 0 beside "${cause}"`);
+  checkOutput("stdout", end.stdout, limits);
+  checkOutput("stderr", end.stderr, limits);
+  return end;
+}
+
+/** How large a result can be within the limits of its run, as JSON. */
+export function maxResultBytes({ maxInlineBytes }: OutputLimits): number {
+  return 2 * 6 * maxInlineBytes + FRAME_BYTES;
+}
+
+/**
+ * Takes from a message its value, or the reference to the object that has it.
+ *
+ * @throws `TypeError` when it has neither.
+ */
+export function checkMessage(value: unknown): Message<unknown> {
+  const hasValue = typeof value === "object" && value !== null && Object.hasOwn(value, "value");
+  return hasValue ? { value: (value as { value: unknown }).value } : check(referenceSchema, value);
+}
+
+/** An output is whole, or has the first part and says how much there is; never is there more of it than may be. */
+function checkOutput(name: string, output: RemoteOutput, { maxInlineBytes, maxOutputBytes }: OutputLimits): void {
+  const { text, encoding, bytes, object } = output;
+  const fail = (what: string) => {
+    throw new TypeError(`"${name}" ${what}`);
+  };
+  if (text.length > Math.ceil(maxInlineBytes / 3) * 4) fail(`must have at most ${maxInlineBytes} bytes in a result`);
+  const decoded = encoding && Buffer.from(text, encoding);
+  if (decoded?.toString("base64") !== (encoding && text)) fail("must be base64");
+  const inlineBytes = decoded?.length ?? Buffer.byteLength(text);
+  if (inlineBytes > maxInlineBytes) fail(`must have at most ${maxInlineBytes} bytes in a result, got ${inlineBytes}`);
+  const allBytes = bytes ?? inlineBytes;
+  if (allBytes < inlineBytes) fail(`must not have more bytes than its ${allBytes}, got ${inlineBytes}`);
+  const most = maxOutputBytes ?? Infinity;
+  if (allBytes > most) fail(`must have at most ${most} bytes, got ${allBytes}`);
+  if (object && object.bytes !== bytes) fail(`must have as many bytes as its object, ${object.bytes}, got ${bytes}`);
+}
+
+function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
+  const { success, issues, output } = v.safeParse(schema, value, { abortEarly: true });
+  if (success) return output;
+  const [{ type, path, expected, message }] = issues;
+  const name = path ? excerpt(path.map(({ key }) => key).join(".")) : "it";
+  const got = path ? path.at(-1)!.value : value;
+  if (path && expected === "never") throw new TypeError(`${name} is not known`);
+  if (path && got === undefined && expected?.startsWith('"')) throw new TypeError(`${name} is missing`);
+  // The schema of a task leaves this one to whoever says what is wrong with a whole line.
+  throw new TypeError(`${name} ${type === "strict_object" ? NO_OBJECT : message}, got ${excerpt(got)}`);
+}

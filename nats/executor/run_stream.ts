@@ -1,0 +1,217 @@
+/** The stream of a run on a server, with its consumers: made anew, or as a run before has left it. @module */
+
+import type { Consumer } from "@nats-io/jetstream";
+import { randomBytes } from "node:crypto";
+import { systemReason } from "../../system/system_error.ts";
+import {
+  isTaken,
+  type Nats,
+  persistently,
+  type PersistentlyOptions,
+  REQUEST_TIMEOUT_MS,
+  unlessMissing,
+} from "../client/connection.ts";
+import { checkConfig } from "../client/check_message.ts";
+import { RunObjects } from "../client/objects.ts";
+import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "../client/protocol.ts";
+import { removeStream, streamsOfRun } from "../client/runs.ts";
+
+/** No more than what all workers together are running. */
+const MAX_UNACKNOWLEDGED = 100_000;
+/** How many workers may wait for tasks at once. */
+const MAX_WORKERS = 100_000;
+
+/** What the consumers are called by which runs read results. */
+const READER_PREFIX = "results-";
+
+/** What {@linkcode openRunStream} needs to know. */
+export interface RunStreamOptions {
+  queue: string;
+  run: string;
+  /** Whether to go on with a run of that name, if there is one. Else it is removed. */
+  resume: boolean;
+  replicas: number;
+  config: RunConfig;
+  /** In the names of what is made, which nobody else has. */
+  nonce: string;
+}
+
+/** What has been opened. */
+export interface RunStream {
+  names: RunNames;
+  objects: RunObjects;
+  isResumed: boolean;
+  /** What the workers of the run go by. */
+  config: RunConfig;
+  /** The results that come from now on. */
+  results: Consumer;
+}
+
+/**
+ * Makes what the server needs for a run, or goes on with what it has. When that does not succeed, nothing is left of what was
+ * not there before.
+ */
+export async function openRunStream(
+  nats: Nats,
+  { queue, run, resume, replicas, config: newConfig, nonce }: RunStreamOptions,
+  until: PersistentlyOptions,
+): Promise<RunStream> {
+  const earlier = await persistently(() => streamsOfRun(nats, queue, run), until);
+  // The workers of a run go by what it began with.
+  const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
+  const isResumed = resumedConfig !== undefined;
+  const config = resumedConfig ?? newConfig;
+  if (!isResumed) { for (const names of earlier) await removeStream(nats, names); }
+  const names = isResumed ? earlier[0]! : new RunNames(queue, run, nonce);
+  const objects = new RunObjects(nats, names.stream);
+  try {
+    if (!isResumed) await addStream(nats, names, replicas, until);
+    await objects.create(replicas, until); // it may be missing from a run that was being removed
+    if (!isResumed) await publishOnce(nats, names, { subject: names.config, bytes: encode(config) }, until);
+    const results = await addConsumers(nats, names, { isNew: !isResumed, nonce, ackWaitMs: config.ackWaitMs }, until);
+    nats.connection.publish(names.changed); // workers that do not hear it will look
+    return { names, objects, isResumed, config, results };
+  } catch (error) {
+    if (!isResumed) await removeStream(nats, names).catch(() => {});
+    throw error;
+  }
+}
+
+async function addStream({ client, jsm }: Nats, names: RunNames, replicas: number, until: PersistentlyOptions) {
+  const { DiscardPolicy, RetentionPolicy, StorageType } = client.jetstream;
+  await persistently(() =>
+    jsm.streams.add({
+      name: names.stream,
+      subjects: names.all,
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      allow_direct: true,
+      duplicate_window: 3_600e9,
+      num_replicas: replicas,
+    }), until);
+}
+
+async function addConsumers(
+  nats: Nats,
+  names: RunNames,
+  { isNew, nonce, ackWaitMs }: { isNew: boolean; nonce: string; ackWaitMs: number },
+  until: PersistentlyOptions,
+): Promise<Consumer> {
+  const { client, connection, jsm } = nats;
+  const { stream } = names;
+  const results = await addResultsConsumer(nats, names, { nonce, ackWaitMs, isAgain: false }, until);
+  const found = await consumersOf(nats, names, until);
+  for (const name of found) {
+    // Who read the results before has gone. If not, it learns so, and from the one that is new, that this run has taken its place.
+    if (!isOfOthers(name, nonce)) continue;
+    await unlessMissing(persistently(() => jsm.consumers.delete(stream, name), until));
+  }
+  if (!found.includes(TASKS_CONSUMER)) {
+    const { info } = connection;
+    const countsAll = isNew && info && info.cluster === undefined;
+    await persistently(() =>
+      jsm.consumers.add(stream, {
+        ...commonConfig(client, ackWaitMs),
+        durable_name: TASKS_CONSUMER,
+        filter_subject: names.task(),
+        max_waiting: MAX_WORKERS,
+        ...(countsAll && { description: info.server_id }),
+      }), until);
+  }
+  return results;
+}
+
+/** Whether another run reads the results that only this one would read. */
+export async function isTakenOver(
+  nats: Nats,
+  names: RunNames,
+  nonce: string,
+  until: PersistentlyOptions,
+): Promise<boolean> {
+  return (await consumersOf(nats, names, until)).some((name) => isOfOthers(name, nonce));
+}
+
+/**
+ * Makes what results are read through.
+ *
+ * @param isAgain whether it was there and has gone: then it begins with the first result, as some may have been missed.
+ */
+export async function addResultsConsumer(
+  { client, js, jsm }: Nats,
+  names: RunNames,
+  { nonce, ackWaitMs, isAgain }: { nonce: string; ackWaitMs: number; isAgain: boolean },
+  until: PersistentlyOptions,
+): Promise<Consumer> {
+  const { DeliverPolicy } = client.jetstream;
+  await persistently(() =>
+    jsm.consumers.add(names.stream, {
+      ...commonConfig(client, ackWaitMs),
+      durable_name: readerOf(nonce),
+      filter_subject: names.result(),
+      deliver_policy: isAgain ? DeliverPolicy.All : DeliverPolicy.New,
+    }), until);
+  return await persistently(() => js.consumers.get(names.stream, readerOf(nonce)), until);
+}
+
+function commonConfig({ jetstream: { AckPolicy } }: Nats["client"], ackWaitMs: number) {
+  return {
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: ackWaitMs * 1e6,
+    max_deliver: -1,
+    max_ack_pending: MAX_UNACKNOWLEDGED,
+  };
+}
+
+function readerOf(nonce: string): string {
+  return `${READER_PREFIX}${nonce}`;
+}
+
+function isOfOthers(consumer: string, nonce: string): boolean {
+  return consumer.startsWith(READER_PREFIX) && consumer !== readerOf(nonce);
+}
+
+async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: PersistentlyOptions): Promise<string[]> {
+  const found = await persistently(() => Array.fromAsync(jsm.consumers.list(stream)), until);
+  return found.map(({ name }) => name);
+}
+
+/** What a run began with, if it was made completely: whoever makes one says this before it sends a task. */
+async function readConfig(
+  { jsm }: Nats,
+  { stream, config }: RunNames,
+  until: PersistentlyOptions,
+): Promise<RunConfig | undefined> {
+  const message = await persistently(() => jsm.streams.getMessage(stream, { last_by_subj: config }), until);
+  if (!message) return undefined;
+  try {
+    return checkConfig(decode(message.data));
+  } catch (error) {
+    throw new Error(
+      `Cannot go on with the run: its settings on the server, in the stream ${stream}, are not right: ${
+        systemReason(error)
+      }; taskrunner runs rm removes it`,
+      { cause: error },
+    );
+  }
+}
+
+/** Sends a message that is the only one with its subject. Gives its number in the stream, or nothing if there is one. */
+export async function publishOnce(
+  { js }: Nats,
+  { stream }: RunNames,
+  { subject, bytes }: { subject: string; bytes: Uint8Array },
+  until: PersistentlyOptions,
+): Promise<number | undefined> {
+  const options = {
+    msgID: randomBytes(16).toString("base64url"), // a second try is known by it, and counts as the first
+    expect: { lastSubjectSequence: 0, streamName: stream },
+    timeout: REQUEST_TIMEOUT_MS,
+  };
+  try {
+    return (await persistently(() => js.publish(subject, bytes, options), until)).seq;
+  } catch (error) {
+    if (isTaken(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,401 @@
+/** What a worker does for one run. @module */
+
+import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type { MsgHdrs } from "@nats-io/transport-node";
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import process from "node:process";
+import { type AttemptEnd, createExecutor, type Executor, type Output } from "../../executors/mod.ts";
+import { outputLost } from "../../executors/output.ts";
+import { systemCode, systemReason } from "../../system/system_error.ts";
+import type { ProcessGuard } from "../../spawn_adapters/guard.ts";
+import { RunningAttempt } from "../../pool/running_attempt.ts";
+import { checkConfig, checkControl, checkTaskMessage } from "../client/check_message.ts";
+import {
+  isForbidden,
+  isFull,
+  isMissing,
+  isTaken,
+  type Nats,
+  ObjectsRemovedError,
+  persistently,
+  type PersistentlyOptions,
+  REQUEST_TIMEOUT_MS,
+} from "../client/connection.ts";
+import { RunObjects } from "../client/objects.ts";
+import {
+  type ControlReply,
+  decode,
+  encode,
+  keyOf,
+  type RemoteOutput,
+  type ResultMessage,
+  type RunConfig,
+  type RunNames,
+  type TaskMessage,
+  TASKS_CONSUMER,
+} from "../client/protocol.ts";
+import type { Slots } from "./slots.ts";
+
+/** How long a run may take to be made. */
+const OPEN_MS = 10_000;
+/** How long it waits when it cannot ask for tasks. */
+const RETRY_MS = 250;
+/** How long a result waits when the server has no room for it. */
+const FULL_MS = 1_000;
+/** How long tasks are handed back that come when no more are taken. */
+const HAND_BACK_MS = 250;
+/** How long it waits for tasks of a run before it asks again: at most, and at least, which the server asks for. */
+const FETCH_MS = { max: 5_000, min: 1_000 };
+
+/** How large a task can be: what it is made of is less than the longest text that a runtime can hold. */
+const MAX_TASK_BYTES = 512 * 1024 ** 2;
+
+/** As a shell does for a program that it cannot start. */
+const NOT_STARTED_STATUS = 126;
+
+/** How far the tasks had been handed out, to all workers. */
+interface HandedOut {
+  /** The number, in the stream, of the last one. */
+  sequence: number;
+  /** When the server was asked. */
+  askedMs: number;
+}
+
+/** What results say of who ran the task. */
+const WORKER = { host: hostname(), pid: process.pid };
+
+/** What {@linkcode WorkOfRun} needs to know. */
+export interface WorkOptions {
+  executor: "shell" | "process" | undefined;
+  maxReruns: number;
+  guard: ProcessGuard;
+  /** What the names of its directories for temporary files begin with. */
+  temporaryPrefix: string;
+  onForbidden: (error: unknown) => void;
+  /** Is told that the settings of the run are not right, and why; nothing of it can be done. */
+  onUnusable: (error: unknown) => void;
+  /** Is told each time that a result has to wait because the server has no room for it. */
+  onFull: () => void;
+}
+
+/** What a worker does for one run. */
+export class WorkOfRun {
+  /** Settles when nothing of the run is left here. Never rejects. */
+  readonly ended: Promise<void>;
+  readonly #nats: Nats;
+  readonly #names: RunNames;
+  #objects!: RunObjects;
+  readonly #slots: Slots;
+  readonly #options: WorkOptions;
+  readonly #running = new Map<string, RunningAttempt | undefined>();
+  readonly #work = new Set<Promise<void>>();
+  #config!: RunConfig;
+  #tasks!: Consumer;
+  /** The server that knows which tasks were handed out before. */
+  #countedBy: string | undefined;
+  /** What {@linkcode Nats.disconnects} was then. */
+  #disconnects = 0;
+  #executor: Executor | undefined;
+  #sequence = 0;
+  /** In the names of objects, which others make, too. */
+  readonly #nonce = randomBytes(8).toString("hex");
+  #stored = 0;
+  /** Takes no more tasks. */
+  #isEnding = false;
+  /** The run does not want to wait for anything. */
+  #isStopped = false;
+  /** Nobody wants the results any more. */
+  readonly #abandoned = new AbortController();
+  #fetching: ConsumerMessages | undefined;
+  #handedOut: HandedOut | undefined;
+
+  constructor(nats: Nats, names: RunNames, slots: Slots, options: WorkOptions) {
+    this.#nats = nats;
+    this.#names = names;
+    this.#slots = slots;
+    this.#options = options;
+    this.ended = this.#run();
+  }
+
+  drain(): void {
+    this.#isEnding = true;
+    // What the server has just sent would be nobody's for a while if it were not handed back.
+    setTimeout(() => this.#fetching?.stop(), HAND_BACK_MS);
+    this.#slots.wake();
+  }
+
+  abandon(): void {
+    this.#abandoned.abort();
+    this.drain();
+    for (const attempt of this.#running.values()) attempt?.terminate("canceled", 0);
+  }
+
+  async #run(): Promise<void> {
+    const control = this.#nats.connection.subscribe(this.#names.control, {
+      callback: (error, message) => {
+        if (error) return this.#options.onForbidden(error);
+        if (isReflected(message)) return;
+        try {
+          message.respond(encode(this.#obey(decode(message.data))));
+        } catch {
+          // It is not from a run, or the connection is being closed.
+        }
+      },
+    });
+    try {
+      await this.#open();
+      while (!this.#isEnding && this.#executor) {
+        await this.#takeTasks().catch(async (error) => {
+          if (isMissing(error)) this.#isEnding = true;
+          else if (isForbidden(error)) this.#options.onForbidden(error);
+          else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        });
+      }
+    } catch (error) {
+      if (isForbidden(error)) this.#options.onForbidden(error);
+      // Else the run has ended already. If it has not, it is found again.
+    }
+    await Promise.all(this.#work);
+    control.unsubscribe();
+    await this.#executor?.close().catch(() => {});
+  }
+
+  /** What one of the run asks for. */
+  #obey(message: unknown): ControlReply {
+    const { killAfterMs } = checkControl(message);
+    this.#countedBy = undefined; // who asks has removed the consumer; one that comes after it hands out all tasks again
+    if (killAfterMs !== undefined) {
+      this.#isStopped = true;
+      for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
+    }
+    return { running: [...this.#running.keys()] };
+  }
+
+  async #open(): Promise<void> {
+    const { signal } = this.#abandoned;
+    const last = { last_by_subj: this.#names.config };
+    const message = await persistently(async () => {
+      const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
+      // Of another message the server would say which one it is: a worker could have had it sent here.
+      if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
+      return message;
+    }, { signal, deadlineMs: OPEN_MS });
+    try {
+      this.#config = checkConfig(decode(message.data));
+    } catch (error) {
+      return this.#options.onUnusable(error);
+    }
+    this.#tasks = await persistently(
+      () => this.#nats.js.consumers.get(this.#names.stream, TASKS_CONSUMER),
+      { signal, deadlineMs: OPEN_MS },
+    );
+    this.#disconnects = this.#nats.disconnects;
+    this.#countedBy = (await this.#tasks.info(true)).config.description;
+    const { shell, maxInlineBytes, maxOutputBytes } = this.#config;
+    this.#objects = new RunObjects(this.#nats, this.#names.stream);
+    this.#executor = createExecutor({
+      executor: this.#options.executor,
+      guard: this.#options.guard,
+      shell,
+      maxInlineBytes,
+      maxOutputBytes: maxOutputBytes ?? Infinity,
+      temporaryPrefix: this.#options.temporaryPrefix,
+    });
+  }
+
+  async #takeTasks(): Promise<void> {
+    await this.#slots.whenFree();
+    if (this.#isEnding) return;
+    const { ackWaitMs } = this.#config;
+    const expires = Math.min(FETCH_MS.max, Math.max(FETCH_MS.min, Math.floor(ackWaitMs / 3)));
+    const handedOut = await this.#lookHandedOut(ackWaitMs - 2 * expires);
+    const messages = this.#fetching = await this.#tasks.fetch({ max_messages: this.#slots.free, expires });
+    for await (const message of messages) {
+      const slot = this.#isEnding ? undefined : this.#slots.take();
+      if (slot === undefined) {
+        message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for somebody else, or for later
+        continue;
+      }
+      const work = this.#carryOut(message, slot, handedOut).catch(() => {}).finally(() => {
+        this.#slots.release(slot);
+        this.#work.delete(work);
+      });
+      this.#work.add(work);
+    }
+  }
+
+  async #carryOut(message: JsMsg, slot: number, handedOut: HandedOut): Promise<void> {
+    const key = keyOf(message.subject);
+    if (this.#running.has(key)) return; // what runs will answer for both
+    this.#running.set(key, undefined);
+    const heartbeat = setInterval(() => {
+      if (!this.#nats.connection.isClosed()) message.working();
+    }, this.#config.ackWaitMs / 3);
+    try {
+      if (isReflected(message)) return message.ack();
+      const isRerun = this.#wasHandedOut(message, handedOut);
+      if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
+      const result = isRerun && await this.#isHopeless(key)
+        ? rerunTooOften(this.#options.maxReruns)
+        : await this.#attempt(message, key, slot);
+      if (this.#abandoned.signal.aborted) {
+        message.nak(); // somebody else need not wait until it is sure that we are gone
+        return await this.#executor!.discard(result);
+      }
+      await this.#publish(key, result);
+      message.ack();
+    } finally {
+      clearInterval(heartbeat);
+      this.#running.delete(key);
+    }
+  }
+
+  async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptEnd> {
+    const asked = await this.#read(message);
+    if (typeof asked === "string") return unstarted(asked);
+    const { task, id, number, timeoutMs } = asked;
+    const place = {
+      slot,
+      startedAt: new Date().toISOString(),
+      worker: WORKER,
+    };
+    const attempt = { task, id, number, timeoutMs, slot, sequence: ++this.#sequence };
+    const running = new RunningAttempt(this.#executor!, attempt, this.#config.killAfterMs);
+    this.#running.set(key, running);
+    return { ...await running.ended, place };
+  }
+
+  /** The attempt that a message asks for, or why that cannot be known. */
+  async #read({ data }: JsMsg): Promise<TaskMessage | string> {
+    try {
+      return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
+    } catch (error) {
+      if (this.#abandoned.signal.aborted || isForbidden(error) || this.#nats.connection.isClosed()) throw error;
+      return `The message is no task: ${systemReason(error)}`;
+    }
+  }
+
+  /** How far the tasks had been handed out, no longer ago than is given. */
+  async #lookHandedOut(maxAgeMs: number): Promise<HandedOut> {
+    if (this.#handedOut && Date.now() - this.#handedOut.askedMs < maxAgeMs) return this.#handedOut;
+    const askedMs = Date.now();
+    const { delivered } = await this.#tasks.info();
+    return this.#handedOut = { sequence: delivered.stream_seq, askedMs };
+  }
+
+  /**
+   * Whether somebody may have had it before, and begun it. The server counts how often it hands a task out, but not always:
+   * with one that kills its worker at once, 2.9.10 begins at 1 each time. New tasks come in the order of the stream, and no
+   * task comes again sooner than after the time that a worker has. So one that comes again had been handed out when the
+   * server was last asked, unless that is too long ago.
+   */
+  #wasHandedOut({ info }: JsMsg, { sequence, askedMs }: HandedOut): boolean {
+    return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
+  }
+
+  /** Whether the server knows what was handed out: one that was killed, or another one of a cluster, may have forgotten. */
+  #isServerCounting(): boolean {
+    const { connection, disconnects } = this.#nats;
+    return this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
+  }
+
+  async #isDone(key: string): Promise<boolean> {
+    const last = { last_by_subj: this.#names.result(key) };
+    return await this.#persistently(() => this.#nats.jsm.direct.getMessage(this.#names.stream, last)) !== null;
+  }
+
+  /**
+   * Whether it was begun again as often as may be; if not, it is about to be begun once more. That it was handed out before
+   * does not say that it was begun.
+   */
+  async #isHopeless(key: string): Promise<boolean> {
+    const subject = this.#names.rerun(key);
+    const filter = { subjects_filter: subject };
+    const { state } = await this.#persistently(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
+    if ((state.subjects?.[subject] ?? 0) >= this.#options.maxReruns) return true;
+    const options = { timeout: REQUEST_TIMEOUT_MS, msgID: `${subject} ${randomBytes(8).toString("hex")}` };
+    await this.#persistently(() => this.#nats.js.publish(subject, encode({}), options));
+    return false;
+  }
+
+  /** Records a result, unless there is one. */
+  async #publish(key: string, end: AttemptEnd): Promise<void> {
+    const name = `${this.#nonce}/${++this.#stored}`;
+    let result: ResultMessage;
+    try {
+      const stdout = await this.#store(end.stdout, `${name}/stdout`);
+      const stderr = await this.#store(end.stderr, `${name}/stderr`);
+      const outputError = end.outputError ?? stdout.error ?? stderr.error;
+      result = { ...end, stdout: stdout.output, stderr: stderr.output, outputError };
+    } finally {
+      await this.#executor!.discard(end);
+    }
+    const expect = { lastSubjectSequence: 0, streamName: this.#names.stream };
+    const options = { expect, timeout: REQUEST_TIMEOUT_MS };
+    while (true) {
+      try {
+        const bytes = await this.#ask((options) => this.#objects.pack(result, `${name}/result`, options));
+        await this.#persistently(() => this.#nats.js.publish(this.#names.result(key), bytes, options));
+        return;
+      } catch (error) {
+        if (isTaken(error)) return;
+        if (error instanceof ObjectsRemovedError) {
+          result = { ...NOTHING, lost: `The result is too large for a message, and ${error.message}` };
+          continue;
+        }
+        if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
+        this.#options.onFull();
+        this.#nats.connection.publish(this.#names.full);
+        await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends makes room
+      }
+    }
+  }
+
+  async #store({ file, ...output }: Output, name: string): Promise<{ output: RemoteOutput; error?: string }> {
+    if (file === undefined) return { output };
+    try {
+      const object = await this.#ask((options) => this.#objects.putFile(name, file, options));
+      return { output: { ...output, object } };
+    } catch (error) {
+      if (this.#abandoned.signal.aborted) throw error;
+      if (isFull(error)) return { output, error: outputLost("the server has no room for it") };
+      if (error instanceof ObjectsRemovedError) return { output, error: outputLost(error.message) };
+      if (systemCode(error) === undefined) throw error;
+      return { output, error: outputLost(systemReason(error)) };
+    }
+  }
+
+  async #persistently<T>(action: () => Promise<T>): Promise<T> {
+    return await this.#ask((options) => persistently(action, options));
+  }
+
+  /** Does something that is tried again and again for as long as the run is there. */
+  async #ask<T>(action: (options: PersistentlyOptions) => Promise<T>): Promise<T> {
+    try {
+      return await action({ signal: this.#abandoned.signal });
+    } catch (error) {
+      if (isMissing(error)) this.abandon();
+      else if (isForbidden(error)) this.#options.onForbidden(error);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Whether a message is an answer of the server that has the content of another message. Who may not send tasks could still
+ * have the server send them such, as it does not check where an answer is wanted.
+ */
+function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
+  return headers !== undefined && headers.has("Nats-Stream");
+}
+
+const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
+
+function rerunTooOften(reruns: number): AttemptEnd {
+  return { ...NOTHING, lost: `The worker was lost while the task ran, also after it was begun again, ${reruns} times` };
+}
+
+function unstarted(notStarted: string): AttemptEnd {
+  return { ...NOTHING, status: NOT_STARTED_STATUS, notStarted };
+}

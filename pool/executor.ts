@@ -1,0 +1,138 @@
+/** The contract between the pool and what carries out an attempt. @module */
+
+import type { Task } from "../records/task.ts";
+
+/** One execution of a task. */
+export interface Attempt {
+  /** What is to be carried out. */
+  task: Task;
+  /** The id of the task, as it stands in the result. */
+  id: string;
+  /** The number of the task in the run, from 1. */
+  sequence: number;
+  /** 1 for the first attempt of the task, 2 for its first retry. */
+  number: number;
+  /** The place in the pool, from 1. No two attempts that run at the same time have the same one. */
+  slot: number;
+  /** The longest that it may run, in milliseconds. */
+  timeoutMs?: number | undefined;
+  /** Variables for its environment. Those that the task has itself go before them. */
+  env?: Readonly<Record<string, string>> | undefined;
+}
+
+/** One output stream of an attempt that has ended. */
+export interface Output {
+  /** All that was kept of it as text or, when `bytes` is there, the first part. */
+  text: string;
+  /** There when the bytes are not UTF-8. */
+  encoding?: "base64";
+  /** The size of all that was kept, when `text` is only the first part. */
+  bytes?: number;
+  /** The file with all that was kept, when `text` is only the first part. Not there when it could not be written. */
+  file?: string;
+}
+
+/** What can end an attempt that has not ended by itself. */
+export type AttemptStop = "canceled" | "output-limit" | "timeout";
+
+/** Where and when an attempt ran, when that was not in the pool that wanted it. */
+export interface AttemptPlace {
+  /** The place in the worker's own pool, from 1. */
+  slot: number;
+  /** When it was started, by the worker's clock: ISO 8601, UTC. */
+  startedAt: string;
+  /** Who ran it. */
+  worker: { host: string; pid: number };
+}
+
+/** How an attempt ended. */
+export interface AttemptEnd {
+  /** Exit status as a shell gives it; `null` when it is not known. */
+  status: number | null;
+  /** The signal that ended it, such as `SIGKILL`. */
+  signal?: string | undefined;
+  /** Why nothing ran, in one sentence: the program or the working directory cannot be used. */
+  notStarted?: string | undefined;
+  /** The same, when no attempt could be started now, and this one can be later: what the system has too few of. */
+  shortage?: string | undefined;
+  /** Why it is not known how it ended, in one sentence: who ran it has gone, again and again. */
+  lost?: string | undefined;
+  /** It was taken back before it was begun, as {@linkcode Executor.drain} asks for. There is no result. */
+  isWithdrawn?: boolean | undefined;
+  /** What ended it, when it did not end by itself. */
+  stoppedBy?: AttemptStop | undefined;
+  /** Where it ran, when that was not here. */
+  place?: AttemptPlace | undefined;
+  /** Why not all of its output could be kept, in one sentence. */
+  outputError?: string | undefined;
+  /** How long it ran, in milliseconds. */
+  durationMs: number;
+  /** CPU time in user mode, in milliseconds, where it is known. */
+  userMs?: number | undefined;
+  /** CPU time in the kernel, in milliseconds, where it is known. */
+  systemMs?: number | undefined;
+  /** What it printed to standard output. */
+  stdout: Output;
+  /** What it printed to standard error. */
+  stderr: Output;
+}
+
+/** An attempt that has been started. */
+export interface Execution {
+  /**
+   * Asks the system whether the command has ended, although {@linkcode Execution.ended} has not settled yet: an end that has
+   * happened wins over a timeout.
+   *
+   * @returns `undefined` when the system cannot tell.
+   */
+  hasEnded?(): boolean | undefined;
+  /** Settles when everything the attempt started is accounted for. Never rejects because of what a task does. */
+  readonly ended: Promise<AttemptEnd>;
+  /**
+   * Ends the attempt with its whole process group: TERM, and KILL for what is left after `killAfterMs`. A second call can
+   * bring KILL forward.
+   *
+   * @param reason is for those who want to know; it changes nothing.
+   * @returns whether there was something to end; `false` when the task has ended by itself.
+   */
+  terminate(killAfterMs: number, reason?: AttemptStop): boolean;
+}
+
+/** Callbacks of an attempt, called after {@linkcode Executor.start} has returned. */
+export interface AttemptCallbacks {
+  /**
+   * Called, perhaps more than once, when an output has become larger than what is kept of it. What comes after is thrown
+   * away; it is for the caller to end the attempt.
+   */
+  onOutputLimit: () => void;
+  /** Called when the command begins, or has begun some milliseconds ago: a timeout counts from then. */
+  onStart: (agoMs?: number) => void;
+}
+
+/** Carries out attempts, one per slot at a time. An executor belongs to one run. */
+export interface Executor {
+  /** How many attempts at once suit it. Without it, as many as there are CPUs. */
+  readonly concurrency?: number | undefined;
+  /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
+  readonly keepsTime?: boolean | undefined;
+  /**
+   * True when it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Else the time counts from
+   * {@linkcode Executor.start}.
+   */
+  readonly reportsStart?: boolean | undefined;
+  /**
+   * Makes ready for the first attempt. What it throws ends the run before anything was started.
+   *
+   * @param onFailure is called when no attempt can be carried out any more, and why. Those that have not ended are
+   * withdrawn.
+   */
+  open?(onFailure: (error: Error) => void): Promise<void>;
+  /** Starts an attempt. */
+  start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
+  /** No more attempts will be started, and those that have not begun to run need not. Can be called more than once. */
+  drain?(): void;
+  /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */
+  discard(end: AttemptEnd): Promise<void>;
+  /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,205 @@
+/**
+ * The input record: a task is one line of JSON.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { invalidRecord } from "./invalid_record.ts";
+
+/**
+ * A task: a command and how to run it.
+ *
+ * @example A shell command, and a program whose arguments no shell ever sees
+ * ```ts
+ * import type { Task } from "@x/taskrunner";
+ *
+ * const tasks: Task[] = [
+ *   { id: "names", cmd: "sort names.txt | uniq -c", cwd: "/tmp" },
+ *   { id: "touch", cmd: ["touch", "a name with $pecial characters"] },
+ * ];
+ * ```
+ */
+export interface Task {
+  /**
+   * What to run. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
+   * arguments; they reach it as they are, without quoting.
+   */
+  cmd: string | readonly string[];
+  /**
+   * Comes back in the result. A number becomes a string.
+   *
+   * @default the number of the line or, from a program, of the task, counted from 1
+   */
+  id?: string | number | undefined;
+  /** Working directory. When it does not exist, the outcome is `not-started`. */
+  cwd?: string | undefined;
+  /** Variables added to the environment of the runner. Those whose value is `undefined` are left out. */
+  env?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * What the task reads from its standard input.
+   *
+   * @default nothing, as from `/dev/null`
+   */
+  stdin?: string | undefined;
+  /** The longest time for one attempt, in milliseconds; after it the attempt is ended, and the outcome is `timeout`. */
+  timeoutMs?: number | undefined;
+  /**
+   * Extra attempts after one that failed, was killed or timed out.
+   *
+   * @default 0
+   */
+  retries?: number | undefined;
+  /**
+   * Any JSON value. Comes back in the result and is ignored otherwise. A number that JSON cannot hold, such as `Infinity`, is
+   * refused.
+   */
+  meta?: unknown;
+}
+
+/** A longer timer would go off at once. */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** The system takes an argument, a path and a variable to end at the first NUL. */
+const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
+const NO_STRING = "must be a string";
+const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
+
+const nonEmptyText = v.pipe(
+  v.string(NO_STRING),
+  v.check(isSystemText, NO_SYSTEM_TEXT),
+  v.minLength(1, "must not be empty"),
+);
+
+function problemOfText(value: unknown): string | undefined {
+  if (typeof value !== "string") return NO_STRING;
+  return isSystemText(value) ? undefined : NO_SYSTEM_TEXT;
+}
+
+/**
+ * What `cmd` may be, chosen by the type of the value, which is several times faster than trying one after the other.
+ * The array is no `v.array`: that would report every element, which takes gigabytes for a long line of wrong ones.
+ */
+const command = {
+  shell: nonEmptyText,
+  array: v.pipe(
+    v.custom<string[]>(
+      (value) => Array.isArray(value) && value.length > 0,
+      "must be a shell command or an array of a program and its arguments",
+    ),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const input = dataset.value;
+      const key = input.findIndex(problemOfText);
+      if (key !== -1) {
+        const value = input[key];
+        addIssue({ message: problemOfText(value)!, path: [{ type: "array", origin: "value", input, key, value }] });
+      } else if (input[0] === "") addIssue({ message: "must begin with the name of a program" });
+    }),
+  ),
+};
+
+/** Not `v.record`, which passes over `constructor` and `__proto__`, and takes an array for an object. */
+const environment = v.pipe(
+  v.custom<Record<string, string | undefined>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    "must be an object of strings",
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    for (const [key, value] of Object.entries(input)) {
+      if (value === undefined) continue;
+      const message = key === "" || key.includes("=") || !isSystemText(key)
+        ? "is no name of a variable: it must not be empty or contain = or NUL"
+        : problemOfText(value);
+      if (!message) continue;
+      addIssue({ message, path: [{ type: "object", origin: "value", input, key, value }] });
+      return;
+    }
+  }),
+);
+
+/** The one source of what a task is: it validates, and `task.schema.json` is generated from it. */
+export const taskSchema = v.strictObject({
+  cmd: v.pipe(
+    v.lazy((value) => typeof value === "string" ? command.shell : command.array),
+    v.description("A shell command, or an array of a program and its arguments, which no shell ever parses."),
+  ),
+  id: v.optional(v.pipe(
+    v.union([v.string(), v.number()], "must be a string or a number"),
+    v.check(
+      (id) => typeof id === "string" || Math.abs(id) <= Number.MAX_SAFE_INTEGER,
+      "must be a string when it is a number of more than 53 bits, or digits would be lost",
+    ),
+    v.description("Comes back in the result; default: the line number."),
+  )),
+  cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
+  env: v.optional(v.pipe(environment, v.description("Variables added to the environment of the runner."))),
+  stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("What the task reads; default: nothing."))),
+  timeoutMs: v.optional(v.pipe(
+    v.number("must be a number of milliseconds greater than 0"),
+    v.gtValue(0, "must be a number of milliseconds greater than 0"),
+    v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
+    v.description("The longest time for one attempt, in milliseconds."),
+  )),
+  retries: v.optional(v.pipe(
+    v.number("must be an integer of at least 0"),
+    v.safeInteger("must be an integer of at least 0"),
+    v.minValue(0, "must be an integer of at least 0"),
+    v.description("Extra attempts after one that failed, was killed or timed out; default: 0."),
+  )),
+  meta: v.optional(v.pipe(
+    v.unknown(),
+    v.check(isJson, "must be a value that JSON can hold, and not nested too deeply to be written"),
+    v.description("Any JSON value; comes back in the result."),
+  )),
+}) satisfies v.GenericSchema<Task>;
+
+/** `meta` has to come back whatever happens, so what cannot be written is refused when it is read. */
+function isJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) {
+    return !["bigint", "function", "symbol"].includes(typeof value);
+  }
+  try {
+    const json = JSON.stringify(value) as string | undefined;
+    // Such a number is written as null, and only then it is worth looking for.
+    if (json?.includes("null")) JSON.stringify(value, finite);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function finite(_key: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON has no such number");
+  return value;
+}
+
+/**
+ * Checks that a value is a {@linkcode Task}, and returns it as it is.
+ *
+ * @param value what `JSON.parse` made of a line, or any other value.
+ * @throws `TypeError` for a wrong shape: not an object, no `cmd`, a field of the wrong type, an unknown field (the
+ * message names the nearest known one).
+ * @throws `RangeError` for a value out of range, such as an empty `cmd` or `retries: -1`.
+ *
+ * @example
+ * ```ts
+ * import { parseTask } from "@x/taskrunner";
+ * import { assertThrows } from "@std/assert/throws";
+ *
+ * assertThrows(() => parseTask({ cmdd: "echo hi" }), TypeError, 'unknown field "cmdd", did you mean "cmd"?');
+ * ```
+ */
+export function parseTask(value: unknown): Task {
+  return checkTask(value, "the task");
+}
+
+/** {@linkcode parseTask} with a name for the task in the message, such as its number. */
+export function checkTask(value: unknown, name: string): Task {
+  const { issues } = v.safeParse(taskSchema, value);
+  if (issues) throw invalidRecord(name, value, issues, Object.keys(taskSchema.entries));
+  return value as Task;
+}

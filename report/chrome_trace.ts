@@ -1,0 +1,102 @@
+/**
+ * A run in Chrome's trace event format, for Perfetto and chrome://tracing: a track for each slot, the last attempt of each
+ * task as a slice of it, and how many ran as a counter.
+ *
+ * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+ *
+ * @module
+ */
+
+import type { ResultFacts } from "../results/statistics/results_reader.ts";
+import { slotKey, workerName } from "../results/statistics/slots.ts";
+
+/** An event of a trace. Times are in microseconds since the run began. */
+export type TraceEvent =
+  & { name: string; pid: number; args: Record<string, unknown> }
+  & (
+    | { ph: "M"; tid?: number }
+    | { ph: "X"; tid: number; cat: string; ts: number; dur: number }
+    | { ph: "C"; ts: number }
+  );
+
+/** What the whole run is about, and its own slots; workers on other machines are processes beside it. */
+const RUN_PID = 1;
+
+/** Collects results, and makes events of them. */
+export class ChromeTrace {
+  readonly #tracks = new Map<string | number, ResultFacts[]>();
+
+  /** How many results it has. */
+  results = 0;
+
+  add(result: ResultFacts): void {
+    const key = slotKey(result);
+    const track = this.#tracks.get(key);
+    if (track) track.push(result);
+    else this.#tracks.set(key, [result]);
+    this.results++;
+  }
+
+  /** When the first attempt began, in milliseconds since 1970. */
+  get startedMs(): number {
+    let startedMs = Infinity;
+    for (const track of this.#tracks.values()) {
+      for (const result of track) startedMs = Math.min(startedMs, result.startedMs);
+    }
+    return startedMs;
+  }
+
+  *events(): Generator<TraceEvent, void> {
+    const { startedMs } = this;
+    const pids = new Map([["taskrunner", RUN_PID]]);
+    yield { name: "process_name", ph: "M", pid: RUN_PID, args: { name: "taskrunner" } };
+    const [starts, ends] = [new Float64Array(this.results), new Float64Array(this.results)];
+    let index = 0;
+    for (const track of this.#tracks.values()) {
+      const { slot: tid } = track[0]!;
+      const process = workerName(track[0]!) ?? "taskrunner";
+      const pid = pids.get(process) ?? pids.size + 1;
+      if (!pids.has(process)) yield { name: "process_name", ph: "M", pid, args: { name: process } };
+      pids.set(process, pid);
+      yield { name: "thread_name", ph: "M", pid, tid, args: { name: `slot ${tid}` } };
+      yield { name: "thread_sort_index", ph: "M", pid, tid, args: { sort_index: tid } };
+      for (const { result, ts, dur } of inOrder(track, startedMs)) {
+        [starts[index], ends[index++]] = [ts, ts + dur];
+        const { id, outcome, startedMs: _started, durationMs: _duration, slot: _slot, worker: _worker, ...args } =
+          result;
+        yield { name: id, cat: outcome, ph: "X", ts, dur, pid, tid, args: { outcome, ...args } };
+      }
+    }
+    yield* runningCount(starts.sort(), ends.sort());
+  }
+}
+
+/**
+ * One after the other, as they ran. The time of a start is known to a millisecond, so that by their times a task could seem
+ * to begin before the one before it has ended, which the format does not allow; nor is it when the clock was set back.
+ */
+function* inOrder(
+  track: ResultFacts[],
+  runStartedMs: number,
+): Generator<{ result: ResultFacts; ts: number; dur: number }, void> {
+  let end = 0;
+  for (const result of track.sort((one, other) => one.startedMs - other.startedMs)) {
+    const ts = Math.max(end, Math.round((result.startedMs - runStartedMs) * 1000));
+    const dur = Math.round(result.durationMs * 1000);
+    end = ts + dur;
+    yield { result, ts, dur };
+  }
+}
+
+/** How many ran, each time that this changed. */
+function* runningCount(starts: Float64Array, ends: Float64Array): Generator<TraceEvent, void> {
+  let [started, ended, before] = [0, 0, 0];
+  while (ended < ends.length) {
+    const ts = Math.min(starts[started] ?? Infinity, ends[ended]!);
+    while (starts[started]! <= ts) started++;
+    while (ends[ended]! <= ts) ended++;
+    const running = started - ended;
+    if (running !== before) yield { name: "running", ph: "C", ts, pid: RUN_PID, args: { running } };
+    before = running;
+  }
+}

@@ -1,0 +1,141 @@
+import { OUTCOMES } from "../records/result.ts";
+import { bitsOf, fieldsOf, type JsonScanner, wordsOf } from "../jsonl/json_scanner.ts";
+
+const NULL = wordsOf(["null"]);
+const BASE64 = wordsOf(['"base64"']);
+const QUOTED_OUTCOMES = wordsOf(OUTCOMES.map((outcome) => `"${outcome}"`));
+/** An exit status is a byte. */
+const STATUS_DIGITS = 3;
+const MAX_STATUS = 255;
+const SIGNAL_PREFIX = wordsOf(["SIG"])[0]!;
+const MAX_SIGNAL_LENGTH = 12;
+
+/** Where something is in the bytes. */
+export interface Span {
+  begin: number;
+  end: number;
+  /** It is text with escapes, which has to be parsed. */
+  isEscaped: boolean;
+}
+
+/** A new span, of nothing. */
+export function emptySpan(): Span {
+  return { begin: 0, end: 0, isEscaped: false };
+}
+
+/** Checks a text and notes where it is. */
+export function spanOfText(json: JsonScanner, span: Span): boolean {
+  if (!json.text()) return false;
+  span.begin = json.textBegin;
+  span.end = json.textEnd;
+  span.isEscaped = json.isEscaped;
+  return true;
+}
+
+/**
+ * Checks that bytes are a result and finds what resuming needs in it. `false` is no verdict: {@linkcode parseResult} has
+ * the last word, and accepts all that this accepts.
+ */
+export class ResultScanner {
+  readonly id: Span = emptySpan();
+  /** The index in {@linkcode OUTCOMES}. */
+  outcome = 0;
+  readonly cmdHash: Span = emptySpan();
+  hasCmdHash = false;
+  readonly #json: JsonScanner;
+  readonly #worker = fieldsOf({ host: (json) => json.text(), pid: (json) => json.whole() });
+  readonly #isWorker = bitsOf(this.#worker, ["host", "pid"]);
+  /** In the order in which they are written. */
+  readonly #fields = fieldsOf({
+    id: (json) => spanOfText(json, this.id),
+    status: (json) => json.oneOf(NULL) === 0 || json.whole(STATUS_DIGITS) && isStatus(json),
+    outcome: (json) => (this.outcome = json.oneOf(QUOTED_OUTCOMES)) !== -1,
+    signal: (json) => json.text() && isUsualSignal(json),
+    error: (json) => json.text(),
+    attempts: (json) => json.positive(),
+    slot: (json) => json.positive(),
+    worker: (json) => json.record(this.#worker) === this.#isWorker,
+    startedAt: (json) => json.text() && isUsualTime(json),
+    durationMs: (json) => json.decimal(),
+    userMs: (json) => json.decimal(),
+    systemMs: (json) => json.decimal(),
+    stdout: (json) => json.text(),
+    stdoutEncoding: (json) => json.oneOf(BASE64) === 0,
+    stdoutBytes: (json) => json.whole(),
+    stdoutFile: (json) => json.text(),
+    stderr: (json) => json.text(),
+    stderrEncoding: (json) => json.oneOf(BASE64) === 0,
+    stderrBytes: (json) => json.whole(),
+    stderrFile: (json) => json.text(),
+    cmdHash: (json) => spanOfText(json, this.cmdHash),
+    meta: (json) => json.value(),
+  });
+  readonly #required = bitsOf(
+    this.#fields,
+    ["id", "status", "outcome", "attempts", "slot", "startedAt", "durationMs", "stdout", "stderr"],
+  );
+  readonly #cmdHashBit = bitsOf(this.#fields, ["cmdHash"]);
+
+  constructor(json: JsonScanner) {
+    this.#json = json;
+  }
+
+  scan(bytes: Uint8Array, begin: number, end: number): boolean {
+    const bits = this.#json.document(this.#fields, bytes, begin, end);
+    this.hasCmdHash = (bits & this.#cmdHashBit) !== 0;
+    return (bits & this.#required) === this.#required;
+  }
+}
+
+/** Whether the digits that have just been read are at most those of an exit status. */
+function isStatus({ bytes, at }: JsonScanner): boolean {
+  let status = 0;
+  for (let factor = 1, index = at - 1; factor < 1_000 && isDigit(bytes[index]); factor *= 10, index--) {
+    status += factor * (bytes[index]! - ZERO);
+  }
+  return status <= MAX_STATUS;
+}
+
+/** Whether a text is a name such as `SIGKILL`: letters and digits only. */
+function isUsualSignal({ bytes, textBegin, textEnd }: JsonScanner): boolean {
+  const length = textEnd - textBegin;
+  if (length <= SIGNAL_PREFIX.length || length > MAX_SIGNAL_LENGTH) return false;
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[textBegin + index]!;
+    if (index < SIGNAL_PREFIX.length ? byte !== SIGNAL_PREFIX[index] : !isDigit(byte) && !isCapital(byte)) return false;
+  }
+  return true;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= ZERO + 9;
+}
+
+function isCapital(byte: number): boolean {
+  return byte >= 0x41 && byte <= 0x5a;
+}
+
+/** The form of `Date.prototype.toISOString()`, as in `2026-01-02T03:04:05.678Z`, with `0` for a digit. */
+const TIME_FORM = wordsOf(["0000-00-00T00:00:00.000Z"])[0]!;
+const ZERO = 0x30;
+
+/** The days that a month has in every year, from January. */
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
+
+function isUsualTime({ bytes, textBegin, textEnd }: JsonScanner): boolean {
+  if (textEnd - textBegin !== TIME_FORM.length) return false;
+  for (let index = 0; index < TIME_FORM.length; index++) {
+    const form = TIME_FORM[index]!;
+    const byte = bytes[textBegin + index]!;
+    if (form === ZERO ? !isDigit(byte) : byte !== form) return false;
+  }
+  const day = twoDigits(bytes, textBegin + 8);
+  return day >= 1 && day <= (DAYS[twoDigits(bytes, textBegin + 5) - 1] ?? 0) &&
+    twoDigits(bytes, textBegin + 11) <= 23 &&
+    twoDigits(bytes, textBegin + 14) <= 59 &&
+    twoDigits(bytes, textBegin + 17) <= 59;
+}
+
+function twoDigits(bytes: Uint8Array, at: number): number {
+  return 10 * (bytes[at]! - ZERO) + bytes[at + 1]! - ZERO;
+}

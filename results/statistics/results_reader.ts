@@ -1,0 +1,107 @@
+/** Reads what results say of a run: who ran when, for how long, and what became of it. @module */
+
+import type { Source } from "../../jsonl/source.ts";
+import { isBlank, parseJson, withoutByteOrderMark } from "../../jsonl/jsonl_reader.ts";
+import { LineReader } from "../../jsonl/line_reader.ts";
+import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../../records/result.ts";
+
+/** A result without what the task printed. */
+export interface ResultFacts
+  extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "slot" | "worker"> {
+  /** When the last attempt was started, in milliseconds since 1970. */
+  startedMs: number;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** Its CPU time in milliseconds, where it is known. */
+  cpuMs: number | undefined;
+}
+
+const LF = 0x0a;
+
+/**
+ * Reads results to their end. Of a line that begins as this tool writes them no more than that beginning is taken apart,
+ * up to what the task has printed; any other line is parsed whole.
+ *
+ * @param onResult is given a function, too, that gives all of the result, and throws when the rest of the line is not right.
+ * @throws {InvalidLineError} at a line that is no result.
+ */
+export async function readResults(
+  source: Source<Uint8Array>,
+  onResult: (facts: ResultFacts, result: () => TaskResult) => void,
+): Promise<void> {
+  await new LineReader<undefined>(source, {
+    delimiter: LF,
+    maxLineBytes: MAX_RESULT_LINE_BYTES,
+    parse(text, lineNumber, isUnfinished) {
+      const line = withoutByteOrderMark(text, lineNumber);
+      const result = () => parseResult(parseJson(line, isUnfinished));
+      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(result()), result);
+      return undefined;
+    },
+  }).count();
+}
+
+/** With more escapes than that the regular expression could need more than there is of the stack. */
+const STRING = String.raw`"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[^"\\\x00-\x1f]*){0,1000})"`;
+const WHOLE = String.raw`0|[1-9]\d{0,14}`;
+const COUNT = String.raw`([1-9]\d{0,14})`;
+const STATUS = String.raw`\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]`;
+const SIGNAL = String.raw`"(SIG[A-Z0-9+-]{1,16})"`;
+const NUMBER = String.raw`((?:${WHOLE})(?:\.\d{1,15})?)`;
+const WORKER = String.raw`\{"host":"[^"\\\x00-\x1f]*","pid":(?:${WHOLE})\}`;
+
+/** A result up to its output, with the fields in the order in which they are written. */
+const BEGINNING = new RegExp(
+  `^{"id":${STRING},"status":(null|${STATUS}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${SIGNAL})?` +
+    `(?:,"error":${STRING})?,"attempts":${COUNT},"slot":${COUNT}(?:,"worker":(${WORKER}))?,` +
+    `"startedAt":"(\\d{4}-\\d\\d-\\d\\dT)([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d\\.\\d{3})Z","durationMs":${NUMBER}` +
+    `(?:,"userMs":${NUMBER},"systemMs":${NUMBER})?,"stdout":"`,
+);
+
+function factsOfBeginning(line: string): ResultFacts | undefined {
+  const match = line.endsWith("}") ? BEGINNING.exec(line) : null;
+  if (!match) return undefined;
+  const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
+  const [durationMs, userMs, systemMs] = match.slice(13);
+  const beginOfDayMs = dayMs(day!);
+  if (Number.isNaN(beginOfDayMs)) return undefined;
+  return {
+    id: text(id!),
+    status: status === "null" ? null : Number(status),
+    outcome: outcome as TaskResult["outcome"],
+    signal,
+    error: error && text(error),
+    attempts: Number(attempts),
+    slot: Number(slot),
+    worker: worker === undefined ? undefined : JSON.parse(worker),
+    startedMs: beginOfDayMs + Number(hour) * 3_600_000 + Number(minute) * 60_000 + Math.round(Number(second) * 1000),
+    durationMs: Number(durationMs),
+    cpuMs: userMs === undefined ? undefined : Number(userMs) + Number(systemMs),
+  };
+}
+
+/** Most strings have no escapes. */
+function text(inQuotes: string): string {
+  return inQuotes.includes("\\") ? JSON.parse(`"${inQuotes}"`) : inQuotes;
+}
+
+let lastDay = { text: "", ms: 0 };
+
+/** When a day began, mostly the same day as before; `NaN` for one that is not in the calendar. */
+function dayMs(day: string): number {
+  if (day !== lastDay.text) {
+    const date = new Date(`${day}00:00Z`);
+    const isDay = !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day);
+    lastDay = { text: day, ms: isDay ? date.getTime() : NaN };
+  }
+  return lastDay.ms;
+}
+
+/** What a result says of its run. */
+export function factsOf(result: TaskResult): ResultFacts {
+  const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
+    result;
+  const startedMs = Date.parse(startedAt);
+  const cpuMs = userMs === undefined ? undefined : userMs + (systemMs ?? 0);
+  return { id, status, outcome, signal, error, attempts, slot, worker, startedMs, durationMs, cpuMs };
+}

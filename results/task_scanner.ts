@@ -1,0 +1,81 @@
+import { bitsOf, fieldsOf, type JsonScanner } from "../jsonl/json_scanner.ts";
+import { emptySpan, type Span, spanOfText } from "./result_scanner.ts";
+
+/** So many digits of milliseconds are always within the limit of a timer. */
+const TIMEOUT_DIGITS = 9;
+const EQUALS_SIGN = 0x3d;
+
+/**
+ * Checks that bytes are a task, and finds its id and its command. `false` is no verdict: {@linkcode parseTask} has the last
+ * word, and accepts all that this accepts.
+ */
+export class TaskScanner {
+  /** A text, or the digits of a number, which is an integer. */
+  readonly id: Span = emptySpan();
+  hasId = false;
+  isIdNumber = false;
+  /** The text of a shell command, or else the JSON of an array. */
+  readonly cmd: Span = emptySpan();
+  isShellCommand = false;
+  readonly #json: JsonScanner;
+  /** In the order in which most people write them. */
+  readonly #fields = fieldsOf({
+    id: (json) => this.#scanId(json),
+    cmd: (json) => this.#scanCommand(json),
+    cwd: isNonEmptySystemText,
+    env: (json) => json.dictionary(isSystemText, isVariableName),
+    stdin: (json) => json.text(),
+    timeoutMs: (json) => json.positive(TIMEOUT_DIGITS),
+    retries: (json) => json.whole(),
+    meta: (json) => json.value(),
+  });
+  readonly #cmdBit = bitsOf(this.#fields, ["cmd"]);
+  readonly #idBit = bitsOf(this.#fields, ["id"]);
+
+  constructor(json: JsonScanner) {
+    this.#json = json;
+  }
+
+  scan(bytes: Uint8Array, begin: number, end: number): boolean {
+    const bits = this.#json.document(this.#fields, bytes, begin, end);
+    this.hasId = (bits & this.#idBit) !== 0;
+    return (bits & this.#cmdBit) !== 0;
+  }
+
+  #scanId(json: JsonScanner): boolean {
+    this.isIdNumber = !spanOfText(json, this.id);
+    if (!this.isIdNumber) return true;
+    if (!json.whole()) return false;
+    this.id.begin = json.numberBegin;
+    this.id.end = json.at;
+    this.id.isEscaped = false;
+    return true;
+  }
+
+  #scanCommand(json: JsonScanner): boolean {
+    this.isShellCommand = spanOfText(json, this.cmd);
+    if (this.isShellCommand) return !json.hasCodeEscape && this.cmd.end > this.cmd.begin;
+    this.cmd.begin = json.at;
+    let isEmpty = true;
+    if (!json.array(() => isEmpty ? isNonEmptySystemText(json) && !(isEmpty = false) : isSystemText(json))) {
+      return false;
+    }
+    this.cmd.end = json.at;
+    return !isEmpty;
+  }
+}
+
+/** An escape such as `\u0000` may stand for what the system cannot take, or for a half of a character. */
+function isSystemText(json: JsonScanner): boolean {
+  return json.text() && !json.hasCodeEscape;
+}
+
+function isNonEmptySystemText(json: JsonScanner): boolean {
+  return isSystemText(json) && json.textEnd > json.textBegin;
+}
+
+/** Names with escapes are rare. */
+function isVariableName({ bytes, textBegin, textEnd, isEscaped }: JsonScanner): boolean {
+  for (let at = textBegin; at < textEnd; at++) if (bytes[at] === EQUALS_SIGN) return false;
+  return textEnd > textBegin && !isEscaped;
+}

@@ -1,0 +1,225 @@
+import { test } from "node:test";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { jsonLines, shell, taskFile, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+
+/** Lines that are no tasks, and what is said about them. */
+const BAD_LINES: [string | Uint8Array, string][] = [
+  ["nonsense", "Cannot read the line: it is not valid JSON"],
+  ["[1]", 'Cannot read the task: it must be a JSON object such as {"cmd":"echo hi"}, got [1]'],
+  ['"echo hi"', 'Cannot read the task: it must be a JSON object such as {"cmd":"echo hi"}, got "echo hi"'],
+  ["{}", 'Cannot read the task: the field "cmd" is missing'],
+  ['{"cmd":""}', 'Cannot read the task: "cmd" must not be empty, got ""'],
+  [
+    '{"cmd":7}',
+    'Cannot read the task: "cmd" must be a shell command or an array of a program and its arguments, got 7',
+  ],
+  ['{"cmd":["echo",7]}', 'Cannot read the task: "cmd[1]" must be a string, got 7'],
+  [
+    '{"cmd":["echo","a\\u0000"]}',
+    'Cannot read the task: "cmd[1]" must not contain a NUL character or half of a surrogate pair, got "a\\u0000"',
+  ],
+  ['{"cmd":"x","cmmd":"y"}', 'Cannot read the task: unknown field "cmmd", did you mean "cmd"?'],
+  ['{"cmd":"x","retries":"3"}', 'Cannot read the task: "retries" must be an integer of at least 0, got "3"'],
+  ['{"cmd":"x","env":{"A":1}}', 'Cannot read the task: "env.A" must be a string'],
+  [new Uint8Array([0x22, 0xff, 0x22]), "Cannot read the line: it is not valid UTF-8"],
+];
+
+function withLine(bad: string | Uint8Array): Uint8Array {
+  const before = new TextEncoder().encode('{"cmd":"echo before >&2; touch ran"}\n');
+  const line = typeof bad === "string" ? new TextEncoder().encode(bad) : bad;
+  return new Uint8Array([...before, ...line, 0x0a, ...new TextEncoder().encode('{"cmd":"echo after"}\n')]);
+}
+
+for (const [line, problem] of BAD_LINES) {
+  test(`a file with a bad line runs nothing, and the message has the line: ${problem}`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, "tasks.jsonl");
+      await writeFile(path, withLine(line));
+      const { status, stdout, stderr } = await taskrunner([path], { cwd: directory });
+      assertEquals([status, stdout], [255, ""]);
+      assertStringIncludes(stderr, `taskrunner: ${path}:2: ${problem}`);
+      assertEquals(stderr.split("\n").length, 2, stderr); // one message
+      assertEquals((await shell(`ls ${directory}`)).stdout, "tasks.jsonl\n");
+    });
+  });
+}
+
+test(
+  "a stream with a bad line finishes what runs, writes its results, and then says what is wrong",
+  TIMEOUT,
+  async () => {
+    const stdin = jsonLines([{ cmd: "sleep 1; echo slow" }, { cmd: "echo quick" }]) + "oops\n" +
+      jsonLines([{ cmd: "echo no" }]);
+    const { status, results, stderr } = await taskrunner(["-j3"], { stdin });
+    assertEquals(status, 255);
+    assertEquals(results.map(({ id, outcome }) => [id, outcome]).sort(), [["1", "ok"], ["2", "ok"]]);
+    assertStringIncludes(stderr, "taskrunner: standard input:3: Cannot read the line: it is not valid JSON");
+  },
+);
+
+test(
+  "with --on-invalid skip bad lines are reported and the rest runs, from a file and from a stream",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const lines = jsonLines([{ cmd: "echo 1" }, { cmdd: "echo 2" }, { cmd: "echo 3" }, 4]) + '{"cmd":"cut of';
+      const path = join(directory, "tasks.jsonl");
+      await writeFile(path, lines);
+      for (const [args, name] of [[[path], path], [[], "standard input"]] as const) {
+        const { status, results, stderr } = await taskrunner(["--on-invalid", "skip", "-k", ...args], { stdin: lines });
+        assertEquals(status, 255);
+        assertEquals(results.map(({ id }) => id), ["1", "3"]);
+        const reports = stderr.split("\n");
+        assertEquals(reports.length, 4, stderr);
+        assertStringIncludes(reports[0]!, `taskrunner: ${name}:2: Cannot read the task: unknown field "cmdd"`);
+        assertStringIncludes(reports[1]!, `taskrunner: ${name}:4: Cannot read the task: it must be a JSON object`);
+        assertStringIncludes(reports[2]!, `taskrunner: ${name}:5: Cannot read the line: it is not valid JSON`);
+        assertStringIncludes(reports[2]!, "was it cut off?");
+      }
+    });
+  },
+);
+
+test("a line over the limit of 64 MiB is an error with its number", TIMEOUT, async () => {
+  const script = `{ echo '{"cmd":"echo first"}'; head -c 70000000 /dev/zero | tr '\\0' ' '; } | $RUNTIME cli.ts`;
+  const { status, stdout, stderr } = await shell(script);
+  assertEquals(status, 255);
+  assertStringIncludes(stdout, "first");
+  assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is longer than the limit of 67108864 bytes");
+});
+
+test("a last line that is cut off is said to be so", TIMEOUT, async () => {
+  const { status, results, stderr } = await taskrunner([], { stdin: '{"cmd":"echo 1"}\n{"cmd":"ech' });
+  assertEquals([status, results.length], [255, 1]);
+  assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is not valid JSON");
+  assertStringIncludes(stderr, "the input ends here, without a newline: was it cut off?");
+});
+
+test("a task file that cannot be read is an error that says why", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const secret = await taskFile(directory, [{ cmd: "true" }], "secret.jsonl");
+    await symlink("loop", join(directory, "loop"));
+    const cases = [
+      ["missing.jsonl", 'Cannot read tasks from "missing.jsonl": no such file or directory'],
+      [".", 'Cannot read tasks from ".": it is a directory, not a file of JSON Lines'],
+      ["secret.jsonl/x", 'Cannot read tasks from "secret.jsonl/x": a part of the path is not a directory'],
+      ["loop", 'Cannot read tasks from "loop": too many symbolic links'],
+    ] as const;
+    for (const [path, message] of cases) {
+      const { status, stdout, stderr } = await taskrunner([path], { cwd: directory });
+      assertEquals([status, stdout], [255, ""]);
+      assertStringIncludes(stderr, `taskrunner: ${message}`);
+    }
+    // Root may read everything, so the test gives that up.
+    const drop = (await shell("id -u")).stdout === "0\n" ? "setpriv --bounding-set -all --inh-caps -all" : "";
+    const script = `chmod 000 ${secret}; ${drop} $RUNTIME cli.ts ${secret}`;
+    const { status, stderr } = await shell(script);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, `Cannot read tasks from ${JSON.stringify(secret)}: permission denied`);
+  });
+});
+
+test("standard input that is a directory is an error", TIMEOUT, async () => {
+  const { status, stderr } = await shell("$RUNTIME cli.ts < /");
+  assertEquals([status, stderr], [255, 'taskrunner: Cannot read tasks from "standard input": it is a directory\n']);
+});
+
+test("a results file that cannot be written is an error, and nothing runs", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await mkdir(join(directory, "folder"));
+    const cases = [
+      ["no/such/dir/results.jsonl", "no such file or directory"],
+      ["folder", "it is a directory"],
+    ] as const;
+    for (const [path, reason] of cases) {
+      const stdin = jsonLines([{ cmd: "touch ran" }]);
+      const { status, stderr } = await taskrunner(["-o", path], { cwd: directory, stdin });
+      assertEquals(status, 255);
+      assertStringIncludes(stderr, `taskrunner: Cannot write results to ${JSON.stringify(path)}: ${reason}`);
+    }
+    assertEquals((await shell(`ls ${directory}`)).stdout, "folder\n");
+  });
+});
+
+test("wrong flags are errors that say what would be right", TIMEOUT, async () => {
+  const jobs = "--jobs must be a number of at least 1, or a percentage of the CPUs such as 50%, got";
+  const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
+  const cases: [string[], string][] = [
+    [["-j", "0"], `${jobs} "0"`],
+    [["-j", "x"], `${jobs} "x"`],
+    [["-j", "-1"], `${jobs} "-1"`],
+    [["-j-1"], `${jobs} "-1"`],
+    [["--jobs", "-1"], `${jobs} "-1"`],
+    [["-j", "0%"], `${jobs} "0%"`],
+    [["-j", "1.5"], `${jobs} "1.5"`],
+    [["-j"], "--jobs needs a value: -j, --jobs N|N%"],
+    [["-o"], "--output needs a value: -o, --output FILE"],
+    [["--max-inline", "much"], `${size} "much"`],
+    [["--max-inline", "-5"], `${size} "-5"`],
+    [["--max-inline", "64M"], '--max-inline must be at most 32M, got "64M"'],
+    [["--on-invalid", "explode"], '--on-invalid must be abort or skip, got "explode"'],
+    [["--max-output", "9P"], '--max-output must be less than 8P, got "9P"'],
+    [["--jbos", "3"], 'Unknown flag "--jbos", did you mean --jobs?'],
+    [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
+    [["--no-keep-order"], 'Unknown flag "--no-keep-order", did you mean --keep-order?'],
+    [["-y"], 'Unknown flag "-y"\n'],
+    [["--tag"], 'Unknown flag "--tag": every result has the "id" of its task'],
+    [["--quit"], 'Unknown flag "--quit", did you mean --quiet?'],
+    [["--retires", "3"], 'Unknown flag "--retires", did you mean --retries?'],
+    [["-J4"], 'Unknown flag "-J", did you mean -j?'],
+    [["--sort-by-name"], 'Unknown flag "--sort-by-name"\n'],
+    [["--_", "x"], 'Unknown flag "--_"\n'],
+    [["-_x"], 'Unknown flag "-_"\n'],
+    [["-k_x"], 'Unknown flag "-_"\n'],
+    [["-k-q"], 'Unknown flag "--"\n'],
+    [["--no-jobs=3"], 'Unknown flag "--no-jobs", did you mean --jobs?'],
+    [["--dry-run=no"], '--dry-run takes no value, got "no"'],
+    [["-k=no"], 'Unknown flag "-="\n'],
+    [["-k5"], 'Unknown flag "-5"\n'],
+    [["a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
+    [["run", "a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = await taskrunner(args, { stdin: jsonLines([{ cmd: "echo ran" }]) });
+    assertEquals([status, stdout], [255, ""], args.join(" "));
+    assert(stderr.startsWith(`taskrunner: ${message}`), stderr);
+    assert(stderr.endsWith("Try 'taskrunner --help'.\n"), stderr);
+  }
+});
+
+test(
+  "a task whose directory or program does not exist has a result, and is no error of the tool",
+  TIMEOUT,
+  async () => {
+    const tasks = [{ cmd: "true", cwd: "/no/such" }, { cmd: ["/no/such/program"] }, { cmd: ["/etc/passwd"] }];
+    const { status, results, stderr } = await taskrunner(["-k"], { stdin: jsonLines(tasks) });
+    assertEquals([status, stderr], [3, ""]);
+    assertEquals(results.map(({ status, outcome }) => [status, outcome]), [
+      [126, "not-started"],
+      [127, "not-started"],
+      [126, "not-started"],
+    ]);
+  },
+);
+
+test("control characters from the input do not reach the terminal", TIMEOUT, async () => {
+  const { stderr } = await taskrunner(["--on-invalid", "skip"], {
+    stdin: '\x1b[2J\n{"cmd":"x","\x1b[2J":1}\n{"cmd":"\\u001b[2J\\u0000"}\n',
+  });
+  assertEquals(stderr.split("\n").length, 4);
+  // deno-lint-ignore no-control-regex -- control characters are what it is about
+  assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(stderr), JSON.stringify(stderr));
+});
+
+test("the file is named as it was given", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await writeFile(join(directory, "t.jsonl"), "x\n");
+    const { stderr } = await taskrunner(["t.jsonl"], { cwd: directory });
+    assert(stderr.startsWith("taskrunner: t.jsonl:1: "), stderr);
+    assertEquals(await readFile(join(directory, "t.jsonl"), "utf8"), "x\n");
+  });
+});

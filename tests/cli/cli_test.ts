@@ -1,0 +1,412 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
+import { parseArguments } from "../../cli/args/arguments.ts";
+import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
+import { FLAGS } from "../../cli/args/flags.ts";
+import { parseJobs, parseSize } from "../../cli/args/units.ts";
+import { UsageError } from "../../cli/args/usage_error.ts";
+import { VERSION } from "../../text/version.ts";
+import { parseResult } from "../../mod.ts";
+import {
+  isAlive,
+  jsonLines,
+  parseResults,
+  PROJECT,
+  RUN_MODULE,
+  RUNTIME,
+  shell,
+  start,
+  startTaskrunner,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+const echo = (count: number) => Array.from({ length: count }, (_, index) => ({ cmd: `echo ${index + 1}` }));
+
+test("tasks from standard input give a result line each on standard output", TIMEOUT, async () => {
+  for (const args of [[], ["run"], ["-"], ["run", "-"]]) {
+    const { status, stdout, stderr } = await taskrunner(args, {
+      stdin: '{"cmd":"echo hi"}\n{"id":"x","cmd":["echo","ho"]}',
+    });
+    assertEquals([status, stderr], [0, ""]);
+    const results = stdout.split("\n").slice(0, -1).map((line) => parseResult(JSON.parse(line)));
+    assertEquals(results.map(({ id, stdout }) => [id, stdout]).sort(), [["1", "hi\n"], ["x", "ho\n"]]);
+  }
+});
+
+test("tasks from a file give the same, with `run` and without", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(directory, echo(3));
+    for (const args of [[path], ["run", path], ["run", "--", path]]) {
+      const { status, results } = await taskrunner(args);
+      assertEquals([status, results.map(({ stdout }) => stdout).sort()], [0, ["1\n", "2\n", "3\n"]]);
+    }
+  });
+});
+
+test("a file named like the command is given as a path", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await taskFile(directory, echo(1), "run");
+    const { results } = await taskrunner(["./run"], { cwd: directory });
+    assertEquals(results.length, 1);
+  });
+});
+
+test("mod.ts is the command, too, as `deno run jsr:@x/taskrunner` needs it", TIMEOUT, async () => {
+  const args = [...RUN_MODULE, join(PROJECT, "mod.ts"), "--version"];
+  assertEquals((await start(process.execPath, args, { stdin: "" }).ended).stdout, `taskrunner ${VERSION}\n`);
+});
+
+test("-o writes the results to a file", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const { status, stdout } = await taskrunner(["-o", path], { stdin: jsonLines(echo(20)) });
+    assertEquals([status, stdout], [0, ""]);
+    const results = parseResults(await readFile(path, "utf8"));
+    assertEquals(results.map(({ id }) => Number(id)).sort((a, b) => a - b), echo(20).map((_, index) => index + 1));
+    const { stdout: shown } = await taskrunner(["-o", "-"], { stdin: jsonLines(echo(1)) });
+    assertEquals(parseResults(shown).length, 1);
+  });
+});
+
+test("-o may be a file that is no regular one", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const options = { stdin: jsonLines([{ cmd: "printf 12345" }]), env: { TMPDIR: directory } };
+    const { status, stderr } = await taskrunner(["-o", "/dev/null", "--max-inline", "1"], options);
+    assertEquals([status, stderr], [0, ""]);
+    assertEquals((await readdir(directory)).length, 1); // large output does not go beside a device
+  });
+});
+
+test("results that are there are never overwritten", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    await writeFile(path, "precious\n");
+    const { status, stderr } = await taskrunner(["-o", path], {
+      stdin: jsonLines([{ cmd: `touch ${directory}/ran` }]),
+    });
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, `Cannot write results to ${JSON.stringify(path)}: it is not empty`);
+    assertEquals(await readFile(path, "utf8"), "precious\n");
+    assertEquals(await readdir(directory), ["results.jsonl"]);
+  });
+});
+
+test("-k gives the results in the order of the tasks", TIMEOUT, async () => {
+  const tasks = [{ cmd: "sleep 0.5; echo 1" }, { cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "echo 4" }];
+  for (const flag of ["-k", "--keep-order"]) {
+    const { results } = await taskrunner([flag, "-j", "4"], { stdin: jsonLines(tasks) });
+    assertEquals(results.map(({ id, status }) => [id, status]), [["1", 0], ["2", 3], ["3", 127], ["4", 0]]);
+  }
+});
+
+test("-j says how many tasks run at once", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    // Each of four tasks waits until it sees the three others, so that fewer than four slots would wait for ever.
+    const meet = (name: number) => ({
+      cmd: `touch ${directory}/${name}; until [ $(ls ${directory} | wc -l) = 4 ]; do sleep 0.01; done`,
+    });
+    for (const jobs of [["-j", "4"], ["-j4"], ["--jobs=4"], ["--jobs", "4"]]) {
+      const { status } = await taskrunner(jobs, { stdin: jsonLines([1, 2, 3, 4].map(meet)) });
+      assertEquals(status, 0);
+      await shell(`rm ${directory}/*`);
+    }
+    const one = { cmd: `mkdir ${directory}/lock && sleep 0.02 && rmdir ${directory}/lock` };
+    assertEquals((await taskrunner(["-j1"], { stdin: jsonLines(Array(10).fill(one)) })).status, 0);
+  });
+});
+
+test("--shell chooses the shell", TIMEOUT, async () => {
+  const { results } = await taskrunner(["--shell", "bash"], {
+    stdin: jsonLines([{ cmd: "echo ${BASH_VERSION:+bash}" }]),
+  });
+  assertEquals(results[0]!.stdout, "bash\n");
+});
+
+test("--executor takes the names of executors", TIMEOUT, async () => {
+  assertEquals((await taskrunner(["--executor", "process"], { stdin: jsonLines(echo(1)) })).status, 0);
+  const { status, stderr } = await taskrunner(["--executor", "magic"]);
+  assertEquals(status, 255);
+  assertStringIncludes(stderr, '--executor must be shell or process, got "magic"');
+});
+
+test("--max-output ends a task that prints too much", TIMEOUT, async () => {
+  const flags = ["-j1", "--max-output", "2k", "--kill-after", "0"];
+  const { status, results } = await taskrunner(flags, { stdin: jsonLines([{ cmd: "yes" }, { cmd: "echo 2" }]) });
+  assertEquals(status, 1);
+  assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout.length]), [["output-limit", 2000], ["ok", 2]]);
+});
+
+test("--max-inline and --spill-dir say what stands in the line and where the rest goes", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const stdin = jsonLines([{ cmd: "head -c 2000 /dev/zero | tr '\\0' x" }]);
+    const spill = join(directory, "spill");
+    const { results: [result] } = await taskrunner(["--max-inline", "1K", "--spill-dir", spill], { stdin });
+    assertEquals([result!.stdout.length, result!.stdoutBytes], [1024, 2000]);
+    assertEquals(result!.stdoutFile, join(spill, "1.stdout"));
+    assertEquals((await stat(result!.stdoutFile!)).size, 2000);
+
+    const output = join(directory, "results.jsonl");
+    await taskrunner(["--max-inline", "1k", "-o", output], { stdin });
+    const [written] = parseResults(await readFile(output, "utf8"));
+    assertEquals([written!.stdout.length, written!.stdoutFile], [1000, join(`${output}.output`, "1.stdout")]);
+  });
+});
+
+test("the exit status is the number of tasks that were not ok, and 101 for more than 100", TIMEOUT, async () => {
+  const failing = (count: number) => jsonLines([{ cmd: "true" }, ...Array(count).fill({ cmd: ["false"] })]);
+  for (const [count, expected] of [[0, 0], [1, 1], [3, 3], [100, 100], [101, 101], [120, 101]] as const) {
+    assertEquals((await taskrunner(["-j8"], { stdin: failing(count) })).status, expected);
+  }
+  const { status } = await taskrunner([], { stdin: jsonLines([{ cmd: ["no-such-program"] }, { cmd: "kill -9 $$" }]) });
+  assertEquals(status, 2);
+});
+
+test("no tasks are no error", TIMEOUT, async () => {
+  assertEquals([(await taskrunner([])).status, (await taskrunner(["/dev/null"])).status], [0, 0]);
+});
+
+test("--help shows every flag, and --version the version", TIMEOUT, async () => {
+  for (const flag of ["--help", "-h"]) {
+    const { status, stdout, stderr } = await taskrunner([flag]);
+    assertEquals([status, stderr], [0, ""]);
+    for (const known of ["-j, --jobs", "-o, --output", "-k, --keep-order", "--executor", "--shell", "--on-invalid"]) {
+      assertStringIncludes(stdout, known);
+    }
+    for (const known of ["--max-inline", "--spill-dir", "--dry-run", "--version"]) assertStringIncludes(stdout, known);
+    assert(stdout.split("\n").every((line) => line.length <= 120), "a line is too long");
+  }
+  assertEquals((await taskrunner(["--version"])).stdout, `taskrunner ${VERSION}\n`);
+});
+
+// Deno loads what a literal import() names before it runs anything, and evaluates it only then.
+if (RUNTIME !== "deno") {
+  test("--help works without the pool and the schema library, so it does not wait for them", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      for (const part of ["cli.ts", "cli", "system", "text", "jsonl", "package.json"]) {
+        await cp(join(PROJECT, part), join(directory, part), { recursive: true });
+      }
+      await mkdir(join(directory, "node_modules"));
+      for (const name of ["@std", "deno-std"]) {
+        await symlink(join(PROJECT, "node_modules", name), join(directory, "node_modules", name));
+      }
+      const { status, stdout } = await shell("$RUNTIME cli.ts --help", { cwd: directory });
+      assertEquals(status, 0);
+      assertStringIncludes(stdout, "--jobs");
+      assert((await shell("$RUNTIME cli.ts", { cwd: directory })).status !== 0);
+    });
+  });
+}
+
+test("--dry-run checks every line and runs nothing", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const good = await taskFile(directory, [{ cmd: `touch ${directory}/ran` }, { cmd: "true" }], "good.jsonl");
+    const { status, stdout, stderr } = await taskrunner(["--dry-run", good]);
+    assertEquals([status, stdout], [0, ""]);
+    assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
+    const stdin = jsonLines([{ cmd: `touch ${directory}/ran` }, { cmd: 1 }, { cmd: "true" }, 5]);
+    const bad = await taskrunner(["--dry-run"], { stdin });
+    assertEquals([bad.status, bad.stdout], [255, ""]);
+    assertMatch(bad.stderr, /standard input:2: .*\n.*standard input:4: .*\n.*2 tasks are valid, 2 lines are not/);
+    assertEquals(await readdir(directory), ["good.jsonl"]);
+  });
+});
+
+test("the first result comes before the input ends", TIMEOUT, async () => {
+  const { child, output, ended } = startTaskrunner([]);
+  child.stdin!.write('{"cmd":"echo early"}\n');
+  await waitFor("the first result", () => output.stdout.includes("early"));
+  child.stdin!.end('{"cmd":"echo late"}\n');
+  assertEquals(parseResults((await ended).stdout).length, 2);
+});
+
+test("a closed standard output ends the run quietly", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(directory, echo(100_000));
+    const { stdout, stderr } = await shell(`{ $RUNTIME cli.ts ${path}; echo "status $?" >&2; } | head -n 3 | wc -l`);
+    assertEquals([stdout.trim(), stderr], ["3", "status 141\n"]);
+  });
+});
+
+test("a signal that asks to stop ends what runs, and its results are written", TIMEOUT, async () => {
+  const signals = [["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
+  for (const [signal, expected] of signals) {
+    await withTempDirectory(async (directory) => {
+      const cmd = `sleep 300 & echo $! > ${directory}/child; echo started; echo $$ > ${directory}/parent; wait`;
+      const { child, ended } = startTaskrunner(["-j1", "-q"], { stdin: jsonLines([{ cmd }, { cmd: "true" }]) });
+      const pid = async (name: string) => Number(await readFile(join(directory, name), "utf8").catch(() => ""));
+      await waitFor("the task", async () => await pid("parent") > 0);
+      process.kill(child.pid!, signal);
+      const { status, stdout, stderr } = await ended;
+      assertEquals([status, stderr], [expected, ""]);
+      assertEquals(parseResults(stdout).map(({ id, outcome, stdout }) => [id, outcome, stdout]), [
+        ["1", "canceled", "started\n"],
+      ]);
+      for (const name of ["child", "parent"]) assert(!isAlive(await pid(name)), name);
+    });
+  }
+});
+
+test("a second signal does not wait for a task that ignores the first", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = `trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.01; done`;
+    const { child, ended } = startTaskrunner(["--kill-after", "1h"], { stdin: jsonLines([{ cmd, cwd: directory }]) });
+    await waitFor("the task", () => existsSync(join(directory, "pid")));
+    process.kill(child.pid!, "SIGINT");
+    await waitFor("the task to be asked", () => existsSync(join(directory, "asked")));
+    process.kill(child.pid!, "SIGTERM");
+    const { status, stdout } = await ended;
+    assert(status === 130 || status === 143, `${status}`);
+    assertEquals(parseResults(stdout).map(({ outcome, signal }) => [outcome, signal]), [["canceled", "SIGKILL"]]);
+    assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));
+  });
+});
+
+test("messages are written to the end, however slow their reader is", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "bad.jsonl");
+    await writeFile(path, "bad\n".repeat(20_000));
+    const script = `{ $RUNTIME cli.ts --dry-run ${path} 2>&1 > /dev/null; } | { read -r line; sleep 1; wc -l; }`;
+    assertEquals((await shell(script)).stdout.trim(), "20000");
+  });
+});
+
+test("a run that waits for its input can be stopped, also while it checks", TIMEOUT, async () => {
+  for (const flag of ["-j1", "--dry-run"]) {
+    const { child, output, ended } = startTaskrunner([flag]);
+    child.stdin!.write(flag === "-j1" ? '{"cmd":"echo early"}\n' : "bad\n");
+    await waitFor("the line to be read", () => (output.stdout + output.stderr).length > 0);
+    process.kill(child.pid!, "SIGINT");
+    assertEquals((await ended).status, 130);
+  }
+});
+
+test("a results file that is a pipe ends the run quietly when it is closed", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(directory, echo(100_000));
+    const script = `{ $RUNTIME cli.ts ${path} -o /dev/stdout; echo "status $?" >&2; } | head -n 3 | wc -l`;
+    const { stdout, stderr } = await shell(script);
+    assertEquals([stdout.trim(), stderr], ["3", "status 141\n"]);
+  });
+});
+
+test("a flag that takes no value leaves the operand after it alone", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await taskFile(directory, echo(2), "true");
+    const { stderr } = await taskrunner(["--dry-run", "true"], { cwd: directory });
+    assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
+  });
+});
+
+test("flags are understood however they are written", () => {
+  const cases: [args: string[], flags: Record<string, string | true>][] = [
+    [["-ofile"], { output: "file" }],
+    [["-oa=b"], { output: "a=b" }],
+    [["-o=_x"], { output: "_x" }],
+    [["-j50%", "-kq0"], { jobs: "50%", "keep-order": true, quiet: true, null: true }],
+    [["-kofile"], { "keep-order": true, output: "file" }],
+    [["--no-progress"], { "no-progress": true }],
+    [["-o", "-"], { output: "-" }],
+    [["--output=a\nb"], { output: "a\nb" }],
+    [["-j1", "--jobs", "2"], { jobs: "2" }],
+    [[`-${"k".repeat(10_000)}`], { "keep-order": true }],
+  ];
+  for (const [args, flags] of cases) {
+    const operands = ["-", "", "-k"];
+    assertEquals(parseArguments([...args, "-", "", "--", "-k"], FLAGS), { flags, operands });
+  }
+});
+
+test("a flag of xargs or GNU parallel that is missing here is answered with what does it here", () => {
+  const known = new Set(
+    Object.entries(FLAGS).flatMap(([name, flag]) => [`--${name}`, "short" in flag && `-${flag.short}`]),
+  );
+  for (const flag of FOREIGN_FLAGS) {
+    assert(!known.has(flag), `${flag} exists here`);
+    const { message } = assertThrows(() => parseArguments([flag], FLAGS), UsageError, `Unknown flag "${flag}": `);
+    const named = message.split(": ")[1]!.match(/(?<!\S)--?[A-Za-z][a-z-]*/g) ?? [];
+    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} is answered with flags that do not exist`);
+  }
+  const answers: [args: string[], answer: string][] = [
+    [["-P8"], "-j N"],
+    [["--max-procs=8"], "-j N"],
+    [["-n1"], "one task of every value"],
+    [["-I", "{}"], "replacement strings are {}"],
+    [["-t"], "--print"],
+    [["--tag"], '"id"'],
+    [["--joblog", "log"], "-o FILE"],
+    [["--bar"], "--progress"],
+    [["--sshlogin", "host"], "--nats URL"],
+  ];
+  for (const [args, answer] of answers) assertThrows(() => parseArguments(args, FLAGS), UsageError, answer);
+});
+
+test("a size is rounded to whole bytes, whatever binary fractions it passes through", () => {
+  assertEquals(["1.005k", "1.1K", "0.3", "8.5"].map((text) => parseSize("--max-output", text)), [1005, 1126, 0, 9]);
+});
+
+test("a percentage of jobs is one of the CPUs", () => {
+  assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
+});
+
+test("a slow reader of the results loses none of them", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(
+      directory,
+      Array(20).fill({ cmd: `echo >> ${directory}/done; head -c 500000 /dev/zero | tr '\\0' x` }),
+    );
+    // The reader takes the first line, and goes on only when more results wait than a pipe holds.
+    const reader = `{ read -r line; until [ "$(wc -l < ${directory}/done)" -ge 3 ]; do sleep 0.01; done; wc -lc; }`;
+    const { stdout, stderr } = await shell(`{ $RUNTIME cli.ts -q -j2 ${path}; echo "status $?" >&2; } | ${reader}`);
+    assertEquals(stderr, "status 0\n");
+    const [lines, bytes] = stdout.trim().split(/\s+/).map(Number);
+    assertEquals(lines, 19);
+    assert(bytes! > 19 * 500_000, stdout);
+  });
+});
+
+test("a full disk ends the run with a message, and the results file ends with a whole line", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    // A limit of the size of files does what a full disk does, and needs no root; SIGXFSZ is ignored as runtimes do.
+    const path = join(directory, "results.jsonl");
+    const tasks = await taskFile(
+      directory,
+      Array(200).fill({ cmd: "head -c 1000 /dev/zero | tr '\\0' x; sleep 0.001" }),
+    );
+    const { status, stderr } = await shell(`trap '' XFSZ; ulimit -f 64; exec $RUNTIME cli.ts ${tasks} -j2 -o ${path}`, {
+      env: { NO_COLOR: "1" },
+    });
+    assertEquals(status, 255);
+    assertStringIncludes(
+      stderr,
+      `Cannot write results to ${JSON.stringify(path)}: the file would be larger than is allowed`,
+    );
+    const text = await readFile(path, "utf8");
+    assert(text.endsWith("\n") && text.length > 10_000, `${text.length}`);
+    for (const line of text.split("\n").slice(0, -1)) parseResult(JSON.parse(line));
+  });
+});
+
+test("standard output on a full disk is an error that says so", TIMEOUT, async () => {
+  const { status, stderr } = await shell(`echo '{"cmd":"true"}' | $RUNTIME cli.ts > /dev/full`);
+  assertEquals(status, 255);
+  assertStringIncludes(stderr, "Cannot write to standard output: no space left on the device");
+});
+
+test("nothing is left in the directory for temporary files", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const { status } = await taskrunner([], { stdin: jsonLines(echo(5)), env: { TMPDIR: directory } });
+    assertEquals([status, await readdir(directory)], [0, []]);
+  });
+});

@@ -1,0 +1,187 @@
+import { test } from "node:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
+import { progressLines } from "../../cli/ui/progress.ts";
+import { duration } from "../../text/format.ts";
+import { parseDuration } from "../../cli/args/units.ts";
+import {
+  jsonLines,
+  shell,
+  startShell,
+  startTaskrunner,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+test("a duration is written as for timeout(1), or with several units", () => {
+  const durations: [string, number][] = [
+    ["1.5", 1_500],
+    ["0", 0],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["1m30s", 90_000],
+    ["1.5h", 5_400_000],
+    ["1d2h", 93_600_000],
+  ];
+  for (const [text, ms] of durations) assertEquals(parseDuration("--timeout", text), ms);
+  for (const text of ["", "x", "1x", "s", "1s1m", "-1", "1e3", "1,5", "1 s", ".", "1.2.3"]) {
+    assertThrows(() => parseDuration("--timeout", text), Error, "--timeout must be a duration such as 500ms, 30s");
+  }
+  assertThrows(() => parseDuration("--timeout", "25d"), Error, "--timeout must be at most 24d");
+  assertEquals([0, 999, 1_500, 59_940, 61_000, 3_600_000, 11_000_000].map(duration), [
+    "0 ms",
+    "999 ms",
+    "1.5 s",
+    "59.9 s",
+    "1m01s",
+    "1h00m",
+    "3h03m",
+  ]);
+});
+
+test("--timeout, --kill-after, --retries and --retry-delay are for every task", TIMEOUT, async () => {
+  const flags = ["--timeout", "200ms", "--kill-after", "50ms", "--retries", "1", "--retry-delay", "1ms"];
+  const stdin = jsonLines([
+    { cmd: "trap '' TERM; while :; do sleep 0.01; done" },
+    { cmd: "[ $TASKRUNNER_ATTEMPT = 2 ]", timeoutMs: 60_000 },
+    { cmd: "exit 3", timeoutMs: 60_000, retries: 0 },
+  ]);
+  for (const executor of ["shell", "process"]) {
+    const { status, results } = await taskrunner([...flags, "-k", "--executor", executor], { stdin });
+    assertEquals(status, 2);
+    assertEquals(results.map(({ outcome, status, attempts }) => [outcome, status, attempts]), [
+      ["timeout", 124, 2],
+      ["ok", 0, 2],
+      ["failed", 3, 1],
+    ]);
+  }
+});
+
+test("a task knows its id, its slot and its attempt", TIMEOUT, async () => {
+  const cmd = 'echo "$TASKRUNNER_ID,$TASKRUNNER_SLOT,$TASKRUNNER_ATTEMPT"; [ $TASKRUNNER_ATTEMPT = 2 ]';
+  const ids = ["plain", "it's\n$HOME", "a\0b", "é", "x".repeat(200_000)];
+  const programs = ids.map((id) => ({ id, cmd: ["sh", "-c", cmd] }));
+  const pipes = { id: "pipes", cmd: `${cmd} </dev/stdin` };
+  const tasks = [...ids.map((id) => ({ id, cmd })), ...programs, pipes, { cmd, env: { TASKRUNNER_ID: "mine" } }];
+  for (const executor of ["shell", "process"]) {
+    const { results } = await taskrunner(["-j1", "--retries", "1", "--executor", executor], {
+      stdin: jsonLines(tasks),
+    });
+    const expected = [...ids, ...ids, "pipes", "mine"]
+      .map((id) => `${id.replace("\0", "").slice(0, 32 * 1024)},1,2\n`);
+    assertEquals(results.map(({ stdout }) => stdout), expected);
+  }
+});
+
+test("--halt ends the run as in GNU parallel, and so does its exit status", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const statuses = [0, 7, 0, 1, 1, 0, 0, 0, 0, 0];
+    const path = await taskFile(directory, statuses.map((status) => ({ cmd: `exit ${status}` })));
+    const cases: [halt: string, status: number, results: number][] = [
+      ["now,fail=1", 7, 2],
+      ["soon,fail=1", 7, 2],
+      ["soon,fail=3", 3, 5],
+      ["soon,fail=30%", 30, 5],
+      ["soon,success=2", 0, 3],
+      ["soon,done=1", 0, 1],
+      ["soon,done=2", 1, 2],
+      ["now,fail=4", 3, 10],
+    ];
+    for (const [halt, expected, count] of cases) {
+      const { status, results } = await taskrunner(["-j1", "--halt", halt, path]);
+      assertEquals([halt, status, results.length], [halt, expected, count]);
+    }
+    // A percentage that is not met is one, too, as in GNU parallel.
+    const unmet = await taskrunner(["-j1", "--halt", "now,fail=40%", path]);
+    assertEquals([unmet.status, unmet.results.length], [30, 10]);
+    const percentage = await taskrunner(["--halt", "now,fail=10%"], { stdin: "" });
+    assertEquals(percentage.status, 255);
+    assertStringIncludes(percentage.stderr, "--halt with a percentage needs a file of tasks");
+    const wrong = await taskrunner(["--halt", "never"]);
+    assertEquals(wrong.status, 255);
+    assertStringIncludes(wrong.stderr, '--halt must be such as "now,fail=1"');
+  });
+});
+
+test("a run that halts because of an output limit does not end as if all were well", TIMEOUT, async () => {
+  const stdin = jsonLines([{ cmd: "echo this is too much; exit 0" }, { cmd: "true" }]);
+  for (const halt of ["now,fail=1", "soon,done=1"]) {
+    const flags = ["-j1", "--max-output", "5", "--halt", halt];
+    const { status, results } = await taskrunner(flags, { stdin });
+    assertEquals([halt, results.map(({ outcome }) => outcome)], [halt, ["output-limit"]]);
+    assertEquals([halt, status], [halt, results[0]!.status || 1]);
+  }
+});
+
+test("11 of 20 tasks that failed are 55 per cent", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = await taskFile(
+      directory,
+      Array.from({ length: 20 }, (_, index) => ({ cmd: `exit ${index < 11 ? 1 : 0}` })),
+    );
+    assertEquals((await taskrunner(["--halt", "now,done=100%", path])).status, 55);
+  });
+});
+
+test("halting now ends what runs, and its results come as canceled", TIMEOUT, async () => {
+  const stdin = jsonLines([{ cmd: "sleep 300" }, { cmd: "exit 5" }]);
+  const { status, results } = await taskrunner(["-j2", "--halt", "now,fail=1"], { stdin });
+  assertEquals([status, results.map(({ id, outcome }) => [id, outcome])], [5, [["2", "failed"], ["1", "canceled"]]]);
+});
+
+test("a summary says what became of the tasks, unless it is not wanted", TIMEOUT, async () => {
+  const stdin = jsonLines([{ id: "a", cmd: "exit 3" }, { id: "b\n", cmd: "sleep 0.1" }, { id: "c", cmd: ["no-such"] }]);
+  const { stderr } = await startTaskrunner(["-j1"], { stdin }).ended;
+  const lines = stderr.split("\n");
+  assertMatch(lines[0]!, /^taskrunner: 3 tasks in [\d.]+ m?s \([\d.]+\/s\): 1 failed, 1 ok, 1 not-started$/);
+  assertMatch(lines[1]!, /^taskrunner: slowest: "b\\n" [\d.]+ ms, "[ac]" [\d.]+ ms, "[ac]" [\d.]+ ms$/);
+  assertEquals(lines.slice(2), ['taskrunner: not ok: "a" (status 3), "c" (not-started)', ""]);
+  for (const flag of ["-q", "--quiet"]) assertEquals((await startTaskrunner([flag], { stdin }).ended).stderr, "");
+});
+
+test("lines of progress come at intervals, and stop", async () => {
+  const said: string[] = [];
+  const display = progressLines((line) => Promise.resolve(void said.push(line)), 1);
+  display.update({ total: 4_000, finished: 1_000, failed: 2, running: 8, retrying: 1 });
+  await waitFor("two lines", () => said.length >= 2);
+  display.stop();
+  assertMatch(
+    said[0]!,
+    /^taskrunner: 1,000\/4,000 25% done, 2 failed, 8 running, 1 to retry, [\d,]+\/s, ETA [\dmsh. ]+$/,
+  );
+  const endless = progressLines((line) => Promise.resolve(void said.push(line)), 1);
+  endless.update({ total: undefined, finished: 0, failed: 0, running: 2, retrying: 0 });
+  await waitFor("a line without a total", () => said.includes("taskrunner: 0 done, 2 running"));
+  endless.stop();
+});
+
+test("on a terminal a bar is drawn that leaves nothing behind, also after Ctrl-C", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const wait = { id: "wait", cmd: `touch ${directory}/on; until test -e ${directory}/go; do sleep 0.01; done` };
+    const tasks = await taskFile(directory, [{ id: "first", cmd: "exit 1" }, wait]);
+    const run = `$RUNTIME cli.ts -j1 ${tasks} > ${directory}/out`;
+    for (const end of ["at its end", "Ctrl-C"]) {
+      const { child, output, ended } = startShell(`exec script -qec 'stty cols 100; ${run}' /dev/null`, {
+        stdin: undefined,
+      });
+      await waitFor("the bar", () => output.stdout.includes("1/2 50% done, 1 failed, 1 running"));
+      assertStringIncludes(output.stdout, "████████████░░░░░░░░░░░░ 1/2 50% done");
+      if (end === "Ctrl-C") child.stdin!.write("\x03");
+      else await writeFile(join(directory, "go"), "");
+      const { stdout } = await ended;
+      // The line of the bar is cleared before the summary begins in its first column.
+      assertMatch(stdout.replaceAll("\u001b", "ESC"), /ESC\[2Ktaskrunner: 2 tasks in /);
+      assert(!stdout.slice(stdout.indexOf("taskrunner: 2 tasks")).includes("█"));
+      assertStringIncludes(stdout, "2/2 100% done, 1 failed, 0 running"); // what was canceled has not failed
+      await shell(`rm -f ${directory}/go ${directory}/on`);
+    }
+  });
+});

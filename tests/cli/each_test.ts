@@ -1,0 +1,322 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
+import fc from "fast-check";
+import { CommandTemplate } from "../../cli/args/command_template.ts";
+import { UsageError } from "../../cli/args/usage_error.ts";
+import { run } from "../../mod.ts";
+import {
+  collect,
+  lacks,
+  manyOf,
+  parseResults,
+  startTaskrunner,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+test("replacement strings give what GNU parallel gives", async () => {
+  // As printed by: printf VALUES | parallel -k printf '%s,' {} {.} {/} {//} {/.} {#}
+  const values: [value: string, replaced: string][] = [
+    ["a", "a,a,a,.,a,1,"],
+    ["a.b", "a.b,a,a.b,.,a,2,"],
+    ["a/b.c", "a/b.c,a/b,b.c,a,b,3,"],
+    ["/a", "/a,/a,a,/,a,4,"],
+    ["a/b/", "a/b/,a/b/,,a,,5,"],
+    ["a//b", "a//b,a//b,b,a,b,6,"],
+    ["/", "/,/,,/,,7,"],
+    ["a.b/c", "a.b/c,a.b/c,c,a.b,c,8,"],
+    [".x", ".x,,.x,.,,9,"],
+    ["a.tar.gz", "a.tar.gz,a.tar,a.tar.gz,.,a.tar,10,"],
+    ["./x.y", "./x.y,./x,x.y,.,x,11,"],
+    ["//a", "//a,//a,a,/,a,12,"],
+    ["it's $HOME", "it's $HOME,it's $HOME,it's $HOME,.,it's $HOME,13,"],
+    ["", ",,,.,,14,"],
+  ];
+  const template = new CommandTemplate("printf %s, {} {.} {/} {//} {/.} {#}");
+  const tasks = values.map(([value], index) => ({ id: value, cmd: template.commandFor(value, index + 1) }));
+  const results = await collect(run(tasks, { keepOrder: true }));
+  assertEquals(results.map(({ id, stdout }) => [id, stdout]), values);
+});
+
+test("a command without a replacement string gets the value at its end", () => {
+  assertEquals(new CommandTemplate("gzip -k").commandFor("a b", 1), "gzip -k 'a b'");
+  assertEquals(new CommandTemplate("gzip -k\n").commandFor("a b", 1), "gzip -k 'a b'");
+  assertEquals(new CommandTemplate(String.raw`echo \{}`).commandFor("a", 1), String.raw`echo \{} 'a'`);
+});
+
+test("a value is one text, whatever quotes the command has around its place", async () => {
+  const shells = ["dash", "bash", "mksh"].filter((shell) => !lacks(shell));
+  const value = `it's "$HOME" \\ \`id\` $(id) * ~ #\n-n`;
+  const commands: [command: string, printed: string][] = [
+    ["printf %s {}", value],
+    ['printf %s "{}"', value],
+    ["printf %s '{}'", value],
+    [`printf %s a{}b"c{}d"'e{}f'`, `a${value}bc${value}de${value}f`],
+    ['v={}; printf %s "$v${v}$#"', `${value}${value}0`],
+    [`printf %s "it's \\"{}\\" \\$"`, `it's "${value}" $`],
+    [String.raw`printf %s it\'s{}`, `it's${value}`],
+    ["printf %s $(printf %s a; [ -z {} ] || echo b)", "ab"],
+    ['for i in {} x; do printf %s, "$i"; done', `${value},x,`],
+    ["case {} in it*) printf %s {} ;; esac", value],
+    ["printf %s {} # it's a comment", value],
+    ["printf %s {}; printf %s `echo x`", `${value}x`],
+    ['printf %s {}; printf %s "$(printf \'"%s\' x)"', `${value}"x`],
+    [String.raw`printf '%s' {} \{}`, `${value}{}`],
+    ["printf '%s' a[0-9] {}", `a[0-9]${value}`],
+  ];
+  const tasks = commands.flatMap(([command]) =>
+    shells.map((shell) => ({ cmd: [shell, "-c", new CommandTemplate(command).commandFor(value, 1)] }))
+  );
+  const results = await collect(run(tasks, { keepOrder: true }));
+  const printed = commands.flatMap(([command, printed]) => shells.map(() => [command, printed, ""]));
+  assertEquals(results.map(({ stdout, stderr }, index) => [printed[index]![0], stdout, stderr]), printed);
+});
+
+test("a command is refused where it cannot be known how to quote a value", () => {
+  const cases: [command: string, opaque: string][] = [
+    ['echo "$(basename {})"', '"$("'],
+    ['echo "$(date)" {}', '"$("'],
+    ["echo `basename {}`", '"`"'],
+    ['echo "`date`" {}', '"`"'],
+    ["echo ${x:-{}}", '"${"'],
+    ['echo "${x%.*}{}"', '"${"'],
+    ["echo ${}", '"${"'],
+    ["echo $((1 + {}))", '"(("'],
+    ["cat <<END\n{}\nEND", '"<<"'],
+    ["x[{}]=1", '"["'],
+    ["x=([{}]=1)", '"=("'],
+    ["echo $[{}]", '"$["'],
+    ['echo "$[{}]"', '"$["'],
+    ['echo "$(({}))"', '"$("'],
+    ["echo $'{}'", `"$'"`],
+    ["true # {}", '"#"'],
+    ["true ;#{}", '"#"'],
+    ["echo \\\n{}", '"\\\\\\n"'],
+  ];
+  for (const [command, opaque] of cases) {
+    const { message } = assertThrows(() => new CommandTemplate(command), UsageError);
+    assertStringIncludes(message, `Cannot tell how to quote {} after ${opaque}`);
+    // A name would not help in arithmetic, where some shells take its value for an expression.
+    assertEquals(message.includes("give the value a name"), !/\(\(|\$\[|x\[/.test(command), command);
+  }
+  for (const command of ["echo a;", "a &&", "a |", "echo a > ", "a &\n"]) {
+    assertThrows(() => new CommandTemplate(command), UsageError, "The command has no {} where a value goes: ");
+  }
+  const comment = 'The command has no {} where a value goes, and after "#" none can be added: ';
+  assertThrows(() => new CommandTemplate("echo a # b"), UsageError, comment);
+  assertThrows(() => new CommandTemplate("echo '{}"), UsageError, "The command has a ' that is not closed");
+  assertThrows(() => new CommandTemplate('echo {}"'), UsageError, 'The command has a " that is not closed');
+});
+
+const PIECES = [
+  ...[
+    "{}",
+    "{}",
+    "{}",
+    "{.}",
+    "{/}",
+    "'",
+    '"',
+    "\\",
+    "$",
+    "(",
+    ")",
+    "`",
+    "#",
+    " ",
+    " ",
+    "\n",
+    ";",
+    "&&",
+    "|",
+    "<",
+    ">",
+  ],
+  ...[
+    "<<",
+    "<<E",
+    "E",
+    "$(",
+    "${x}",
+    "${x:-",
+    "}",
+    "{",
+    "$((",
+    "))",
+    "$'",
+    '$"',
+    "$#",
+    "$$",
+    "[",
+    "]",
+    "!",
+    "=",
+    "~",
+    "a",
+  ],
+  ...["echo ", "x=", "case ", " in ", "esac", "if ", "then ", "fi", "\t", "*", "?", "@(", "$[", "[[ ", " ]]", ": "],
+];
+const DANGER = ": >canary";
+const VALUES = [
+  `$(${DANGER})`,
+  `\`${DANGER}\``,
+  `'; ${DANGER}; '`,
+  `"; ${DANGER}; "`,
+  `\n${DANGER}\n`,
+  `\\'; ${DANGER}; #`,
+  `'"; ${DANGER}; "'`,
+  `); ${DANGER}; (`,
+  `}; ${DANGER}; {`,
+  `E\n${DANGER}\nE\n`,
+  `*/; ${DANGER}; \\`,
+  `'\n${DANGER}\n'`,
+  `a[$(${DANGER})]`,
+  `"\n${DANGER}\n"`,
+];
+
+test("no value ever runs as a command, whatever command it is put into", TIMEOUT, async () => {
+  const commands = fc.array(fc.constantFrom(...PIECES), { minLength: 2, maxLength: 14 }).map((pieces) =>
+    pieces.join("")
+  );
+  await withTempDirectory(async (directory) => {
+    const filled: { shell: string; command: string; text: string }[] = [];
+    for (const command of fc.sample(commands, { numRuns: manyOf(300), seed: 8 })) {
+      let template: CommandTemplate;
+      try {
+        template = new CommandTemplate(command);
+      } catch (error) {
+        assert(error instanceof UsageError, String(error));
+        continue;
+      }
+      for (const value of VALUES) {
+        const text = template.commandFor(value, 1);
+        for (const shell of ["dash", "bash"]) filled.push({ shell, command, text });
+      }
+    }
+    assert(filled.length > manyOf(1_000));
+    await Promise.all(filled.map((_, index) => mkdir(join(directory, `${index}`))));
+    const tasks = filled.map(({ shell, text }, index) => ({
+      cmd: [shell, "-c", text],
+      cwd: join(directory, `${index}`),
+    }));
+    const limits = { concurrency: 8, timeoutMs: 20_000, maxOutputBytes: 10_000, spillDir: directory };
+    for await (const { id } of run(tasks, limits)) {
+      const index = Number(id) - 1;
+      assert(!existsSync(join(directory, `${index}`, "canary")), JSON.stringify(filled[index]));
+    }
+  });
+});
+
+test("each makes a task of every line, with the line as its id", TIMEOUT, async () => {
+  const { status, results } = await taskrunner(["each", "echo {#}: {}", "-k"], { stdin: "a b\n\n$HOME\r\nlast" });
+  assertEquals(status, 0);
+  assertEquals(results.map(({ id, stdout }) => [id, stdout]), [
+    ["a b", "1: a b\n"],
+    ["", "2: \n"],
+    ["$HOME\r", "3: $HOME\r\n"],
+    ["last", "4: last\n"],
+  ]);
+  assertEquals((await taskrunner(["each", "echo"])).stdout, "");
+});
+
+test("each takes values after :::, also such as look like flags", TIMEOUT, async () => {
+  const { results } = await taskrunner(["-k", "each", "echo v", "--jobs", "1", ":::", "-k", "a b", "--help", "x\ny"]);
+  assertEquals(results.map(({ stdout }) => stdout), ["v -k\n", "v a b\n", "v --help\n", "v x\ny\n"]);
+  assertEquals((await taskrunner(["each", "echo", ":::"])).stdout, "");
+});
+
+test("each takes values that end with a NUL", TIMEOUT, async () => {
+  const { results } = await taskrunner(["each", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
+  assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
+});
+
+test("each --print shows the tasks, which run as they are", TIMEOUT, async () => {
+  const printed = await taskrunner(["each", "wc -c < {}", "--print"], { stdin: "it's\na.b\n" });
+  assertEquals(printed.stdout, `{"id":"it's","cmd":"wc -c < 'it'\\\\''s'"}\n{"id":"a.b","cmd":"wc -c < 'a.b'"}\n`);
+  assertEquals([printed.status, printed.stderr], [0, ""]);
+  await withTempDirectory(async (directory) => {
+    await writeFile(join(directory, "it's"), "12345");
+    await writeFile(join(directory, "a.b"), "");
+    const { results } = await taskrunner(["-k"], { stdin: printed.stdout.replaceAll("< '", `< ${directory}/'`) });
+    assertEquals(results.map(({ stdout }) => stdout.trim()), ["5", "0"]);
+  });
+});
+
+test("each --print ends on a signal, and has printed what came", TIMEOUT, async () => {
+  const { child, output, ended } = startTaskrunner(["each", "echo", "--print"]);
+  child.stdin!.write("a\n");
+  await waitFor("the first task", () => output.stdout.includes("\n"));
+  process.kill(child.pid!, "SIGINT");
+  assertEquals((await ended).status, 130);
+});
+
+test("each goes on after an interruption by the values", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const resume = (values: string[]) =>
+      taskrunner(["each", "[ {} != b ] || [ -e fixed ]", "-j1", "-o", output, "--resume-failed", ":::", ...values], {
+        cwd: directory,
+      });
+    assertEquals((await resume(["a", "b"])).status, 1);
+    await writeFile(join(directory, "fixed"), "");
+    assertEquals((await resume(["c", "b", "a"])).status, 0);
+    const results = parseResults(await readFile(output, "utf8"));
+    assertEquals(results.map(({ id, outcome }) => [id, outcome]), [["a", "ok"], ["b", "failed"], ["c", "ok"], [
+      "b",
+      "ok",
+    ]]);
+    const twice = await resume(["a", "a"]);
+    assertEquals(twice.status, 255);
+    assertStringIncludes(twice.stderr, '"a"');
+  });
+});
+
+test("a value that cannot be one is an error with its line, or is passed over", TIMEOUT, async () => {
+  const bytes = "a\nb\0c\nd\n";
+  const wrong = await taskrunner(["each", "echo"], { stdin: bytes });
+  assertEquals(wrong.status, 255);
+  assertStringIncludes(wrong.stderr, "standard input:2: The value contains a NUL character: with -0 values end there");
+  const skipped = await taskrunner(["each", "echo", "-k", "--on-invalid", "skip"], { stdin: bytes });
+  assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
+});
+
+test("values after ::: are counted before anything runs", TIMEOUT, async () => {
+  const flags = ["each", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
+  const { results, status } = await taskrunner(flags);
+  assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
+});
+
+test("wrong uses of each are errors that say what would be right", TIMEOUT, async () => {
+  const cases: [args: string[], message: string][] = [
+    [["each"], "The command is missing, as in taskrunner each 'gzip -k {}'"],
+    [["each", " "], "The command is missing"],
+    [
+      ["each", "gzip", "{}"],
+      `The command must be one argument, as in taskrunner each 'gzip -k {}', got "gzip" and "{}"`,
+    ],
+    [["each", "echo", ":::", "a", ":::", "b"], "One list of values can be given after :::"],
+    [[":::", "a"], "Values after ::: are for a command: taskrunner each 'gzip -k {}' ::: a b c"],
+    [["each", "echo", ":::", "a\ufffdb"], 'The value "a\ufffdb" is, or was made of, what is not UTF-8'],
+    [["each", "echo", "--print", "-o", "x"], "--print only writes the tasks, so --output means nothing"],
+    [["--print"], "--print is for taskrunner each"],
+    [["-0"], "--null is for taskrunner each"],
+    [
+      ["each", "echo", "--halt", "now,fail=50%"],
+      "--halt with a percentage needs a file of tasks or, with each, values",
+    ],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stderr } = await taskrunner(args);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, message);
+  }
+});

@@ -1,0 +1,216 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import type { TraceEvent } from "../../report/chrome_trace.ts";
+import {
+  jsonLines,
+  mixedTasks,
+  parseResults,
+  resultWith,
+  startTaskrunner,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+test("stats says what a run came to, for people and as JSON", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, mixedTasks(40));
+    await taskrunner([tasks, "-o", path, "-j4", "--retries", "1"]);
+    const results = parseResults(await readFile(path, "utf8"));
+    const { status, stdout, stderr } = await taskrunner(["stats", path, "--json"]);
+    assertEquals([status, stderr], [0, ""]);
+    const { outcomes, durationMs, slowest, ...figures } = JSON.parse(stdout);
+    assertEquals(outcomes, { ok: 32, failed: 4, timeout: 3, killed: 1 });
+    assertEquals([figures.results, figures.slots, figures.retried], [40, 4, 8]);
+    assertEquals(figures.attempts, results.reduce((sum, { attempts }) => sum + attempts, 0));
+    const durations = results.map(({ durationMs }) => durationMs).sort((a, b) => a - b);
+    assertEquals([durationMs.min, durationMs.max], [durations[0], durations.at(-1)]);
+    assert(Math.abs(durationMs.p50 / durations[19]! - 1) < 0.011);
+    assertEquals(slowest[0].durationMs, durations.at(-1));
+    assert(figures.utilisation > 0 && figures.utilisation <= 1);
+
+    const { stdout: text } = await taskrunner(["stats", path]);
+    // On a busy machine also minutes.
+    assertMatch(text, /^results {4}40 in (?:[\d.]+ m?s|\d+m\d\ds) \([\d.]+\/s\), \d{4}-.*Z to .*Z\n/);
+    assertStringIncludes(text, "\noutcomes   32 ok (80 %), 4 failed (10 %), 3 timeout (7.5 %), 1 killed (2.5 %)\n");
+    assertMatch(text, /\nduration(?: +(?:[\d.]+ m?s|\d+m\d\ds)){8}\n/);
+  });
+});
+
+test("stats reads from a pipe, and leaves out a last line that is not whole", TIMEOUT, async () => {
+  const lines = jsonLines([resultWith({ id: "\x1b[31m" }), resultWith({ id: "2" })]);
+  const piped = await taskrunner(["stats", "-"], { stdin: lines });
+  assertEquals([piped.status, piped.stderr], [0, ""]);
+  assertStringIncludes(piped.stdout, '"\\u001b[31m" 1.5 ms');
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    await writeFile(path, lines);
+    await appendFile(path, lines.slice(0, 100));
+    const { status, stdout, stderr } = await taskrunner(["stats", "--json", path]);
+    assertEquals([status, JSON.parse(stdout).results], [0, 2]);
+    assertStringIncludes(stderr, "results.jsonl: 100 bytes of an unfinished line at the end are passed over");
+  });
+});
+
+test("stats keeps the digits of what is small", TIMEOUT, async () => {
+  const stdin = jsonLines([resultWith({}), resultWith({ startedAt: "2026-01-02T06:04:05.678Z" })]);
+  const { perSecond, utilisation } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
+  assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilisation > 0);
+});
+
+test("looking at results ends at a signal", TIMEOUT, async () => {
+  const { child, ended } = startTaskrunner(["stats", "-"]);
+  // More than a pipe holds: when all of it is written, it is being read.
+  const lines = jsonLines(Array(5_000).fill(resultWith({})));
+  await new Promise((resolve) => child.stdin!.write(lines, resolve));
+  process.kill(child.pid!, "SIGTERM");
+  const { status, stdout, stderr } = await ended;
+  assertEquals([status, stdout, stderr], [143, "", ""]);
+});
+
+test("what is no file of results is an error that says where", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const tasks = await taskFile(directory, [{ cmd: "true" }]);
+    const empty = await taskFile(directory, [], "empty.jsonl");
+    const cases: [args: string[], message: string][] = [
+      [["stats"], "Name one file of results, as in taskrunner stats RESULTS.jsonl; got none"],
+      [["trace", "a", "b"], 'Name one file of results, as in taskrunner trace RESULTS.jsonl; got "a" and "b"'],
+      [["stats", empty, "--jobs", "2"], "--jobs means nothing to taskrunner stats"],
+      [["trace", empty, "--json"], "--json means nothing to taskrunner trace"],
+      [["stats", empty], "There are no results in"],
+      [["trace", join(directory, "missing")], "no such file or directory"],
+      [["stats", directory], "it is a directory, not a file of results"],
+      [["stats", tasks], 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"'],
+      [["stats", empty, ":::", "1"], "Values after ::: mean nothing to taskrunner stats"],
+      [["run", tasks, "--json"], "--json is for taskrunner stats"],
+      [["run", tasks, "--port", "1"], "--port is for taskrunner watch; for a run it is --watch PORT"],
+      [["run", tasks, "--watch", "65536"], "--watch must be a whole number from 0 to 65535"],
+      [["run", tasks, "--watch", "0", "--dry-run"], "--dry-run runs nothing, so --watch means nothing"],
+      [["watch", "-"], "To watch, name the file of results that a run writes to"],
+    ];
+    for (const [args, message] of cases) {
+      const { status, stdout, stderr } = await taskrunner(args);
+      assertEquals([status, stdout], [255, ""]);
+      assertStringIncludes(stderr, message);
+    }
+  });
+});
+
+/** The rules of the format that a viewer relies on. */
+function checkTrace(text: string): TraceEvent[] {
+  const { traceEvents, displayTimeUnit, otherData } = JSON.parse(text) as {
+    traceEvents: TraceEvent[];
+    displayTimeUnit: string;
+    otherData: { startedAt: string };
+  };
+  assertEquals(displayTimeUnit, "ms");
+  assert(!Number.isNaN(Date.parse(otherData.startedAt)));
+  const ends = new Map<string, number>();
+  for (const event of traceEvents) {
+    assertEquals([typeof event.name, typeof event.args, Number.isInteger(event.pid)], ["string", "object", true]);
+    assert(["M", "X", "C"].includes(event.ph));
+    if (event.ph === "M") continue;
+    assert(Number.isInteger(event.ts) && event.ts >= 0);
+    if (event.ph !== "X") continue;
+    assert(Number.isInteger(event.dur) && event.dur >= 0 && Number.isInteger(event.tid));
+    const track = `${event.pid} ${event.tid}`;
+    assert(event.ts >= (ends.get(track) ?? 0), "slices of a track do not overlap");
+    ends.set(track, event.ts + event.dur);
+  }
+  const tracks = traceEvents.filter(({ name }) => name === "thread_name").length;
+  assertEquals(tracks, ends.size, "each track has a name");
+  return traceEvents;
+}
+
+test("trace has a slice for each result on the track of its slot, and counts what runs", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, mixedTasks(60));
+    await taskrunner([tasks, "-o", path, "-j3", "--retries", "1"]);
+    const results = parseResults(await readFile(path, "utf8"));
+    const { status, stdout, stderr } = await startTaskrunner(["trace", path], { stdin: "" }).ended;
+    assertEquals([status, stderr], [0, ""]);
+    const events = checkTrace(stdout);
+    const slices = new Map(events.flatMap((event) => event.ph === "X" ? [[event.name, event]] : []));
+    assertEquals(slices.size, 60);
+    for (const { id, slot, outcome, status, attempts, durationMs } of results) {
+      const { tid, cat, dur, args } = slices.get(id)!;
+      assertEquals([tid, cat, dur], [slot, outcome, Math.round(durationMs * 1000)]);
+      assertEquals([args["outcome"], args["status"], args["attempts"]], [outcome, status, attempts]);
+    }
+    const counts = events.flatMap((event) => event.ph === "C" ? [Number(event.args["running"])] : []);
+    assertEquals(counts.at(-1), 0);
+    assert(Math.max(...counts) <= 3 && Math.min(...counts) >= 0);
+  });
+});
+
+test("a trace of workers on other machines has a process for each", TIMEOUT, async () => {
+  const on = (host: string, slot: number, id: string) => resultWith({ id, slot, worker: { host, pid: 7 } });
+  const { stdout } = await startTaskrunner(["trace", "-"], {
+    stdin: jsonLines([on("b", 1, "x"), on("a", 1, "y"), on("a", 2, "z"), on("b", 1, "later")]),
+  }).ended;
+  const events = checkTrace(stdout);
+  const names = events.flatMap(({ name, args }) => name === "process_name" ? [args["name"]] : []);
+  assertEquals(names, ["taskrunner", "b 7", "a 7"]);
+  assertEquals(new Set(events.flatMap((event) => event.ph === "X" ? [event.pid] : [])).size, 2);
+});
+
+test("a clock that was set back does not make slices overlap", TIMEOUT, async () => {
+  const at = (startedAt: string, id: string) => resultWith({ id, startedAt, durationMs: 2_000 });
+  const stdin = jsonLines([
+    at("2026-10-25T00:59:59.000Z", "a"),
+    at("2026-10-25T00:00:00.000Z", "b"),
+    at("2026-10-25T00:00:01.999Z", "c"),
+  ]);
+  const { stdout } = await startTaskrunner(["trace", "-"], { stdin }).ended;
+  assertEquals(checkTrace(stdout).flatMap((event) => event.ph === "X" ? [event.name] : []), ["b", "c", "a"]);
+});
+
+test("-o leaves the file alone that a run has no result in yet", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [path, on, go] = ["results.jsonl", "on", "go"].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const tasks = await taskFile(directory, [{ cmd: `: > '${on}'; until [ -e '${go}' ]; do sleep 0.05; done` }]);
+    const run = startTaskrunner([tasks, "-o", path], { stdin: "" });
+    await waitFor("the task", () => existsSync(on));
+    const results = await taskFile(directory, [resultWith({})], "other.jsonl");
+    const { status, stderr } = await taskrunner(["trace", results, "-o", path]);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, "a run is writing to it");
+    await writeFile(go, "");
+    assertEquals((await run.ended).status, 0);
+    assertEquals(parseResults(await readFile(path, "utf8")).length, 1);
+  });
+});
+
+test("-o writes a trace, also over an old one, and over nothing else", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const results = await taskFile(directory, [resultWith({})], "results.jsonl");
+    const trace = join(directory, "trace.json");
+    await taskrunner(["trace", results, "-o", trace]);
+    await appendFile(results, jsonLines([resultWith({ id: "2" })]));
+    const { status, stdout } = await taskrunner(["trace", results, "-o", trace]);
+    assertEquals([status, stdout], [0, ""]);
+    assertEquals(checkTrace(await readFile(trace, "utf8")).filter(({ ph }) => ph === "X").length, 2);
+
+    const before = await readFile(results, "utf8");
+    const refused = await taskrunner(["trace", trace, "-o", results]);
+    assertEquals(refused.status, 255);
+    const onto = await taskrunner(["trace", results, "-o", results]);
+    assertStringIncludes(onto.stderr, "it is there already, and is not a trace");
+    assertEquals([onto.status, await readFile(results, "utf8")], [255, before]);
+  });
+});

@@ -1,0 +1,40 @@
+/** Tests of the tests: without what `stray_errors.ts` does, these errors would go unnoticed. */
+
+import process from "node:process";
+import { test } from "node:test";
+import { join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { PROJECT, RUNTIME, start, TIMEOUT } from "../support/helpers.ts";
+
+const TEST_ARGS = { deno: ["test", "-A", "--no-check"], bun: ["test"], node: ["--test", "--test-force-exit"] }[RUNTIME];
+
+/** Runs a test file whose only test runs a program, in the test process or in a process of its own. */
+async function runWith(program: string, where: "here" | "child"): Promise<{ status: number | null; text: string }> {
+  const file = join(PROJECT, "tests/fixtures/stray_errors.ts");
+  // Otherwise Node would report to the runner of this file.
+  const command = ["-u", "NODE_TEST_CONTEXT", process.execPath, ...TEST_ARGS, file];
+  const env = { STRAY_ERROR: program, WHERE: where };
+  const { status, stdout, stderr } = await start("env", command, { stdin: "", env, mayCrash: true }).ended;
+  return { status, text: stdout + stderr };
+}
+
+for (const where of ["here", "child"] as const) {
+  test(
+    `a test file fails on an unhandled error, ${where === "here" ? "in its own process" : "in a program"}`,
+    TIMEOUT,
+    async () => {
+      const programs = [
+        'Promise.reject(new Error("stray"))',
+        'setTimeout(() => { throw new Error("stray"); })',
+      ];
+      for (const program of programs) {
+        const { status, text } = await runWith(program, where);
+        assertEquals(status, 1, text);
+        assert(text.includes("Error: stray") || text.includes("error: stray"), text);
+      }
+      const { status, text } = await runWith('Promise.reject(new Error("owned")).catch(() => {})', where);
+      assertEquals(status, 0, text);
+    },
+  );
+}

@@ -1,0 +1,361 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import type { Task } from "../../mod.ts";
+import {
+  isAlive,
+  lacks,
+  parseResults,
+  PROJECT,
+  RUNTIME,
+  start,
+  startTaskrunner,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+import {
+  assertEachOnce,
+  at,
+  COMMANDS,
+  linesOf,
+  resultsOf,
+  signal,
+  startWorker,
+  stop,
+  withClient,
+  withNatsServer,
+} from "../support/nats_helpers.ts";
+
+test("what a worker was running when it was killed is ended, and runs again elsewhere", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = (name: string) => join(directory, name);
+    await mkdir(path("tmp"));
+    const worker = await startWorker(server.url, { env: { TMPDIR: path("tmp") } });
+    // The first time it waits for ever.
+    const cmd = `echo $$ >> ${path("pids")}; [ -e ${path("killed")} ] || { sleep 300; :; }; echo $TASKRUNNER_ID`;
+    const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
+    const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
+    await waitFor("the tasks", async () => (await linesOf(path("pids"))).length === 4);
+    const before = (await linesOf(path("pids"))).map(Number);
+    const scratch = dirname(dirname(await readlink(`/proc/${before[0]}/fd/1`)));
+    assertEquals([existsSync(scratch), basename(scratch).startsWith("taskrunner-")], [true, true]);
+    signal(worker, "SIGKILL");
+    await waitFor("the tasks to end", () => !before.some(isAlive));
+    await waitFor("its files to be gone", () => !existsSync(scratch));
+    assertEquals(await readdir(path("tmp")), []);
+    await writeFile(path("killed"), "");
+    const other = await startWorker(server.url);
+    assertEachOnce((await running).results, 4);
+    await stop(other);
+  });
+});
+
+test("a worker that was stopped for a while changes nothing any more", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const cmd =
+      `echo begun >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
+    const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
+    const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
+    const begun = async () => (await readFile(join(directory, "begun"), "utf8").catch(() => "")).split("\n").length - 1;
+    await waitFor("the tasks", async () => await begun() === 4);
+    signal(worker, "SIGSTOP");
+    const other = await startWorker(server.url);
+    await waitFor("the tasks to begin elsewhere", async () => await begun() === 8);
+    await writeFile(join(directory, "go"), "");
+    const { results } = await running;
+    assertEachOnce(results, 4);
+    assertEquals(new Set(results.map(({ worker }) => worker!.pid)), new Set([other.child.pid!]));
+    signal(worker, "SIGCONT");
+    await Promise.all([stop(worker), stop(other)]);
+  });
+});
+
+test("a task that kills its worker again and again has a result that says so", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const poison = `echo >> ${directory}/begun; kill -9 $(ps -o ppid= -p $PPID); sleep 300`;
+    const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
+    const running = taskrunner(at(server, tasks, "--ack-wait", "4s"));
+    for (let time = 1; time <= 2; time++) {
+      const { ended } = await startWorker(server.url, { args: ["--max-reruns", "1"] });
+      assertEquals((await ended).signal, "SIGKILL");
+    }
+    const last = await startWorker(server.url, { args: ["--max-reruns", "1"] });
+    const { status, results: [result] } = await running;
+    assertEquals([status, result!.outcome, result!.status], [1, "killed", null]);
+    assertEquals(result!.error, "The worker was lost while the task ran, also after it was begun again, 1 times");
+    assertEquals(await readFile(join(directory, "begun"), "utf8"), "\n\n");
+    await stop(last);
+  });
+});
+
+test("a run that was killed goes on where it was, and nothing that has a result runs again", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; echo $TASKRUNNER_ID; sleep 0.01`;
+    const tasks = await taskFile(directory, Array.from({ length: 300 }, (_, id) => ({ id, cmd })));
+    const output = join(directory, "results.jsonl");
+    const args = at(server, tasks, "-o", output);
+    const first = startTaskrunner(args);
+    await waitFor("some results", async () => (await resultsOf(output)).length > 50);
+    signal(first, "SIGKILL");
+    await first.ended;
+    const listed = await taskrunner(["runs", "ls", "--nats", server.url]);
+    const [run] = listed.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals([run.queue, run.attempts], ["q", 300]);
+    const { status, stderr } = await taskrunner([...args, "--resume"]);
+    assertEquals([status, stderr], [0, ""]);
+    assertEachOnce(await resultsOf(output), 300);
+    assertEquals((await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length, 300);
+    assertEquals((await taskrunner(["runs", "ls", "--nats", server.url])).stdout, "");
+    await stop(worker);
+  });
+});
+
+test("--resume-failed runs a failed task again, also when the run before it was killed", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const path = (name: string) => join(directory, name);
+    const tasks = await taskFile(directory, [
+      { id: "fails", cmd: `[ -e ${path("go")} ]` },
+      { id: "waits", cmd: `until [ -e ${path("go")} ]; do sleep 0.01; done` },
+    ]);
+    const args = at(server, tasks, "-o", path("results.jsonl"));
+    const first = startTaskrunner(args);
+    await waitFor("a result", async () => (await resultsOf(path("results.jsonl"))).length === 1);
+    signal(first, "SIGKILL");
+    await first.ended;
+    await writeFile(path("go"), "");
+    const { status, stderr } = await taskrunner([...args, "--resume-failed"]);
+    assertEquals([status, stderr], [0, ""]);
+    const outcomes = (await resultsOf(path("results.jsonl"))).map(({ id, outcome }) => `${id} ${outcome}`);
+    assertEquals(outcomes.sort(), ["fails failed", "fails ok", "waits ok"]);
+    assertEquals((await taskrunner(["runs", "ls", "--nats", server.url])).stdout, "");
+    await stop(worker);
+  });
+});
+
+test("a run that is drained waits for what a worker runs that does not answer for a while", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const path = (name: string) => join(directory, name);
+    const cmd = `: > ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
+    const running = startTaskrunner(at(server, await taskFile(directory, [{ id: 0, cmd }])));
+    await waitFor("the task", () => existsSync(path("begun")));
+    signal(worker, "SIGSTOP");
+    await withClient(server, async (client) => {
+      const questions = client.subscribe("taskrunner.q.*.control", { max: 3 });
+      await client.flush();
+      signal(running, "SIGHUP");
+      for await (const _ of questions); // the first three have no answer
+    });
+    signal(worker, "SIGCONT");
+    await writeFile(path("go"), "");
+    const { status, stdout } = await running.ended;
+    assertEquals(status, 129);
+    assertEachOnce(parseResults(stdout), 1);
+    await stop(worker);
+  });
+});
+
+test("a worker that is told twice to stop kills what it runs, which begins elsewhere at once", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const worker = await startWorker(server.url);
+    const path = (name: string) => join(directory, name);
+    const cmd = `echo $$ >> ${path("pids")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
+    const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
+    const running = taskrunner(at(server, tasks, "--ack-wait", "1h"));
+    await waitFor("the tasks", async () => (await linesOf(path("pids"))).length === 4);
+    signal(worker, "SIGTERM");
+    await waitFor("it to stop", () => worker.output.stderr.includes("nothing more is taken"));
+    signal(worker, "SIGTERM");
+    const { status, stderr } = await worker.ended;
+    assertEquals([status, stderr.includes("what runs is ended, and is begun again elsewhere")], [143, true]);
+    for (const pid of await linesOf(path("pids"))) assertEquals(isAlive(Number(pid)), false);
+    await writeFile(path("go"), "");
+    const other = await startWorker(server.url);
+    assertEachOnce((await running).results, 4);
+    await stop(other);
+  });
+});
+
+test("output of which a worker has lost the file is said to be lost", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const temporary = join(directory, "tmp");
+    await mkdir(temporary);
+    const worker = await startWorker(server.url, { args: ["--executor", "process"], env: { TMPDIR: temporary } });
+    const cmd = `yes | head -c 3000000; until [ -e ${directory}/go ]; do sleep 0.01; done`;
+    const running = taskrunner(at(server, await taskFile(directory, [{ cmd }]), "--max-inline", "1k"));
+    await waitFor("the file", async () => {
+      const [name] = (await readdir(temporary)).filter((name) => name.includes("-output-"));
+      if (!name) return false;
+      await rm(join(temporary, name), { recursive: true });
+      return true;
+    });
+    await writeFile(join(directory, "go"), "");
+    const { status, results: [result] } = await running;
+    assertEquals([status, result!.outcome, result!.stdoutBytes], [1, "failed", 3_000_000]);
+    assertEquals(result!.error, "Cannot keep all of the output: no such file or directory");
+    await stop(worker);
+  });
+});
+
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  test(`${name} ends a run on all workers, and leaves nothing on the server`, TIMEOUT, async () => {
+    await withNatsServer(async (server, directory) => {
+      const worker = await startWorker(server.url);
+      const tasks = Array.from(
+        { length: 20 },
+        (_, id) => ({ id, cmd: `echo $$ > ${directory}/pid${id}; sleep 300; :` }),
+      );
+      const running = startTaskrunner(at(server, await taskFile(directory, tasks)));
+      const paths = [0, 1, 2, 3].map((id) => join(directory, `pid${id}`));
+      await waitFor("the tasks", () => paths.every(existsSync));
+      signal(running, name);
+      const { status, stdout } = await running.ended;
+      assertEquals(status, name === "SIGINT" ? 130 : 143);
+      assertEquals(parseResults(stdout).map(({ outcome }) => outcome), Array(4).fill("canceled"));
+      assertEquals((await taskrunner(["runs", "ls", "--nats", server.url])).stdout, "");
+      await stop(worker);
+    });
+  });
+}
+
+test(
+  "the server and what proves who one is come from the environment or a context, and tasks do not see them",
+  TIMEOUT,
+  async () => {
+    const config = 'jetstream { domain: hub }\nauthorization { user: me, password: "secret-word" }';
+    await withNatsServer(
+      async ({ port }, directory) => {
+        const url = `nats://127.0.0.1:${port}`;
+        await mkdir(join(directory, "nats", "context"), { recursive: true });
+        const empty = Object.fromEntries(
+          ["token", "creds", "nkey", "ca", "cert", "key", "inbox_prefix"].map((name) => [name, ""]),
+        );
+        const context = {
+          url,
+          user: "me",
+          password: "secret-word",
+          ...empty,
+          tls_first: false,
+          jetstream_domain: "hob",
+        }; // as the nats command writes it
+        await writeFile(join(directory, "nats", "context", "home.json"), JSON.stringify(context));
+        const secrets = { NATS_USER: "me", NATS_PASSWORD: "secret-word" };
+        const worker = await startWorker(url, { env: secrets });
+        const tasks: Task[] = [{ cmd: "env | grep NATS; cat /proc/$PPID/environ | grep -c secret-word" }];
+        const file = await taskFile(directory, tasks);
+        const inContext = ["--queue", "q", "--nats-context", "home", file];
+        const env = { XDG_CONFIG_HOME: directory, NATS_CREDS: "", NATS_CA: "" };
+        const elsewhere = taskrunner(inContext, { env });
+        const runs = [
+          taskrunner(["--queue", "q", file], { env: { NATS_URL: url, ...secrets } }),
+          taskrunner([...inContext, "--js-domain", "hub"], { env }),
+        ];
+        for (const { results: [result], stderr } of await Promise.all(runs)) {
+          assertEquals([result?.stdout, stderr], ["0\n", ""]);
+        }
+        assertMatch((await elsewhere).stderr, /it has no JetStream domain "hob"\n$/);
+        const refused = await taskrunner(["--queue", "q", "--nats", url, file]);
+        assertEquals([refused.status, refused.stdout], [255, ""]);
+        assertMatch(
+          refused.stderr,
+          /^taskrunner: Cannot connect to NATS at 127.0.0.1:\d+: the server does not let this user in\n$/,
+        );
+        await stop(worker);
+      },
+      [],
+      config,
+    );
+  },
+);
+
+test("a run can be shown and removed", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const running = startTaskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
+    const runs = (...args: string[]) => taskrunner(["runs", ...args, "--nats", server.url]);
+    let line = "";
+    await waitFor("the run", async () => {
+      line = (await runs("ls")).stdout;
+      assertEquals(running.output.stdout, ""); // nobody carries it out
+      return line.includes('"attempts":1');
+    });
+    const { queue, run } = JSON.parse(line);
+    assertEquals((await runs("show", `${queue}/${run}`)).stdout, line);
+    assertEquals((await runs("rm", `${queue}/${run}`)).status, 0);
+    assertEquals((await runs("ls")).stdout, "");
+    const { status, stderr } = await running.ended;
+    assertEquals(status, 255);
+    assertMatch(stderr, /the run was removed from the server/);
+    assertMatch((await runs("rm", `${queue}/${run}`)).stderr, /There is no run "q\//);
+  });
+});
+
+test("the commands in docs/distributed.md work as written", TIMEOUT, async () => {
+  if (lacks("nats-server")) return;
+  const text = await readFile(join(PROJECT, "docs", "distributed.md"), "utf8");
+  const [, server, worker, run] = /```sh\n([^`]*)```/.exec(text)![1]!.trim().split("\n");
+  const command = [...COMMANDS[RUNTIME]!, join(PROJECT, "cli.ts")].join(" ");
+  await withTempDirectory(async (directory) => {
+    // A server on a port that is free says which, in a file.
+    const ports = "-p -1 --ports_file_dir .";
+    const url = "$(sed 's/.*\\(nats:[^\"]*\\).*/\\1/' *.ports)";
+    const script = [
+      server!.replace('"$HOME/nats"', `"$PWD"/data ${ports} 2> server.log`) + " server=$!",
+      "until grep -q nats: *.ports 2> /dev/null; do sleep 0.05; done",
+      worker!.replace("nats://127.0.0.1:4222", url) + " worker=$!",
+      run!.replace("nats://127.0.0.1:4222", url) + "; status=$?",
+      "kill $worker; wait $worker; kill $server; wait $server; exit $status",
+    ].join("\n");
+    const { status, stderr } = await start("sh", ["-c", script], {
+      cwd: directory,
+      env: { TASKRUNNER: command },
+      stdin: "",
+    }).ended;
+    assertMatch(stderr, /1,000 tasks in .* 1,000 ok/);
+    assertEquals([status, (await resultsOf(join(directory, "results.jsonl"))).length], [0, 1_000]);
+  });
+});
+
+test("wrong usage is said before anything is done", TIMEOUT, async () => {
+  const errors: [string[], RegExp][] = [
+    [["--nats", "nats://127.0.0.1:1"], /Name the queue of the tasks: --queue NAME/],
+    [["--queue", "q"], /Name the server: --nats nats:\/\/HOST:4222, or NATS_URL/],
+    [["--nats", "x", "--queue", "a,b"], /A run has one queue/],
+    [["--nats", "x", "--queue", "a b"], /--queue must have 1 to 64 letters/],
+    [["--nats", "x", "--queue", "q", "--load", "2"], /--load is about this machine/],
+    [["--queue", "q", "--nats-context", "no-such"], /Cannot read the context .*no-such.json: no such file/],
+    [["--nats", "nats://127.0.0.1:1", "--queue", "q"], /Cannot connect to NATS at 127.0.0.1:1: connection refused/],
+    [["--nats", "x", "--queue", "q", "--ack-wait", "99ms"], /--ack-wait must be at least 100ms, got "99ms"/],
+    [
+      ["--nats", "x", "--queue", "q", "--nats-replicas", "6"],
+      /--nats-replicas must be a whole number from 1 to 5, got "6"/,
+    ],
+    [
+      ["worker", "--nats", "x", "--queue", "q", "--max-reruns", "0"],
+      /--max-reruns must be a whole number of at least 1/,
+    ],
+    [["worker", "--nats", "x"], /Name the queue/],
+    [
+      ["worker", "--nats", "x", "--queue", "q", "--retries", "2"],
+      /--retries is for taskrunner run, and not for a worker/,
+    ],
+    [["worker", "--nats", "x", "--queue", "q", "tasks.jsonl"], /A worker takes its tasks from a queue/],
+    [["runs"], /Say what to do: taskrunner runs ls/],
+    [["runs", "ls", "x"], /Say what to do/],
+    [["runs", "rm"], /Say what to do/],
+  ];
+  const env = { NATS_URL: "", NATS_CONTEXT: "", XDG_CONFIG_HOME: "/nowhere" };
+  for (const [args, message] of errors) {
+    const { status, stdout, stderr } = await startTaskrunner(args, { env, stdin: "" }).ended;
+    assertMatch(stderr, message);
+    assertEquals([status, stdout], [255, ""]);
+  }
+});

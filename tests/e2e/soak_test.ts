@@ -1,0 +1,123 @@
+import { test } from "node:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import { EXECUTORS } from "../../executors/mod.ts";
+import { driftOf } from "../../dev/reliability/flatness.ts";
+import { checkResults, exitStatusAfter } from "../../dev/reliability/ledger.ts";
+import { FLAGS, type KindName, KINDS, tasksOf } from "../../dev/reliability/mixture.ts";
+import { Sampler } from "../../dev/reliability/sampler.ts";
+import { countsIn, failedTestsIn } from "../../dev/reliability/test_file.ts";
+import { jsonLines, resultWith, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { RunPlace } from "../support/run_place.ts";
+
+test("what is never given back is noticed, and what comes and goes is not", () => {
+  const samples = (value: (index: number) => number) => Array.from({ length: 100 }, (_, index) => value(index));
+  const tolerance = { part: 0.1, least: 2 };
+  assertEquals(driftOf(samples((index) => 50 + index), tolerance), { before: 87, after: 137, isFlat: false });
+  assertEquals(driftOf(samples((index) => 50 - index / 2), tolerance).isFlat, true);
+  const warmUp = samples((index) => Math.min(index, 20) + index % 7);
+  assertEquals(driftOf(warmUp, tolerance), { before: 23, after: 23, isFlat: true });
+  assertEquals(driftOf(samples((index) => index === 90 ? 1_000 : 10), tolerance).isFlat, true);
+  assertEquals(driftOf(samples((index) => index < 75 ? 10 : 13), tolerance).isFlat, false);
+  assertEquals(driftOf(samples((index) => index < 75 ? 10 : 12), tolerance).isFlat, true);
+  assertThrows(() => driftOf([1, 2, 3], tolerance), Error, "3 samples are too few");
+});
+
+test("tasks of every kind become what the soak expects of them", TIMEOUT, async () => {
+  for (const executor of EXECUTORS) {
+    await RunPlace.with(async (place) => {
+      const all = Object.fromEntries(Object.keys(KINDS).map((name) => [name, 1]));
+      const task = tasksOf(all, executor);
+      const tasks = Array.from({ length: 60 }, (_, index) => task(index + 1));
+      const { child, ended } = await place.run(tasks, ["-j4", "--executor", executor, ...FLAGS]);
+      const sampler = new Sampler(place, child.pid!, 20);
+      const { status } = await ended;
+      sampler.stop();
+      const { failures } = await checkResults(place.output, tasks.length);
+      assertEquals(status, exitStatusAfter(failures));
+      await place.waitForNothingLeft();
+      const kinds = new Set(tasks.map(({ id }) => id.split(" ")[1] as KindName));
+      assertEquals(kinds.size, executor === "shell" ? Object.keys(KINDS).length : Object.keys(KINDS).length - 1);
+      const last = sampler.samples.at(-1)!;
+      for (const [name, value] of Object.entries(last)) assert(value > 0 || name === "temporaryFiles", name);
+      assert(last.tasks <= tasks.length && last.processes >= 1 && last.treeMiB >= last.memoryMiB);
+    });
+  }
+});
+
+test("a result that is missing, doubled, torn or not what it must be is noticed", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const check = async (text: string) => {
+      await writeFile(path, text);
+      return await checkResults(path, 2);
+    };
+    const one = resultWith({ id: "1 plain", stdout: "1\n" });
+    const two = resultWith({ id: "2 fails", outcome: "failed", status: 3, stdout: "" });
+    const canceled = resultWith({ id: "2 fails", outcome: "canceled", status: null });
+    assertEquals(await check(jsonLines([canceled, two, one])), {
+      outcomes: { canceled: 1, failed: 1, ok: 1 },
+      failures: 1,
+    });
+    await assertRejects(() => check(jsonLines([one])), Error, "Task 2 has no result");
+    await assertRejects(() => check(jsonLines([one, canceled])), Error, "Task 2 has no result");
+    await assertRejects(() => check(jsonLines([one, two, one])), Error, "1 plain has two results");
+    await assertRejects(
+      () => check(jsonLines([one, two, resultWith({ id: "3 plain", stdout: "3\n" })])),
+      Error,
+      "no task 3",
+    );
+    await assertRejects(() => check(jsonLines([one, { ...two, status: 4 }])), Error, "status should be 3");
+    await assertRejects(() => check(jsonLines([one, two]).slice(0, -5)), Error, "Line 2");
+  });
+});
+
+test("what each runtime says of its tests is understood", () => {
+  const said = {
+    deno: `running 2 tests from ./tests/x_test.ts
+it works ... ok (3ms)
+------- output -------
+Not tried: it is not there
+----- output end -----
+it fails ... FAILED (4ms)
+
+ FAILURES
+
+it fails => ./tests/x_test.ts:2:29
+
+FAILED | 2 passed | 1 failed (15ms)
+`,
+    bun: `tests/x_test.ts:
+(pass) it works [0.03ms]
+Not tried: it is not there
+(fail) it fails [1.03ms]
+
+ 2 pass
+ 1 fail
+Ran 3 tests across 1 file. [20.00ms]
+`,
+    node: `TAP version 13
+# Not tried: it is not there
+# Subtest: it works
+ok 1 - it works
+# Subtest: it fails
+not ok 2 - it fails
+1..3
+# tests 3
+# pass 2
+# fail 0
+# cancelled 1
+`,
+  };
+  for (const [runtime, output] of Object.entries(said)) {
+    assertEquals([runtime, countsIn(output), failedTestsIn(output)], [
+      runtime,
+      { passed: 2, failed: 1, returnedEarly: 1 },
+      ["it fails"],
+    ]);
+  }
+});

@@ -1,0 +1,250 @@
+import { test } from "node:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { run, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
+import {
+  EFFORT,
+  jsonLines,
+  notTried,
+  shell,
+  startTaskrunner,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+} from "../support/helpers.ts";
+import { RunPlace } from "../support/run_place.ts";
+
+const EXECUTORS = ["shell", "process"] as const;
+/** Starting a runtime takes seconds where much else goes on, and these start many. */
+const LONG = { timeout: TIMEOUT.timeout * EFFORT };
+
+/** What may happen to a file of results while a run writes to it, and what is said. */
+const CHANGES: [name: string, change: (file: string) => Promise<void>, said: RegExp | undefined][] = [
+  ["removed", (file) => rm(file), /: the file was removed or replaced while the run wrote to it\n$/],
+  ["replaced by another file", async (file) => {
+    await writeFile(`${file}.new`, "other\n");
+    await rename(`${file}.new`, file);
+  }, /was removed or replaced/],
+  ["replaced by a directory", (file) => rm(file).then(() => mkdir(file)), /was removed or replaced/],
+  ["replaced by a symbolic link", (file) => rm(file).then(() => symlink("/dev/null", file)), /was removed or replaced/],
+  ["emptied", (file) => truncate(file, 0), /: the file was changed by another program while the run wrote to it\n$/],
+  [
+    "cut in a line",
+    async (file) => truncate(file, (await readFile(file)).length - 5),
+    /was changed by another program/,
+  ],
+  ["written to", (file) => writeFile(file, "{}\n", { flag: "a" }), /was changed by another program/],
+  ["renamed", (file) => rename(file, `${file}.old`), undefined],
+];
+
+for (const executor of EXECUTORS) {
+  test(`a results file that is taken away or changed is an error, with ${executor}`, LONG, async () => {
+    // It is seen before the next result is written with the one, and after the last one with the other.
+    const isLast = executor === "process";
+    const tasks = ["first", "second"].map((id) => ({ id, cmd: `echo ${id}` }));
+    for (const [name, change, said] of CHANGES) {
+      await RunPlace.with(async (place) => {
+        const { child, ended } = place.start(["-q", "-j1", "-o", place.output, "--executor", executor]);
+        child.stdin!.write(jsonLines(tasks.slice(0, 1)));
+        await waitFor("a result", () => existsSync(place.output) && readFileSync(place.output).length > 0);
+        await change(place.output);
+        child.stdin!.end(isLast ? "" : jsonLines(tasks.slice(1)));
+        const { status, stderr } = await ended;
+        assertEquals(status, said ? 255 : 0, `${name}: ${stderr}`);
+        if (said) assertMatch(stderr, said);
+        else assertEquals(place.results(`${place.output}.old`).length, isLast ? 1 : 2);
+        await place.waitForNothingLeft();
+        if (name !== "emptied" && name !== "cut in a line") return;
+        // What is left can be gone on with.
+        const again = await (await place.run(tasks, ["-j1", "--resume", "--executor", executor])).ended;
+        assertEquals(again.status, 0, again.stderr);
+        place.assertOneResultEach(tasks.map(({ id }) => id));
+      });
+    }
+  });
+}
+
+test(
+  "results of earlier tasks are written while standard input stalls, and a signal ends the run at once",
+  LONG,
+  async () => {
+    for (const executor of EXECUTORS) {
+      await RunPlace.with(async (place) => {
+        const { child, ended } = place.start(["-q", "-j2", "-o", place.output, "--executor", executor]);
+        child.stdin!.write(`${jsonLines([{ cmd: "echo early" }])}{"cmd":"echo ha`);
+        await waitFor("the early result", () => existsSync(place.output) && readFileSync(place.output).length > 0);
+        assertEquals(place.results().map(({ stdout }) => stdout), ["early\n"]);
+        child.stdin!.write(`lf"}\n`);
+        await waitFor("the result of the other half", () => place.results().length === 2);
+        process.kill(child.pid!, "SIGTERM");
+        const { status, stderr } = await ended;
+        assertEquals([status, stderr], [143, ""]);
+        assertEquals(place.results().map(({ outcome }) => outcome), ["ok", "ok"]);
+        await place.waitForNothingLeft();
+      });
+    }
+  },
+);
+
+test("a standard input that ends in a line, is closed, empty, or no file is what it is", LONG, async () => {
+  const lines = jsonLines([{ cmd: "echo 1" }]);
+  const cut = await taskrunner(["-j1"], { stdin: `${lines}{"cmd":"echo 2` });
+  assertEquals([cut.status, cut.results.map(({ stdout }) => stdout)], [255, ["1\n"]]);
+  assertStringIncludes(cut.stderr, "standard input:2: Cannot read the line: it is not valid JSON");
+  const unfinished = await taskrunner(["-j1"], { stdin: `${lines}{"cmd":"echo 2"}` });
+  assertEquals([unfinished.status, unfinished.results.map(({ stdout }) => stdout)], [0, ["1\n", "2\n"]]);
+  for (
+    const [from, expected, said] of [["<&-", 0, ""], ["</dev/null", 0, ""], ["</", 255, "it is a directory"]] as const
+  ) {
+    const { status, stdout, stderr } = await shell(`$RUNTIME cli.ts -q ${from}`);
+    assertEquals([status, stdout], [expected, ""], `${from} ${stderr}`);
+    assertStringIncludes(stderr, said);
+  }
+});
+
+/** What this program has open, and the processes that it has started. */
+function ownThings(): { descriptors: number; children: number[] } {
+  const threads = readdirSync("/proc/self/task");
+  const children = threads.flatMap((thread) => {
+    try {
+      return readFileSync(`/proc/self/task/${thread}/children`, "latin1").trim().split(" ").map(Number);
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
+  return { descriptors: readdirSync("/proc/self/fd").length, children: children.filter((pid) => pid > 0) };
+}
+
+/** What a consumer may do; those of a {@linkcode TaskRunner} are called, the others iterate. */
+const CONSUMERS: Record<string, (results: AsyncIterableIterator<TaskResult>) => Promise<void>> = {
+  async "takes all"(results) {
+    for await (const _ of results);
+  },
+  async "is slow"(results) {
+    for await (const _ of results) await sleep(2);
+  },
+  async "leaves at the first"(results) {
+    for await (const _ of results) break;
+  },
+  async throws(results) {
+    await assertRejects(
+      async () => {
+        for await (const _ of results) throw new Error("enough");
+      },
+      Error,
+      "enough",
+    );
+  },
+  async "returns while it waits"(results) {
+    const first = results.next();
+    await results.return!();
+    await first;
+  },
+};
+
+test("a consumer that is slow, stops or throws leaves no process and no descriptor", LONG, async () => {
+  const tasks = (count: number) =>
+    Array.from({ length: count }, (_, i): Task => ({ id: `${i}`, cmd: "echo hello; sleep 0.002" }));
+  const tryAll = async () => {
+    for (const consume of Object.values(CONSUMERS)) {
+      for (const executor of EXECUTORS) await consume(run(tasks(8), { concurrency: 3, executor }));
+      const runner = new TaskRunner({ concurrency: 3 });
+      for (const { id, cmd } of tasks(8)) runner.add(String(id), cmd);
+      await consume(runner.results());
+    }
+  };
+  await tryAll(); // what a runtime opens once stays open
+  const before = ownThings();
+  for (let round = 0; round < 2 * EFFORT; round++) await tryAll();
+  await waitFor("the end of all processes", () => ownThings().children.length <= before.children.length);
+  await waitFor(
+    `no more than ${before.descriptors} descriptors, now ${ownThings().descriptors}`,
+    () => ownThings().descriptors <= before.descriptors,
+  );
+});
+
+test("no more is read and kept than a slow consumer needs, and nothing is lost", LONG, async () => {
+  for (const executor of EXECUTORS) {
+    let read = 0;
+    const source = function* (): Generator<Task> {
+      for (; read < 60; read++) yield { id: `${read}`, cmd: `echo ${read}` };
+    };
+    const ids: string[] = [];
+    for await (const { id, stdout } of run(source(), { concurrency: 2, executor })) {
+      assertEquals(stdout, `${id}\n`);
+      ids.push(id);
+      if (ids.length % 10 === 0) await sleep(50);
+      // Those that run, as many that wait to be taken, and one that is read ahead.
+      assert(read - ids.length <= 2 * 2 + 1, `${read} read, ${ids.length} taken`);
+    }
+    assertEquals(new Set(ids).size, 60);
+  }
+});
+
+test("with a clock that is set back and forth while a run goes on, times stay what they were", LONG, async () => {
+  // Not by the command faketime, and only when memory is that of the place: it leaves files there.
+  const preload = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
+  if (!preload) return notTried("no faketime");
+  for (const executor of EXECUTORS) {
+    await RunPlace.with(async (place) => {
+      const clock = join(place.directory, "clock");
+      await writeFile(clock, "+0\n");
+      const set = (seconds: string) => `echo '${seconds}' > ${clock}.$$; mv ${clock}.$$ ${clock}`;
+      const env = {
+        FAKETIME_TIMESTAMP_FILE: clock,
+        FAKETIME_NO_CACHE: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      };
+      const unset = { LD_PRELOAD: "" }; // only the run is to see another clock
+      const tasks: Task[] = [
+        { id: "before", cmd: "true", env: unset },
+        { id: "back", cmd: `${set("-7200")}; sleep 0.1`, env: unset },
+        { id: "late", cmd: "exec sleep 60", timeoutMs: 200, env: unset },
+        { id: "again", cmd: "exit 1", retries: 1, env: unset },
+        { id: "forth", cmd: `${set("+7200")}; sleep 0.1`, env: unset },
+        { id: "after", cmd: "true", env: unset },
+        { id: "late after", cmd: "exec sleep 60", timeoutMs: 200, env: unset },
+        { id: "back at last", cmd: `${set("-3600")}; sleep 0.1`, env: unset },
+      ];
+      const args = ["-j1", "--delay", "20ms", "--retry-delay", "50ms", "--executor", executor];
+      const startedMs = performance.now();
+      const { status, stderr } = await (await place.run(tasks, args, { env }, `export LD_PRELOAD=${preload}`)).ended;
+      const tookMs = performance.now() - startedMs;
+      assertEquals(status, 3, stderr);
+      place.assertOneResultEach(tasks.map(({ id }) => String(id)));
+      const results = new Map(place.results().map((result) => [result.id, result]));
+      for (const { id, durationMs } of results.values()) {
+        assert(durationMs >= 0 && durationMs < tookMs, `${id} took ${durationMs} of ${tookMs} ms`);
+      }
+      for (const id of ["back", "forth", "back at last"]) assert(results.get(id)!.durationMs >= 100, id);
+      for (const id of ["late", "late after"]) {
+        const { outcome, durationMs } = results.get(id)!;
+        assertEquals(outcome, "timeout");
+        assert(durationMs >= 190, `${durationMs}`);
+      }
+      // The clock did go back and forth, or nothing was tried.
+      const [before, late, after] = ["before", "late", "after"].map((id) => Date.parse(results.get(id)!.startedAt));
+      assert(late! < before! - 3_600_000 && after! > before! + 3_600_000, `${before} ${late} ${after}`);
+      const stats = await startTaskrunner(["stats", place.output, "--json"], { stdin: "" }).ended;
+      assertEquals([stats.status, stats.stderr], [0, ""]);
+      assert(!/:-\d|null|NaN/.test(stats.stdout), stats.stdout);
+      const report = await startTaskrunner(["report", place.output, "-o", join(place.directory, "report.html")], {
+        stdin: "",
+      }).ended;
+      assertEquals([report.status, report.stderr], [0, ""]);
+      const trace = await startTaskrunner(["trace", place.output], { stdin: "" }).ended;
+      assertEquals([trace.status, trace.stderr], [0, ""]);
+      assert(!/"dur":-/.test(trace.stdout), trace.stdout);
+      await waitFor("the end of all processes", () => place.processes().length === 0);
+      assertEquals(place.temporaryFiles().filter((file) => !file.includes("faketime_")), []);
+    });
+  }
+});

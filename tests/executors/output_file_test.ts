@@ -1,0 +1,98 @@
+/** What a task puts in the place of its output file is neither followed nor waited for. */
+
+import { chmodSync, existsSync, linkSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { assertEquals } from "@std/assert/equals";
+import { cutOutputFile, readSmallFile, takeOutputFile } from "../../executors/shell/output_file.ts";
+import { run, type Task } from "../../mod.ts";
+import { collect, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+
+const LARGE = "x".repeat(100_000);
+
+/** What can be in the place of an output, by its name. Each keeps apart a file of somebody else. */
+const REPLACEMENTS: Readonly<Record<string, (path: string, foreign: string) => Promise<void> | void>> = {
+  "a FIFO": async (path) => void await start("mkfifo", [path], { stdin: "" }).ended,
+  "a link to a file": (path, foreign) => symlinkSync(foreign, path),
+  "a link to a device": (path) => symlinkSync("/dev/zero", path),
+  "a link to itself": (path) => symlinkSync(path, path),
+  "a directory": (path) => mkdirSync(path),
+};
+
+for (const [name, replace] of Object.entries(REPLACEMENTS)) {
+  test(`an output whose file became ${name} cannot be got at`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const [path, foreign] = [join(directory, "output"), join(directory, "foreign")];
+      writeFileSync(foreign, LARGE, { mode: 0o640 });
+      await replace(path, foreign);
+      const createFile = () => Promise.reject(new Error("never"));
+      for (const maxInlineBytes of [0, 1_000_000]) {
+        const options = { maxInlineBytes, maxOutputBytes: 50_000, createFile, onLimit() {} };
+        assertEquals(await takeOutputFile(path, options), undefined);
+      }
+      assertEquals([cutOutputFile(path, 1), readSmallFile(path)], [false, undefined]);
+      assertEquals([await readFile(foreign, "utf8"), statSync(foreign).mode & 0o777], [LARGE, 0o640]);
+    });
+  });
+}
+
+test("an output whose file became a socket cannot be got at", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "output");
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    try {
+      const options = { maxInlineBytes: 10, maxOutputBytes: 10, createFile: () => Promise.reject(), onLimit() {} };
+      assertEquals(await takeOutputFile(path, options), undefined);
+      assertEquals([cutOutputFile(path, 0), readSmallFile(path)], [false, undefined]);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+});
+
+test("a file with another name is copied, and is neither cut, moved nor given another mode", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [path, foreign, target] = ["output", "foreign", "target"].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(foreign, LARGE);
+    chmodSync(foreign, 0o644);
+    linkSync(foreign, path);
+    assertEquals(cutOutputFile(path, 10), false);
+    const createFile = async () => ({ path: target, handle: await open(target, "wx", 0o600) });
+    const taken = await takeOutputFile(path, { maxInlineBytes: 10, maxOutputBytes: 1e9, createFile, onLimit() {} });
+    assertEquals(taken, { output: { text: LARGE.slice(0, 10), bytes: LARGE.length, file: target } });
+    assertEquals([existsSync(path), await readFile(foreign, "utf8"), await readFile(target, "utf8")], [
+      false,
+      LARGE,
+      LARGE,
+    ]);
+    assertEquals([statSync(foreign).mode & 0o777, statSync(foreign).nlink], [0o644, 1]);
+  });
+});
+
+test("a task that replaces its output has an honest result, and hurts no other file", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const foreign = join(directory, "foreign");
+    writeFileSync(foreign, LARGE, { mode: 0o640 });
+    const own = (descriptor: number) => `own=$(readlink /proc/$$/f?/${descriptor}); rm "$own"; `;
+    const tasks: Task[] = [1, 2].flatMap((descriptor) => [
+      { cmd: `${own(descriptor)}mkfifo "$own"` },
+      { cmd: `${own(descriptor)}ln -s ${foreign} "$own"` },
+      { cmd: `${own(descriptor)}ln -s /dev/zero "$own"; sleep 0.3` }, // so long that its size is looked at
+      { cmd: `${own(descriptor)}mkdir "$own"` },
+    ]);
+    const results = await collect(run([...tasks, { cmd: "echo good" }], { concurrency: 1, maxInlineBytes: 100 }));
+    const error = "Cannot keep all of the output: its file was removed while the task ran";
+    assertEquals(
+      results.map(({ outcome, status, stdout, error }) => [outcome, status, stdout, error]),
+      [...tasks.map(() => ["failed", 0, "", error]), ["ok", 0, "good\n", undefined]],
+    );
+    assertEquals([await readFile(foreign, "utf8"), statSync(foreign).mode & 0o777], [LARGE, 0o640]);
+  });
+});

@@ -1,0 +1,152 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { ScratchDirectory } from "../../executors/shell/scratch_directory.ts";
+import { workerEnvironment } from "../../executors/shell/environment.ts";
+import { attemptScript } from "../../executors/shell/script.ts";
+import { ShellWorker } from "../../executors/shell/worker.ts";
+import { shellQuote } from "../../text/shell_quote.ts";
+import { defaultSpawnAdapter } from "../../spawn_adapters/mod.ts";
+import {
+  isAlive,
+  signalIfThere,
+  TIMEOUT,
+  unlimitedPlace,
+  waitFor,
+  withTempDirectory,
+  writeProgram,
+} from "../support/helpers.ts";
+
+const adapter = await defaultSpawnAdapter();
+
+/** Starts workers and notes which of them are told to go on. Their directories are removed after the test. */
+async function withWorkers(
+  use: (start: (shell?: string) => Promise<ShellWorker>, woken: Set<number>, directory: string) => Promise<void>,
+): Promise<void> {
+  await withTempDirectory(async (directory) => {
+    const scratch = new ScratchDirectory(undefined, [unlimitedPlace(directory)]);
+    const woken = new Set<number>();
+    const workers: ShellWorker[] = [];
+    const start = async (shell = "sh") => {
+      const environment = workerEnvironment();
+      const sendSignal = (pid: number, signal: NodeJS.Signals | 0) => {
+        if (signal === "SIGCONT") woken.add(pid);
+        return Promise.resolve(signalIfThere(pid, signal as NodeJS.Signals));
+      };
+      const options = { adapter, shell, directory: scratch.plan(), environment, sendSignal };
+      const worker = await ShellWorker.spawn(options);
+      workers.push(worker);
+      await worker.prepare(environment);
+      return worker;
+    };
+    try {
+      await use(start, woken, directory);
+    } finally {
+      for (const worker of workers) worker.retire();
+      await Promise.all(workers.map(({ ended }) => ended));
+      scratch.close();
+    }
+  });
+}
+
+/** The script of an attempt whose outputs nobody looks at. */
+function scriptOf(worker: ShellWorker, cmd: string): string {
+  const stderr = join(worker.directory.path, "stderr");
+  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr, execFailure: "/dev/null" };
+  const options = {
+    cwd: undefined,
+    variables: { TASKRUNNER_ID: "1" },
+    env: undefined,
+    shell: "sh",
+    kind: "other",
+    wantsPipes: false,
+    reportsBegin: false,
+  } as const;
+  return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
+}
+
+test("a worker reports the status and the CPU time of each attempt by itself", TIMEOUT, async () => {
+  await withWorkers(async (start) => {
+    const worker = await start();
+    const reports = [];
+    for (const cmd of ["exit 7", "head -c 500000000 /dev/zero", "head -c 50000000 /dev/zero", ":"]) {
+      const report = await worker.run(scriptOf(worker, cmd));
+      assert("status" in report);
+      reports.push(report);
+    }
+    const [status, much, little] = reports;
+    assertEquals(status, { ...status!, status: 7, stderrIsEmpty: true, messages: "" });
+    for (const { userMs, systemMs } of reports) assert(userMs >= 0 && systemMs >= 0, `${userMs}, ${systemMs}`);
+    assert(much!.systemMs > little!.systemMs, JSON.stringify(reports));
+  });
+});
+
+test(
+  "a worker that has been killed says so, also to whoever comes later, and does not wait for what has its output",
+  TIMEOUT,
+  async () => {
+    await withWorkers(async (start, _woken, directory) => {
+      const worker = await start();
+      const file = join(directory, "pid");
+      const outcome = await worker.run(`sleep 300 & echo $! > ${shellQuote(file)}; kill -9 $$\n`);
+      assert("exit" in outcome);
+      assertEquals([outcome.exit?.code, outcome.exit?.signal], [null, "SIGKILL"]);
+      const pid = Number(await readFile(file, "utf8"));
+      assert(isAlive(pid), "what it has started goes on");
+      assertEquals(await worker.run(scriptOf(worker, ":")), outcome);
+      assertEquals(worker.isUsable, false);
+      process.kill(pid, "SIGKILL");
+    });
+  },
+);
+
+test("a worker is told to go on when it owes something, and only then", TIMEOUT, async () => {
+  await withWorkers(async (start, woken) => {
+    const [idle, stopped, retired] = [await start(), await start(), await start()];
+    const report = retired.run(scriptOf(retired, ":").replace(/\n$/, () => "; kill -STOP $$\n"));
+    retired.retire();
+    assert("status" in await report);
+    const outcome = await stopped.run(scriptOf(stopped, "kill -STOP $PPID"));
+    assert("status" in outcome);
+    assertEquals(await retired.ended.then(({ code }) => code), 0);
+    assertEquals([idle, stopped, retired].map(({ pid }) => woken.has(pid)), [false, true, true]);
+  });
+});
+
+test("what is no shell, or has a limit for files, does not become a worker, and does not stay", TIMEOUT, async () => {
+  await withWorkers(async (start, _woken, directory) => {
+    await assertRejects(() => start("true"), Error, "It is no shell that can be a worker");
+    const pid = join(directory, "pid");
+    const limited = join(directory, "limited");
+    await writeProgram(limited, `#!/bin/sh\necho $$ > ${shellQuote(pid)}\nulimit -f 1000\nexec sh "$@"\n`);
+    await assertRejects(() => start(limited), Error, "The size of files is limited, and that of output is not");
+    const shell = Number(await readFile(pid, "utf8"));
+    await waitFor("the end of the shell", () => !isAlive(shell));
+    assertEquals((await readdir(directory)).sort(), ["limited", "pid"]);
+  });
+});
+
+test(
+  "the directory of a worker has the name of its process, and is there as long as somebody wants it",
+  TIMEOUT,
+  async () => {
+    await withWorkers(async (start) => {
+      const worker = await start();
+      const { directory } = worker;
+      assertEquals(directory.path, join(directory.parent, `${worker.pid}`));
+      assert(existsSync(directory.path));
+      worker.retire();
+      worker.retire(); // again: it has been told
+      assertEquals(worker.isUsable, false);
+      await worker.ended;
+      assert(existsSync(directory.path), "what it has printed is not taken yet");
+      directory.remove();
+      assertEquals(await readdir(directory.parent), []);
+    });
+  },
+);

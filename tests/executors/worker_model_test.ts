@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import fc from "fast-check";
+import { ScratchDirectory } from "../../executors/shell/scratch_directory.ts";
+import { workerEnvironment } from "../../executors/shell/environment.ts";
+import { attemptScript } from "../../executors/shell/script.ts";
+import { ShellWorker } from "../../executors/shell/worker.ts";
+import { type FakeShell, FakeShellAdapter } from "../support/fake_shell.ts";
+import { EFFORT, SEED, TIMEOUT, unlimitedPlace, withTempDirectory } from "../support/helpers.ts";
+
+const TIMES = "0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n";
+
+/** What a shell does when it is handed an attempt, and what its worker must make of it. */
+interface Deed {
+  name: string;
+  act: (shell: FakeShell, number: number) => void;
+  /** The status that is reported; else the worker is given up, or has ended by a signal. */
+  expected: number | "given up" | "SIGSEGV";
+  begins?: boolean;
+}
+
+const status = fc.integer({ min: 0, max: 255 });
+const noise = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 200 }),
+  fc.constantFrom(TIMES, "1 0 1\n", "2 0 1\n", "Killed\n", "+ echo 1 0 1\n", "\n\n", "begin 1\n"),
+).map((text) => `${text}\n`);
+
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: status.map((status): Deed => ({
+      name: `report ${status}`,
+      act: (shell, number) => shell.report(number, status),
+      expected: status,
+    })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(status, fc.integer({ min: 1, max: 20 })).map(([status, size]): Deed => ({
+      name: `report ${status} in pieces of ${size}`,
+      act: (shell, number) => shell.say(`${TIMES}${shell.token} ${number} ${status} 0\n`, size),
+      expected: status,
+    })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(status, noise).map(([status, noise]): Deed => ({
+      name: `report ${status} after ${JSON.stringify(noise)}`,
+      act: (shell, number) => {
+        shell.say(noise);
+        shell.report(number, status);
+      },
+      expected: status,
+    })),
+  },
+  {
+    weight: 2,
+    arbitrary: status.map((status): Deed => ({
+      name: `begin, report ${status}`,
+      act: (shell, number) => {
+        shell.say(`${shell.token} begin ${number} \n`);
+        shell.report(number, status);
+      },
+      expected: status,
+      begins: true,
+    })),
+  },
+  status.map((status): Deed => ({
+    name: `report ${status} twice`,
+    act: (shell, number) => {
+      shell.report(number, status);
+      shell.report(number, status);
+    },
+    expected: status, // and the next one finds no worker
+  })),
+  fc.constantFrom(-1, 1, 77).map((off): Deed => ({
+    name: `report ${off} off`,
+    act: (shell, number) => shell.report(number + off, 0),
+    expected: "given up",
+  })),
+  fc.constantFrom("", "x", "1", "begin 99", "0 0 0 0", "1 256 0", "1 0 2", "NaN 0 1").map((text): Deed => ({
+    name: `a line of its own with ${JSON.stringify(text)}`,
+    act: (shell) => shell.say(`${TIMES}${shell.token} ${text}\n`),
+    expected: "given up",
+  })),
+  status.map((status): Deed => ({
+    name: "a report without times",
+    act: (shell, number) => shell.say(`${shell.token} ${number} ${status} 1\n`),
+    expected: "given up",
+  })),
+  fc.nat(40).map((length): Deed => ({
+    name: `the first ${length} characters of a report, and the end`,
+    act: (shell, number) => {
+      shell.say(`${shell.token} ${number} 0 1`.slice(0, length));
+      shell.exit({ code: null, signal: "SIGSEGV" });
+    },
+    expected: "SIGSEGV",
+  })),
+  fc.uint8Array({ maxLength: 300 }).map((bytes): Deed => ({
+    name: `the bytes ${bytes}, and the end`,
+    act: (shell) => {
+      shell.say(bytes);
+      shell.exit({ code: null, signal: "SIGSEGV" });
+    },
+    expected: "SIGSEGV",
+  })),
+);
+
+test("whatever a shell writes, each attempt has its own report or the end of its worker", {
+  timeout: TIMEOUT.timeout * EFFORT,
+}, async () => {
+  await withTempDirectory(async (directory) => {
+    const environment = workerEnvironment();
+    const files = Object.fromEntries(
+      ["stdin", "stdout", "stderr", "execFailure"].map((name) => [name, join(directory, name)]),
+    ) as { stdin: string; stdout: string; stderr: string; execFailure: string };
+    const common = {
+      cwd: undefined,
+      variables: {},
+      env: undefined,
+      shell: "sh",
+      kind: "other",
+      wantsPipes: false,
+    } as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(deed, { minLength: 1, maxLength: 12 }), async (deeds) => {
+        const adapter = new FakeShellAdapter();
+        const { sendSignal } = adapter;
+        const scratch = new ScratchDirectory(undefined, [unlimitedPlace(directory)]);
+        const start = async () => {
+          const options = { adapter, shell: "sh", directory: scratch.plan(), environment, sendSignal };
+          const worker = await ShellWorker.spawn(options);
+          await worker.prepare(environment);
+          return { worker, shell: adapter.shells.at(-1)! };
+        };
+        const workers: ShellWorker[] = [];
+        let current: Awaited<ReturnType<typeof start>> | undefined;
+        try {
+          for (const { act, expected, begins = false, name } of deeds) {
+            if (!current?.worker.isUsable) workers.push((current = await start()).worker);
+            const { worker, shell } = current;
+            const number = worker.nextNumber;
+            shell.onAttempt = (asked) => act(shell, asked);
+            let begun = 0;
+            const script = attemptScript({ ...common, number, cmd: ["true"], files, reportsBegin: begins });
+            const outcome = await worker.run(script, () => begun++);
+            const seen = "status" in outcome ? outcome.status : outcome.exit?.signal ?? "given up";
+            if (name.endsWith("twice")) await worker.ended; // what came too much is noticed at any time
+            assertEquals([name, seen, begun], [name, expected, Number(begins)]);
+            if (typeof expected !== "number") assert(!worker.isUsable, name);
+          }
+        } finally {
+          for (const worker of workers) worker.retire();
+          await Promise.all(workers.map(({ ended }) => ended));
+          scratch.close();
+        }
+      }),
+      { numRuns: 200 * EFFORT, seed: SEED },
+    );
+  });
+});

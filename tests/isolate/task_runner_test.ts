@@ -1,0 +1,517 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import { type Progress, type Task, type TaskResult, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
+import { runtimeCommand } from "../../isolate/runtime_command.ts";
+import { spawnAdapter } from "../../spawn_adapters/node.ts";
+import { FakeExecutor } from "../support/fake_executor.ts";
+import {
+  collect,
+  isAlive,
+  jsonLines,
+  parentOf,
+  parseResults,
+  PROJECT,
+  RUN_MODULE,
+  RUNTIME,
+  start,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = {}): TaskRunner {
+  const runner = new TaskRunner(options);
+  for (const task of tasks) runner.add(task);
+  return runner;
+}
+
+/** A test for a runner whose pool is in another process, and for one whose pool is in this one. */
+function eitherWay(behaviour: string, fn: (isolate: boolean) => Promise<void>): void {
+  for (const isolate of [true, false]) {
+    test(`${isolate ? "in a process of its own" : "in this process"} ${behaviour}`, TIMEOUT, () => fn(isolate));
+  }
+}
+
+/** Starts a program that runs the tasks, with a directory of its own for temporary files. */
+function startProgram(directory: string, tasks: readonly Task[], options: TaskRunnerOptions = {}) {
+  const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
+  const args = [...RUN_MODULE, program, JSON.stringify(tasks), JSON.stringify(options)];
+  return start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } });
+}
+
+/** Calls a function while a variable of the environment has another value. */
+async function withVariable(name: string, value: string, use: () => Promise<void>): Promise<void> {
+  const before = process.env[name];
+  process.env[name] = value;
+  try {
+    await use();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
+  }
+}
+
+/** For a task: a descriptor of the process that runs the pool, in words that do not take the task out of a worker. */
+const descriptorOfProcess = (descriptor: number) =>
+  `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
+const DISTURBED = /A task has written or read where the results come from/;
+
+eitherWay("tasks are run, and the summary says what became of them", async (isolate) => {
+  const runner = new TaskRunner({ concurrency: 3, isolate });
+  runner.add("text", "echo 1; echo 2 >&2");
+  runner.add("program", ["printf", "%s", "$HOME"]);
+  runner.add({ id: "bad", cmd: "exit 3", retries: 2, meta: { a: [1] } });
+  runner.add({ cmd: "cat", stdin: "in\n", cwd: "/" });
+  assertEquals(runner.size, 4);
+  const results = new Map<string, TaskResult>();
+  const progress: string[] = [];
+  const summary = await runner.runAndWait((result, completed, total) => {
+    results.set(result.id, result);
+    progress.push(`${completed}/${total}`);
+  });
+  assertEquals(progress, ["1/4", "2/4", "3/4", "4/4"]);
+  assertEquals([summary.total, summary.counts], [4, { ok: 3, failed: 1 }]);
+  assert(summary.durationMs > 0 && summary.userMs >= 0 && summary.systemMs >= 0);
+  const seen = ["text", "program", "bad", "4"].map((id) => {
+    const { status, stdout, stderr, attempts, meta } = results.get(id)!;
+    return [status, stdout, stderr, attempts, meta];
+  });
+  assertEquals(seen, [
+    [0, "1\n", "2\n", 1, undefined],
+    [0, "$HOME", "", 1, undefined],
+    [3, "", "", 3, { a: [1] }],
+    [0, "in\n", "", 1, undefined],
+  ]);
+});
+
+eitherWay("a runner can be filled and run again", async (isolate) => {
+  const runner = new TaskRunner({ isolate });
+  assertEquals((await runner.runAndWait()).total, 0);
+  for (const word of ["one", "two"]) {
+    runner.add(word, `echo ${word}`);
+    const words: string[] = [];
+    await runner.runAndWait((result) => words.push(result.id + result.stdout));
+    assertEquals(words, [`${word}${word}\n`]);
+    assertEquals(runner.size, 0);
+  }
+});
+
+eitherWay("nothing can be added, and nothing else run, while a run is under way", async (isolate) => {
+  const runner = runnerOf([{ cmd: "true" }], { isolate });
+  await runner.runAndWait(async () => {
+    assertThrows(() => runner.add("x", "true"), Error, "Cannot add a task: the run is under way");
+    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: a run is under way");
+  });
+});
+
+eitherWay("the callback is waited for, one result after the other", async (isolate) => {
+  let running = 0;
+  await runnerOf(Array.from({ length: 20 }, () => ({ cmd: "true" })), { isolate }).runAndWait(async () => {
+    assertEquals(++running, 1);
+    await new Promise((resolve) => setTimeout(resolve));
+    running--;
+  });
+});
+
+eitherWay("what the callback throws ends the run and everything it has started", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const file = join(directory, "pids");
+    const runner = runnerOf([
+      { cmd: `until [ -e ${file} ]; do sleep 0.01; done` },
+      { cmd: `sleep 300 & echo $$ $PPID $! >${file}.new; mv ${file}.new ${file}; wait` },
+    ], { isolate, concurrency: 2 });
+    const running = runner.runAndWait(() => {
+      throw new RangeError("enough");
+    });
+    await assertRejects(() => running, RangeError, "enough");
+    const pids = (await readFile(file, "utf8")).trim().split(" ").map(Number);
+    assertEquals(pids.length, 3);
+    await waitFor("the processes to end", () => !pids.some(isAlive));
+    runner.add("again", "true");
+    assertEquals((await runner.runAndWait()).counts, { ok: 1 });
+  });
+});
+
+eitherWay("a signal stops the run, and what ran comes as canceled", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const abort = new AbortController();
+    const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate, signal: abort.signal });
+    const outcomes: string[] = [];
+    const running = runner.runAndWait((result) => outcomes.push(result.outcome));
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    abort.abort(new RangeError("enough"));
+    await assertRejects(() => running, RangeError, "enough");
+    assertEquals(outcomes, ["canceled"]);
+    await assertRejects(() => runnerOf([{ cmd: "true" }], { isolate, signal: abort.signal }).runAndWait(), RangeError);
+  });
+});
+
+eitherWay("results come as from an iterator, which can be steered", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    // The first ends only when the second runs, and the second only when nothing more is to be started.
+    const until = (file: string) => `while [ ! -e ${directory}/${file} ]; do sleep 0.01; done`;
+    const tasks = [until("second"), `touch ${directory}/second; ${until("drained")}`, "echo never"];
+    const results = runnerOf(tasks.map((cmd) => ({ cmd })), { isolate, concurrency: 1 }).results();
+    assertEquals(results.concurrency, 1);
+    assertThrows(() => (results.concurrency = 0), RangeError, "concurrency must be an integer of at least 1");
+    const first = results.next();
+    results.concurrency = 2; // also before there is anybody to tell
+    await waitFor("the second task", () => existsSync(join(directory, "second")));
+    results.concurrency = 1;
+    results.drain();
+    assertEquals((await first).value!.id, "1");
+    await writeFile(join(directory, "drained"), "");
+    const rest = await collect(results);
+    assert(rest.length === 1 || rest.length === 2, `${rest.length}`); // the third may have been started before the drain
+    await results.closed;
+  });
+});
+
+eitherWay("a run can be left before it has begun, and while it begins", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const runner = new TaskRunner({ isolate });
+    for (const begins of [false, true]) {
+      runner.add({ cmd: `touch ${directory}/ran; sleep 300` });
+      const results = runner.results();
+      const first = begins ? results.next() : undefined;
+      await results.return();
+      await results.closed;
+      assertEquals([(await first)?.done ?? true, (await results.next()).done], [true, true]);
+    }
+    assertEquals((await runner.runAndWait()).total, 0);
+  });
+});
+
+eitherWay("leaving the results ends what runs", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "pid");
+    let pid = 0;
+    const runner = runnerOf([
+      { cmd: `echo $$ > ${path}; exec sleep 300` },
+      { cmd: `until [ -s ${path} ]; do sleep 0.01; done; cat ${path}` },
+    ], { isolate, concurrency: 2 });
+    for await (const { stdout } of runner.results()) {
+      pid = Number(stdout);
+      break;
+    }
+    runner.add("never run", "true");
+    await runner[Symbol.asyncDispose](); // what `await using` does
+    assert(pid > 0 && !isAlive(pid));
+  });
+});
+
+eitherWay("all options of run apply", async (isolate) => {
+  const seen: Progress[] = [];
+  const timeoutMs = TIMEOUT.timeout; // for what is to end by itself
+  const commands = ["sleep 0.05", "sleep 300", "yes", "exit 1", "echo never"];
+  const tasks = commands.map((cmd) => ({ cmd, ...(cmd !== "sleep 300" && { timeoutMs }) }));
+  const runner = runnerOf(tasks, {
+    isolate,
+    concurrency: 1,
+    keepOrder: true,
+    timeoutMs: 100,
+    killAfterMs: 100,
+    maxInlineBytes: 20,
+    maxOutputBytes: 10,
+    retries: 1,
+    retryDelayMs: 1,
+    executor: "process",
+    halt: "soon,fail=75%",
+    onProgress: (progress) => seen.push(progress),
+  });
+  const results = runner.results();
+  const outcomes: [string, number][] = [];
+  for await (const { outcome, attempts } of results) outcomes.push([outcome, attempts]);
+  assertEquals(outcomes.slice(0, 4), [["ok", 1], ["timeout", 2], ["output-limit", 1], ["failed", 2]]);
+  assertEquals(results.haltedBy, undefined);
+  assertEquals(seen.at(-1)!.finished, 5);
+  assert(seen.every(({ total }) => total === 5));
+
+  const halted = runnerOf(tasks.slice(3), { isolate, concurrency: 1, halt: "soon,fail=1" }).results();
+  assertEquals((await collect(halted)).map(({ id }) => id), ["1"]);
+  assertEquals(halted.haltedBy?.id, "1");
+});
+
+eitherWay("what onProgress throws ends the run", async (isolate) => {
+  const runner = runnerOf([{ cmd: "sleep 300" }], {
+    isolate,
+    onProgress() {
+      throw new RangeError("enough");
+    },
+  });
+  await assertRejects(() => runner.runAndWait(), RangeError, "enough");
+});
+
+test("wrong options and tasks are errors at once", () => {
+  assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
+  assertThrows(() => new TaskRunner({ retries: -1 }), RangeError, "retries must be");
+  const executor = new FakeExecutor();
+  assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
+  assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a spawnAdapter of your own needs");
+  new TaskRunner({ executor, spawnAdapter, isolate: false });
+  const runner = new TaskRunner();
+  assertThrows(() => runner.add("x", ""), RangeError, '"cmd" must not be empty');
+  assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), TypeError, 'did you mean "cmd"');
+  assertEquals(runner.size, 0);
+});
+
+test("no command line names the directory of a run, which another user could make first", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = "ls $TMPDIR; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
+    const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
+    const [name, ...lines] = parseResults(stdout)[0]!.stdout.trim().split("\n");
+    assertMatch(name!, /^taskrunner-[0-9a-f]{12}$/);
+    assertEquals(lines.filter((line) => line.includes(name!)), []);
+    assert(lines.some((line) => line.endsWith("main.ts")));
+  });
+});
+
+test("the tasks are in a private file while they run, which is gone at the end", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = "cd $TMPDIR/taskrunner-*[0-9a-f]/ && stat -c '%a %n' . tasks.jsonl";
+    const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
+    assertEquals(parseResults(stdout)[0]!.stdout, "700 .\n600 tasks.jsonl\n");
+    assertEquals(await readdir(directory), []);
+  });
+});
+
+eitherWay("a slow callback holds back the tasks, however little they print", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const count = 400;
+    const tasks = Array.from({ length: count }, () => ({ cmd: `echo >> ${directory}/ran` }));
+    const ran = async () => (await readFile(join(directory, "ran"), "utf8")).length;
+    let most = 0;
+    await runnerOf(tasks, { isolate, concurrency: 4 }).runAndWait(async (_, completed) => {
+      if (completed > 1) return;
+      for (let same = 0, before = 0; same < 50; same = most === before ? same + 1 : 0) {
+        before = most;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        most = await ran();
+      }
+    });
+    assert(most <= 80, `${most} of ${count} tasks were run for one result that was taken`);
+    assertEquals(await ran(), count);
+  });
+});
+
+eitherWay("a run that is ended by leaving the runner is not taken for a whole one", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate });
+    const running = runner.runAndWait();
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    const disposals = [runner[Symbol.asyncDispose](), runner[Symbol.asyncDispose]()];
+    await assertRejects(() => running, Error, "The run was ended before its tasks were done");
+    await Promise.all(disposals);
+  });
+});
+
+eitherWay("options may be Infinity, and what has halted a run is there with its result", async (isolate) => {
+  const options = { isolate, concurrency: 1, maxOutputBytes: Infinity, maxLoad: Infinity };
+  const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: "now,fail=1" }).results();
+  for await (const { id } of results) assertEquals([id, results.haltedBy?.status], ["1", 3]);
+});
+
+eitherWay("large tasks arrive whole", async (isolate) => {
+  const stdin = "é".repeat(400_000);
+  const runner = runnerOf(Array.from({ length: 4 }, () => ({ cmd: "wc -c", stdin })), { isolate });
+  const sizes: number[] = [];
+  await runner.runAndWait(({ stdout }) => sizes.push(Number(stdout)));
+  assertEquals(sizes, [800_000, 800_000, 800_000, 800_000]);
+});
+
+eitherWay("several results can be asked for at once", async (isolate) => {
+  const results = runnerOf([{ cmd: "true" }, { cmd: "true" }], { isolate }).results();
+  const three = await Promise.all([results.next(), results.next(), results.next()]);
+  assertEquals(three.map(({ done }) => done), [false, false, true]);
+});
+
+test("a program that was bundled cannot start itself again, and says so", () => {
+  const bundled = () => runtimeCommand("file:///app/bundle.js", "sh", []);
+  assertThrows(bundled, Error, "this program was bundled, and has no module that could be started");
+});
+
+test("the process has nothing to do with directories that are not its own", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await writeFile(join(directory, "tasks.jsonl"), "");
+    const args = [...RUN_MODULE, join(PROJECT, "isolate", "main.ts")];
+    const { status, stderr } = await start(process.execPath, args, { stdin: jsonLines([directory]), mayCrash: true })
+      .ended;
+    assert(status !== 0);
+    assertMatch(stderr, /This module is only for a TaskRunner to start/);
+    assertEquals(await readdir(directory), ["tasks.jsonl"]);
+  });
+});
+
+if (RUNTIME === "deno") {
+  test("in Deno, a program that may not do everything gives its process no more than it has", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
+      const tasks = [{ cmd: "echo hi" }, { cmd: ["sh", "-c", "tr '\\0' '\\n' < /proc/$PPID/cmdline"] }];
+      const run = async (permissions: string[]) => {
+        const args = ["run", "--no-prompt", ...permissions, program, JSON.stringify(tasks), '{"executor":"process"}'];
+        return (await start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } }).ended).stdout;
+      };
+      const [first, second] = parseResults(
+        await run(["--allow-run", "--allow-read", "--allow-write", "--allow-env=TMPDIR"]),
+      );
+      assertEquals(first!.stdout, "hi\n");
+      assertEquals(second!.stdout.split("\n").filter((word) => word.startsWith("--allow")), [
+        "--allow-run",
+        "--allow-read",
+        "--allow-write",
+      ]);
+      const paths = `${directory},${join(PROJECT, "tests")}`;
+      const limited = [`--allow-run=sh,${process.execPath}`, `--allow-read=${paths}`, `--allow-write=${directory}`];
+      const [third, fourth] = parseResults(await run([...limited, "--allow-env=TMPDIR"]));
+      assertEquals([third!.stdout, fourth!.status], ["hi\n", 0]);
+      assertEquals(fourth!.stdout.split("\n").filter((word) => word.startsWith("--allow")), [
+        "--allow-run=sh",
+        `--allow-read=${directory}`,
+        `--allow-write=${directory}`,
+      ]);
+      const refused = await run(["--allow-read", "--allow-env=TMPDIR"]);
+      assertMatch(
+        refused,
+        /Cannot start a process for the tasks: .*; \{ isolate: false \} runs the tasks in this process/,
+      );
+    });
+  });
+}
+
+for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  test(`a program that ${signal} ends leaves no process and no file`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      // A task runs below its worker, and that below the process which runs the pool.
+      const says = "echo $$ $PPID $(ps -o ppid= -p $PPID) $(f=fd; readlink /proc/self/$f/2)";
+      const tasks = [1, 2].map((id) => ({ id, cmd: `${says} > ${directory}/task${id}; sleep 300; :` }));
+      const { child, ended } = startProgram(directory, tasks, { concurrency: 2 });
+      const said = async (id: number) => (await readFile(join(directory, `task${id}`), "utf8")).trim().split(/\s+/);
+      const all = () => Promise.all([1, 2].map(said)).catch(() => []);
+      await waitFor("the tasks", async () => (await all()).map((words) => words.length).join() === "4,4");
+      const [pids, outputs] = [
+        (await all()).flatMap((words) => words.slice(0, 3).map(Number)),
+        (await all()).map((words) => words[3]!),
+      ];
+      assertEquals([...pids.map(isAlive), ...outputs.map(existsSync)], Array(8).fill(true));
+      process.kill(child.pid!, signal);
+      await ended;
+      await waitFor("the processes to end", () => !pids.some(isAlive));
+      await waitFor("the files to go", async () => (await readdir(directory)).sort().join() === "task1,task2");
+      assertEquals(outputs.map((path) => existsSync(dirname(dirname(path)))), [false, false]);
+    });
+  });
+}
+
+test("when the process dies, the error says how, and how many results there were", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
+    const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
+    let given = 0;
+    const running = runner.runAndWait(() => given++);
+    let pid = 0;
+    await waitFor("the task", async () => pid = Number(await readFile(join(directory, "pid"), "utf8").catch(() => 0)));
+    await waitFor("the first result", () => given === 1);
+    process.kill(parentOf(parentOf(pid)), "SIGKILL");
+    const expected = "The process that ran the tasks was ended by SIGKILL after it had given 1 of 2 results";
+    await assertRejects(() => running, Error, expected);
+    runner.add("again", "true");
+    assertEquals((await runner.runAndWait()).counts, { ok: 1 });
+    await waitFor("the end of the task", () => !isAlive(pid));
+  });
+});
+
+test("when the process cannot begin, the error has what it said", TIMEOUT, async () => {
+  const [name, value, said] = ({
+    deno: ["DENO_V8_FLAGS", "--no-such-flag", /V8 did not recognize flag '--no-such-flag'/],
+    bun: ["BUN_OPTIONS", "--preload /missing.ts", /preload not found/],
+    node: ["NODE_OPTIONS", "--require /missing.cjs", /Cannot find module '\/missing.cjs'/],
+  } as const)[RUNTIME];
+  await withVariable(name, value, async () => {
+    const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), Error);
+    assertMatch(
+      error.message,
+      /^The process that ran the tasks ended with status 1 after it had given 0 of 1 results; /,
+    );
+    assertMatch(error.message, said);
+  });
+});
+
+test("when there is no directory for temporary files, the error says so, and what to do", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const missing = join(directory, "missing");
+    const { stdout } = await startProgram(missing, [{ cmd: "true" }]).ended;
+    const expected =
+      `Error: Cannot write the tasks to a file in ${missing}: no such file or directory; set TMPDIR to a `;
+    assertEquals(stdout.slice(0, expected.length), expected);
+    const within = await startProgram(missing, [{ cmd: "echo 1" }], { isolate: false }).ended;
+    assertMatch(within.stdout, /"stdout":"1\\n"/);
+  });
+});
+
+test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    await withVariable("TMPDIR", directory, async () => {
+      const cmd = `echo $$ > ${directory}/started; sleep 300`;
+      for (let turns = 1; turns <= 2 ** 16; turns *= 2) {
+        const stop = new AbortController();
+        const running = runnerOf([{ cmd }], { signal: stop.signal }).runAndWait();
+        running.catch(() => {});
+        for (let turn = 1; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+        stop.abort(new Error("enough"));
+        await assertRejects(() => running, Error, "enough");
+        assertEquals((await readdir(directory)).filter((name) => name !== "started"), []);
+      }
+    });
+  });
+});
+
+test("when the process is asked to end, it ends its tasks, and the error says so", TIMEOUT, async () => {
+  const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", "kill -TERM $(ps -o ppid= -p $PPID); sleep 300"] }], {
+    concurrency: 1,
+  });
+  const outcomes: string[] = [];
+  const running = runner.runAndWait(({ outcome }) => outcomes.push(outcome));
+  await assertRejects(() => running, Error, "The process that ran the tasks was ended by SIGTERM");
+  assertEquals(outcomes, ["ok", "canceled"]);
+});
+
+test("no task can make up a result", TIMEOUT, async () => {
+  const forged = '["x","result",{"id":"forged","status":0,"stdout":"","stderr":""}]';
+  const places = ["/dev/stdout", "/dev/stderr", "/dev/tty"];
+  const tasks = places.map((place) => ({ id: place, cmd: `echo '${forged}' >> ${place}` }));
+  const descriptors = [3, 4, 5, 6, 7, 8, 9].map((fd) => ({ id: `${fd}`, cmd: `echo '${forged}' >&${fd}` }));
+  for (const executor of ["shell", "process"] as const) {
+    const ids: string[] = [];
+    await runnerOf([...tasks, ...descriptors], { executor }).runAndWait(({ id }) => ids.push(id));
+    assertEquals(ids.sort(), [...places, "3", "4", "5", "6", "7", "8", "9"].sort());
+  }
+  // One that finds out where the results go can disturb them, and that is noticed; and no command can be made up, either.
+  for (const line of [forged, "5", "no JSON"]) {
+    for (const descriptor of [0, 1]) {
+      const write = `echo '${line}' > ${descriptorOfProcess(descriptor)}`;
+      const outcome = await runnerOf([{ cmd: write }]).runAndWait().catch(String);
+      if (typeof outcome === "string") assertMatch(outcome, DISTURBED);
+      else assertEquals(Object.values(outcome.counts), [1]); // with sockets the task failed
+    }
+  }
+});
+
+test("no task can change a result that it takes out of the stream", TIMEOUT, async () => {
+  const change = 'sed -u \'s/true/forged/g; s/"status":0/"status":9/\'';
+  const thief = `exec 3<> ${descriptorOfProcess(1)} && ${change} <&3 >&3`;
+  const tasks = Array.from({ length: 500 }, (_, index) => ({ id: `true${index}`, cmd: "true" }));
+  const results: TaskResult[] = [];
+  const runner = runnerOf([{ id: "thief", cmd: thief, timeoutMs: 500 }, ...tasks], { concurrency: 2 });
+  const outcome = await runner.runAndWait((result) => results.push(result)).catch(String);
+  if (typeof outcome === "string") assertMatch(outcome, DISTURBED);
+  else assertEquals(results.length, 501);
+  for (const { id, status } of results) if (id !== "thief") assertEquals([/^true\d+$/.test(id), status], [true, 0]);
+});

@@ -1,0 +1,469 @@
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
+import { JsonParseStream } from "@std/json/parse-stream";
+import { TextLineStream } from "@std/streams/text-line-stream";
+import fc from "fast-check";
+import { ByteBuffer } from "../../system/byte_buffer.ts";
+import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../../jsonl/mod.ts";
+import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
+import { LineReader } from "../../jsonl/line_reader.ts";
+import { byteStream, collect, waitFor } from "../support/helpers.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+async function values(text: string | Uint8Array, options?: ReadJsonLinesOptions): Promise<unknown[]> {
+  return (await collect(readJsonLines(byteStream(text), options))).map(({ value }) => value);
+}
+
+/** What reading the text as a whole gives: its values, and the messages of the lines that are not valid. */
+async function valuesAndProblems(text: string | Uint8Array, options: ReadJsonLinesOptions = {}) {
+  const problems: string[] = [];
+  const onInvalid = (error: InvalidLineError) => problems.push(error.message);
+  return { values: await values(text, { ...options, onInvalid }), problems };
+}
+
+test("the reader gives each value with the number of its line", async () => {
+  const lines = await collect(readJsonLines([encode('{"a":1}\n\n[2]\n"three"\n')]));
+  assertEquals(lines, [
+    { lineNumber: 1, value: { a: 1 } },
+    { lineNumber: 3, value: [2] },
+    { lineNumber: 4, value: "three" },
+  ]);
+});
+
+test("the reader accepts CRLF, lines of blanks, a byte order mark, and no newline at the end", async () => {
+  assertEquals(await values('\ufeff{"a":1}\r\n \t\r\n\r\n{"b":2}'), [{ a: 1 }, { b: 2 }]);
+  assertEquals(await values(""), []);
+  assertEquals(await values("\n\n"), []);
+  assertEquals(await values("\ufeff"), []);
+});
+
+test("a byte order mark is accepted at the start of the input only", async () => {
+  const { values, problems } = await valuesAndProblems("1\n\ufeff2\n");
+  assertEquals(values, [1]);
+  assertEquals(problems.length, 1);
+});
+
+test("only the blanks of JSON make a line blank", async () => {
+  assertEquals((await valuesAndProblems("\u00a0\n\f\n\v\n")).problems.length, 3);
+});
+
+test("the reader gives a value as soon as its line is complete", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const lines = readJsonLines(readable);
+  const written = writer.write(encode('{"a":1}\n{"b"'));
+  assertEquals(await lines.next(), { done: false, value: { lineNumber: 1, value: { a: 1 } } });
+  await written;
+  await lines.return!();
+});
+
+test("the reader reads no further than it is asked to", async () => {
+  let reads = 0;
+  function* endless() {
+    for (;;) yield encode(`${++reads}\n`);
+  }
+  const lines = readJsonLines(endless());
+  for (let count = 1; count <= 3; count++) await lines.next();
+  assertEquals(reads, 3);
+});
+
+test("however the bytes are cut into pieces, the values are the same, and those of @std/json", async () => {
+  const record = fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue());
+  const separator = fc.constantFrom("\n", "\r\n", "\n\n", "\n \t\n");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(record, separator)),
+      fc.integer({ min: 1, max: 9 }),
+      async (records, pieceBytes) => {
+        const text = records.map(([value, end]) => JSON.stringify(value) + end).join("");
+        const ours = (await collect(readJsonLines(byteStream(text, pieceBytes)))).map(({ value }) => value);
+        const theirs = byteStream(text).pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+          .pipeThrough(new TextLineStream()).pipeThrough(new JsonParseStream());
+        assertEquals(ours, await collect(theirs));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("the reader takes for JSON what JSON.parse does, and nothing else", async () => {
+  const almostJson = fc.oneof(
+    fc.json(),
+    fc.string(),
+    fc.json().map((text) => text.slice(0, -1)),
+    fc.array(fc.constantFrom("{", "}", "[", "]", '"', ":", ",", "1", "-", "e", ".", "null", "\\u", " ", "\\"))
+      .map((tokens) => tokens.join("")),
+  ).filter((text) => !text.includes("\n") && !/^[ \t\r]*$/.test(text) && !text.startsWith("\ufeff"));
+  await fc.assert(
+    fc.asyncProperty(almostJson, async (text) => {
+      const wellFormed = text.toWellFormed();
+      let expected: unknown[] = [];
+      try {
+        expected = [JSON.parse(wellFormed)];
+      } catch {
+        // not JSON
+      }
+      const { values, problems } = await valuesAndProblems(wellFormed + "\n");
+      assertEquals(values, expected);
+      assertEquals(problems.length, 1 - expected.length);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("a line that is not JSON is an error with its number and the reason", async () => {
+  const error = await assertRejects(() => values('{"a":1}\n{"b":\n{"c":3}\n'), InvalidLineError);
+  assert(error instanceof SyntaxError);
+  assertEquals([error.name, error.lineNumber], ["InvalidLineError", 2]);
+  const reason = (error.cause as Error).cause; // what JSON.parse says, in words that differ from runtime to runtime
+  assert(reason instanceof SyntaxError);
+  assertEquals(error.problem, `Cannot read the line: it is not valid JSON (${reason.message})`);
+  assertEquals(error.message, `Line 2: ${error.problem}`);
+});
+
+test("after an error the reader has ended, and its source was told so", async () => {
+  let canceled = false;
+  const lines = readJsonLines(
+    new ReadableStream({
+      pull: (controller) => controller.enqueue(encode("nonsense\n")),
+      cancel: () => void (canceled = true),
+    }),
+  );
+  await assertRejects(() => lines.next(), InvalidLineError);
+  assertEquals(await lines.next(), { done: true, value: undefined });
+  assert(canceled);
+});
+
+test("an error of the source is passed on", async () => {
+  function* failing() {
+    yield encode("1\n");
+    throw new RangeError("the disk is on fire");
+  }
+  const lines = readJsonLines(failing(), { onInvalid: () => {} });
+  await lines.next();
+  await assertRejects(() => lines.next(), RangeError, "the disk is on fire");
+  assertEquals(await lines.next(), { done: true, value: undefined });
+});
+
+test("with onInvalid the lines around a bad one are read", async () => {
+  const { values, problems } = await valuesAndProblems("1\nx\n2\ny");
+  assertEquals(values, [1, 2]);
+  assertEquals(problems.map((problem) => problem.slice(0, 7)), ["Line 2:", "Line 4:"]);
+});
+
+test("counting the values checks every line, as reading them does", async () => {
+  const lines = byteStream('{"a":1}\n\nbad\n2\n3', 4);
+  const problems: number[] = [];
+  assertEquals(await jsonLineReader(lines, { onInvalid: ({ lineNumber }) => problems.push(lineNumber) }).count(), 3);
+  assertEquals(problems, [3]);
+  await assertRejects(() => jsonLineReader(byteStream("1\nbad\n"), {}).count(), InvalidLineError, "Line 2");
+});
+
+test("what onInvalid throws ends the reading with that error", async () => {
+  const onInvalid = () => {
+    throw new TypeError("no more");
+  };
+  let canceled = false;
+  const lines = readJsonLines({
+    *[Symbol.iterator]() {
+      try {
+        yield encode("x\n1\n");
+      } finally {
+        canceled = true;
+      }
+    },
+  }, { onInvalid });
+  await assertRejects(() => lines.next(), TypeError, "no more");
+  assertEquals(await lines.next(), { done: true, value: undefined });
+  assert(canceled);
+});
+
+test("what onInvalid returns is waited for", async () => {
+  let waited = false;
+  const onInvalid = async () => {
+    await new Promise((resolve) => setTimeout(resolve));
+    waited = true;
+  };
+  const lines = readJsonLines(byteStream("x\n1\n"), { onInvalid });
+  assertEquals((await lines.next()).value!.value, 1);
+  assert(waited);
+});
+
+test("an empty line is a line, and after the last delimiter there is none", async () => {
+  for (const [input, expected] of [["a,,b,", ["a", "", "b"]], ["a,b", ["a", "b (cut off)"]], ["", []]] as const) {
+    const reader = new LineReader(byteStream(input), {
+      delimiter: ",".charCodeAt(0),
+      maxLineBytes: 10,
+      parse: (text, lineNumber, isUnfinished) => ({ lineNumber, value: isUnfinished ? `${text} (cut off)` : text }),
+    });
+    assertEquals(await collect(reader), expected.map((value, index) => ({ lineNumber: index + 1, value })));
+  }
+});
+
+test("values can be asked for before they are there, and come in order", async () => {
+  const lines = readJsonLines(byteStream("1\n2\n3\n4\n", 1));
+  const results = await Promise.all(Array.from({ length: 5 }, () => lines.next()));
+  assertEquals(results.map(({ value }) => value?.value), [1, 2, 3, 4, undefined]);
+});
+
+test("a source that has ended is not told to stop", async () => {
+  let returned = 0;
+  const iterator = {
+    next: () => ({ done: true, value: undefined }),
+    return: () => (returned++, { done: true, value: undefined }),
+  };
+  const lines = readJsonLines({ [Symbol.iterator]: () => iterator } as Iterable<Uint8Array>);
+  await lines.next();
+  await lines.return!();
+  assertEquals(returned, 0);
+});
+
+test("what is collected does not hold on to the large buffers that small pieces are views of", () => {
+  const buffer = new ByteBuffer();
+  for (let count = 0; count < 100; count++) {
+    buffer.append(new Uint8Array(new ArrayBuffer(65_536), count, 1).fill(count));
+  }
+  assertEquals([...buffer.view().slice(0, 3)], [0, 1, 2]);
+  assert(buffer.view().buffer.byteLength < 1_000);
+  assertEquals([buffer.take().length, buffer.length], [100, 0]);
+});
+
+test("bytes that are not UTF-8 are an error, never a replacement character", async () => {
+  for (const bytes of [[0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0xff, 0xfe, 0x22, 0]]) {
+    const { values, problems } = await valuesAndProblems(new Uint8Array([...bytes, 0x0a, 0x31]));
+    assertEquals(values, [1]);
+    assertEquals(problems, ["Line 1: Cannot read the line: it is not valid UTF-8"]);
+  }
+  const error = await assertRejects(() => values(new Uint8Array([0xff])), InvalidLineError);
+  assert(error.cause instanceof TypeError); // of the decoder
+});
+
+test("a bad last line without a newline is said to be cut off", async () => {
+  const { problems } = await valuesAndProblems('1\n{"cmd":"ec');
+  assertStringIncludes(problems[0]!, "the input ends here, without a newline: was it cut off?");
+  const cut = await valuesAndProblems(new Uint8Array([0x31, 0x0a, 0x22, 0xc3]));
+  assertStringIncludes(cut.problems[0]!, "it is not valid UTF-8; the input ends here");
+  assert(!(await valuesAndProblems("1\nx\n")).problems[0]!.includes("cut off"));
+});
+
+test("control characters in a bad line do not reach the message", async () => {
+  const { problems } = await valuesAndProblems("\x1b[31mred\x07\x7f\u009b\n");
+  // deno-lint-ignore no-control-regex -- control characters are what it is about
+  assert(!/[\x00-\x1f\x7f-\x9f]/.test(problems[0]!), problems[0]);
+});
+
+test("a line may be as long as the limit, and one byte more is an error", async () => {
+  const text = '"1234567"\n"12345678"\n"x"\n';
+  const expected = "Line 2: Cannot read the line: it is longer than the limit of 9 bytes";
+  for (const pieceBytes of [1, 2, 3, 5, 100]) {
+    const problems: string[] = [];
+    const lines = readJsonLines(byteStream(text, pieceBytes), {
+      maxLineBytes: 9,
+      onInvalid: (e) => problems.push(e.message),
+    });
+    assertEquals(await collect(lines), [{ lineNumber: 1, value: "1234567" }, { lineNumber: 3, value: "x" }]);
+    assertEquals(problems, [expected]);
+  }
+  await assertRejects(() => values(text, { maxLineBytes: 9 }), InvalidLineError, expected);
+});
+
+test("the rest of a line that is too long is passed over, however long it is", async () => {
+  const text = `1\n${"2".repeat(35)}\n3\n`;
+  for (const pieceBytes of [1, 3, 10, 12, 100]) {
+    const problems: string[] = [];
+    const onInvalid = (error: InvalidLineError) => problems.push(error.message);
+    const lines = await collect(readJsonLines(byteStream(text, pieceBytes), { maxLineBytes: 10, onInvalid }));
+    assertEquals(lines, [{ lineNumber: 1, value: 1 }, { lineNumber: 3, value: 3 }]);
+    assertEquals(problems, ["Line 2: Cannot read the line: it is longer than the limit of 10 bytes"]);
+  }
+});
+
+test("a line that is too long is found before it ends, and nothing of it is held", async () => {
+  let given = 0;
+  function* endlessLine() {
+    for (;; given++) yield new Uint8Array(1000).fill(0x20);
+  }
+  const lines = readJsonLines(endlessLine(), { maxLineBytes: 10_000 });
+  await assertRejects(() => lines.next(), InvalidLineError, "limit of 10000 bytes");
+  assertEquals(given, 10);
+});
+
+test("a last line that is too long and has no newline is reported once", async () => {
+  const { values, problems } = await valuesAndProblems("1\n" + "2".repeat(50), { maxLineBytes: 10 });
+  assertEquals([values, problems.length], [[1], 1]);
+});
+
+test("the limit must be an integer of at least 1", async () => {
+  assertEquals(await values("1\n", { maxLineBytes: 1 }), [1]);
+  for (const maxLineBytes of [0, -1, 1.5, NaN, Infinity]) {
+    assertThrows(() => readJsonLines([], { maxLineBytes }), RangeError, `got ${maxLineBytes}`);
+  }
+});
+
+test("a source must be iterable or a stream", () => {
+  assertThrows(
+    () => readJsonLines("text" as never),
+    TypeError,
+    'the source must be an iterable or a stream, got "text"',
+  );
+  assertThrows(() => readJsonLines(null as never), TypeError, "got null");
+  assertThrows(() => readJsonLines({} as never), TypeError, "the source must be an iterable or a stream, got {}");
+});
+
+test("__proto__ is a property like any other, and pollutes nothing", async () => {
+  const [value] = await values('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}\n') as [object];
+  assertEquals(Object.keys(value), ["__proto__", "constructor"]);
+  assertEquals(Object.getPrototypeOf(value), Object.prototype);
+  assertEquals(({} as { polluted?: number }).polluted, undefined);
+});
+
+test("nesting that is too deep for the runtime is an invalid line, not a crash", async () => {
+  const deep = "[".repeat(200_000);
+  const { values, problems } = await valuesAndProblems(`${deep}\n1\n`);
+  assertEquals(values, [1]);
+  assertEquals(problems.length, 1);
+});
+
+test("parse makes records, and what it throws makes the line invalid", async () => {
+  const parse = (value: unknown, lineNumber: number) => {
+    if (typeof value !== "number") throw new TypeError(`no number:\u0007 ${value}`);
+    return value * 10 + lineNumber;
+  };
+  const problems: string[] = [];
+  const lines = readJsonLines(byteStream('5\n"x"\n6\n'), { parse, onInvalid: (error) => problems.push(error.message) });
+  assertEquals(await collect(lines), [{ lineNumber: 1, value: 51 }, { lineNumber: 3, value: 63 }]);
+  assertEquals(problems, ["Line 2: no number:\\u0007 x"]);
+});
+
+test("return() ends the reading and cancels a source whose read never comes back", async () => {
+  let canceled = false;
+  const stalled = new ReadableStream<Uint8Array>({ cancel: () => void (canceled = true) });
+  const lines = readJsonLines(stalled);
+  const pending = lines.next();
+  await lines.return!();
+  assertEquals(await pending, { done: true, value: undefined });
+  assert(canceled);
+
+  async function* stalledGenerator() {
+    await new Promise(() => {});
+    yield encode("1\n");
+  }
+  const others = readJsonLines(stalledGenerator());
+  const next = others.next();
+  await others.return!(); // settles although the generator cannot
+  assertEquals(await next, { done: true, value: undefined });
+});
+
+test("after return() no more values come, not even those that have been read", async () => {
+  const lines = readJsonLines(byteStream("1\n2\n3\n"));
+  await lines.next();
+  assertEquals(await lines.return!(), { done: true, value: undefined });
+  assertEquals(await lines.next(), { done: true, value: undefined });
+});
+
+test("return() lets a generator clean up", async () => {
+  let cleaned = false;
+  async function* source() {
+    try {
+      yield encode("1\n2\n");
+    } finally {
+      cleaned = true;
+    }
+  }
+  for await (const _ of readJsonLines(source())) break;
+  assert(cleaned);
+});
+
+test("the writer writes a line a value", async () => {
+  let text = "";
+  const writer = new JsonLinesWriter({ write: (bytes) => void (text += new TextDecoder().decode(bytes)) });
+  await writer.write({ a: "\né", b: undefined });
+  await writer.write("\ud800");
+  await writer.write("\x1b\x7f\x9b\u061c\u2028\u202e\u2066");
+  await writer.flush();
+  assertEquals(text, '{"a":"\\né"}\n"\\ud800"\n"\\u001b\\u007f\\u009b\\u061c\\u2028\\u202e\\u2066"\n');
+});
+
+test("what the writer writes, the reader reads", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.jsonValue()), fc.integer({ min: 1, max: 9 }), async (all, pieceBytes) => {
+      const written: number[] = [];
+      const writer = new JsonLinesWriter({ write: (bytes) => void written.push(...bytes) });
+      for (const value of all) await writer.write(value);
+      await writer.flush();
+      const read = await collect(readJsonLines(byteStream(new Uint8Array(written), pieceBytes)));
+      assertEquals(read.map(({ value }) => value), all.map((value) => JSON.parse(JSON.stringify(value))));
+    }),
+  );
+});
+
+test("the first line is written at once, and lines that come meanwhile together", async () => {
+  const writes: string[] = [];
+  const firstWrite = Promise.withResolvers<void>();
+  const writer = new JsonLinesWriter({
+    write(bytes) {
+      writes.push(new TextDecoder().decode(bytes));
+      return firstWrite.promise;
+    },
+  });
+  await writer.write(1);
+  await writer.write(2);
+  await writer.write(3);
+  assertEquals(writes, ["1\n"]);
+  firstWrite.resolve();
+  await writer.flush();
+  assertEquals(writes, ["1\n", "2\n3\n"]);
+});
+
+test("the writer makes its caller wait when much is waiting to be written", async () => {
+  const gate = Promise.withResolvers<void>();
+  const writer = new JsonLinesWriter({ write: () => gate.promise });
+  const half = "x".repeat(600_000);
+  await writer.write(0);
+  await writer.write(half);
+  let accepted = false;
+  const second = writer.write(half).then(() => accepted = true);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert(!accepted);
+  gate.resolve();
+  await second;
+});
+
+test("a failed write fails the next write and the flush, and nothing more is written", async () => {
+  let writes = 0;
+  const writer = new JsonLinesWriter({
+    write() {
+      writes++;
+      throw new Error("disk full");
+    },
+  });
+  await writer.write(1);
+  await assertRejects(() => writer.flush(), Error, "disk full");
+  await assertRejects(() => writer.write(2), Error, "disk full");
+  await assertRejects(() => writer.flush(), Error, "disk full");
+  assertEquals(writes, 1);
+});
+
+test("a value that has no form in JSON is an error", async () => {
+  const writer = new JsonLinesWriter({ write: () => {} });
+  await assertRejects(() => writer.write(undefined), TypeError, "Cannot write a line: undefined has no form in JSON");
+  await assertRejects(() => writer.write(1n), TypeError);
+});
+
+test("lines that are written keep their order when a write is slow", async () => {
+  let text = "";
+  const writer = new JsonLinesWriter({
+    async write(bytes) {
+      await Promise.resolve();
+      text += new TextDecoder().decode(bytes);
+    },
+  });
+  await Promise.all(Array.from({ length: 1000 }, (_, number) => writer.write(number)));
+  await waitFor("the last line", () => text.endsWith("999\n"));
+  assertEquals(text, Array.from({ length: 1000 }, (_, number) => `${number}\n`).join(""));
+});

@@ -1,0 +1,383 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import { run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
+import { Worker } from "../../nats/mod.ts";
+import { listRuns, removeRun } from "../../nats/client/runs.ts";
+import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import {
+  type NatsServer,
+  startNatsServer,
+  stopNatsServer,
+  withNatsServer,
+  withWorker,
+} from "../support/nats_helpers.ts";
+
+const through = ({ url }: NatsServer, options: RunOptions = {}): RunOptions => ({
+  ...options,
+  nats: { servers: url, queue: "q", ...options.nats },
+});
+
+/** Without what differs between two runs of the same task. */
+function comparable({ slot: _, startedAt: __, durationMs: ___, userMs: ____, systemMs: _____, ...rest }: TaskResult) {
+  return rest;
+}
+
+test("results are the same as of a run on this machine, and say who ran the task", TIMEOUT, async () => {
+  const tasks: Task[] = [
+    { cmd: "echo hi; echo oh >&2" },
+    { cmd: ["printf", "%s", "$HOME"] },
+    { cmd: "exit 3", retries: 1 },
+    { cmd: "kill -9 $$" },
+    { cmd: "sleep 60", timeoutMs: 50 },
+    { cmd: ["no-such-program"] },
+    { cmd: "true", cwd: "/no/such/directory" },
+    { cmd: "cat; echo $V", stdin: "in\n", env: { V: "é" }, meta: { a: [1] } },
+    { cmd: "printf '\\377'" },
+    { cmd: "yes", id: "much" },
+    { id: "é \0 ' * >", cmd: "echo $TASKRUNNER_ATTEMPT" },
+  ];
+  const options = { keepOrder: true, maxOutputBytes: 100_000, concurrency: 4 };
+  const here = (await collect(run(tasks, options))).map(comparable);
+  await withNatsServer(async (server) => {
+    await withWorker(server, async () => {
+      const there = await collect(run(tasks, through(server, options)));
+      assertEquals(there.map(comparable).map(({ worker: _, ...rest }) => rest), here);
+      for (const { worker, slot } of there) {
+        assertEquals([worker?.pid, slot >= 1 && slot <= 4], [process.pid, true]);
+      }
+      assertEquals(await listRuns({ servers: server.url }), []);
+    });
+  });
+});
+
+test("a task that waits for a worker is not timed out, and workers may come late", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], through(server));
+    const first = results.next();
+    await waitFor("the task", async () => (await listRuns({ servers: server.url }))[0]?.attempts === 1);
+    await withWorker(server, async () => assertEquals((await first).value?.stdout, "1\n"));
+    assertEquals(await results.next(), { done: true, value: undefined });
+  });
+});
+
+test("a run that no worker takes tasks of says so", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const said = Promise.withResolvers<string>();
+    const all = collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q", onNotice: said.resolve } }));
+    assertEquals(await said.promise, "no worker of the queue q has taken a task yet");
+    await withWorker(server, async () => assertEquals((await all)[0]!.outcome, "ok"));
+  });
+});
+
+test("a server without JetStream is an error that says what is missing", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const server = await startNatsServer(directory, [], -1, {}, []);
+    try {
+      const results = () => collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+      await assertRejects(results, Error, "it has no JetStream, which nats-server has when it is started with -js");
+    } finally {
+      await stopNatsServer(server);
+    }
+  });
+});
+
+test("tasks with the same id and command are different tasks", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const cmd = `echo x >> ${directory}/ran`;
+      const results = await collect(run(Array(5).fill({ id: "same", cmd }), through(server)));
+      assertEquals(results.map(({ outcome }) => outcome), Array(5).fill("ok"));
+      assertEquals(await readFile(join(directory, "ran"), "utf8"), "x\n".repeat(5));
+    });
+  });
+});
+
+test("a task that comes again after its first has ended runs again", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const again = { id: "a", cmd: `echo x >> ${directory}/ran` };
+      const tasks = [again, { id: "b", cmd: "true" }, again, again];
+      const results = await collect(run(tasks, through(server, { concurrency: 1 })));
+      assertEquals(results.map(({ id, outcome }) => `${id} ${outcome}`), ["a ok", "b ok", "a ok", "a ok"]);
+      assertEquals(await readFile(join(directory, "ran"), "utf8"), "x\n".repeat(3));
+    });
+  });
+});
+
+test("large tasks that are the same are different tasks, and each arrives whole", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const attempts = async () => (await listRuns({ servers: server.url }))[0]?.attempts ?? 0;
+    async function* tasks(): AsyncGenerator<Task> {
+      for (let sent = 0; sent < 3; sent++) {
+        await waitFor("the task before", async () => await attempts() === sent);
+        yield { id: "same", cmd: "wc -c", stdin: "x".repeat(1_500_000) };
+      }
+    }
+    const all = collect(run(tasks(), through(server)));
+    await waitFor("the tasks", async () => await attempts() === 3);
+    await withWorker(server, async () => {
+      assertEquals((await all).map(({ stdout }) => stdout), Array(3).fill("1500000\n"));
+    });
+  });
+});
+
+test("output and input that are larger than a message arrive whole", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const stdin = "é".repeat(1_000_000);
+      const options = through(server, { maxInlineBytes: 1_500_000, spillDir: join(directory, "spill") });
+      const tasks = [{ id: "echo", cmd: "cat", stdin }, {
+        id: "large",
+        cmd: "head -c 1500000 /dev/zero; cat >&2",
+        stdin,
+      }];
+      const results = new Map((await collect(run(tasks, options))).map((result) => [result.id, result]));
+      const { stdoutFile, stdoutBytes } = results.get("echo")!;
+      assertEquals([stdoutBytes, await readFile(stdoutFile!, "utf8") === stdin], [2_000_000, true]);
+      assertEquals((await stat(stdoutFile!)).mode & 0o777, 0o600);
+      const large = results.get("large")!;
+      assertEquals([large.stdout.length, large.stdoutFile], [1_500_000, undefined]);
+      assertEquals(await readFile(large.stderrFile!, "utf8") === stdin, true);
+      assertEquals(await listRuns({ servers: server.url }), []);
+    });
+  });
+});
+
+test("a run that is stopped ends what runs, gives that, and takes back the rest", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const stop = new AbortController();
+      const tasks = Array.from(
+        { length: 50 },
+        (_, id) => ({ id, cmd: `echo $$ > ${directory}/pid${id}; sleep 300; :` }),
+      );
+      const results: TaskResult[] = [];
+      const running = (async () => {
+        for await (const result of run(tasks, through(server, { signal: stop.signal }))) results.push(result);
+      })();
+      await waitFor("four tasks", () => [0, 1, 2, 3].every((id) => existsSync(join(directory, `pid${id}`))));
+      stop.abort(new Error("enough"));
+      await assertRejects(() => running, Error, "enough");
+      assertEquals(results.map(({ outcome }) => outcome), Array(4).fill("canceled"));
+      assertEquals(existsSync(join(directory, "pid4")), false);
+      assertEquals(await listRuns({ servers: server.url }), []);
+    });
+  });
+});
+
+test("a run that is drained gives what has begun, and takes back the rest", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const cmd = `echo > ${directory}/$TASKRUNNER_ID; until [ -e ${directory}/go ]; do sleep 0.01; done`;
+      const results = run(Array.from({ length: 50 }, (_, id) => ({ id, cmd })), through(server));
+      const all = collect(results);
+      await waitFor("four tasks", () => [0, 1, 2, 3].every((id) => existsSync(join(directory, `${id}`))));
+      results.drain();
+      await waitFor("the rest", async () => (await listRuns({ servers: server.url })).length === 1);
+      await new Promise((resolve) => setImmediate(resolve));
+      await writeFile(join(directory, "go"), "");
+      const ids = (await all).map(({ id, outcome }) => `${id} ${outcome}`).sort();
+      assert(ids.length >= 4 && ids.length < 50 && ids.every((id) => / ok$/.test(id)), `${ids}`);
+    });
+  });
+});
+
+test("a run that has halted and one that is left end at once, and leave nothing on the server", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    await withWorker(server, async () => {
+      const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];
+      const halted = run(tasks, through(server, { halt: "now,fail=1" }));
+      const outcomes = (await collect(halted)).map(({ outcome }) => outcome);
+      assertEquals([halted.haltedBy?.id, outcomes[0], new Set(outcomes.slice(1)).size <= 1], ["1", "failed", true]);
+      for await (const { id } of run(tasks, through(server))) {
+        assertEquals(id, "1");
+        break;
+      }
+      assertEquals(await listRuns({ servers: server.url }), []);
+    });
+  });
+});
+
+test("a worker that is drained finishes what it runs, and another one has the rest", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    const cmd = `echo >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
+    const all = collect(run(Array(12).fill({ cmd }), through(server)));
+    await withWorker(server, async (worker) => {
+      await waitFor(
+        "four tasks",
+        async () => (await readFile(join(directory, "begun"), "utf8").catch(() => "")).length === 4,
+      );
+      worker.drain();
+      await writeFile(join(directory, "go"), "");
+    });
+    await withWorker(server, async () => {
+      assertEquals((await all).map(({ outcome }) => outcome), Array(12).fill("ok"));
+    });
+    assertEquals(await readFile(join(directory, "begun"), "utf8"), "\n".repeat(12));
+  });
+});
+
+test("a server that is killed and comes again loses nothing", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    let server = await startNatsServer(directory);
+    const notices: string[] = [];
+    const options = {
+      nats: { servers: server.url, queue: "q", ackWaitMs: 2_000, onNotice: (text: string) => notices.push(text) },
+    };
+    await withWorker(server, async () => {
+      const tasks = Array.from({ length: 400 }, (_, id) => ({ id, cmd: `echo ${id}; sleep 0.01` }));
+      const ids: string[] = [];
+      for await (const { id, outcome, stdout } of run(tasks, { ...options, concurrency: 200 })) {
+        assertEquals([outcome, stdout], ["ok", `${id}\n`]);
+        if (ids.push(id) === 50 || ids.length === 200) {
+          await stopNatsServer(server);
+          server = await startNatsServer(directory, [], server.port);
+        }
+      }
+      assertEquals(new Set(ids).size, 400);
+      assertEquals(ids.length, 400);
+    });
+    assertMatch(notices.join("\n"), /is lost; trying to make it again\nconnected to NATS again/);
+    await stopNatsServer(server);
+  });
+});
+
+test("a run that is stopped ends also when the server does not answer", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    const stop = new AbortController();
+    const notices: string[] = [];
+    const nats = { servers: server.url, queue: "q", onNotice: (text: string) => notices.push(text) };
+    const results = collect(run(Array(5).fill({ cmd: "true" }), { nats, signal: stop.signal }));
+    results.catch(() => {});
+    await waitFor("the tasks", async () => (await listRuns({ servers: server.url }))[0]?.attempts === 5);
+    process.kill(server.process.pid!, "SIGSTOP");
+    stop.abort(new Error("enough"));
+    await assertRejects(() => results, Error, "enough");
+    assertEquals(notices, ["the server does not answer; what runs goes on without this run"]);
+  });
+});
+
+test("a run that was removed from the server ends with an error, and its tasks are ended", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], through(server)));
+      all.catch(() => {});
+      let pid = 0;
+      await waitFor(
+        "the task",
+        async () => pid = Number(await readFile(join(directory, "pid"), "utf8").catch(() => 0)),
+      );
+      const [remote] = await listRuns({ servers: server.url });
+      await removeRun({ servers: server.url }, remote!);
+      await waitFor("the task to end", () => !isAlive(pid));
+      await assertRejects(() => all, Error, "removed from the server");
+    });
+  });
+});
+
+test("many large outputs arrive whole, a few at a time", TIMEOUT, async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const tasks = Array.from({ length: 60 }, (_, number) => ({ cmd: `yes ${number} | head -c 200000` }));
+      const options = { spillDir: join(directory, "spill"), maxInlineBytes: 10 };
+      const results = await collect(run(tasks, through(server, options)));
+      assertEquals(results.length, 60);
+      for (const { id, stdoutFile } of results) {
+        const line = `${Number(id) - 1}\n`;
+        assertEquals(await readFile(stdoutFile!, "utf8"), line.repeat(200_000 / line.length + 1).slice(0, 200_000));
+      }
+    });
+  });
+});
+
+test("TaskRunner hands tasks to workers, too", TIMEOUT, async () => {
+  await withNatsServer(async (server) => {
+    await withWorker(server, async () => {
+      for (const isolate of [true, false]) {
+        const runner = new TaskRunner({ ...through(server), isolate });
+        for (let number = 1; number <= 20; number++) runner.add(`${number}`, `echo ${number}`);
+        let sum = 0;
+        const { counts } = await runner.runAndWait(({ stdout }) => sum += Number(stdout));
+        assertEquals([counts, sum], [{ ok: 20 }, 210]);
+      }
+    });
+  });
+});
+
+test(
+  "a server that cannot be reached, or does not let one in, is an error before anything was started",
+  TIMEOUT,
+  async () => {
+    const tasks = [{ cmd: "true" }];
+    const nowhere = { nats: { servers: "nats://127.0.0.1:1", queue: "q" } };
+    await assertRejects(
+      () => collect(run(tasks, nowhere)),
+      Error,
+      "Cannot connect to NATS at 127.0.0.1:1: connection refused",
+    );
+    await withNatsServer(async ({ port }) => {
+      const runWith = (userinfo: string, more = {}) =>
+        collect(run(tasks, { nats: { servers: `nats://${userinfo}127.0.0.1:${port}`, queue: "q", ...more } }));
+      for (
+        const [userinfo, more] of [["", {}], ["me:secret-word@", {}], ["", {
+          user: "me",
+          password: "secret-word",
+        }]] as const
+      ) {
+        const { message } = await assertRejects(() => runWith(userinfo, more), Error, "does not let this user in");
+        assert(!message.includes("secret-word"), message);
+      }
+      const worker = new Worker({
+        nats: { servers: `nats://me:1234@127.0.0.1:${port}` },
+        queues: ["q"],
+        concurrency: 1,
+      });
+      const working = worker.run();
+      assertEquals((await runWith("", { user: "me", password: "1234" }))[0]!.outcome, "ok");
+      assertEquals((await runWith("me:1234@"))[0]!.outcome, "ok");
+      worker.drain();
+      await working;
+    }, ["--user", "me", "--pass", "1234"]);
+  },
+);
+
+test("wrong options are errors at once", () => {
+  const make = (options: unknown) => () => run([], options as RunOptions);
+  assertThrows(make({ executor: "nats" }), RangeError, "the executor nats needs the option nats");
+  assertThrows(make({ executor: "shell", nats: { servers: "x", queue: "q" } }), RangeError, "no other one takes it");
+  assertThrows(make({ nats: { servers: "x", queue: "a.b" } }), RangeError, "The name of a queue must have");
+  assertThrows(make({ nats: { servers: "x", queue: "q", run: "a b" } }), RangeError, "The name of a run must have");
+  assertThrows(
+    () => new Worker({ nats: { servers: "x" }, queues: ["*"], concurrency: 1 }),
+    RangeError,
+    "queue must have",
+  );
+  const worker = { nats: { servers: "x" }, queues: ["q"], concurrency: 1 };
+  assertThrows(
+    () => new Worker({ ...worker, concurrency: 0 }),
+    RangeError,
+    "concurrency must be an integer of at least 1",
+  );
+  assertThrows(
+    () => new Worker({ ...worker, maxReruns: 0 }),
+    RangeError,
+    "maxReruns must be a whole number of at least 1",
+  );
+  const nats = { servers: "x", queue: "q" };
+  for (const ackWaitMs of [0, 99, 100.5, -1, NaN, Infinity, 2 ** 31]) {
+    assertThrows(
+      make({ nats: { ...nats, ackWaitMs } }),
+      RangeError,
+      "ackWaitMs must be a whole number from 100 to 2147483647",
+    );
+  }
+  assertThrows(make({ nats: { ...nats, replicas: 0 } }), RangeError, "replicas must be a whole number from 1 to 5");
+});

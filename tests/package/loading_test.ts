@@ -1,0 +1,54 @@
+/** How programs load the package, and start the command. */
+
+import { test } from "node:test";
+import { symlink } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assertEquals } from "@std/assert/equals";
+import { isEntryPoint } from "../../system/entry_point.ts";
+import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+
+test("the package can be loaded with require, and runs tasks also in a process of its own", TIMEOUT, async () => {
+  const program = join(PROJECT, "tests", "fixtures", "require_module.cjs");
+  const { status, stdout } = await start(process.execPath, [...RUN_MODULE, program], { stdin: "" }).ended;
+  assertEquals([status, stdout], [0, "one\ntwo\n"]);
+});
+
+// Deno looks for the other modules beside the link.
+if (RUNTIME !== "deno") {
+  test("the command can be started through a symbolic link", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const link = join(directory, "taskrunner.ts");
+      await symlink(join(PROJECT, "cli.ts"), link);
+      const { status, stdout } = await start(process.execPath, [...RUN_MODULE, link, "-q"], {
+        stdin: '{"cmd":"echo hi"}\n',
+      }).ended;
+      assertEquals([status, parseResults(stdout).map(({ stdout }) => stdout)], [0, ["hi\n"]]);
+    });
+  });
+}
+
+test("the entry of a program is known without import.meta.main, also behind a symbolic link", async () => {
+  await withTempDirectory(async (directory) => {
+    const filename = join(PROJECT, "cli.ts");
+    const link = join(directory, "link");
+    await symlink(filename, link);
+    const [, before] = process.argv;
+    const isEntry = (path: string | undefined, main?: boolean) => {
+      process.argv[1] = path!;
+      return isEntryPoint({ main, filename });
+    };
+    try {
+      assertEquals([filename, link].map((path) => isEntry(path)), [true, true]);
+      assertEquals([join(PROJECT, "mod.ts"), join(directory, "none"), "-", undefined].map((path) => isEntry(path)), [
+        false,
+        false,
+        false,
+        false,
+      ]);
+      assertEquals([isEntry(filename, false), isEntry("-", true)], [false, true]);
+    } finally {
+      process.argv[1] = before!;
+    }
+  });
+});

@@ -1,0 +1,111 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { test } from "node:test";
+import { dirname, join } from "node:path";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
+import { VERSION } from "../../text/version.ts";
+import { parseResult } from "../../records/result.ts";
+import { schemaFiles } from "../../dev/tools/schemas.ts";
+import { PROJECT } from "../support/helpers.ts";
+
+async function manifest(name: string): Promise<{ version: string; exports: unknown }> {
+  return JSON.parse(await readFile(join(PROJECT, name), "utf8"));
+}
+
+test("the schema files are those that the code describes; 'deno task schemas' makes them anew", async () => {
+  for (const [name, text] of Object.entries(schemaFiles())) {
+    assertEquals(await readFile(join(PROJECT, name), "utf8"), text, name);
+  }
+});
+
+test("the task schema says what a task must be", () => {
+  const schema = JSON.parse(schemaFiles()["records/task.schema.json"]!);
+  assertEquals(schema.required, ["cmd"]);
+  assertEquals(schema.additionalProperties, false);
+  assertEquals(Object.keys(schema.properties), [
+    "cmd",
+    "id",
+    "cwd",
+    "env",
+    "stdin",
+    "timeoutMs",
+    "retries",
+    "meta",
+  ]);
+  assertEquals(schema.properties.cmd.anyOf, [
+    { type: "string", minLength: 1 },
+    { type: "array", items: { type: "string" }, minItems: 1 },
+  ]);
+  assertEquals(schema.properties.env.additionalProperties, { type: "string" });
+});
+
+test("nothing that Node 22 runs is written with `using`, which it cannot read", async () => {
+  const names = (await readdir(PROJECT)).filter((name) => !name.startsWith(".") && name !== "node_modules");
+  const paths = (await Promise.all(names.map(async (name) => {
+    const path = join(PROJECT, name);
+    if (!(await stat(path)).isDirectory()) return [path];
+    return (await readdir(path, { recursive: true })).map((inside) => join(path, inside));
+  }))).flat().filter((path) => path.endsWith(".ts"));
+  assert(paths.length > 100);
+  for (const path of paths) assert(!/^\s*(?:await )?using \w+ =/m.test(await readFile(path, "utf8")), path);
+});
+
+test("the version is the same in the code and in both manifests", async () => {
+  const deno = await manifest("deno.json");
+  const node = await manifest("package.json");
+  assertEquals([deno.version, node.version], [VERSION, VERSION]);
+  assertEquals(deno.exports, node.exports);
+});
+
+test("a result is checked as strictly as a task", () => {
+  const result = {
+    id: "1",
+    status: null,
+    outcome: "canceled",
+    attempts: 1,
+    slot: 1,
+    startedAt: "2026-01-02T03:04:05.678Z",
+    durationMs: 1.5,
+    stdout: "",
+    stderr: "",
+  };
+  assert(parseResult(result) === result as unknown);
+  assertThrows(
+    () => parseResult({ ...result, statuss: 0 }),
+    TypeError,
+    'unknown field "statuss", did you mean "status"?',
+  );
+  assertThrows(() => parseResult({ ...result, outcome: "fine" }), TypeError, 'Cannot read the result: "outcome"');
+  assertThrows(() => parseResult({ id: "1" }), TypeError, 'the field "status" is missing');
+  for (const bytes of [-1, 0.5, 2 ** 53]) {
+    assertThrows(() => parseResult({ ...result, stdoutBytes: bytes }), RangeError, '"stdoutBytes" must');
+  }
+});
+
+/** The modules of the project that are loaded with one of them, itself among them. */
+async function modulesLoadedWith(path: string, loaded = new Set<string>()): Promise<Set<string>> {
+  if (loaded.has(path)) return loaded;
+  loaded.add(path);
+  const text = await readFile(join(PROJECT, path), "utf8");
+  for (const [, specifier] of text.matchAll(/^(?:import|export)(?! type)\b[^;"]*"(\.[^"]*)";/gm)) {
+    await modulesLoadedWith(join(dirname(path), specifier!), loaded);
+  }
+  return loaded;
+}
+
+test("a run on this machine loads nothing for others and for telemetry, and --help hardly anything", async () => {
+  const forNats = async (path: string) => {
+    return [...await modulesLoadedWith(path)].filter((name) => name.startsWith("nats/")).sort();
+  };
+  for (const path of ["mod.ts", "cli/commands/run.ts"]) {
+    assertEquals(await forNats(path), ["nats/client/options.ts", "nats/executor/lazy_executor.ts"]);
+  }
+  assertEquals((await forNats("nats/mod.ts")).includes("nats/client/connection.ts"), true);
+  const forTelemetry = [...await modulesLoadedWith("cli/commands/run.ts")].filter((name) =>
+    name.startsWith("telemetry/")
+  );
+  assertEquals(forTelemetry.sort(), ["telemetry/open.ts", "telemetry/settings.ts"]);
+  const loaded = await modulesLoadedWith("cli.ts");
+  assertEquals([loaded.has("cli/main.ts"), loaded.has("runner.ts")], [true, false]);
+});

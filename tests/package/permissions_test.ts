@@ -1,0 +1,104 @@
+import { test } from "node:test";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import {
+  jsonLines,
+  parseResults,
+  PROJECT,
+  RUNTIME,
+  start,
+  type StartOptions,
+  taskFile,
+  TIMEOUT,
+  withTempDirectory,
+} from "../support/helpers.ts";
+import { withNatsServer } from "../support/nats_helpers.ts";
+import { Worker } from "../../nats/mod.ts";
+
+/** Runs the command line tool in Deno with exactly these permissions. */
+function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
+  const run = ["run", "--no-prompt", ...permissions, join(PROJECT, "cli.ts"), "--quiet", ...args];
+  return start(process.execPath, run, { stdin: "", ...options }).ended;
+}
+
+const tasks = [{ cmd: "echo hi" }, { cmd: ["echo", "ho"], cwd: "/", env: { A: "1" } }, {
+  cmd: "sleep 300",
+  timeoutMs: 300,
+}];
+const outcomes = ["ok", "ok", "timeout"];
+
+if (RUNTIME === "deno") {
+  test("in Deno, --allow-run is enough to run tasks and to end them", TIMEOUT, async () => {
+    const { stdout, stderr } = await withPermissions(["--allow-run"], ["-k"], { stdin: jsonLines(tasks) });
+    assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+  });
+
+  test("in Deno, a run with --nats needs the network, the environment and the name of the host", TIMEOUT, async () => {
+    await withNatsServer(async ({ url }) => {
+      const worker = new Worker({ nats: { servers: url }, queues: ["q"], concurrency: 3 });
+      const working = worker.run();
+      const permissions = [`--allow-net=${new URL(url).host}`, "--allow-env", "--allow-sys=hostname"];
+      const args = ["-k", "--nats", url, "--queue", "q"];
+      const { stdout, stderr } = await withPermissions(permissions, args, { stdin: jsonLines(tasks) });
+      assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+      worker.drain();
+      await working;
+    });
+  });
+
+  test("in Deno, nobody is asked on a terminal for what can be done without", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const input = await taskFile(directory, tasks);
+      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
+      const { stdout } = await start("script", ["-qec", command, "/dev/null"], { stdin: "" }).ended;
+      assertEquals(parseResults(stdout.replaceAll("\r\n", "\n")).map(({ outcome }) => outcome), outcomes);
+      assert(!stdout.includes("requests"), stdout);
+    });
+  });
+
+  test("in Deno, files of tasks and of results need a permission each", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const input = await taskFile(directory, tasks);
+      const output = join(directory, "results.jsonl");
+      const permissions = ["--allow-run", `--allow-read=${input}`, `--allow-write=${output}`];
+      const { stderr } = await withPermissions(permissions, ["-k", input, "-o", output]);
+      assertEquals([parseResults(await readFile(output, "utf8")).map(({ outcome }) => outcome), stderr], [
+        outcomes,
+        "",
+      ]);
+    });
+  });
+
+  test("in Deno, large output needs permissions for its directory", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const permissions = ["--allow-run", `--allow-read=${directory}`, `--allow-write=${directory}`];
+      const stdin = jsonLines([{ cmd: "printf 12345" }]);
+      const { stdout, stderr } = await withPermissions(permissions, ["--max-inline", "2", "--spill-dir", directory], {
+        stdin,
+      });
+      assertEquals(stderr, "");
+      assertEquals(await readFile(parseResults(stdout)[0]!.stdoutFile!, "utf8"), "12345");
+    });
+  });
+
+  test("in Deno, --allow-run=sh and a place for files are enough for everything", TIMEOUT, async () => {
+    const permissions = ["--allow-run=sh", "--allow-read=/tmp", "--allow-write=/tmp"];
+    const { stdout, stderr } = await withPermissions(permissions, ["-k"], { stdin: jsonLines(tasks) });
+    const results = parseResults(stdout);
+    assertEquals([results.map(({ outcome }) => outcome), stderr], [outcomes, ""]);
+    assert(results[0]!.userMs !== undefined, "it did not run in a worker");
+  });
+
+  test("in Deno, --allow-run for some programs and no place for files runs those programs", TIMEOUT, async () => {
+    const { stdout } = await withPermissions(["--allow-run=sh"], ["-k"], {
+      stdin: jsonLines([{ cmd: "echo hi" }, { cmd: ["ls"] }]),
+    });
+    assertEquals(parseResults(stdout).map(({ outcome, status }) => [outcome, status]), [["ok", 0], [
+      "not-started",
+      126,
+    ]]);
+  });
+}

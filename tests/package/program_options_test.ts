@@ -1,0 +1,82 @@
+/** What programs give to `run` and `TaskRunner`. */
+
+import { test } from "node:test";
+import process from "node:process";
+import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
+import { parseTask, run, type RunOptions, type Task, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
+import { RUN_OPTION_NAMES, TASK_RUNNER_OPTION_NAMES } from "../../pool/run_option_names.ts";
+import { collect, TIMEOUT } from "../support/helpers.ts";
+
+test("an unknown option is an error that names the right one", () => {
+  const problems: [options: object, message: string][] = [
+    [{ concurency: 2 }, 'unknown option "concurency", did you mean "concurrency"?'],
+    [{ timeoutms: 2 }, 'unknown option "timeoutms", did you mean "timeoutMs"?'],
+    [{ Retries: undefined }, 'unknown option "Retries", did you mean "retries"?'],
+    [{ jobs: 1 }, 'unknown option "jobs", use "concurrency"'],
+    [{ limit: 1 }, 'unknown option "limit", use "concurrency"'],
+    [{ timeout: 1 }, 'unknown option "timeout", use "timeoutMs", in milliseconds'],
+    [{ retry: 1 }, 'unknown option "retry", use "retries"'],
+    [{ failFast: true }, 'unknown option "failFast", use "halt", such as "now,fail=1"'],
+    [{ maxBuffer: 1 }, 'unknown option "maxBuffer", use "maxOutputBytes"'],
+    [{ cwd: "/" }, 'unknown option "cwd", which is a field of each task'],
+    [{ env: {} }, 'unknown option "env", which is a field of each task'],
+    [{ command: "x" }, 'unknown option "command", use the field "cmd" of each task'],
+  ];
+  for (const [options, message] of problems) {
+    assertThrows(() => run([], options as RunOptions), TypeError, `Cannot start the pool: ${message}`);
+    assertThrows(() => new TaskRunner(options as TaskRunnerOptions), TypeError, `Cannot make the runner: ${message}`);
+  }
+  assertThrows(
+    () => run([], { isolate: true } as RunOptions),
+    TypeError,
+    '"isolate", which is an option of TaskRunner',
+  );
+  assertThrows(
+    () => new TaskRunner({ total: 1 } as TaskRunnerOptions),
+    TypeError,
+    '"total", because a TaskRunner counts its tasks itself',
+  );
+});
+
+test("options that are not an object are an error", () => {
+  for (const options of [4, "4", [4], null]) {
+    assertThrows(
+      () => run([], options as RunOptions),
+      TypeError,
+      "options must be an object such as { concurrency: … }",
+    );
+  }
+  for (const options of ["4", [4], null]) {
+    assertThrows(() => new TaskRunner(options as TaskRunnerOptions), TypeError, "options must be an object");
+  }
+});
+
+test("no option has the name of another one elsewhere, and advice is about options that there are", () => {
+  for (const { known, advice } of [RUN_OPTION_NAMES, TASK_RUNNER_OPTION_NAMES]) {
+    assertEquals(known.filter((name) => advice.has(name)), []);
+    const recommended = [...advice.values()].flatMap((text) => /^use "(.*?)"/.exec(text)?.[1] ?? []);
+    assertEquals(recommended.filter((name) => name !== "total" && !known.includes(name)), []);
+  }
+});
+
+test("variables of a task that are undefined are left out", TIMEOUT, async () => {
+  const env = { A: "1", B: undefined, "C-D": undefined };
+  const task: Task = { cmd: 'echo "$A ${B-none}"', env };
+  assertEquals(parseTask(task).env, env);
+  assertThrows(() => parseTask({ cmd: "x", env: { A: null } }), RangeError, '"env.A" must be a string, got null');
+  for (const executor of ["shell", "process"] as const) {
+    const [result] = await collect(run([task], { executor }));
+    assertEquals(result!.stdout, "1 none\n");
+  }
+  const runner = new TaskRunner();
+  runner.add(task);
+  await runner.runAndWait(({ stdout }) => assertEquals(stdout, "1 none\n"));
+});
+
+test("the environment of the program can be given to a task", TIMEOUT, async () => {
+  for (const executor of ["shell", "process"] as const) {
+    const [result] = await collect(run([{ cmd: 'echo "$PATH"', env: process.env }], { executor }));
+    assertEquals([result!.outcome, result!.stdout], ["ok", `${process.env.PATH}\n`]);
+  }
+});

@@ -1,0 +1,525 @@
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import fc from "fast-check";
+import { exitStatusOfHalt } from "../../cli/halt_status.ts";
+import { countOf, HaltCounter, parseHalt } from "../../pool/halt.ts";
+import { type Halt, type Progress, run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
+import { OUTCOMES } from "../../records/result.ts";
+import { retryDelayMs } from "../../pool/retry_delay.ts";
+import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
+import { collect, waitFor } from "../support/helpers.ts";
+
+const tasks = (count: number, task: Partial<Task> = {}): Task[] =>
+  Array.from({ length: count }, (_, index) => ({ id: index + 1, cmd: "x", ...task }));
+
+/** An executor whose attempts end at once, with the status that is given for each task, by its number. */
+function executorOf(statuses: readonly number[]): FakeExecutor {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: statuses[execution.attempt.sequence - 1]! });
+  return executor;
+}
+
+const outcomes = (results: TaskResult[]) => results.map(({ outcome }) => outcome);
+
+test("timeoutMs and retries of the run are for tasks that have none of their own", async () => {
+  const executor = new FakeExecutor();
+  const input = [{ cmd: "a" }, { cmd: "b", timeoutMs: 86_400_000, retries: 0 }];
+  const results = run(input, { executor, concurrency: 2, timeoutMs: 1, retries: 1, keepOrder: true });
+  const first = results.next();
+  await waitFor("the second attempt", () => executor.executions.length === 3);
+  executor.executions[1]!.end({ status: 1 });
+  const { outcome, attempts } = (await first).value!;
+  assertEquals([outcome, attempts], ["timeout", 2]);
+  const second = (await results.next()).value!;
+  assertEquals([second.outcome, second.attempts], ["failed", 1]);
+});
+
+test("a task that waits to be tried again takes no slot, and comes before tasks that were not started", async () => {
+  const executor = new FakeExecutor();
+  const order: string[] = [];
+  executor.onStart = (execution) => {
+    const { id, number } = execution.attempt;
+    order.push(`${id}.${number}`);
+    if (id === "1") execution.end({ status: number === 1 ? 1 : 0 });
+  };
+  const results = run(tasks(4), { executor, concurrency: 1, retries: 1, retryDelayMs: 5 });
+  const all = collect(results);
+  await waitFor("the second task in the only slot", () => order.length === 2);
+  const waited = performance.now();
+  await waitFor("the end of the wait", () => performance.now() - waited > 10);
+  assertEquals(order, ["1.1", "2.1"]);
+  for (const id of [2, 3, 4]) {
+    await waitFor(`task ${id}`, () => executor.executions.some(({ attempt }) => attempt.id === `${id}`));
+    executor.executions.at(-1)!.end();
+  }
+  assertEquals(order, ["1.1", "2.1", "1.2", "3.1", "4.1"]);
+  assertEquals((await all).map(({ id, attempts }) => `${id}.${attempts}`), ["2.1", "1.2", "3.1", "4.1"]);
+});
+
+test("a task that is tried again without a delay comes at once, before tasks that were not started", async () => {
+  const executor = executorOf([1, 0, 0]);
+  await collect(run(tasks(3), { executor, concurrency: 1, retries: 1, retryDelayMs: 0 }));
+  const order = executor.executions.map(({ attempt: { id, number } }) => `${id}.${number}`);
+  assertEquals(order, ["1.1", "1.2", "2.1", "3.1"]);
+});
+
+test("a task that is to be tried again and has no slot, as there are fewer, keeps the run going", async () => {
+  const executor = new FakeExecutor();
+  const seen: Progress[] = [];
+  const results = run(tasks(2), {
+    executor,
+    concurrency: 2,
+    retries: 1,
+    onProgress: (progress) => seen.push(progress),
+  });
+  const all = collect(results);
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  await new Promise((resolve) => setTimeout(resolve)); // until it is known that there are no more
+  results.concurrency = 1;
+  executor.executions[0]!.end({ status: 1 });
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(executor.executions.length, 2);
+  executor.executions[1]!.end();
+  await waitFor("the other attempt", () => executor.executions.length === 3);
+  executor.executions[2]!.end();
+  assertEquals((await all).map(({ id, attempts }) => `${id}.${attempts}`), ["2.1", "1.2"]);
+  assertEquals(seen.at(-1)!.retrying, 0);
+  assert(seen.some(({ running, retrying }) => running === 0 && retrying === 1));
+});
+
+test("the wait doubles with each attempt up to a ceiling, and half of it is at random", () => {
+  const delay = { firstMs: 100, maxMs: 350 };
+  assertEquals([1, 2, 3, 9].map((attempts) => retryDelayMs(delay, attempts, () => 1)), [100, 200, 350, 350]);
+  assertEquals([1, 2, 3].map((attempts) => retryDelayMs(delay, attempts, () => 0)), [50, 100, 175]);
+  assertEquals(retryDelayMs({ firstMs: 1000, maxMs: 350 }, 5, () => 1), 1000);
+  assertEquals(retryDelayMs({ firstMs: 1, maxMs: 350 }, 5_000, () => 1), 350);
+  for (let attempts = 1; attempts < 5; attempts++) {
+    const ms = retryDelayMs(delay, attempts);
+    assert(ms >= 50 && ms <= 350);
+  }
+});
+
+test("the wait is a number that a timer can take, after however many attempts", () => {
+  for (const firstMs of [0, Number.MIN_VALUE, 0.1, 1, 300_000, 2 ** 31 - 1]) {
+    for (const maxMs of [0, 0.1, 350, 2 ** 31 - 1]) {
+      for (const attempts of [1, 2, 32, 1_023, 1_024, 1_025, 1_026, 5_000, 1_000_000, Number.MAX_SAFE_INTEGER]) {
+        const [least, most] = [0, 1].map((random) => retryDelayMs({ firstMs, maxMs }, attempts, () => random));
+        const longestMs = Math.max(firstMs, maxMs);
+        const isRight = least! >= 0 && least! <= most! && most! <= longestMs;
+        assert(isRight, `${least} to ${most} ms after ${attempts} attempts with ${firstMs} ms, at most ${maxMs}`);
+        if (firstMs === 0) assertEquals(most, 0);
+        else if (attempts > 5_000) assertEquals([least, most], [longestMs / 2, longestMs]);
+      }
+    }
+  }
+});
+
+test("a task without a delay is tried again more than a thousand times without a timer", async () => {
+  const executor = executorOf([1]);
+  let waiting = 0;
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    waiting++;
+    return setTimeout(...args);
+  }) as typeof setTimeout;
+  try {
+    const [result] = await collect(run(tasks(1), { executor, retries: 1_100 }));
+    assertEquals([result!.attempts, waiting], [1_101, 0]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
+test("of a timeout and too much output, the first is the outcome, and what was lost is said with either", async () => {
+  const outputError = "Only the first 5 bytes of an output were kept";
+  const resultWith = async (timeoutMs: number) => {
+    const executor = new FakeExecutor();
+    executor.onStart = (execution) => execution.endsAtOnce = false;
+    const next = run([{ cmd: "x", timeoutMs, retries: 0 }], { executor, killAfterMs: 7 }).next();
+    await waitFor("the attempt", () => executor.executions.length === 1);
+    const [execution] = executor.executions;
+    if (timeoutMs === 1) await waitFor("the timeout", () => execution!.terminations.length === 1);
+    execution!.exceedOutput();
+    assertEquals(execution!.terminations, timeoutMs === 1 ? [7, 7] : [7]);
+    execution!.end({ status: 143, outputError });
+    const { outcome, status, error } = (await next).value!;
+    return [outcome, status, error];
+  };
+  const loud = `The task printed more than its limit allows. ${outputError}`;
+  assertEquals(await resultWith(60_000), ["output-limit", 143, loud]);
+  const late = `The task took longer than its timeout allows. ${outputError}`;
+  assertEquals(await resultWith(1), ["timeout", 124, late]);
+});
+
+test("too much output that is seen only at the end of a task counts, and the task is not tried again", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.canBeTerminated = false;
+  const next = run([{ cmd: "x", retries: 1 }], { executor }).next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.executions[0]!.exceedOutput();
+  executor.executions[0]!.end();
+  const { outcome, status, error } = (await next).value!;
+  assertEquals([outcome, status, error], ["output-limit", 0, "The task printed more than its limit allows"]);
+});
+
+test("no new tasks are started while too many wait to be tried again", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: 1 });
+  const results = run(tasks(1_500), { executor, concurrency: 1, retries: 1, retryDelayMs: 86_400_000 });
+  const first = results.next();
+  await waitFor("1,000 tasks that wait", () => executor.executions.length >= 1_000);
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(executor.executions.length, 1_000);
+  await results.return();
+  assertEquals((await first).done, true);
+});
+
+test("with keepOrder a task that waits to be tried again holds up the ones after it, and no more", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => {
+    const { sequence, number } = execution.attempt;
+    if (sequence > 1 || number === 2) execution.end();
+    else execution.end({ status: 1 });
+  };
+  const results = await collect(run(tasks(2_000), {
+    executor,
+    concurrency: 3,
+    retries: 1,
+    retryDelayMs: 20,
+    keepOrder: true,
+  }));
+  assertEquals(results.map(({ id }) => Number(id)), tasks(2_000).map(({ id }) => id));
+});
+
+test("a task that waits to be tried again when the run is stopped is canceled, with what its last attempt printed", async () => {
+  for (const stop of ["signal", "drain", "return"] as const) {
+    const executor = new FakeExecutor();
+    executor.onStart = (execution) => execution.end({ status: 3, stdout: { text: "so far" } });
+    const abort = new AbortController();
+    const options: RunOptions = {
+      executor,
+      concurrency: 1,
+      retries: 5,
+      retryDelayMs: 86_400_000,
+      signal: abort.signal,
+    };
+    const results = run(tasks(1), options);
+    const first = results.next();
+    await waitFor("the attempt", () => executor.executions.length === 1);
+    await new Promise((resolve) => setTimeout(resolve));
+    if (stop === "return") {
+      await results.return();
+      assertEquals((await first).done, true);
+      assertEquals(executor.discarded.length, 1);
+      continue;
+    }
+    if (stop === "signal") abort.abort(new RangeError("enough"));
+    else results.drain();
+    const { outcome, status, attempts, stdout, error } = (await first).value!;
+    assertEquals([outcome, status, attempts, stdout], ["canceled", 3, 1, "so far"]);
+    assertEquals(error, "The run was stopped before the task could be tried again");
+    if (stop === "signal") await assertRejects(() => results.next(), RangeError, "enough");
+    else assertEquals((await results.next()).done, true);
+  }
+});
+
+test("drain() starts nothing more, and lets what runs finish", async () => {
+  const executor = new FakeExecutor();
+  const results = run(tasks(10), { executor, concurrency: 2 });
+  const all = collect(results);
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  results.drain();
+  results.drain();
+  executor.executions[0]!.end({ status: 0 });
+  executor.executions[1]!.end({ status: 1 });
+  assertEquals(outcomes(await all), ["ok", "failed"]);
+  assertEquals(executor.executions.flatMap(({ terminations }) => terminations), []);
+  assertEquals([executor.executions.length, executor.closed], [2, 1]);
+});
+
+test("a run that is drained before it has begun gives nothing", async () => {
+  const executor = instantExecutor();
+  const results = run(tasks(3), { executor });
+  results.drain();
+  assertEquals(await collect(results), []);
+  assertEquals([executor.executions.length, executor.closed], [0, 1]);
+});
+
+test("a task that fails when the run is being drained is not tried again", async () => {
+  const executor = new FakeExecutor();
+  const results = run(tasks(1), { executor, retries: 3 });
+  const first = results.next();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  results.drain();
+  executor.executions[0]!.end({ status: 1 });
+  assertEquals([(await first).value!.outcome, executor.executions.length], ["canceled", 1]);
+});
+
+test("halt counts failures, successes or both, as a number or a percentage, and then starts nothing more", async () => {
+  const statuses = [0, 1, 0, 1, 1, 0, 0, 0, 0, 1];
+  const cases: [Halt, number][] = [
+    ["soon,fail=1", 2],
+    ["soon,fail=3", 5],
+    ["soon,fail=30%", 5],
+    ["soon,fail=25%", 5],
+    ["soon,fail=0.1%", 2],
+    ["soon,success=1", 1],
+    ["soon,success=20%", 3],
+    ["soon,done=4", 4],
+    ["soon,done=100%", 10],
+    ["now,fail=2", 4],
+    ["now,fail=11", 10],
+  ];
+  for (const [halt, expected] of cases) {
+    const executor = executorOf(statuses);
+    const results = run(tasks(10), { executor, concurrency: 1, halt });
+    const all = await collect(results);
+    assertEquals([halt, all.length, executor.executions.length], [halt, expected, expected]);
+    assertEquals(results.haltedBy, halt === "now,fail=11" ? undefined : all.at(-1));
+  }
+});
+
+test("a percentage is of exactly as many tasks as it says, whatever binary numbers make of it", () => {
+  const cases: [percentage: string, total: number, count: number][] = [
+    ["1.1", 3_000, 33],
+    ["1.1", 1_000, 11],
+    ["0.07", 10_000, 7],
+    ["55", 20, 11],
+    ["33.3", 1_000, 333],
+    ["33.3", 999, 333],
+    ["33.34", 1_000, 334],
+    ["0.0000000000000000000000001", 1, 1],
+    ["0.0000000000000000000000001", 10 ** 15, 1],
+    ["99.9999999999999999999", 10 ** 15, 10 ** 15],
+    ["100", 9_007_199_254_740_991, 9_007_199_254_740_991],
+    ["50", 9_007_199_254_740_991, 4_503_599_627_370_496],
+    ["100.0", 1, 1],
+    ["1", 1, 1],
+    ["1", 0, 0],
+  ];
+  for (const [percentage, total, count] of cases) {
+    assertEquals([percentage, total, countOf(parseHalt(`soon,fail=${percentage}%`)!, total)], [
+      percentage,
+      total,
+      count,
+    ]);
+  }
+  for (const text of ["soon,fail=100.00000000000000000000001%", "now,done=100.1%", "now,done=0.000%", "now,done=0.0"]) {
+    assertEquals([text, parseHalt(text)], [text, undefined]);
+  }
+  const [first, ...more] = Array.from({ length: 40 }, () => ({ outcome: "failed" }) as TaskResult);
+  const counter = new HaltCounter(parseHalt("soon,fail=1.1%")!, 3_000);
+  assertEquals([first!, ...more].findIndex((result) => counter.meets(result)), 32);
+});
+
+test("the exit status of a halt is never 0 for what went wrong", () => {
+  const halts = ["fail=1", "fail=2", "fail=10%", "done=1", "done=2", "done=10%", "success=1", "success=10%"];
+  for (const outcome of OUTCOMES.filter((outcome) => outcome !== "canceled")) {
+    for (const status of outcome === "ok" ? [0] : [null, 0, 1, 3, 124, 127, 137]) {
+      const haltedBy = { outcome, status } as TaskResult;
+      const failed = outcome === "ok" ? 0 : 1;
+      for (const halt of halts) {
+        const policy = parseHalt(`now,${halt}`)!;
+        const met = exitStatusOfHalt(policy, haltedBy, failed, 20);
+        const expected = outcome === "ok" || policy.what === "success"
+          ? 0
+          : halt.endsWith("%")
+          ? 5
+          : halt.endsWith("2")
+          ? 1
+          : status || 1;
+        assertEquals([outcome, status, halt, met], [outcome, status, halt, expected]);
+        const notMet = exitStatusOfHalt(policy, undefined, failed, 20);
+        assertEquals([outcome, halt, notMet], [outcome, halt, halt.endsWith("%") ? 5 * failed : failed]);
+      }
+    }
+  }
+});
+
+test("the exit status of a halt at a percentage is the percentage that failed, rounded up", () => {
+  const policy = parseHalt("now,done=100%")!;
+  const cases: [failed: number, total: number, status: number][] = [
+    [11, 20, 55],
+    [29, 100, 29],
+    [57, 100, 57],
+    [7, 25, 28],
+    [1, 3, 34],
+    [2, 3, 67],
+    [1, 1_000_000, 1],
+    [999_999, 1_000_000, 100],
+    [1_000_000, 1_000_000, 100],
+    [5, 4, 100], // a file that has grown
+    [0, 0, 0],
+    [0, 7, 0],
+  ];
+  for (const [failed, total, status] of cases) {
+    assertEquals([failed, total, exitStatusOfHalt(policy, undefined, failed, total)], [failed, total, status]);
+  }
+  for (let failed = 0; failed <= 100; failed++) assertEquals(exitStatusOfHalt(policy, undefined, failed, 100), failed);
+});
+
+test("halting now ends what runs, halting soon lets it finish", async () => {
+  for (const [halt, expected] of [["now,fail=1", "canceled"], ["soon,fail=1", "ok"]] as const) {
+    const executor = new FakeExecutor();
+    const results = run(tasks(5), { executor, concurrency: 2, halt });
+    const all = collect(results);
+    await waitFor("two attempts", () => executor.executions.length === 2);
+    executor.executions[0]!.end({ status: 7 });
+    await waitFor("the halt", () => results.haltedBy !== undefined);
+    executor.executions[1]!.end({ status: 0 });
+    assertEquals(outcomes(await all), ["failed", expected]);
+    assertEquals([results.haltedBy!.id, results.haltedBy!.status], ["1", 7]);
+    assertEquals(executor.executions.length, 2);
+  }
+});
+
+test("a task that is tried again counts for halt once, at its end", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: execution.attempt.number === 3 ? 0 : 1 });
+  const results = run(tasks(3), { executor, concurrency: 1, retries: 2, halt: "now,fail=1" });
+  assertEquals(outcomes(await collect(results)), ["ok", "ok", "ok"]);
+  assertEquals(results.haltedBy, undefined);
+});
+
+test("a percentage needs to know how many tasks there are: an array says so, else total does", async () => {
+  function* some() {
+    yield* tasks(10);
+  }
+  assertThrows(() => run(some(), { halt: "soon,fail=10%" }), RangeError, "halt must be a number of tasks, or total be");
+  const results = run(some(), { executor: executorOf([1, 1, 1]), concurrency: 1, halt: "soon,fail=10%", total: 30 });
+  assertEquals((await collect(results)).length, 3);
+});
+
+test("options of control that are out of range are refused at once", () => {
+  const refused: [RunOptions, string][] = [
+    [{ timeoutMs: 0 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647, got 0"],
+    [{ timeoutMs: 2 ** 31 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647"],
+    [{ timeoutMs: "1" as never }, "timeoutMs must be a number of milliseconds greater than 0"],
+    [{ retries: -1 }, "retries must be an integer of at least 0, got -1"],
+    [{ retries: 0.5 }, "retries must be an integer of at least 0, got 0.5"],
+    [{ retryDelayMs: -1 }, "retryDelayMs must be a number of milliseconds from 0 to 2147483647, got -1"],
+    [{ maxRetryDelayMs: NaN }, "maxRetryDelayMs must be a number of milliseconds from 0 to 2147483647, got NaN"],
+    [{ total: 1.5 }, "total must be an integer of at least 0, got 1.5"],
+    ...[
+      "",
+      "now",
+      "now,fail",
+      "now,fail=0",
+      "later,fail=1",
+      "now,fail=1.5",
+      "now,fail=101%",
+      "now,fail=0%",
+      "now,fail=-1",
+    ]
+      .map((halt): [RunOptions, string] => [{ halt: halt as Halt }, 'halt must be such as "now,fail=1"']),
+  ];
+  for (const [options, message] of refused) {
+    assertThrows(() => run([], options), RangeError, `Cannot start the pool: ${message}`);
+  }
+});
+
+test("onProgress is told of every start and every result", async () => {
+  const seen: Progress[] = [];
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: execution.attempt.id === "2" ? 1 : 0 });
+  const onProgress = (progress: Progress) => seen.push(progress);
+  await collect(run(tasks(3), { executor, concurrency: 1, retries: 1, onProgress }));
+  assertEquals(seen.at(-1), { total: 3, finished: 3, failed: 1, running: 0, retrying: 0 });
+  assertEquals(seen.map(({ finished }) => finished), [0, 1, 1, 1, 2, 2, 3]);
+  assertEquals(Math.max(...seen.map(({ running }) => running)), 1);
+  function* some() {
+    yield* tasks(1);
+  }
+  await collect(run(some(), { executor, onProgress }));
+  assertEquals(seen.at(-1)!.total, undefined);
+});
+
+test("canceled tasks count as finished, and not as failed", async () => {
+  const seen: Progress[] = [];
+  const executor = new FakeExecutor();
+  const onProgress = (progress: Progress) => seen.push(progress);
+  const all = collect(run(tasks(3), { executor, concurrency: 3, halt: "now,fail=1", onProgress }));
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  executor.executions[0]!.end({ status: 1 });
+  assertEquals(outcomes(await all), ["failed", "canceled", "canceled"]);
+  assertEquals(seen.at(-1), { total: 3, finished: 3, failed: 1, running: 0, retrying: 0 });
+});
+
+test("a task that waits to be tried again counts as such until it has its result", async () => {
+  const seen: Progress[] = [];
+  const executor = executorOf([1, 1, 1]);
+  const options = { executor, concurrency: 1, retries: 1, retryDelayMs: 86_400_000 };
+  const results = run(tasks(3), { ...options, onProgress: (progress) => seen.push(progress) });
+  const all = collect(results);
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  await new Promise((resolve) => setTimeout(resolve));
+  results.drain();
+  await all;
+  assertEquals(seen.slice(-3).map(({ finished, retrying }) => [finished, retrying]), [[1, 2], [2, 1], [3, 0]]);
+});
+
+test("what onProgress throws stops the run", async () => {
+  const executor = new FakeExecutor();
+  const onProgress = ({ running }: Progress) => {
+    if (running === 2) throw new RangeError("no more");
+  };
+  const results = run(tasks(5), { executor, concurrency: 2, onProgress });
+  const seen: TaskResult[] = [];
+  await assertRejects(
+    async () => {
+      for await (const result of results) seen.push(result);
+    },
+    RangeError,
+    "no more",
+  );
+  assertEquals(outcomes(seen), ["canceled", "canceled"]);
+});
+
+test("whatever is halted, drained or tried again, every task that was started has one result", async () => {
+  const plan = fc.array(fc.record({ status: fc.nat({ max: 1 }), turns: fc.nat({ max: 3 }) }), { maxLength: 30 });
+  const halts = fc.constantFrom<Halt | undefined>(
+    undefined,
+    "now,fail=1",
+    "soon,fail=2",
+    "now,done=50%",
+    "soon,success=3",
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      plan,
+      fc.integer({ min: 1, max: 5 }),
+      fc.boolean(),
+      halts,
+      fc.constantFrom(0, 0.01),
+      fc.option(fc.nat({ max: 20 })),
+      async (plans, concurrency, keepOrder, halt, retryDelayMs, drainAt) => {
+        const executor = new FakeExecutor();
+        executor.onStart = async (execution) => {
+          if (executor.executions.length === drainAt) results.drain();
+          const { status, turns } = plans[execution.attempt.sequence - 1]!;
+          for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+          execution.end({ status });
+        };
+        const results = run(plans.map(() => ({ cmd: "x" })), {
+          executor,
+          concurrency,
+          keepOrder,
+          halt,
+          retries: 1,
+          retryDelayMs,
+        });
+        const ids = (await collect(results)).map(({ id }) => Number(id));
+        const started = [...new Set(executor.executions.map(({ attempt }) => attempt.sequence))];
+        const inOrder = (numbers: number[]) => numbers.toSorted((a, b) => a - b);
+        assertEquals(inOrder(ids), inOrder(started));
+        if (keepOrder) assertEquals(ids, inOrder(ids));
+        if (drainAt === null && !results.haltedBy) assertEquals(ids.length, plans.length);
+        assertEquals(executor.closed, 1);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,141 @@
+import { test } from "node:test";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { run, type Task, type TaskResult } from "../../mod.ts";
+import { FakeExecutor } from "../support/fake_executor.ts";
+import { collect, waitFor } from "../support/helpers.ts";
+
+/** What the pool lets an executor do whose attempts run somewhere else. */
+class RemoteExecutor extends FakeExecutor {
+  readonly concurrency = 3;
+  readonly keepsTime = true;
+  drains = 0;
+  readonly opening = Promise.withResolvers<void>();
+
+  fail: (error: Error) => void = () => {};
+
+  open(onFailure: (error: Error) => void): Promise<void> {
+    this.fail = onFailure;
+    return this.opening.promise;
+  }
+
+  drain(): void {
+    this.drains++;
+    for (const execution of this.executions) execution.end({ isWithdrawn: true }); // those that have ended have ended
+  }
+}
+
+const tasks = (count: number) => Array.from({ length: count }, () => ({ cmd: "x", timeoutMs: 1, retries: 1 }));
+
+test("nothing is started before the executor is open, and then as many as suit it", async () => {
+  const executor = new RemoteExecutor();
+  executor.onStart = (execution) => execution.attempt.sequence > 3 && execution.end();
+  const all = collect(run(tasks(5), { executor }));
+  await new Promise((resolve) => setImmediate(resolve));
+  assertEquals(executor.executions, []);
+  executor.opening.resolve();
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  assertEquals(executor.executions.map(({ attempt }) => attempt.timeoutMs), [1, 1, 1]);
+  for (const execution of [...executor.executions]) execution.end();
+  assertEquals((await all).length, 5);
+  assertEquals(executor.closed, 1);
+});
+
+test("an executor that cannot be opened ends the run before it has begun", async () => {
+  const executor = new RemoteExecutor();
+  const all = collect(run(tasks(2), { executor }));
+  executor.opening.reject(new Error("no server"));
+  await assertRejects(() => all, Error, "no server");
+  assertEquals([executor.executions.length, executor.closed], [0, 1]);
+});
+
+test("a run that is stopped while the executor is opened ends when that is done", async () => {
+  const executor = new RemoteExecutor();
+  const stop = new AbortController();
+  const all = collect(run(tasks(2), { executor, signal: stop.signal }));
+  stop.abort(new Error("enough"));
+  executor.opening.resolve();
+  await assertRejects(() => all, Error, "enough");
+  assertEquals([executor.executions.length, executor.closed], [0, 1]);
+});
+
+test("an executor that can do nothing more ends the run, also when that waits for something else", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  executor.onStart = (execution) => execution.end({ status: 1 });
+  const { readable, writable } = new TransformStream<Task>();
+  const writer = writable.getWriter();
+  const all = collect(run(readable, { executor, retryDelayMs: 3_600_000 }));
+  all.catch(() => {});
+  await writer.write({ cmd: "x", retries: 1 });
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  executor.fail(new Error("no server"));
+  await assertRejects(() => all, Error, "no server");
+  assertEquals(executor.closed, 1);
+});
+
+test("an executor that can do nothing more ends the run, also while a source gives nothing", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  let isRead = false;
+  async function* stalled(): AsyncGenerator<Task> {
+    isRead = true;
+    yield await new Promise<Task>(() => {});
+  }
+  const next = run(stalled(), { executor }).next();
+  await waitFor("the source to be read", () => isRead);
+  executor.fail(new Error("no server"));
+  await assertRejects(() => next, Error, "no server");
+});
+
+test("what fails in the executor is not tried again", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  executor.onStart = (execution) => execution.fail(new Error("no room"));
+  const results = run(tasks(1), { executor });
+  const { value } = await results.next();
+  assertEquals([value?.outcome, value?.attempts], ["canceled", 1]);
+  await assertRejects(() => results.next(), Error, "no room");
+});
+
+test("what is withdrawn has no result, but that of an attempt before it", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  const results = run(tasks(3), { executor });
+  const all = collect(results);
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  executor.executions[0]!.end({ status: 3 });
+  await waitFor("the second attempt of the first task", () => executor.executions.length === 4);
+  results.drain();
+  assertEquals((await all).map(({ id, outcome, status, attempts }) => ({ id, outcome, status, attempts })), [
+    { id: "1", outcome: "canceled", status: 3, attempts: 1 },
+  ]);
+  assertEquals([executor.drains > 0, executor.discarded], [true, []]);
+});
+
+test("what is withdrawn does not hold up the results behind it", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  const results = run(tasks(3), { executor, keepOrder: true });
+  const all = collect(results);
+  await waitFor("three attempts", () => executor.executions.length === 3);
+  executor.executions[1]!.end();
+  executor.executions[2]!.end();
+  results.drain();
+  assertEquals((await all).map(({ id, outcome }) => `${id} ${outcome}`), ["2 ok", "3 ok"]);
+});
+
+test("the result has the place where an attempt ran, and why it is not known how it ended", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  const place = { slot: 7, startedAt: "2026-01-01T00:00:00.000Z", worker: { host: "a", pid: 5 } };
+  executor.onStart = (execution) => {
+    if (execution.attempt.sequence === 1) execution.end({ place, stoppedBy: "timeout" });
+    else execution.end({ status: null, lost: "gone" });
+  };
+  const input = [{ cmd: "x" }, { cmd: "y" }];
+  const [first, second] = await collect(run(input, { executor, keepOrder: true })) as [TaskResult, TaskResult];
+  assertEquals([first.slot, first.startedAt, first.worker], [7, place.startedAt, place.worker]);
+  assertEquals([first.outcome, first.status], ["timeout", 124]);
+  assertEquals([second.outcome, second.status, second.error, second.worker], ["killed", null, "gone", undefined]);
+});

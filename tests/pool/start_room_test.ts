@@ -1,0 +1,78 @@
+import { test } from "node:test";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { run } from "../../mod.ts";
+import { StartRoom } from "../../pool/start_room.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FakeExecutor } from "../support/fake_executor.ts";
+import { collect } from "../support/helpers.ts";
+
+/** How an attempt ends that the system could not start. */
+const SHORTAGE = { status: 126, notStarted: "Why", shortage: "too few of everything" };
+
+test("room for more attempts is tried from time to time, and given up when there is never any", () => {
+  let nowMs = 0;
+  const room = new StartRoom(() => nowMs);
+  assertEquals(room.check(1_000), undefined);
+  assertEquals(room.lacked(2), true);
+  assertEquals(room.check(1), undefined);
+  assertEquals(room.check(2), { reason: "shortage", waitMs: 250 });
+  nowMs = 250;
+  assertEquals(room.check(2), undefined);
+  assertEquals(room.check(3)?.reason, "shortage");
+  assertEquals(room.lacked(0), true);
+  nowMs = 10_000;
+  assertEquals(room.lacked(0), true);
+  nowMs = 10_250;
+  assertEquals(room.lacked(0), false);
+  room.found();
+  assertEquals(room.lacked(0), true);
+});
+
+test("a task that could not be started is started later, which is no attempt, unless the run is to end", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end(executor.executions.length <= 2 ? SHORTAGE : {});
+  const tasks = ["a", "b", "c", "d"].map((id) => ({ id, cmd: "x" }));
+  const results = await collect(run(tasks, { executor, concurrency: 2, keepOrder: true }));
+  assertEquals(
+    results.map(({ id, outcome, attempts }) => [id, outcome, attempts]),
+    tasks.map(({ id }) => [id, "ok", 1]),
+  );
+
+  executor.onStart = (execution) => execution.end(SHORTAGE);
+  const stopped: ReturnType<typeof run> = run(tasks, {
+    executor,
+    concurrency: 2,
+    onProgress: ({ heldBackBy }) => heldBackBy === "shortage" && stopped.drain(),
+  });
+  assertEquals(await collect(stopped), []);
+});
+
+test("a run of which nothing can be started for ten seconds ends with an error", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end(SHORTAGE);
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const ended = assertRejects(() => collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 })), Error);
+    await clock.advance(9_000);
+    assertEquals(executor.closed, 0);
+    await clock.advance(2_000);
+    assertEquals([(await ended).message, executor.closed], ["Cannot start any task: too few of everything", 1]);
+  });
+});
+
+test("the ten seconds begin anew with each task that could be started", async () => {
+  const executor = new FakeExecutor();
+  let rooms = 0;
+  executor.onStart = (execution) => execution.end(--rooms >= 0 ? {} : SHORTAGE);
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const ended = collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 }));
+    for (let times = 1; times <= 2; times++) {
+      await clock.advance(6_000);
+      rooms = 1;
+      await clock.advance(1_000);
+    }
+    assertEquals((await ended).map(({ outcome }) => outcome), ["ok", "ok"]);
+  });
+});

@@ -1,0 +1,196 @@
+/** Timeouts count from when the command begins, and an end that has happened wins. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { createExecutor } from "../../executors/mod.ts";
+import type { Attempt, AttemptCallbacks, Execution, Executor } from "../../pool/executor.ts";
+import { run } from "../../mod.ts";
+import { RunningAttempt } from "../../pool/running_attempt.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { FakeExecutor } from "../support/fake_executor.ts";
+import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+
+/** An executor that says when each attempt begins. */
+class BeginningExecutor extends FakeExecutor {
+  readonly reportsStart = true;
+}
+
+test("the time of an attempt does not run before its command begins", async () => {
+  const executor = new BeginningExecutor();
+  const results = collect(
+    run([{ cmd: "a" }, { cmd: "b" }], { executor, concurrency: 2, timeoutMs: 1, keepOrder: true }),
+  );
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  const [waiting, begun] = executor.executions;
+  begun!.begin();
+  await waitFor("the timeout", () => begun!.terminations.length === 1);
+  assertEquals(waiting!.terminations, []);
+  waiting!.begin();
+  await waitFor("the other timeout", () => waiting!.terminations.length === 1);
+  assertEquals((await results).map(({ outcome }) => outcome), ["timeout", "timeout"]);
+});
+
+test("an attempt that begins twice, or after its end, has one timer", async () => {
+  const executor = new BeginningExecutor();
+  const results = collect(run([{ cmd: "a" }], { executor, timeoutMs: 1 }));
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  const [execution] = executor.executions;
+  execution!.endsAtOnce = false;
+  execution!.begin();
+  execution!.begin();
+  await waitFor("the timeout", () => execution!.terminations.length === 1);
+  execution!.end({ status: 143 });
+  assertEquals((await results).map(({ outcome }) => outcome), ["timeout"]);
+  execution!.begin();
+  await new Promise((resolve) => setTimeout(resolve, 5)); // longer than its timeout
+  assertEquals(execution!.terminations.length, 1);
+});
+
+test("an attempt whose command has ended by what the system says is not timed out", async () => {
+  const executor = new BeginningExecutor();
+  const results = collect(
+    run([{ cmd: "a" }, { cmd: "b" }], { executor, concurrency: 2, timeoutMs: 1, keepOrder: true }),
+  );
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  const [ended, running] = executor.executions;
+  ended!.systemSaysEnded = true;
+  running!.systemSaysEnded = false;
+  ended!.begin();
+  running!.begin();
+  await waitFor("the timeout", () => running!.terminations.length === 1);
+  assertEquals(ended!.terminations, []);
+  ended!.end();
+  assertEquals((await results).map(({ outcome }) => outcome), ["ok", "timeout"]);
+});
+
+test("an end that is never reported does not keep an attempt for ever", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const executor = new BeginningExecutor();
+    executor.onStart = (execution) => execution.systemSaysEnded = true;
+    const result = run([{ cmd: "a" }], { executor, timeoutMs: 100 }).next();
+    await clock.advance(0);
+    const [execution] = executor.executions;
+    execution!.begin();
+    await clock.advance(10_000);
+    assertEquals(execution!.terminations, []);
+    await clock.advance(100);
+    assertEquals(execution!.terminations.length, 1);
+    assertEquals((await result).value!.outcome, "timeout");
+  });
+});
+
+/** Waits without letting the event loop turn. */
+function block(until: () => boolean): void {
+  const startedMs = performance.now();
+  while (!until()) assert(performance.now() - startedMs < 60_000, "Waited in vain");
+}
+
+/** Whether a worker waits for its next attempt: it has no child, and sleeps. */
+function isIdle(pid: number): boolean {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const isAsleep = stat.slice(stat.lastIndexOf(")") + 2)[0] === "S";
+  return isAsleep && readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1") === "";
+}
+
+for (const kind of ["shell", "process"] as const) {
+  test(`an end that has happened wins over a timer that is late, with the executor ${kind}`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const [timeoutMs, rounds] = [100, 10];
+      const real = createExecutor({ executor: kind });
+      let worker = 0;
+      const pidFile = join(directory, "pid");
+      const blocking: Executor = {
+        reportsStart: true,
+        discard: (end) => real.discard(end),
+        close: () => real.close(),
+        start(attempt: Attempt, { onOutputLimit, onStart }: AttemptCallbacks): Execution {
+          return real.start(attempt, {
+            onOutputLimit,
+            // The caller is busy from the beginning of the command until after its end, and until the time is over.
+            onStart(agoMs) {
+              onStart(agoMs);
+              const dueMs = performance.now() + timeoutMs + 50;
+              block(() => existsSync(join(directory, `end ${attempt.id}`)));
+              const pid = Number(readFileSync(pidFile, "latin1"));
+              if (kind === "process") block(() => !isAlive(pid));
+              else block(() => isIdle(worker));
+              block(() => performance.now() > dueMs);
+            },
+          });
+        },
+      };
+      try {
+        for (let round = 0; round < rounds; round++) {
+          if (kind === "shell") worker ||= await workerOf(real, directory);
+          const cmd = `echo $$ > ${pidFile}; : > '${directory}/end ${round}'`;
+          const attempt = { task: { cmd }, id: `${round}`, sequence: 1, number: 1, slot: 1, timeoutMs };
+          const { status, stoppedBy } = await new RunningAttempt(blocking, attempt, 1_000).ended;
+          assertEquals([round, status, stoppedBy], [round, 0, undefined]);
+        }
+      } finally {
+        await real.close();
+      }
+    });
+  });
+}
+
+/** The process of the worker of the first slot. */
+async function workerOf(executor: Executor, directory: string): Promise<number> {
+  const cmd = `echo $PPID > ${directory}/worker`;
+  const attempt = { task: { cmd }, id: "worker", sequence: 1, number: 1, slot: 1 };
+  await executor.start(attempt, { onOutputLimit() {}, onStart() {} }).ended;
+  return Number(readFileSync(join(directory, "worker"), "latin1"));
+}
+
+test("the time of a command runs while its runner is too busy to see that it has begun", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [timeoutMs, busyMs] = [1_000, 3_000];
+    const begun = join(directory, "begun");
+    const executor = createExecutor({ executor: "shell" });
+    try {
+      const worker = await workerOf(executor, directory);
+      process.kill(worker, "SIGSTOP");
+      const cmd = `: >'${begun}'; sleep 1000`;
+      const attempt = { task: { cmd }, id: "late", sequence: 2, number: 1, slot: 1, timeoutMs };
+      const { ended } = new RunningAttempt(executor, attempt, 1_000);
+      await new Promise((resolve) => setTimeout(resolve, 100)); // so that it is handed on
+      process.kill(worker, "SIGCONT");
+      block(() => existsSync(begun));
+      const startedMs = performance.now();
+      block(() => performance.now() - startedMs > busyMs);
+      const { stoppedBy, durationMs } = await ended;
+      assertEquals(stoppedBy, "timeout");
+      assert(durationMs >= busyMs, `It lasted ${durationMs} ms`);
+    } finally {
+      await executor.close();
+    }
+  });
+});
+
+test("a worker that is slow to start takes no time from its task", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    // The shell waits until the test has seen that nothing was timed out, for longer than the timeout.
+    const gate = join(directory, "gate");
+    const shell = join(directory, "slow");
+    const { writeFile } = await import("node:fs/promises");
+    await writeFile(
+      shell,
+      `#!/bin/sh\n[ "$1" = -c ] && exec sh "$@"\nwhile ! [ -e '${gate}' ]; do sleep 0.01; done\nexec sh\n`,
+      { mode: 0o755 },
+    );
+    const results = collect(run([{ cmd: "echo a" }, { cmd: "echo b" }], {
+      shell,
+      concurrency: 2,
+      timeoutMs: 500,
+      keepOrder: true,
+    }));
+    await new Promise((resolve) => setTimeout(resolve, 600)); // longer than the timeout
+    await writeFile(gate, "");
+    assertEquals((await results).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "a\n"], ["ok", "b\n"]]);
+  });
+});

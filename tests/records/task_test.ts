@@ -1,0 +1,216 @@
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { environmentOf } from "../../executors/task_variables.ts";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { assertThrows } from "@std/assert/throws";
+import { readTasks } from "../../records/read_tasks.ts";
+import { parseTask } from "../../records/task.ts";
+import { byteStream, collect, jsonLines } from "../support/helpers.ts";
+
+function problemOf(value: unknown): string {
+  const error = assertThrows(() => parseTask(value), Error);
+  assert(error instanceof TypeError || error instanceof RangeError, String(error));
+  const prefix = "Cannot read the task: ";
+  assert(error.message.startsWith(prefix), error.message);
+  return error.message.slice(prefix.length);
+}
+
+test("a task with every field is accepted, and comes back as it is", () => {
+  const task = {
+    cmd: ["printf", "%s", ""],
+    id: "a",
+    cwd: "/tmp",
+    env: { PATH: "/bin", constructor: "x", "not.an identifier": "" },
+    stdin: "a\0b\n",
+    timeoutMs: 0.5,
+    retries: 3,
+    meta: { deep: [{ __proto__: null }] },
+  };
+  assert(parseTask(task) === task);
+  assertEquals(parseTask({ cmd: " ", id: undefined, cwd: undefined }).cmd, " ");
+});
+
+test("meta may be any JSON value", () => {
+  for (const meta of [null, 0, "", false, [], {}]) assertEquals(parseTask({ cmd: "x", meta }).meta, meta);
+});
+
+test("what is no object is no task", () => {
+  for (const value of [null, 1, "echo hi", true, ["echo", "hi"]]) {
+    assertEquals(problemOf(value), `it must be a JSON object such as {"cmd":"echo hi"}, got ${JSON.stringify(value)}`);
+  }
+});
+
+test("a task needs a command", () => {
+  assertEquals(problemOf({}), 'the field "cmd" is missing');
+  assertEquals(problemOf({ id: "x" }), 'the field "cmd" is missing');
+});
+
+test("a command must be a string or an array of strings that is not empty", () => {
+  const must = '"cmd" must be a shell command or an array of a program and its arguments';
+  assertEquals(problemOf({ cmd: 5 }), `${must}, got 5`);
+  assertEquals(problemOf({ cmd: null }), `${must}, got null`);
+  assertEquals(problemOf({ cmd: { a: 1 } }), `${must}, got {"a":1}`);
+  assertEquals(problemOf({ cmd: [] }), `${must}, got []`);
+  assertEquals(problemOf({ cmd: "" }), '"cmd" must not be empty, got ""');
+  assertEquals(problemOf({ cmd: [""] }), '"cmd" must begin with the name of a program, got [""]');
+  assertEquals(problemOf({ cmd: ["echo", 5] }), '"cmd[1]" must be a string, got 5');
+  assertEquals(problemOf({ cmd: ["echo", "x", null] }), '"cmd[2]" must be a string, got null');
+});
+
+test("text for the system must not contain NUL or half of a surrogate pair", () => {
+  const must = "must not contain a NUL character or half of a surrogate pair";
+  assertEquals(problemOf({ cmd: "a\0b" }), `"cmd" ${must}, got "a\\u0000b"`);
+  assertEquals(problemOf({ cmd: ["a", "\0"] }), `"cmd[1]" ${must}, got "\\u0000"`);
+  assertEquals(problemOf({ cmd: "\ud800" }), `"cmd" ${must}, got "\\ud800"`);
+  assertEquals(problemOf({ cmd: "x", cwd: "/\0" }), `"cwd" ${must}, got "/\\u0000"`);
+  assertEquals(problemOf({ cmd: "x", cwd: "" }), '"cwd" must not be empty, got ""');
+});
+
+test("an unknown field is named together with one that is near, or with all that are known", () => {
+  assertEquals(problemOf({ cmdd: "x" }), 'unknown field "cmdd", did you mean "cmd"?');
+  assertEquals(problemOf({ cmd: "x", timeout: 5 }), 'unknown field "timeout", did you mean "timeoutMs"?');
+  assertEquals(problemOf({ cmd: "x", Env: {} }), 'unknown field "Env", did you mean "env"?');
+  assertEquals(problemOf({ command: "x" }), 'unknown field "command", did you mean "cmd"?');
+  for (const field of ["constructor", "toString", "cat", "x", ""]) {
+    assertEquals(
+      problemOf({ cmd: "x", [field]: 1 }),
+      `unknown field ${JSON.stringify(field)}, known fields are cmd, id, cwd, env, stdin, timeoutMs, retries, meta`,
+    );
+  }
+  assertStringIncludes(
+    problemOf(JSON.parse('{"cmd":"x","__proto__":{}}')),
+    'unknown field "__proto__", known fields are',
+  );
+});
+
+test("an unknown field as long as a line can be is named at once", { timeout: 30_000 }, () => {
+  const field = "c".repeat(50_000_000);
+  assertThrows(() => parseTask({ cmd: "x", [field]: 1 }), TypeError, 'unknown field "cccccc');
+});
+
+test("an id is a string or a number that loses no digits", () => {
+  for (const id of ["", "x", 0, -1.5, 2 ** 53 - 1]) assertEquals(parseTask({ cmd: "x", id }).id, id);
+  assertEquals(problemOf({ cmd: "x", id: null }), '"id" must be a string or a number, got null');
+  assertEquals(problemOf({ cmd: "x", id: NaN }), '"id" must be a string or a number, got NaN');
+  assertEquals(
+    problemOf({ cmd: "x", id: 2 ** 53 }),
+    '"id" must be a string when it is a number of more than 53 bits, or digits would be lost, got 9007199254740992',
+  );
+});
+
+test("an environment is an object of strings with names that the system takes", () => {
+  assertEquals(problemOf({ cmd: "x", env: ["A=1"] }), '"env" must be an object of strings, got ["A=1"]');
+  assertEquals(problemOf({ cmd: "x", env: null }), '"env" must be an object of strings, got null');
+  assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), '"env.A" must be a string, got 1');
+  assertEquals(
+    problemOf({ cmd: "x", env: { A: "\0" } }),
+    '"env.A" must not contain a NUL character or half of a surrogate pair, got "\\u0000"',
+  );
+  assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), '"env.__proto__" must be a string, got 1');
+  assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), '"env.constructor" must be a string, got 1');
+  for (const name of ["", "A=B", "A\0"]) {
+    assert(problemOf({ cmd: "x", env: { [name]: "" } }).includes("is no name of a variable"));
+  }
+});
+
+test("stdin is any text", () => {
+  assertEquals(parseTask({ cmd: "x", stdin: "\0" }).stdin, "\0");
+  assertEquals(problemOf({ cmd: "x", stdin: 1 }), '"stdin" must be a string, got 1');
+});
+
+test("timeoutMs is a number greater than 0 that a timer can hold", () => {
+  assertEquals(parseTask({ cmd: "x", timeoutMs: 2 ** 31 - 1 }).timeoutMs, 2147483647);
+  for (const timeoutMs of [0, -1, "5", null]) {
+    assert(
+      problemOf({ cmd: "x", timeoutMs }).startsWith('"timeoutMs" must be a number of milliseconds greater than 0'),
+    );
+  }
+  assertEquals(
+    problemOf({ cmd: "x", timeoutMs: 2 ** 31 }),
+    '"timeoutMs" must be at most 2147483647 milliseconds, 24 days, got 2147483648',
+  );
+});
+
+test("retries is an integer of at least 0", () => {
+  assertEquals(parseTask({ cmd: "x", retries: 0 }).retries, 0);
+  for (const retries of [-1, 1.5, "1", null]) {
+    assert(problemOf({ cmd: "x", retries }).startsWith('"retries" must be an integer of at least 0, got '));
+  }
+});
+
+test("meta that could not be written back is refused", () => {
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+  for (const meta of [cycle, 1n, () => {}, Symbol()]) {
+    assert(problemOf({ cmd: "x", meta }).startsWith('"meta" must be a value that JSON can hold'));
+  }
+});
+
+test("a long line of wrong elements is one problem, not a million", () => {
+  const wrong = Array(1_000_000).fill(1);
+  assertEquals(problemOf({ cmd: wrong }), '"cmd[0]" must be a string, got 1');
+  const env = Object.fromEntries(wrong.map((value, index) => [`V${index}`, value]));
+  assertEquals(problemOf({ cmd: "x", env }), '"env.V0" must be a string, got 1');
+});
+
+test("a value that cannot even be shown gets its message", () => {
+  const cycle = Object.assign(Object.create(null), {});
+  cycle.self = cycle;
+  assertEquals(problemOf({ cmd: "x", id: cycle }), '"id" must be a string or a number, got [object Object]');
+});
+
+test("a wrong shape is a TypeError and a value out of range a RangeError", () => {
+  assertThrows(() => parseTask({ cmd: 5 }), TypeError);
+  assertThrows(() => parseTask({ cmdd: "x" }), TypeError);
+  assertThrows(() => parseTask({ cmd: "" }), RangeError);
+  assertThrows(() => parseTask({ cmd: "x", retries: -1 }), RangeError);
+});
+
+test("a long value is cut in the message, and control characters are escaped", () => {
+  assertEquals(
+    problemOf({ cmd: "x", id: ["y".repeat(100)] }),
+    `"id" must be a string or a number, got ["${"y".repeat(58)}…`,
+  );
+  assertEquals(problemOf({ cmd: "x", retries: "\x1b[2J\u009b\x7f" }).split("got ")[1], '"\\u001b[2J\\u009b\\u007f"');
+});
+
+test("readTasks gives each task the number of its line as its id, unless it has one", async () => {
+  const tasks = readTasks(byteStream('{"cmd":"a"}\n\n{"cmd":"b","id":"x"}\n{"cmd":"c"}'));
+  assertEquals(await collect(tasks), [{ cmd: "a", id: "1" }, { cmd: "b", id: "x" }, { cmd: "c", id: "4" }]);
+});
+
+test("readTasks stops at a line that is no task, or passes it over", async () => {
+  const lines = jsonLines([{ cmd: "a" }, { cmd: 1 }, { cmd: "c" }]);
+  const problems: string[] = [];
+  const tasks = await collect(readTasks(byteStream(lines), { onInvalid: (error) => problems.push(error.message) }));
+  assertEquals(tasks.map(({ cmd }) => cmd), ["a", "c"]);
+  assertEquals(problems, [
+    'Line 2: Cannot read the task: "cmd" must be a shell command or an array of a program and its arguments, got 1',
+  ]);
+  const strict = readTasks(byteStream(lines));
+  assertEquals((await strict.next()).value!.cmd, "a");
+  let message = "";
+  await strict.next().catch((error) => message = error.message);
+  assertEquals(message, problems[0]);
+});
+
+test("readTasks can be left before the end", async () => {
+  let canceled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(new TextEncoder().encode('{"cmd":"a"}\n')),
+    cancel: () => void (canceled = true),
+  });
+  for await (const _ of readTasks(stream)) break;
+  assert(canceled);
+});
+
+test("the variables of a task go before those that an attempt adds", () => {
+  const task = { cmd: "true", env: { B: "task" } };
+  assertEquals(environmentOf({ task, env: { A: "attempt", B: "attempt" } }), { A: "attempt", B: "task" });
+  assertEquals(environmentOf({ task, env: undefined }), task.env);
+  const unset = { cmd: "true", env: { A: undefined, B: "task" } };
+  assertEquals(environmentOf({ task: unset, env: { A: "attempt" } }), { A: "attempt", B: "task" });
+  assertEquals(environmentOf({ task: unset, env: undefined }), { B: "task" });
+  assertEquals(parseTask(unset), unset);
+});

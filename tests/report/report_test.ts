@@ -1,0 +1,446 @@
+import { test } from "node:test";
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import type { Page } from "playwright-core";
+import type { TaskResult } from "../../mod.ts";
+import { ReportCollector } from "../../report/collector.ts";
+import { OUTCOMES } from "../../records/result.ts";
+import { factsOf } from "../../results/statistics/results_reader.ts";
+import { pageModule } from "../../dev/tools/page.ts";
+import { computedColors, contrastOf, IN_BROWSER, waitForResults, withPage } from "../support/browser.ts";
+import {
+  jsonLines,
+  mixedTasks,
+  parseResults,
+  PROJECT,
+  resultWith,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+/** Makes a report of results in a directory, and gives its path. */
+async function reportOf(directory: string, results: readonly TaskResult[], name = "results.jsonl"): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, jsonLines(results));
+  const report = join(directory, "report.html");
+  const { status, stderr } = await taskrunner(["report", path, "-o", report]);
+  assertEquals([status, stderr], [0, ""]);
+  return report;
+}
+
+/** The text of an element, as it is read: without what is between the lines of HTML. */
+async function textOf(page: Page, selector: string): Promise<string> {
+  return (await page.locator(selector).innerText()).replace(/\s+/g, " ");
+}
+
+/** The version of Bun that makes the page: another one makes another page. */
+const [, PAGE_MAKER] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "README.md"), "utf8"))!;
+if (process.versions["bun"] === PAGE_MAKER) {
+  test("the page is made of what is in report/page; 'deno task page' makes it anew", TIMEOUT, async () => {
+    const made = await readFile(join(PROJECT, "report", "page.generated.ts"), "utf8");
+    assert(made === await pageModule(), "report/page.generated.ts is not what report/page would give");
+  });
+}
+
+test("a report shows the figures of its results, and finds its tasks", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const tasks = await taskFile(directory, mixedTasks(80));
+    const path = join(directory, "night.jsonl");
+    await taskrunner([tasks, "-o", path, "-j4", "--retries", "1"]);
+    const results = parseResults(await readFile(path, "utf8"));
+    const report = await reportOf(directory, results, "night.jsonl");
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 80);
+      assertEquals(await textOf(page, "#name"), "night.jsonl");
+      const attempts = results.reduce((sum, { attempts }) => sum + attempts, 0);
+      const retried = results.filter(({ attempts }) => attempts > 1).length;
+      assertEquals(
+        await textOf(page, '[data-figure="results"]'),
+        `results 80 ${attempts} attempts, ${retried} tasks retried`,
+      );
+      for (const outcome of new Set(results.map(({ outcome }) => outcome))) {
+        const count = results.filter((result) => result.outcome === outcome).length;
+        assertMatch(await textOf(page, `[data-outcome="${outcome}"]`), new RegExp(`^${outcome} ${count} [\\d.]+ %$`));
+      }
+      assertEquals(
+        await textOf(page, "#time-caption"),
+        "80 tasks, one bar each. Zoom with the slider or Ctrl + mouse wheel.",
+      );
+      assertEquals(await page.locator("#slowest tbody tr").count(), 50);
+      const slowest = results.toSorted((one, other) => other.durationMs - one.durationMs)[0]!;
+      assertEquals(await page.locator("#slowest tbody .id").first().innerText(), slowest.id);
+      assertEquals(await page.locator("#retried tbody tr").count(), retried);
+      assertEquals(
+        await page.locator("#failures details").count(),
+        results.filter(({ outcome }) => outcome !== "ok").length,
+      );
+
+      // A failed task says why.
+      const failed = page.locator("#failures details").filter({ has: page.getByText("task 4", { exact: true }) });
+      assertEquals(await failed.locator("pre").innerText(), "task 4 is not right\n");
+
+      // The search finds a task, and shows where it ran.
+      await page.fill("#search", "TASK 7");
+      assertEquals(await page.locator("#found .id").count(), 11); // 7, and 70 to 79
+      // The quickest, as around one that took long the whole run would be visible.
+      const { id, slot, durationMs } = results
+        .filter(({ id, outcome, attempts }) => outcome === "ok" && attempts === 1 && /\d\d$/.test(id))
+        .reduce((quickest, result) => result.durationMs < quickest.durationMs ? result : quickest);
+      await page.fill("#search", id);
+      await page.click("#found .id");
+      const chosen = await textOf(page, "#selected");
+      assertStringIncludes(chosen, `task ${id} outcome ok status 0 slot slot ${slot} `);
+      // The report keeps tenths of a millisecond, and shows two digits, or whole milliseconds.
+      const shownMs = Number(/ duration ([\d.]+) ms /.exec(chosen)![1]);
+      assert(Math.abs(shownMs - durationMs) <= (durationMs < 9.8 ? 0.15 : 1), `${shownMs} is not ${durationMs}`);
+      const visible = async () => Number(/^(\d+) tasks/.exec(await textOf(page, "#time-caption"))![1]);
+      const zoomed = await visible();
+      assert(zoomed >= 1 && zoomed < 80, `${zoomed} tasks are visible`);
+      await page.click("#all");
+      assertEquals(await visible(), 80);
+
+      // Zoomed with the wheel, and a task chosen by a click on the timeline.
+      await page.locator("#time").scrollIntoViewIfNeeded();
+      const { x, y, width } = (await page.locator("#time canvas").boundingBox())!;
+      await page.mouse.move(x + width / 2, y + 60);
+      await page.keyboard.down("Control");
+      for (let turns = 0; turns < 5; turns++) await page.mouse.wheel(0, -400);
+      await waitFor("the zoom", async () => await visible() < 80);
+      await page.keyboard.up("Control");
+      await page.locator("#retried .id").first().click();
+      assertStringIncludes(
+        await textOf(page, "#selected"),
+        `task ${await page.locator("#retried .id").first().innerText()} `,
+      );
+
+      const background = () =>
+        page.evaluate(() => {
+          const { document, getComputedStyle } = globalThis as unknown as {
+            document: { body: object };
+            getComputedStyle(element: object): { backgroundColor: string };
+          };
+          return getComputedStyle(document.body).backgroundColor;
+        });
+      const light = await background();
+      await page.click("#theme");
+      assert(await background() !== light, "the button makes it dark");
+    });
+  });
+});
+
+test("what looks like HTML or a script is shown as text", IN_BROWSER, async () => {
+  const hostile = `</script><script>globalThis.wasRun=1</script><img src=x onerror="globalThis.wasRun=1">'"&lt;\u2028`;
+  await withTempDirectory(async (directory) => {
+    const result = resultWith({
+      id: hostile,
+      stdout: hostile,
+      stderr: hostile,
+      outcome: "failed",
+      status: 1,
+      error: hostile,
+      attempts: 2,
+      worker: { host: hostile, pid: 1 },
+      meta: hostile,
+    });
+    const report = await reportOf(directory, [result], `<img src=x onerror="globalThis.wasRun=1">.jsonl`);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 1);
+      assertStringIncludes(await page.title(), `<img src=x onerror="globalThis.wasRun=1">.jsonl – `);
+      assertEquals(await page.locator("#failures pre").textContent(), hostile);
+      for (const list of ["#failures", "#slowest", "#retried"]) {
+        assertEquals(await page.locator(`${list} .id`).textContent(), hostile);
+      }
+      await page.fill("#search", "onerror");
+      await page.click("#found .id");
+      assertStringIncludes((await page.locator("#selected").textContent())!, hostile);
+      // The tooltip of the timeline is HTML, too.
+      await page.locator("#time").scrollIntoViewIfNeeded();
+      const { x, y, width } = (await page.locator("#time canvas").boundingBox())!;
+      await page.mouse.move(x + width / 2, y + 36);
+      await page.locator(".tooltip").waitFor();
+      assertStringIncludes((await page.locator(".tooltip").textContent())!, hostile);
+      assertEquals(await page.locator("img").count(), 0);
+      assertEquals(await page.evaluate(() => (globalThis as { wasRun?: number }).wasRun), undefined);
+    });
+  });
+});
+
+test("a report of very many results stays below 2 MB, and says what it leaves out", IN_BROWSER, async () => {
+  const runStartedMs = Date.parse("2026-11-23T20:00:00Z");
+  const results = Array.from({ length: 170_000 }, (_, index) =>
+    resultWith({
+      id: crypto.randomUUID(), // which cannot be compressed
+      slot: index % 16 + 1,
+      startedAt: new Date(runStartedMs + Math.floor(index / 16) * 10).toISOString(),
+      durationMs: 5 + Math.random() * 5,
+      ...index % 1000 === 999 && { outcome: "failed", status: 3, stderr: "no such volume\n" },
+    }));
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, results);
+    const { size } = await stat(report);
+    assert(size < 2_000_000, `${size} bytes`);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 170_000);
+      assertStringIncludes(await textOf(page, '[data-figure="results"]'), "170,000");
+      assertStringIncludes(await textOf(page, '[data-outcome="failed"]'), "170 ");
+      assertMatch(await textOf(page, "#kept"), /^Figures and charts cover all 170,000 results\..*every \w+ result/);
+      assertEquals(
+        await textOf(page, "#failures-caption"),
+        "The first 100 of 170; all of them are in the results file.",
+      );
+      assertMatch(await textOf(page, "#time-caption"), /^Too many tasks to draw individually/);
+      await page.fill("#search", results[0]!.id);
+      await page.click("#found .id");
+      assertMatch(await textOf(page, "#time-caption"), /^\d+ tasks, one bar each, of those stored in this page/);
+    });
+  });
+});
+
+/** Holds the data of a report back until the page is told to unpack them. */
+const HOLD_DATA = `{
+  const Real = DecompressionStream;
+  const { promise, resolve } = Promise.withResolvers();
+  globalThis.unpack = resolve;
+  globalThis.DecompressionStream = class {
+    constructor(format) {
+      globalThis.isHeld = true;
+      const { readable, writable } = new Real(format);
+      const held = new TransformStream({ start: () => promise });
+      return { readable: readable.pipeThrough(held), writable };
+    }
+  };
+}`;
+
+test("a report shows its overview, and that it is loading, before its data are unpacked", IN_BROWSER, async () => {
+  const results = Array.from(
+    { length: 2_000 },
+    (_, index) =>
+      resultWith({ id: `${index}`, durationMs: 10, ...index % 100 === 9 && { outcome: "failed", status: 1 } }),
+  );
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, results, "a & b <c>.jsonl");
+    const assertOverview = async (page: Page) => {
+      assertEquals(await textOf(page, "#name"), "a & b <c>.jsonl");
+      assertEquals(await textOf(page, "#when"), "2026-01-02 03:04:05 to 2026-01-02 03:04:05 UTC");
+      assertEquals(await textOf(page, '[data-figure="results"]'), "results 2,000 2,000 attempts, 0 tasks retried");
+      assertMatch(
+        await textOf(page, '[data-figure="median duration"]'),
+        /^median duration 10 ms 99th percentile 10 ms$/,
+      );
+      assertEquals(await textOf(page, '[data-outcome="failed"]'), "failed 20 1 %");
+    };
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await page.waitForFunction("globalThis.isHeld");
+      await assertOverview(page);
+      assertEquals(await page.getByRole("status").innerText(), "Loading the details of 2,000 results…");
+      assertEquals(await page.locator("h2:visible").allInnerTexts(), ["Outcomes"], "nothing that is empty");
+      const overview = await page.locator("#summary").innerHTML();
+      await page.evaluate("unpack()");
+      await waitForResults(page, 2_000);
+      await page.locator("#state").waitFor({ state: "hidden" });
+      assertEquals(await page.locator("#summary").innerHTML(), overview);
+      await assertOverview(page);
+    }, { script: HOLD_DATA });
+
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await assertOverview(page);
+      assertMatch(
+        await textOf(page, "noscript"),
+        /^JavaScript is disabled in this browser, and is needed for the timeline/,
+      );
+      assertEquals(await page.locator("h2:visible").allInnerTexts(), ["Outcomes"]);
+      assertEquals(await page.locator("#state, button").filter({ visible: true }).count(), 0);
+    }, { javaScriptEnabled: false });
+
+    // A download that broke off.
+    const html = await readFile(report, "utf8");
+    await writeFile(report, html.replace(/(?<=<script id="data" type="application\/gzip">.{1000})[^<]*/, ""));
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await page.getByText("Cannot show the details of this report: ").waitFor();
+      await assertOverview(page);
+    }, { expected: /TypeError/ });
+  });
+});
+
+test("unsuccessful tasks are visible at once, first those that were not canceled", IN_BROWSER, async () => {
+  const canceled = Array.from(
+    { length: 300 },
+    (_, index) => resultWith({ id: `canceled ${index}`, outcome: "canceled", status: null }),
+  );
+  const failed = Array.from({ length: 60 }, (_, index) => {
+    const lines = Array.from({ length: 50 }, (_, line) => `line ${line} of ${index}\n`).join("");
+    return resultWith({ id: `failed ${index}`, outcome: "failed", status: 1, stderr: lines, error: "x".repeat(400) });
+  });
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, [...canceled, ...failed]);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 360);
+      assertEquals(
+        await textOf(page, "#failures-caption"),
+        "The first 100 of 360; all of them are in the results file.",
+      );
+      const ids = await page.locator("#failures .id").allInnerTexts();
+      assertEquals([ids.length, ids[0], ids[59], ids[60]], [100, "failed 0", "failed 59", "canceled 0"]);
+      const open = await page.locator("#failures details[open]").count();
+      assertEquals(open, 60, "those that have something to show");
+      // The end of standard error is on the first screen, where its beginning has no room.
+      const [begin, end, top, bottom] = await page.evaluate(`(() => {
+        const pre = document.querySelector("#failures pre");
+        const range = document.createRange();
+        const yOf = (text) => {
+          const begin = pre.firstChild.data.indexOf(text);
+          range.setStart(pre.firstChild, begin);
+          range.setEnd(pre.firstChild, begin + text.length);
+          return range.getBoundingClientRect().y;
+        };
+        const { top, bottom } = pre.getBoundingClientRect();
+        return [yOf("line 0 of 0"), yOf("line 49 of 0"), top, bottom];
+      })()`) as [number, number, number, number];
+      assert(begin < top && top < end && end < bottom && bottom < 900, JSON.stringify([begin, end, top, bottom]));
+    });
+    await reportOf(directory, [resultWith({})]);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 1);
+      assertEquals(await page.locator("#failures-section").isVisible(), false, "there are none");
+    });
+  });
+});
+
+test("the chart of CPU times is no finer than the clock that measured them", IN_BROWSER, async () => {
+  const shell = [0, 0, 0, 10, 20, 20, 130].map((userMs, index) =>
+    resultWith({ id: `${index}`, userMs, systemMs: userMs === 130 ? 10 : 0 })
+  );
+  const microseconds = [resultWith({ userMs: 0.412, systemMs: 0.205 }), resultWith({ id: "2" })];
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, shell);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 7);
+      assertEquals(await textOf(page, "#cpu-caption"), "Measured in steps of 10 ms.");
+      await page.locator("#cpu-times").scrollIntoViewIfNeeded();
+      const { x, y, height } = (await page.locator("#cpu-times canvas").boundingBox())!;
+      await page.mouse.move(x + 70, y + height - 40);
+      await page.getByText("under 10 ms: 3 tasks").waitFor();
+      await page.fill("#search", "0");
+      await page.click("#found .id");
+      assertStringIncludes(await textOf(page, "#selected"), "CPU time under 10 ms");
+    });
+    await reportOf(directory, microseconds);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 2);
+      assertEquals(await textOf(page, "#cpu-caption"), "");
+      await page.fill("#search", "1");
+      await page.click("#found .id");
+      assertStringIncludes(await textOf(page, "#selected"), "CPU time 0.62 ms");
+    });
+    await reportOf(directory, [resultWith({})]);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 1);
+      assertEquals(await textOf(page, "#cpu-caption"), "Unknown.");
+      assertEquals(await textOf(page, '[data-figure="CPU time"]'), "CPU time – unknown");
+    });
+  });
+});
+
+test("a report fits a narrow screen, and paper", IN_BROWSER, async () => {
+  const long = "/very/long/path/without/blanks".repeat(20);
+  const results = ["ok", "failed"].map((outcome) =>
+    resultWith({ id: long + outcome, outcome: outcome as "ok", status: null, attempts: 2, error: long, stderr: long })
+  );
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, results, `${"a".repeat(200)}.jsonl`);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 2);
+      const widths = "[document.documentElement.scrollWidth, ...[...document.querySelectorAll('.scroll, .long')]" +
+        ".map((box) => box.scrollWidth - box.clientWidth)]";
+      assertEquals(await page.evaluate(widths), [320, 0, 0, 0]);
+      await page.emulateMedia({ media: "print" });
+      const [scheme, heights] = await page.evaluate(
+        "[getComputedStyle(document.documentElement).colorScheme, " +
+          "[...document.querySelectorAll('.scroll, .long, pre')].map((box) => box.scrollHeight - box.clientHeight)]",
+      ) as [string, number[]];
+      assertEquals([scheme, Math.max(...heights)], ["light", 0]);
+    }, { viewport: { width: 320, height: 600 }, colorScheme: "dark" });
+  });
+});
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`texts and outcomes can be told from their background, ${colorScheme}`, IN_BROWSER, async () => {
+    await withTempDirectory(async (directory) => {
+      const results = OUTCOMES.map((outcome) => resultWith({ id: outcome, outcome, status: null, stderr: "x" }));
+      const report = await reportOf(directory, results);
+      await withPage(pathToFileURL(report).href, async (page) => {
+        await waitForResults(page, OUTCOMES.length);
+        const assertContrast = async (least: number, property: "color" | "backgroundColor", selectors: string[]) => {
+          const colors = await computedColors(page, selectors, property);
+          colors.forEach(([color, background], index) => {
+            const contrast = contrastOf(color, background);
+            assert(contrast >= least, `${selectors[index]}: ${contrast}`);
+          });
+        };
+        await assertContrast(3, "backgroundColor", OUTCOMES.map((outcome) => `[data-outcome="${outcome}"] .dot`));
+        await assertContrast(4.5, "color", [
+          "body",
+          "#when",
+          ".tile .faint",
+          "#time-caption",
+          ".id",
+          "th",
+          "pre",
+          "footer",
+        ]);
+      }, { colorScheme });
+    });
+  });
+}
+
+test("slots have lanes in their order, as many as can be seen", () => {
+  const collector = new ReportCollector();
+  const add = (result: TaskResult) => collector.add(factsOf(result), () => result);
+  for (let slot = 300; slot >= 1; slot--) add(resultWith({ id: `${slot}`, slot }));
+  const { lanes, moreLanes, rows, laneParts } = collector.data("results");
+  assertEquals([lanes.length, lanes[0], lanes[255], moreLanes], [256, "slot 45", "slot 300", 44]);
+  assertEquals([rows.lanes[0], rows.lanes[255], rows.lanes[256]], [255, 0, 256]); // the last has none
+  assertEquals(laneParts, undefined);
+
+  const workers = new ReportCollector(2);
+  for (const [host, slot] of [["b", 1], ["a", 2], ["a", 1], ["b", 1]] as const) {
+    const result = resultWith({ worker: { host, pid: 7 }, slot, outcome: host === "b" ? "failed" : "ok" });
+    workers.add(factsOf(result), () => result);
+  }
+  const data = workers.data("results");
+  assertEquals(data.lanes, ["a 7, slot 1", "a 7, slot 2", "b 7, slot 1"]);
+  assertEquals(data.rows.ids.length, 2, "every second result");
+  assertEquals(data.laneParts!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
+});
+
+test("what a report cannot show of a task is cut, and said", TIMEOUT, async () => {
+  const huge = "x".repeat(3_000_000);
+  await withTempDirectory(async (directory) => {
+    const results = [resultWith({ id: huge, error: huge, stderr: huge, outcome: "failed" })];
+    const { size } = await stat(await reportOf(directory, results));
+    assert(size < 2_000_000, `${size} bytes`);
+  });
+});
+
+test("a report goes to a file, over an old report, and over nothing else", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, [resultWith({})]);
+    const first = await readFile(report, "utf8");
+    await reportOf(directory, [resultWith({}), resultWith({ id: "2" })]);
+    assert(first !== await readFile(report, "utf8"));
+    const results = join(directory, "results.jsonl");
+    const { status, stderr } = await taskrunner(["report", results, "-o", results]);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, "it is there already, and is not a report");
+    assertEquals(parseResults(await readFile(results, "utf8")).length, 2);
+  });
+});

@@ -1,0 +1,233 @@
+import { Buffer } from "node:buffer";
+import { appendFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import fc from "fast-check";
+import { main } from "../../cli/main.ts";
+import { findResultsEnd } from "../../cli/results_end.ts";
+import { followLines } from "../../system/follow_file.ts";
+import { Journal } from "../../mod.ts";
+import { EFFORT, jsonLines, resultWith, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** What a command says of results on its standard input. */
+async function ask(
+  args: readonly string[],
+  input: string,
+): Promise<{ status: number; stdout: string; stderr: string }> {
+  const [written, lines]: [Uint8Array[], string[]] = [[], []];
+  const { signal } = new AbortController();
+  const status = await main(args, {
+    stdin: () => [encode(input)],
+    stdinIsTerminal: false,
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    stdout: { write: (bytes) => void written.push(bytes) },
+    stderr: (line) => Promise.resolve(void lines.push(line)),
+    signal,
+    killSignal: signal,
+    onRequest: () => {},
+  });
+  return { status, stdout: await new Blob(written as Uint8Array<ArrayBuffer>[]).text(), stderr: lines.join("\n") };
+}
+
+const GOOD = JSON.stringify(resultWith({}));
+const failed = resultWith({ outcome: "failed", status: 1, stderr: "e" });
+/** The good result, and the same with another value of a field, as text. */
+const but = (field: string, value: string) =>
+  GOOD.replace(new RegExp(`"${field}":("[^"]*"|[^,}]*)`), `"${field}":${value}`);
+
+const READ: Record<string, string> = {
+  "a byte order mark, CRLF and blank lines": `\ufeff${GOOD}\r\n\r\n \t\r\n${GOOD}`,
+  "the same field twice": but("id", '"a","id":"b"'),
+  "an id of what steers a terminal": but("id", JSON.stringify("\x1b[2J\x07\u009b\u202e\u2028\0")),
+  "an id of half a character": but("id", '"\\ud800"'),
+  "an id that objects have": `${but("id", '"__proto__"')}\n${but("id", '"constructor"')}`,
+  "the first and the last year": `${but("startedAt", '"0000-01-01T00:00:00Z"')}\n${
+    but("startedAt", '"9999-12-31T23:59:59.999Z"')
+  }`,
+  "the longest time there is": but("durationMs", "8e15"),
+  "a time of nothing": but("durationMs", "-0"),
+  "the least number": but("durationMs", "5e-324"),
+  "a million attempts in slot 9007199254740991": but("attempts", "1000000").replace(
+    '"slot":1',
+    '"slot":9007199254740991',
+  ),
+  "meta that is nested": GOOD.replace(/}$/, `,"meta":${"[".repeat(500)}${"]".repeat(500)}}`),
+  "meta with __proto__": GOOD.replace(/}$/, ',"meta":{"__proto__":{"polluted":1}}}'),
+  "a file that results name": jsonLines([{ ...failed, stderrFile: "/etc/passwd", stderrBytes: 1e15 }]),
+  "base64 that is none": jsonLines([{ ...failed, stderrEncoding: "base64", stderr: "\u0000?" }]),
+};
+
+const REFUSED: Record<string, [text: string, message: RegExp]> = {
+  "a time below nothing": [but("durationMs", "-1"), /"durationMs" must not be negative, got -1$/],
+  "a time that is no number": [but("durationMs", "NaN"), /it is not valid JSON/],
+  "a time of null": [but("durationMs", "null"), /"durationMs" must be a number, got null$/],
+  "infinite time": [but("durationMs", "1e999"), /"durationMs" must be at most \d+ milliseconds, got Infinity$/],
+  ...Object.fromEntries(
+    [
+      ...["+275760-09-13T00:00:00Z", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00.000Z", "2026-01-01T24:00:00.000Z"],
+      ...["2026-02-03 10:00:00Z", "2026-02-03T10:00Z", "2026-02-03T10:00:00", "2026-02-03", "2026-W06-2T10:00:00Z", ""],
+      ...["2026-02-03T10:00:00+00:00", "2026-02-03T10:00:00.000Z\\n", "2026-02-03T23:59:60Z"],
+    ].map((time) => [
+      `the time "${time}"`,
+      [but("startedAt", `"${time}"`), /"startedAt" must be a time in ISO 8601 and UTC, such as .*, got "/],
+    ]),
+  ),
+  "a time that ends after the last one there is": [
+    but("durationMs", "8.6e15"),
+    /"durationMs" must be at most \d+ milli/,
+  ],
+  "a status above 255": [but("status", "256"), /"status" must be at most 255, got 256$/],
+  "a status below 0": [but("status", "-1"), /"status" must not be negative, got -1$/],
+  "half a status": [but("status", "0.5"), /"status" must be an integer, got 0.5$/],
+  "a signal that is none": [
+    GOOD.replace(',"attempts"', ',"signal":"of rain","attempts"'),
+    /"signal" must be a signal such as SIGKILL, got "of rain"$/,
+  ],
+  "a process with a negative number": [
+    GOOD.replace(',"startedAt"', ',"worker":{"host":"h","pid":-1},"startedAt"'),
+    /"worker.pid" must not be negative, got -1$/,
+  ],
+  "an id that is a number": [but("id", "7"), /"id" must be a string, got 7$/],
+  "attempts by the thousand digits": [
+    but("attempts", "9".repeat(1000)),
+    /"attempts" must be an integer, got Infinity$/,
+  ],
+  "a field that objects have": [GOOD.replace("{", '{"__proto__":1,'), /unknown field "__proto__"/],
+  "a byte order mark in the middle": [`\ufeff${GOOD}`, /it is not valid JSON/],
+  "nesting without end": ["[".repeat(300_000), /it is not valid JSON|must be a JSON object/],
+  "one long line without end": [`{"id":"${"x".repeat(5_000_000)}`, /it is not valid JSON .* was it cut off\?$/],
+  "a NUL": ["\0", /it is not valid JSON/],
+  "GNU parallel's joblog": [
+    "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n1\t:\t1.5\t0.1\t0\t2\t0\t0\techo 1\n",
+    /it is not valid JSON/,
+  ],
+  "the Test Anything Protocol": ["TAP version 14\n1..1\nok 1\n", /it is not valid JSON/],
+  "an array of results": [`[${GOOD}]`, /it must be a JSON object/],
+  "events of go test": ['{"Time":"2026-01-01T00:00:00Z","Action":"pass","Test":"T"}', /unknown field "Time"/],
+};
+
+test("results that nobody would write are read, and what is said of them is whole", TIMEOUT, async () => {
+  for (const [name, text] of Object.entries(READ)) {
+    for (const args of [["stats"], ["stats", "--json"], ["trace"], ["report"]]) {
+      const { status, stdout, stderr } = await ask([...args, "-"], text);
+      assertEquals([status, stderr], [0, ""], name);
+      if (args.join() === "stats") {
+        // deno-lint-ignore no-control-regex -- control characters are what it is about
+        assert(!/NaN|Infinity|undefined|[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stdout), `${name}: ${stdout}`);
+      } else if (args.join() !== "report") JSON.parse(stdout);
+    }
+    assert((await Journal.read([encode(text)])).size > 0, name);
+  }
+  assertEquals(({} as { polluted?: number }).polluted, undefined);
+});
+
+test("what is no result is refused by all that read results, with its line and the reason", TIMEOUT, async () => {
+  for (const [name, [text, message]] of Object.entries(REFUSED)) {
+    for (const command of ["stats", "trace", "report"]) {
+      const { status, stdout, stderr } = await ask([command, "-"], `\n${text}`);
+      assertEquals([status, stdout], [255, ""], name);
+      assertMatch(stderr, /^taskrunner: Cannot read results from "-": -:2: /, name);
+      assertMatch(stderr, message, name);
+    }
+    const error = await Journal.read([encode(`\n${text}`)]).catch((error) => error);
+    assertMatch(String(error), message, name);
+  }
+});
+
+test(
+  "a report, which shows more of a result than its beginning, names a line whose end is not right",
+  TIMEOUT,
+  async () => {
+    const line = JSON.stringify(failed);
+    const cases = [
+      [line.replace('"stderr":"e"', '"stderr":7'), /-:1: Cannot read the result: "stderr" must be a string, got 7$/],
+      [line.replace(',"stderr":"e"', ""), /-:1: Cannot read the result: the field "stderr" is missing$/],
+      [line.replace('"stderr":"e"', "oops"), /-:1: Cannot read the line: it is not valid JSON/],
+    ] as const;
+    for (const [text, message] of cases) {
+      const { status, stderr } = await ask(["report", "-"], text);
+      assertEquals(status, 255);
+      assertMatch(stderr, message);
+    }
+  },
+);
+
+test("the end of a file of results is found wherever it is cut off", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const line = fc.tuple(fc.nat(300), fc.boolean()).map(([length, isLong]) =>
+      JSON.stringify(resultWith({ id: "é".repeat(isLong ? length * 1000 : length) }))
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { maxLength: 3 }), line, fc.nat(), async (lines, last, place) => {
+        const whole = encode(lines.map((line) => `${line}\n`).join(""));
+        const cut = encode(last).subarray(0, place % (encode(last).length + 1));
+        await writeFile(path, Buffer.concat([whole, cut]));
+        const isWhole = cut.length === encode(last).length;
+        const tornBytes = isWhole ? 0 : cut.length;
+        assertEquals(await findResultsEnd(path), {
+          wholeBytes: whole.length + cut.length - tornBytes,
+          tornBytes,
+          lacksNewline: isWhole,
+        });
+      }),
+      { numRuns: 30 * EFFORT, seed: SEED },
+    );
+  });
+});
+
+test("what a power cut has left at the end of a file is not held in memory", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    await writeFile(path, `${GOOD}\n`);
+    const { size } = await stat(path);
+    const tornBytes = 1024 ** 3;
+    await truncate(path, size + tornBytes);
+    const before = process.memoryUsage().rss;
+    let most = before;
+    const timer = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 20);
+    assertEquals(await findResultsEnd(path), { wholeBytes: size, tornBytes, lacksNewline: false });
+    clearInterval(timer);
+    most = Math.max(most, process.memoryUsage().rss);
+    assert(most - before < 400e6, `it took ${most - before} bytes more`);
+  });
+});
+
+test(
+  "a file that grows is followed by whole lines, whatever their length and that of what is added",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, "results.jsonl");
+      // Files are read in pieces of 256 KiB.
+      const line = fc.oneof(fc.nat(50), fc.integer({ min: 262_100, max: 262_200 }), fc.nat(600_000))
+        .map((length) => `${"x".repeat(length)}\n`);
+      await fc.assert(
+        fc.asyncProperty(fc.array(line, { maxLength: 4 }), fc.nat(), fc.nat(99), async (lines, place, torn) => {
+          const text = lines.join("");
+          const cut = place % (text.length + 1);
+          await writeFile(path, text.slice(0, cut));
+          const adding = appendFile(path, text.slice(cut) + "y".repeat(torn));
+          const stop = new AbortController();
+          let given = "";
+          if (text === "") stop.abort();
+          for await (const piece of followLines(path, stop.signal)) {
+            given += new TextDecoder().decode(piece);
+            assert(given.endsWith("\n") && text.startsWith(given));
+            if (given.length === text.length) stop.abort();
+          }
+          await adding;
+          assertEquals(given.length, text.length);
+        }),
+        { numRuns: 10 * EFFORT, seed: SEED },
+      );
+    });
+  },
+);

@@ -1,0 +1,367 @@
+import { test } from "node:test";
+import { existsSync } from "node:fs";
+import { appendFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { assertRejects } from "@std/assert/rejects";
+import { assertStringIncludes } from "@std/assert/string-includes";
+import { commandHash, Journal } from "../../results/journal.ts";
+import { type Outcome, parseResult, run, type Task, type TaskResult } from "../../mod.ts";
+import { instantExecutor } from "../support/fake_executor.ts";
+import {
+  collect,
+  jsonLines,
+  notTried,
+  parseResults,
+  RUNTIME,
+  shell,
+  startTaskrunner,
+  taskFile,
+  taskrunner,
+  TIMEOUT,
+  waitFor,
+  withTempDirectory,
+} from "../support/helpers.ts";
+
+const result = (id: string, outcome: Outcome, cmd?: Task["cmd"]): TaskResult => ({
+  id,
+  status: outcome === "ok" ? 0 : 1,
+  outcome,
+  attempts: 1,
+  slot: 1,
+  startedAt: "2026-01-02T03:04:05.678Z",
+  durationMs: 1,
+  stdout: "",
+  stderr: "",
+  ...(cmd !== undefined && { cmdHash: commandHash(cmd) }),
+});
+
+const journalOf = (results: TaskResult[], retryFailed = false) =>
+  Journal.read([new TextEncoder().encode(jsonLines(results))], { retryFailed });
+
+async function remainingIds(journal: Journal, tasks: Task[]): Promise<unknown[]> {
+  return (await collect(journal.remaining(tasks))).map(({ id }) => id);
+}
+
+const task = (id: string, cmd: Task["cmd"] = "x"): Task => ({ id, cmd });
+
+test("tasks that have a result are passed over, but those that were canceled are not", async () => {
+  const outcomes: Outcome[] = ["ok", "failed", "killed", "timeout", "canceled", "not-started", "output-limit"];
+  const results = outcomes.map((outcome) => result(outcome, outcome));
+  const tasks = [...outcomes, "new"].map((id) => task(id));
+  assertEquals(await remainingIds(await journalOf(results), tasks), ["canceled", "new"]);
+  const failed = await remainingIds(await journalOf(results, true), tasks);
+  assertEquals(failed, [...outcomes.slice(1), "new"]);
+  assertEquals((await journalOf(results)).size, outcomes.length);
+});
+
+test("the latest result of a task counts, in whatever order the tasks now are", async () => {
+  const results = [
+    result("a", "failed"),
+    result("b", "ok"),
+    result("a", "ok"),
+    result("b", "failed"),
+    result("gone", "ok"),
+  ];
+  assertEquals(await remainingIds(await journalOf(results, true), [task("b"), task("c"), task("a")]), ["b", "c"]);
+});
+
+test("a result of another command is reported, once, and stands", async () => {
+  const results = [
+    result("same", "ok", "echo 1"),
+    result("other", "ok", "echo 1"),
+    result("array", "failed", ["echo", "1"]),
+    result("unknown", "ok"),
+    result("canceled", "canceled", "echo 1"),
+  ];
+  const tasks = results.map(({ id }) => task(id, id === "same" ? "echo 1" : "echo 2"));
+  const journal = await journalOf(results);
+  const changed: unknown[] = [];
+  assertEquals((await collect(journal.remaining(tasks, ({ id }) => changed.push(id)))).map(({ id }) => id), [
+    "canceled",
+  ]);
+  assertEquals(changed, ["other", "array"]);
+  assertEquals(journal.find(tasks[1]!, 2), { isDone: true, isChanged: false });
+  assertEquals(await remainingIds(await journalOf(results), tasks), ["canceled"]);
+});
+
+test("a command has the hash that other programs compute for it, too", () => {
+  assertEquals(commandHash("echo hi"), "a18264a2");
+  assertEquals(commandHash("é"), "0e048d3e");
+  assertEquals(commandHash(["echo", "hi"]), "4a490013");
+  assert(commandHash(["echo hi"]) !== commandHash(["echo", "hi"]));
+});
+
+test("a result whose hash is no CRC-32 is that of an unknown command", async () => {
+  const hashes = ["-5", "-ffffffff", "", "no hash", "f".repeat(400)];
+  const journal = await journalOf(hashes.map((cmdHash) => ({ ...result(cmdHash, "ok"), cmdHash })));
+  const changed: unknown[] = [];
+  assertEquals(await collect(journal.remaining(hashes.map((id) => task(id)), ({ id }) => changed.push(id))), []);
+  assertEquals(changed, []);
+});
+
+test("to resume, each task needs an id of its own", async () => {
+  const journal = await journalOf([result("a", "ok")]);
+  await assertRejects(() => remainingIds(journal, [{ cmd: "x" }]), RangeError, '"id" is missing');
+  await assertRejects(
+    () => remainingIds(journal, [task("b"), task("a"), task("a")]),
+    RangeError,
+    'the id "a" is that of task 2, too',
+  );
+  await assertRejects(
+    () => remainingIds(journal, [task("1"), { id: 1, cmd: "x" }]),
+    RangeError,
+    'the id "1" is that of',
+  );
+  await assertRejects(() => remainingIds(journal, [{ cmd: 7 } as never]), TypeError, "Cannot read task 1");
+});
+
+test("a run of what remains gives the rest of the results, and a source is told when no more is wanted", async () => {
+  let returned = false;
+  function* tasks() {
+    try {
+      for (let number = 1;; number++) yield task(`${number}`);
+    } finally {
+      returned = true;
+    }
+  }
+  const journal = await journalOf([result("2", "ok"), result("3", "ok")]);
+  const ids: string[] = [];
+  for await (const { id } of run(journal.remaining(tasks()), { executor: instantExecutor(), concurrency: 1 })) {
+    if (ids.push(id) === 3) break;
+  }
+  assertEquals([ids, returned], [["1", "4", "5"], true]);
+});
+
+const idsOf = (results: TaskResult[]) => results.map(({ id }) => id);
+
+test("--resume goes on where a run has stopped, and can be given from the beginning", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const say = (id: string) => ({ id, cmd: `echo ${id} >> ${directory}/ran; [ ${id} != b ] || exit 3` });
+    const args = [await taskFile(directory, ["a", "b", "c"].map(say)), "-j1", "-o", output];
+    assertEquals((await taskrunner([...args, "--resume"])).status, 1);
+    await taskFile(directory, ["d", "c", "b", "a"].map(say));
+    const { status, stderr } = await startTaskrunner([...args, "--resume"], { stdin: "" }).ended;
+    assertEquals(status, 0);
+    assertMatch(stderr, /^taskrunner: 1 task in .*: 1 ok; 3 had a result\n$/);
+    const failed = await taskrunner([...args, "--resume-failed"]);
+    assertEquals(failed.status, 1);
+    assertEquals((await readFile(join(directory, "ran"), "utf8")).split("\n"), ["a", "b", "c", "d", "b", ""]);
+    assertEquals(idsOf(parseResults(await readFile(output, "utf8"))), ["a", "b", "c", "d", "b"]);
+  });
+});
+
+test("what is torn at the end of the results is cut off and said, and that task runs again", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, ["a", "b", "c"].map((id) => task(id, `echo ${id}`)));
+    const args = [tasks, "-j1", "-o", output, "--resume"];
+    await taskrunner(args);
+    const whole = await readFile(output, "utf8");
+    const lastLine = whole.trimEnd().split("\n").at(-1)!.length + 1;
+    const { size } = await stat(output);
+    // In the last line, but for its first byte; and in the one before.
+    for (const cut of [2, lastLine - 1, lastLine + 1]) {
+      await writeFile(output, whole);
+      await truncate(output, size - cut);
+      const { status, stderr } = await taskrunner(args);
+      assertEquals(status, 0);
+      if (cut !== lastLine + 1) assertMatch(stderr, /\d+ bytes of an unfinished line at the end have been cut off/);
+      const text = await readFile(output, "utf8");
+      assertEquals(text.trimEnd().split("\n").map((line) => parseResult(JSON.parse(line)).id), ["a", "b", "c"]);
+    }
+    // A result without its newline is whole, and zeros are what a power cut can leave.
+    await writeFile(output, whole.trimEnd());
+    const again = await startTaskrunner(args, { stdin: "" }).ended;
+    assertMatch(again.stderr, /^taskrunner: 0 tasks in .*; 3 had a result\n$/);
+    assertEquals(await readFile(output, "utf8"), whole);
+    await appendFile(output, new Uint8Array(100_000));
+    assertMatch((await taskrunner(args)).stderr, /100000 bytes of an unfinished line/);
+    assertEquals(await readFile(output, "utf8"), whole);
+  });
+});
+
+test("a line that is no result is an error that names it, and nothing is run or changed", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`)]);
+    const text = `${JSON.stringify(result("b", "ok"))}\n{"id":"c"}\n`;
+    await writeFile(output, text);
+    const { status, stderr } = await taskrunner([tasks, "-o", output, "--resume"]);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, `results.jsonl:2: Cannot read the result: the field "status" is missing`);
+    assertEquals(await readFile(output, "utf8"), text);
+    const toDirectory = await taskrunner([tasks, "-o", directory, "--resume"]);
+    assertEquals(toDirectory.status, 255);
+    assertMatch(toDirectory.stderr, /Cannot resume from .*: it is/);
+    const withoutFile = await taskrunner([tasks, "--resume"]);
+    assertEquals(withoutFile.status, 255);
+    assertStringIncludes(withoutFile.stderr, "To resume, name the file of results: -o FILE");
+  });
+});
+
+test("--resume names the two lines that have the same id, and the line without one", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const same = join(directory, "same.jsonl");
+    await writeFile(
+      same,
+      `${JSON.stringify(task("a"))}\n\n${JSON.stringify(task("b"))}\n${JSON.stringify(task("a"))}\n`,
+    );
+    const { status, stderr } = await taskrunner([same, "-o", output, "--resume"]);
+    assertEquals(status, 255);
+    assertStringIncludes(stderr, `same.jsonl:4: the id "a" is that of line 1, too; to resume, ids must be unique`);
+    const without = await taskrunner(["-o", output, "--resume"], { stdin: '{"cmd":"true"}\n' });
+    assertEquals(without.status, 255);
+    assertStringIncludes(without.stderr, 'standard input:1: "id" is missing');
+  });
+});
+
+test("a task whose command has changed is named, and not run again", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, ["a", "b", "c", "d", "e"].map((id) => task(id, `echo ${id}`)));
+    await taskrunner([tasks, "-o", output]);
+    await taskFile(directory, ["a", "b", "c", "d", "e"].map((id) => task(id, id === "a" ? "echo a" : "echo new")));
+    for (const flags of [["--resume"], ["--resume", "--dry-run"]]) {
+      const { status, stderr } = await taskrunner([tasks, "-o", output, ...flags]);
+      assertEquals(status, 0);
+      assertStringIncludes(
+        stderr,
+        'what has a result of another command is not run again: "b" (line 2), "c" (line 3), "d" (line 4) and 1 more\n',
+      );
+    }
+    assertEquals(parseResults(await readFile(output, "utf8")).length, 5);
+  });
+});
+
+test("--dry-run says what --resume would pass over, and changes nothing", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const text = `${JSON.stringify(result("a", "ok"))}\n{"id":`;
+    await writeFile(output, text);
+    const tasks = await taskFile(directory, [task("a"), task("b")]);
+    const { status, stderr } = await taskrunner([tasks, "-o", output, "--resume", "--dry-run"]);
+    assertEquals([status, stderr], [
+      0,
+      "taskrunner: 2 tasks are valid, 1 of them have a result, 0 lines are not; nothing was run\n",
+    ]);
+    assertEquals(await readFile(output, "utf8"), text);
+  });
+});
+
+test("a run that is killed at any instant can be resumed until it is done", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const [output, count] = [join(directory, "results.jsonl"), 40];
+    const tasks = Array.from({ length: count }, (_, index) => ({
+      id: `task ${index}`,
+      cmd: `echo ${index} >> ${directory}/ran; head -c 2000 /dev/zero | tr '\\0' x`,
+    }));
+    const args = [await taskFile(directory, tasks), "-j3", "-o", output, "--resume"];
+    const written = async () => {
+      const text = await readFile(output, "utf8").catch(() => "");
+      return text.slice(0, text.lastIndexOf("\n") + 1);
+    };
+    let [kills, before] = [0, ""];
+    for (;;) {
+      const done = parseResults(before).length;
+      const { child, ended } = startTaskrunner(args, { stdin: "" });
+      // Killed when some results more are there, or at its own end.
+      const target = done + 1 + kills * 7 % 11;
+      const settled = ended.then(() => true);
+      while (parseResults(await written()).length < target && !await Promise.race([settled, pause()]));
+      child.kill("SIGKILL");
+      const { status } = await ended;
+      const after = await written();
+      assert(after.startsWith(before), "a result that was written has changed");
+      before = after;
+      if (status === 0) break;
+      kills++;
+    }
+    const ids = idsOf(parseResults(before));
+    assertEquals([...new Set(ids)].length, count);
+    assertEquals(ids.length, count, "a task has two results");
+    assert(kills >= 3, `it was killed ${kills} times`);
+    for (const line of before.trimEnd().split("\n")) parseResult(JSON.parse(line));
+    // What ran at that instant may run twice, and nothing else.
+    const ran = (await readFile(join(directory, "ran"), "utf8")).trimEnd().split("\n");
+    assert(ran.length <= count + 3 * kills, `${ran.length} runs with ${kills} kills`);
+  });
+});
+
+const pause = () => new Promise<false>((resolve) => setTimeout(resolve, 1, false));
+
+test(
+  "two runs do not write to one file at the same time, and a killed one keeps no other from it",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const path = (name: string) => join(directory, name);
+      const cmd = `echo >> ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done`;
+      const args = [
+        await taskFile(directory, [{ id: "a", cmd: "true" }, { id: "b", cmd }]),
+        "-j1",
+        "-o",
+        path("results"),
+      ];
+      const first = startTaskrunner(args);
+      await waitFor("its second task", () => existsSync(path("begun")));
+      for (const more of [[], ["--resume"], ["--resume-failed"]]) {
+        const { status, stderr } = await taskrunner([...args, ...more]);
+        assertEquals(status, 255);
+        assertStringIncludes(
+          stderr,
+          `Cannot write results to ${JSON.stringify(path("results"))}: another run is writing to it`,
+        );
+      }
+      process.kill(first.child.pid!, "SIGKILL");
+      await first.ended;
+      await writeFile(path("go"), "");
+      assertEquals((await taskrunner([...args, "--resume"])).status, 0);
+      assertEquals(parseResults(await readFile(path("results"), "utf8")).map(({ id }) => id), ["a", "b"]);
+    });
+  },
+);
+
+const LOCKERS = {
+  flock: "command -v flock",
+  perl: "command -v perl",
+  python3: "python3 -c 'import sys; print(sys.executable)'",
+};
+
+for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKERS | undefined)[]) {
+  const title = locker
+    ? `with only ${locker} to lock a file, it is locked`
+    : "without a program that locks files, that is said";
+  test(`${title}, on Node and Bun`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const bin = join(directory, "bin");
+      const links = ["sh", "sleep"].map((name) => `ln -s "$(command -v ${name})" ${bin}/${name}`);
+      const found = locker && (await shell(LOCKERS[locker])).stdout.trim();
+      if (found === "") return notTried(`there is no ${locker}`);
+      if (found) links.push(`ln -s "${found}" ${bin}/${locker}`);
+      assertEquals((await shell(`mkdir ${bin} && ${links.join(" && ")}`)).status, 0);
+      const env = { PATH: bin };
+      const [begun, go, results] = ["begun", "go", "results"].map((name) => join(directory, name));
+      const cmd = `: > ${begun}; until [ -e ${go} ]; do sleep 0.01; done`;
+      const args = [await taskFile(directory, [{ id: "a", cmd }]), "-q", "-o", results!];
+      const first = startTaskrunner(args, { stdin: "", env });
+      await waitFor("the task", () => existsSync(begun!));
+      const isLocked = locker !== undefined || RUNTIME === "deno";
+      if (isLocked) {
+        const { status, stderr } = await taskrunner(args, { env });
+        assertEquals(status, 255);
+        assertStringIncludes(stderr, "another run is writing to it");
+      }
+      await writeFile(go!, "");
+      const { status, stderr } = await first.ended;
+      const problem = "the file is not locked, as none of flock, perl, python3 is installed";
+      const risk = "a second run that writes to it would not be noticed";
+      assertEquals([status, stderr], [0, isLocked ? "" : `taskrunner: ${results}: ${problem}: ${risk}\n`]);
+    });
+  });
+}

@@ -1,0 +1,370 @@
+/** A pool with all that is around it, as far as the test has it in its hand, and the model that watches both. */
+
+import type { AttemptEnd } from "../../executors/mod.ts";
+import { type Halt, type Run, run, type Task } from "../../mod.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { type FakeExecution, FakeExecutor } from "./fake_executor.ts";
+import { KILL_AFTER_MS, PoolModel } from "./pool_model.ts";
+import type { AttemptState, PoolSettings } from "./pool_state.ts";
+
+/** How a pool is set up, and how what is around it behaves. */
+export interface WorldSettings extends PoolSettings {
+  /** When the executor is open: without being opened, at once, or when the test says so. */
+  opens: "unasked" | "at once" | "later";
+  closes: "at once" | "later" | "with an error";
+  /** Attempts end as soon as they are told to. */
+  diesAtOnce: boolean;
+  /** Attempts end as soon as they are started. */
+  isInstant: boolean;
+  /** What chance is. */
+  random: number;
+  /** What the source has at the beginning. */
+  tasks: Partial<Task>[];
+  /** How many results are asked for at the beginning. */
+  asks: number;
+}
+
+/** An attempt as the pool knows it, and as the model does. */
+export interface Live {
+  execution: FakeExecution;
+  model: AttemptState;
+}
+
+/** Stands for the error of the pool about a value that is no task. */
+const NO_TASK = new TypeError("no task");
+const nothing = { text: "" };
+
+export class PoolWorld {
+  readonly settings: WorldSettings;
+  readonly clock: FakeClock;
+  readonly model: PoolModel;
+  readonly run: Run;
+  readonly executor: WatchedExecutor;
+  /** What is to be done when the pool reports its progress the next time. */
+  readonly #reactions: ((world: PoolWorld) => void)[] = [];
+  /** What the source has for the pool. */
+  readonly #supply: (() => IteratorResult<Task> | Promise<never>)[] = [];
+  #read: PromiseWithResolvers<IteratorResult<Task>> | undefined;
+  #sourceHasEnded = false;
+  #sourceIsLeft = false;
+  #hasBegun = false;
+  #takers = 0;
+  #answered = Promise.resolve();
+  #isClosed = false;
+  readonly #listeners = new Set<EventListenerOrEventListenerObject>();
+  readonly #abort = new AbortController();
+
+  constructor(settings: WorldSettings) {
+    this.settings = settings;
+    this.clock = new FakeClock(() => settings.random);
+    this.model = new PoolModel(settings, this.clock);
+    this.executor = new WatchedExecutor(this);
+    const { signal } = this.#abort;
+    for (const [change, method] of [["add", "addEventListener"], ["delete", "removeEventListener"]] as const) {
+      const real = signal[method].bind(signal);
+      signal[method] = (type: string, listener: EventListenerOrEventListenerObject) => {
+        this.#listeners[change](listener);
+        real(type, listener);
+      };
+    }
+    const { halt } = settings;
+    this.run = run(this.#source(), {
+      executor: this.executor,
+      concurrency: settings.concurrency,
+      keepOrder: settings.keepOrder,
+      retries: settings.retries,
+      retryDelayMs: settings.retryDelayMs,
+      maxRetryDelayMs: settings.maxRetryDelayMs,
+      startDelayMs: settings.startDelayMs,
+      timeoutMs: settings.timeoutMs,
+      killAfterMs: KILL_AFTER_MS,
+      halt: halt && `${halt.when},${halt.what}=${halt.number}` as Halt,
+      signal,
+      onProgress: (progress) => {
+        this.model.reports(progress);
+        this.#reactions.shift()?.(this);
+      },
+    });
+    const close = () => this.#isClosed = true;
+    this.run.closed.then(close, close);
+    for (const task of settings.tasks) this.supply(task);
+    for (let asked = 0; asked < settings.asks; asked++) this.next();
+  }
+
+  // ---- What the caller of the pool does ----
+
+  next(): void {
+    this.model.asks();
+    // A signal is looked at when the run begins, and from then on.
+    if (!this.#hasBegun && !this.model.hasReturned && this.#abort.signal.aborted) {
+      this.model.stops(this.#abort.signal.reason);
+    }
+    this.#hasBegun = true;
+    this.#takers++;
+    // Answers are seen in the order of the questions, of which one may be asked within another.
+    const before = this.#answered;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#answered = promise;
+    // oxlint-disable-next-line typescript/no-misused-promises -- `finally` waits for it
+    this.run.next().finally(() => before).then(({ done, value }) => {
+      this.#takers--;
+      if (done) this.model.finishes();
+      else this.model.gives(value);
+    }, (error) => {
+      this.#takers--;
+      this.model.finishes(/^Cannot read task \d+: /.test(error.message) ? NO_TASK : error);
+    }).then(resolve).catch((error) => this.#violates(`an answer can be taken: ${error}`));
+  }
+
+  drain(): void {
+    this.model.drains();
+    this.run.drain();
+  }
+
+  abort(): void {
+    const error = new Error("aborted");
+    if (this.#abort.signal.aborted) return;
+    if (this.#listeners.size > 0) this.model.stops(error);
+    this.#abort.abort(error);
+  }
+
+  reactsWith(react: (world: PoolWorld) => void): void {
+    this.#reactions.push(react);
+  }
+
+  failExecutor(): void {
+    if (!this.executor.onFailure || !this.model.isOpen || this.executor.closed > 0) return;
+    const error = new Error("the executor failed");
+    this.model.executorFails(error);
+    this.executor.onFailure(error);
+    for (const live of this.live) this.endAttempt(live, { isWithdrawn: true });
+  }
+
+  kill(): void {
+    this.model.kills();
+    this.run.kill();
+  }
+
+  return(): void {
+    this.model.returns();
+    this.run.return().catch((error) => this.#violates(`return() does not reject: ${error}`));
+  }
+
+  setConcurrency(concurrency: number): void {
+    this.model.concurrency = concurrency;
+    this.run.concurrency = concurrency;
+  }
+
+  throwFromProgress(): never {
+    const error = new Error("onProgress failed");
+    this.model.stops(error);
+    throw error;
+  }
+
+  // ---- What the source and the executor do ----
+
+  supply(task: Partial<Task>): void {
+    this.#supplies(() => {
+      this.model.supplies(task as { retries?: number; timeoutMs?: number });
+      return { done: false, value: { cmd: "x", ...task } };
+    });
+  }
+
+  supplyNoTask(): void {
+    this.#supplies(() => {
+      this.model.sourceEnds(NO_TASK, false);
+      return { done: false, value: { cmd: 5 } as never };
+    });
+  }
+
+  endSource(error?: Error): void {
+    if (this.#sourceHasEnded) return;
+    this.#sourceHasEnded = true;
+    this.#supplies(() => {
+      this.model.sourceEnds(error);
+      return error ? Promise.reject(error) : { done: true, value: undefined };
+    });
+  }
+
+  endAttempt({ execution, model }: Live, end: Partial<AttemptEnd> | Error): void {
+    if (end instanceof Error) {
+      this.model.ends(model, end);
+      execution.fail(end);
+    } else {
+      const stdout = { text: `${model.task.sequence}.${model.number}` };
+      const whole = { status: 0, durationMs: 1, stderr: nothing, ...end, stdout };
+      this.model.ends(model, whole);
+      execution.end(whole);
+    }
+  }
+
+  exceedOutput({ execution, model }: Live): void {
+    this.model.exceeds(model);
+    execution.exceedOutput();
+  }
+
+  /** The attempts that run, as both know them. */
+  get live(): Live[] {
+    const { live } = this.model;
+    return this.executor.started.filter(({ model }) => live.includes(model));
+  }
+
+  /** An attempt that was not begun is withdrawn, as the pool has asked for. */
+  takeBack(live: Live): void {
+    if (this.model.isDraining) this.endAttempt(live, { isWithdrawn: true });
+  }
+
+  /** Fails if a promise was not kept. */
+  check(): Promise<void> {
+    const { violation, history } = this.model;
+    if (violation === undefined) return Promise.resolve();
+    const text = [`Not kept: ${violation}`, "The pool by the model:", this.model, "What has happened:", ...history];
+    return Promise.reject(new Error(text.join("\n")));
+  }
+
+  /** Lets time pass, and checks that all has happened that must. */
+  wait(ms: number): Promise<void> {
+    return this.clock.advance(ms, () => this.#settles());
+  }
+
+  #violates(promise: string): void {
+    this.model.violation ??= promise;
+  }
+
+  #settles(): void {
+    this.model.settles({
+      haltedBy: this.run.haltedBy,
+      isClosed: this.#isClosed,
+      sourceIsLeft: this.#sourceIsLeft,
+      takers: this.#takers,
+      timers: this.clock.waiting,
+      listensToSignal: this.#listeners.size > 0,
+    });
+  }
+
+  /** Lets everything come to its end, which must come whatever was done before. */
+  async windUp(): Promise<void> {
+    this.model.tells("- everything comes to its end");
+    this.#reactions.length = 0;
+    if (!this.#sourceHasEnded) this.endSource();
+    this.executor.opening.resolve();
+    this.executor.closing.resolve();
+    for (let step = 0; !this.#isClosed && step < 1_000 && !this.model.violation; step++) {
+      this.next();
+      for (const live of this.live) this.endAttempt(live, {});
+      await this.wait(1_000_000);
+    }
+    for (let step = 0; step < 2; step++) {
+      for (const _ of this.model.tasks) this.next();
+      await this.wait(0);
+    }
+    if (!this.#isClosed) this.model.violation ??= "a run comes to its end";
+    await this.check();
+  }
+
+  #source(): AsyncIterable<Task> {
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          this.model.reads();
+          this.#read = Promise.withResolvers();
+          const { promise } = this.#read;
+          this.#hand();
+          return promise;
+        },
+        return: () => {
+          if (this.#sourceIsLeft) this.model.violation ??= "the source is left once";
+          this.#sourceIsLeft = true;
+          return Promise.resolve({ done: true as const, value: undefined });
+        },
+      }),
+    };
+  }
+
+  #supplies(give: () => IteratorResult<Task> | Promise<never>): void {
+    this.#supply.push(give);
+    this.#hand();
+  }
+
+  #hand(): void {
+    if (!this.#read || this.#supply.length === 0) return;
+    const read = this.#read;
+    this.#read = undefined;
+    read.resolve(this.#supply.shift()!());
+  }
+}
+
+/** Tells the model what the pool wants of it. */
+class WatchedExecutor extends FakeExecutor {
+  readonly keepsTime: boolean;
+  readonly started: Live[] = [];
+  readonly #atStart: (Partial<AttemptEnd> | Error)[] = [];
+  readonly opening = Promise.withResolvers<void>();
+  readonly closing = Promise.withResolvers<void>();
+  open?: (onFailure: (error: Error) => void) => Promise<void>;
+  /** Says that nothing can be carried out any more. */
+  onFailure: ((error: Error) => void) | undefined;
+  readonly #world: PoolWorld;
+
+  constructor(world: PoolWorld) {
+    super();
+    this.#world = world;
+    const { keepsTime, opens, closes, diesAtOnce, isInstant } = world.settings;
+    const { model } = world;
+    this.keepsTime = keepsTime;
+    if (opens !== "unasked") {
+      model.isOpen = false;
+      this.open = (onFailure) => {
+        this.onFailure = onFailure;
+        return this.opening.promise.then(() => model.opens(), (error) => {
+          model.opens(error);
+          throw error;
+        });
+      };
+    }
+    if (opens === "at once") this.opening.resolve();
+    if (closes === "at once") this.closing.resolve();
+    if (closes === "with an error") this.closing.reject(new Error("cannot close"));
+    for (const { promise } of [this.opening, this.closing]) promise.catch(() => {}); // a run may not ask for them
+    this.onStart = (execution) => {
+      const attempt = model.starts(execution.attempt);
+      const live = { execution, model: attempt };
+      this.started.push(live);
+      const end = this.#atStart.shift() ?? (isInstant ? {} : undefined);
+      if (end instanceof Error) {
+        model.ends(attempt, end);
+        throw end;
+      }
+      if (end) world.endAttempt(live, end);
+      execution.endsAtOnce = false;
+      execution.onTerminate = (killAfterMs, reason, isStopped) => {
+        model.terminates(attempt, reason!, killAfterMs, isStopped);
+        if (isStopped && diesAtOnce) world.endAttempt(live, { status: 143, signal: "SIGTERM" });
+      };
+    };
+  }
+
+  /** The next attempt ends as soon as it is started; with an error, it cannot be started. */
+  endAtStart(end: Partial<AttemptEnd> | Error): void {
+    this.#atStart.push(end);
+  }
+
+  drain(): void {
+    this.#world.model.drainsExecutor();
+  }
+
+  override discard(end: AttemptEnd): Promise<void> {
+    this.#world.model.discards(end);
+    return super.discard(end);
+  }
+
+  override async close(): Promise<void> {
+    const { model } = this.#world;
+    model.closesExecutor();
+    this.closed++;
+    await this.closing.promise.then(() => model.executorCloses(), (error) => {
+      model.executorCloses(error);
+      throw error;
+    });
+  }
+}
