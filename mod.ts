@@ -54,15 +54,16 @@ export type {
   AttemptStop,
   Execution,
   Executor,
-  ExecutorOptions,
   Output,
-} from "./executors/mod.ts";
+} from "./pool/executor.ts";
+export type { LocalExecutorOptions } from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./records/read_tasks.ts";
 export { Journal, type JournalEntry, type JournalOptions } from "./results/journal.ts";
 export { type Outcome, parseResult, type TaskResult } from "./records/result.ts";
 export type { Halt } from "./pool/halt.ts";
-export type { Progress, RunOptions } from "./pool/run_options.ts";
-export { type Run, run } from "./runner.ts";
+export type { PoolOptions, Progress } from "./pool/options.ts";
+export type { Run } from "./pool/pool.ts";
+export { type ExecutorOptions, run, type RunOptions } from "./runner.ts";
 export type { HoldReason } from "./pool/start_gate.ts";
 export type {
   ChildProcess,

@@ -1,54 +1,45 @@
-/**
- * The bounded pool: it reads tasks, hands each to a slot, and gives the results.
- *
- * @module
- */
+/** `run()`: the pool with the executor that its options ask for. @module */
 
-import { type Attempt, type AttemptEnd, createExecutor, type Executor } from "./executors/mod.ts";
-import { HaltCounter } from "./pool/halt.ts";
-import { commandHash } from "./results/journal.ts";
-import { type Source, SourceReader } from "./jsonl/source.ts";
-import { systemReason } from "./system/system_error.ts";
-import { checkOptionNames } from "./text/unknown_option.ts";
-import { type AttemptFacts, RETRIED, toResult } from "./pool/outcome.ts";
-import type { TaskResult } from "./records/result.ts";
-import { CompletionOrder, InputOrder, type ResultQueue } from "./pool/result_queue.ts";
-import { retryDelayMs } from "./pool/retry_delay.ts";
-import { RUN_OPTION_NAMES } from "./pool/run_option_names.ts";
-import { checkConcurrency, type PoolOptions, poolOptions, type RunOptions } from "./pool/run_options.ts";
-import { RunningAttempt } from "./pool/running_attempt.ts";
-import { type HoldReason, StartGate } from "./pool/start_gate.ts";
-import { StartRoom } from "./pool/start_room.ts";
-import { checkTask, type Task } from "./records/task.ts";
+import { createExecutor, EXECUTORS, type LocalExecutorOptions, outputOptions } from "./executors/mod.ts";
+import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
+import { SpillDirectory } from "./executors/spill_directory.ts";
+import type { Source } from "./jsonl/source.ts";
+import type { NatsOptions } from "./nats/client/options.ts";
+import { LazyNatsExecutor } from "./nats/executor/lazy_executor.ts";
+import type { Executor } from "./pool/executor.ts";
+import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
+import type { PoolOptions } from "./pool/options.ts";
+import { Pool, type Run } from "./pool/pool.ts";
+import type { Task } from "./records/task.ts";
+import { TASK_FIELD_NAMES } from "./records/task_field_names.ts";
+import { excerpt } from "./text/excerpt.ts";
+import { checkOptionNames, joinOptionNames, type OptionNames, optionNames } from "./text/unknown_option.ts";
 
-/**
- * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with
- * them the program.
- */
-export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
-  /** How many tasks run at once, at most. Can be changed at any time; with a smaller number, running tasks go on. */
-  concurrency: number;
-  /** Takes the next result. Rejects, after the last result, when the tasks could not all be read or run. */
-  next(): Promise<IteratorResult<TaskResult, undefined>>;
-  /** Settles when the run is over, and no process and no file of it is left. Never rejects. */
-  readonly closed: Promise<void>;
-  /** The result that met {@linkcode RunOptions.halt}, once one has. */
-  readonly haltedBy: TaskResult | undefined;
+/** How attempts are carried out. */
+export interface ExecutorOptions extends LocalExecutorOptions {
   /**
-   * Starts nothing more, and lets what runs finish. Tasks that wait to be tried again come with the outcome `canceled`.
-   * After the last result the iterator ends.
+   * What carries out the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
+   * process only for what these cannot do; `process` starts a new process for each of them; `nats` hands them to workers on
+   * other machines.
+   *
+   * @default {"shell"}, or {"nats"} with {@linkcode ExecutorOptions.nats}
    */
-  drain(): void;
-  /** Ends the run: tasks that run are ended, their results dropped. Settles when no process and no file is left. */
-  return(): Promise<IteratorResult<TaskResult, undefined>>;
-  /**
-   * Ends the running tasks at once, with SIGKILL and without waiting; their results still come. For those who cannot wait
-   * any longer after {@linkcode RunOptions.signal} was aborted.
-   */
-  kill(): void;
-  /** The same as {@linkcode Run.return}, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void>;
+  executor?: "shell" | "process" | "nats" | Executor | undefined;
+  /** Where the workers are found. */
+  nats?: NatsOptions | undefined;
 }
+
+/** Options of {@linkcode run}. */
+export interface RunOptions extends PoolOptions, ExecutorOptions {}
+
+/** The names of {@linkcode RunOptions}. */
+export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
+  POOL_OPTION_NAMES,
+  optionNames({ executor: {}, nats: {} }),
+  EXECUTOR_OPTION_NAMES,
+  TASK_FIELD_NAMES,
+  { known: [], advice: new Map([["isolate", "which is an option of TaskRunner"]]) },
+);
 
 /**
  * Runs tasks in a bounded pool of processes and gives one result for each, whatever happens to it.
@@ -93,400 +84,26 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
  */
 export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
-  return new Pool(tasks, options);
+  return new Pool(tasks, options, chooseExecutor(options));
 }
 
-/** A task on its way through the pool. */
-interface Job {
-  readonly task: Task;
-  readonly id: string;
-  readonly sequence: number;
-  readonly cmdHash: string;
-  /** What the last attempt has left, while the task waits to be tried again. */
-  last: { facts: AttemptFacts; end: AttemptEnd } | undefined;
-}
-
-/** A finished task: what its caller gets, and what there is to remove when nobody wants it. */
-interface Finished {
-  result: TaskResult;
-  end: AttemptEnd;
-}
-
-class Pool implements Run {
-  haltedBy: TaskResult | undefined;
-  readonly #options: PoolOptions;
-  readonly #executor: Executor;
-  readonly #source: SourceReader<Task>;
-  readonly #results: ResultQueue<Finished>;
-  readonly #halt: HaltCounter | undefined;
-  readonly #gate: StartGate | undefined;
-  readonly #room = new StartRoom();
-  #concurrency: number;
-  /** By slot, from 0. */
-  readonly #slots: (RunningAttempt | undefined)[] = [];
-  #running = 0;
-  /** How many tasks have been read. */
-  #sequence = 0;
-  /** A task that has been read and not been started. */
-  #next: Job | undefined;
-  /** Tasks that wait to be tried again, with what ends the waiting. */
-  readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
-  /** Tasks to be tried again, or that could not be started, as soon as there is a slot. */
-  readonly #due: Job[] = [];
-  #heldBackBy: HoldReason | undefined;
-  /** Looks at the gate again. */
-  #gateTimer: ReturnType<typeof setTimeout> | undefined;
-  #finished = 0;
-  #failed = 0;
-  #reading = false;
-  /** No more tasks are to be read: there are none, one could not be read, or the run is to end. */
-  #inputEnded = false;
-  #sourceCanceled: Promise<void> | undefined;
-  /** No attempt is to be started any more. */
-  #draining = false;
-  /** The caller wants no more results. */
-  #returned = false;
-  /** What the iterator throws after the last result. */
-  #failure: { error: unknown } | undefined;
-  #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
-  readonly #closed = Promise.withResolvers<void>();
-  /** Those who wait for a result. */
-  readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
-  readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
-  readonly #fail = (error: unknown) => this.#stop({ error });
-
-  constructor(tasks: Source<Task>, options: RunOptions) {
-    this.#executor = createExecutor(options);
-    const count = Array.isArray(tasks) ? tasks.length : undefined;
-    this.#options = poolOptions(options, count, this.#executor.concurrency);
-    const { concurrency, keepOrder, halt, startLimits, total } = this.#options;
-    this.#concurrency = concurrency;
-    this.#halt = halt && new HaltCounter(halt, total);
-    this.#gate = startLimits && new StartGate(startLimits);
-    const capacity = () => this.#concurrency;
-    this.#results = keepOrder ? new InputOrder(capacity, () => this.#window) : new CompletionOrder(capacity);
-    this.#source = new SourceReader(tasks);
+/**
+ * Makes the executor that the options of a run ask for.
+ *
+ * @throws `RangeError` for an option that is out of range.
+ */
+export function chooseExecutor(options: RunOptions): Executor {
+  const { nats, executor = nats ? "nats" : "shell", killAfterMs = 5_000, spillDir } = options;
+  if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
+    throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
   }
-
-  get closed(): Promise<void> {
-    return this.#closed.promise;
+  if ((executor === "nats") !== (nats !== undefined)) {
+    throw new RangeError("Cannot start the pool: the executor nats needs the option nats, and no other one takes it");
   }
-
-  get concurrency(): number {
-    return this.#concurrency;
-  }
-
-  set concurrency(concurrency: number) {
-    this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
-    this.#advance();
-  }
-
-  next(): Promise<IteratorResult<TaskResult, undefined>> {
-    const taker = Promise.withResolvers<IteratorResult<TaskResult, undefined>>();
-    this.#takers.push(taker);
-    if (this.#state === "new") this.#open();
-    this.#advance();
-    return taker.promise;
-  }
-
-  async return(): Promise<IteratorResult<TaskResult, undefined>> {
-    const wasNew = this.#state === "new";
-    this.#returned = true;
-    this.#stop(undefined);
-    if (wasNew) await this.#close();
-    await this.#closed.promise;
-    await Promise.all(this.#results.clear().map(({ end }) => this.#executor.discard(end)));
-    return { done: true, value: undefined };
-  }
-
-  drain(): void {
-    this.#drain(undefined);
-    this.#advance();
-  }
-
-  kill(): void {
-    this.#stop(undefined, 0);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  /** How many tasks may wait for something, so that memory stays bounded. */
-  get #window(): number {
-    return Math.max(1_000, 4 * this.#concurrency);
-  }
-
-  /** How many tasks have been started and have no result. */
-  get #unfinished(): number {
-    return this.#running + this.#retrying;
-  }
-
-  get #retrying(): number {
-    return this.#waiting.size + this.#due.length;
-  }
-
-  #open(): void {
-    const opened = this.#executor.open?.((error) => {
-      this.#drain({ error });
-      this.#advance();
-    });
-    this.#state = opened ? "opening" : "open";
-    const { signal } = this.#options;
-    if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener("abort", this.#onAbort);
-    if (opened) this.#own(this.#awaitOpening(opened));
-  }
-
-  async #awaitOpening(opened: Promise<void>): Promise<void> {
-    await opened.catch((error) => this.#endInput({ error }));
-    this.#state = "open";
-    this.#advance();
-  }
-
-  /** Owns a part of the pool's work: an error that nobody expected ends the run, and never the program. */
-  #own(work: Promise<void>): void {
-    work.catch(this.#fail);
-  }
-
-  /** Does everything that can be done now: hands out results, starts and reads tasks, and closes when it is all over. */
-  #advance(): void {
-    while (this.#takers.length > 0 && !this.#returned) {
-      const finished = this.#results.take();
-      if (!finished) break;
-      this.#takers.shift()!.resolve({ done: false, value: finished.result });
-    }
-    this.#startAttempts();
-    if (this.#wantsTask() && !this.#reading) this.#own(this.#readTasks());
-    if (this.#state === "open" && this.#inputEnded && this.#unfinished === 0) {
-      this.#own(this.#close());
-    }
-    if (this.#state === "closed") this.#settleTakers();
-  }
-
-  /** Starts what there is a slot for: first what is to be tried again, then the task that was read. */
-  #startAttempts(): void {
-    while (!this.#draining && this.#running < this.#concurrency) {
-      if (this.#due.length === 0 && !(this.#next && this.#hasRoom)) break;
-      if (!this.#mayStart()) return;
-      const job = this.#due.shift() ?? this.#next!;
-      if (job === this.#next) this.#next = undefined;
-      this.#own(this.#runAttempt(job));
-    }
-    this.#heldBackBy = undefined;
-  }
-
-  /** One task is read ahead: whether there is another is not for the gate to keep secret. */
-  #wantsTask(): boolean {
-    return this.#state === "open" && !this.#inputEnded && this.#next === undefined &&
-      this.#running < this.#concurrency && this.#hasRoom;
-  }
-
-  /** Whether there may be one more task that is not done. */
-  get #hasRoom(): boolean {
-    return this.#retrying < this.#window && this.#results.hasRoom(this.#unfinished);
-  }
-
-  /** Whether the gate is open. If it is not, it will be looked at again. */
-  #mayStart(): boolean {
-    const hold = this.#room.check(this.#running) ?? this.#gate?.check(this.#running);
-    clearTimeout(this.#gateTimer);
-    if (hold) this.#gateTimer = setTimeout(() => this.#advance(), hold.waitMs);
-    const isNew = hold !== undefined && hold.reason !== this.#heldBackBy;
-    this.#heldBackBy = hold?.reason;
-    if (isNew) this.#reportProgress(); // never before a start: what is called may end the run
-    return hold === undefined;
-  }
-
-  async #readTasks(): Promise<void> {
-    this.#reading = true;
-    try {
-      while (this.#wantsTask()) {
-        const { done, value } = await this.#source.next();
-        if (done) this.#inputEnded = true;
-        // While it was read the run may have been stopped, or a slot taken away.
-        if (!this.#inputEnded) this.#next = this.#jobOf(value);
-        this.#startAttempts();
-      }
-    } catch (error) {
-      // A source that fails because it was left, in the middle of a read, is as good as one that ends.
-      if (!this.#inputEnded) this.#endInput({ error });
-    }
-    this.#reading = false;
-    this.#advance();
-  }
-
-  #jobOf(value: unknown): Job {
-    const sequence = ++this.#sequence;
-    const task = checkTask(value, `task ${sequence}`);
-    return { task, id: String(task.id ?? sequence), sequence, cmdHash: commandHash(task.cmd), last: undefined };
-  }
-
-  /** Runs a task once, and says what comes after it: its result, or another attempt. */
-  async #runAttempt(job: Job): Promise<void> {
-    const { task, id, sequence, cmdHash, last } = job;
-    const number = (last?.facts.attempts ?? 0) + 1;
-    const free = this.#slots.indexOf(undefined);
-    const index = free === -1 ? this.#slots.length : free;
-    const startedAt = new Date().toISOString();
-    const { timeoutMs = this.#options.timeoutMs } = task;
-    this.#running++;
-    this.#gate?.started();
-    const attempt = this.#attempt({ task, id, sequence, number, slot: index + 1, timeoutMs });
-    this.#reportProgress();
-    const end = await attempt;
-    const isLacking = end.shortage !== undefined && end.stoppedBy === undefined;
-    const hasRun = !end.isWithdrawn && !isLacking;
-    // Only files, and of an attempt that nobody will see. When there was no other, the one before gives the result.
-    if (last && hasRun) await this.#executor.discard(last.end).catch(() => {});
-    this.#slots[index] = undefined;
-    this.#running--;
-    if (isLacking && !this.#draining) return this.#startLater(job, end.shortage!);
-    if (!hasRun) {
-      this.#giveUp(job);
-      return this.#advance();
-    }
-    this.#room.found();
-    const facts = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
-    const result = toResult(facts, end, end.stoppedBy, task.meta);
-    job.last = { facts, end };
-    if (!RETRIED.has(result.outcome) || number > (task.retries ?? this.#options.retries)) this.#finish(job, result);
-    else if (this.#draining) this.#giveUp(job);
-    else this.#retryLater(job, number);
-    this.#advance();
-  }
-
-  #retryLater(job: Job, attempts: number): void {
-    const delayMs = retryDelayMs(this.#options.retryDelay, attempts);
-    const retry = () => {
-      this.#waiting.delete(job);
-      this.#due.push(job);
-      this.#advance();
-    };
-    if (delayMs === 0) this.#due.push(job);
-    else this.#waiting.set(job, setTimeout(retry, delayMs));
-  }
-
-  /** Starts a task that could not be started when there is room for it, or ends the run when there never seems to be. */
-  #startLater(job: Job, shortage: string): void {
-    this.#due.push(job);
-    if (!this.#room.lacked(this.#running)) this.#drain({ error: new Error(`Cannot start any task: ${shortage}`) });
-    this.#advance();
-  }
-
-  /** Gives the result of a task that may be tried again, and will not be. One that has never run has none. */
-  #giveUp(job: Job): void {
-    if (!job.last) return this.#results.skip(job.sequence);
-    const { facts, end } = job.last;
-    this.#finish(job, toResult(facts, end, "not-retried", job.task.meta));
-  }
-
-  #finish({ sequence, last }: Job, result: TaskResult): void {
-    this.#results.add(sequence, { result, end: last!.end });
-    this.#finished++;
-    if (result.outcome !== "ok" && result.outcome !== "canceled") this.#failed++;
-    if (this.#halt?.meets(result)) {
-      this.haltedBy = result;
-      if (this.#options.halt!.when === "now") this.#stop(undefined);
-      else this.#drain(undefined);
-    }
-    this.#reportProgress();
-  }
-
-  #reportProgress(): void {
-    const { onProgress, total } = this.#options;
-    try {
-      onProgress?.({
-        total,
-        finished: this.#finished,
-        failed: this.#failed,
-        running: this.#running,
-        retrying: this.#retrying,
-        ...(this.#heldBackBy && { heldBackBy: this.#heldBackBy }),
-      });
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  /** Runs one attempt to its end. An executor that fails ends the run, and yet every task has a result. */
-  async #attempt(attempt: Attempt): Promise<AttemptEnd> {
-    const startedMs = performance.now();
-    try {
-      const running = new RunningAttempt(this.#executor, attempt, this.#options.killAfterMs);
-      this.#slots[attempt.slot - 1] = running;
-      return await running.ended;
-    } catch (error) {
-      this.#drain({ error }); // nor is anything to be tried again
-      const nothing = { text: "" };
-      return {
-        status: null,
-        durationMs: performance.now() - startedMs,
-        stdout: nothing,
-        stderr: nothing,
-        outputError: `The executor failed: ${systemReason(error)}`,
-        stoppedBy: this.#slots[attempt.slot - 1]?.stoppedBy,
-      };
-    }
-  }
-
-  #endInput(failure: { error: unknown } | undefined): void {
-    this.#inputEnded = true;
-    this.#failure ??= failure;
-    // The first error is the one to report: a source that has failed may refuse to be canceled.
-    this.#sourceCanceled ??= this.#source.cancel().catch(() => {});
-  }
-
-  #drain(failure: { error: unknown } | undefined): void {
-    this.#draining = true;
-    this.#endInput(failure);
-    try {
-      this.#executor.drain?.();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
-    this.#heldBackBy = undefined;
-    while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);
-    for (const [job, timer] of this.#waiting) {
-      clearTimeout(timer);
-      this.#waiting.delete(job);
-      this.#giveUp(job);
-    }
-  }
-
-  #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
-    this.#drain(failure);
-    for (const attempt of this.#slots) {
-      attempt?.terminate("canceled", killAfterMs);
-    }
-    this.#advance();
-  }
-
-  async #close(): Promise<void> {
-    this.#state = "closing";
-    clearTimeout(this.#gateTimer);
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
-    await this.#sourceCanceled;
-    try {
-      await this.#executor.close();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
-    this.#state = "closed";
-    this.#closed.resolve();
-    this.#settleTakers();
-  }
-
-  /** Nothing more will come: the first who waits gets the failure, if there is one. */
-  #settleTakers(): void {
-    for (const taker of this.#takers.splice(0)) {
-      if (this.#failure && !this.#returned) taker.reject(this.#failure.error);
-      else taker.resolve({ done: true, value: undefined });
-      this.#failure = undefined;
-    }
-  }
+  const { shell, maxInlineBytes, maxOutputBytes } = outputOptions(options);
+  if (typeof executor === "object") return executor;
+  if (!nats) return createExecutor({ ...options, executor: executor as typeof EXECUTORS[number] });
+  const limit = maxOutputBytes === Infinity ? null : maxOutputBytes;
+  const spillDirectory = new SpillDirectory(spillDir);
+  return new LazyNatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
 }

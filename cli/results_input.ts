@@ -8,7 +8,7 @@ import { readResults, type ResultFacts } from "../results/statistics/results_rea
 import type { Io } from "./io.ts";
 import { readError } from "./read_error.ts";
 import { findResultsEnd } from "./results_end.ts";
-import type { Flags } from "./args/settings.ts";
+import type { Flags } from "./args/flags.ts";
 import { UsageError } from "./args/usage_error.ts";
 
 /** A command that looks at results. */

@@ -1,4 +1,4 @@
-/** Makes the executor that the options of a run ask for. @module */
+/** Makes the executors that carry out attempts on this machine. @module */
 
 import { join } from "node:path";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
@@ -6,8 +6,6 @@ import { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { privateDirectoryName } from "../system/temporary_directory.ts";
-import { LazyNatsExecutor } from "../nats/executor/lazy_executor.ts";
-import type { NatsOptions } from "../nats/client/options.ts";
 import { ProcessExecutor } from "./process.ts";
 import { scratchPlaces } from "./shell/scratch_directory.ts";
 import { signalSender } from "./send_signal.ts";
@@ -16,29 +14,8 @@ import { SpillDirectory } from "./spill_directory.ts";
 import { StartPacer } from "./start_pacer.ts";
 import type { Executor } from "../pool/executor.ts";
 
-export type {
-  Attempt,
-  AttemptCallbacks,
-  AttemptEnd,
-  AttemptPlace,
-  AttemptStop,
-  Execution,
-  Executor,
-  Output,
-} from "../pool/executor.ts";
-
-/** How attempts are carried out. */
-export interface ExecutorOptions {
-  /**
-   * What carries out the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
-   * process only for what these cannot do; `process` starts a new process for each of them; `nats` hands them to workers on
-   * other machines.
-   *
-   * @default {"shell"}, or {"nats"} with {@linkcode ExecutorOptions.nats}
-   */
-  executor?: "shell" | "process" | "nats" | Executor | undefined;
-  /** Where the workers are found. */
-  nats?: NatsOptions | undefined;
+/** How attempts are carried out on this machine. */
+export interface LocalExecutorOptions {
   /**
    * The shell for commands given as a string: a path, or a name that is looked up in `PATH`. They run as under
    * `SHELL -c -- COMMAND SHELL`, where the last is `$0`. With dash plain commands are fastest.
@@ -89,30 +66,29 @@ export const EXECUTORS = ["shell", "process"] as const;
 export const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
 /** What is not for everybody to say. */
-export interface InnerExecutorOptions extends ExecutorOptions {
-  /** As that of the run. */
-  killAfterMs?: number | undefined;
+export interface InnerExecutorOptions extends LocalExecutorOptions {
+  /** @default {"shell"} */
+  executor?: typeof EXECUTORS[number] | undefined;
   /** What the names of directories for temporary files begin with. */
   temporaryPrefix?: string | undefined;
   /** Watches the processes, instead of a guard of the executor's own. */
   guard?: ProcessGuard | undefined;
 }
 
+/** What any executor needs to know of {@linkcode LocalExecutorOptions}. */
+interface OutputOptions {
+  shell: string;
+  maxInlineBytes: number;
+  maxOutputBytes: number;
+}
+
 /**
- * Makes an executor. It is closed by the run that it was made for.
+ * Checks the options that every executor has, and fills in what was not given.
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function createExecutor(options: InnerExecutorOptions): Executor {
-  const { nats, executor = nats ? "nats" : "shell", shell = "sh", spillDir, spawnAdapter } = options;
-  const { maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3, killAfterMs = 5_000, temporaryPrefix } = options;
-  const { cleanup = true } = options;
-  if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
-    throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
-  }
-  if ((executor === "nats") !== (nats !== undefined)) {
-    throw new RangeError("Cannot start the pool: the executor nats needs the option nats, and no other one takes it");
-  }
+export function outputOptions(options: LocalExecutorOptions): OutputOptions {
+  const { shell = "sh", maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3 } = options;
   if (!Number.isSafeInteger(maxInlineBytes) || maxInlineBytes < 0 || maxInlineBytes > MAX_INLINE_BYTES) {
     throw new RangeError(
       `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
@@ -126,12 +102,17 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     );
   }
   if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
-  if (typeof executor === "object") return executor;
-  if (nats) {
-    const limit = maxOutputBytes === Infinity ? null : maxOutputBytes;
-    const spillDirectory = new SpillDirectory(spillDir);
-    return new LazyNatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
-  }
+  return { shell, maxInlineBytes, maxOutputBytes };
+}
+
+/**
+ * Makes an executor. It is closed by the run that it was made for.
+ *
+ * @throws `RangeError` for an option that is out of range.
+ */
+export function createExecutor(options: InnerExecutorOptions): Executor {
+  const { executor = "shell", spillDir, spawnAdapter, temporaryPrefix, cleanup = true } = options;
+  const { shell, maxInlineBytes, maxOutputBytes } = outputOptions(options);
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const scratchPrefix = temporaryPrefix ?? privateDirectoryName();
   const guardShell = ["sh", shell].find((command) => isPermitted({ name: "run", command }));

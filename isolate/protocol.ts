@@ -1,6 +1,7 @@
 /** What a program and the process that runs its tasks tell each other, one line of JSON each. @module */
 
-import type { Progress, RunOptions } from "../pool/run_options.ts";
+import type { Progress } from "../pool/options.ts";
+import type { RunOptions } from "../runner.ts";
 import type { TaskResult } from "../records/result.ts";
 
 /** Options that a line can hold. */

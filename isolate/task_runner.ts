@@ -4,13 +4,12 @@
  * @module
  */
 
-import { createExecutor } from "../executors/mod.ts";
-import { checkOptionNames } from "../text/unknown_option.ts";
+import { checkOptionNames, type OptionNames } from "../text/unknown_option.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 import { withAllDigits } from "../records/read_tasks.ts";
-import { TASK_RUNNER_OPTION_NAMES } from "../pool/run_option_names.ts";
-import { poolOptions, type RunOptions } from "../pool/run_options.ts";
-import { type Run, run } from "../runner.ts";
+import { poolSettings } from "../pool/options.ts";
+import type { Run } from "../pool/pool.ts";
+import { chooseExecutor, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { SeparateRun } from "./separate_run.ts";
 
@@ -24,6 +23,12 @@ export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
    */
   isolate?: boolean | undefined;
 }
+
+/** The names of {@linkcode TaskRunnerOptions}. */
+export const TASK_RUNNER_OPTION_NAMES: OptionNames = {
+  known: [...RUN_OPTION_NAMES.known.filter((name) => name !== "total"), "isolate"],
+  advice: new Map([...RUN_OPTION_NAMES.advice, ["total", "because a TaskRunner counts its tasks itself"]]),
+};
 
 /** What a run of a {@linkcode TaskRunner} came to. */
 export interface RunSummary {
@@ -84,8 +89,8 @@ export class TaskRunner {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
-    const { concurrency } = createExecutor(this.#options);
-    this.#concurrency = poolOptions({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
+    const { concurrency } = chooseExecutor(this.#options);
+    this.#concurrency = poolSettings({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
   }
 
   /** How many tasks have been added since the last run. */

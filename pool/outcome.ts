@@ -1,4 +1,4 @@
-import type { AttemptEnd, AttemptStop } from "../executors/mod.ts";
+import type { AttemptEnd, AttemptStop } from "./executor.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 
 /** Why an attempt did not end by itself, or there was not one more. */

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
+import type { Attempt, AttemptEnd, AttemptStop, Execution, Executor } from "./executor.ts";
 
 /**
  * How many turns of the event loop, of a millisecond each, pass between the timer of an attempt and its termination where

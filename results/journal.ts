@@ -4,17 +4,9 @@
  * @module
  */
 
-import { commandCrc, ResultIndex } from "./result_index.ts";
+import { ResultIndex } from "./result_index.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
 import { checkTask, type Task } from "../records/task.ts";
-
-/**
- * A short hash of a command, as it stands in a result: the CRC-32 of the text, or of the program and its arguments with a
- * NUL after each, as 8 hexadecimal digits.
- */
-export function commandHash(cmd: Task["cmd"]): string {
-  return commandCrc(cmd).toString(16).padStart(8, "0");
-}
 
 /** Options of {@linkcode Journal.read}. */
 export interface JournalOptions {

@@ -1,7 +1,7 @@
-import { crc32 } from "node:zlib";
 import { jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type Outcome, OUTCOMES, parseResult } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
+import { commandCrc } from "../records/command_hash.ts";
 import { crc32OfPart } from "./crc32.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
@@ -27,11 +27,6 @@ const [IS_OK, IS_FAILED, HAS_HASH, IS_SEEN, IS_DONE] = [1, 2, 4, 8, 16] as const
 const STATE_BY_OUTCOME = OUTCOMES.map(stateOf);
 const MAX_PLACE = 2 ** 32 - 1;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** The CRC-32 of a command: of its text, or of each argument with a NUL after it. */
-export function commandCrc(cmd: Task["cmd"]): number {
-  return crc32(typeof cmd === "string" ? cmd : cmd.map((argument) => `${argument}\0`).join(""));
-}
 
 /** The latest results of tasks, by their ids, and which of the tasks have been seen since. */
 export class ResultIndex {

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../executors/mod.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../pool/executor.ts";
 
 /** What is told how an attempt goes. */
 export interface AttemptObserver {

@@ -1,7 +1,7 @@
 import { VERSION } from "../text/version.ts";
-import { type Attempt, createExecutor } from "../executors/mod.ts";
+import type { Attempt } from "../pool/executor.ts";
 import type { TaskResult } from "../records/result.ts";
-import type { RunOptions } from "../pool/run_options.ts";
+import { chooseExecutor, type RunOptions } from "../runner.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
 import { RunMetrics } from "./metrics.ts";
 import { type AttemptObserver, ObservedExecutor } from "./observed_executor.ts";
@@ -35,7 +35,7 @@ export class Telemetry {
 
   /** The options of the same run, with its attempts observed. */
   observe({ nats, ...options }: RunOptions): RunOptions {
-    const executor = createExecutor({ nats, ...options });
+    const executor = chooseExecutor({ nats, ...options });
     return { ...options, executor: new ObservedExecutor(executor, (attempt) => this.#observe(attempt)) };
   }
 

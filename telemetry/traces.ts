@@ -2,7 +2,7 @@ import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry
 import type { Resource } from "@opentelemetry/resources";
 import process from "node:process";
 import { VERSION } from "../text/version.ts";
-import type { Attempt, AttemptEnd } from "../executors/mod.ts";
+import type { Attempt, AttemptEnd } from "../pool/executor.ts";
 import { verdictOf } from "../pool/outcome.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";

@@ -8,6 +8,30 @@ export interface OptionNames {
   advice: ReadonlyMap<string, string>;
 }
 
+/** One option, as other tools know it. */
+export interface OptionHint {
+  /** What other tools call it, separated by spaces. */
+  otherNames?: string;
+  /** Follows its name in advice, such as `, in milliseconds`. */
+  unit?: string;
+}
+
+/** Makes the names of options out of a hint for each. */
+export function optionNames(hints: Readonly<Record<string, OptionHint>>): OptionNames {
+  const advice = Object.entries(hints).flatMap(([option, { otherNames, unit = "" }]) =>
+    (otherNames?.split(" ") ?? []).map((name): [string, string] => [name, `use ${JSON.stringify(option)}${unit}`])
+  );
+  return { known: Object.keys(hints), advice: new Map(advice) };
+}
+
+/** Joins the names of options; the advice of the last prevails. */
+export function joinOptionNames(...all: readonly OptionNames[]): OptionNames {
+  return {
+    known: all.flatMap(({ known }) => known),
+    advice: new Map(all.flatMap(({ advice }) => [...advice])),
+  };
+}
+
 /**
  * Checks that options are an object whose properties are all known.
  *

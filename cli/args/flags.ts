@@ -1,4 +1,4 @@
-import { type Flag, spelling } from "./arguments.ts";
+import { type Arguments, type Flag, spelling } from "./arguments.ts";
 
 /** The flags of the command line. */
 export const FLAGS = {
@@ -62,6 +62,9 @@ export const FLAGS = {
   help: { short: "h", help: "show this" },
   version: { help: "show the version" },
 } as const satisfies Record<string, Flag>;
+
+/** The flags of the command line, by their long names. */
+export type Flags = Arguments<typeof FLAGS>["flags"];
 
 /** The text of `--help`. */
 export function helpText(): string {

@@ -5,7 +5,7 @@ import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { checkName, type NatsConnectionOptions } from "../../nats/client/options.ts";
-import type { Flags } from "./settings.ts";
+import type { Flags } from "./flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The flags that say how to connect. */

@@ -2,16 +2,12 @@ import { availableParallelism } from "node:os";
 import { EXECUTORS } from "../../executors/mod.ts";
 import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "../../pool/halt.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import type { RunOptions } from "../../pool/run_options.ts";
-import type { Arguments } from "./arguments.ts";
-import type { FLAGS } from "./flags.ts";
+import type { RunOptions } from "../../runner.ts";
+import type { Flags } from "./flags.ts";
 import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "./units.ts";
 import type { NatsOptions } from "../../nats/client/options.ts";
 import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
 import { UsageError } from "./usage_error.ts";
-
-/** The flags of the command line, by their long names. */
-export type Flags = Arguments<typeof FLAGS>["flags"];
 
 /** What the flags ask for. */
 export interface Settings {

@@ -1,7 +1,7 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { CommandTemplate } from "../args/command_template.ts";
 import type { Io } from "../io.ts";
-import type { Flags } from "../args/settings.ts";
+import type { Flags } from "../args/flags.ts";
 import { TaskInput } from "../task_input.ts";
 import { UsageError } from "../args/usage_error.ts";
 

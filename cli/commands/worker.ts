@@ -3,7 +3,8 @@ import { Worker } from "../../nats/worker/worker.ts";
 import { noticeFirstProcess } from "../first_process.ts";
 import { type Io, notify } from "../io.ts";
 import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "../args/nats_settings.ts";
-import { type Flags, readExecutor } from "../args/settings.ts";
+import type { Flags } from "../args/flags.ts";
+import { readExecutor } from "../args/settings.ts";
 import { parseCount, parseJobs } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 

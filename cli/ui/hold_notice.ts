@@ -1,6 +1,6 @@
-import type { Progress } from "../../pool/run_options.ts";
+import type { Progress } from "../../pool/options.ts";
 import { type Io, notify } from "../io.ts";
-import type { Flags } from "../args/settings.ts";
+import type { Flags } from "../args/flags.ts";
 
 /** Long enough for a moment of load to be over. */
 const NOTICE_MS = 2_000;

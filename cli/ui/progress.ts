@@ -1,15 +1,6 @@
-import { duration, grouped, rate } from "../../text/format.ts";
-import type { Progress } from "../../pool/run_options.ts";
+import type { Progress } from "../../pool/options.ts";
 import { type Io, notify } from "../io.ts";
-
-/** Shows how far a run has got. */
-export interface ProgressDisplay {
-  update(progress: Progress): void;
-  /** Writes a line of its own, which what is shown does not disturb. */
-  log(line: string): Promise<void>;
-  /** Takes away what is shown. */
-  stop(): void;
-}
+import { describer, type ProgressDisplay } from "./progress_text.ts";
 
 /** How often a line comes where there is no terminal. */
 const LINE_MS = 10_000;
@@ -33,23 +24,4 @@ export function progressLines(writeLine: Io["stderr"], intervalMs: number): Prog
   let latest: Progress | undefined;
   const timer = setInterval(() => latest && notify(writeLine, `taskrunner: ${describe(latest)}`), intervalMs);
   return { update: (progress) => latest = progress, log: writeLine, stop: () => clearInterval(timer) };
-}
-
-/** Puts progress into words, with the rate since the run began. */
-export function describer(): (progress: Progress) => string {
-  const startedMs = performance.now();
-  return ({ total, finished, failed, running, retrying, heldBackBy }) => {
-    const elapsedMs = performance.now() - startedMs;
-    const perSecond = finished * 1000 / elapsedMs;
-    const percentage = total ? ` ${Math.floor(100 * finished / total)}%` : "";
-    return [
-      `${grouped(finished)}${total === undefined ? "" : `/${grouped(total)}`}${percentage} done`,
-      failed > 0 && `${grouped(failed)} failed`,
-      `${grouped(running)} running`,
-      retrying > 0 && `${grouped(retrying)} to retry`,
-      heldBackBy && heldBackBy !== "delay" && `held back by the ${heldBackBy}`,
-      finished > 0 && `${rate(perSecond)}/s`,
-      total !== undefined && finished > 0 && `ETA ${duration((total - finished) / perSecond * 1000)}`,
-    ].filter(Boolean).join(", ");
-  };
 }

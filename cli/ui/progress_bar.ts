@@ -1,9 +1,9 @@
 import cliProgress from "cli-progress";
 import process from "node:process";
 import { writeStderr } from "../../system/standard_streams.ts";
-import type { Progress } from "../../pool/run_options.ts";
+import type { Progress } from "../../pool/options.ts";
 import type { Io } from "../io.ts";
-import { describer, type ProgressDisplay } from "./progress.ts";
+import { describer, type ProgressDisplay } from "./progress_text.ts";
 
 const BAR_WIDTH = 24;
 

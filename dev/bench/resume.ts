@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { finished } from "node:stream/promises";
-import { commandHash } from "../../results/journal.ts";
+import { commandHash } from "../../records/command_hash.ts";
 import { median } from "./median.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 

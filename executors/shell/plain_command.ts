@@ -8,7 +8,8 @@
  * @module
  */
 
-import { FUNCTION_PREFIX } from "./script.ts";
+/** What the functions of workers are called. No plain command may begin like that. */
+export const FUNCTION_PREFIX = "_taskrunner_";
 
 /** What begins or continues something larger where a command is expected, in any shell. */
 const RESERVED = "case coproc do done elif else esac fi for function if in select then time until while".split(" ");

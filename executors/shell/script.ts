@@ -1,7 +1,7 @@
 /** Scripts for shell workers: each carries out one attempt and ends with its report. @module */
 
 import { shellQuote } from "../../text/shell_quote.ts";
-import type { CommandKind } from "./plain_command.ts";
+import { type CommandKind, FUNCTION_PREFIX } from "./plain_command.ts";
 import { UPTIME_FILE } from "../../system/system_uptime.ts";
 import { TASK_VARIABLES } from "../task_variables.ts";
 
@@ -53,8 +53,6 @@ const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
 /** What a task may send to the whole group of its worker, which has to outlive it. */
 const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
-/** What the functions of workers are called. No plain command may begin like that. */
-export const FUNCTION_PREFIX = "_taskrunner_";
 const FUNCTIONS = ["run", "open", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
   FUNCTION_PREFIX + name
 );

@@ -2,7 +2,8 @@
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
-import { type AttemptStop, MAX_INLINE_BYTES } from "../../executors/mod.ts";
+import type { AttemptStop } from "../../pool/executor.ts";
+import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { resultSchema } from "../../records/result.ts";
 import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";

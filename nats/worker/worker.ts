@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { scratchPlaces } from "../../executors/shell/scratch_directory.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { privateDirectoryName } from "../../system/temporary_directory.ts";
-import { checkConcurrency } from "../../pool/run_options.ts";
+import { checkConcurrency } from "../../pool/options.ts";
 import { defaultSpawnAdapter } from "../../spawn_adapters/mod.ts";
 import { ProcessGuard } from "../../spawn_adapters/guard.ts";
 import { causeOf, connectNats, isForbidden, type Nats } from "../client/connection.ts";

@@ -5,7 +5,8 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
 import { parseTask, run, type RunOptions, type Task, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
-import { RUN_OPTION_NAMES, TASK_RUNNER_OPTION_NAMES } from "../../pool/run_option_names.ts";
+import { TASK_RUNNER_OPTION_NAMES } from "../../isolate/task_runner.ts";
+import { RUN_OPTION_NAMES } from "../../runner.ts";
 import { collect, TIMEOUT } from "../support/helpers.ts";
 
 test("an unknown option is an error that names the right one", () => {

@@ -8,7 +8,8 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { commandHash, Journal } from "../../results/journal.ts";
+import { commandHash } from "../../records/command_hash.ts";
+import { Journal } from "../../results/journal.ts";
 import { type Outcome, parseResult, run, type Task, type TaskResult } from "../../mod.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import {

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../../executors/mod.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../../pool/executor.ts";
 
 /** An attempt that the test ends, whenever it wants. */
 export class FakeExecution implements Execution {

@@ -1,7 +1,7 @@
 /** What can happen to a pool: the commands of which random schedules are made. */
 
 import fc from "fast-check";
-import type { AttemptEnd } from "../../executors/mod.ts";
+import type { AttemptEnd } from "../../pool/executor.ts";
 import type { Live, PoolWorld, WorldSettings } from "./pool_world.ts";
 
 /** Something that can be done at once. */

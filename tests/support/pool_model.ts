@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Attempt, AttemptEnd, AttemptStop } from "../../executors/mod.ts";
+import type { Attempt, AttemptEnd, AttemptStop } from "../../pool/executor.ts";
 import type { Progress, TaskResult } from "../../mod.ts";
 import { LATE_TURNS } from "../../pool/running_attempt.ts";
 import { type AttemptState, PoolState, type TaskState } from "./pool_state.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { AttemptEnd, AttemptStop } from "../../executors/mod.ts";
+import type { AttemptEnd, AttemptStop } from "../../pool/executor.ts";
 import type { Outcome } from "../../mod.ts";
 
 /** How a pool is set up. */

@@ -1,6 +1,6 @@
 /** A pool with all that is around it, as far as the test has it in its hand, and the model that watches both. */
 
-import type { AttemptEnd } from "../../executors/mod.ts";
+import type { AttemptEnd } from "../../pool/executor.ts";
 import { type Halt, type Run, run, type Task } from "../../mod.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { type FakeExecution, FakeExecutor } from "./fake_executor.ts";

@@ -9,7 +9,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { run } from "../../mod.ts";
-import type { AttemptEnd } from "../../executors/mod.ts";
+import type { AttemptEnd } from "../../pool/executor.ts";
 import { ObservedExecutor } from "../../telemetry/observed_executor.ts";
 import { readTelemetryNumbers } from "../../telemetry/numbers.ts";
 import { readTelemetrySettings } from "../../telemetry/settings.ts";

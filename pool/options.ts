@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import type { ExecutorOptions } from "../executors/mod.ts";
 import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "./halt.ts";
 import { excerpt } from "../text/excerpt.ts";
 import type { RetryDelay } from "./retry_delay.ts";
@@ -22,8 +21,8 @@ export interface Progress {
   heldBackBy?: HoldReason | undefined;
 }
 
-/** Options of {@linkcode run}. */
-export interface RunOptions extends ExecutorOptions {
+/** How a pool schedules tasks. */
+export interface PoolOptions {
   /**
    * How many tasks run at once, at most.
    *
@@ -92,7 +91,7 @@ export interface RunOptions extends ExecutorOptions {
    */
   halt?: Halt | undefined;
   /**
-   * How many tasks there are: for a {@linkcode RunOptions.halt} with a percentage and for {@linkcode Progress}.
+   * How many tasks there are: for a {@linkcode PoolOptions.halt} with a percentage and for {@linkcode Progress}.
    *
    * @default the length, when the tasks are in an array
    */
@@ -101,8 +100,8 @@ export interface RunOptions extends ExecutorOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** How a pool works, checked and complete. */
-export interface PoolOptions {
+/** {@linkcode PoolOptions}, checked and complete. */
+export interface PoolSettings {
   concurrency: number;
   keepOrder: boolean;
   signal: AbortSignal | undefined;
@@ -117,19 +116,19 @@ export interface PoolOptions {
 }
 
 /**
- * Checks the options of a run, and fills in what was not given.
+ * Checks the options of a pool, and fills in what was not given.
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function poolOptions(
-  options: RunOptions,
+export function poolSettings(
+  options: PoolOptions,
   count: number | undefined,
   defaultConcurrency: number = availableParallelism(),
-): PoolOptions {
+): PoolSettings {
   const { concurrency = defaultConcurrency, killAfterMs = 5_000, timeoutMs, retries = 0, signal } = options;
   const { retryDelayMs = 0, maxRetryDelayMs = 300_000, total = count } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
-  const check = (isRight: boolean, name: keyof RunOptions, what: string) => {
+  const check = (isRight: boolean, name: keyof PoolOptions, what: string) => {
     if (isRight) return;
     throw new RangeError(`Cannot start the pool: ${name} must be ${what}, got ${excerpt(options[name])}`);
   };

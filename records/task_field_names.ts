@@ -1,0 +1,23 @@
+import type { OptionNames } from "../text/unknown_option.ts";
+import type { Task } from "./task.ts";
+
+/** Fields that only tasks have; the others are also options of a run. */
+const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
+  cmd: true,
+  id: true,
+  cwd: true,
+  env: true,
+  stdin: true,
+  meta: true,
+};
+
+/** Advice for who gives a field of a task as an option. */
+export const TASK_FIELD_NAMES: OptionNames = {
+  known: [],
+  advice: new Map([
+    ...Object.keys(FIELDS).map((field): [string, string] => [field, "which is a field of each task"]),
+    ["command", 'use the field "cmd" of each task'],
+    ["input", 'use the field "stdin" of each task'],
+    ["extendEnv", 'use the field "env" of each task, which adds to the environment'],
+  ]),
+};
