@@ -26,7 +26,7 @@ interface Group {
 /** What is changed, and the tests that can notice it. */
 const GROUPS: Record<string, Group> = {
   core: {
-    mutate: ["runner.ts", "pool/running_attempt.ts", "pool/result_queue.ts"],
+    mutate: ["pool/pool.ts", "pool/running_attempt.ts", "pool/result_queue.ts"],
     tests: ["runner", "control", "remote_executor", "start_gate", "start_room"],
   },
   jsonl: {
