@@ -54,6 +54,8 @@ export type {
   AttemptStop,
   Execution,
   Executor,
+  ExecutorFactory,
+  ExecutorSettings,
   Output,
 } from "./pool/executor.ts";
 export type { LocalExecutorOptions } from "./executors/mod.ts";
@@ -73,7 +75,6 @@ export type {
   SpawnAdapter,
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
-export type { NatsConnectionOptions, NatsOptions } from "./nats/client/options.ts";
 export { parseTask, type Task } from "./records/task.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 

@@ -2,11 +2,8 @@
 
 import { createExecutor, EXECUTORS, type LocalExecutorOptions, outputOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
-import { SpillDirectory } from "./executors/spill_directory.ts";
 import type { Source } from "./jsonl/source.ts";
-import type { NatsOptions } from "./nats/client/options.ts";
-import { LazyNatsExecutor } from "./nats/executor/lazy_executor.ts";
-import type { Executor } from "./pool/executor.ts";
+import type { Executor, ExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import type { PoolOptions } from "./pool/options.ts";
 import { Pool, type Run } from "./pool/pool.ts";
@@ -19,14 +16,12 @@ import { checkOptionNames, joinOptionNames, type OptionNames, optionNames } from
 export interface ExecutorOptions extends LocalExecutorOptions {
   /**
    * What carries out the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
-   * process only for what these cannot do; `process` starts a new process for each of them; `nats` hands them to workers on
-   * other machines.
+   * process only for what these cannot do; `process` starts a new process for each of them; `natsExecutor()` of
+   * `@x/taskrunner/nats` hands them to workers on other machines.
    *
-   * @default {"shell"}, or {"nats"} with {@linkcode ExecutorOptions.nats}
+   * @default {"shell"}
    */
-  executor?: "shell" | "process" | "nats" | Executor | undefined;
-  /** Where the workers are found. */
-  nats?: NatsOptions | undefined;
+  executor?: "shell" | "process" | ExecutorFactory | Executor | undefined;
 }
 
 /** Options of {@linkcode run}. */
@@ -35,10 +30,16 @@ export interface RunOptions extends PoolOptions, ExecutorOptions {}
 /** The names of {@linkcode RunOptions}. */
 export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
   POOL_OPTION_NAMES,
-  optionNames({ executor: {}, nats: {} }),
+  optionNames({ executor: {} }),
   EXECUTOR_OPTION_NAMES,
   TASK_FIELD_NAMES,
-  { known: [], advice: new Map([["isolate", "which is an option of TaskRunner"]]) },
+  {
+    known: [],
+    advice: new Map([
+      ["isolate", "which is an option of TaskRunner"],
+      ["nats", 'use "executor": natsExecutor(…) of @x/taskrunner/nats'],
+    ]),
+  },
 );
 
 /**
@@ -93,17 +94,12 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
  * @throws `RangeError` for an option that is out of range.
  */
 export function chooseExecutor(options: RunOptions): Executor {
-  const { nats, executor = nats ? "nats" : "shell", killAfterMs = 5_000, spillDir } = options;
-  if (typeof executor !== "object" && executor !== "nats" && !EXECUTORS.includes(executor)) {
-    throw new RangeError(`Cannot start the pool: executor must be shell, process or nats, got ${excerpt(executor)}`);
+  const { executor = "shell", killAfterMs = 5_000, spillDir } = options;
+  if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
+    const known = `${EXECUTORS.join(", ")}, or what makes one, such as natsExecutor()`;
+    throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
   }
-  if ((executor === "nats") !== (nats !== undefined)) {
-    throw new RangeError("Cannot start the pool: the executor nats needs the option nats, and no other one takes it");
-  }
-  const { shell, maxInlineBytes, maxOutputBytes } = outputOptions(options);
-  if (typeof executor === "object") return executor;
-  if (!nats) return createExecutor({ ...options, executor: executor as typeof EXECUTORS[number] });
-  const limit = maxOutputBytes === Infinity ? null : maxOutputBytes;
-  const spillDirectory = new SpillDirectory(spillDir);
-  return new LazyNatsExecutor({ nats, shell, maxInlineBytes, maxOutputBytes: limit, killAfterMs, spillDirectory });
+  const output = outputOptions(options);
+  if (typeof executor !== "object") return createExecutor({ ...options, executor });
+  return "create" in executor ? executor.create({ ...output, killAfterMs, spillDir }) : executor;
 }

@@ -20,9 +20,10 @@ import { readTasks } from "../records/read_tasks.ts";
 import { MAX_RESULT_LINE_BYTES } from "../records/result.ts";
 import type { Progress } from "../pool/options.ts";
 import type { Run } from "../pool/pool.ts";
-import { run } from "../runner.ts";
+import type { ExecutorFactory } from "../pool/executor.ts";
+import { run, type RunOptions } from "../runner.ts";
 import { isEntryModule } from "./runtime_command.ts";
-import { type Command, type End, type Message, type Setup, TASKS_FILE } from "./protocol.ts";
+import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { Sealer } from "./sealed_stream.ts";
 
 /** How long tasks may take to end once the caller has gone, before they get SIGKILL. */
@@ -87,11 +88,12 @@ class Server {
     const { options, infinite, wantsProgress } = this.#setup;
     const end: End = {};
     try {
+      const executor = await this.#importExecutor(options.executor);
       const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,
-        ...(options.nats && { nats: { ...options.nats, onNotice: (text) => this.#tellNotice(text) } }),
+        executor,
         ...(wantsProgress && { onProgress: (progress) => this.#tellProgress(progress) }),
       });
       this.#obey(lines, results).catch((error) => this.#stop.abort(error));
@@ -113,6 +115,12 @@ class Server {
     } catch {
       // A caller that has gone need not know.
     }
+  }
+
+  async #importExecutor(origin: PlainOptions["executor"]): Promise<RunOptions["executor"]> {
+    if (typeof origin !== "object") return origin;
+    const { executorFactory } = await import(origin.module) as { executorFactory(options: object): ExecutorFactory };
+    return executorFactory({ ...origin.options, onNotice: (text: string) => this.#tellNotice(text) });
   }
 
   #send(...message: Message): Promise<void> {

@@ -6,8 +6,15 @@ import type { TaskResult } from "../records/result.ts";
 
 /** Options that a line can hold. */
 export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress"> & {
-  executor?: "shell" | "process" | "nats" | undefined;
+  executor?: "shell" | "process" | ExecutorOrigin | undefined;
 };
+
+/** How the process makes the executor of an `ExecutorFactory`. */
+export interface ExecutorOrigin {
+  /** The URL of the module. */
+  module: string;
+  options: object | undefined;
+}
 
 /** The second line to the process. The first one is the directory that it removes. */
 export interface Setup {

@@ -13,11 +13,20 @@ import { type JsonLine, jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
 import { checkConcurrency } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
+import type { ExecutorFactory } from "../pool/executor.ts";
 import type { Run } from "../pool/pool.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { ENTRY } from "./main.ts";
-import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
+import {
+  type Command,
+  type End,
+  type ExecutorOrigin,
+  type Message,
+  type PlainOptions,
+  type Setup,
+  TASKS_FILE,
+} from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
 import { ForeignBytesError, unseal } from "./sealed_stream.ts";
 
@@ -139,7 +148,7 @@ export class SeparateRun implements Run {
         if (name === "result") return { done: false, value: this.#deliver(content) };
         if (name === "halted") this.haltedBy = content;
         else if (name === "progress") this.#call(this.#options.onProgress, content);
-        else if (name === "notice") this.#call(this.#options.nats?.onNotice, content);
+        else if (name === "notice") this.#call(factoryOf(this.#options)?.onNotice, content);
         else await this.#end(content);
       }
     } catch (error) {
@@ -166,7 +175,7 @@ export class SeparateRun implements Run {
     signal?.throwIfAborted();
     const options: PlainOptions = {
       ...rest,
-      executor: executor as PlainOptions["executor"],
+      executor: typeof executor === "object" ? originOf(this.#options) : executor,
       concurrency: this.#concurrency,
       total: this.#tasks.count,
     };
@@ -286,6 +295,17 @@ export class SeparateRun implements Run {
     }
     this.#closed.resolve();
   }
+}
+
+/** The factory of the executor, if it has one. */
+function factoryOf({ executor }: RunOptions): ExecutorFactory | undefined {
+  return typeof executor === "object" && "create" in executor ? executor : undefined;
+}
+
+/** How another process can make the executor; `undefined` when only this one can. */
+export function originOf(options: RunOptions): ExecutorOrigin | undefined {
+  const { module, options: ownOptions } = factoryOf(options) ?? {};
+  return module === undefined ? undefined : { module, options: ownOptions };
 }
 
 function secret(): string {

@@ -11,7 +11,7 @@ import { poolSettings } from "../pool/options.ts";
 import type { Run } from "../pool/pool.ts";
 import { chooseExecutor, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
-import { SeparateRun } from "./separate_run.ts";
+import { originOf, SeparateRun } from "./separate_run.ts";
 
 /** Options of a {@linkcode TaskRunner}: those of {@linkcode run}, and where the pool is. */
 export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
@@ -27,7 +27,10 @@ export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
 /** The names of {@linkcode TaskRunnerOptions}. */
 export const TASK_RUNNER_OPTION_NAMES: OptionNames = {
   known: [...RUN_OPTION_NAMES.known.filter((name) => name !== "total"), "isolate"],
-  advice: new Map([...RUN_OPTION_NAMES.advice, ["total", "because a TaskRunner counts its tasks itself"]]),
+  advice: new Map([
+    ...[...RUN_OPTION_NAMES.advice].filter(([name]) => name !== "isolate"),
+    ["total", "because a TaskRunner counts its tasks itself"],
+  ]),
 };
 
 /** What a run of a {@linkcode TaskRunner} came to. */
@@ -85,7 +88,7 @@ export class TaskRunner {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
     checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
     const { isolate = true, executor, spawnAdapter } = this.#options;
-    if (isolate && (typeof executor === "object" || spawnAdapter)) {
+    if (isolate && (typeof executor === "object" && !originOf(this.#options) || spawnAdapter)) {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }

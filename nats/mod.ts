@@ -1,7 +1,7 @@
 /**
  * Runs tasks on many machines, by a server of NATS with JetStream.
  *
- * A program that runs tasks names the server and a queue in the option `nats` of `run`; on each machine a
+ * A program that runs tasks names the server and a queue with {@linkcode natsExecutor}; on each machine a
  * {@linkcode Worker}, or `taskrunner worker`, takes tasks from that queue. Workers may come late, leave and die: a task is
  * begun again when its worker was lost, and each has one result in the end. Whoever may write to a queue runs commands on
  * its workers.
@@ -13,4 +13,5 @@
  */
 
 export type { NatsConnectionOptions, NatsOptions } from "./client/options.ts";
+export { natsExecutor } from "./executor/factory.ts";
 export { Worker, type WorkerOptions } from "./worker/worker.ts";

@@ -136,3 +136,32 @@ export interface Executor {
   /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */
   close(): Promise<void>;
 }
+
+/** What an executor needs to know of the run that it is made for. */
+export interface ExecutorSettings {
+  /** The shell for commands given as a string: a path, or a name that is looked up in `PATH`. */
+  shell: string;
+  /** The bytes of each output stream that a result has. */
+  maxInlineBytes: number;
+  /** The bytes that a task may print to each of its output streams; `Infinity` is no limit. */
+  maxOutputBytes: number;
+  /** The time from SIGTERM to SIGKILL, in milliseconds. */
+  killAfterMs: number;
+  /** The directory for output that is too large for a result. */
+  spillDir: string | undefined;
+}
+
+/** Makes executors of one kind: a value for the option `executor`, as `natsExecutor()` returns it. */
+export interface ExecutorFactory {
+  /** Makes the executor of one run. */
+  create(settings: ExecutorSettings): Executor;
+  /**
+   * The URL of a module that exports `executorFactory(options)`, so that another process can make the same executor. Without
+   * it a `TaskRunner` needs `{ isolate: false }`.
+   */
+  readonly module?: string | undefined;
+  /** The options for that function, which JSON can hold. They get an `onNotice` there. */
+  readonly options?: object | undefined;
+  /** Called with each message for people from an executor in another process. */
+  readonly onNotice?: ((text: string) => void) | undefined;
+}

@@ -34,8 +34,8 @@ export class Telemetry {
   }
 
   /** The options of the same run, with its attempts observed. */
-  observe({ nats, ...options }: RunOptions): RunOptions {
-    const executor = chooseExecutor({ nats, ...options });
+  observe(options: RunOptions): RunOptions {
+    const executor = chooseExecutor(options);
     return { ...options, executor: new ObservedExecutor(executor, (attempt) => this.#observe(attempt)) };
   }
 

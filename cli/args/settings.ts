@@ -12,6 +12,8 @@ import { UsageError } from "./usage_error.ts";
 /** What the flags ask for. */
 export interface Settings {
   runOptions: RunOptions;
+  /** Set when the tasks run on other machines. */
+  nats: NatsOptions | undefined;
   halt: HaltPolicy | undefined;
   onInvalid: "abort" | "skip";
   /** The file of results; without one they go to standard output. */
@@ -45,6 +47,10 @@ export function readSettings(flags: Flags): Settings {
   }
   return {
     runOptions: runOptions(flags),
+    nats: natsOptions(flags, {
+      replicas: given(flags, "nats-replicas", (flag, text) => parseCount(flag, text, 1, 5)),
+      ackWaitMs: given(flags, "ack-wait", (flag, text) => parseDuration(flag, text, 100)),
+    }),
     halt: flags.halt === undefined ? undefined : haltPolicy(flags.halt),
     onInvalid: oneOf("--on-invalid", flags["on-invalid"] ?? "abort", ["abort", "skip"]),
     output,
@@ -57,31 +63,33 @@ export function readSettings(flags: Flags): Settings {
   };
 }
 
+/** The parsed value of a flag, if it was given. */
+function given<T>(
+  flags: Flags,
+  name: keyof Flags & string,
+  parse: (flag: string, text: string) => T,
+): T | undefined {
+  const text = flags[name];
+  return typeof text === "string" ? parse(`--${name}`, text) : undefined;
+}
+
 function runOptions(flags: Flags): RunOptions {
-  const given = <T>(name: keyof Flags & string, parse: (flag: string, text: string) => T): T | undefined => {
-    const text = flags[name];
-    return typeof text === "string" ? parse(`--${name}`, text) : undefined;
-  };
-  const nats = natsOptions(flags, {
-    replicas: given("nats-replicas", (flag, text) => parseCount(flag, text, 1, 5)),
-    ackWaitMs: given("ack-wait", (flag, text) => parseDuration(flag, text, 100)),
-  });
   return {
-    concurrency: given("jobs", (flag, text) => parseJobs(flag, text, availableParallelism())),
+    concurrency: given(flags, "jobs", (flag, text) => parseJobs(flag, text, availableParallelism())),
     keepOrder: flags["keep-order"],
-    timeoutMs: given("timeout", parseDuration) || undefined, // 0 is none, as for timeout(1)
-    killAfterMs: given("kill-after", parseDuration),
-    retries: given("retries", parseCount),
-    retryDelayMs: given("retry-delay", parseDuration),
-    startDelayMs: given("delay", parseDuration),
-    maxLoad: given("load", (flag, text) => parseLoad(flag, text, availableParallelism())),
-    minFreeMemoryBytes: given("memfree", parseSize),
+    timeoutMs: given(flags, "timeout", parseDuration) || undefined, // 0 is none, as for timeout(1)
+    killAfterMs: given(flags, "kill-after", parseDuration),
+    retries: given(flags, "retries", parseCount),
+    retryDelayMs: given(flags, "retry-delay", parseDuration),
+    startDelayMs: given(flags, "delay", parseDuration),
+    maxLoad: given(flags, "load", (flag, text) => parseLoad(flag, text, availableParallelism())),
+    minFreeMemoryBytes: given(flags, "memfree", parseSize),
     halt: flags.halt as Halt | undefined,
-    ...nats ? { nats } : { executor: readExecutor(flags) },
+    executor: readExecutor(flags),
     shell: flags.shell,
-    maxInlineBytes: given("max-inline", (flag, text) => parseSize(flag, text, "32M")),
+    maxInlineBytes: given(flags, "max-inline", (flag, text) => parseSize(flag, text, "32M")),
     spillDir: flags["spill-dir"],
-    maxOutputBytes: given("max-output", (flag, text) => text === "none" ? Infinity : parseSize(flag, text)),
+    maxOutputBytes: given(flags, "max-output", (flag, text) => text === "none" ? Infinity : parseSize(flag, text)),
   };
 }
 

@@ -6,6 +6,8 @@ import { isPermitted } from "../../system/deno_permissions.ts";
 import { JsonLinesWriter } from "../../jsonl/mod.ts";
 import type { LiveReport } from "../../report/live/live_report.ts";
 import type { TaskResult } from "../../records/result.ts";
+import type { NatsOptions } from "../../nats/client/options.ts";
+import type { ExecutorFactory } from "../../pool/executor.ts";
 import type { Run } from "../../pool/pool.ts";
 import { run, type RunOptions } from "../../runner.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
@@ -19,7 +21,7 @@ import { findInput, type Invocation } from "./invocation.ts";
 import { readJournal } from "../journal_file.ts";
 import { progressDisplay } from "../ui/progress.ts";
 import { ResultsFile } from "../results_file.ts";
-import { readSettings } from "../args/settings.ts";
+import { readSettings, type Settings } from "../args/settings.ts";
 import { stoppable } from "../stoppable.ts";
 import { Summary } from "../ui/summary.ts";
 import type { TaskInput } from "../task_input.ts";
@@ -75,16 +77,9 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const say = display?.log ?? io.stderr;
   const mayHold = flags.load !== undefined || flags.memfree !== undefined;
   const notice = mayHold ? new HoldNotice(flags, say) : undefined;
-  const { nats } = settings.runOptions;
   const options: RunOptions = {
     ...settings.runOptions,
-    ...(nats && {
-      nats: {
-        ...nats,
-        ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
-        onNotice: (text) => notify(say, `taskrunner: ${text}`),
-      },
-    }),
+    ...(settings.nats && { executor: await natsExecutorFor(settings.nats, output, resume, say) }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
@@ -130,6 +125,21 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   if (control.isDrained) return EXIT_HANGUP;
   if (halt) return exitStatusOfHalt(halt, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
+}
+
+/** An executor whose run is found again by its results file. Loaded only here: most runs need none of it. */
+async function natsExecutorFor(
+  nats: NatsOptions,
+  output: string | undefined,
+  resume: Settings["resume"],
+  say: Io["stderr"],
+): Promise<ExecutorFactory> {
+  const { natsExecutor } = await import("../../nats/executor/factory.ts");
+  return natsExecutor({
+    ...nats,
+    ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
+    onNotice: (text) => notify(say, `taskrunner: ${text}`),
+  });
 }
 
 /** The name of the run whose results a file has, so that one that was killed is found again, and only from its machine. */

@@ -3,10 +3,10 @@
 import type { Consumer, JsMsg } from "@nats-io/jetstream";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
-import { outputLost } from "../../executors/output.ts";
-import type { OutputStream, SpillDirectory } from "../../executors/spill_directory.ts";
+import { discardOutput, outputLost } from "../../executors/output.ts";
+import { type OutputStream, SpillDirectory } from "../../executors/spill_directory.ts";
 import { environmentOf } from "../../executors/task_variables.ts";
-import type { Attempt, AttemptEnd, Execution, Output } from "../../pool/executor.ts";
+import type { Attempt, AttemptEnd, Execution, Executor, ExecutorSettings, Output } from "../../pool/executor.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { MAX_TIMEOUT_MS } from "../../records/task.ts";
 import {
@@ -58,16 +58,15 @@ const MAX_SETTLING = 16;
 /** How long they may take to answer, and how long after the last answer nobody waits for another one. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
-/** What {@linkcode NatsExecutor} needs to know. */
-export interface NatsExecutorOptions extends Omit<RunConfig, "ackWaitMs"> {
-  nats: NatsOptions;
-  /** Where output goes that is too large for the result. */
-  spillDirectory: SpillDirectory;
-}
-
 /** Hands attempts to workers, and waits for what they say of them. */
-export class NatsExecutor {
-  readonly #options: NatsExecutorOptions;
+export class NatsExecutor implements Executor {
+  /** Many machines may be waiting for tasks. */
+  readonly concurrency = 10_000;
+  /** A task may wait for a worker. */
+  readonly keepsTime = true;
+  readonly #options: NatsOptions;
+  readonly #config: RunConfig;
+  readonly #spillDirectory: SpillDirectory;
   readonly #run: string;
   /** In the names of what is made on the server, which nobody else has. */
   readonly #nonce = randomBytes(8).toString("hex");
@@ -102,17 +101,27 @@ export class NatsExecutor {
   /** The server did not answer when the run was to end. */
   #hasLeft = false;
 
-  constructor(options: NatsExecutorOptions) {
+  constructor(
+    options: NatsOptions,
+    { shell, maxInlineBytes, maxOutputBytes, killAfterMs, spillDir }: ExecutorSettings,
+  ) {
     this.#options = options;
-    this.#run = options.nats.run ?? randomBytes(8).toString("hex");
+    this.#run = options.run ?? randomBytes(8).toString("hex");
+    this.#spillDirectory = new SpillDirectory(spillDir);
+    this.#config = {
+      shell,
+      maxInlineBytes,
+      maxOutputBytes: maxOutputBytes === Infinity ? null : maxOutputBytes,
+      killAfterMs: Math.min(killAfterMs, MAX_TIMEOUT_MS),
+      ackWaitMs: options.ackWaitMs ?? 30_000,
+    };
   }
 
   async open(onFailure: (error: Error) => void): Promise<void> {
     this.#onFailure = onFailure;
-    const { nats: options, spillDirectory: _, killAfterMs, ...settings } = this.#options;
-    const { resume = false, replicas = 1, queue, ackWaitMs = 30_000 } = options;
-    const nats = this.#nats = await connectNats(options, { onNotice: (text) => this.#say(text) });
-    const config = { ...settings, ackWaitMs, killAfterMs: Math.min(killAfterMs, MAX_TIMEOUT_MS) };
+    const { resume = false, replicas = 1, queue } = this.#options;
+    const config = this.#config;
+    const nats = this.#nats = await connectNats(this.#options, { onNotice: (text) => this.#say(text) });
     const stream = await openRunStream(
       nats,
       { queue, run: this.#run, resume, replicas, config, nonce: this.#nonce },
@@ -151,11 +160,15 @@ export class NatsExecutor {
     else this.#opening.abort();
   }
 
+  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+    return discardOutput(stdout, stderr);
+  }
+
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#noWorkerTimer);
     clearInterval(this.#lookTimer);
-    await this.#options.spillDirectory.close();
+    await this.#spillDirectory.close();
     if (!this.#nats) return;
     try {
       if (this.#stream && this.#isOurs && !this.#hasLeft) await removeStream(this.#nats, this.#stream.names);
@@ -168,14 +181,14 @@ export class NatsExecutor {
     const { stream } = this.#stream!.names;
     const { delivered, num_pending } = await this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER);
     if (num_pending > 0 && delivered.consumer_seq === 0) {
-      this.#say(`no worker of the queue ${this.#options.nats.queue} has taken a task yet`);
+      this.#say(`no worker of the queue ${this.#options.queue} has taken a task yet`);
     }
   }
 
   /** Tells the caller something. What it throws ends the run. */
   #say(text: string): void {
     try {
-      this.#options.nats.onNotice?.(text);
+      this.#options.onNotice?.(text);
     } catch (error) {
       this.#onFailure(error as Error);
     }
@@ -333,7 +346,7 @@ export class NatsExecutor {
   ): Promise<{ output: Output; error?: string }> {
     if (!object) return { output };
     try {
-      const { path, handle } = await this.#options.spillDirectory.create(attempt, stream);
+      const { path, handle } = await this.#spillDirectory.create(attempt, stream);
       try {
         await this.#stream!.objects.get(object, handle, { signal: this.#closed.signal });
       } catch (error) {

@@ -8,7 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
-import { Worker } from "../../nats/mod.ts";
+import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
@@ -37,7 +37,7 @@ test("a run that is removed while it waits for its input ends with an error", TI
       await never;
     }
     await withWorker(server, async () => {
-      const results = run(tasks(), { nats: { servers: server.url, queue: "q" } });
+      const results = run(tasks(), { executor: natsExecutor({ servers: server.url, queue: "q" }) });
       assertEquals((await results.next()).value?.outcome, "ok");
       const next = results.next();
       next.catch(() => {});
@@ -52,7 +52,7 @@ test("a run that is removed while a task waits to be tried again ends with an er
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const results = collect(run([{ cmd: "exit 3", retries: 1 }], {
-        nats: { servers: server.url, queue: "q" },
+        executor: natsExecutor({ servers: server.url, queue: "q" }),
         retryDelayMs: 3_600_000,
       }));
       results.catch(() => {});
@@ -67,7 +67,9 @@ test("a run that is stopped while it sends a large task ends, and leaves nothing
   await withNatsServer(async (server) => {
     const stop = new AbortController();
     const tasks = Array.from({ length: 8 }, () => ({ cmd: "wc -c", stdin: "x".repeat(10_000_000) }));
-    const all = collect(run(tasks, { nats: { servers: server.url, queue: "q" }, signal: stop.signal }));
+    const all = collect(
+      run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }), signal: stop.signal }),
+    );
     all.catch(() => {});
     await withClient(server, async (client) => {
       const chunks = client.subscribe("$O.*.C.>", { max: 1 });
@@ -88,7 +90,7 @@ test("a worker that heard nothing of the server for a while takes tasks again, t
         await more.promise;
         for (let id = 1; id <= 6; id++) yield { id, cmd: "true" };
       }
-      const results = run(tasks(), { nats: { servers: server.url, queue: "q" } });
+      const results = run(tasks(), { executor: natsExecutor({ servers: server.url, queue: "q" }) });
       const first = results.next();
       await waitFor("the long task", () => existsSync(path("long")));
       // Longer than a request of the worker for tasks waits, with what the client adds.
@@ -121,7 +123,7 @@ test("what is sent and what ends while the server is away runs once, and is not 
       for (let number = 0; number < 4; number++) yield { cmd };
     }
     await withWorker(server, async () => {
-      const all = collect(run(tasks(), { nats: { servers: server.url, queue: "q", onNotice } }));
+      const all = collect(run(tasks(), { executor: natsExecutor({ servers: server.url, queue: "q", onNotice }) }));
       await waitFor("the tasks", async () => (await linesOf(path("begun"))).length === 4);
       await stopNatsServer(server);
       await lost.promise;
@@ -138,7 +140,7 @@ test("what is sent and what ends while the server is away runs once, and is not 
 
 test("replicas that the server cannot have are an error at once", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
-    const options: RunOptions = { nats: { servers: server.url, queue: "q", replicas: 3 } };
+    const options: RunOptions = { executor: natsExecutor({ servers: server.url, queue: "q", replicas: 3 }) };
     await assertRejects(() => collect(run([{ cmd: "true" }], options)), Error, "replicas > 1 not supported");
     assertEquals(await streamsOf(server), []);
   });
@@ -153,11 +155,11 @@ test(
       const nats = { servers: server.url, queue: "q", run: "same" };
       await withWorker(server, async () => {
         const cmd = `echo $$ >> ${path}; exec sleep 300`;
-        const old = collect(run([{ cmd }], { nats }));
+        const old = collect(run([{ cmd }], { executor: natsExecutor(nats) }));
         old.catch(() => {});
         await waitFor("the task", async () => (await linesOf(path)).length === 1);
         const tasks = Array.from({ length: 20 }, (_, id) => ({ id, cmd: `echo ${id}` }));
-        const results = await collect(run(tasks, { nats }));
+        const results = await collect(run(tasks, { executor: natsExecutor(nats) }));
         assertEquals(results.map(({ stdout }) => stdout).sort(), tasks.map(({ id }) => `${id}\n`).sort());
         await assertRejects(() => old, Error, "the run was removed from the server");
         const [pid] = await linesOf(path);
@@ -174,10 +176,10 @@ test("a run that goes on keeps the time that its workers have", TIMEOUT, async (
     const tasks = [{ cmd: `echo >> ${path}; until [ -e ${directory}/go ]; do sleep 0.05; done` }];
     const nats = { servers: server.url, queue: "q", run: "r" };
     await withWorker(server, async () => {
-      const left = collect(run(tasks, { nats: { ...nats, ackWaitMs: 60_000 } }));
+      const left = collect(run(tasks, { executor: natsExecutor({ ...nats, ackWaitMs: 60_000 }) }));
       left.catch(() => {});
       await waitFor("the task", async () => (await linesOf(path)).length === 1);
-      const results = collect(run(tasks, { nats: { ...nats, resume: true, ackWaitMs: 1_000 } }));
+      const results = collect(run(tasks, { executor: natsExecutor({ ...nats, resume: true, ackWaitMs: 1_000 }) }));
       await withClient(server, async (client) => {
         const manager = await jetstreamManager(client);
         const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
@@ -202,7 +204,7 @@ test("a run that was killed while it was being made is made anew when it is to g
     });
     await withWorker(server, async () => {
       const nats = { servers: server.url, queue: "q", run: "r", resume: true };
-      assertEquals((await collect(run([{ cmd: "true" }], { nats })))[0]?.outcome, "ok");
+      assertEquals((await collect(run([{ cmd: "true" }], { executor: natsExecutor(nats) })))[0]?.outcome, "ok");
     });
     assertEquals(await streamsOf(server), []);
   });
@@ -211,7 +213,7 @@ test("a run that was killed while it was being made is made anew when it is to g
 test("tasks that workers hand back do not count as lost with them", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const tasks = Array.from({ length: 300 }, (_, id) => ({ id, cmd: "sleep 0.01" }));
-    const all = collect(run(tasks, { nats: { servers: server.url, queue: "q" } }));
+    const all = collect(run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
     for (let time = 0; time < 8; time++) {
       await withWorker(server, async (worker) => await worker.connected, { concurrency: 2, maxReruns: 1 });
     }
@@ -239,7 +241,7 @@ test("what others send to a run does no harm", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.05; done; echo done`;
-      const results = run([{ cmd }], { nats: { servers: server.url, queue: "q" } });
+      const results = run([{ cmd }], { executor: natsExecutor({ servers: server.url, queue: "q" }) });
       const all = collect(results);
       await waitFor("the task", () => existsSync(join(directory, "begun")));
       await withClient(server, async (client) => {
@@ -269,7 +271,7 @@ test("tasks of two runs that share a worker wait for none that was handed back",
       const startedMs = performance.now();
       const tasks = Array.from({ length: 100 }, (_, id) => ({ id, cmd: "sleep 0.02" }));
       const nats = { servers: server.url, ackWaitMs: 60_000 };
-      const runs = ["q", "r"].map((queue) => collect(run(tasks, { nats: { ...nats, queue } })));
+      const runs = ["q", "r"].map((queue) => collect(run(tasks, { executor: natsExecutor({ ...nats, queue }) })));
       for (const results of await Promise.all(runs)) assertEquals(results.length, 100);
       const seconds = (performance.now() - startedMs) / 1000;
       assert(seconds < 50, `it took ${seconds} s`); // a task that is lost on the way is there again after 60
@@ -282,7 +284,11 @@ test("a server that has no room for the tasks is an error", TIMEOUT, async () =>
     async (server) => {
       const nats = { servers: server.url, queue: "q" };
       const tasks = Array.from({ length: 20 }, () => ({ cmd: "wc -c", stdin: "x".repeat(600_000) }));
-      await assertRejects(() => collect(run(tasks, { nats })), Error, "The NATS server has no room for more");
+      await assertRejects(
+        () => collect(run(tasks, { executor: natsExecutor(nats) })),
+        Error,
+        "The NATS server has no room for more",
+      );
       assertEquals(await streamsOf(server), []);
     },
     [],
@@ -296,7 +302,7 @@ test("what onNotice throws ends the run", TIMEOUT, async () => {
     const onNotice = () => {
       throw new Error("enough");
     };
-    const all = collect(run([{ cmd: "true" }], { nats: { ...nats, onNotice } }));
+    const all = collect(run([{ cmd: "true" }], { executor: natsExecutor({ ...nats, onNotice }) }));
     all.catch(() => {});
     await waitFor("the task", async () => await attemptsOf(server) === 1);
     await withClient(server, (client) => Promise.resolve(client.publish("taskrunner.q.r.full")));
@@ -315,7 +321,9 @@ test("a login that is not good any more ends a run and a worker with an error", 
       const working = worker.run();
       working.catch(() => {});
       const all = collect(
-        run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], { nats: { ...nats, queue: "q" } }),
+        run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], {
+          executor: natsExecutor({ ...nats, queue: "q" }),
+        }),
       );
       all.catch(() => {});
       await waitFor("the task", async () => (await linesOf(join(directory, "pid"))).length === 1);
@@ -345,7 +353,9 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
         working.catch(() => {});
         const path = join(directory, "begun");
         const all = collect(
-          run([{ cmd: `echo >> ${path}` }], { nats: { ...nats, user: "me", queue: "q", ackWaitMs: 500 } }),
+          run([{ cmd: `echo >> ${path}` }], {
+            executor: natsExecutor({ ...nats, user: "me", queue: "q", ackWaitMs: 500 }),
+          }),
         );
         const subject = forbidden.slice(0, forbidden.search(/[*>]/));
         await assertRejects(() => working, Error, `Permissions Violation for Publish to "${subject}`);
@@ -372,7 +382,7 @@ for (const isolate of [true, false]) {
         await withWorker(server, async () => {
           const said = Promise.withResolvers<string>();
           const nats = { servers: server.url, queue: "q", onNotice: said.resolve };
-          const runner = new TaskRunner({ nats, isolate });
+          const runner = new TaskRunner({ executor: natsExecutor(nats), isolate });
           try {
             for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
             const running = runner.runAndWait();

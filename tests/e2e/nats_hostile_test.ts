@@ -12,6 +12,7 @@ import { assertThrows } from "@std/assert/throws";
 import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import { Objm } from "@nats-io/obj";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
+import { natsExecutor } from "../../nats/mod.ts";
 import { checkConfig, checkControl, checkResult, checkTaskMessage } from "../../nats/client/check_message.ts";
 import { listRuns } from "../../nats/client/runs.ts";
 import { collect, parseResults, startTaskrunner, TIMEOUT, waitFor } from "../support/helpers.ts";
@@ -26,7 +27,7 @@ import {
   withWorker,
 } from "../support/nats_helpers.ts";
 
-const through = ({ url }: NatsServer): RunOptions => ({ nats: { servers: url, queue: "q" } });
+const through = ({ url }: NatsServer): RunOptions => ({ executor: natsExecutor({ servers: url, queue: "q" }) });
 
 /** A subject of the run that a stream is of. */
 const subjectOf = (stream: string, kind: string) => `${stream.split("_").slice(0, 3).join(".")}.${kind}`;
@@ -151,7 +152,9 @@ test("a result from elsewhere names no file of this machine", TIMEOUT, async () 
   await withNatsServer(async (server, directory) => {
     const file = join(directory, "mine");
     await writeFile(file, "mine");
-    const all = collect(run([{ cmd: "true", retries: 1 }], { nats: { servers: server.url, queue: "q" } }));
+    const all = collect(
+      run([{ cmd: "true", retries: 1 }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }),
+    );
     const stdout = { text: "x", bytes: 4, file };
     for (const status of [1, 0]) await recordResult(server, { value: { ...ended, status, stdout } });
     const [result] = await all;
@@ -178,7 +181,7 @@ test("what is no result ends one task with an error, and no other and no run", T
       [noObject, /id/],
     ];
     for (const [message, error] of wrong) {
-      const all = collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+      const all = collect(run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
       await recordResult(server, message);
       const [result] = await all;
       assertEquals([result!.outcome, result!.status], ["killed", null], JSON.stringify(message));
@@ -186,7 +189,9 @@ test("what is no result ends one task with an error, and no other and no run", T
       assertMatch(result!.error!, error);
     }
     // What a worker has no say in is passed over.
-    const all = collect(run([{ id: "mine", cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+    const all = collect(
+      run([{ id: "mine", cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }),
+    );
     const place = {
       slot: 3,
       startedAt: "2026-01-01T00:00:00.000Z",

@@ -26,6 +26,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { executorFactory } from "../fixtures/fixed_status.ts";
 
 function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = {}): TaskRunner {
   const runner = new TaskRunner(options);
@@ -514,4 +515,22 @@ test("no task can change a result that it takes out of the stream", TIMEOUT, asy
   if (typeof outcome === "string") assertMatch(outcome, DISTURBED);
   else assertEquals(results.length, 501);
   for (const { id, status } of results) if (id !== "thief") assertEquals([/^true\d+$/.test(id), status], [true, 0]);
+});
+
+for (const isolate of [true, false]) {
+  const where = isolate ? "in a process of its own" : "in this process";
+  test(`TaskRunner uses the executor of a factory ${where}`, TIMEOUT, async () => {
+    const notices: string[] = [];
+    const executor = executorFactory({ status: 3, onNotice: (text) => notices.push(text) });
+    const runner = new TaskRunner({ executor, isolate, maxInlineBytes: 1234 });
+    runner.add("a", "no-such-program");
+    const statuses: unknown[] = [];
+    await runner.runAndWait(({ status }) => statuses.push(status));
+    assertEquals([statuses, notices], [[3], ["1234"]]);
+  });
+}
+
+test("a factory without a module needs isolate: false", () => {
+  const { create } = executorFactory({ status: 0 });
+  assertThrows(() => new TaskRunner({ executor: { create } }), RangeError, "an executor of your own needs");
 });

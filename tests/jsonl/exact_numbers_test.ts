@@ -9,6 +9,7 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { mayLoseDigits, parseExactly, rawNumber } from "../../jsonl/exact_numbers.ts";
 import { parseTask, readTasks, run, type Task, TaskRunner } from "../../mod.ts";
+import { natsExecutor } from "../../nats/mod.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import { collect, EFFORT, SEED, startTaskrunner, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 import { withNatsServer, withWorker } from "../support/nats_helpers.ts";
@@ -186,7 +187,7 @@ test("numbers in meta come back with all digits from other machines", TIMEOUT, a
   const tasks = await collect(readTasks([encode(`{"id":"a","cmd":"true","meta":[${INEXACT}]}\n`)]));
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
-      const [result] = await collect(run(tasks, { nats: { servers: server.url, queue: "q" } }));
+      const [result] = await collect(run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
       assertEquals([result!.outcome, JSON.stringify(result!.meta)], ["ok", `[${INEXACT}]`]);
     });
   });

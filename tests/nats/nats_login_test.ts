@@ -10,8 +10,8 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeys } from "@nats-io/transport-node";
-import { type NatsConnectionOptions, run, type TaskResult } from "../../mod.ts";
-import { Worker } from "../../nats/mod.ts";
+import { run, type TaskResult } from "../../mod.ts";
+import { type NatsConnectionOptions, natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns } from "../../nats/client/runs.ts";
 import { collect, lacks, PROJECT, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
 import { startNatsServer, stopNatsServer } from "../support/nats_helpers.ts";
@@ -28,7 +28,7 @@ async function runWith(
   const server = await startNatsServer(directory, ["-c", path]);
   try {
     const nats = { servers: urlOf(server.port), ...options };
-    const results = collect(run([{ cmd: "echo in" }], { nats: { ...nats, queue: "q" } }));
+    const results = collect(run([{ cmd: "echo in" }], { executor: natsExecutor({ ...nats, queue: "q" }) }));
     results.catch(() => {});
     await Promise.race([results, new Promise((resolve) => setImmediate(resolve))]);
     const worker = new Worker({ nats, queues: ["q"], concurrency: 1 });
@@ -164,7 +164,7 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
       ];
       const options = { spillDir: join(directory, "spill"), keepOrder: true };
       const here = await collect(run(tasks, options));
-      const there = await collect(run(tasks, { ...options, nats: { ...submitter, queue: "build" } }));
+      const there = await collect(run(tasks, { ...options, executor: natsExecutor({ ...submitter, queue: "build" }) }));
       const seen = ({ outcome, stdoutBytes, stderrBytes, attempts }: TaskResult) => {
         return { outcome, stdoutBytes, stderrBytes, attempts };
       };
@@ -174,7 +174,7 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
       // A run that is stopped ends what runs, so a worker can hear and answer.
       const stop = new AbortController();
       const stopped = run([{ cmd: `trap ': > ${directory}/ended' TERM; : > ${directory}/begun; sleep 300 & wait` }], {
-        nats: { ...submitter, queue: "build" },
+        executor: natsExecutor({ ...submitter, queue: "build" }),
         signal: stop.signal,
       });
       const first = stopped.next();
@@ -237,7 +237,7 @@ test("with examples/distributed/nats-server.conf a worker can work, and do nothi
       assertEquals((await first).value?.outcome, "canceled");
       await assertRejects(() => stopped.next(), Error, "enough");
       await assertRejects(
-        () => collect(run(tasks, { nats: { ...works, queue: "build" } })),
+        () => collect(run(tasks, { executor: natsExecutor({ ...works, queue: "build" }) })),
         Error,
         "Permissions Violation",
       );

@@ -9,7 +9,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
-import { Worker } from "../../nats/mod.ts";
+import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
@@ -22,7 +22,7 @@ import {
 
 const through = ({ url }: NatsServer, options: RunOptions = {}): RunOptions => ({
   ...options,
-  nats: { servers: url, queue: "q", ...options.nats },
+  executor: natsExecutor({ servers: url, queue: "q" }),
 });
 
 /** Without what differs between two runs of the same task. */
@@ -71,7 +71,9 @@ test("a task that waits for a worker is not timed out, and workers may come late
 test("a run that no worker takes tasks of says so", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const said = Promise.withResolvers<string>();
-    const all = collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q", onNotice: said.resolve } }));
+    const all = collect(
+      run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q", onNotice: said.resolve }) }),
+    );
     assertEquals(await said.promise, "no worker of the queue q has taken a task yet");
     await withWorker(server, async () => assertEquals((await all)[0]!.outcome, "ok"));
   });
@@ -81,7 +83,8 @@ test("a server without JetStream is an error that says what is missing", TIMEOUT
   await withTempDirectory(async (directory) => {
     const server = await startNatsServer(directory, [], -1, {}, []);
     try {
-      const results = () => collect(run([{ cmd: "true" }], { nats: { servers: server.url, queue: "q" } }));
+      const results = () =>
+        collect(run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
       await assertRejects(results, Error, "it has no JetStream, which nats-server has when it is started with -js");
     } finally {
       await stopNatsServer(server);
@@ -230,7 +233,12 @@ test("a server that is killed and comes again loses nothing", TIMEOUT, async () 
     let server = await startNatsServer(directory);
     const notices: string[] = [];
     const options = {
-      nats: { servers: server.url, queue: "q", ackWaitMs: 2_000, onNotice: (text: string) => notices.push(text) },
+      executor: natsExecutor({
+        servers: server.url,
+        queue: "q",
+        ackWaitMs: 2_000,
+        onNotice: (text: string) => notices.push(text),
+      }),
     };
     await withWorker(server, async () => {
       const tasks = Array.from({ length: 400 }, (_, id) => ({ id, cmd: `echo ${id}; sleep 0.01` }));
@@ -255,7 +263,7 @@ test("a run that is stopped ends also when the server does not answer", TIMEOUT,
     const stop = new AbortController();
     const notices: string[] = [];
     const nats = { servers: server.url, queue: "q", onNotice: (text: string) => notices.push(text) };
-    const results = collect(run(Array(5).fill({ cmd: "true" }), { nats, signal: stop.signal }));
+    const results = collect(run(Array(5).fill({ cmd: "true" }), { executor: natsExecutor(nats), signal: stop.signal }));
     results.catch(() => {});
     await waitFor("the tasks", async () => (await listRuns({ servers: server.url }))[0]?.attempts === 5);
     process.kill(server.process.pid!, "SIGSTOP");
@@ -317,7 +325,7 @@ test(
   TIMEOUT,
   async () => {
     const tasks = [{ cmd: "true" }];
-    const nowhere = { nats: { servers: "nats://127.0.0.1:1", queue: "q" } };
+    const nowhere = { executor: natsExecutor({ servers: "nats://127.0.0.1:1", queue: "q" }) };
     await assertRejects(
       () => collect(run(tasks, nowhere)),
       Error,
@@ -325,7 +333,11 @@ test(
     );
     await withNatsServer(async ({ port }) => {
       const runWith = (userinfo: string, more = {}) =>
-        collect(run(tasks, { nats: { servers: `nats://${userinfo}127.0.0.1:${port}`, queue: "q", ...more } }));
+        collect(
+          run(tasks, {
+            executor: natsExecutor({ servers: `nats://${userinfo}127.0.0.1:${port}`, queue: "q", ...more }),
+          }),
+        );
       for (
         const [userinfo, more] of [["", {}], ["me:secret-word@", {}], ["", {
           user: "me",
@@ -351,10 +363,18 @@ test(
 
 test("wrong options are errors at once", () => {
   const make = (options: unknown) => () => run([], options as RunOptions);
-  assertThrows(make({ executor: "nats" }), RangeError, "the executor nats needs the option nats");
-  assertThrows(make({ executor: "shell", nats: { servers: "x", queue: "q" } }), RangeError, "no other one takes it");
-  assertThrows(make({ nats: { servers: "x", queue: "a.b" } }), RangeError, "The name of a queue must have");
-  assertThrows(make({ nats: { servers: "x", queue: "q", run: "a b" } }), RangeError, "The name of a run must have");
+  assertThrows(make({ executor: "nats" }), RangeError, "executor must be shell, process, or what makes one");
+  assertThrows(make({ nats: { servers: "x", queue: "q" } }), TypeError, 'use "executor": natsExecutor(…)');
+  assertThrows(
+    () => natsExecutor({ servers: "x", queue: "a.b" }),
+    RangeError,
+    "The name of a queue must have",
+  );
+  assertThrows(
+    () => natsExecutor({ servers: "x", queue: "q", run: "a b" }),
+    RangeError,
+    "The name of a run must have",
+  );
   assertThrows(
     () => new Worker({ nats: { servers: "x" }, queues: ["*"], concurrency: 1 }),
     RangeError,
@@ -374,10 +394,14 @@ test("wrong options are errors at once", () => {
   const nats = { servers: "x", queue: "q" };
   for (const ackWaitMs of [0, 99, 100.5, -1, NaN, Infinity, 2 ** 31]) {
     assertThrows(
-      make({ nats: { ...nats, ackWaitMs } }),
+      () => natsExecutor({ ...nats, ackWaitMs }),
       RangeError,
       "ackWaitMs must be a whole number from 100 to 2147483647",
     );
   }
-  assertThrows(make({ nats: { ...nats, replicas: 0 } }), RangeError, "replicas must be a whole number from 1 to 5");
+  assertThrows(
+    () => natsExecutor({ ...nats, replicas: 0 }),
+    RangeError,
+    "replicas must be a whole number from 1 to 5",
+  );
 });

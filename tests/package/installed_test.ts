@@ -33,10 +33,10 @@ async function assertRuns(directory: string, specifier: string): Promise<void> {
   assertEquals([status, stdout, stderr], [0, "1210\n", ""]);
 }
 
-/** The modules that `mod.ts` consists of. */
+/** The modules that `mod.ts` and `nats/mod.ts` consist of. */
 async function publishedModules(): Promise<Map<string, string>> {
   const modules = new Map<string, string>();
-  const waiting = ["mod.ts"];
+  const waiting = ["mod.ts", "nats/mod.ts"];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (modules.has(path)) continue;
     const text = await readFile(join(PROJECT, path), "utf8");
@@ -58,14 +58,18 @@ if (RUNTIME === "node") {
         const script = nodeModule.stripTypeScriptTypes(text).replace(/((?:from |import\()"\.[^"]*)\.ts"/g, '$1.js"');
         await writeFile(target, script);
       }
-      await writeFile(join(installed, "package.json"), '{ "type": "module", "exports": "./mod.js" }');
+      await writeFile(
+        join(installed, "package.json"),
+        '{ "type": "module", "exports": { ".": "./mod.js", "./nats": "./nats/mod.js" } }',
+      );
       for (const name of ["valibot", "deno-std"]) {
         await symlink(join(PROJECT, "node_modules", name), join(directory, "node_modules", name));
       }
       await cp(join(PROJECT, "dev/std_npm"), join(directory, "node_modules", "@std"), { recursive: true });
       await assertRuns(directory, "@x/taskrunner");
       const remote = `import { run } from "@x/taskrunner";
-        await run([{ cmd: "true" }], { nats: { servers: "127.0.0.1", queue: "q" } }).next().catch((error) => console.log(error.message));`;
+        import { natsExecutor } from "@x/taskrunner/nats";
+        await run([{ cmd: "true" }], { executor: natsExecutor({ servers: "127.0.0.1", queue: "q" }) }).next().catch((error) => console.log(error.message));`;
       await writeFile(join(directory, "remote.mjs"), remote);
       const { stdout } = await start(process.execPath, ["remote.mjs"], { stdin: "", cwd: directory }).ended;
       assertMatch(
