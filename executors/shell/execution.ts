@@ -16,7 +16,7 @@ import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
-import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../../pool/executor.ts";
+import type { Attempt, AttemptCallbacks, AttemptEnd, Execution } from "../../pool/executor.ts";
 
 /** What an attempt needs of the executor it belongs to. */
 export interface ShellContext {
@@ -26,7 +26,7 @@ export interface ShellContext {
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
   /** Carries out what no worker can. */
-  processes: Executor;
+  startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** The worker of a slot; `undefined` when none can be had. It never rejects. */
   worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
   /** What is known about the shell. Always there when a worker was had. */
@@ -259,7 +259,7 @@ export class ShellExecution implements Execution {
   }
 
   #runAsProcess(): Promise<AttemptEnd> {
-    this.#process = this.#context.processes.start(this.#attempt, this.#callbacks);
+    this.#process = this.#context.startProcess(this.#attempt, this.#callbacks);
     if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
     return this.#process.ended;
   }

@@ -14,7 +14,10 @@ import type { StartPacer } from "../start_pacer.ts";
 import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../../pool/executor.ts";
 
 /** What a {@linkcode ShellExecutor} needs to know. */
-export interface ShellExecutorOptions extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running"> {
+export interface ShellExecutorOptions
+  extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running" | "startProcess"> {
+  /** Carries out what no worker can. */
+  processes: Executor;
   /** Finds the way to start a process. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
   /** Says when a shell may be started. */
@@ -45,6 +48,8 @@ export class ShellExecutor implements Executor {
   /** Workers that are being made ready, by slot. */
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
+  /** Slots whose worker is in use, or about to be. */
+  readonly #usedSlots = new Set<number>();
   #traits: Promise<ShellTraits> | undefined;
   #lookTimer: ReturnType<typeof setTimeout> | undefined;
   /** No worker is started before, by `performance.now()`. */
@@ -59,16 +64,24 @@ export class ShellExecutor implements Executor {
       traits: undefined,
       worker: (slot) => this.#worker(slot),
       dismiss: (worker) => this.#dismiss(worker),
+      startProcess: (attempt, callbacks) => this.#startProcess(attempt, callbacks),
       running: this.#running,
     };
   }
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     if (!this.#environment.isUsable || needsProcess(attempt.task)) {
-      return this.#options.processes.start(attempt, callbacks);
+      return this.#startProcess(attempt, callbacks);
     }
     this.#lookTimer ??= setTimeout(() => this.#watchRunning(), LOOK_MS);
-    return new ShellExecution(attempt, callbacks, this.#context);
+    const { slot } = attempt;
+    this.#usedSlots.add(slot);
+    const execution = new ShellExecution(attempt, callbacks, this.#context);
+    const release = () => {
+      this.#usedSlots.delete(slot);
+    };
+    execution.ended.then(release, release);
+    return execution;
   }
 
   discard({ stdout, stderr }: AttemptEnd): Promise<void> {
@@ -131,6 +144,22 @@ export class ShellExecutor implements Executor {
       this.#traits = undefined; // the next one may live longer
       throw error;
     });
+  }
+
+  /** Starts a process. Workers without a task must not keep the descriptors or processes that it lacks. */
+  #startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
+    const execution = this.#options.processes.start(attempt, callbacks);
+    const relieve = ({ shortage }: AttemptEnd) => {
+      if (shortage !== undefined) this.#dismissIdleWorkers();
+    };
+    execution.ended.then(relieve, () => {}); // who has started it sees the error
+    return execution;
+  }
+
+  #dismissIdleWorkers(): void {
+    for (const [slot, worker] of this.#workers) {
+      if (!this.#usedSlots.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
+    }
   }
 
   #dismiss(worker: ShellWorker): void {

@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertThrows } from "@std/assert/throws";
 import { assertStringIncludes } from "@std/assert/string-includes";
+import { createExecutor } from "../../executors/mod.ts";
 import { ScratchDirectory } from "../../executors/shell/scratch_directory.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import { type ChildProcess, defaultSpawnAdapter, type SpawnAdapter } from "../../spawn_adapters/mod.ts";
@@ -568,4 +569,35 @@ test("known difference: variables whose names no shell takes do not come through
   const [result] = parseResults((await shell(script)).stdout);
   assertEquals(/^taken=y$/m.test(result!.stdout), true);
   assertEquals(/^not.a-name=x$/m.test(result!.stdout), false);
+});
+
+test("workers without a task give way when nothing else can be started", TIMEOUT, async () => {
+  const real = await defaultSpawnAdapter();
+  let alive = 0;
+  // As with too few descriptors: there is one process at a time.
+  const spawnAdapter: SpawnAdapter = {
+    ...real,
+    async spawn(options) {
+      if (alive > 0) throw Object.assign(new Error("too many open files"), { code: "EMFILE" });
+      alive++;
+      const child = await real.spawn(options);
+      const end = () => alive--;
+      child.exited.then(end, end);
+      return child;
+    },
+  };
+  const executor = createExecutor({ executor: "shell", spawnAdapter, cleanup: false });
+  const start = (slot: number, cmd: string) => {
+    const attempt = { task: { cmd }, id: `${slot}`, sequence: 1, number: 1, slot };
+    return executor.start(attempt, { onOutputLimit() {}, onStart() {} }).ended;
+  };
+  try {
+    assertEquals((await start(2, "echo hi")).stdout.text, "hi\n");
+    await waitFor("room for another slot", async () => {
+      const { shortage, stdout } = await start(1, "echo ho");
+      return shortage === undefined && stdout.text === "ho\n";
+    });
+  } finally {
+    await executor.close();
+  }
 });
