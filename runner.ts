@@ -96,7 +96,7 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
 export function chooseExecutor(options: RunOptions): Executor {
   const { executor = "shell", killAfterMs = 5_000, spillDir } = options;
   if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
-    const known = `${EXECUTORS.join(", ")}, or what makes one, such as natsExecutor()`;
+    const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
     throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
   }
   const output = outputOptions(options);

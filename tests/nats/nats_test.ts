@@ -363,7 +363,7 @@ test(
 
 test("wrong options are errors at once", () => {
   const make = (options: unknown) => () => run([], options as RunOptions);
-  assertThrows(make({ executor: "nats" }), RangeError, "executor must be shell, process, or what makes one");
+  assertThrows(make({ executor: "nats" }), RangeError, "executor must be shell, process or an executor");
   assertThrows(make({ nats: { servers: "x", queue: "q" } }), TypeError, 'use "executor": natsExecutor(…)');
   assertThrows(
     () => natsExecutor({ servers: "x", queue: "a.b" }),
