@@ -17,28 +17,69 @@ export const seeds = [
   '{"cmd":"echo hi"}\n{"id":"x","cmd":["gzip","-k","a b"],"cwd":"/tmp","env":{"A":"b"},"stdin":"","timeoutMs":0.5}',
   '{"cmd":["x"],"id":9007199254740991,"retries":3,"meta":{"__proto__":[null]}}\n{"cmd":"x","env":{"__proto__":"1"}}',
   '{"cmd":"x","cmd":["y",1]}\n{"cmd":""}\n{"cmd":[""]}\n{"cmd":"a\\u0000"}\n{"cmd":"\\ud800"}\n{"cmdd":1}\n7\n[]\n',
+  '{"cmd":"x","id":0.59007199254740991}\n{"cmd":"x","meta":[0.1,-0,1e400,9007199254740993,1.0e2,0.59007199254740991]}\n',
   '{"cmd":"x","id":1e999}\n{"cmd":"x","timeoutMs":-1}\n{"cmd":"x","env":{"":"1"}}\n{"cmd":"x","__proto__":{}}\n',
 ];
 
 export async function fuzz(data: Uint8Array): Promise<void> {
-  const expected: Task[] = [];
+  const expected: unknown[] = [];
   linesOf(data).forEach(({ text }, index) => {
     const value = parsed(text);
-    if (isTask(value)) expected.push({ ...value, id: value.id ?? `${index + 1}` });
+    if (!isTask(value)) return;
+    const exact = parsed(text, markInexact) as Record<string, unknown>;
+    if (isMarked(exact.id)) return; // another task could have the same number
+    expected.push({
+      ...value,
+      id: value.id ?? `${index + 1}`,
+      ...(Object.hasOwn(exact, "meta") && { meta: exact.meta }),
+    });
   });
-  const tasks: Task[] = [];
+  const tasks: unknown[] = [];
   for await (const task of readTasks(pieces(data, 7), { onInvalid: (error) => assertExpected(error) })) {
-    tasks.push(task);
+    tasks.push(Object.hasOwn(task, "meta") ? { ...task, meta: marked(task.meta) } : task);
   }
   assertEquals(tasks, expected);
 }
 
-function parsed(text: string | undefined): unknown {
+type Reviver = (key: string, value: unknown, context: { source: string }) => unknown;
+
+function parsed(text: string | undefined, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(text!);
+    return (JSON.parse as (text: string, reviver?: Reviver) => unknown)(text!, reviver);
   } catch {
     return undefined;
   }
+}
+
+const MARK = "\ufdd0"; // in no text, as it is no character
+
+/** Puts a text in the place of a number that JavaScript cannot hold exactly. */
+function markInexact(_key: string, value: unknown, { source }: { source: string }): unknown {
+  if (typeof value !== "number" || isSameNumber(String(value), source)) return value;
+  return MARK + source;
+}
+
+function isMarked(value: unknown): boolean {
+  return typeof value === "string" && value.startsWith(MARK);
+}
+
+/** A value with its `JSON.rawJSON` objects as {@linkcode markInexact} gives them. */
+function marked(value: unknown): unknown {
+  return parsed(JSON.stringify(value), markInexact);
+}
+
+/** Compares decimal numbers as integers times a power of ten. */
+function isSameNumber(one: string, other: string): boolean {
+  const [[a, m], [b, n]] = [one, other].map(integerAndPower) as [[bigint, number], [bigint, number]];
+  if (a === undefined || b === undefined) return false;
+  if (a === 0n || b === 0n) return a === b;
+  if (Math.abs(m - n) > 10_000) return false;
+  return m > n ? a * 10n ** BigInt(m - n) === b : b * 10n ** BigInt(n - m) === a;
+}
+
+function integerAndPower(decimal: string): [bigint, number] | [undefined, number] {
+  const [, whole, fraction = "", power = "0"] = /^(-?\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(decimal) ?? [];
+  return whole === undefined ? [undefined, 0] : [BigInt(whole + fraction), Number(power) - fraction.length];
 }
 
 const FIELDS = ["cmd", "id", "cwd", "env", "stdin", "timeoutMs", "retries", "meta"];
