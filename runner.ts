@@ -3,7 +3,7 @@
 import { createExecutor, EXECUTORS, type LocalExecutorOptions, outputOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
 import type { Source } from "./jsonl/source.ts";
-import type { Executor, ExecutorFactory } from "./pool/executor.ts";
+import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import type { PoolOptions } from "./pool/options.ts";
 import { Pool, type Run } from "./pool/pool.ts";
@@ -95,11 +95,12 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
  */
 export function chooseExecutor(options: RunOptions): Executor {
   const { executor = "shell", killAfterMs = 5_000, spillDir } = options;
-  if (typeof executor !== "object" && !EXECUTORS.includes(executor)) {
+  const isName = typeof executor !== "object" || executor === null;
+  if (isName && !EXECUTORS.includes(executor)) {
     const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
     throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
   }
   const output = outputOptions(options);
-  if (typeof executor !== "object") return createExecutor({ ...options, executor });
-  return "create" in executor ? executor.create({ ...output, killAfterMs, spillDir }) : executor;
+  if (isName) return createExecutor({ ...options, executor });
+  return isExecutorFactory(executor) ? executor.create({ ...output, killAfterMs, spillDir }) : executor;
 }

@@ -68,7 +68,8 @@ export function findOffenses(modules: ReadonlyMap<string, string>): string[] {
 }
 
 function importsOf(path: string, text: string): Import[] {
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, " "));
+  // Only at the beginning of a line: a string can hold what looks like a comment.
+  const code = text.replace(/^[ \t]*\/\*[\s\S]*?\*\//gm, (comment) => comment.replace(/[^\n]/g, " "));
   return [...code.matchAll(IMPORT)].map((match) => ({
     target: normalize(join(dirname(path), match[1]!)),
     line: code.slice(0, match.index + match[0].length).split("\n").length,
@@ -80,7 +81,7 @@ function floorOf(path: string): number {
   return ROOMS.findIndex((room) => path === room || path.startsWith(`${room}/`));
 }
 
-/** One circle for each group of modules that import each other, as the path that leads back to its beginning. */
+/** Circles among modules that import each other, each as the path that leads back to its beginning. */
 function findCircles(graph: ReadonlyMap<string, Import[]>): string[][] {
   const circles: string[][] = [];
   const isDone = new Set<string>();

@@ -112,6 +112,9 @@ export function outputOptions(options: LocalExecutorOptions): OutputOptions {
  */
 export function createExecutor(options: InnerExecutorOptions): Executor {
   const { executor = "shell", spillDir, spawnAdapter, temporaryPrefix, cleanup = true } = options;
+  if (!EXECUTORS.includes(executor)) {
+    throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
+  }
   const { shell, maxInlineBytes, maxOutputBytes } = outputOptions(options);
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const scratchPrefix = temporaryPrefix ?? privateDirectoryName();

@@ -13,7 +13,7 @@ import { type JsonLine, jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
 import { checkConcurrency } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
-import type { ExecutorFactory } from "../pool/executor.ts";
+import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
 import type { Run } from "../pool/pool.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
@@ -299,7 +299,7 @@ export class SeparateRun implements Run {
 
 /** The factory of the executor, if it has one. */
 function factoryOf({ executor }: RunOptions): ExecutorFactory | undefined {
-  return typeof executor === "object" && "create" in executor ? executor : undefined;
+  return isExecutorFactory(executor) ? executor : undefined;
 }
 
 /** How another process can make the executor; `undefined` when only this one can. */

@@ -153,15 +153,23 @@ export interface ExecutorSettings {
 
 /** Makes executors of one kind: a value for the option `executor`, as `natsExecutor()` returns it. */
 export interface ExecutorFactory {
-  /** Makes the executor of one run. */
+  /**
+   * Makes the executor of one run. It must take nothing that needs to be closed before {@linkcode Executor.open}: a
+   * `TaskRunner` makes one only to read its concurrency.
+   */
   create(settings: ExecutorSettings): Executor;
   /**
    * The URL of a module that exports `executorFactory(options)`, so that another process can make the same executor. Without
-   * it a `TaskRunner` needs `{ isolate: false }`.
+   * it a `TaskRunner` needs `{ isolate: false }`; on Deno it does, too, in a program without `--allow-all`.
    */
   readonly module?: string | undefined;
   /** The options for that function, which JSON can hold. They get an `onNotice` there. */
   readonly options?: object | undefined;
   /** Called with each message for people from an executor in another process. */
   readonly onNotice?: ((text: string) => void) | undefined;
+}
+
+/** Returns whether a value of the option `executor` is a factory. */
+export function isExecutorFactory(executor: unknown): executor is ExecutorFactory {
+  return typeof executor === "object" && executor !== null && "create" in executor;
 }

@@ -6,6 +6,9 @@ import { isPermitted } from "./deno_permissions.ts";
 /** The file of Linux with the seconds since it was started, to a hundredth. */
 export const UPTIME_FILE = "/proc/uptime";
 
+/** The resolution of that file, in milliseconds. */
+export const UPTIME_STEP_MS = 10;
+
 /** Returns how long Linux has been up, in milliseconds; `undefined` where that cannot be seen. */
 export function systemUptimeMs(): number | undefined {
   try {

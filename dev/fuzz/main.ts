@@ -52,7 +52,7 @@ async function fuzz(name: string): Promise<void> {
   mkdirSync(corpus, { recursive: true });
   seeds.forEach((seed, index) => writeFileSync(join(corpus, `seed-${index}`), bytesOf(seed)));
   writeFileSync(dictionary, tokens.map((token) => `"${escaped(bytesOf(token))}"\n`).join(""));
-  run("bun", ["build", `fuzz/${name}.ts`, "--target=node", `--outfile=${bundle}`]);
+  run("bun", ["build", `dev/fuzz/${name}.ts`, "--target=node", `--outfile=${bundle}`]);
   const jazzer = [bundle, corpus, "--includes", bundle, "--disableBugDetectors", ".*", "--timeout", `${LONGEST_MS}`];
   const libFuzzer = [`-max_total_time=${seconds}`, `-max_len=${MAX_BYTES}`, "-len_control=0", `-dict=${dictionary}`];
   const args = [...jazzer, "--", ...libFuzzer, `-artifact_prefix=${WORK}/${name}-`, "-print_final_stats=1"];

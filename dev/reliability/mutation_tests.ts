@@ -1,7 +1,7 @@
 /**
  * Runs tests of several files in this process, one after the other, for one mutant after the other:
  *
- *     bun dev/reliability/mutation_tests.ts tests/one_test.ts tests/other_test.ts
+ *     bun dev/reliability/mutation_tests.ts tests/pool/one_test.ts tests/jsonl/other_test.ts
  *
  * Takes an {@linkcode Order} a line, and runs its tests up to the first that fails. Starting Bun and loading the files
  * takes longer than most mutants need to be noticed.
@@ -34,7 +34,7 @@ const register = new URL("./mutation_register.ts", import.meta.url).pathname;
 (globalThis as unknown as { Bun: { plugin(plugin: object): void } }).Bun.plugin({
   name: "tests",
   setup: (build: { onLoad(filter: object, load: (file: { path: string }) => object): void }) =>
-    build.onLoad({ filter: /\/tests\/\w+\.ts$/ }, ({ path }) => ({
+    build.onLoad({ filter: /\/tests\/(?:\w+\/)*\w+\.ts$/ }, ({ path }) => ({
       contents: readFileSync(path, "utf8").replace('from "node:test"', `from ${JSON.stringify(register)}`),
       loader: "ts",
     })),

@@ -14,7 +14,7 @@ import { type AttemptFiles, attemptScript } from "./script.ts";
 import type { ShellTraits } from "./traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
-import { systemUptimeMs } from "../../system/system_uptime.ts";
+import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
 import type { Attempt, AttemptCallbacks, AttemptEnd, Execution } from "../../pool/executor.ts";
 
@@ -180,8 +180,8 @@ export class ShellExecution implements Execution {
   }
 
   #begin(uptimeMs: number | undefined): void {
+    const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs - UPTIME_STEP_MS;
     const now = performance.now();
-    const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs;
     this.#begunMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
     this.#callbacks.onStart(now - this.#begunMs);
   }

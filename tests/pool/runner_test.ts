@@ -302,6 +302,7 @@ test("options out of range are refused at once", () => {
     [{ maxOutputBytes: -1 }, "maxOutputBytes must be an integer of at least 0, or Infinity, got -1"],
     [{ maxOutputBytes: NaN }, "maxOutputBytes must be an integer of at least 0, or Infinity, got NaN"],
     [{ maxInlineBytes: 2 ** 25 + 1 }, "maxInlineBytes must be an integer from 0 to 33554432, got 33554433"],
+    [{ executor: null as never }, "executor must be shell, process or an executor such as natsExecutor(…), got null"],
     [
       { executor: "magic" as never },
       'executor must be shell, process or an executor such as natsExecutor(…), got "magic"',
