@@ -26,7 +26,7 @@ export class UnusableShellError extends Error {
 
 /** The longest time for what every shell does at once: to start, and to answer a probe. */
 const ANSWER_MS = 10_000;
-/** The longest time until a worker without work has ended. */
+/** The time for a worker without work to end, and again after it was told to go on: it may be stopped. */
 const RETIREMENT_MS = 2_000;
 /**
  * Rounds without output after which the channel of an ended worker is closed, as something else can have it open, and their
@@ -228,7 +228,10 @@ export class ShellWorker {
 
   #awaitRetirement(): void {
     if (this.#hasEnded) return;
-    this.#retirementTimer ??= setTimeout(() => this.#signal("SIGKILL"), RETIREMENT_MS);
+    this.#retirementTimer ??= setTimeout(() => {
+      this.#signal("SIGCONT");
+      this.#retirementTimer = setTimeout(() => this.#signal("SIGKILL"), RETIREMENT_MS);
+    }, RETIREMENT_MS);
   }
 
   /** Signals the shell, whose id is taken until it is reaped, and not what tasks have left in its group. */

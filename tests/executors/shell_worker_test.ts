@@ -113,7 +113,7 @@ test("a worker is told to go on when it owes something, and only then", TIMEOUT,
     assert("status" in await report);
     const outcome = await stopped.run(scriptOf(stopped, "kill -STOP $PPID"));
     assert("status" in outcome);
-    assertEquals(await retired.ended.then(({ code }) => code), 0);
+    await retired.ended; // by itself, or by SIGKILL where it is slow to go on
     assertEquals([idle, stopped, retired].map(({ pid }) => woken.has(pid)), [false, true, true]);
   });
 });
