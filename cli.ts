@@ -28,7 +28,7 @@ import { systemCode, systemReason } from "./system/system_error.ts";
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 /** As xargs has them. */
 const REQUEST_BY_SIGNAL = { SIGUSR1: "one-more", SIGUSR2: "one-fewer" } as const;
-/** How long killed tasks may take to end, and their results to be written, after a second signal. A third waits for nothing. */
+/** The time after a second signal for killed tasks to end and for results to be written. A third ends the command at once. */
 const LEAVE_AFTER_MS = 10_000;
 
 /** Runs the command with the arguments and streams of this process, and ends the process with its exit status. */

@@ -12,10 +12,10 @@ import { TASK_FIELD_NAMES } from "./records/task_field_names.ts";
 import { excerpt } from "./text/excerpt.ts";
 import { checkOptionNames, joinOptionNames, type OptionNames, optionNames } from "./text/unknown_option.ts";
 
-/** How attempts are carried out. */
+/** Options for the execution of attempts. */
 export interface ExecutorOptions extends LocalExecutorOptions {
   /**
-   * What carries out the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
+   * The executor that runs the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
    * process only for what these cannot do; `process` starts a new process for each of them; `natsExecutor()` of
    * `@x/taskrunner/nats` hands them to workers on other machines.
    *

@@ -31,7 +31,7 @@ const ROOMS = [
   "system",
   "text",
 ] as const;
-/** What uses the rooms, and is published with none of them. */
+/** Folders that use the rooms and are not published. */
 const OUTSIDE = ["dev", "tests", "examples", "docs"];
 
 /** Static and dynamic imports, and exports from elsewhere, of modules of the project. */

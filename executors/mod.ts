@@ -14,7 +14,7 @@ import { SpillDirectory } from "./spill_directory.ts";
 import { StartPacer } from "./start_pacer.ts";
 import type { Executor } from "../pool/executor.ts";
 
-/** How attempts are carried out on this machine. */
+/** Options of the executors that run tasks on this machine. */
 export interface LocalExecutorOptions {
   /**
    * The shell for commands given as a string: a path, or a name that is looked up in `PATH`. They run as under
@@ -75,7 +75,7 @@ export interface InnerExecutorOptions extends LocalExecutorOptions {
   guard?: ProcessGuard | undefined;
 }
 
-/** What any executor needs to know of {@linkcode LocalExecutorOptions}. */
+/** The options that every executor has, complete. */
 interface OutputOptions {
   shell: string;
   maxInlineBytes: number;

@@ -9,7 +9,7 @@ export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signa
   executor?: "shell" | "process" | ExecutorOrigin | undefined;
 };
 
-/** How the process makes the executor of an `ExecutorFactory`. */
+/** The module and the options from which the process makes its executor. */
 export interface ExecutorOrigin {
   /** The URL of the module. */
   module: string;

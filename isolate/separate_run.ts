@@ -302,7 +302,7 @@ function factoryOf({ executor }: RunOptions): ExecutorFactory | undefined {
   return isExecutorFactory(executor) ? executor : undefined;
 }
 
-/** How another process can make the executor; `undefined` when only this one can. */
+/** Returns the origin from which another process can make the executor; `undefined` when only this one can. */
 export function originOf(options: RunOptions): ExecutorOrigin | undefined {
   const { module, options: ownOptions } = factoryOf(options) ?? {};
   return module === undefined ? undefined : { module, options: ownOptions };

@@ -137,7 +137,7 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-/** What an executor needs to know of the run that it is made for. */
+/** The settings of a run that its executor needs. */
 export interface ExecutorSettings {
   /** The shell for commands given as a string: a path, or a name that is looked up in `PATH`. */
   shell: string;

@@ -21,7 +21,7 @@ export interface Progress {
   heldBackBy?: HoldReason | undefined;
 }
 
-/** How a pool schedules tasks. */
+/** Options for the scheduling of tasks. */
 export interface PoolOptions {
   /**
    * How many tasks run at once, at most.

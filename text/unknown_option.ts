@@ -10,7 +10,7 @@ export interface OptionNames {
 
 /** One option, as other tools know it. */
 export interface OptionHint {
-  /** What other tools call it, separated by spaces. */
+  /** The names that other tools use, separated by spaces. */
   otherNames?: string;
   /** Follows its name in advice, such as `, in milliseconds`. */
   unit?: string;

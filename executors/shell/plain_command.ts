@@ -8,7 +8,7 @@
  * @module
  */
 
-/** What the functions of workers are called. No plain command may begin like that. */
+/** The prefix of the functions in a worker. No plain command may begin with it. */
 export const FUNCTION_PREFIX = "_taskrunner_";
 
 /** What begins or continues something larger where a command is expected, in any shell. */
