@@ -114,7 +114,7 @@ for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "bus
       const { stdout } = await start("sh", ["-c", `command -v ${program}`], { stdin: "" }).ended;
       await symlink(stdout.trim(), path);
       // What the ash of Debian's busybox starts for some here-documents never ends, in a worker or not.
-      const some = SNIPPETS.filter((snippet, index) => index % 4 === 0 && !snippet.includes("<<END"));
+      const some = SNIPPETS.filter((snippet, index) => (EFFORT > 1 || index % 4 === 0) && !snippet.includes("<<END"));
       assertEquals(await differences(path, some.filter(isTriedNow), withoutPids), []);
     });
   });
