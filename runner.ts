@@ -100,7 +100,7 @@ export function chooseExecutor(options: RunOptions): Executor {
     const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
     throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
   }
-  const output = outputOptions(options);
   if (isName) return createExecutor({ ...options, executor });
+  const output = outputOptions(options);
   return isExecutorFactory(executor) ? executor.create({ ...output, killAfterMs, spillDir }) : executor;
 }
