@@ -278,13 +278,15 @@ test("with too few processes for -j, tasks wait for those that run", SLOW, async
   if (!PROCESS_GROUPS) return notTried("this user must not make control groups");
   const tasks: Task[] = [...single(20), ...["a", "b", "c"].map((id) => ({ id, cmd: "echo hi" }))];
   const ownProcesses = { bun: 10, deno: 16, node: 16 }[RUNTIME]; // the threads of the runtime count
+  // Bun starts these threads when it first needs them, and aborts when it cannot.
+  const noLateThreads = { BUN_JSC_useConcurrentJIT: "0", BUN_JSC_numberOfGCMarkers: "1" };
   await withBoth(async (place, executor) => {
     for (const limit of EFFORT === 1 ? [ownProcesses + 8] : [4, 6, 8, 12, 20].map((more) => ownProcesses + more)) {
       const args = [...executor, "-j16"];
       assertAllOk(
         place,
         tasks,
-        await (await place.run(tasks, args, {}, inGroup(PROCESS_GROUPS!, `${limit}`))).ended,
+        await (await place.run(tasks, args, { env: noLateThreads }, inGroup(PROCESS_GROUPS!, `${limit}`))).ended,
       );
       await rm(place.output);
     }
