@@ -15,7 +15,6 @@ import { openTelemetry } from "../../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "../exit_status.ts";
 import { exitStatusOfHalt } from "../halt_status.ts";
 import { noticeFirstProcess } from "../first_process.ts";
-import { HoldNotice } from "../ui/hold_notice.ts";
 import { ClosedOutputError, type Io, notify } from "../io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
 import { readJournal } from "../journal_file.ts";
@@ -24,6 +23,7 @@ import { ResultsFile } from "../results_file.ts";
 import { readSettings, type Settings } from "../args/settings.ts";
 import { stoppable } from "../stoppable.ts";
 import { Summary } from "../ui/summary.ts";
+import { ThrottleWarning } from "../ui/throttle_warning.ts";
 import type { TaskInput } from "../task_input.ts";
 import { UsageError } from "../args/usage_error.ts";
 
@@ -73,10 +73,10 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   }
   await noticeFirstProcess(io);
   if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
-  const display = await progressDisplay(settings.progress, io, file === undefined);
+  const display = progressDisplay(settings.progress, io, file === undefined);
   const say = display?.log ?? io.stderr;
   const mayHold = flags.load !== undefined || flags.memfree !== undefined;
-  const notice = mayHold ? new HoldNotice(flags, say) : undefined;
+  const notice = mayHold ? new ThrottleWarning(flags, say) : undefined;
   const options: RunOptions = {
     ...settings.runOptions,
     ...(settings.nats && { executor: await natsExecutorFor(settings.nats, output, resume, say) }),

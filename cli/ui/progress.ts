@@ -1,27 +1,30 @@
 import type { Progress } from "../../pool/options.ts";
 import { type Io, notify } from "../io.ts";
-import { describer, type ProgressDisplay } from "./progress_text.ts";
+import { ProgressBar } from "./progress_bar.ts";
+import { type ProgressDisplay, progressFormatter } from "./progress_text.ts";
 
-/** How often a line comes where there is no terminal. */
-const LINE_MS = 10_000;
+/** Interval between progress lines where standard error is not a terminal. */
+const LINE_INTERVAL_MS = 10_000;
 
-/** A bar, on a terminal that results do not go to; else lines, where they are wanted. */
-export async function progressDisplay(
+/**
+ * Shows a bar where standard error is a terminal that results do not go to; elsewhere lines, if `--progress` asks for them.
+ *
+ * @param wanted the value of `--progress`; by default progress is shown on a terminal only.
+ */
+export function progressDisplay(
   wanted: boolean | undefined,
   io: Io,
   writesToStdout: boolean,
-): Promise<ProgressDisplay | undefined> {
+): ProgressDisplay | undefined {
   const hasTerminal = io.stderrIsTerminal && !(writesToStdout && io.stdoutIsTerminal);
   if (!(wanted ?? hasTerminal)) return undefined;
-  if (!hasTerminal) return progressLines(io.stderr, LINE_MS);
-  // Loaded only here: it takes longer than small runs do.
-  return (await import("./progress_bar.ts")).progressBar(io.stderr);
+  return hasTerminal ? new ProgressBar(io.stderr) : progressLines(io.stderr, LINE_INTERVAL_MS);
 }
 
-/** A line now and then, as for a log. */
+/** Writes a progress line at each interval, for logs. */
 export function progressLines(writeLine: Io["stderr"], intervalMs: number): ProgressDisplay {
-  const describe = describer();
+  const format = progressFormatter();
   let latest: Progress | undefined;
-  const timer = setInterval(() => latest && notify(writeLine, `taskrunner: ${describe(latest)}`), intervalMs);
+  const timer = setInterval(() => latest && notify(writeLine, `taskrunner: ${format(latest)}`), intervalMs);
   return { update: (progress) => latest = progress, log: writeLine, stop: () => clearInterval(timer) };
 }

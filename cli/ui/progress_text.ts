@@ -1,17 +1,18 @@
 import type { Progress } from "../../pool/options.ts";
 import { duration, grouped, rate } from "../../text/format.ts";
 
-/** Shows how far a run has got. */
+/** Shows the progress of a run on standard error. */
 export interface ProgressDisplay {
+  /** Takes the progress to show next. */
   update(progress: Progress): void;
-  /** Writes a line of its own, which what is shown does not disturb. */
-  log(line: string): Promise<void>;
-  /** Takes away what is shown. */
+  /** Writes a line without mixing it with the progress. Settles when the line is written. */
+  readonly log: (line: string) => Promise<void>;
+  /** Removes the progress from the terminal and stops its timer. */
   stop(): void;
 }
 
-/** Puts progress into words, with the rate since the run began. */
-export function describer(): (progress: Progress) => string {
+/** Returns a function that formats progress, with the rate since this call. */
+export function progressFormatter(): (progress: Progress) => string {
   const startedMs = performance.now();
   return ({ total, finished, failed, running, retrying, heldBackBy }) => {
     const elapsedMs = performance.now() - startedMs;
@@ -22,7 +23,7 @@ export function describer(): (progress: Progress) => string {
       failed > 0 && `${grouped(failed)} failed`,
       `${grouped(running)} running`,
       retrying > 0 && `${grouped(retrying)} to retry`,
-      heldBackBy && heldBackBy !== "delay" && `held back by the ${heldBackBy}`,
+      heldBackBy && heldBackBy !== "delay" && `throttled by ${heldBackBy}`,
       finished > 0 && `${rate(perSecond)}/s`,
       total !== undefined && finished > 0 && `ETA ${duration((total - finished) / perSecond * 1000)}`,
     ].filter(Boolean).join(", ");

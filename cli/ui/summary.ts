@@ -3,40 +3,44 @@ import { duration, grouped, rate } from "../../text/format.ts";
 import type { TaskResult } from "../../records/result.ts";
 import { TopList } from "../../results/statistics/top_list.ts";
 
-/** How many tasks are named as the slowest, and as failed. */
-const NAMED = 3;
+/** Number of tasks that the summary names as slowest, and as failed. */
+const MAX_NAMED_TASKS = 3;
 
-/** What a run came to, in a few lines for people. */
+/** Counts the results of a run, and summarizes them in up to three lines. */
 export class Summary {
   readonly #startedMs = performance.now();
   readonly #counts = new Map<TaskResult["outcome"], number>();
-  readonly #slowest = new TopList<Pick<TaskResult, "id" | "durationMs">>(NAMED, ({ durationMs }) => durationMs);
+  readonly #slowest = new TopList<Pick<TaskResult, "id" | "durationMs">>(
+    MAX_NAMED_TASKS,
+    ({ durationMs }) => durationMs,
+  );
   readonly #failed: Pick<TaskResult, "id" | "status" | "outcome">[] = [];
 
+  /** Counts a result. */
   add({ id, status, outcome, durationMs }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
     this.#slowest.add({ id, durationMs });
-    if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < NAMED) {
+    if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < MAX_NAMED_TASKS) {
       this.#failed.push({ id, status, outcome });
     }
   }
 
-  /** How many tasks have a result. */
+  /** Number of tasks that have a result in this run. */
   get tasks(): number {
     return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** How many of them went wrong. Those that were canceled did not. */
+  /** Number of tasks whose outcome is neither `ok` nor `canceled`. */
   get failures(): number {
     return this.tasks - (this.#counts.get("ok") ?? 0) - (this.#counts.get("canceled") ?? 0);
   }
 
   /**
-   * The lines to show.
+   * Returns the lines of the summary.
    *
-   * @param done how many tasks were passed over, because they had a result.
+   * @param skipped number of tasks skipped because an earlier run had their result.
    */
-  lines(done: number): string[] {
+  lines(skipped: number): string[] {
     const { tasks, failures } = this;
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
@@ -44,7 +48,7 @@ export class Summary {
     const lines = [
       `${grouped(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${duration(seconds * 1000)}` +
       (tasks === 0 ? "" : ` (${rate(tasks / seconds)}/s): ${counts.join(", ")}`) +
-      (done === 0 ? "" : `; ${grouped(done)} had a result`),
+      (skipped === 0 ? "" : `; ${grouped(skipped)} had a result`),
     ];
     if (tasks > 1) {
       lines.push(

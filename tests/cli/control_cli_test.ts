@@ -1,25 +1,10 @@
 import { test } from "node:test";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
-import { progressLines } from "../../cli/ui/progress.ts";
 import { duration } from "../../text/format.ts";
 import { parseDuration } from "../../cli/args/units.ts";
-import {
-  jsonLines,
-  shell,
-  startShell,
-  startTaskrunner,
-  taskFile,
-  taskrunner,
-  TIMEOUT,
-  waitFor,
-  withTempDirectory,
-} from "../support/helpers.ts";
+import { jsonLines, taskFile, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
 test("a duration is written as for timeout(1), or with several units", () => {
   const durations: [string, number][] = [
@@ -135,53 +120,4 @@ test("halting now ends what runs, and its results come as canceled", TIMEOUT, as
   const stdin = jsonLines([{ cmd: "sleep 300" }, { cmd: "exit 5" }]);
   const { status, results } = await taskrunner(["-j2", "--halt", "now,fail=1"], { stdin });
   assertEquals([status, results.map(({ id, outcome }) => [id, outcome])], [5, [["2", "failed"], ["1", "canceled"]]]);
-});
-
-test("a summary says what became of the tasks, unless it is not wanted", TIMEOUT, async () => {
-  const stdin = jsonLines([{ id: "a", cmd: "exit 3" }, { id: "b\n", cmd: "sleep 0.1" }, { id: "c", cmd: ["no-such"] }]);
-  const { stderr } = await startTaskrunner(["-j1"], { stdin }).ended;
-  const lines = stderr.split("\n");
-  assertMatch(lines[0]!, /^taskrunner: 3 tasks in [\d.]+ m?s \([\d.]+\/s\): 1 failed, 1 ok, 1 not-started$/);
-  assertMatch(lines[1]!, /^taskrunner: slowest: "b\\n" [\d.]+ ms, "[ac]" [\d.]+ ms, "[ac]" [\d.]+ ms$/);
-  assertEquals(lines.slice(2), ['taskrunner: not ok: "a" (status 3), "c" (not-started)', ""]);
-  for (const flag of ["-q", "--quiet"]) assertEquals((await startTaskrunner([flag], { stdin }).ended).stderr, "");
-});
-
-test("lines of progress come at intervals, and stop", async () => {
-  const said: string[] = [];
-  const display = progressLines((line) => Promise.resolve(void said.push(line)), 1);
-  display.update({ total: 4_000, finished: 1_000, failed: 2, running: 8, retrying: 1 });
-  await waitFor("two lines", () => said.length >= 2);
-  display.stop();
-  assertMatch(
-    said[0]!,
-    /^taskrunner: 1,000\/4,000 25% done, 2 failed, 8 running, 1 to retry, [\d,]+\/s, ETA [\dmsh. ]+$/,
-  );
-  const endless = progressLines((line) => Promise.resolve(void said.push(line)), 1);
-  endless.update({ total: undefined, finished: 0, failed: 0, running: 2, retrying: 0 });
-  await waitFor("a line without a total", () => said.includes("taskrunner: 0 done, 2 running"));
-  endless.stop();
-});
-
-test("on a terminal a bar is drawn that leaves nothing behind, also after Ctrl-C", TIMEOUT, async () => {
-  await withTempDirectory(async (directory) => {
-    const wait = { id: "wait", cmd: `touch ${directory}/on; until test -e ${directory}/go; do sleep 0.01; done` };
-    const tasks = await taskFile(directory, [{ id: "first", cmd: "exit 1" }, wait]);
-    const run = `$RUNTIME cli.ts -j1 ${tasks} > ${directory}/out`;
-    for (const end of ["at its end", "Ctrl-C"]) {
-      const { child, output, ended } = startShell(`exec script -qec 'stty cols 100; ${run}' /dev/null`, {
-        stdin: undefined,
-      });
-      await waitFor("the bar", () => output.stdout.includes("1/2 50% done, 1 failed, 1 running"));
-      assertStringIncludes(output.stdout, "████████████░░░░░░░░░░░░ 1/2 50% done");
-      if (end === "Ctrl-C") child.stdin!.write("\x03");
-      else await writeFile(join(directory, "go"), "");
-      const { stdout } = await ended;
-      // The line of the bar is cleared before the summary begins in its first column.
-      assertMatch(stdout.replaceAll("\u001b", "ESC"), /ESC\[2Ktaskrunner: 2 tasks in /);
-      assert(!stdout.slice(stdout.indexOf("taskrunner: 2 tasks")).includes("█"));
-      assertStringIncludes(stdout, "2/2 100% done, 1 failed, 0 running"); // what was canceled has not failed
-      await shell(`rm -f ${directory}/go ${directory}/on`);
-    }
-  });
 });

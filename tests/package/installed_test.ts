@@ -85,7 +85,6 @@ if (RUNTIME === "deno") {
     const packages: Record<string, string> = {
       "valibot": "/node_modules/valibot/dist/index.mjs",
       "@std/cli/parse-args": "/node_modules/deno-std/cli/parse_args.js",
-      "cli-progress": "/none.js",
     };
     const server = createServer(({ url }, response) => {
       const path = join(PROJECT, url!);

@@ -333,7 +333,7 @@ test("a limit of load is a number or a percentage of the CPUs", () => {
 
 test("a run in which nothing can start says so once, and ends on a signal", TIMEOUT, async () => {
   const { child, output, ended } = startTaskrunner(["--memfree", "900T"], { stdin: jsonLines([{ cmd: "true" }]) });
-  const notice = "taskrunner: nothing runs: --memfree 900T waits for more free memory\n";
+  const notice = "taskrunner: no task is running: --memfree 900T waits for free memory\n";
   await waitFor("the notice", () => output.stderr === notice);
   process.kill(child.pid!, "SIGTERM");
   const { status, stdout, stderr } = await ended;
@@ -347,7 +347,7 @@ test("--memfree holds back starts until enough memory is free, and says so", TIM
     const { output, ended } = startShell(
       `unshare --mount sh -c 'mount --bind ${directory}/meminfo /proc/meminfo && $RUNTIME cli.ts ${directory}/tasks --memfree 1M'`,
     );
-    await waitFor("the notice", () => output.stderr.includes("nothing runs: --memfree 1M waits for more free memory"));
+    await waitFor("the notice", () => output.stderr.includes("no task is running: --memfree 1M waits for free memory"));
     assertEquals(output.stdout, "");
     await writeFile(join(directory, "meminfo"), "MemAvailable: 1024 kB\n");
     const { status, stdout } = await ended;
@@ -363,7 +363,7 @@ test("--load holds back starts while too much runs, of other programs, too", TIM
       script: `while [ ! -e ${directory}/idle ]; do :; done & $RUNTIME cli.ts ${directory}/tasks -k --load 1`,
     });
     const { output, ended } = startShell(`exec unshare --pid --fork --kill-child --mount-proc sh ${directory}/script`);
-    await waitFor("the notice", () => output.stderr.includes("nothing runs: --load 1 waits for less load"));
+    await waitFor("the notice", () => output.stderr.includes("no task is running: --load 1 waits for a lower load"));
     assertEquals(output.stdout, "");
     await writeFile(join(directory, "idle"), "");
     const { status, stdout } = await ended;

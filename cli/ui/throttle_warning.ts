@@ -1,0 +1,40 @@
+import type { Progress } from "../../pool/options.ts";
+import { type Io, notify } from "../io.ts";
+import type { Flags } from "../args/flags.ts";
+
+/** Idle time before the warning, so that a short peak of load causes none. */
+const WARN_AFTER_MS = 2_000;
+
+/** Warns once when `--load` or `--memfree` idles the run, so that it does not look hung. */
+export class ThrottleWarning {
+  readonly #flags: Flags;
+  readonly #log: Io["stderr"];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isGiven = false;
+
+  constructor(flags: Flags, log: Io["stderr"]) {
+    this.#flags = flags;
+    this.#log = log;
+  }
+
+  /** Starts the timer of the warning while a limit idles the run, and stops it otherwise. */
+  update({ running, heldBackBy }: Progress): void {
+    if (running > 0 || (heldBackBy !== "load" && heldBackBy !== "memory")) this.stop();
+    else if (!this.#isGiven) this.#timer ??= setTimeout(() => this.#warn(heldBackBy), WARN_AFTER_MS);
+  }
+
+  /** Stops the timer. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #warn(limit: "load" | "memory"): void {
+    this.#isGiven = true;
+    const { load, memfree } = this.#flags;
+    const reason = limit === "load"
+      ? `--load ${load} waits for a lower load`
+      : `--memfree ${memfree} waits for free memory`;
+    notify(this.#log, `taskrunner: no task is running: ${reason}`);
+  }
+}

@@ -1,0 +1,32 @@
+import { test } from "node:test";
+import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
+import { Summary } from "../../cli/ui/summary.ts";
+import { jsonLines, resultWith, startTaskrunner, TIMEOUT } from "../support/helpers.ts";
+
+test("the command prints a summary unless --quiet is given", TIMEOUT, async () => {
+  const stdin = jsonLines([{ id: "a", cmd: "exit 3" }, { id: "b\n", cmd: "sleep 0.1" }, { id: "c", cmd: ["no-such"] }]);
+  const { stderr } = await startTaskrunner(["-j1"], { stdin }).ended;
+  const lines = stderr.split("\n");
+  assertMatch(lines[0]!, /^taskrunner: 3 tasks in [\d.]+ m?s \([\d.]+\/s\): 1 failed, 1 ok, 1 not-started$/);
+  assertMatch(lines[1]!, /^taskrunner: slowest: "b\\n" [\d.]+ ms, "[ac]" [\d.]+ ms, "[ac]" [\d.]+ ms$/);
+  assertEquals(lines.slice(2), ['taskrunner: not ok: "a" (status 3), "c" (not-started)', ""]);
+  for (const flag of ["-q", "--quiet"]) assertEquals((await startTaskrunner([flag], { stdin }).ended).stderr, "");
+});
+
+test("Summary names three failed tasks, counts the others, and takes canceled tasks for no failure", () => {
+  const summary = new Summary();
+  for (let id = 1; id <= 5; id++) summary.add(resultWith({ id: `f${id}`, outcome: "timeout", durationMs: id }));
+  summary.add(resultWith({ id: "c", outcome: "canceled", durationMs: 0 }));
+  assertEquals([summary.tasks, summary.failures], [6, 5]);
+  const [counts, ...lines] = summary.lines(1_000);
+  assertMatch(counts!, /^6 tasks in .*: 5 timeout, 1 canceled; 1,000 had a result$/);
+  assertEquals(lines, [
+    'slowest: "f5" 5 ms, "f4" 4 ms, "f3" 3 ms',
+    'not ok: "f1" (timeout), "f2" (timeout), "f3" (timeout) and 2 more',
+  ]);
+});
+
+test("Summary of an empty run has one line without a rate", () => {
+  assertMatch(new Summary().lines(0).join("\n"), /^0 tasks in [\d.]+ m?s$/);
+});
