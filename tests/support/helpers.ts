@@ -12,6 +12,9 @@ import type { Place } from "../../executors/shell/scratch_directory.ts";
 import type { Task, TaskResult } from "../../mod.ts";
 import { hasProgram } from "./programs.ts";
 import { hasCrashed, noteStrayError } from "./stray_errors.ts";
+import { TIMEOUT } from "./test.ts";
+
+export { TIMEOUT } from "./test.ts";
 
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
@@ -50,9 +53,6 @@ process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node")
 
 /** The arguments that make this runtime run a module: `process.execPath` and then these. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
-
-/** The time limit of a test that starts processes. It only ends tests that hang, however busy the machine is. */
-export const TIMEOUT = { timeout: 600_000 };
 
 /** Calls a function with a new directory, which it removes after it. Passes over a {@linkcode NotTriedError}. */
 export async function withTempDirectory<T>(
