@@ -2,16 +2,16 @@
 
 import { test } from "node:test";
 import { existsSync, readFileSync } from "node:fs";
-import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import nodeModule from "node:module";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
-import { PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { VERSION } from "../../text/version.ts";
+import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
 const program = (specifier: string) =>
   `import { run, TaskRunner } from ${JSON.stringify(specifier)};
@@ -33,39 +33,14 @@ async function assertRuns(directory: string, specifier: string): Promise<void> {
   assertEquals([status, stdout, stderr], [0, "1210\n", ""]);
 }
 
-/** The modules that `mod.ts` and `nats/mod.ts` consist of. */
-async function publishedModules(): Promise<Map<string, string>> {
-  const modules = new Map<string, string>();
-  const waiting = ["mod.ts", "nats/mod.ts"];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (modules.has(path)) continue;
-    const text = await readFile(join(PROJECT, path), "utf8");
-    modules.set(path, text);
-    for (const [, specifier] of text.matchAll(/(?:from |import\()"(\.[^"]*)"/g)) {
-      waiting.push(join(dirname(path), specifier!));
-    }
-  }
-  return modules;
-}
-
 if (RUNTIME === "node") {
+  const { buildNpmPackage } = await import("../../dev/tools/npm_package.ts");
+
   test("a package in node_modules runs tasks, also in a process of its own", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const installed = join(directory, "node_modules", "@x", "taskrunner");
-      for (const [path, text] of await publishedModules()) {
-        const target = join(installed, path.replace(/\.ts$/, ".js"));
-        await mkdir(dirname(target), { recursive: true });
-        const script = nodeModule.stripTypeScriptTypes(text).replace(/((?:from |import\()"\.[^"]*)\.ts"/g, '$1.js"');
-        await writeFile(target, script);
-      }
-      await writeFile(
-        join(installed, "package.json"),
-        '{ "type": "module", "exports": { ".": "./mod.js", "./nats": "./nats/mod.js" } }',
-      );
-      for (const name of ["valibot", "deno-std"]) {
-        await symlink(join(PROJECT, "node_modules", name), join(directory, "node_modules", name));
-      }
-      await cp(join(PROJECT, "dev/std_npm"), join(directory, "node_modules", "@std"), { recursive: true });
+      await buildNpmPackage(installed);
+      await symlink(join(PROJECT, "node_modules/valibot"), join(directory, "node_modules/valibot"));
       await assertRuns(directory, "@x/taskrunner");
       const remote = `import { run } from "@x/taskrunner";
         import { natsExecutor } from "@x/taskrunner/nats";
@@ -78,13 +53,49 @@ if (RUNTIME === "node") {
       );
     });
   });
+
+  test("the command of the npm package runs tasks from the link that npm makes", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const installed = join(directory, "node_modules/@x/taskrunner");
+      await buildNpmPackage(installed);
+      const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
+      assertEquals([manifest.version, manifest.dependencies], [VERSION, { valibot: "1.5.0" }]);
+      await symlink(join(PROJECT, "node_modules/valibot"), join(directory, "node_modules/valibot"));
+      const command = join(installed, manifest.bin.taskrunner);
+      await chmod(command, 0o755); // as npm does
+      await symlink(command, join(directory, "taskrunner"));
+      const { status, stdout } = await start(join(directory, "taskrunner"), ["-q"], { stdin: '{"cmd":"echo hi"}\n' })
+        .ended;
+      assertEquals([status, parseResults(stdout).map(({ stdout }) => stdout)], [0, ["hi\n"]]);
+    });
+  });
+
+  test("every export of the npm package has a module and declarations", TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      await buildNpmPackage(directory);
+      const { exports } = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+      const files = Object.values<Record<string, string>>(exports).flatMap((targets) => Object.values(targets));
+      assertEquals(files.filter((path) => !existsSync(join(directory, path))), []);
+      for (const path of await readdir(directory, { recursive: true })) {
+        if (!/\.(?:js|d\.ts)$/.test(path)) continue;
+        const text = await readFile(join(directory, path), "utf8");
+        for (const [, specifier] of text.matchAll(/(?:\bfrom |\bimport\()"(\.[^"]*)"/g)) {
+          const target = join(
+            directory,
+            dirname(path),
+            specifier!.replace(/\.js$/, path.endsWith(".ts") ? ".d.ts" : ".js"),
+          );
+          assertEquals([path, specifier, existsSync(target)], [path, specifier, true]);
+        }
+      }
+    });
+  });
 }
 
 if (RUNTIME === "deno") {
   test("modules from a URL run tasks, also in a process of its own", TIMEOUT, async () => {
     const packages: Record<string, string> = {
       "valibot": "/node_modules/valibot/dist/index.mjs",
-      "@std/cli/parse-args": "/node_modules/deno-std/cli/parse_args.js",
     };
     const server = createServer(({ url }, response) => {
       const path = join(PROJECT, url!);
