@@ -190,23 +190,23 @@ test("ThrottleWarning warns once, after two idle seconds, and not during a short
   });
 });
 
-test("lines of progress come at intervals, and stop", async () => {
-  const said: string[] = [];
-  const display = progressLines((line) => Promise.resolve(void said.push(line)), 1);
+test("progressLines() writes a line at each interval until stop()", async () => {
+  const lines: string[] = [];
+  const display = progressLines((line) => Promise.resolve(void lines.push(line)), 1);
   display.update({ total: 4_000, finished: 1_000, failed: 2, running: 8, retrying: 1 });
-  await waitFor("two lines", () => said.length >= 2);
+  await waitFor("two lines", () => lines.length >= 2);
   display.stop();
   assertMatch(
-    said[0]!,
+    lines[0]!,
     /^taskrunner: 1,000\/4,000 25% done, 2 failed, 8 running, 1 to retry, [\d,]+\/s, ETA [\dmsh. ]+$/,
   );
-  const endless = progressLines((line) => Promise.resolve(void said.push(line)), 1);
+  const endless = progressLines((line) => Promise.resolve(void lines.push(line)), 1);
   endless.update({ total: undefined, finished: 0, failed: 0, running: 2, retrying: 0 });
-  await waitFor("a line without a total", () => said.includes("taskrunner: 0 done, 2 running"));
+  await waitFor("a line without a total", () => lines.includes("taskrunner: 0 done, 2 running"));
   endless.stop();
 });
 
-test("on a terminal a bar is drawn that leaves nothing behind, also after Ctrl-C", TIMEOUT, async () => {
+test("a run on a terminal draws a bar and leaves a clean line, also after Ctrl-C", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const wait = { id: "wait", cmd: `touch ${directory}/on; until test -e ${directory}/go; do sleep 0.01; done` };
     const tasks = await taskFile(directory, [{ id: "first", cmd: "exit 1" }, wait]);
@@ -220,16 +220,16 @@ test("on a terminal a bar is drawn that leaves nothing behind, also after Ctrl-C
       if (end === "Ctrl-C") child.stdin!.write("\x03");
       else await writeFile(join(directory, "go"), "");
       const { stdout } = await ended;
-      // The line of the bar is cleared before the summary begins in its first column.
+      // The summary begins in the first column of the cleared line.
       assertMatch(stdout.replaceAll("\u001b", "ESC"), /ESC\[2Ktaskrunner: 2 tasks in /);
       assert(!stdout.slice(stdout.indexOf("taskrunner: 2 tasks")).includes("█"));
-      assertStringIncludes(stdout, "2/2 100% done, 1 failed, 0 running"); // what was canceled has not failed
+      assertStringIncludes(stdout, "2/2 100% done, 1 failed, 0 running"); // a canceled task has not failed
       await shell(`rm -f ${directory}/go ${directory}/on`);
     }
   });
 });
 
-test("the bar follows the width of the terminal while the run lasts", TIMEOUT, async () => {
+test("a bar follows the width of its terminal", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const wait = { cmd: `until test -e ${directory}/go; do sleep 0.01; done` };
     const tasks = await taskFile(directory, [{ cmd: "true" }, wait]);
