@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { excerpt } from "../../text/excerpt.ts";
 import { quoteAlways } from "../../text/shell_quote.ts";
+import { type Quotes, ShellScanner } from "../../text/shell_scan.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What each replacement string, as GNU parallel has them, makes of a value and its number. */
@@ -12,9 +13,6 @@ const REPLACEMENTS: Readonly<Record<string, (value: string, number: number) => s
   "{/.}": (value) => withoutExtension(basename(value)),
   "{#}": (_, number) => `${number}`,
 };
-
-/** What has quotes of its own around a replacement string. */
-type Quotes = "" | "'" | '"';
 
 /** Text of the command, and then a value. */
 interface Part {
@@ -56,58 +54,21 @@ export class CommandTemplate {
   }
 }
 
-const REPLACEMENT = String.raw`(?<replacement>\{(?:\.|/|//|/\.|#)?\})`;
-const PARAMETER = String.raw`\$(?:[@*#?$!0-9-]|\{[A-Za-z_][A-Za-z0-9_]*\})`;
-const GLOB = String.raw`\[[A-Za-z0-9_!^.,:-]*\]`;
-const SUBSCRIPT = String.raw`(?<=[A-Za-z0-9_])\[`;
-const BEGINS_COMMENT = String.raw`(?<![^\s;&|()<>])#`;
-
-/**
- * What can come next, by the quotes around it. In something opaque, or after it, a quote may mean something else; of all
- * other pieces only the length matters.
- */
-const NEXT: Readonly<Record<Quotes, RegExp>> = {
-  "": oneOf(
-    REPLACEMENT,
-    PARAMETER,
-    String.raw`\\[^\n]`,
-    "<<<",
-    GLOB,
-    `(?<quote>['"])`,
-    String.raw`(?<opaque>${"`"}|\$[{'[]|\(\(|=\(|<<|\\\n|${SUBSCRIPT}|${BEGINS_COMMENT})`,
-    "[^]",
-  ),
-  '"': oneOf(REPLACEMENT, PARAMETER, String.raw`\\[^]`, '(?<quote>")', String.raw`(?<opaque>${"`"}|\$[{([])`, "[^]"),
-  "'": oneOf(REPLACEMENT, "(?<quote>')", "[^]"),
-};
-
-function oneOf(...alternatives: string[]): RegExp {
-  return new RegExp(alternatives.join("|"), "y");
-}
+const REPLACEMENT = String.raw`\{(?:\.|/|//|/\.|#)?\}`;
+const scanner = new ShellScanner(REPLACEMENT);
 
 /** Takes a command apart, as far as it can be known where its quotes end; what is opaque after that, if anything is. */
 function splitCommand(command: string): { parts: Part[]; rest: string; opaque: string | undefined } {
-  const parts: Part[] = [];
-  let quotes: Quotes = "";
+  const { marks, opaque, quotes } = scanner.scan(command);
+  if (opaque) refuseReplacement(command.slice(opaque.index), opaque.text);
+  else if (quotes !== "") throw new UsageError(`The command has a ${quotes} that is not closed: ${excerpt(command)}`);
   let textStart = 0;
-  for (let index = 0; index < command.length;) {
-    const next: RegExp = NEXT[quotes];
-    next.lastIndex = index;
-    const { 0: token, groups }: RegExpExecArray = next.exec(command)!;
-    const { replacement, quote, opaque } = groups!;
-    if (opaque) {
-      refuseReplacement(command.slice(index), opaque);
-      return { parts, rest: command.slice(textStart), opaque };
-    }
-    if (replacement) {
-      parts.push({ text: command.slice(textStart, index), quotes, replace: REPLACEMENTS[replacement]! });
-      textStart = index + token.length;
-    }
-    if (quote) quotes = quotes === "" ? quote as Quotes : "";
-    index += token.length;
-  }
-  if (quotes !== "") throw new UsageError(`The command has a ${quotes} that is not closed: ${excerpt(command)}`);
-  return { parts, rest: command.slice(textStart), opaque: undefined };
+  const parts = marks.map(({ text: replacement, index, quotes }): Part => {
+    const text = command.slice(textStart, index);
+    textStart = index + replacement.length;
+    return { text, quotes, replace: REPLACEMENTS[replacement]! };
+  });
+  return { parts, rest: command.slice(textStart), opaque: opaque?.text };
 }
 
 function withValueAtEnd(command: string, opaque: string | undefined): string {
