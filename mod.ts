@@ -28,6 +28,7 @@
  *   are not UTF-8 come as base64, and output that is too large for the result is in a file.
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
+ * - {@linkcode sh} makes a shell command of a template literal, with each value quoted.
  * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
  * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too. So they are
  *   when the program ends without that, also by `process.exit`, an uncaught error or SIGKILL; see
@@ -76,6 +77,7 @@ export type {
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
 export { parseTask, type Task } from "./records/task.ts";
+export { sh, type ShellValue, type ShellWord } from "./text/shell_template.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 
 // `deno run jsr:@x/taskrunner` runs this module.

@@ -13,6 +13,7 @@ import { assertEquals } from "@std/assert/equals";
 import { CommandTemplate } from "../../cli/args/command_template.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
+import { sh } from "../../text/shell_template.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 /** What commands are made of: nothing that loops, waits, or runs in the background. */
@@ -55,14 +56,43 @@ export async function fuzz(data: Uint8Array): Promise<void> {
   // Without a directory or an extension all replacement strings give the same, and what is a plain word could run as one.
   const value = rest.join("").replace(/[./]/g, "").replace(/^\w+$/, "$&%");
   if (FUNCTION.test(command)) return;
-  let template: CommandTemplate;
-  try {
-    template = new CommandTemplate(command);
-  } catch (error) {
-    return assertExpected(error, UsageError);
+  const name = SHELLS[data.length % SHELLS.length]!;
+  for (const fill of [byTemplate(command), byTag(command)]) {
+    if (fill) await compare(name, command, value, fill);
   }
-  const filled = template.commandFor(value, 1);
-  const reference = template.commandFor("MARK", 1).replaceAll("'MARK'", '"$v"');
+}
+
+/** Puts a value into a command. */
+type Fill = (value: string) => string;
+
+function byTemplate(command: string): Fill | undefined {
+  try {
+    const template = new CommandTemplate(command);
+    return (value) => template.commandFor(value, 1);
+  } catch (error) {
+    assertExpected(error, UsageError);
+  }
+}
+
+function byTag(command: string): Fill | undefined {
+  const raw = command.split("{}");
+  const fill = (value: string) => {
+    return sh(
+      { raw } as unknown as TemplateStringsArray,
+      ...raw.slice(1).map((_, index) => index % 2 ? [value] : value),
+    );
+  };
+  try {
+    fill("");
+    return fill;
+  } catch (error) {
+    assertExpected(error, TypeError);
+  }
+}
+
+async function compare(name: string, command: string, value: string, fill: Fill): Promise<void> {
+  const filled = fill(value);
+  const reference = fill("MARK").replaceAll("'MARK'", '"$v"');
   const script = `v=${escaped(value)} quoted=${escaped(shellQuote(value))}
 filled=${escaped(filled)} reference=${escaped(reference)}
 eval "set -- $quoted"; [ "$#$1" = "1$v" ] || echo "the quoted text is another one"
@@ -73,7 +103,6 @@ given=$(unset expected; eval "$filled" 9>&1 </dev/null 2>/dev/null); given="$? $
 unset expected given
 echo "the end"
 `;
-  const name = SHELLS[data.length % SHELLS.length]!;
   if (!shells.has(name)) shells.set(name, new Shell(name));
   assertEquals(
     await shells.get(name)!.run(script),
