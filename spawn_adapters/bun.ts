@@ -28,7 +28,7 @@ interface BunSubprocess {
 }
 
 interface BunFileSink {
-  write(chunk: string): number | Promise<number>;
+  write(chunk: string | Uint8Array): number | Promise<number>;
   flush(): number | Promise<number>;
   end(): number | Promise<number>;
   unref(): void;
@@ -86,8 +86,8 @@ function inputWriter(sink: BunFileSink): InputWriter {
     }
   };
   return {
-    write(text) {
-      attempt(() => sink.write(text));
+    write(data) {
+      attempt(() => sink.write(data));
       attempt(() => sink.flush());
     },
     close: () => attempt(() => sink.end()),

@@ -47,8 +47,8 @@ function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   const encoder = new TextEncoder();
   writer.closed.catch(ignore);
   return {
-    write: (text) => {
-      writer.write(encoder.encode(text)).catch(ignore);
+    write: (data) => {
+      writer.write(typeof data === "string" ? encoder.encode(data) : data).catch(ignore);
     },
     close: () => {
       writer.close().catch(ignore);

@@ -18,8 +18,8 @@ export interface SpawnOptions {
 
 /** Writes to a process. A process that has gone or does not read is none of the writer's business: nothing here fails. */
 export interface InputWriter {
-  /** Hands over text, as UTF-8. What the pipe cannot take at once waits in memory. */
-  write(text: string): void;
+  /** Hands over bytes, or text as UTF-8. Data that the pipe cannot take at once waits in memory. */
+  write(data: string | Uint8Array): void;
   /** Closes the pipe when everything has been written. */
   close(): void;
   /** Closes the pipe now, whatever still waits. */

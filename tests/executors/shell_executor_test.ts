@@ -185,7 +185,9 @@ async function adapterThat(change: (worker: ChildProcess) => ChildProcess): Prom
 /** A worker that is told what a function makes of what it would be told. */
 function toldOtherwise(worker: ChildProcess, change: (text: string) => string): ChildProcess {
   const { stdin } = worker;
-  return stdin === null ? worker : { ...worker, stdin: { ...stdin, write: (text) => stdin.write(change(text)) } };
+  return stdin === null
+    ? worker
+    : { ...worker, stdin: { ...stdin, write: (script) => stdin.write(change(`${script}`)) } };
 }
 
 async function assertAllRun(spawnAdapter: SpawnAdapter): Promise<void> {

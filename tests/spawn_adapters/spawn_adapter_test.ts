@@ -109,6 +109,15 @@ function contract(adapter: SpawnAdapter) {
     assertEquals((await child.exited).code, 0);
   });
 
+  behaves("writes bytes to stdin as they are", async () => {
+    const child = await sh("od -An -v -tu1 | tr -s ' \\n' ,", { stdin: "piped" });
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    child.stdin!.write(bytes.subarray(0, 128));
+    child.stdin!.write(bytes.subarray(128));
+    child.stdin!.close();
+    assertEquals(await text(child.stdout), `,${bytes.join()},`);
+  });
+
   behaves("hands a large input over while the output is read", async () => {
     const child = await sh("cat", { stdin: "piped" });
     const input = "0123456789abcdef".repeat(1_000_000);
