@@ -2,7 +2,7 @@ import { mayLoseDigits, parseExactly, rawNumber } from "../jsonl/exact_numbers.t
 import { excerpt } from "../text/excerpt.ts";
 import type { Source } from "../jsonl/source.ts";
 import { jsonLineReader, type ReadJsonLinesOptions } from "../jsonl/jsonl_reader.ts";
-import { parseTask, type Task } from "./task.ts";
+import { parseTaskLine, type Task } from "./task.ts";
 
 /** Options of {@linkcode readTasks}. */
 export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
@@ -64,6 +64,6 @@ export function withAllDigits(value: unknown, json: string): unknown {
 
 /** The task that a line holds, with the number of the line for its `id` when it has none. */
 export function taskOfLine(value: unknown, lineNumber: number): Task {
-  const task = parseTask(value);
+  const task = parseTaskLine(value);
   return task.id === undefined ? { ...task, id: String(lineNumber) } : task;
 }

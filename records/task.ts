@@ -4,7 +4,9 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import * as v from "valibot";
+import { isBase64 } from "../text/base64.ts";
 import { invalidRecord } from "./invalid_record.ts";
 
 /**
@@ -37,11 +39,17 @@ export interface Task {
   /** Variables added to the environment of the runner. Those whose value is `undefined` are left out. */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
-   * What the task reads from its standard input.
+   * Standard input of the task: text, bytes, or the file with a path, relative to {@linkcode Task.cwd}, or a `file:` URL.
+   * Bytes are not copied, so they must not change before the result is there. The task itself opens the file, as with
+   * `<` in a shell: a FIFO waits for its writer. When the file cannot be opened, the outcome is `not-started`.
    *
    * @default nothing, as from `/dev/null`
    */
-  stdin?: string | undefined;
+  stdin?: string | Uint8Array | { readonly file: string | URL } | undefined;
+  /** Path of the file to read standard input from, as `stdin: { file }`, for a line of JSON. Excludes `stdin`. */
+  stdinFile?: string | undefined;
+  /** Encoding of a `stdin` that is a string with bytes in base64, for a line of JSON. */
+  stdinEncoding?: "base64" | undefined;
   /** The longest time for one attempt, in milliseconds; after it the attempt is ended, and the outcome is `timeout`. */
   timeoutMs?: number | undefined;
   /**
@@ -120,8 +128,23 @@ const environment = v.pipe(
   }),
 );
 
-/** The one source of what a task is: it validates, and `task.schema.json` is generated from it. */
-export const taskSchema = v.strictObject({
+/** Requires that standard input comes from one source, in the encoding that the task names. */
+function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncoding">>() {
+  return v.rawCheck<Input>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    const { stdin, stdinFile, stdinEncoding } = input;
+    const refuse = (key: "stdin" | "stdinFile" | "stdinEncoding", message: string) => {
+      addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
+    };
+    if (stdinFile !== undefined && stdin !== undefined) refuse("stdinFile", 'must not stand together with "stdin"');
+    if (stdinEncoding === undefined) return;
+    if (typeof stdin !== "string") refuse("stdinEncoding", 'must stand together with a string as "stdin"');
+    else if (!isBase64(stdin)) refuse("stdin", 'must be base64 with its padding, as "stdinEncoding" says');
+  });
+}
+
+const entries = {
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
     v.description("A shell command, or an array of a program and its arguments, which no shell ever parses."),
@@ -136,7 +159,15 @@ export const taskSchema = v.strictObject({
   )),
   cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
   env: v.optional(v.pipe(environment, v.description("Variables added to the environment of the runner."))),
-  stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("What the task reads; default: nothing."))),
+  stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("Standard input of the task; default: nothing."))),
+  stdinFile: v.optional(v.pipe(
+    nonEmptyText,
+    v.description("Path, relative to cwd, of the file to read standard input from; not together with stdin."),
+  )),
+  stdinEncoding: v.optional(v.pipe(
+    v.literal("base64", 'must be "base64"'),
+    v.description("Encoding of stdin when that is bytes."),
+  )),
   timeoutMs: v.optional(v.pipe(
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
@@ -154,7 +185,49 @@ export const taskSchema = v.strictObject({
     v.check(isJson, "must be a value that JSON can hold, and not nested too deeply to be written"),
     v.description("Any JSON value; comes back in the result."),
   )),
-}) satisfies v.GenericSchema<Task>;
+};
+
+/** The one source of what a line with a task is: it validates, and `task.schema.json` is generated from it. */
+export const taskSchema = v.pipe(v.strictObject(entries), oneInput()) satisfies v.GenericSchema<Task>;
+
+/** The same for a task from a program, whose standard input can also be bytes or a file. */
+const programTaskSchema = v.pipe(
+  v.strictObject({
+    ...entries,
+    stdin: v.optional(v.pipe(
+      v.custom<NonNullable<Task["stdin"]>>(
+        (value) => typeof value === "string" || value instanceof Uint8Array || isFileReference(value),
+        "must be a string, a Uint8Array or { file: string | URL }",
+      ),
+      v.rawCheck(({ dataset, addIssue }) => {
+        if (!dataset.typed || !isFileReference(dataset.value)) return;
+        const { file } = dataset.value;
+        const message = problemOfFile(file);
+        if (message === undefined) return;
+        addIssue({
+          message,
+          path: [{ type: "object", origin: "value", input: { ...dataset.value }, key: "file", value: file }],
+        });
+      }),
+    )),
+  }),
+  oneInput(),
+) satisfies v.GenericSchema<Task>;
+
+function isFileReference(value: unknown): value is { file: string | URL } {
+  if (typeof value !== "object" || value === null || Object.keys(value).join() !== "file") return false;
+  const { file } = value as { file: unknown };
+  return typeof file === "string" || file instanceof URL;
+}
+
+function problemOfFile(file: string | URL): string | undefined {
+  if (file === "") return "must not be empty";
+  try {
+    return problemOfText(typeof file === "string" ? file : fileURLToPath(file));
+  } catch {
+    return "must be a file: URL of a local file";
+  }
+}
 
 /** `meta` has to come back whatever happens, so what cannot be written is refused when it is read. */
 function isJson(value: unknown): boolean {
@@ -199,7 +272,16 @@ export function parseTask(value: unknown): Task {
 
 /** {@linkcode parseTask} with a name for the task in the message, such as its number. */
 export function checkTask(value: unknown, name: string): Task {
-  const { issues } = v.safeParse(taskSchema, value);
-  if (issues) throw invalidRecord(name, value, issues, Object.keys(taskSchema.entries));
+  return check(programTaskSchema, value, name);
+}
+
+/** {@linkcode parseTask} for a line of JSON, which has `stdinFile` and `stdinEncoding` instead of objects as `stdin`. */
+export function parseTaskLine(value: unknown): Task {
+  return check(taskSchema, value, "the task");
+}
+
+function check(schema: typeof taskSchema | typeof programTaskSchema, value: unknown, name: string): Task {
+  const { issues } = v.safeParse(schema, value);
+  if (issues) throw invalidRecord(name, value, issues, Object.keys(entries));
   return value as Task;
 }

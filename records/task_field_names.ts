@@ -8,6 +8,8 @@ const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
   cwd: true,
   env: true,
   stdin: true,
+  stdinFile: true,
+  stdinEncoding: true,
   meta: true,
 };
 
@@ -18,6 +20,7 @@ export const TASK_FIELD_NAMES: OptionNames = {
     ...Object.keys(FIELDS).map((field): [string, string] => [field, "which is a field of each task"]),
     ["command", 'use the field "cmd" of each task'],
     ["input", 'use the field "stdin" of each task'],
+    ["inputFile", 'use the field "stdin" of each task, as in { stdin: { file } }'],
     ["extendEnv", 'use the field "env" of each task, which adds to the environment'],
   ]),
 };

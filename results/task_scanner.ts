@@ -25,12 +25,14 @@ export class TaskScanner {
     cwd: isNonEmptySystemText,
     env: (json) => json.dictionary(isSystemText, isVariableName),
     stdin: (json) => json.text(),
+    stdinFile: isNonEmptySystemText,
     timeoutMs: (json) => json.positive(TIMEOUT_DIGITS),
     retries: (json) => json.whole(),
     meta: (json) => json.value(),
   });
   readonly #cmdBit = bitsOf(this.#fields, ["cmd"]);
   readonly #idBit = bitsOf(this.#fields, ["id"]);
+  readonly #inputBits = bitsOf(this.#fields, ["stdin", "stdinFile"]);
 
   constructor(json: JsonScanner) {
     this.#json = json;
@@ -39,7 +41,7 @@ export class TaskScanner {
   scan(bytes: Uint8Array, begin: number, end: number): boolean {
     const bits = this.#json.document(this.#fields, bytes, begin, end);
     this.hasId = (bits & this.#idBit) !== 0;
-    return (bits & this.#cmdBit) !== 0;
+    return (bits & this.#cmdBit) !== 0 && (bits & this.#inputBits) !== this.#inputBits;
   }
 
   #scanId(json: JsonScanner): boolean {

@@ -19,7 +19,7 @@ import { assertExpected } from "./target.ts";
 
 const FIELDS =
   "value object id bytes sha256 status signal notStarted lost stoppedBy place slot startedAt worker host pid " +
-  "outputError durationMs userMs systemMs stdout stderr text encoding running killAfterMs task cmd cwd env stdin number " +
+  "outputError durationMs userMs systemMs stdout stderr text encoding running killAfterMs task cmd cwd env stdin stdinFile stdinEncoding number " +
   "timeoutMs shell maxInlineBytes maxOutputBytes ackWaitMs __proto__ isWithdrawn shortage file";
 
 export const tokens = [

@@ -1,16 +1,19 @@
 /** The reader of tasks: what it takes is what the table of fields says, by a check that is written from that. */
 
+import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert/equals";
 import { readTasks, type Task } from "../../mod.ts";
 import { assertExpected, linesOf, pieces } from "./target.ts";
 
 export const tokens = [
-  ..."cmd id cwd env stdin timeoutMs retries meta".split(" ").map((name) => `"${name}":`),
+  ..."cmd id cwd env stdin stdinFile stdinEncoding timeoutMs retries meta".split(" ").map((name) => `"${name}":`),
   ...'{ } [ ] " , : \n -1 0 0.5 1e999 1e16 9007199254740993 2147483648 null true "" "x" \\u0000 \\ud800 \\ud83d\\ude00'
     .split(" "),
   '"__proto__":',
   '"constructor":',
   '"A=B":',
+  '"stdinEncoding":"base64"',
+  ...["AA==", "AAA=", "AB==", "====", "AAAA"].map((text) => `"${text}"`),
 ];
 
 export const seeds = [
@@ -19,6 +22,8 @@ export const seeds = [
   '{"cmd":"x","cmd":["y",1]}\n{"cmd":""}\n{"cmd":[""]}\n{"cmd":"a\\u0000"}\n{"cmd":"\\ud800"}\n{"cmdd":1}\n7\n[]\n',
   '{"cmd":"x","id":0.59007199254740991}\n{"cmd":"x","meta":[0.1,-0,1e400,9007199254740993,1.0e2,0.59007199254740991]}\n',
   '{"cmd":"x","id":1e999}\n{"cmd":"x","timeoutMs":-1}\n{"cmd":"x","env":{"":"1"}}\n{"cmd":"x","__proto__":{}}\n',
+  '{"cmd":"x","stdin":"AP8=","stdinEncoding":"base64"}\n{"cmd":"x","stdin":"AP9=","stdinEncoding":"base64"}\n',
+  '{"cmd":"x","stdinFile":"a b"}\n{"cmd":"x","stdinFile":"/x","stdin":""}\n{"cmd":"x","stdin":{"file":"x"}}\n',
 ];
 
 export async function fuzz(data: Uint8Array): Promise<void> {
@@ -82,7 +87,7 @@ function integerAndPower(decimal: string): [bigint, number] | [undefined, number
   return whole === undefined ? [undefined, 0] : [BigInt(whole + fraction), Number(power) - fraction.length];
 }
 
-const FIELDS = ["cmd", "id", "cwd", "env", "stdin", "timeoutMs", "retries", "meta"];
+const FIELDS = ["cmd", "id", "cwd", "env", "stdin", "stdinFile", "stdinEncoding", "timeoutMs", "retries", "meta"];
 
 function isTask(value: unknown): value is Task {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
@@ -93,8 +98,14 @@ function isTask(value: unknown): value is Task {
     isThen("cwd", (cwd) => isSystemText(cwd) && cwd !== "") &&
     isThen("env", isEnvironment) &&
     isThen("stdin", (stdin) => typeof stdin === "string") &&
+    isThen("stdinFile", (path) => isSystemText(path) && path !== "" && !fields.has("stdin")) &&
+    isThen("stdinEncoding", (encoding) => encoding === "base64" && isBase64(fields.get("stdin"))) &&
     isThen("timeoutMs", (ms) => typeof ms === "number" && ms > 0 && ms < 2 ** 31) &&
     isThen("retries", (count) => Number.isSafeInteger(count) && count as number >= 0);
+}
+
+function isBase64(text: unknown): boolean {
+  return typeof text === "string" && Buffer.from(text, "base64").toString("base64") === text;
 }
 
 function isCommand(cmd: unknown): boolean {

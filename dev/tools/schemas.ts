@@ -22,13 +22,22 @@ function convert(schema: Parameters<typeof toJsonSchema>[0]): JsonSchema {
   return rest;
 }
 
+/** Rules about several fields of a task, which the converter cannot see in a check. */
+const TASK_RULES: JsonSchema = {
+  not: { required: ["stdin", "stdinFile"] },
+  dependencies: { stdinEncoding: ["stdin"] },
+};
+
 /** The schemas by the name of their file, as text. */
 export function schemaFiles(): Record<string, string> {
   const text = (title: string, description: string, schema: JsonSchema) =>
     JSON.stringify({ $schema: "http://json-schema.org/draft-07/schema#", title, description, ...schema }, null, 2) +
     "\n";
   return {
-    "records/task.schema.json": text("taskrunner task", "One line of a task file.", convert(taskSchema)),
+    "records/task.schema.json": text("taskrunner task", "One line of a task file.", {
+      ...convert(taskSchema),
+      ...TASK_RULES,
+    }),
     "records/result.schema.json": text("taskrunner result", "One line of a results file.", convert(resultSchema)),
   };
 }

@@ -5,7 +5,8 @@ import { environmentOf } from "../../executors/task_variables.ts";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { readTasks } from "../../records/read_tasks.ts";
-import { parseTask } from "../../records/task.ts";
+import { parseTask, parseTaskLine, type Task } from "../../records/task.ts";
+import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
 
 function problemOf(value: unknown): string {
@@ -75,7 +76,10 @@ test("an unknown field is named together with one that is near, or with all that
   for (const field of ["constructor", "toString", "cat", "x", ""]) {
     assertEquals(
       problemOf({ cmd: "x", [field]: 1 }),
-      `unknown field ${JSON.stringify(field)}, known fields are cmd, id, cwd, env, stdin, timeoutMs, retries, meta`,
+      `unknown field ${
+        JSON.stringify(field)
+      }, known fields are cmd, id, cwd, env, stdin, stdinFile, stdinEncoding, timeoutMs, ` +
+        "retries, meta",
     );
   }
   assertStringIncludes(
@@ -114,9 +118,116 @@ test("an environment is an object of strings with names that the system takes", 
   }
 });
 
-test("stdin is any text", () => {
-  assertEquals(parseTask({ cmd: "x", stdin: "\0" }).stdin, "\0");
-  assertEquals(problemOf({ cmd: "x", stdin: 1 }), '"stdin" must be a string, got 1');
+test("stdin is any text, bytes, or a file", () => {
+  const file = new URL("file:///a%20b");
+  for (const stdin of ["\0", "\ud800", "", Uint8Array.of(255), new Uint8Array(), { file: "a" }, { file }]) {
+    const task = { cmd: "x", stdin };
+    assert(parseTask(task) === task);
+  }
+  const must = '"stdin" must be a string, a Uint8Array or { file: string | URL }, got';
+  for (const [stdin, got] of [[1, "1"], [null, "null"], [[], "[]"], [{}, "{}"], [{ file: 1 }, '{"file":1}']]) {
+    assertEquals(problemOf({ cmd: "x", stdin }), `${must} ${got}`);
+  }
+  assertEquals(problemOf({ cmd: "x", stdin: { file: "a", cwd: "b" } }), `${must} {"file":"a","cwd":"b"}`);
+  assertEquals(problemOf({ cmd: "x", stdin: new ArrayBuffer(1) }), `${must} {}`);
+  assertEquals(problemOf({ cmd: "x", stdin: { file: "" } }), '"stdin.file" must not be empty, got ""');
+  const text = "must not contain a NUL character or half of a surrogate pair";
+  assertEquals(problemOf({ cmd: "x", stdin: { file: "\0" } }), `"stdin.file" ${text}, got "\\u0000"`);
+  assertEquals(
+    problemOf({ cmd: "x", stdin: { file: new URL("file:///a%00") } }),
+    `"stdin.file" ${text}, got "file:///a%00"`,
+  );
+  for (const url of ["https://example.org/", "file://host/a", "file:///a%2Fb"]) {
+    assertEquals(
+      problemOf({ cmd: "x", stdin: { file: new URL(url) } }),
+      `"stdin.file" must be a file: URL of a local file, got ${JSON.stringify(url)}`,
+    );
+  }
+});
+
+test("stdinFile is a path, and stands without stdin", () => {
+  assertEquals(parseTask({ cmd: "x", stdinFile: "a", stdin: undefined }).stdinFile, "a");
+  assertEquals(problemOf({ cmd: "x", stdinFile: 1 }), '"stdinFile" must be a string, got 1');
+  assertEquals(problemOf({ cmd: "x", stdinFile: "" }), '"stdinFile" must not be empty, got ""');
+  for (const stdin of ["", "a", Uint8Array.of(1), { file: "a" }]) {
+    assertEquals(
+      problemOf({ cmd: "x", stdin, stdinFile: "a" }),
+      '"stdinFile" must not stand together with "stdin", got "a"',
+    );
+  }
+});
+
+test("stdinEncoding says that stdin is base64, which is then checked", () => {
+  for (const stdin of ["", "AA==", "AAA=", "AAAA", "/+8=", "TWFueSBoYW5kcw=="]) {
+    assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin, stdin);
+  }
+  const not = 'must be base64 with its padding, as "stdinEncoding" says, got';
+  const wrong = ["A", "AA", "AAA", "AAAAA", "AA=A", "A===", "====", "AB==", "AAB=", "A-_=", "AAAA\n", " AA=", "é==="];
+  for (const stdin of wrong) {
+    assertEquals(problemOf({ cmd: "x", stdin, stdinEncoding: "base64" }), `"stdin" ${not} ${JSON.stringify(stdin)}`);
+  }
+  for (const encoding of ["utf8", "BASE64", 1, null]) {
+    const problem = `"stdinEncoding" must be "base64", got ${JSON.stringify(encoding)}`;
+    assertEquals(problemOf({ cmd: "x", stdin: "", stdinEncoding: encoding }), problem);
+  }
+  const alone = '"stdinEncoding" must stand together with a string as "stdin", got "base64"';
+  for (const stdin of [undefined, Uint8Array.of(1), { file: "a" }]) {
+    assertEquals(problemOf({ cmd: "x", stdin, stdinEncoding: "base64" }), alone);
+  }
+  assertEquals(problemOf({ cmd: "x", stdinFile: "a", stdinEncoding: "base64" }), alone);
+});
+
+test("base64 as long as a line can be is checked at once", { timeout: 30_000 }, () => {
+  const stdin = "A".repeat(60_000_000);
+  assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin?.constructor, String);
+  assertThrows(
+    () => parseTask({ cmd: "x", stdin: `${stdin}AA=A`, stdinEncoding: "base64" }),
+    RangeError,
+    "must be base64",
+  );
+});
+
+test("a line has a file as stdinFile only, as its schema says", async () => {
+  const lines = jsonLines([
+    { cmd: "x", stdin: { file: "a" } },
+    { cmd: "x", stdinFile: "a" },
+    { cmd: "x", stdin: "AA==", stdinEncoding: "base64" },
+    { cmd: "x", stdin: "a", stdinFile: "a" },
+  ]);
+  const problems: string[] = [];
+  const onInvalid = ({ message }: Error) => problems.push(message);
+  const tasks = await collect(readTasks(byteStream(lines), { onInvalid }));
+  assertEquals(tasks, [
+    { cmd: "x", stdinFile: "a", id: "2" },
+    { cmd: "x", stdin: "AA==", stdinEncoding: "base64", id: "3" },
+  ]);
+  assertEquals(problems, [
+    'Line 1: Cannot read the task: "stdin" must be a string, got {"file":"a"}',
+    'Line 4: Cannot read the task: "stdinFile" must not stand together with "stdin", got "a"',
+  ]);
+});
+
+test("every task has a form that a line can hold, with the same input", () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const forms: [Task, Partial<Task>][] = [
+    [{ cmd: "x" }, {}],
+    [{ cmd: "x", stdin: "é" }, { stdin: "é" }],
+    [{ cmd: "x", stdin: bytes.subarray(254) }, { stdin: "/v8=", stdinEncoding: "base64" }],
+    [{ cmd: "x", stdin: { file: "a" }, cwd: "/" }, { stdinFile: "a", cwd: "/" }],
+    [{ cmd: "x", stdin: { file: new URL("file:///a%20b") } }, { stdinFile: "/a b" }],
+    [{ cmd: "x", stdin: "AA==", stdinEncoding: "base64" }, { stdin: "AA==", stdinEncoding: "base64" }],
+    [{ cmd: "x", stdinFile: "a" }, { stdinFile: "a" }],
+  ];
+  for (const [task, fields] of forms) {
+    const line = lineOfTask(task);
+    assertEquals(line, { cmd: "x", ...fields });
+    assertEquals(parseTaskLine(JSON.parse(JSON.stringify(line))), line);
+    const [one, other] = [inputOf(task), inputOf(line)].map((input) => {
+      if (!input || "file" in input) return input;
+      return typeof input.data === "string" ? input : { data: new Uint8Array(input.data) };
+    });
+    assertEquals(one, other);
+  }
 });
 
 test("timeoutMs is a number greater than 0 that a timer can hold", () => {

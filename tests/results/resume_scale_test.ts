@@ -124,6 +124,8 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
   cwd: maybe(text),
   env: maybe(fc.dictionary(text, text)),
   stdin: maybe(text),
+  stdinFile: maybe(text),
+  stdinEncoding: maybe(fc.constant("base64" as const)),
   timeoutMs: maybe(fc.oneof(fc.double(), fc.integer())),
   retries: maybe(fc.integer()),
   meta,
@@ -182,9 +184,10 @@ test("a scanner accepts all usual results and tasks, in any order and with space
     cwd: maybe(fc.constant("/tmp")),
     env: maybe(fc.constant({ A: "b", C: "" })),
     stdin: maybe(text),
+    stdinFile: maybe(fc.constant("in put")),
     timeoutMs: maybe(fc.integer({ min: 1, max: 999_999_999 })),
     retries: maybe(fc.nat()),
-  });
+  }).filter(({ stdin, stdinFile }) => stdin === undefined || stdinFile === undefined);
   fc.assert(
     fc.property(usualResult, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (result, shift, space) => {
       const line = encoder.encode(rewritten(result, shift, space));

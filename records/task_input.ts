@@ -1,0 +1,27 @@
+/** Standard input of a task, in the forms that programs, lines of JSON and executors use. @module */
+
+import { Buffer } from "node:buffer";
+import { fileURLToPath } from "node:url";
+import type { Task } from "./task.ts";
+
+/** Text or bytes, or the path of a file, relative to the working directory of the task. */
+export type TaskInput = { data: string | Uint8Array } | { file: string };
+
+/** Returns the standard input of a valid task; `undefined` for none. */
+export function inputOf({ stdin, stdinFile, stdinEncoding }: Task): TaskInput | undefined {
+  if (stdinFile !== undefined) return { file: stdinFile };
+  if (stdin === undefined) return undefined;
+  if (typeof stdin === "string") return { data: stdinEncoding ? Buffer.from(stdin, stdinEncoding) : stdin };
+  if (stdin instanceof Uint8Array) return { data: stdin };
+  return { file: typeof stdin.file === "string" ? stdin.file : fileURLToPath(stdin.file) };
+}
+
+/** Returns a valid task in the form that a line of JSON can hold. */
+export function lineOfTask(task: Task): Task {
+  const { stdin, ...rest } = task;
+  if (stdin === undefined || typeof stdin === "string") return task;
+  const input = inputOf(task)!;
+  if ("file" in input) return { ...rest, stdinFile: input.file };
+  const { buffer, byteOffset, byteLength } = input.data as Uint8Array;
+  return { ...rest, stdin: Buffer.from(buffer, byteOffset, byteLength).toString("base64"), stdinEncoding: "base64" };
+}
