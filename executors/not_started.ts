@@ -1,7 +1,9 @@
 /** The ends of attempts of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. @module */
 
-import { stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { excerpt } from "../text/excerpt.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
 import type { AttemptEnd } from "../pool/executor.ts";
 
@@ -23,6 +25,22 @@ export async function unusableDirectory(cwd: string | undefined, durationMs: num
   if (cwd === undefined) return undefined;
   const problem = await directoryProblem(cwd);
   return problem === undefined ? undefined : end(126, `the working directory ${excerpt(cwd)} ${problem}`, durationMs);
+}
+
+/** The end of an attempt that could not open the file for its standard input; the path is relative to its directory. */
+export async function unusableInput(file: string, cwd: string | undefined, durationMs: number): Promise<AttemptEnd> {
+  const problem = await inputProblem(resolve(cwd ?? "", file));
+  return end(126, `the file for standard input ${excerpt(file)} ${problem}`, durationMs);
+}
+
+/** The end of an attempt with a variable that is lost when a shell opens the file for its standard input. */
+export function unusableVariable(name: string, durationMs: number): AttemptEnd {
+  return end(
+    126,
+    `the variable ${excerpt(name)} cannot be set beside a file for standard input, which a shell opens; ` +
+      "redirect standard input in the command instead",
+    durationMs,
+  );
 }
 
 /** The end of an attempt whose program the system would not start. */
@@ -53,5 +71,17 @@ async function directoryProblem(path: string): Promise<string | undefined> {
     return (await stat(path)).isDirectory() ? undefined : "is not a directory";
   } catch (error) {
     return systemCode(error) === "ENOENT" ? "does not exist" : `cannot be used: ${systemReason(error)}`;
+  }
+}
+
+/** Says why a file could not be opened; a file that could be opened by now was changed meanwhile. */
+async function inputProblem(path: string): Promise<string> {
+  if (!isPermitted({ name: "read", path })) return "could not be opened"; // else Deno would ask the user
+  try {
+    if ((await stat(path)).isDirectory()) return "is a directory";
+    await access(path, constants.R_OK);
+    return "could not be opened";
+  } catch (error) {
+    return systemCode(error) === "ENOENT" ? "does not exist" : `cannot be read: ${systemReason(error)}`;
   }
 }

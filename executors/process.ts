@@ -7,12 +7,14 @@ import type { SendSignal } from "./send_signal.ts";
 import { statusOfSignal } from "../system/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
-import { neverBegun, unusableDirectory, unusableProgram } from "./not_started.ts";
+import { neverBegun, unusableDirectory, unusableInput, unusableProgram, unusableVariable } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import { isZombie } from "../system/process_state.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
+import { inputOf } from "../records/task_input.ts";
+import { MarkedOutput, openingCommand, unkeptVariable } from "./input_file.ts";
 import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../pool/executor.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
@@ -95,9 +97,14 @@ class ProcessExecution implements Execution {
   async #run(): Promise<AttemptEnd> {
     const { task } = this.#attempt;
     const { adapter, shell, pacer } = this.#options;
+    const { data, file } = { data: undefined, file: undefined, ...inputOf(task) };
     const [program, args] = typeof task.cmd === "string"
       ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
       : [task.cmd[0]!, task.cmd.slice(1)];
+    const env = { ...taskVariables(this.#attempt), ...directoryVariable(task.cwd), ...environmentOf(this.#attempt) };
+    const lostVariable = file === undefined ? undefined : unkeptVariable(environmentOf(this.#attempt));
+    if (lostVariable !== undefined) return unusableVariable(lostVariable, 0);
+    const opening = file === undefined ? undefined : openingCommand(file, [program, ...args], env);
     let startedMs = performance.now();
     let child: ChildProcess | undefined;
     try {
@@ -106,18 +113,17 @@ class ProcessExecution implements Execution {
         if (this.#killAfterMs !== undefined) return Promise.resolve(undefined); // it was ended while it waited
         startedMs = performance.now();
         return spawnAdapter.spawn({
-          program,
-          args,
+          ...opening ?? { program, args, env },
           cwd: task.cwd,
-          env: { ...taskVariables(this.#attempt), ...directoryVariable(task.cwd), ...environmentOf(this.#attempt) },
-          stdin: task.stdin === undefined ? "null" : "piped",
+          stdin: data === undefined ? "null" : "piped",
           stderr: "piped",
         });
       });
     } catch (error) {
       const durationMs = performance.now() - startedMs;
       // The runtimes report a missing directory as a missing program.
-      return await unusableDirectory(task.cwd, durationMs) ?? unusableProgram(program, error, durationMs);
+      return await unusableDirectory(task.cwd, durationMs) ??
+        unusableProgram(opening?.program ?? program, error, durationMs);
     }
     if (!child) return neverBegun();
     this.#child = child;
@@ -127,14 +133,21 @@ class ProcessExecution implements Execution {
       return { ...status, durationMs: performance.now() - startedMs };
     });
     if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
-    if (task.stdin !== undefined) child.stdin?.write(task.stdin);
+    if (data !== undefined) child.stdin?.write(data);
     child.stdin?.close();
-    const stdout = this.#capture(child.stdout, "stdout");
+    const marked = opening && new MarkedOutput(child.stdout, opening.marks);
+    const stdout = this.#capture(marked ?? child.stdout, "stdout");
     const stderr = this.#capture(child.stderr!, "stderr");
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
     child.stdin?.abort(); // what it has not read by now it never will
     await drain([stdout, stderr]);
+    if (marked && code) {
+      const problem = marked.isUnstarted(code);
+      if (problem) await discardOutput(await stdout.finish(), await stderr.finish());
+      if (problem === "input") return unusableInput(file!, task.cwd, times.durationMs);
+      if (problem) return unusableProgram(program, problem, times.durationMs);
+    }
     return {
       status: code ?? (signal === null ? null : statusOfSignal(signal)),
       signal: signal ?? undefined,

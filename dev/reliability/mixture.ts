@@ -26,6 +26,14 @@ export const KINDS = {
     result: (n) => ({ stdout: `${n + 1}\n${n + 2}\n${n + 3}\n` }),
   },
   input: { task: (n) => ({ cmd: "cat", stdin: inputOf(n) }), result: (n) => ({ stdout: inputOf(n) }) },
+  inputBytes: {
+    task: (n) => ({ cmd: ["cat"], stdin: btoa(inputOf(n)), stdinEncoding: "base64" }),
+    result: (n) => ({ stdout: inputOf(n) }),
+  },
+  inputFile: {
+    task: (n) => ({ cmd: `wc -c; echo ${n}`, stdinFile: "/dev/null" }),
+    result: (n) => ({ stdout: `0\n${n}\n` }),
+  },
   environment: {
     task: (n) => ({ cmd: 'echo "$WORD $PWD"', cwd: "/", env: { WORD: `it's ${n}` } }),
     result: (n) => ({ stdout: `it's ${n} /\n` }),

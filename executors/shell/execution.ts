@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../process_group.ts";
 import type { SendSignal } from "../send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../../system/signals.ts";
-import { neverBegun, unusableDirectory, unusableProgram } from "../not_started.ts";
+import { neverBegun, unusableDirectory, unusableInput, unusableProgram } from "../not_started.ts";
 import { outputLost } from "../output.ts";
 import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
@@ -16,6 +16,7 @@ import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
+import { inputOf } from "../../records/task_input.ts";
 import type { Attempt, AttemptCallbacks, AttemptEnd, Execution } from "../../pool/executor.ts";
 
 /** What an attempt needs of the executor it belongs to. */
@@ -123,9 +124,10 @@ export class ShellExecution implements Execution {
     if (this.#killAfterMs !== undefined) return neverBegun();
     if (!worker) return await this.#runAsProcess();
     const number = worker.nextNumber;
-    const files = filesOf(worker.directory.path, number, task.stdin);
+    const { data, file: inputFile } = { data: undefined, file: undefined, ...inputOf(task) };
+    const files = filesOf(worker.directory.path, number, data !== undefined);
     try {
-      if (task.stdin !== undefined) writeFileSync(files.stdin, task.stdin, { mode: 0o600 });
+      if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
     } catch {
       removeFile(files.stdin);
       return await this.#runAsProcess();
@@ -142,6 +144,7 @@ export class ShellExecution implements Execution {
       env: environmentOf(this.#attempt),
       shell: this.#context.shell,
       files,
+      inputFile,
       kind,
       wantsPipes: this.#wantsPipes,
       reportsBegin: this.#reportsBegin,
@@ -166,8 +169,8 @@ export class ShellExecution implements Execution {
     }
     const end = couldNotBegin(outcome) && this.#begunMs === undefined && !existsSync(files.stdout)
       ? await this.#endOfNothing(worker, files, wasStopped, durationMs)
-      : await this.#endOf(worker, outcome, files, durationMs);
-    if (task.stdin !== undefined) removeFile(files.stdin);
+      : await this.#endOf(worker, outcome, files, inputFile, durationMs);
+    if (data !== undefined) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
     return end ?? await this.#runAsProcess();
   }
@@ -220,6 +223,7 @@ export class ShellExecution implements Execution {
     worker: ShellWorker,
     outcome: AttemptReport | WorkerDeath,
     files: AttemptFiles,
+    inputFile: string | undefined,
     durationMs: number,
   ): Promise<AttemptEnd> {
     const { shell } = this.#context;
@@ -232,6 +236,13 @@ export class ShellExecution implements Execution {
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
     const ending = endingOf(outcome);
     const { status } = ending;
+    if (inputFile !== undefined && status !== 0) {
+      const isUnopened = worker.hasSigned(readSmallFile(files.inputFailure));
+      removeFile(files.inputFailure);
+      if (isUnopened && status !== null && status <= 128) {
+        return unusableInput(inputFile, task.cwd, durationMs);
+      }
+    }
     if ((status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure))) {
       // Nothing ran, so only the shell can have printed something.
       const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
@@ -278,12 +289,13 @@ function renumberMessage(path: string, shell: string, line: number): void {
   }
 }
 
-function filesOf(directory: string, number: number, stdin: string | undefined): AttemptFiles {
+function filesOf(directory: string, number: number, hasData: boolean): AttemptFiles {
   return {
-    stdin: stdin === undefined ? "/dev/null" : `${directory}/${number}.in`,
+    stdin: hasData ? `${directory}/${number}.in` : "/dev/null",
     stdout: `${directory}/${number}.out`,
     stderr: `${directory}/${number}.err`,
     execFailure: `${directory}/${number}.exec`,
+    inputFailure: `${directory}/${number}.input`,
   };
 }
 

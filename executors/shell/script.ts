@@ -7,11 +7,14 @@ import { TASK_VARIABLES } from "../task_variables.ts";
 
 /** Files of one attempt. */
 export interface AttemptFiles {
+  /** A file of the worker, or `/dev/null`. */
   stdin: string;
   stdout: string;
   stderr: string;
   /** Made by the worker when `exec` failed, so that nothing ran. */
   execFailure: string;
+  /** Made by the worker when the task's own file for standard input could not be opened, so that nothing ran. */
+  inputFailure: string;
 }
 
 /** What the script of an attempt has to do. */
@@ -26,6 +29,8 @@ export interface ScriptOptions {
   env: Readonly<Record<string, string>> | undefined;
   shell: string;
   files: AttemptFiles;
+  /** The task's own file for standard input, relative to `cwd`. */
+  inputFile: string | undefined;
   kind: CommandKind;
   /** Whether the outputs must be pipes, as for a command that opens them by name. */
   wantsPipes: boolean;
@@ -53,12 +58,12 @@ const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
 /** What a task may send to the whole group of its worker, which has to outlive it. */
 const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
-const FUNCTIONS = ["run", "open", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
+const FUNCTIONS = ["run", "open", "input", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
   FUNCTION_PREFIX + name
 );
 /** When an attempt begins, as long as it takes to say that. */
 const NOW = `${FUNCTION_PREFIX}now`;
-const [RUN, OPEN, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
+const [RUN, OPEN, INPUT, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 
 /** The built-in commands that scripts of workers use. An exported function with such a name takes their place in bash. */
 export const USED_COMMANDS: ReadonlySet<string> = new Set(
@@ -75,7 +80,9 @@ export const USED_COMMANDS: ReadonlySet<string> = new Set(
  *
  * What each attempt assigns to its variables is in its environment, as they are exported once.
  *
- * `open` makes the files of an attempt those of its subshell. `begin`, `status` and `report` write control lines, and leave no
+ * `open` makes the files of an attempt those of its subshell. `input` opens the task's own file for standard input after
+ * that: as the name of a descriptor, such as `/dev/stdin`, it must not mean one of the worker. Where `exec` ends the
+ * subshell because it cannot open the file, the trap runs `fail`. `begin`, `status` and `report` write control lines, and leave no
  * variable behind, which a task would see. `begin` says when it was, as the runner may be busy while it happens. `guard` sees to it that `fail` runs when `exec` fails: as a trap of the
  * subshell or, as bash has forgotten its traps by then, when the program cannot be found before. `clean` removes the directory, also those of workers that were killed, and the one they are in with the last
  * of them: each is named after its process, and of one that has ended but is not reaped yet Linux knows no working
@@ -101,6 +108,7 @@ ${CLEAN}() {
 trap ${CLEAN} EXIT
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
+${INPUT}() { trap "${FAIL} $2" EXIT; [ ! -d "$1" ] && [ -r "$1" ] && exec <"$1" || exit 126; trap - EXIT; }
 ${BEGIN}() { read -r ${NOW} <${UPTIME_FILE}; echo "${token} begin $1 \${${NOW}%% *}"; unset ${NOW}; } 2>/dev/null
 if [ -n "\${BASH_VERSION-}" ]; then
 ${GUARD}() { type -P -- "$1" || eval "$2"; } >/dev/null
@@ -123,10 +131,11 @@ export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' E
 
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
-  const { number, cmd, cwd, variables, env, shell, files, kind, wantsPipes, reportsBegin } = options;
+  const { number, cmd, cwd, variables, env, shell, files, inputFile, kind, wantsPipes, reportsBegin } = options;
   const assign = `${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
-  const exports = env === undefined ? "" : exportVariables(env);
+  const input = inputFile === undefined ? "" : openInput(inputFile, files.inputFailure);
+  const exports = input + (env === undefined ? "" : exportVariables(env));
   const [stdin, stdout, stderr, execFailure] = [files.stdin, files.stdout, files.stderr, files.execFailure]
     .map(shellQuote) as [string, string, string, string];
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
@@ -139,7 +148,7 @@ export function attemptScript(options: ScriptOptions): string {
   const open = `${enter}${begin}${OPEN} ${stdin} ${stdout} ${stderr} || exit 126; `;
   const isOneLine = !`${assign}${enter}${exports}`.includes("\n");
   if (kind === "simple" && isOneLine && enter === "") {
-    return begin === ""
+    return begin === "" && input === ""
       ? `${assign}(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`
       : `${assign}(${open}${exports}${cmd})${report}`;
   }
@@ -180,6 +189,16 @@ function changeDirectory(cwd: string): string {
   const path = shellQuote(cwd.startsWith("/") ? cwd : `./${cwd}`);
   return 'set -- ${OLDPWD+"$OLDPWD"}; ' + `cd -P -- ${path} || exit 126; ` +
     'unset OLDPWD; [ $# = 0 ] || export OLDPWD="$1"; set --; ';
+}
+
+/** The way of a subshell to the task's own file for standard input. */
+function openInput(file: string, failure: string): string {
+  return `${INPUT} ${shellQuote(literalPath(file))} ${shellQuote(shellQuote(failure))}; `;
+}
+
+/** A path that no shell takes for anything else, as bash does with `/dev/tcp/HOST/PORT` in a redirection. */
+export function literalPath(path: string): string {
+  return path.startsWith("/") ? `/.${path}` : `./${path}`;
 }
 
 function exportVariables(env: Readonly<Record<string, string>>): string {

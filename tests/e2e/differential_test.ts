@@ -1,11 +1,12 @@
-import { mkdir, rm, symlink } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
-import { run } from "../../mod.ts";
+import { run, sh } from "../../mod.ts";
 import { SNIPPETS } from "../fixtures/snippets.ts";
 import { collect, EFFORT, lacks, manyOf, start, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 
@@ -162,20 +163,38 @@ test("random arguments, variables and input reach a program byte for byte", TIME
   const task = fc.record({
     args: fc.array(text, { maxLength: 5 }),
     env: fc.dictionary(variable, text, { noNullPrototype: true }),
-    stdin: text,
+    input: fc.oneof(text, fc.uint8Array({ maxLength: 20 })),
+    form: fc.constantFrom("stdin", "base64", "file", "stdinFile"),
+    isShellCommand: fc.boolean(),
   });
   const script = 'printf "%s\\0" "$@"; cat';
+  const isShellName = ([name]: [string, string]) => name === "A" || name === "_a1";
+  const bothExecutors = fc.constantFrom("shell" as const, "process" as const);
   await fc.assert(
-    fc.asyncProperty(fc.array(task, { minLength: 50, maxLength: 50 }), async (tasks) => {
-      const results = await collect(run(
-        tasks.map(({ args, env, stdin }) => ({ cmd: ["sh", "-c", script, "sh", ...args], env, stdin })),
-        { keepOrder: true, concurrency: 4 },
-      ));
-      for (const [index, { stdout, stdoutEncoding, stderr }] of results.entries()) {
-        const { args, stdin } = tasks[index]!;
-        const expected = args.length === 0 ? "\0" + stdin : args.map((arg) => arg + "\0").join("") + stdin;
-        assertEquals([bytesOf(stdout, stdoutEncoding), stderr], [bytesOf(expected, undefined), ""]);
-      }
+    fc.asyncProperty(fc.array(task, { minLength: 50, maxLength: 50 }), bothExecutors, async (tasks, executor) => {
+      await withTempDirectory(async (cwd) => {
+        const given = await Promise.all(tasks.map(async ({ args, env, input, form, isShellCommand }, index) => {
+          const cmd = isShellCommand && args.length > 0
+            ? sh`sh -c ${script} sh ${args}`
+            : ["sh", "-c", script, "sh", ...args];
+          if (form === "stdin") return { cmd, env, stdin: input };
+          const bytes = Buffer.from(input);
+          if (form === "base64") {
+            return { cmd, env, stdin: bytes.toString("base64"), stdinEncoding: "base64" as const };
+          }
+          await writeFile(join(cwd, `${index}`), bytes);
+          // A shell opens the file, and does not hand on all variables.
+          const common = { cmd, cwd, env: Object.fromEntries(Object.entries(env).filter(isShellName)) };
+          return form === "file" ? { ...common, stdin: { file: `${index}` } } : { ...common, stdinFile: `${index}` };
+        }));
+        const results = await collect(run(given, { keepOrder: true, concurrency: 4, executor }));
+        for (const [index, { stdout, stdoutEncoding, stderr }] of results.entries()) {
+          const { args, input } = tasks[index]!;
+          const printed = args.length === 0 ? "\0" : args.map((arg) => arg + "\0").join("");
+          const expected = Buffer.concat([Buffer.from(printed), Buffer.from(input)]).toString("latin1");
+          assertEquals([bytesOf(stdout, stdoutEncoding), stderr], [expected, ""]);
+        }
+      });
       const environments = await collect(run(
         tasks.map(({ env }) => ({ cmd: ["env", "-0"], env })),
         { keepOrder: true, concurrency: 4 },

@@ -57,9 +57,16 @@ async function withWorkers(
 /** The script of an attempt whose outputs nobody looks at. */
 function scriptOf(worker: ShellWorker, cmd: string): string {
   const stderr = join(worker.directory.path, "stderr");
-  const files = { stdin: "/dev/null", stdout: "/dev/null", stderr, execFailure: "/dev/null" };
+  const files = {
+    stdin: "/dev/null",
+    stdout: "/dev/null",
+    stderr,
+    execFailure: "/dev/null",
+    inputFailure: "/dev/null",
+  };
   const options = {
     cwd: undefined,
+    inputFile: undefined,
     variables: { TASKRUNNER_ID: "1" },
     env: undefined,
     shell: "sh",

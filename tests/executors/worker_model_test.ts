@@ -5,7 +5,7 @@ import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import { ScratchDirectory } from "../../executors/shell/scratch_directory.ts";
 import { workerEnvironment } from "../../executors/shell/environment.ts";
-import { attemptScript } from "../../executors/shell/script.ts";
+import { type AttemptFiles, attemptScript } from "../../executors/shell/script.ts";
 import { ShellWorker } from "../../executors/shell/worker.ts";
 import { type FakeShell, FakeShellAdapter } from "../support/fake_shell.ts";
 import { EFFORT, SEED, TIMEOUT, unlimitedPlace, withTempDirectory } from "../support/helpers.ts";
@@ -114,10 +114,11 @@ test("whatever a shell writes, each attempt has its own report or the end of its
   await withTempDirectory(async (directory) => {
     const environment = workerEnvironment();
     const files = Object.fromEntries(
-      ["stdin", "stdout", "stderr", "execFailure"].map((name) => [name, join(directory, name)]),
-    ) as { stdin: string; stdout: string; stderr: string; execFailure: string };
+      ["stdin", "stdout", "stderr", "execFailure", "inputFailure"].map((name) => [name, join(directory, name)]),
+    ) as unknown as AttemptFiles;
     const common = {
       cwd: undefined,
+      inputFile: undefined,
       variables: {},
       env: undefined,
       shell: "sh",
