@@ -11,6 +11,7 @@ import { poolSettings } from "../pool/options.ts";
 import type { Run } from "../pool/pool.ts";
 import { chooseExecutor, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
+import { lineOfTask } from "../records/task_input.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
 
 /** Options of a {@linkcode TaskRunner}: those of {@linkcode run}, and where the pool is. */
@@ -112,7 +113,7 @@ export class TaskRunner {
   add(task: string | Task, cmd?: Task["cmd"]): void {
     if (this.#run) throw new Error("Cannot add a task: the run is under way");
     const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, `task ${this.#count + 1}`);
-    this.#piece += `${JSON.stringify(checked)}\n`;
+    this.#piece += `${JSON.stringify(lineOfTask(checked))}\n`;
     this.#count++;
     if (this.#piece.length < PIECE_CHARACTERS) return;
     this.#pieces.push(this.#piece);

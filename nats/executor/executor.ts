@@ -9,6 +9,7 @@ import { environmentOf } from "../../executors/task_variables.ts";
 import type { Attempt, AttemptEnd, Execution, Executor, ExecutorSettings, Output } from "../../pool/executor.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { MAX_TIMEOUT_MS } from "../../records/task.ts";
+import { lineOfTask } from "../../records/task_input.ts";
 import {
   causeOf,
   connectNats,
@@ -197,7 +198,8 @@ export class NatsExecutor implements Executor {
   /** Sends an attempt, or finds out what became of it before. */
   async #send(attempt: Attempt, execution: RemoteExecution): Promise<void> {
     this.#sends.signal.throwIfAborted();
-    const { task, id, number, timeoutMs } = attempt;
+    const { id, number, timeoutMs } = attempt;
+    const task = lineOfTask(attempt.task);
     const { meta: _, ...taskToRun } = task; // which nobody needs there
     const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
     // By the task as it was given: what a run adds to its environment is another thing in the run that resumes it.

@@ -328,6 +328,33 @@ eitherWay("large tasks arrive whole", async (isolate) => {
   assertEquals(sizes, [800_000, 800_000, 800_000, 800_000]);
 });
 
+eitherWay("input arrives as text, bytes or from a file", async (isolate) => {
+  const bytes = Uint8Array.from({ length: 1_000_000 }, (_, index) => index);
+  const runner = runnerOf([
+    { id: "bytes", cmd: "cat", stdin: bytes.subarray(254, 258) },
+    { id: "many", cmd: "cksum", stdin: bytes },
+    { id: "path", cmd: "cat", stdin: { file: "sys/kernel/ostype" }, cwd: "/proc" },
+    { id: "url", cmd: "cat", stdin: { file: new URL("file:///proc/sys/kernel/ostype") } },
+    { id: "line", cmd: ["cat"], stdin: "AAE=", stdinEncoding: "base64" },
+    { id: "missing", cmd: ["cat"], stdinFile: "/no/such/file" },
+  ], { isolate, maxInlineBytes: 1_000 });
+  bytes.fill(0, 254, 258); // the tasks are as they were added
+  const results = new Map<string, TaskResult>();
+  await runner.runAndWait((result) => results.set(result.id, result));
+  const outputs = ["bytes", "path", "url", "line"].map((
+    id,
+  ) => [results.get(id)!.stdout, results.get(id)!.stdoutEncoding]);
+  assertEquals(outputs, [["/v8AAQ==", "base64"], ["Linux\n", undefined], ["Linux\n", undefined], [
+    "\0\x01",
+    undefined,
+  ]]);
+  assertEquals(results.get("many")!.stdout.split(" ")[1], "1000000\n");
+  assertEquals(
+    results.get("missing")!.error,
+    'Cannot start the task: the file for standard input "/no/such/file" does not exist',
+  );
+});
+
 eitherWay("several results can be asked for at once", async (isolate) => {
   const results = runnerOf([{ cmd: "true" }, { cmd: "true" }], { isolate }).results();
   const three = await Promise.all([results.next(), results.next(), results.next()]);
