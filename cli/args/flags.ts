@@ -84,7 +84,8 @@ Usage: taskrunner [run] [TASKS.jsonl | -] [flags]
 ${rows.map(([spelling, help]) => `  ${spelling.padEnd(width)}  ${help}`).join("\n")}
 
 A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}; its fields are
-cmd, id, cwd, env, stdin, timeoutMs, retries and meta. Without a file, tasks are read from standard input.
+cmd, id, cwd, env, stdin, stdinFile, stdinEncoding, timeoutMs, retries and meta. Without a file, tasks are read from
+standard input.
 With each, every VALUE or line of standard input becomes a task and its id: {} in COMMAND is the value, {.} without its
 extension, {/} without its directory, {/.} without both, {//} the directory, {#} the number of the task.
 SIZE: bytes, or a number with k, m, g, t, p (powers of 1000) or K, M, G, T, P (of 1024). DUR: 500ms, 30s, 1m30s, or a

@@ -23,7 +23,10 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["--tmpdir --tempdir", "temporary files go to the directory that TMPDIR names"],
   ["--workdir --wd", 'a task has the field "cwd"'],
   ["--env", 'a task has the field "env", and inherits the environment'],
-  ["--pipe --pipe-part --pipepart --block --cat --fifo --spreadstdin", 'a task has the field "stdin" for its input'],
+  [
+    "--pipe --pipe-part --pipepart --block --cat --fifo --spreadstdin",
+    'a task has the fields "stdin" and "stdinFile" for its input',
+  ],
   ["-S --sshlogin --sshloginfile --slf --trc --transferfile --return", "--nats URL runs tasks on other machines"],
   ["--quote", "each quotes every value for the shell"],
   ["--process-slot-var", 'the result has the "slot" of its task'],

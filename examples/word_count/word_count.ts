@@ -13,13 +13,14 @@ const [directory = "/usr/share/common-licenses", rows = "10"] = process.argv.sli
 const entries = await readdir(directory, { recursive: true, withFileTypes: true });
 const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 
-// The name is in a variable, so the shell takes no part of it for a command. A file that cannot be read fails the task.
-const countWords = String.raw`{ tr -cs A-Za-z '\n' | tr A-Z a-z | sort | uniq -c; } <"$FILE"`;
-const tasks = files.map((file): Task => ({ id: file, cmd: countWords, env: { FILE: file, LC_ALL: "C" } }));
+// The file is standard input, so its name is no part of the command. A file that cannot be opened fails the task.
+const cmd = String.raw`tr -cs A-Za-z '\n' | tr A-Z a-z | sort | uniq -c`;
+const tasks = files.map((file): Task => ({ id: file, cmd, stdin: { file }, env: { LC_ALL: "C" } }));
 
 const counts = new Map<string, number>();
 for await (const result of run(tasks)) {
-  if (result.outcome !== "ok") throw new Error(`Cannot count the words of ${result.id}: ${result.stderr}`);
+  const { id, outcome, error, stderr } = result;
+  if (outcome !== "ok") throw new Error(`Cannot count the words of ${id}: ${error ?? stderr}`);
   for (const [, count, word = ""] of (await wholeOutput(result)).matchAll(/(\d+) ([a-z]+)/g)) {
     counts.set(word, (counts.get(word) ?? 0) + Number(count));
   }
