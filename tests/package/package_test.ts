@@ -29,6 +29,8 @@ test("the task schema says what a task must be", () => {
     "cwd",
     "env",
     "stdin",
+    "stdinFile",
+    "stdinEncoding",
     "timeoutMs",
     "retries",
     "meta",
@@ -38,6 +40,9 @@ test("the task schema says what a task must be", () => {
     { type: "array", items: { type: "string" }, minItems: 1 },
   ]);
   assertEquals(schema.properties.env.additionalProperties, { type: "string" });
+  assertEquals(schema.properties.stdinEncoding.const, "base64");
+  assertEquals(schema.not, { required: ["stdin", "stdinFile"] });
+  assertEquals(schema.dependencies, { stdinEncoding: ["stdin"] });
 });
 
 test("nothing that Node 22 runs is written with `using`, which it cannot read", async () => {

@@ -23,6 +23,8 @@ test("an unknown option is an error that names the right one", () => {
     [{ cwd: "/" }, 'unknown option "cwd", which is a field of each task'],
     [{ env: {} }, 'unknown option "env", which is a field of each task'],
     [{ command: "x" }, 'unknown option "command", use the field "cmd" of each task'],
+    [{ stdinFile: "x" }, 'unknown option "stdinFile", which is a field of each task'],
+    [{ inputFile: "x" }, 'unknown option "inputFile", use the field "stdin" of each task, as in { stdin: { file } }'],
   ];
   for (const [options, message] of problems) {
     assertThrows(() => run([], options as RunOptions), TypeError, `Cannot start the pool: ${message}`);
