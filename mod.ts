@@ -50,15 +50,24 @@ export * from "./jsonl/mod.ts";
 export type {
   Attempt,
   AttemptCallbacks,
-  AttemptEnd,
+  AttemptEnding,
+  AttemptExited,
+  AttemptLost,
+  AttemptNoResources,
   AttemptPlace,
+  AttemptResult,
+  AttemptSignaled,
+  AttemptSpawnFailed,
   AttemptStop,
+  AttemptWithdrawn,
   Execution,
   Executor,
   ExecutorFactory,
   ExecutorSettings,
   Output,
 } from "./pool/executor.ts";
+export { StopCause } from "./pool/stop_cause.ts";
+export type { AttemptHooks, AttemptStart } from "./pool/attempt_hooks.ts";
 export type { LocalExecutorOptions } from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./records/read_tasks.ts";
 export { Journal, type JournalEntry, type JournalOptions } from "./results/journal.ts";

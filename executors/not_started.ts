@@ -1,41 +1,44 @@
-/** The ends of attempts of which nothing ran, with the statuses that a shell gives: 127 not found, else 126. @module */
+/** Results of attempts that could not start, with the statuses that a shell gives: 127 not found, else 126. @module */
 
 import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { excerpt } from "../text/excerpt.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
-import type { AttemptEnd } from "../pool/executor.ts";
+import { type AttemptResult, resultWithoutOutput } from "../pool/executor.ts";
 
-/** What the system can have too few of, whatever is to be started, and what to do about it. */
-const SHORTAGES: Readonly<Record<string, string>> = {
+/** Remedies by the error of the system for a resource that ran out, whatever is to be started. */
+const REMEDIES: Readonly<Record<string, string>> = {
   EMFILE: "the limit for this program is to be raised (ulimit -n)",
   ENFILE: "the limit for all programs is to be raised (fs.file-max)",
   EAGAIN: "the limit is to be raised (ulimit -u, or that of the container), or others are to be ended",
   ENOMEM: "others are to be ended, or the limit is to be raised (ulimit -v, or that of the container)",
 };
 
-/** The end of an attempt that was stopped before it had begun. */
-export function neverBegun(): AttemptEnd {
-  return { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
-}
-
-/** The end of an attempt whose working directory cannot be used; `undefined` when it can. */
-export async function unusableDirectory(cwd: string | undefined, durationMs: number): Promise<AttemptEnd | undefined> {
+/** Returns the result of an attempt whose working directory cannot be used; `undefined` when it can. */
+export async function unusableDirectory(
+  cwd: string | undefined,
+  durationMs: number,
+): Promise<AttemptResult | undefined> {
   if (cwd === undefined) return undefined;
   const problem = await directoryProblem(cwd);
-  return problem === undefined ? undefined : end(126, `the working directory ${excerpt(cwd)} ${problem}`, durationMs);
+  if (problem === undefined) return undefined;
+  return spawnFailed(126, `the working directory ${excerpt(cwd)} ${problem}`, durationMs);
 }
 
-/** The end of an attempt that could not open the file for its standard input; the path is relative to its directory. */
-export async function unusableInput(file: string, cwd: string | undefined, durationMs: number): Promise<AttemptEnd> {
+/** Returns the result of an attempt that could not open the file for its standard input; a relative path is below `cwd`. */
+export async function unusableInput(
+  file: string,
+  cwd: string | undefined,
+  durationMs: number,
+): Promise<AttemptResult> {
   const problem = await inputProblem(resolve(cwd ?? "", file));
-  return end(126, `the file for standard input ${excerpt(file)} ${problem}`, durationMs);
+  return spawnFailed(126, `the file for standard input ${excerpt(file)} ${problem}`, durationMs);
 }
 
-/** The end of an attempt with a variable that is lost when a shell opens the file for its standard input. */
-export function unusableVariable(name: string, durationMs: number): AttemptEnd {
-  return end(
+/** Returns the result of an attempt with a variable that is lost when a shell opens the file for its standard input. */
+export function unusableVariable(name: string, durationMs: number): AttemptResult {
+  return spawnFailed(
     126,
     `the variable ${excerpt(name)} cannot be set beside a file for standard input, which a shell opens; ` +
       "redirect standard input in the command instead",
@@ -43,27 +46,27 @@ export function unusableVariable(name: string, durationMs: number): AttemptEnd {
   );
 }
 
-/** The end of an attempt whose program the system would not start. */
-export function unusableProgram(program: string, error: unknown, durationMs: number): AttemptEnd {
+/** Returns the result of an attempt whose program the system did not start. */
+export function unusableProgram(program: string, error: unknown, durationMs: number): AttemptResult {
   const code = systemCode(error) ?? "";
   switch (code) {
     case "ENOENT":
-      return end(127, `the program ${excerpt(program)} was not found`, durationMs);
+      return spawnFailed(127, `the program ${excerpt(program)} was not found`, durationMs);
     case "EACCES":
-      return end(126, `the program ${excerpt(program)} may not be executed`, durationMs);
+      return spawnFailed(126, `the program ${excerpt(program)} may not be executed`, durationMs);
     case "E2BIG":
-      return end(126, "the command and its environment are longer than the system allows", durationMs);
-    default:
-      return {
-        ...end(126, systemReason(error), durationMs),
-        ...(code in SHORTAGES && { shortage: `${systemReason(error)}; ${SHORTAGES[code]}` }),
-      };
+      return spawnFailed(126, "the command and its environment are longer than the system allows", durationMs);
+    default: {
+      const reason = systemReason(error);
+      const remedy = REMEDIES[code];
+      if (remedy === undefined) return spawnFailed(126, reason, durationMs);
+      return resultWithoutOutput({ kind: "no-resources", reason: `${reason}; ${remedy}` }, durationMs);
+    }
   }
 }
 
-function end(status: number, reason: string, durationMs: number): AttemptEnd {
-  const notStarted = `Cannot start the task: ${reason}`;
-  return { status, durationMs, stdout: { text: "" }, stderr: { text: "" }, notStarted };
+function spawnFailed(status: 126 | 127, reason: string, durationMs: number): AttemptResult {
+  return resultWithoutOutput({ kind: "spawn-failed", status, reason: `Cannot start the task: ${reason}` }, durationMs);
 }
 
 async function directoryProblem(path: string): Promise<string | undefined> {

@@ -6,8 +6,8 @@ import { ProcessGroupTermination } from "./process_group.ts";
 import type { SendSignal } from "./send_signal.ts";
 import { statusOfSignal } from "../system/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
-import type { ChildProcess, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
-import { neverBegun, unusableDirectory, unusableInput, unusableProgram, unusableVariable } from "./not_started.ts";
+import type { ChildProcess, ExitStatus, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
+import { unusableDirectory, unusableInput, unusableProgram, unusableVariable } from "./not_started.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import { isZombie } from "../system/process_state.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
@@ -15,7 +15,17 @@ import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
 import { inputOf } from "../records/task_input.ts";
 import { MarkedOutput, openingCommand, unkeptVariable } from "./input_file.ts";
-import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../pool/executor.ts";
+import {
+  type Attempt,
+  type AttemptCallbacks,
+  type AttemptEnding,
+  type AttemptResult,
+  type AttemptStop,
+  type Execution,
+  type Executor,
+  resultWithoutOutput,
+} from "../pool/executor.ts";
+import { StopCause } from "../pool/stop_cause.ts";
 
 /** What a {@linkcode ProcessExecutor} needs to know. */
 export interface ProcessExecutorOptions {
@@ -49,7 +59,7 @@ export class ProcessExecutor implements Executor {
     return new ProcessExecution(attempt, callbacks, this.#options);
   }
 
-  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+  discard({ stdout, stderr }: AttemptResult): Promise<void> {
     return discardOutput(stdout, stderr);
   }
 
@@ -60,10 +70,11 @@ export class ProcessExecutor implements Executor {
 }
 
 class ProcessExecution implements Execution {
-  readonly ended: Promise<AttemptEnd>;
+  readonly ended: Promise<AttemptResult>;
   readonly #attempt: Attempt;
   readonly #callbacks: AttemptCallbacks;
   readonly #options: ProcessExecutorOptions;
+  readonly #stop = new StopCause();
   #child: ChildProcess | undefined;
   #hasExited = false;
   /** Set when the attempt was to be ended before its process was there. */
@@ -74,12 +85,17 @@ class ProcessExecution implements Execution {
     this.#attempt = attempt;
     this.#callbacks = callbacks;
     this.#options = options;
-    this.ended = this.#run();
+    this.ended = this.#run().then((result) => this.#stop.applyTo(result));
   }
 
-  terminate(killAfterMs: number): boolean {
+  terminate(reason: AttemptStop, killAfterMs: number): void {
+    this.#stop.request(reason);
+    this.#terminate(killAfterMs);
+  }
+
+  #terminate(killAfterMs: number): void {
     if (this.#termination) this.#termination.killAfter(killAfterMs);
-    else if (this.#hasExited) return false;
+    else if (this.#hasExited) return;
     else if (this.#child) {
       this.#termination = new ProcessGroupTermination(
         { id: this.#child.pid },
@@ -87,14 +103,13 @@ class ProcessExecution implements Execution {
         this.#options.sendSignal,
       );
     } else this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
-    return true;
   }
 
   hasEnded(): boolean | undefined {
     return this.#hasExited || (this.#child ? isZombie(this.#child.pid) : undefined);
   }
 
-  async #run(): Promise<AttemptEnd> {
+  async #run(): Promise<AttemptResult> {
     const { task } = this.#attempt;
     const { adapter, shell, pacer } = this.#options;
     const { data, file } = { data: undefined, file: undefined, ...inputOf(task) };
@@ -125,14 +140,15 @@ class ProcessExecution implements Execution {
       return await unusableDirectory(task.cwd, durationMs) ??
         unusableProgram(opening?.program ?? program, error, durationMs);
     }
-    if (!child) return neverBegun();
+    if (!child) return resultWithoutOutput({ kind: "withdrawn" });
     this.#child = child;
     this.#callbacks.onStart();
     const exited = child.exited.then((status) => {
       this.#hasExited = true;
+      this.#stop.end();
       return { ...status, durationMs: performance.now() - startedMs };
     });
-    if (this.#killAfterMs !== undefined) this.terminate(this.#killAfterMs);
+    if (this.#killAfterMs !== undefined) this.#terminate(this.#killAfterMs);
     if (data !== undefined) child.stdin?.write(data);
     child.stdin?.close();
     const marked = opening && new MarkedOutput(child.stdout, opening.marks);
@@ -149,8 +165,7 @@ class ProcessExecution implements Execution {
       if (problem) return unusableProgram(program, problem, times.durationMs);
     }
     return {
-      status: code ?? (signal === null ? null : statusOfSignal(signal)),
-      signal: signal ?? undefined,
+      ending: endingOf({ code, signal }),
       ...times,
       stdout: await stdout.finish(),
       stderr: await stderr.finish(),
@@ -167,6 +182,12 @@ class ProcessExecution implements Execution {
       onLimit: this.#callbacks.onOutputLimit,
     });
   }
+}
+
+function endingOf({ code, signal }: Pick<ExitStatus, "code" | "signal">): AttemptEnding {
+  if (signal !== null) return { kind: "signaled", signal, status: statusOfSignal(signal) };
+  if (code !== null) return { kind: "exited", status: code };
+  return { kind: "lost", reason: "Cannot tell how the task ended: the runtime reported no exit status" };
 }
 
 /** `PWD` for a program in another directory than the runner's, as a shell that goes there has it. */

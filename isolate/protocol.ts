@@ -5,9 +5,11 @@ import type { RunOptions } from "../runner.ts";
 import type { TaskResult } from "../records/result.ts";
 
 /** Options that a line can hold. */
-export type PlainOptions = Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress"> & {
-  executor?: "shell" | "process" | ExecutorOrigin | undefined;
-};
+export type PlainOptions =
+  & Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress" | "onAttemptStart">
+  & {
+    executor?: "shell" | "process" | ExecutorOrigin | undefined;
+  };
 
 /** The module and the options from which the process makes its executor. */
 export interface ExecutorOrigin {

@@ -171,7 +171,7 @@ export class SeparateRun implements Run {
   }
 
   async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
-    const { signal, onProgress, executor, spawnAdapter: _, ...rest } = this.#options;
+    const { signal, onProgress, onAttemptStart: _onAttemptStart, executor, spawnAdapter: _, ...rest } = this.#options;
     signal?.throwIfAborted();
     const options: PlainOptions = {
       ...rest,

@@ -45,57 +45,110 @@ export interface AttemptPlace {
   worker: { host: string; pid: number };
 }
 
-/** How an attempt ended. */
-export interface AttemptEnd {
-  /** Exit status as a shell gives it; `null` when it is not known. */
+/** How an attempt ended, told apart by `kind`. */
+export type AttemptEnding =
+  | AttemptExited
+  | AttemptSignaled
+  | AttemptSpawnFailed
+  | AttemptNoResources
+  | AttemptLost
+  | AttemptWithdrawn;
+
+/** An attempt that exited. */
+export interface AttemptExited {
+  /** Tells this ending from the others. */
+  kind: "exited";
+  /** The exit status, from 0 to 255. */
+  status: number;
+}
+
+/** An attempt that a signal ended. */
+export interface AttemptSignaled {
+  /** Tells this ending from the others. */
+  kind: "signaled";
+  /** The name of the signal, such as `SIGKILL`. */
+  signal: string;
+  /** The exit status that a shell reports for the signal: 128 plus its number; `null` for a signal without a number. */
   status: number | null;
-  /** The signal that ended it, such as `SIGKILL`. */
-  signal?: string | undefined;
-  /** Why nothing ran, in one sentence: the program or the working directory cannot be used. */
-  notStarted?: string | undefined;
-  /** The same, when no attempt could be started now, and this one can be later: what the system has too few of. */
-  shortage?: string | undefined;
-  /** Why it is not known how it ended, in one sentence: who ran it has gone, again and again. */
-  lost?: string | undefined;
-  /** It was taken back before it was begun, as {@linkcode Executor.drain} asks for. There is no result. */
-  isWithdrawn?: boolean | undefined;
-  /** What ended it, when it did not end by itself. */
+}
+
+/** An attempt whose program or working directory cannot be used. Nothing ran. */
+export interface AttemptSpawnFailed {
+  /** Tells this ending from the others. */
+  kind: "spawn-failed";
+  /** The exit status that a shell reports: 127 for a program that was not found, else 126. */
+  status: 126 | 127;
+  /** The reason, as one sentence. */
+  reason: string;
+}
+
+/** An attempt that cannot start now because the system lacks processes, descriptors or memory. The pool starts it later. */
+export interface AttemptNoResources {
+  /** Tells this ending from the others. */
+  kind: "no-resources";
+  /** The missing resource and the remedy. Follows `Cannot start any task: ` in the error of a run that gives up. */
+  reason: string;
+}
+
+/** An attempt whose end nobody saw: the process that ran it is gone or broken. */
+export interface AttemptLost {
+  /** Tells this ending from the others. */
+  kind: "lost";
+  /** The reason, as one sentence. */
+  reason: string;
+}
+
+/** An attempt that never began: the executor withdrew it, or the pool stopped it first. */
+export interface AttemptWithdrawn {
+  /** Tells this ending from the others. */
+  kind: "withdrawn";
+}
+
+/** The end of an attempt, with its captured output. */
+export interface AttemptResult {
+  /** How the attempt ended. */
+  ending: AttemptEnding;
+  /** The first reason for which the attempt was terminated; absent when it ended by itself. Decides the outcome. */
   stoppedBy?: AttemptStop | undefined;
-  /** Where it ran, when that was not here. */
+  /** Where and when the attempt ran, when that was not in the pool that wanted it. */
   place?: AttemptPlace | undefined;
-  /** Why not all of its output could be kept, in one sentence. */
+  /** Why some of the output is missing, as one sentence. */
   outputError?: string | undefined;
-  /** How long it ran, in milliseconds. */
+  /** How long the attempt ran, in milliseconds. */
   durationMs: number;
   /** CPU time in user mode, in milliseconds, where it is known. */
   userMs?: number | undefined;
   /** CPU time in the kernel, in milliseconds, where it is known. */
   systemMs?: number | undefined;
-  /** What it printed to standard output. */
+  /** The captured standard output. */
   stdout: Output;
-  /** What it printed to standard error. */
+  /** The captured standard error. */
   stderr: Output;
 }
 
 /** An attempt that has been started. */
 export interface Execution {
   /**
-   * Asks the system whether the command has ended, although {@linkcode Execution.ended} has not settled yet: an end that has
-   * happened wins over a timeout.
+   * Asks the system whether the command has ended, although {@linkcode Execution.ended} has not settled yet: an end that
+   * has happened wins over a timeout.
    *
    * @returns `undefined` when the system cannot tell.
    */
   hasEnded?(): boolean | undefined;
-  /** Settles when everything the attempt started is accounted for. Never rejects because of what a task does. */
-  readonly ended: Promise<AttemptEnd>;
   /**
-   * Ends the attempt with its whole process group: TERM, and KILL for what is left after `killAfterMs`. A second call can
-   * bring KILL forward.
-   *
-   * @param reason is for those who want to know; it changes nothing.
-   * @returns whether there was something to end; `false` when the task has ended by itself.
+   * Settles when everything that the attempt started is accounted for. Rejects only when the executor fails, never because
+   * of what a task does.
    */
-  terminate(killAfterMs: number, reason?: AttemptStop): boolean;
+  readonly ended: Promise<AttemptResult>;
+  /**
+   * Ends the attempt with its whole process group: sends SIGTERM, and SIGKILL to what is left after `killAfterMs`. A second
+   * call can bring SIGKILL forward.
+   *
+   * The executor reports the reason of the first call as {@linkcode AttemptResult.stoppedBy}, unless the attempt had ended
+   * by itself before; `output-limit` counts even then. An executor decides this with a `StopCause`. When the executor
+   * fails, nobody knows whether the attempt was stopped: its ending is `lost`.
+   */
+  terminate(reason: AttemptStop, killAfterMs: number): void;
 }
 
 /** Callbacks of an attempt, called after {@linkcode Executor.start} has returned. */
@@ -131,8 +184,8 @@ export interface Executor {
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** No more attempts will be started, and those that have not begun to run need not. Can be called more than once. */
   drain?(): void;
-  /** Removes what an attempt has left that nobody will get to see: it was retried, or its result was not wanted. */
-  discard(end: AttemptEnd): Promise<void>;
+  /** Removes the output files of an attempt whose result nobody gets: it was retried, or its result was not wanted. */
+  discard(result: AttemptResult): Promise<void>;
   /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */
   close(): Promise<void>;
 }
@@ -172,4 +225,9 @@ export interface ExecutorFactory {
 /** Returns whether a value of the option `executor` is a factory. */
 export function isExecutorFactory(executor: unknown): executor is ExecutorFactory {
   return typeof executor === "object" && executor !== null && "create" in executor;
+}
+
+/** Returns the result of an attempt that has no output. */
+export function resultWithoutOutput(ending: AttemptEnding, durationMs = 0): AttemptResult {
+  return { ending, durationMs, stdout: { text: "" }, stderr: { text: "" } };
 }

@@ -29,6 +29,7 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
   },
   total: { otherNames: "count taskCount" },
   onProgress: { otherNames: "progress progressBar onUpdate" },
+  onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };
 
 /** The names of {@linkcode PoolOptions}. */

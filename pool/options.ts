@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import type { AttemptHooks, AttemptStart } from "./attempt_hooks.ts";
 import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "./halt.ts";
 import { excerpt } from "../text/excerpt.ts";
 import type { RetryDelay } from "./retry_delay.ts";
@@ -98,6 +99,29 @@ export interface PoolOptions {
   total?: number | undefined;
   /** Called each time that a task has been started, is held back, or has got its result. What it throws stops the run. */
   onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * Called synchronously before each attempt starts, retries included. Can return variables for the environment of the
+   * attempt, and a callback for its end. An error that it throws stops the run, and the attempt does not start.
+   *
+   * @default no hook
+   *
+   * @example Measure attempts, and tell each its trace
+   * ```ts
+   * import { run } from "@x/taskrunner";
+   * import { assertEquals } from "@std/assert/equals";
+   *
+   * const endings: string[] = [];
+   * const results = run([{ id: "a", cmd: 'echo "$TRACE"' }], {
+   *   onAttemptStart: ({ id, number }) => ({
+   *     env: { TRACE: `${id}/${number}` },
+   *     onEnd: (result) => endings.push(result?.ending.kind ?? "unknown"),
+   *   }),
+   * });
+   * for await (const { stdout } of results) assertEquals(stdout, "a/1\n");
+   * assertEquals(endings, ["exited"]);
+   * ```
+   */
+  onAttemptStart?: ((attempt: AttemptStart) => AttemptHooks | undefined) | undefined;
 }
 
 /** {@linkcode PoolOptions}, checked and complete. */
@@ -113,6 +137,7 @@ export interface PoolSettings {
   halt: HaltPolicy | undefined;
   total: number | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
+  onAttemptStart: PoolOptions["onAttemptStart"];
 }
 
 /**
@@ -168,6 +193,7 @@ export function poolSettings(
     halt,
     total,
     onProgress: options.onProgress,
+    onAttemptStart: options.onAttemptStart,
   };
 }
 

@@ -1,7 +1,7 @@
-import type { AttemptEnd, AttemptStop } from "./executor.ts";
+import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 
-/** Why an attempt did not end by itself, or there was not one more. */
+/** The reason for which an attempt was stopped, or not followed by a retry. */
 export type StopReason = AttemptStop | "not-retried";
 
 const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>> = {
@@ -11,24 +11,24 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
   "timeout": { outcome: "timeout", error: "The task took longer than its timeout allows" },
 };
 
-/** What the pool knows of an attempt. */
-export type AttemptFacts = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
+/** The fields of a result that the pool knows, and not the executor. */
+export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
 
-/** The outcomes after which a task is tried again, if it may be. */
+/** The outcomes after which a task is retried, when it has retries left. */
 export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
 
 /** As timeout(1) does. */
 const TIMEOUT_STATUS = 124;
 
-/** The result of a task, from what the pool knows and from the end of its last attempt. */
+/** Returns the result of a task from the end of its last attempt. */
 export function toResult(
-  { id, attempts, slot, startedAt, worker, cmdHash }: AttemptFacts,
-  end: AttemptEnd,
+  { id, attempts, slot, startedAt, worker, cmdHash }: AttemptMeta,
+  result: AttemptResult,
   stopReason: StopReason | undefined,
   meta: unknown,
 ): TaskResult {
-  const { status, outcome, error } = verdictOf(end, stopReason);
-  const { signal, durationMs, userMs, systemMs, stdout, stderr } = end;
+  const { status, outcome, signal, error } = classify(result, stopReason);
+  const { durationMs, userMs, systemMs, stdout, stderr } = result;
   return {
     id,
     status,
@@ -55,37 +55,78 @@ export function toResult(
   };
 }
 
-/** How an attempt ended, in the words of a result. */
-export interface Verdict extends Pick<TaskResult, "status" | "outcome"> {
+/** The fields of a result that say how its last attempt ended. */
+export interface Classification {
+  status: TaskResult["status"];
+  outcome: Outcome;
+  signal: string | undefined;
   error: string | undefined;
 }
 
-/** Says how an attempt ended. */
-export function verdictOf(end: AttemptEnd, stopReason: StopReason | undefined): Verdict {
-  const { outcome, error } = outcomeOf(end, stopReason);
-  return { status: outcome === "timeout" ? TIMEOUT_STATUS : end.status, outcome, error };
-}
-
-/** The first cause that applies wins; the order is part of what {@linkcode Outcome} promises. */
-function outcomeOf(
-  end: AttemptEnd,
+/** Classifies the end of an attempt. The first cause that applies wins, in the order that {@linkcode Outcome} documents. */
+export function classify(
+  { ending, outputError }: AttemptResult,
   stopReason: StopReason | undefined,
-): { outcome: Outcome; error?: string | undefined } {
+): Classification {
+  const status = statusOf(ending);
+  const signal = ending.kind === "signaled" ? ending.signal : undefined;
+  const details = ["reason" in ending ? ending.reason : undefined, outputError];
   if (stopReason) {
     const { outcome, error } = STOPPED[stopReason];
-    return { outcome, error: [error, end.outputError].filter(Boolean).join(". ") };
+    return {
+      status: outcome === "timeout" ? TIMEOUT_STATUS : status,
+      outcome,
+      signal,
+      error: joined(error, ...details),
+    };
   }
-  if (end.notStarted !== undefined) {
-    return { outcome: "not-started", error: end.notStarted };
+  return { status, outcome: outcomeOf(ending, outputError), signal, error: joined(...details) };
+}
+
+/** Returns whether a task has a result of an attempt. One that never began has none, unless the pool stopped it. */
+export function hasResult({ ending, stoppedBy }: AttemptResult): boolean {
+  switch (ending.kind) {
+    case "exited":
+    case "signaled":
+    case "spawn-failed":
+    case "lost":
+      return true;
+    case "no-resources":
+    case "withdrawn":
+      return stoppedBy !== undefined;
   }
-  if (end.lost !== undefined) return { outcome: "killed", error: end.lost };
-  const error = end.outputError;
-  const isKilled = end.signal !== undefined || (end.status === null && error === undefined);
-  if (isKilled) return { outcome: "killed", error };
-  return {
-    outcome: end.status === 0 && error === undefined ? "ok" : "failed",
-    error,
-  };
+}
+
+function statusOf(ending: AttemptEnding): number | null {
+  switch (ending.kind) {
+    case "exited":
+    case "signaled":
+    case "spawn-failed":
+      return ending.status;
+    case "no-resources":
+    case "lost":
+    case "withdrawn":
+      return null;
+  }
+}
+
+function outcomeOf(ending: AttemptEnding, outputError: string | undefined): Outcome {
+  switch (ending.kind) {
+    case "exited":
+      return ending.status === 0 && outputError === undefined ? "ok" : "failed";
+    case "signaled":
+    case "lost":
+      return "killed";
+    case "spawn-failed":
+    case "no-resources":
+      return "not-started";
+    case "withdrawn":
+      return "canceled";
+  }
+}
+
+function joined(...sentences: (string | undefined)[]): string | undefined {
+  return sentences.filter(Boolean).join(". ") || undefined;
 }
 
 /** Microseconds are as much as the clocks can tell. */

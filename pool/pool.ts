@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { Attempt, AttemptEnd, Executor } from "./executor.ts";
+import { type AttemptHooks, checkAttemptHooks } from "./attempt_hooks.ts";
+import { type Attempt, type AttemptResult, type Executor, resultWithoutOutput } from "./executor.ts";
 import { HaltCounter } from "./halt.ts";
 import { commandHash } from "../records/command_hash.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
 import { systemReason } from "../system/system_error.ts";
-import { type AttemptFacts, RETRIED, toResult } from "./outcome.ts";
+import { type AttemptMeta, hasResult, RETRIED, toResult } from "./outcome.ts";
 import type { TaskResult } from "../records/result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
 import { retryDelayMs } from "./retry_delay.ts";
@@ -55,13 +56,18 @@ interface Job {
   readonly sequence: number;
   readonly cmdHash: string;
   /** What the last attempt has left, while the task waits to be tried again. */
-  last: { facts: AttemptFacts; end: AttemptEnd } | undefined;
+  last: { meta: AttemptMeta; end: AttemptResult } | undefined;
 }
 
 /** A finished task: what its caller gets, and what there is to remove when nobody wants it. */
 interface Finished {
   result: TaskResult;
-  end: AttemptEnd;
+  end: AttemptResult;
+}
+
+/** A taken slot. Its attempt is absent until the hooks of the attempt have been called. */
+interface Slot {
+  attempt?: RunningAttempt;
 }
 
 /** Schedules the attempts of tasks: when each starts, is tried again, and gives its result. */
@@ -76,7 +82,7 @@ export class Pool implements Run {
   readonly #room = new StartRoom();
   #concurrency: number;
   /** By slot, from 0. */
-  readonly #slots: (RunningAttempt | undefined)[] = [];
+  readonly #slots: (Slot | undefined)[] = [];
   #running = 0;
   /** How many tasks have been read. */
   #sequence = 0;
@@ -282,7 +288,7 @@ export class Pool implements Run {
   /** Runs a task once, and says what comes after it: its result, or another attempt. */
   async #runAttempt(job: Job): Promise<void> {
     const { task, id, sequence, cmdHash, last } = job;
-    const number = (last?.facts.attempts ?? 0) + 1;
+    const number = (last?.meta.attempts ?? 0) + 1;
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
     const startedAt = new Date().toISOString();
@@ -292,21 +298,20 @@ export class Pool implements Run {
     const attempt = this.#attempt({ task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
     const end = await attempt;
-    const isLacking = end.shortage !== undefined && end.stoppedBy === undefined;
-    const hasRun = !end.isWithdrawn && !isLacking;
+    const hasRun = hasResult(end);
     // Only files, and of an attempt that nobody will see. When there was no other, the one before gives the result.
     if (last && hasRun) await this.#executor.discard(last.end).catch(() => {});
     this.#slots[index] = undefined;
     this.#running--;
-    if (isLacking && !this.#draining) return this.#startLater(job, end.shortage!);
     if (!hasRun) {
+      if (end.ending.kind === "no-resources" && !this.#draining) return this.#startLater(job, end.ending.reason);
       this.#giveUp(job);
       return this.#advance();
     }
     this.#room.found();
-    const facts = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
-    const result = toResult(facts, end, end.stoppedBy, task.meta);
-    job.last = { facts, end };
+    const meta = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
+    const result = toResult(meta, end, end.stoppedBy, task.meta);
+    job.last = { meta, end };
     if (!RETRIED.has(result.outcome) || number > (task.retries ?? this.#options.retries)) this.#finish(job, result);
     else if (this.#draining) this.#giveUp(job);
     else this.#retryLater(job, number);
@@ -325,17 +330,17 @@ export class Pool implements Run {
   }
 
   /** Starts a task that could not be started when there is room for it, or ends the run when there never seems to be. */
-  #startLater(job: Job, shortage: string): void {
+  #startLater(job: Job, reason: string): void {
     this.#due.push(job);
-    if (!this.#room.lacked(this.#running)) this.#drain({ error: new Error(`Cannot start any task: ${shortage}`) });
+    if (!this.#room.lacked(this.#running)) this.#drain({ error: new Error(`Cannot start any task: ${reason}`) });
     this.#advance();
   }
 
   /** Gives the result of a task that may be tried again, and will not be. One that has never run has none. */
   #giveUp(job: Job): void {
     if (!job.last) return this.#results.skip(job.sequence);
-    const { facts, end } = job.last;
-    this.#finish(job, toResult(facts, end, "not-retried", job.task.meta));
+    const { meta, end } = job.last;
+    this.#finish(job, toResult(meta, end, "not-retried", job.task.meta));
   }
 
   #finish({ sequence, last }: Job, result: TaskResult): void {
@@ -352,7 +357,7 @@ export class Pool implements Run {
 
   #reportProgress(): void {
     const { onProgress, total } = this.#options;
-    try {
+    this.#call(() =>
       onProgress?.({
         total,
         finished: this.#finished,
@@ -360,30 +365,49 @@ export class Pool implements Run {
         running: this.#running,
         retrying: this.#retrying,
         ...(this.#heldBackBy && { heldBackBy: this.#heldBackBy }),
-      });
+      })
+    );
+  }
+
+  /** Runs one attempt to its end, with its hooks. An executor that fails ends the run; the attempt has a result even then. */
+  async #attempt(attempt: Attempt): Promise<AttemptResult> {
+    const slot: Slot = this.#slots[attempt.slot - 1] = {};
+    const { env, onEnd } = this.#startHooks(attempt);
+    const startedMs = performance.now();
+    try {
+      // The hook may have ended the run.
+      if (!this.#draining) {
+        slot.attempt = new RunningAttempt(
+          this.#executor,
+          env ? { ...attempt, env } : attempt,
+          this.#options.killAfterMs,
+        );
+      }
+      const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
+      this.#call(() => onEnd?.(result));
+      return result;
     } catch (error) {
-      this.#fail(error);
+      this.#drain({ error }); // nor is anything to be tried again
+      this.#call(() => onEnd?.(undefined));
+      const reason = `The executor failed: ${systemReason(error)}`;
+      return resultWithoutOutput({ kind: "lost", reason }, performance.now() - startedMs);
     }
   }
 
-  /** Runs one attempt to its end. An executor that fails ends the run, and yet every task has a result. */
-  async #attempt(attempt: Attempt): Promise<AttemptEnd> {
-    const startedMs = performance.now();
+  /** Returns the hooks of an attempt that is about to start. */
+  #startHooks({ id, sequence, number, slot, task }: Attempt): AttemptHooks {
+    const { onAttemptStart } = this.#options;
+    if (!onAttemptStart) return {};
+    return this.#call(() => checkAttemptHooks(onAttemptStart({ id, sequence, number, slot, task }))) ?? {};
+  }
+
+  /** Calls a callback of the caller. An error that it throws ends the run. */
+  #call<T>(callback: () => T): T | undefined {
     try {
-      const running = new RunningAttempt(this.#executor, attempt, this.#options.killAfterMs);
-      this.#slots[attempt.slot - 1] = running;
-      return await running.ended;
+      return callback();
     } catch (error) {
-      this.#drain({ error }); // nor is anything to be tried again
-      const nothing = { text: "" };
-      return {
-        status: null,
-        durationMs: performance.now() - startedMs,
-        stdout: nothing,
-        stderr: nothing,
-        outputError: `The executor failed: ${systemReason(error)}`,
-        stoppedBy: this.#slots[attempt.slot - 1]?.stoppedBy,
-      };
+      this.#fail(error);
+      return undefined;
     }
   }
 
@@ -413,8 +437,8 @@ export class Pool implements Run {
 
   #stop(failure: { error: unknown } | undefined, killAfterMs?: number): void {
     this.#drain(failure);
-    for (const attempt of this.#slots) {
-      attempt?.terminate("canceled", killAfterMs);
+    for (const slot of this.#slots) {
+      slot?.attempt?.terminate("canceled", killAfterMs);
     }
     this.#advance();
   }

@@ -14,7 +14,7 @@ import { invalidRecord } from "./invalid_record.ts";
  * - `timeout`: the last attempt took longer than `timeoutMs`
  * - `output-limit`: it printed more than it may to one of its outputs, of which only so much was kept
  * - `not-started`: the program or the working directory could not be found or used; nothing ran
- * - `killed`: a signal ended it
+ * - `killed`: a signal ended it, or nobody saw how it ended (then `error` says why)
  * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)
  * - `ok`: its exit status is 0
  */
@@ -102,7 +102,8 @@ const milliseconds = v.pipe(
 );
 const count = v.pipe(integer, v.minValue(0, "must not be negative"));
 const countingNumber = v.pipe(integer, v.minValue(1, "must be at least 1"));
-const exitStatus = v.pipe(
+/** An exit status as a shell gives it. */
+export const exitStatus = v.pipe(
   integer,
   v.minValue(0, "must not be negative"),
   v.maxValue(MAX_STATUS, `must be at most ${MAX_STATUS}`),

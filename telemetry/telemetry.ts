@@ -1,10 +1,8 @@
 import { VERSION } from "../text/version.ts";
-import type { Attempt } from "../pool/executor.ts";
+import type { AttemptHooks, AttemptStart } from "../pool/attempt_hooks.ts";
 import type { TaskResult } from "../records/result.ts";
-import { chooseExecutor, type RunOptions } from "../runner.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
 import { RunMetrics } from "./metrics.ts";
-import { type AttemptObserver, ObservedExecutor } from "./observed_executor.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import { loadPackages, type Packages } from "./packages.ts";
 import type { TelemetrySettings } from "./settings.ts";
@@ -33,19 +31,14 @@ export class Telemetry {
     return new Telemetry(await loadPackages(settings), numbers);
   }
 
-  /** The options of the same run, with its attempts observed. */
-  observe(options: RunOptions): RunOptions {
-    const executor = chooseExecutor(options);
-    return { ...options, executor: new ObservedExecutor(executor, (attempt) => this.#observe(attempt)) };
-  }
-
-  #observe(attempt: Attempt): AttemptObserver {
-    const observer = this.#trace?.observe(attempt);
+  /** Begins the span of an attempt: the `onAttemptStart` of the run. */
+  startAttempt(attempt: AttemptStart): AttemptHooks {
+    const hooks = this.#trace?.startAttempt(attempt);
     this.#metrics?.addRunning(1);
     return {
-      env: observer?.env,
-      ended: (end) => {
-        observer?.ended(end);
+      env: hooks?.env,
+      onEnd: (result) => {
+        hooks?.onEnd(result);
         this.#metrics?.addRunning(-1);
       },
     };

@@ -2,15 +2,23 @@ import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry
 import type { Resource } from "@opentelemetry/resources";
 import process from "node:process";
 import { VERSION } from "../text/version.ts";
-import type { Attempt, AttemptEnd } from "../pool/executor.ts";
-import { verdictOf } from "../pool/outcome.ts";
+import type { AttemptStart } from "../pool/attempt_hooks.ts";
+import { type AttemptResult, resultWithoutOutput } from "../pool/executor.ts";
+import { classify, hasResult } from "../pool/outcome.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
-import type { AttemptObserver } from "./observed_executor.ts";
 import type { CommonPackages, TracesPackages } from "./packages.ts";
 
 /** An id can be of any length. */
 const MAX_ATTRIBUTE_LENGTH = 1_024;
+
+/** Stands for the result of an attempt whose executor failed. */
+const UNKNOWN = resultWithoutOutput({ kind: "lost", reason: "The executor failed" });
+
+interface SpanHooks {
+  env: Record<string, string>;
+  onEnd(result: AttemptResult | undefined): void;
+}
 
 type Variables = Record<string, string | undefined>;
 
@@ -71,8 +79,8 @@ export class RunTrace {
     this.#context = trace.setSpan(ROOT_CONTEXT, this.#run);
   }
 
-  /** Begins the span of an attempt. That of one which is taken back never ends, and is not sent. */
-  observe({ task, id, number, slot }: Attempt): AttemptObserver {
+  /** Begins the span of an attempt. The span of an attempt that never began is not ended, and so is not sent. */
+  startAttempt({ task, id, number, slot }: AttemptStart): SpanHooks {
     const { trace, SpanKind } = this.#common.api;
     const attributes = { "taskrunner.task.id": id, "taskrunner.task.attempt": number };
     const span = this.#tracer.startSpan("task", { kind: SpanKind.CLIENT, attributes }, this.#context);
@@ -83,20 +91,22 @@ export class RunTrace {
     }
     return {
       env,
-      ended: (end) => end?.isWithdrawn || this.#endAttempt(span, slot, end),
+      onEnd: (result) => {
+        if (!result || hasResult(result)) this.#endAttempt(span, slot, result);
+      },
     };
   }
 
-  #endAttempt(span: Span, slot: number, end: AttemptEnd | undefined): void {
-    const { status, outcome } = end ? verdictOf(end, end.stoppedBy) : { status: null, outcome: "failed" };
+  #endAttempt(span: Span, slot: number, result: AttemptResult | undefined): void {
+    const { status, outcome, signal } = classify(result ?? UNKNOWN, result?.stoppedBy);
     span.setAttributes({
       "taskrunner.task.outcome": outcome,
-      "taskrunner.slot": end?.place?.slot ?? slot,
-      "taskrunner.worker.host": end?.place?.worker.host,
-      "taskrunner.worker.pid": end?.place?.worker.pid,
-      "taskrunner.task.signal": end?.signal,
-      "taskrunner.task.user_ms": end?.userMs,
-      "taskrunner.task.system_ms": end?.systemMs,
+      "taskrunner.slot": result?.place?.slot ?? slot,
+      "taskrunner.worker.host": result?.place?.worker.host,
+      "taskrunner.worker.pid": result?.place?.worker.pid,
+      "taskrunner.task.signal": signal,
+      "taskrunner.task.user_ms": result?.userMs,
+      "taskrunner.task.system_ms": result?.systemMs,
       "process.exit.code": status ?? undefined,
     });
     this.#end(span, outcome === "ok" ? undefined : outcome);

@@ -93,7 +93,10 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       : undefined,
   };
   const telemetry = await openTelemetry((text) => notify(say, `taskrunner: ${text}`));
-  const results = run(input.tasks({ onInvalid, report: say, journal }), telemetry?.observe(options) ?? options);
+  const results = run(input.tasks({ onInvalid, report: say, journal }), {
+    ...options,
+    ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
+  });
   const control = obeySignals(results, io, say);
   const summary = new Summary();
   let failure: unknown;

@@ -1,7 +1,6 @@
 /** What workers and runs tell each other over NATS: whatever is taken for a message is right in every place that it goes to. */
 
 import { assert } from "@std/assert/assert";
-import { assertEquals } from "@std/assert/equals";
 import { parseResult, parseTask } from "../../mod.ts";
 import {
   checkConfig,
@@ -12,19 +11,20 @@ import {
   checkTaskMessage,
   maxResultBytes,
 } from "../../nats/client/check_message.ts";
-import { decode } from "../../nats/client/protocol.ts";
+import { decode, PROTOCOL_VERSION } from "../../nats/client/protocol.ts";
 import { toResult } from "../../pool/outcome.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { assertExpected } from "./target.ts";
 
 const FIELDS =
-  "value object id bytes sha256 status signal notStarted lost stoppedBy place slot startedAt worker host pid " +
+  "value object id bytes sha256 ending kind status signal reason stoppedBy place slot startedAt worker host pid " +
   "outputError durationMs userMs systemMs stdout stderr text encoding running killAfterMs task cmd cwd env stdin stdinFile stdinEncoding number " +
-  "timeoutMs shell maxInlineBytes maxOutputBytes ackWaitMs __proto__ isWithdrawn shortage file";
+  "timeoutMs shell maxInlineBytes maxOutputBytes ackWaitMs version __proto__ file";
 
 export const tokens = [
   ...FIELDS.split(" ").map((name) => `"${name}":`),
-  ..."canceled output-limit timeout base64 SIGKILL AP8= sh".split(" ").map((word) => `"${word}"`),
+  ..."exited signaled spawn-failed no-resources lost withdrawn canceled output-limit timeout base64 SIGKILL AP8= sh"
+    .split(" ").map((word) => `"${word}"`),
   ...'{ } [ ] " , : null 0 -1 0.5 255 256 1e300 1e999 9007199254740992 \\u0000 \\ud800 \\x \ufeff \0'.split(" "),
   '"2026-01-02T03:04:05.678Z"',
   '"2026-02-30T00:00:00.000Z"',
@@ -35,16 +35,30 @@ export const tokens = [
 
 const LIMITS = { maxInlineBytes: 8, maxOutputBytes: 64 };
 const place = { slot: 3, startedAt: "2026-01-02T03:04:05.678Z", worker: { host: "h", pid: 7 } };
-const end = { status: 0, durationMs: 1.5, stdout: { text: "hi\n" }, stderr: { text: "AP8=", encoding: "base64" } };
+const end = {
+  ending: { kind: "exited", status: 0 },
+  durationMs: 1.5,
+  stdout: { text: "hi\n" },
+  stderr: { text: "AP8=", encoding: "base64" },
+};
 const object = { id: "a1", bytes: 9, sha256: "0".repeat(64) };
 const task = { id: "1", cmd: ["echo", "$x"], env: { A: "b" }, timeoutMs: 5, meta: [1] };
 
 export const seeds = [
   { value: { ...end, place, userMs: 0.1, systemMs: 2 } },
-  { value: { ...end, status: 137, signal: "SIGKILL", stoppedBy: "timeout", outputError: "it is cut" } },
-  { value: { ...end, status: null, lost: "it has gone", stdout: { text: "first", bytes: 9, object } } },
-  { value: { ...end, status: 127, notStarted: "there is none" } },
-  { value: { ...end, status: 256, durationMs: 1e300 } },
+  {
+    value: {
+      ...end,
+      ending: { kind: "signaled", signal: "SIGKILL", status: 137 },
+      stoppedBy: "timeout",
+      outputError: "it is cut",
+    },
+  },
+  { value: { ...end, ending: { kind: "lost", reason: "it has gone" }, stdout: { text: "first", bytes: 9, object } } },
+  { value: { ...end, ending: { kind: "spawn-failed", status: 127, reason: "there is none" } } },
+  { value: { ...end, ending: { kind: "exited", status: 256 } } },
+  { value: { ...end, ending: { kind: "withdrawn" } } },
+  { value: { ...end, durationMs: 1e300 } },
   { value: { ...end, place: { ...place, startedAt: "2026-02-03 10:00:00Z" } } },
   { value: { ...end, stdout: { text: "AP8", encoding: "base64" } } },
   { value: { ...end, stdout: { text: "12345678", bytes: 65 } } },
@@ -55,7 +69,14 @@ export const seeds = [
   { object },
   { running: ["a", "b"] },
   { killAfterMs: 5_000 },
-  { shell: "sh", maxInlineBytes: 8, maxOutputBytes: null, ackWaitMs: 30_000, killAfterMs: 0 },
+  {
+    version: PROTOCOL_VERSION,
+    shell: "sh",
+    maxInlineBytes: 8,
+    maxOutputBytes: null,
+    ackWaitMs: 30_000,
+    killAfterMs: 0,
+  },
 ].map((seed) => JSON.stringify(seed));
 
 export function fuzz(data: Uint8Array): void {
@@ -85,13 +106,13 @@ function fuzzValue(value: unknown): void {
   }
   const result = attempt(() => checkResult(value, LIMITS));
   if (!result) return;
-  assertEquals([result.isWithdrawn, result.shortage], [undefined, undefined]);
+  assert(["exited", "signaled", "spawn-failed", "lost"].includes(result.ending.kind));
   for (const output of [result.stdout, result.stderr]) {
     assert(!("file" in output));
     assert((output.object?.bytes ?? 0) <= LIMITS.maxOutputBytes);
   }
-  const facts = { id: "1", attempts: 1, slot: 1, startedAt: "2026-01-02T03:04:05.678Z", ...result.place, cmdHash: "" };
-  const line = JSON.stringify(toResult(facts, result, result.stoppedBy, undefined));
+  const meta = { id: "1", attempts: 1, slot: 1, startedAt: "2026-01-02T03:04:05.678Z", ...result.place, cmdHash: "" };
+  const line = JSON.stringify(toResult(meta, result, result.stoppedBy, undefined));
   assert(line.length <= maxResultBytes(LIMITS));
   const { outcome, status } = parseResult(JSON.parse(line));
   assert(status !== 0 || ["ok", "failed", "canceled", "output-limit"].includes(outcome), line);

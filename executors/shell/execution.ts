@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../process_group.ts";
 import type { SendSignal } from "../send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../../system/signals.ts";
-import { neverBegun, unusableDirectory, unusableInput, unusableProgram } from "../not_started.ts";
+import { unusableDirectory, unusableInput, unusableProgram } from "../not_started.ts";
 import { outputLost } from "../output.ts";
 import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
@@ -17,7 +17,16 @@ import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
 import { inputOf } from "../../records/task_input.ts";
-import type { Attempt, AttemptCallbacks, AttemptEnd, Execution } from "../../pool/executor.ts";
+import {
+  type Attempt,
+  type AttemptCallbacks,
+  type AttemptEnding,
+  type AttemptResult,
+  type AttemptStop,
+  type Execution,
+  resultWithoutOutput,
+} from "../../pool/executor.ts";
+import { StopCause } from "../../pool/stop_cause.ts";
 
 /** What an attempt needs of the executor it belongs to. */
 export interface ShellContext {
@@ -51,7 +60,7 @@ const FULL = "no space was left on the device for temporary files";
 
 /** An attempt that a worker carries out. */
 export class ShellExecution implements Execution {
-  readonly ended: Promise<AttemptEnd>;
+  readonly ended: Promise<AttemptResult>;
   /** When it was handed to its worker, by `performance.now()`. */
   startedMs = Infinity;
   readonly #attempt: Attempt;
@@ -68,8 +77,9 @@ export class ShellExecution implements Execution {
   #hasEnded = false;
   /** Where its output goes was full at some time. */
   #wasFull = false;
-  /** Set when the attempt was to be ended before it had begun. */
-  #killAfterMs: number | undefined;
+  readonly #stop = new StopCause();
+  /** The termination that was asked for while no process was there to be ended. */
+  #earlyStop: { reason: AttemptStop; killAfterMs: number } | undefined;
   /** Ends the wait for a worker. */
   #stopWaiting: (() => void) | undefined;
   #termination: ProcessGroupTermination | undefined;
@@ -82,21 +92,19 @@ export class ShellExecution implements Execution {
     this.#context = context;
     this.#wantsPipes = opensDescriptors(attempt.task.cmd);
     this.#reportsBegin = this.#wantsPipes || attempt.timeoutMs !== undefined;
-    this.ended = this.#run();
+    this.ended = this.#run().then((result) => this.#stop.applyTo(result));
   }
 
-  terminate(killAfterMs: number): boolean {
-    if (this.#process) return this.#process.terminate(killAfterMs);
-    if (this.#termination) {
-      this.#termination.killAfter(killAfterMs);
-      return true;
-    }
-    if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
+  terminate(reason: AttemptStop, killAfterMs: number): void {
+    if (this.#process) return this.#process.terminate(reason, killAfterMs);
+    this.#stop.request(reason);
+    if (this.#termination) this.#termination.killAfter(killAfterMs);
+    else if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
     else {
-      this.#killAfterMs = killAfterMs;
+      this.#earlyStop ??= { reason, killAfterMs };
+      this.#earlyStop.killAfterMs = Math.min(killAfterMs, this.#earlyStop.killAfterMs);
       this.#stopWaiting?.();
     }
-    return !this.#hasEnded;
   }
 
   hasEnded(): boolean | undefined {
@@ -118,10 +126,10 @@ export class ShellExecution implements Execution {
     if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.giveUp("it did not begin the task");
   }
 
-  async #run(): Promise<AttemptEnd> {
+  async #run(): Promise<AttemptResult> {
     const { task } = this.#attempt;
     const worker = await this.#findWorker();
-    if (this.#killAfterMs !== undefined) return neverBegun();
+    if (this.#earlyStop) return resultWithoutOutput({ kind: "withdrawn" });
     if (!worker) return await this.#runAsProcess();
     const number = worker.nextNumber;
     const { data, file: inputFile } = { data: undefined, file: undefined, ...inputOf(task) };
@@ -156,6 +164,7 @@ export class ShellExecution implements Execution {
     const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
     const durationMs = performance.now() - (this.#begunMs ?? this.startedMs);
     this.#hasEnded = true;
+    this.#stop.end();
     this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
     this.#context.running.delete(this);
     const wasStopped = this.#termination !== undefined;
@@ -211,11 +220,11 @@ export class ShellExecution implements Execution {
     files: AttemptFiles,
     wasStopped: boolean,
     durationMs: number,
-  ): Promise<AttemptEnd | undefined> {
+  ): Promise<AttemptResult | undefined> {
     removeFile(files.stderr);
     const end = await unusableDirectory(this.#attempt.task.cwd, durationMs);
     if (!end) this.#context.dismiss(worker); // it cannot make files any more
-    return end ?? (wasStopped ? neverBegun() : undefined);
+    return end ?? (wasStopped ? resultWithoutOutput({ kind: "withdrawn" }) : undefined);
   }
 
   /** How the attempt ended. */
@@ -225,7 +234,7 @@ export class ShellExecution implements Execution {
     files: AttemptFiles,
     inputFile: string | undefined,
     durationMs: number,
-  ): Promise<AttemptEnd> {
+  ): Promise<AttemptResult> {
     const { shell } = this.#context;
     const { task } = this.#attempt;
     const stdout = this.#take(files, "stdout");
@@ -235,13 +244,11 @@ export class ShellExecution implements Execution {
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
     const ending = endingOf(outcome);
-    const { status } = ending;
+    const status = ending.kind === "exited" ? ending.status : undefined;
     if (inputFile !== undefined && status !== 0) {
       const isUnopened = worker.hasSigned(readSmallFile(files.inputFailure));
       removeFile(files.inputFailure);
-      if (isUnopened && status !== null && status <= 128) {
-        return unusableInput(inputFile, task.cwd, durationMs);
-      }
+      if (isUnopened && status !== undefined && status <= 128) return unusableInput(inputFile, task.cwd, durationMs);
     }
     if ((status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure))) {
       // Nothing ran, so only the shell can have printed something.
@@ -250,11 +257,12 @@ export class ShellExecution implements Execution {
       return unusableProgram(typeof task.cmd === "string" ? shell : task.cmd[0]!, { code }, durationMs);
     }
     return {
-      ...ending,
+      ending,
       durationMs,
+      ...("status" in outcome && { userMs: outcome.userMs, systemMs: outcome.systemMs }),
       stdout: out.output,
       stderr: err.output,
-      outputError: ending.outputError ?? out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
+      outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
     };
   }
 
@@ -269,9 +277,9 @@ export class ShellExecution implements Execution {
     });
   }
 
-  #runAsProcess(): Promise<AttemptEnd> {
+  #runAsProcess(): Promise<AttemptResult> {
     this.#process = this.#context.startProcess(this.#attempt, this.#callbacks);
-    if (this.#killAfterMs !== undefined) this.#process.terminate(this.#killAfterMs);
+    if (this.#earlyStop) this.#process.terminate(this.#earlyStop.reason, this.#earlyStop.killAfterMs);
     return this.#process.ended;
   }
 }
@@ -304,23 +312,19 @@ function couldNotBegin(outcome: AttemptReport | WorkerDeath): boolean {
   return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
 }
 
-function endingOf(
-  outcome: AttemptReport | WorkerDeath,
-): Pick<AttemptEnd, "status" | "signal" | "userMs" | "systemMs" | "outputError"> {
+function endingOf(outcome: AttemptReport | WorkerDeath): AttemptEnding {
   if ("exit" in outcome) {
     const signal = outcome.exit?.signal;
-    if (signal) return { status: statusOfSignal(signal), signal };
-    const reason = outcome.reason ?? "it ended while the task ran";
-    return {
-      status: null,
-      outputError: `Cannot tell how the task ended: the shell that ran it was given up: ${reason}`,
-    };
+    if (signal) return { kind: "signaled", signal, status: statusOfSignal(signal) };
+    return lost(`the shell that ran it was given up: ${outcome.reason ?? "it ended while the task ran"}`);
   }
-  const { status, messages, userMs, systemMs } = outcome;
-  if (status === null) {
-    return { status, userMs, systemMs, outputError: "Cannot tell how the task ended: its shell was killed" };
-  }
+  const { status, messages } = outcome;
+  if (status === null) return lost("its shell was killed");
   // A shell says so when a signal ended its child. Without a word the status is what the command has given itself.
   const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
-  return { status, signal, userMs, systemMs };
+  return signal === undefined ? { kind: "exited", status } : { kind: "signaled", signal, status };
+}
+
+function lost(reason: string): AttemptEnding {
+  return { kind: "lost", reason: `Cannot tell how the task ended: ${reason}` };
 }

@@ -11,7 +11,7 @@ import { isLongerThanAnArgument } from "./script.ts";
 import { learnTraits, type ShellTraits } from "./traits.ts";
 import { ShellWorker, UnusableShellError } from "./worker.ts";
 import type { StartPacer } from "../start_pacer.ts";
-import type { Attempt, AttemptCallbacks, AttemptEnd, Execution, Executor } from "../../pool/executor.ts";
+import type { Attempt, AttemptCallbacks, AttemptResult, Execution, Executor } from "../../pool/executor.ts";
 
 /** What a {@linkcode ShellExecutor} needs to know. */
 export interface ShellExecutorOptions
@@ -70,7 +70,7 @@ export class ShellExecutor implements Executor {
   }
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
-    if (!this.#environment.isUsable || needsProcess(attempt.task)) {
+    if (!this.#environment.isUsable || needsProcess(attempt)) {
       return this.#startProcess(attempt, callbacks);
     }
     this.#lookTimer ??= setTimeout(() => this.#watchRunning(), LOOK_MS);
@@ -84,7 +84,7 @@ export class ShellExecutor implements Executor {
     return execution;
   }
 
-  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+  discard({ stdout, stderr }: AttemptResult): Promise<void> {
     return discardOutput(stdout, stderr);
   }
 
@@ -149,8 +149,8 @@ export class ShellExecutor implements Executor {
   /** Starts a process. Workers without a task must not keep the descriptors or processes that it lacks. */
   #startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     const execution = this.#options.processes.start(attempt, callbacks);
-    const relieve = ({ shortage }: AttemptEnd) => {
-      if (shortage !== undefined) this.#dismissIdleWorkers();
+    const relieve = ({ ending }: AttemptResult) => {
+      if (ending.kind === "no-resources") this.#dismissIdleWorkers();
     };
     execution.ended.then(relieve, () => {}); // who has started it sees the error
     return execution;
@@ -182,7 +182,8 @@ export class ShellExecutor implements Executor {
  * Returns whether a task needs what no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
  * started when an argument is too long.
  */
-function needsProcess({ cmd, env }: Task): boolean {
-  if (env !== undefined && !Object.keys(env).every(isPlainVariable)) return true;
+function needsProcess({ task: { cmd, env: taskEnv }, env }: Attempt): boolean {
+  const isPlain = (env: Task["env"]) => env === undefined || Object.keys(env).every(isPlainVariable);
+  if (!isPlain(env) || !isPlain(taskEnv)) return true;
   return typeof cmd !== "string" && (cmd[0]!.startsWith("-") || cmd.some(isLongerThanAnArgument));
 }

@@ -5,17 +5,18 @@ import * as v from "valibot";
 import type { AttemptStop } from "../../pool/executor.ts";
 import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { resultSchema } from "../../records/result.ts";
+import { exitStatus, resultSchema } from "../../records/result.ts";
 import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";
 import { ACK_WAIT_MS } from "./options.ts";
-import type {
-  ControlMessage,
-  ControlReply,
-  Message,
-  RemoteOutput,
-  ResultMessage,
-  RunConfig,
-  TaskMessage,
+import {
+  type ControlMessage,
+  type ControlReply,
+  type Message,
+  PROTOCOL_VERSION,
+  type RemoteOutput,
+  type ResultMessage,
+  type RunConfig,
+  type TaskMessage,
 } from "./protocol.ts";
 
 /** What names an object, or a part of one, in a subject. */
@@ -50,14 +51,31 @@ const outputSchema = v.object({
   object: v.optional(objectSchema),
 }, NO_OBJECT);
 
-const { status, signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
+const { signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
 
-/** How it ended, in fields that go into a result as they are: what is right there is right here. */
-const endSchema = v.object({
-  status,
-  signal,
-  notStarted: v.optional(sentence),
-  lost: v.optional(sentence),
+/** The endings that a worker may record. Their fields go into a result as they are, so the rules are those of results. */
+const ENDINGS = {
+  exited: v.object({ kind: v.literal("exited"), status: exitStatus }),
+  signaled: v.object({
+    kind: v.literal("signaled"),
+    signal: signal.wrapped,
+    status: v.nullable(v.pipe(exitStatus, v.minValue(1, "must be at least 1"))),
+  }),
+  "spawn-failed": v.object({
+    kind: v.literal("spawn-failed"),
+    status: v.picklist([126, 127], "must be 126 or 127"),
+    reason: sentence,
+  }),
+  lost: v.object({ kind: v.literal("lost"), reason: sentence }),
+};
+const endingSchema = v.variant(
+  "kind",
+  [ENDINGS.exited, ENDINGS.signaled, ENDINGS["spawn-failed"], ENDINGS.lost],
+  `must be one of ${Object.keys(ENDINGS).join(", ")}`,
+);
+
+const attemptResultSchema = v.object({
+  ending: v.pipe(v.looseObject({}, NO_OBJECT), endingSchema),
   stoppedBy: v.optional(v.picklist(STOPS, `must be one of ${STOPS.join(", ")}`)),
   place: v.optional(v.object({
     slot,
@@ -87,6 +105,7 @@ const taskMessageSchema = v.object({
 }, NO_OBJECT);
 
 const configSchema = v.object({
+  version: v.literal(PROTOCOL_VERSION, `must be ${PROTOCOL_VERSION}`),
   shell: v.pipe(text, v.minLength(1, "must not be empty")),
   maxInlineBytes: v.pipe(count, v.maxValue(MAX_INLINE_BYTES, `must be at most ${MAX_INLINE_BYTES}`)),
   maxOutputBytes: v.nullable(count),
@@ -139,12 +158,10 @@ export function checkTaskMessage(value: unknown): TaskMessage {
  * @throws `TypeError` when it is none.
  */
 export function checkResult(value: unknown, limits: OutputLimits): ResultMessage {
-  const end = check(endSchema, value) as ResultMessage; // it has no fields that are undefined
-  const cause = (["signal", "notStarted", "lost"] as const).find((field) => end[field] !== undefined);
-  if (end.status === 0 && cause) throw new TypeError(`"status" must not be 0 beside "${cause}"`);
-  checkOutput("stdout", end.stdout, limits);
-  checkOutput("stderr", end.stderr, limits);
-  return end;
+  const result = check(attemptResultSchema, value) as ResultMessage; // it has no fields that are undefined
+  checkOutput("stdout", result.stdout, limits);
+  checkOutput("stderr", result.stderr, limits);
+  return result;
 }
 
 /** How large a result can be within the limits of its run, as JSON. */

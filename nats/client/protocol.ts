@@ -1,6 +1,6 @@
 /** What a run and its workers tell each other through NATS, and where. @module */
 
-import type { AttemptEnd, Output } from "../../pool/executor.ts";
+import type { AttemptEnding, AttemptResult, Output } from "../../pool/executor.ts";
 import type { Task } from "../../records/task.ts";
 
 /** The first part of every subject. */
@@ -12,8 +12,13 @@ const PREFIX = "taskrunner";
  */
 export const TASKS_CONSUMER = "tasks";
 
+/** The version of all messages. A change that an older program would misread raises it. */
+export const PROTOCOL_VERSION = 2;
+
 /** What is the same for all tasks of a run; the first message of its stream. */
 export interface RunConfig {
+  /** The version of the run's messages: workers of another version do not touch the run. */
+  version: typeof PROTOCOL_VERSION;
   shell: string;
   maxInlineBytes: number;
   /** `null` for no limit. */
@@ -44,8 +49,12 @@ export interface RemoteOutput extends Omit<Output, "file"> {
   object?: ObjectReference | undefined;
 }
 
-/** How it ended. */
-export interface ResultMessage extends AttemptEnd {
+/** An ending that a worker can record. Only the pool that wants a task can withdraw it, or start it later. */
+export type RecordedEnding = Exclude<AttemptEnding, { kind: "no-resources" | "withdrawn" }>;
+
+/** The result of an attempt, as its worker records it. */
+export interface ResultMessage extends Omit<AttemptResult, "ending" | "stdout" | "stderr"> {
+  ending: RecordedEnding;
   stdout: RemoteOutput;
   stderr: RemoteOutput;
 }

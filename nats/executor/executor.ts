@@ -6,7 +6,16 @@ import { rm } from "node:fs/promises";
 import { discardOutput, outputLost } from "../../executors/output.ts";
 import { type OutputStream, SpillDirectory } from "../../executors/spill_directory.ts";
 import { environmentOf } from "../../executors/task_variables.ts";
-import type { Attempt, AttemptEnd, Execution, Executor, ExecutorSettings, Output } from "../../pool/executor.ts";
+import {
+  type Attempt,
+  type AttemptResult,
+  type AttemptStop,
+  type Execution,
+  type Executor,
+  type ExecutorSettings,
+  type Output,
+  resultWithoutOutput,
+} from "../../pool/executor.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { MAX_TIMEOUT_MS } from "../../records/task.ts";
 import { lineOfTask } from "../../records/task_input.ts";
@@ -25,6 +34,7 @@ import {
   decode,
   encode,
   keyOf,
+  PROTOCOL_VERSION,
   type RemoteOutput,
   type RunConfig,
   type TaskMessage,
@@ -110,6 +120,7 @@ export class NatsExecutor implements Executor {
     this.#run = options.run ?? randomBytes(8).toString("hex");
     this.#spillDirectory = new SpillDirectory(spillDir);
     this.#config = {
+      version: PROTOCOL_VERSION,
       shell,
       maxInlineBytes,
       maxOutputBytes: maxOutputBytes === Infinity ? null : maxOutputBytes,
@@ -161,7 +172,7 @@ export class NatsExecutor implements Executor {
     else this.#opening.abort();
   }
 
-  discard({ stdout, stderr }: AttemptEnd): Promise<void> {
+  discard({ stdout, stderr }: AttemptResult): Promise<void> {
     return discardOutput(stdout, stderr);
   }
 
@@ -335,8 +346,8 @@ export class NatsExecutor implements Executor {
       const isRemoved = error instanceof ObjectsRemovedError;
       if (isRemoved) this.#giveUp(error);
       if (this.#closed.signal.aborted || isRemoved || isMissing(error)) return execution.withdraw(); // the run is ending
-      const lost = `A worker recorded what is no result: ${systemReason(error)}`;
-      execution.settle({ ...NOTHING, lost });
+      const reason = `A worker recorded what is no result: ${systemReason(error)}`;
+      execution.settle(resultWithoutOutput({ kind: "lost", reason }));
     }
   }
 
@@ -478,8 +489,6 @@ function damaged(reason: string, cause?: unknown): Error {
   return new Error(`${reason}; --resume runs what has no result`, { cause });
 }
 
-const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
-
 /** An attempt that others carry out. */
 class RemoteExecution implements Execution {
   readonly attempt: Attempt;
@@ -489,7 +498,7 @@ class RemoteExecution implements Execution {
   isStored = false;
   /** Which message of the stream it is, when this run has sent it. */
   sequence: number | undefined;
-  readonly #end = Promise.withResolvers<AttemptEnd>();
+  readonly #result = Promise.withResolvers<AttemptResult>();
   readonly #terminate: (killAfterMs: number) => void;
 
   constructor(attempt: Attempt, terminate: (killAfterMs: number) => void) {
@@ -497,22 +506,21 @@ class RemoteExecution implements Execution {
     this.#terminate = terminate;
   }
 
-  get ended(): Promise<AttemptEnd> {
-    return this.#end.promise;
+  get ended(): Promise<AttemptResult> {
+    return this.#result.promise;
   }
 
-  /** Who runs it says what has ended it. */
-  terminate(killAfterMs: number): boolean {
+  /** Asks the worker, which decides and records why the attempt was stopped. */
+  terminate(_reason: AttemptStop, killAfterMs: number): void {
     this.#terminate(killAfterMs);
-    return false;
   }
 
-  settle(end: AttemptEnd): void {
-    this.#end.resolve(end);
+  settle(result: AttemptResult): void {
+    this.#result.resolve(result);
   }
 
   withdraw(): void {
-    this.settle({ ...NOTHING, isWithdrawn: true });
+    this.settle(resultWithoutOutput({ kind: "withdrawn" }));
   }
 }
 

@@ -5,7 +5,13 @@ import type { MsgHdrs } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
-import type { AttemptEnd, Executor, Output } from "../../pool/executor.ts";
+import {
+  type AttemptEnding,
+  type AttemptResult,
+  type Executor,
+  type Output,
+  resultWithoutOutput,
+} from "../../pool/executor.ts";
 import { createExecutor } from "../../executors/mod.ts";
 import { outputLost } from "../../executors/output.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
@@ -29,6 +35,7 @@ import {
   decode,
   encode,
   keyOf,
+  type RecordedEnding,
   type RemoteOutput,
   type ResultMessage,
   type RunConfig,
@@ -51,9 +58,6 @@ const FETCH_MS = { max: 5_000, min: 1_000 };
 
 /** How large a task can be: what it is made of is less than the longest text that a runtime can hold. */
 const MAX_TASK_BYTES = 512 * 1024 ** 2;
-
-/** As a shell does for a program that it cannot start. */
-const NOT_STARTED_STATUS = 126;
 
 /** How far the tasks had been handed out, to all workers. */
 interface HandedOut {
@@ -252,9 +256,9 @@ export class WorkOfRun {
     }
   }
 
-  async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptEnd> {
+  async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptResult> {
     const asked = await this.#read(message);
-    if (typeof asked === "string") return unstarted(asked);
+    if (typeof asked === "string") return notStarted(asked);
     const { task, id, number, timeoutMs } = asked;
     const place = {
       slot,
@@ -321,16 +325,17 @@ export class WorkOfRun {
   }
 
   /** Records a result, unless there is one. */
-  async #publish(key: string, end: AttemptEnd): Promise<void> {
+  async #publish(key: string, attempted: AttemptResult): Promise<void> {
     const name = `${this.#nonce}/${++this.#stored}`;
     let result: ResultMessage;
     try {
-      const stdout = await this.#store(end.stdout, `${name}/stdout`);
-      const stderr = await this.#store(end.stderr, `${name}/stderr`);
-      const outputError = end.outputError ?? stdout.error ?? stderr.error;
-      result = { ...end, stdout: stdout.output, stderr: stderr.output, outputError };
+      const stdout = await this.#store(attempted.stdout, `${name}/stdout`);
+      const stderr = await this.#store(attempted.stderr, `${name}/stderr`);
+      const outputError = attempted.outputError ?? stdout.error ?? stderr.error;
+      const ending = recordedEnding(attempted.ending);
+      result = { ...attempted, ending, stdout: stdout.output, stderr: stderr.output, outputError };
     } finally {
-      await this.#executor!.discard(end);
+      await this.#executor!.discard(attempted);
     }
     const expect = { lastSubjectSequence: 0, streamName: this.#names.stream };
     const options = { expect, timeout: REQUEST_TIMEOUT_MS };
@@ -342,7 +347,8 @@ export class WorkOfRun {
       } catch (error) {
         if (isTaken(error)) return;
         if (error instanceof ObjectsRemovedError) {
-          result = { ...NOTHING, lost: `The result is too large for a message, and ${error.message}` };
+          const reason = `The result is too large for a message, and ${error.message}`;
+          result = { ending: { kind: "lost", reason }, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
           continue;
         }
         if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
@@ -391,12 +397,26 @@ function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
 }
 
-const NOTHING: AttemptEnd = { status: null, durationMs: 0, stdout: { text: "" }, stderr: { text: "" } };
-
-function rerunTooOften(reruns: number): AttemptEnd {
-  return { ...NOTHING, lost: `The worker was lost while the task ran, also after it was begun again, ${reruns} times` };
+function rerunTooOften(reruns: number): AttemptResult {
+  const reason = `The worker was lost while the task ran, also after it was begun again, ${reruns} times`;
+  return resultWithoutOutput({ kind: "lost", reason });
 }
 
-function unstarted(notStarted: string): AttemptEnd {
-  return { ...NOTHING, status: NOT_STARTED_STATUS, notStarted };
+function notStarted(reason: string): AttemptResult {
+  return resultWithoutOutput({ kind: "spawn-failed", status: 126, reason });
+}
+
+/** Returns the ending to record. A lack of resources here must not hold up tasks elsewhere. */
+function recordedEnding(ending: AttemptEnding): RecordedEnding {
+  switch (ending.kind) {
+    case "exited":
+    case "signaled":
+    case "spawn-failed":
+    case "lost":
+      return ending;
+    case "no-resources":
+      return { kind: "spawn-failed", status: 126, reason: `Cannot start the task: ${ending.reason}` };
+    case "withdrawn":
+      return { kind: "lost", reason: "The task was stopped before it began" };
+  }
 }

@@ -14,11 +14,13 @@ import { Objm } from "@nats-io/obj";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import { natsExecutor } from "../../nats/mod.ts";
 import { checkConfig, checkControl, checkResult, checkTaskMessage } from "../../nats/client/check_message.ts";
+import { PROTOCOL_VERSION, type RunConfig } from "../../nats/client/protocol.ts";
 import { listRuns } from "../../nats/client/runs.ts";
 import { collect, parseResults, startTaskrunner, TIMEOUT, waitFor } from "../support/helpers.ts";
 import {
   at,
   ended,
+  endedWith,
   type NatsServer,
   recordResult,
   streamsOf,
@@ -36,17 +38,29 @@ const place = { slot: 1, startedAt: "2026-01-01T00:00:00.000Z", worker: { host: 
 const object = { id: "a", bytes: 9, sha256: "0".repeat(64) };
 const output = { text: "" };
 
-/** What a worker says of an end, and what is wrong with it. */
+const exited = (status: unknown) => ({ ending: { kind: "exited", status } });
+const signaled = (signal: string, status: unknown) => ({ ending: { kind: "signaled", signal, status } });
+const spawnFailed = (reason: string, status: unknown) => ({ ending: { kind: "spawn-failed", reason, status } });
+
+/** Changes that spoil the result of a worker, with the error for each. */
 const WRONG: [change: object, error: RegExp][] = [
-  [{ status: "zero" }, /^"status" must be a number, got "zero"$/],
-  [{ status: 256 }, /^"status" must be at most 255, got 256$/],
-  [{ status: -1 }, /^"status" must not be negative, got -1$/],
-  [{ status: 0.5 }, /^"status" must be an integer, got 0.5$/],
-  [{ status: undefined }, /^"status" is missing$/],
-  [{ status: 0, signal: "SIGKILL" }, /^"status" must not be 0 beside "signal"$/],
-  [{ status: 0, notStarted: "no" }, /^"status" must not be 0 beside "notStarted"$/],
-  [{ status: 0, lost: "no" }, /^"status" must not be 0 beside "lost"$/],
-  [{ signal: "kill\n" }, /^"signal" must be a signal such as SIGKILL, got "kill\\n"$/],
+  [{ ending: undefined }, /^"ending" is missing$/],
+  [{ ending: "exited" }, /^"ending" must be an object, got "exited"$/],
+  [{ ending: { status: 0 } }, /^"ending.kind" must be one of exited, signaled, spawn-failed, lost, got undefined$/],
+  [
+    { ending: { kind: "withdrawn" } },
+    /^"ending.kind" must be one of exited, signaled, spawn-failed, lost, got "withdrawn"$/,
+  ],
+  [{ ending: { kind: "no-resources", reason: "none" } }, /^"ending.kind" must be one of .*, got "no-resources"$/],
+  [exited("zero"), /^"ending.status" must be a number, got "zero"$/],
+  [exited(256), /^"ending.status" must be at most 255, got 256$/],
+  [exited(-1), /^"ending.status" must not be negative, got -1$/],
+  [exited(0.5), /^"ending.status" must be an integer, got 0.5$/],
+  [exited(undefined), /^"ending.status" is missing$/],
+  [exited(null), /^"ending.status" must be a number, got null$/],
+  [signaled("SIGKILL", 0), /^"ending.status" must be at least 1, got 0$/],
+  [spawnFailed("no", 0), /^"ending.status" must be 126 or 127, got 0$/],
+  [signaled("kill\n", 137), /^"ending.signal" must be a signal such as SIGKILL, got "kill\\n"$/],
   [{ stoppedBy: "x" }, /^"stoppedBy" must be one of canceled, output-limit, timeout, got "x"$/],
   [{ durationMs: -1 }, /^"durationMs" must not be negative, got -1$/],
   [{ durationMs: 1e300 }, /^"durationMs" must be at most 8000000000000000 milliseconds, got 1e\+300$/],
@@ -54,8 +68,9 @@ const WRONG: [change: object, error: RegExp][] = [
   [{ durationMs: 1, userMs: 1e16 }, /^"userMs" must be at most/],
   [{ systemMs: "1" }, /^"systemMs" must be a number, got "1"$/],
   [{ outputError: "x".repeat(100_000) }, /^"outputError" must have at most 65536 characters, got "xxx.{1,80}$/],
-  [{ status: 1, lost: 7 }, /^"lost" must be a string, got 7$/],
-  [{ status: 1, notStarted: "\ud800" }, /^"notStarted" must not have half of a surrogate pair/],
+  [{ ending: { kind: "lost", reason: 7 } }, /^"ending.reason" must be a string, got 7$/],
+  [{ ending: { kind: "lost" } }, /^"ending.reason" is missing$/],
+  [spawnFailed("\ud800", 126), /^"ending.reason" must not have half of a surrogate pair/],
   [{ place: { ...place, slot: 0 } }, /^"place.slot" must be at least 1, got 0$/],
   [{ place: { ...place, startedAt: "" } }, /^"place.startedAt" must be a time in ISO 8601 and UTC/],
   [{ place: { ...place, startedAt: "2026-02-03 10:00:00Z" } }, /^"place.startedAt" must be a time in ISO 8601 and UTC/],
@@ -103,17 +118,29 @@ test("an end of which a field could not stand in a results file is none", () => 
   for (const value of [null, 7, "x", []]) assertThrows(() => check(value), TypeError);
   for (
     const right of [
-      { ...ended, status: 137, signal: "SIGKILL", place },
-      { ...ended, status: null, stoppedBy: "canceled", userMs: 0, systemMs: 8e15 },
+      { ...ended, ...signaled("SIGKILL", 137), place },
+      { ...ended, ...signaled("SIGKILL", null) },
+      { ...ended, ...spawnFailed("no", 127) },
+      { ...ended, ending: { kind: "lost", reason: "gone" }, stoppedBy: "canceled", userMs: 0, systemMs: 8e15 },
       { ...ended, stdout: { text: "éééé" }, stderr: { text: "MTIzNDU2Nzg=", encoding: "base64", bytes: 9, object } },
       { ...ended, stdout: { text: "", bytes: 64 }, outputError: "It was cut" },
     ]
-  ) assertEquals(check({ ...right, isWithdrawn: true, shortage: "x", ["__proto__"]: { lost: "x" } }), right as never);
+  ) {
+    const more = { ...right, ending: { ...right.ending, more: 1 }, more: 1, ["__proto__"]: { stoppedBy: "x" } };
+    assertEquals(check(more), right as never);
+  }
 });
 
 test("what is no task, no setting and no wish is none", () => {
   const message = { task: { cmd: "true" }, id: "1", number: 1 };
-  const config = { shell: "sh", maxInlineBytes: 1, maxOutputBytes: null, ackWaitMs: 30_000, killAfterMs: 0 };
+  const config: RunConfig = {
+    version: PROTOCOL_VERSION,
+    shell: "sh",
+    maxInlineBytes: 1,
+    maxOutputBytes: null,
+    ackWaitMs: 30_000,
+    killAfterMs: 0,
+  };
   assertEquals(checkTaskMessage({ ...message, more: 1 }), message);
   assertEquals(checkConfig({ ...config, more: 1 }), config);
   assertEquals(checkControl({ more: 1 }), {});
@@ -130,6 +157,8 @@ test("what is no task, no setting and no wish is none", () => {
     [checkTaskMessage, { ...message, id: 1 }, /^"id" must be a string, got 1$/],
     [checkTaskMessage, { ...message, number: 0 }, /^"number" must be at least 1, got 0$/],
     [checkTaskMessage, { ...message, timeoutMs: 1e300 }, /^"timeoutMs" must be at most 2147483647 milliseconds/],
+    [checkConfig, { ...config, version: undefined }, /^"version" must be 2, got undefined$/],
+    [checkConfig, { ...config, version: 1 }, /^"version" must be 2, got 1$/],
     [checkConfig, { ...config, shell: "" }, /^"shell" must not be empty/],
     [checkConfig, { ...config, ackWaitMs: 0 }, /^"ackWaitMs" must be at least 100, got 0$/],
     [
@@ -156,7 +185,7 @@ test("a result from elsewhere names no file of this machine", TIMEOUT, async () 
       run([{ cmd: "true", retries: 1 }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }),
     );
     const stdout = { text: "x", bytes: 4, file };
-    for (const status of [1, 0]) await recordResult(server, { value: { ...ended, status, stdout } });
+    for (const status of [1, 0]) await recordResult(server, { value: { ...endedWith(status), stdout } });
     const [result] = await all;
     assertEquals([result!.outcome, result!.attempts, result!.stdoutFile], ["ok", 2, undefined]);
     assertEquals(await readFile(file, "utf8"), "mine");
@@ -170,8 +199,10 @@ test("what is no result ends one task with an error, and no other and no run", T
       ["{", /JSON/],
       ["7", /./],
       [{}, /"object" is missing/],
-      [{ value: {} }, /status/],
-      [{ value: { ...ended, status: "zero" } }, /status/],
+      [{ value: {} }, /"ending" is missing/],
+      [{ value: { ...ended, ...exited("zero") } }, /ending.status/],
+      [{ value: { ...ended, ending: { kind: "withdrawn" } } }, /ending.kind/],
+      [{ value: { ...ended, ending: { kind: "no-resources", reason: "none" } } }, /ending.kind/],
       [{ value: { ...ended, durationMs: -1 } }, /durationMs/],
       [{ object: { ...object, bytes: 1e15 } }, /it is in an object of 1000000000000000 bytes, and may have \d+$/],
       [{ value: { ...ended, stoppedBy: "x" } }, /stoppedBy/],
@@ -199,7 +230,7 @@ test("what is no result ends one task with an error, and no other and no run", T
       id: "other",
       attempts: 9,
     };
-    await recordResult(server, { value: { ...ended, isWithdrawn: true, place } });
+    await recordResult(server, { value: { ...ended, more: 1, place } });
     const [result] = await all;
     assertEquals([result!.id, result!.attempts, result!.slot, result!.worker], ["mine", 1, 3, { host: "h", pid: 7 }]);
   });
@@ -225,13 +256,13 @@ test(
       const wrong = [
         { durationMs: 1e300 },
         { place: { ...place, startedAt: "2026-02-03 10:00:00Z" } },
-        { status: 0, signal: "SIGKILL" },
-        { status: 256 },
+        signaled("SIGKILL", 0),
+        exited(256),
       ];
       await writeFile(tasks, [...wrong, {}].map((_, id) => `${JSON.stringify({ id, cmd: "true" })}\n`).join(""));
-      const { ended: exited } = startTaskrunner(["-j1", ...at(server, tasks), "-o", path], { stdin: "" });
+      const { ended: end } = startTaskrunner(["-j1", ...at(server, tasks), "-o", path], { stdin: "" });
       for (const change of [...wrong, {}]) await recordResult(server, { value: { ...ended, ...change } });
-      const { status, stderr } = await exited;
+      const { status, stderr } = await end;
       assertEquals(status, wrong.length, stderr);
       const results = parseResults(await readFile(path, "utf8"));
       const ends = results.map(({ outcome, status }) => `${outcome} ${status}`);
@@ -240,7 +271,7 @@ test(
       assertEquals([stats.status, stats.stderr], [0, ""]);
 
       const halting = startTaskrunner([...at(server, tasks), "-j1", "--halt", "now,fail=1"], { stdin: "" }).ended;
-      await recordResult(server, { value: { ...ended, status: 256 } });
+      await recordResult(server, { value: endedWith(256) });
       assertEquals((await halting).status, 1);
     });
   },
@@ -253,7 +284,7 @@ test("a worker records why it cannot begin what is no task, and works on", TIMEO
       const [js, manager] = [jetstream(client), await jetstreamManager(client)];
       const broken = "taskrunner_q_broken_0123";
       await manager.streams.add({ name: broken, subjects: ["taskrunner.q.broken.>"], allow_direct: true });
-      await js.publish("taskrunner.q.broken.config", '{"shell":"sh","ackWaitMs":0}');
+      await js.publish("taskrunner.q.broken.config", `{"version":${PROTOCOL_VERSION},"shell":"sh","ackWaitMs":0}`);
       await withWorker(server, async () => {
         await waitFor("the notice", () => notices.length > 0);
         const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
@@ -296,8 +327,8 @@ test("a worker records why it cannot begin what is no task, and works on", TIMEO
             async () => bytes = (await manager.direct.getMessage(stream, last))?.data,
           );
           const { value } = JSON.parse(new TextDecoder().decode(bytes));
-          assertEquals(value.status, 126);
-          assertMatch(value.notStarted, error);
+          assertEquals([value.ending.kind, value.ending.status], ["spawn-failed", 126]);
+          assertMatch(value.ending.reason, error);
         }
         await writeFile(join(directory, "go"), "");
         assertEquals((await all).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", ""], ["ok", "2\n"]]);

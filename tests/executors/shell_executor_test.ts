@@ -596,8 +596,8 @@ test("workers without a task give way when nothing else can be started", TIMEOUT
   try {
     assertEquals((await start(2, "echo hi")).stdout.text, "hi\n");
     await waitFor("room for another slot", async () => {
-      const { shortage, stdout } = await start(1, "echo ho");
-      return shortage === undefined && stdout.text === "ho\n";
+      const { ending, stdout } = await start(1, "echo ho");
+      return ending.kind === "exited" && stdout.text === "ho\n";
     });
   } finally {
     await executor.close();

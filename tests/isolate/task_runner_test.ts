@@ -257,7 +257,10 @@ test("wrong options and tasks are errors at once", () => {
   const executor = new FakeExecutor();
   assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
   assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a spawnAdapter of your own needs");
-  new TaskRunner({ executor, spawnAdapter, isolate: false });
+  const onAttemptStart = () => undefined;
+  const message = "onAttemptStart is a function of this process; set { isolate: false }";
+  assertThrows(() => new TaskRunner({ onAttemptStart }), RangeError, message);
+  new TaskRunner({ executor, spawnAdapter, onAttemptStart, isolate: false });
   const runner = new TaskRunner();
   assertThrows(() => runner.add("x", ""), RangeError, '"cmd" must not be empty');
   assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), TypeError, 'did you mean "cmd"');

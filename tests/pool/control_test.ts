@@ -156,7 +156,7 @@ test("of a timeout and too much output, the first is the outcome, and what was l
 
 test("too much output that is seen only at the end of a task counts, and the task is not tried again", async () => {
   const executor = new FakeExecutor();
-  executor.onStart = (execution) => execution.canBeTerminated = false;
+  executor.onStart = (execution) => execution.exit();
   const next = run([{ cmd: "x", retries: 1 }], { executor }).next();
   await waitFor("the attempt", () => executor.executions.length === 1);
   executor.executions[0]!.exceedOutput();

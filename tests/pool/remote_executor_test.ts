@@ -21,7 +21,7 @@ class RemoteExecutor extends FakeExecutor {
 
   drain(): void {
     this.drains++;
-    for (const execution of this.executions) execution.end({ isWithdrawn: true }); // those that have ended have ended
+    for (const execution of this.executions) execution.end({ ending: { kind: "withdrawn" } }); // those that have ended have ended
   }
 }
 
@@ -131,7 +131,7 @@ test("the result has the place where an attempt ran, and why it is not known how
   const place = { slot: 7, startedAt: "2026-01-01T00:00:00.000Z", worker: { host: "a", pid: 5 } };
   executor.onStart = (execution) => {
     if (execution.attempt.sequence === 1) execution.end({ place, stoppedBy: "timeout" });
-    else execution.end({ status: null, lost: "gone" });
+    else execution.end({ ending: { kind: "lost", reason: "gone" } });
   };
   const input = [{ cmd: "x" }, { cmd: "y" }];
   const [first, second] = await collect(run(input, { executor, keepOrder: true })) as [TaskResult, TaskResult];

@@ -6,7 +6,7 @@ import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { availableParallelism } from "node:os";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
-import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
+import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 
 const task = (id: number): Task => ({ id, cmd: "x" });
@@ -119,13 +119,31 @@ test("a number as id becomes a string, and without an id the number of the task 
 });
 
 test("the outcome is the first cause that applies", async () => {
-  const ends: [Parameters<FakeExecutor["executions"][0]["end"]>[0], Partial<TaskResult>][] = [
+  const ends: [FakeResult, Partial<TaskResult>][] = [
     [{ status: 0 }, { status: 0, outcome: "ok" }],
     [{ status: 1 }, { status: 1, outcome: "failed" }],
     [{ status: 0, outputError: "Lost" }, { status: 0, outcome: "failed", error: "Lost" }],
-    [{ status: 137, signal: "SIGKILL" }, { status: 137, outcome: "killed", signal: "SIGKILL" }],
-    [{ status: null }, { status: null, outcome: "killed" }],
-    [{ status: 127, notStarted: "Why" }, { status: 127, outcome: "not-started", error: "Why" }],
+    [{ ending: { kind: "signaled", signal: "SIGKILL", status: 137 } }, {
+      status: 137,
+      outcome: "killed",
+      signal: "SIGKILL",
+    }],
+    [{ ending: { kind: "lost", reason: "Gone" } }, { status: null, outcome: "killed", error: "Gone" }],
+    [{ ending: { kind: "lost", reason: "Gone" }, outputError: "Lost" }, {
+      status: null,
+      outcome: "killed",
+      error: "Gone. Lost",
+    }],
+    [{ ending: { kind: "spawn-failed", status: 127, reason: "Why" } }, {
+      status: 127,
+      outcome: "not-started",
+      error: "Why",
+    }],
+    [{ ending: { kind: "lost", reason: "Gone" }, stoppedBy: "timeout" }, {
+      status: 124,
+      outcome: "timeout",
+      error: "The task took longer than its timeout allows. Gone",
+    }],
   ];
   for (const [end, expected] of ends) {
     const executor = new FakeExecutor();
@@ -379,7 +397,7 @@ test("an executor that fails ends the run with its error, and yet every task has
     executor.executions[0]!.fail(new Error("no more slots"));
     executor.executions[1]!.end();
     const { id, status, outcome, error, stdout, stderr, durationMs } = (await first).value!;
-    assertEquals([id, status, outcome, error], ["1", null, "failed", "The executor failed: no more slots"]);
+    assertEquals([id, status, outcome, error], ["1", null, "killed", "The executor failed: no more slots"]);
     assertEquals([stdout, stderr, durationMs <= performance.now() - startedMs], ["", "", true]);
     assertEquals((await results.next()).value!.outcome, "ok");
     await assertRejects(() => results.next(), Error, "no more slots");
@@ -413,7 +431,7 @@ test("an executor that fails to drain ends the run with its error, and nothing i
   assertEquals([executor.executions.length, executor.closed], [1, 1]);
 });
 
-test("an executor that fails in what was told to end does not hide why it was", async () => {
+test("an attempt whose executor fails is killed, also when it was told to end", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const results = run(tasks(1), { executor });
@@ -422,8 +440,7 @@ test("an executor that fails in what was told to end does not hide why it was", 
   executor.executions[0]!.exceedOutput();
   executor.executions[0]!.fail(new Error("no room"));
   const { outcome, error } = (await first).value!;
-  const expected = "The task printed more than its limit allows. The executor failed: no room";
-  assertEquals([outcome, error], ["output-limit", expected]);
+  assertEquals([outcome, error], ["killed", "The executor failed: no room"]);
   await assertRejects(() => results.next(), Error, "no room");
 });
 
@@ -488,7 +505,7 @@ test("a task that ends by itself just before it is canceled keeps its outcome", 
   const results = run(tasks(1), { executor, signal: stop.signal });
   const first = results.next();
   await waitFor("the attempt", () => executor.executions.length === 1);
-  executor.executions[0]!.canBeTerminated = false;
+  executor.executions[0]!.exit();
   stop.abort(new RangeError("enough"));
   executor.executions[0]!.end({ status: 0 });
   assertEquals((await first).value!.outcome, "ok");
@@ -501,7 +518,7 @@ test("a task that fails by itself just before it would be canceled, and may be t
   const results = run([{ cmd: "x", retries: 5 }], { executor, signal: stop.signal });
   const first = results.next();
   await waitFor("the attempt", () => executor.executions.length === 1);
-  executor.executions[0]!.canBeTerminated = false;
+  executor.executions[0]!.exit();
   stop.abort();
   executor.executions[0]!.end({ status: 1 });
   const { outcome, attempts } = (await first).value!;
@@ -526,15 +543,13 @@ test("a task that comes when the run has been stopped is not started", async () 
 
 test("the first reason to end an attempt is the one that counts", async () => {
   const executor = new FakeExecutor();
-  executor.onStart = (execution) => {
-    execution.terminate = (killAfterMs) => execution.terminations.push(killAfterMs) > 0;
-  };
+  executor.onStart = (execution) => execution.endsAtOnce = false;
   const stop = new AbortController();
   const results = run([{ cmd: "x", timeoutMs: 1 }], { executor, signal: stop.signal });
   const first = results.next();
   await waitFor("the timeout", () => executor.executions[0]?.terminations.length === 1);
   stop.abort();
-  executor.executions[0]!.end({ status: 143, signal: "SIGTERM" });
+  executor.executions[0]!.end({ ending: TERMINATED });
   assertEquals((await first).value!.outcome, "timeout");
 });
 
@@ -628,9 +643,7 @@ test("a run that is left waits until its source has cleaned up", async () => {
 
 test("kill() ends what runs without waiting, also what is being ended already", async () => {
   const executor = new FakeExecutor();
-  executor.onStart = (execution) => {
-    execution.terminate = (killAfterMs) => execution.terminations.push(killAfterMs) > 0;
-  };
+  executor.onStart = (execution) => execution.endsAtOnce = false;
   const stop = new AbortController();
   const results = run(tasks(1), { executor, signal: stop.signal, killAfterMs: 9 });
   const first = results.next();
@@ -638,7 +651,7 @@ test("kill() ends what runs without waiting, also what is being ended already", 
   stop.abort(new RangeError("enough"));
   results.kill();
   assertEquals(executor.executions[0]!.terminations, [9, 0]);
-  executor.executions[0]!.end({ status: 137, signal: "SIGKILL" });
+  executor.executions[0]!.end({ ending: { kind: "signaled", signal: "SIGKILL", status: 137 } });
   assertEquals((await first).value!.outcome, "canceled");
   await assertRejects(() => results.next(), RangeError, "enough");
 });
@@ -707,7 +720,7 @@ test("a run can be disposed of, as `await using` does", async () => {
 
 test("a task is tried again after it failed, was killed or timed out, as often as it may", async () => {
   const executor = new FakeExecutor();
-  const ends = [{ status: 1 }, { status: 137, signal: "SIGKILL" }, { status: 0, stdout: { text: "at last" } }];
+  const ends: FakeResult[] = [{ status: 1 }, { ending: TERMINATED }, { stdout: { text: "at last" } }];
   executor.onStart = (execution) => execution.end(ends[execution.attempt.number - 1]!);
   const [result] = await collect(run([{ cmd: "x", retries: 5 }], { executor })) as [TaskResult];
   assertEquals([result.outcome, result.attempts, result.stdout], ["ok", 3, "at last"]);
@@ -717,7 +730,8 @@ test("a task is tried again after it failed, was killed or timed out, as often a
   const [failed] = await collect(run([{ cmd: "x", retries: 2 }], { executor })) as [TaskResult];
   assertEquals([failed.outcome, failed.attempts], ["failed", 3]);
 
-  executor.onStart = (execution) => execution.end({ status: 127, notStarted: "No such program" });
+  executor.onStart = (execution) =>
+    execution.end({ ending: { kind: "spawn-failed", status: 127, reason: "No such program" } });
   const [notStarted] = await collect(run([{ cmd: "x", retries: 2 }], { executor })) as [TaskResult];
   assertEquals([notStarted.outcome, notStarted.attempts], ["not-started", 1]);
 });

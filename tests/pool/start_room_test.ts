@@ -8,7 +8,7 @@ import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect } from "../support/helpers.ts";
 
 /** How an attempt ends that the system could not start. */
-const SHORTAGE = { status: 126, notStarted: "Why", shortage: "too few of everything" };
+const SHORTAGE = { ending: { kind: "no-resources", reason: "too few of everything" } } as const;
 
 test("room for more attempts is tried from time to time, and given up when there is never any", () => {
   let nowMs = 0;

@@ -107,7 +107,7 @@ for (const kind of ["shell", "process"] as const) {
       const pidFile = join(directory, "pid");
       const blocking: Executor = {
         reportsStart: true,
-        discard: (end) => real.discard(end),
+        discard: (result) => real.discard(result),
         close: () => real.close(),
         start(attempt: Attempt, { onOutputLimit, onStart }: AttemptCallbacks): Execution {
           return real.start(attempt, {
@@ -130,8 +130,8 @@ for (const kind of ["shell", "process"] as const) {
           if (kind === "shell") worker ||= await workerOf(real, directory);
           const cmd = `echo $$ > ${pidFile}; : > '${directory}/end ${round}'`;
           const attempt = { task: { cmd }, id: `${round}`, sequence: 1, number: 1, slot: 1, timeoutMs };
-          const { status, stoppedBy } = await new RunningAttempt(blocking, attempt, 1_000).ended;
-          assertEquals([round, status, stoppedBy], [round, 0, undefined]);
+          const { ending, stoppedBy } = await new RunningAttempt(blocking, attempt, 1_000).ended;
+          assertEquals([round, ending, stoppedBy], [round, { kind: "exited", status: 0 }, undefined]);
         }
       } finally {
         await real.close();

@@ -1,4 +1,24 @@
-import type { Attempt, AttemptCallbacks, AttemptEnd, AttemptStop, Execution, Executor } from "../../pool/executor.ts";
+import {
+  type Attempt,
+  type AttemptCallbacks,
+  type AttemptResult,
+  type AttemptStop,
+  type Execution,
+  type Executor,
+  resultWithoutOutput,
+} from "../../pool/executor.ts";
+import { StopCause } from "../../pool/stop_cause.ts";
+
+/** How a fake attempt ends: the fields that matter to a test. `status` is short for the ending `exited`, and 0 by default. */
+export type FakeResult = Partial<AttemptResult> & { status?: number };
+
+/** Completes the result of a fake attempt. */
+export function fakeResult({ status = 0, ...result }: FakeResult = {}): AttemptResult {
+  return { ...resultWithoutOutput({ kind: "exited", status }, 1), ...result };
+}
+
+/** The ending of an attempt that SIGTERM ended. */
+export const TERMINATED = { kind: "signaled", signal: "SIGTERM", status: 143 } as const;
 
 /** An attempt that the test ends, whenever it wants. */
 export class FakeExecution implements Execution {
@@ -7,18 +27,17 @@ export class FakeExecution implements Execution {
   readonly exceedOutput: () => void;
   /** Tells the pool that the command begins. */
   readonly begin: () => void;
-  /** Each call of `terminate`, by its argument. */
+  /** The `killAfterMs` of each call of `terminate`. */
   readonly terminations: number[] = [];
-  /** What `terminate` answers; `false` stands for an attempt that has ended by itself. */
-  canBeTerminated = true;
   /** What it answers when it is asked whether the command has ended. */
   systemSaysEnded: boolean | undefined;
   /** Whether it ends when it is terminated, and not only when the test says so. */
   endsAtOnce = true;
-  /** Called each time that it is terminated, with whether there was something to end. */
-  onTerminate: (killAfterMs: number, reason: AttemptStop | undefined, isStopped: boolean) => void = () => {};
+  /** Called for each termination, with whether there was something to end. */
+  onTerminate: (reason: AttemptStop, killAfterMs: number, isStopped: boolean) => void = () => {};
+  readonly #stop = new StopCause();
   #hasEnded = false;
-  readonly #ended = Promise.withResolvers<AttemptEnd>();
+  readonly #ended = Promise.withResolvers<AttemptResult>();
 
   constructor(attempt: Attempt, { onOutputLimit, onStart }: AttemptCallbacks) {
     this.attempt = attempt;
@@ -26,7 +45,7 @@ export class FakeExecution implements Execution {
     this.begin = onStart;
   }
 
-  get ended(): Promise<AttemptEnd> {
+  get ended(): Promise<AttemptResult> {
     return this.#ended.promise;
   }
 
@@ -34,17 +53,23 @@ export class FakeExecution implements Execution {
     return this.systemSaysEnded;
   }
 
-  terminate(killAfterMs: number, reason?: AttemptStop): boolean {
-    const isStopped = this.canBeTerminated && !this.#hasEnded;
+  terminate(reason: AttemptStop, killAfterMs: number): void {
+    const isStopped = !this.#hasEnded;
+    this.#stop.request(reason);
     this.terminations.push(killAfterMs);
-    this.onTerminate(killAfterMs, reason, isStopped);
-    if (isStopped && this.endsAtOnce) this.end({ status: 143, signal: "SIGTERM" });
-    return isStopped;
+    this.onTerminate(reason, killAfterMs, isStopped);
+    if (isStopped && this.endsAtOnce) this.end({ ending: TERMINATED });
   }
 
-  end(end: Partial<AttemptEnd> = {}): void {
+  /** Ends the command by itself. Its result is still to come. */
+  exit(): void {
     this.#hasEnded = true;
-    this.#ended.resolve({ status: 0, durationMs: 1, stdout: { text: "" }, stderr: { text: "" }, ...end });
+    this.#stop.end();
+  }
+
+  end(result: FakeResult = {}): void {
+    this.exit();
+    this.#ended.resolve(this.#stop.applyTo(fakeResult(result)));
   }
 
   fail(error: Error): void {
@@ -57,7 +82,7 @@ export class FakeExecution implements Execution {
 export class FakeExecutor implements Executor {
   /** Every attempt so far. */
   readonly executions: FakeExecution[] = [];
-  readonly discarded: AttemptEnd[] = [];
+  readonly discarded: AttemptResult[] = [];
   closed = 0;
   /** Called for each attempt as it starts. A rejection fails the attempt. */
   onStart: (execution: FakeExecution) => unknown = () => {};
@@ -70,8 +95,8 @@ export class FakeExecutor implements Executor {
     return execution;
   }
 
-  discard(end: AttemptEnd): Promise<void> {
-    this.discarded.push(end);
+  discard(result: AttemptResult): Promise<void> {
+    this.discarded.push(result);
     return Promise.resolve();
   }
 

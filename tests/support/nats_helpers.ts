@@ -150,8 +150,10 @@ export async function recordResult(server: NatsServer, message: unknown): Promis
 }
 
 const output = { text: "" };
-/** How a task ended that printed nothing, as a worker says it. */
-export const ended = { status: 0, durationMs: 1, stdout: output, stderr: output };
+/** The result of a task that printed nothing, as a worker records it. */
+export const ended = { ending: { kind: "exited", status: 0 }, durationMs: 1, stdout: output, stderr: output };
+/** The same with another exit status. */
+export const endedWith = (status: number) => ({ ...ended, ending: { kind: "exited", status } });
 
 export const linesOf = async (path: string) => (await readFile(path, "utf8").catch(() => "")).split("\n").slice(0, -1);
 

@@ -1,7 +1,7 @@
 /** What can happen to a pool: the commands of which random schedules are made. */
 
 import fc from "fast-check";
-import type { AttemptEnd } from "../../pool/executor.ts";
+import type { FakeResult } from "./fake_executor.ts";
 import type { Live, PoolWorld, WorldSettings } from "./pool_world.ts";
 
 /** Something that can be done at once. */
@@ -30,12 +30,12 @@ const toOne = (name: string, act: (world: PoolWorld, live: Live) => void) =>
   );
 
 /** How attempts end. */
-const ENDS: Readonly<Record<string, Partial<AttemptEnd>>> = {
+const ENDS: Readonly<Record<string, FakeResult>> = {
   "ok": {},
   "failed": { status: 1 },
-  "killed": { status: 137, signal: "SIGKILL" },
-  "not started": { status: 127, notStarted: "no such program" },
-  "lost": { status: null, lost: "gone" },
+  "killed": { ending: { kind: "signaled", signal: "SIGKILL", status: 137 } },
+  "not started": { ending: { kind: "spawn-failed", status: 127, reason: "no such program" } },
+  "lost": { ending: { kind: "lost", reason: "gone" } },
   "with lost output": { outputError: "no room" },
 };
 const end = fc.oneof({ weight: 4, arbitrary: fc.constantFrom("ok", "failed") }, {
@@ -63,7 +63,7 @@ const deeds = oneOf(
   [20, end.map((how) => deed(`(the next start ends ${how})`, (world) => world.executor.endAtStart(ENDS[how]!)))],
   [10, calls],
   [10, reactions.map(({ name, act }) => deed(`(the next report: ${name})`, (world) => world.reactsWith(act)))],
-  [10, toOne("an exit, not yet an end", (_, { execution }) => execution.canBeTerminated = false)],
+  [10, toOne("an exit, not yet an end", (_, { execution }) => execution.exit())],
   [5, toOne("too much output", (world, live) => world.exceedOutput(live))],
   [10, toOne("a withdrawal", (world, live) => world.takeBack(live))],
   [2, toOne("a failure of the executor", (world, live) => world.endAttempt(live, new Error("attempt failed")))],

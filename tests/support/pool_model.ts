@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { Attempt, AttemptEnd, AttemptStop } from "../../pool/executor.ts";
-import type { Progress, TaskResult } from "../../mod.ts";
+import type { Attempt, AttemptResult, AttemptStop } from "../../pool/executor.ts";
+import type { AttemptStart, Progress, TaskResult } from "../../mod.ts";
 import { LATE_TURNS } from "../../pool/running_attempt.ts";
 import { type AttemptState, PoolState, type TaskState } from "./pool_state.ts";
 
@@ -25,6 +25,13 @@ export interface Seen {
   listensToSignal: boolean;
 }
 
+/** A call of `onAttemptStart`. */
+interface HookCall {
+  sequence: number;
+  number: number;
+  hasEnded: boolean;
+}
+
 export class PoolModel extends PoolState {
   /** The first promise that was not kept. */
   violation: string | undefined;
@@ -38,6 +45,7 @@ export class PoolModel extends PoolState {
   #reportedStarts = 0;
   #holds = 0;
   #progress: Progress | undefined;
+  readonly #hooks: HookCall[] = [];
 
   // ---- What it does, and when it may ----
 
@@ -50,7 +58,25 @@ export class PoolModel extends PoolState {
     this.isReading = true;
   }
 
+  callsHook({ sequence, number }: AttemptStart): HookCall {
+    const hook = { sequence, number, hasEnded: false };
+    this.#hooks.push(hook);
+    return hook;
+  }
+
+  callsOnEnd(hook: HookCall, result: AttemptResult | undefined): void {
+    const attempt = this.tasks[hook.sequence - 1]!.attempts[hook.number - 1];
+    this.#promise("onEnd is called once", !hook.hasEnded);
+    this.#promise("onEnd is called when the attempt has ended", attempt?.endedIn !== undefined);
+    this.#promise("onEnd gets the result, and nothing of a failed executor", result?.ending === attempt?.end?.ending);
+    hook.hasEnded = true;
+  }
+
   starts({ sequence, number, slot, timeoutMs }: Attempt): AttemptState {
+    const hook = this.#hooks.at(-1);
+    const isAnnounced = hook?.sequence === sequence && hook.number === number;
+    this.#promise("onAttemptStart is called before each start", isAnnounced);
+    this.#promise("onAttemptStart is called once", this.#hooks.length === this.attempts.length + 1);
     const task = this.tasks[sequence - 1]!;
     const { nowMs, moment } = this;
     this.tells(`${sequence}.${number} starts in slot ${slot}`);
@@ -108,7 +134,7 @@ export class PoolModel extends PoolState {
     this.drains();
   }
 
-  discards({ stdout }: AttemptEnd): void {
+  discards({ stdout }: AttemptResult): void {
     const attempt = this.attempts.find(({ end }) => end?.stdout.text === stdout.text);
     if (!attempt) return; // of an executor that failed
     const { task, isDiscarded } = attempt;
@@ -206,6 +232,10 @@ export class PoolModel extends PoolState {
     this.#promise("a task is read as soon as it may", !mayRead || this.isReading);
     const isLeft = this.sourceHasEnded || seen.sourceIsLeft === this.inputEnded;
     this.#promise("the source is left when nothing more is to be read, and only then", isLeft);
+
+    const isSilent = ({ hasEnded, sequence, number }: HookCall) =>
+      !hasEnded && this.tasks[sequence - 1]!.attempts[number - 1]!.endedIn !== undefined;
+    this.#promise("onEnd is called for each attempt that has ended", !this.#hooks.some(isSilent));
 
     const given = Math.min(this.asked, this.ready().length);
     this.#promise("who asks gets a result as soon as there is one", this.hasReturned || this.#given === given);

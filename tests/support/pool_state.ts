@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { AttemptEnd, AttemptStop } from "../../pool/executor.ts";
+import type { AttemptResult, AttemptStop } from "../../pool/executor.ts";
 import type { Outcome } from "../../mod.ts";
 
 /** How a pool is set up. */
@@ -57,7 +57,7 @@ export interface AttemptState {
   /** The moment in which it ended. */
   endedIn: number | undefined;
   /** What it has left; nothing is known of it when the executor failed. */
-  end: AttemptEnd | undefined;
+  end: AttemptResult | undefined;
   isDiscarded: boolean;
 }
 
@@ -137,14 +137,17 @@ export class PoolState {
   }
 
   /** An attempt ends, or the executor fails to carry it out. */
-  ends(attempt: AttemptState, end: AttemptEnd | Error): void {
-    const { task, number, stoppedBy } = attempt;
+  ends(attempt: AttemptState, end: AttemptResult | Error): void {
+    const { task, number } = attempt;
+    // An executor that fails cannot report why the attempt was stopped.
+    const stoppedBy = end instanceof Error ? undefined : attempt.stoppedBy;
     attempt.endedIn = this.moment;
     if (end instanceof Error) {
       this.executorHasFailed = true;
       this.fails(end);
     } else attempt.end = end;
-    if (attempt.end?.isWithdrawn) return number === 1 ? this.changes(task, "gone") : this.#finishes(task, "canceled");
+    const hasBegun = attempt.end?.ending.kind !== "withdrawn";
+    if (!hasBegun && !stoppedBy) return number === 1 ? this.changes(task, "gone") : this.#finishes(task, "canceled");
     task.shown = attempt;
     const outcome = outcomeOf(end, stoppedBy);
     if (!RETRIED.includes(outcome) || number > task.retries) return this.#finishes(task, outcome);
@@ -292,11 +295,11 @@ export class PoolState {
 }
 
 /** As {@linkcode Outcome} says: the first that applies. */
-function outcomeOf(end: AttemptEnd | Error, stoppedBy: AttemptStop | undefined): Outcome {
+function outcomeOf(end: AttemptResult | Error, stoppedBy: AttemptStop | undefined): Outcome {
   if (stoppedBy) return stoppedBy;
-  if (end instanceof Error) return "failed";
-  const { status, signal, notStarted, lost, outputError } = end;
-  if (notStarted) return "not-started";
-  if (signal || lost || status === null && !outputError) return "killed";
-  return status === 0 && !outputError ? "ok" : "failed";
+  if (end instanceof Error) return "killed";
+  const { ending, outputError } = end;
+  if (ending.kind === "spawn-failed") return "not-started";
+  if (ending.kind !== "exited") return "killed";
+  return ending.status === 0 && !outputError ? "ok" : "failed";
 }

@@ -1,9 +1,9 @@
 /** A pool with all that is around it, as far as the test has it in its hand, and the model that watches both. */
 
-import type { AttemptEnd } from "../../pool/executor.ts";
+import type { AttemptResult } from "../../pool/executor.ts";
 import { type Halt, type Run, run, type Task } from "../../mod.ts";
 import { FakeClock } from "./fake_clock.ts";
-import { type FakeExecution, FakeExecutor } from "./fake_executor.ts";
+import { type FakeExecution, FakeExecutor, type FakeResult, fakeResult, TERMINATED } from "./fake_executor.ts";
 import { KILL_AFTER_MS, PoolModel } from "./pool_model.ts";
 import type { AttemptState, PoolSettings } from "./pool_state.ts";
 
@@ -30,9 +30,9 @@ export interface Live {
   model: AttemptState;
 }
 
+const WITHDRAWN = { ending: { kind: "withdrawn" } } as const;
 /** Stands for the error of the pool about a value that is no task. */
 const NO_TASK = new TypeError("no task");
-const nothing = { text: "" };
 
 export class PoolWorld {
   readonly settings: WorldSettings;
@@ -83,6 +83,10 @@ export class PoolWorld {
       onProgress: (progress) => {
         this.model.reports(progress);
         this.#reactions.shift()?.(this);
+      },
+      onAttemptStart: (attempt) => {
+        const hook = this.model.callsHook(attempt);
+        return { onEnd: (result) => this.model.callsOnEnd(hook, result) };
       },
     });
     const close = () => this.#isClosed = true;
@@ -137,7 +141,7 @@ export class PoolWorld {
     const error = new Error("the executor failed");
     this.model.executorFails(error);
     this.executor.onFailure(error);
-    for (const live of this.live) this.endAttempt(live, { isWithdrawn: true });
+    for (const live of this.live) this.endAttempt(live, WITHDRAWN);
   }
 
   kill(): void {
@@ -186,13 +190,13 @@ export class PoolWorld {
     });
   }
 
-  endAttempt({ execution, model }: Live, end: Partial<AttemptEnd> | Error): void {
+  endAttempt({ execution, model }: Live, end: FakeResult | Error): void {
     if (end instanceof Error) {
       this.model.ends(model, end);
       execution.fail(end);
     } else {
       const stdout = { text: `${model.task.sequence}.${model.number}` };
-      const whole = { status: 0, durationMs: 1, stderr: nothing, ...end, stdout };
+      const whole = fakeResult({ ...end, stdout });
       this.model.ends(model, whole);
       execution.end(whole);
     }
@@ -211,7 +215,7 @@ export class PoolWorld {
 
   /** An attempt that was not begun is withdrawn, as the pool has asked for. */
   takeBack(live: Live): void {
-    if (this.model.isDraining) this.endAttempt(live, { isWithdrawn: true });
+    if (this.model.isDraining) this.endAttempt(live, WITHDRAWN);
   }
 
   /** Fails if a promise was not kept. */
@@ -298,7 +302,7 @@ export class PoolWorld {
 class WatchedExecutor extends FakeExecutor {
   readonly keepsTime: boolean;
   readonly started: Live[] = [];
-  readonly #atStart: (Partial<AttemptEnd> | Error)[] = [];
+  readonly #atStart: (FakeResult | Error)[] = [];
   readonly opening = Promise.withResolvers<void>();
   readonly closing = Promise.withResolvers<void>();
   open?: (onFailure: (error: Error) => void) => Promise<void>;
@@ -337,15 +341,15 @@ class WatchedExecutor extends FakeExecutor {
       }
       if (end) world.endAttempt(live, end);
       execution.endsAtOnce = false;
-      execution.onTerminate = (killAfterMs, reason, isStopped) => {
-        model.terminates(attempt, reason!, killAfterMs, isStopped);
-        if (isStopped && diesAtOnce) world.endAttempt(live, { status: 143, signal: "SIGTERM" });
+      execution.onTerminate = (reason, killAfterMs, isStopped) => {
+        model.terminates(attempt, reason, killAfterMs, isStopped);
+        if (isStopped && diesAtOnce) world.endAttempt(live, { ending: TERMINATED });
       };
     };
   }
 
   /** The next attempt ends as soon as it is started; with an error, it cannot be started. */
-  endAtStart(end: Partial<AttemptEnd> | Error): void {
+  endAtStart(end: FakeResult | Error): void {
     this.#atStart.push(end);
   }
 
@@ -353,9 +357,9 @@ class WatchedExecutor extends FakeExecutor {
     this.#world.model.drainsExecutor();
   }
 
-  override discard(end: AttemptEnd): Promise<void> {
-    this.#world.model.discards(end);
-    return super.discard(end);
+  override discard(result: AttemptResult): Promise<void> {
+    this.#world.model.discards(result);
+    return super.discard(result);
   }
 
   override async close(): Promise<void> {

@@ -3,19 +3,18 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
-import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
-import { run } from "../../mod.ts";
-import type { AttemptEnd } from "../../pool/executor.ts";
-import { ObservedExecutor } from "../../telemetry/observed_executor.ts";
+import { type AttemptResult, resultWithoutOutput } from "../../pool/executor.ts";
+import { Delivery } from "../../telemetry/delivery.ts";
 import { readTelemetryNumbers } from "../../telemetry/numbers.ts";
+import { loadPackages, type TracesPackages } from "../../telemetry/packages.ts";
 import { readTelemetrySettings } from "../../telemetry/settings.ts";
-import { FakeExecutor } from "../support/fake_executor.ts";
+import { RunTrace } from "../../telemetry/traces.ts";
 import {
-  collect,
   jsonLines,
   parseResults,
   PROJECT,
@@ -282,33 +281,45 @@ test("a task on another machine finds its span, too, and a resumed run what was 
   });
 });
 
-test("an executor that is observed is the same to the pool", async () => {
-  const executor = new FakeExecutor();
-  const ends: (AttemptEnd | undefined)[] = [];
-  const observed = new ObservedExecutor(executor, ({ id }) => ({
-    env: { ID: id },
-    ended: (end) => ends.push(end),
-  }));
-  executor.onStart = (execution) => {
-    if (execution.attempt.id === "3") execution.canBeTerminated = false;
-    if (["2", "3"].includes(execution.attempt.id)) queueMicrotask(execution.exceedOutput);
-    if (execution.attempt.id === "3") queueMicrotask(execution.end.bind(execution));
-    if (execution.attempt.id === "4") execution.fail(new Error("no room"));
-    if (execution.attempt.id === "5") throw new Error("no place");
-  };
-  assertEquals([observed.concurrency, observed.keepsTime], [undefined, undefined]);
-  const results = run([{ cmd: "x", timeoutMs: 1 }, { cmd: "x" }, { cmd: "x" }], {
-    executor: observed,
-    keepOrder: true,
-  });
-  assertEquals((await collect(results)).map(({ outcome }) => outcome), ["timeout", "output-limit", "output-limit"]);
-  assertEquals(ends.map((end) => end?.stoppedBy).sort(), ["output-limit", "output-limit", "timeout"]);
-  assertEquals(executor.executions.map(({ attempt }) => attempt.env), [{ ID: "1" }, { ID: "2" }, { ID: "3" }]);
-  assertEquals(executor.closed, 1);
-  for (const [id, reason] of [["4", "no room"], ["5", "no place"]]) {
-    await assertRejects(() => collect(run([{ id, cmd: "x" }], { executor: observed })), Error, reason);
-    assertEquals(ends.pop(), undefined);
+test("RunTrace.startAttempt() ends the span of each attempt that began", TIMEOUT, async () => {
+  const settings = readTelemetrySettings({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://127.0.0.1:9" });
+  const { common, traces } = await loadPackages(settings);
+  const spans: ReadableSpan[] = [];
+  class Exporter {
+    export(batch: ReadableSpan[], callback: (result: { code: number }) => void): void {
+      spans.push(...batch);
+      callback({ code: 0 });
+    }
+    shutdown(): Promise<void> {
+      return Promise.resolve();
+    }
   }
+  const packages = { sdk: traces!.sdk, exporter: { OTLPTraceExporter: Exporter } } as unknown as TracesPackages;
+  const resource = common.resources.defaultResource();
+  const trace = new RunTrace(common, packages, resource, new Delivery(), readTelemetryNumbers({}, () => {}));
+  const ends: [id: string, result: AttemptResult | undefined][] = [
+    ["exited", resultWithoutOutput({ kind: "exited", status: 0 })],
+    ["signaled", resultWithoutOutput({ kind: "signaled", signal: "SIGKILL", status: 137 })],
+    ["stopped", { ...resultWithoutOutput({ kind: "withdrawn" }), stoppedBy: "canceled" }],
+    ["unknown", undefined],
+    ["no-resources", resultWithoutOutput({ kind: "no-resources", reason: "none" })],
+    ["withdrawn", resultWithoutOutput({ kind: "withdrawn" })],
+  ];
+  for (const [id, result] of ends) {
+    const { env, onEnd } = trace.startAttempt({ id, sequence: 1, number: 1, slot: 3, task: { cmd: "x" } });
+    assertMatch(env["TRACEPARENT"]!, /^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/);
+    onEnd(result);
+  }
+  await trace.close(undefined);
+  const attempts = spans.filter(({ name }) => name === "task").map(({ attributes }) =>
+    ["id", "outcome", "signal"].map((name) => attributes[`taskrunner.task.${name}`])
+  );
+  assertEquals(attempts, [
+    ["exited", "ok", undefined],
+    ["signaled", "killed", "SIGKILL"],
+    ["stopped", "canceled", undefined],
+    ["unknown", "killed", undefined],
+  ]);
 });
 
 test("which signals are sent, and how, is as the variables of OpenTelemetry say", () => {
