@@ -2,11 +2,11 @@ import { VERSION } from "../text/version.ts";
 import type { AttemptHooks, AttemptStart } from "../pool/attempt_hooks.ts";
 import type { TaskResult } from "../records/result.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
-import { RunMetrics } from "./metrics.ts";
+import { RunMetrics } from "./run_metrics.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import { loadPackages, type Packages } from "./packages.ts";
 import type { TelemetrySettings } from "./settings.ts";
-import { RunTrace } from "./traces.ts";
+import { RunTrace } from "./run_trace.ts";
 
 /** What a run tells a collector of OpenTelemetry. */
 export class Telemetry {

@@ -1,6 +1,6 @@
 import type { ExecutorFactory } from "../../pool/executor.ts";
 import { checkNatsOptions, type NatsOptions } from "../client/options.ts";
-import { NatsExecutor } from "./executor.ts";
+import { NatsExecutor } from "./nats_executor.ts";
 
 const MODULE = import.meta.url;
 

@@ -11,7 +11,7 @@ import { causeOf, connectNats, isForbidden, type Nats } from "../client/connecti
 import { checkInteger, checkName, type NatsConnectionOptions } from "../client/options.ts";
 import { changesOfQueue, namesOfStream, subjectsOfQueue } from "../client/protocol.ts";
 import { Slots } from "./slots.ts";
-import { WorkOfRun } from "./work_of_run.ts";
+import { WorkOfRun } from "./run_consumer.ts";
 
 /** How often it looks for new runs, and for those that have gone, without being told. */
 const LOOK_MS = 5_000;

@@ -13,7 +13,7 @@ import { Delivery } from "../../telemetry/delivery.ts";
 import { readTelemetryNumbers } from "../../telemetry/numbers.ts";
 import { loadPackages, type TracesPackages } from "../../telemetry/packages.ts";
 import { readTelemetrySettings } from "../../telemetry/settings.ts";
-import { RunTrace } from "../../telemetry/traces.ts";
+import { RunTrace } from "../../telemetry/run_trace.ts";
 import {
   jsonLines,
   parseResults,
