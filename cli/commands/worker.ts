@@ -29,7 +29,7 @@ export async function work(
     queues,
     concurrency,
     executor: readExecutor(flags),
-    maxReruns: flags["max-reruns"] === undefined ? undefined : parseCount("--max-reruns", flags["max-reruns"], 1),
+    maxRedeliveries: flags["max-reruns"] === undefined ? undefined : parseCount("--max-reruns", flags["max-reruns"], 1),
     onNotice: say,
   });
   forgetNatsSecrets();

@@ -120,7 +120,7 @@ export async function connectNats(
       ...(options.domain && { domain: options.domain }),
     });
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
-    const jsm = await persistently(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
+    const jsm = await retryTransient(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
     // It only serves notices: those who use the connection find out by themselves when it is closed.
     watch(nats, servers, onNotice).catch(() => {});
@@ -267,7 +267,7 @@ const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 2_000;
 
 /** How long something is tried. */
-export interface PersistentlyOptions {
+export interface RetryOptions {
   signal?: AbortSignal | undefined;
   deadlineMs?: number;
 }
@@ -276,9 +276,9 @@ export interface PersistentlyOptions {
  * Does something until it succeeds: a server that is starting, has no leader or cannot be reached answers with errors of
  * many kinds, of which only few mean that it is no use.
  */
-export async function persistently<T>(
+export async function retryTransient<T>(
   action: () => Promise<T>,
-  { signal, deadlineMs = Infinity }: PersistentlyOptions = {},
+  { signal, deadlineMs = Infinity }: RetryOptions = {},
 ): Promise<T> {
   const startedMs = performance.now();
   for (let delayMs = FIRST_DELAY_MS;; delayMs = Math.min(2 * delayMs, MAX_DELAY_MS)) {

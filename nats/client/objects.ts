@@ -11,8 +11,8 @@ import {
   isMissing,
   type Nats,
   ObjectsRemovedError,
-  persistently,
-  type PersistentlyOptions,
+  type RetryOptions,
+  retryTransient,
   unlessMissing,
 } from "./connection.ts";
 import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
@@ -41,7 +41,7 @@ export class RunObjects {
   }
 
   /** Stores a file. */
-  async putFile(name: string, path: string, options: PersistentlyOptions): Promise<ObjectReference> {
+  async putFile(name: string, path: string, options: RetryOptions): Promise<ObjectReference> {
     const file = await open(path);
     try {
       return await this.#put(name, () => {
@@ -55,9 +55,9 @@ export class RunObjects {
   async #put(
     name: string,
     content: () => ReadableStream<Uint8Array>,
-    options: PersistentlyOptions,
+    options: RetryOptions,
   ): Promise<ObjectReference> {
-    return await this.#persistently(async () => {
+    return await this.#retryTransient(async () => {
       const store = await this.#open();
       const { nuid, size, digest } = await store.put({ name }, content(), { timeout: CHUNK_TIMEOUT_MS });
       return { id: nuid, bytes: size, sha256: hexOf(digest) };
@@ -65,12 +65,12 @@ export class RunObjects {
   }
 
   /** Writes an object to an empty file. */
-  async get(reference: ObjectReference, file: FileHandle, options: PersistentlyOptions): Promise<void> {
+  async get(reference: ObjectReference, file: FileHandle, options: RetryOptions): Promise<void> {
     for await (const chunk of this.#read(reference, options)) await writeAll(file, chunk);
   }
 
   /** Makes a message of a value, with an object of that name if it is too large. */
-  async pack<T>(value: T, name: string, options: PersistentlyOptions): Promise<Uint8Array> {
+  async pack<T>(value: T, name: string, options: RetryOptions): Promise<Uint8Array> {
     const message = encode({ value } satisfies Message<T>);
     this.#maxPayloadBytes = this.#nats.connection.info?.max_payload ?? this.#maxPayloadBytes;
     if (message.length + HEADER_BYTES <= this.#maxPayloadBytes) return message;
@@ -84,7 +84,7 @@ export class RunObjects {
    * @param maxBytes how large an object may be: all of it will be in memory.
    * @throws `TypeError` for a message that is not right, `Error` for an object that is not.
    */
-  async unpack(bytes: Uint8Array, maxBytes: number, options: PersistentlyOptions): Promise<unknown> {
+  async unpack(bytes: Uint8Array, maxBytes: number, options: RetryOptions): Promise<unknown> {
     const message = checkMessage(decode(bytes));
     if ("value" in message) return message.value;
     const { object } = message;
@@ -101,12 +101,12 @@ export class RunObjects {
    * that survives a server which is killed meanwhile, and a worker need not be allowed to make consumers, whose messages could
    * go anywhere.
    */
-  async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: PersistentlyOptions): AsyncGenerator<Uint8Array> {
+  async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: RetryOptions): AsyncGenerator<Uint8Array> {
     const hash = createHash("sha256");
     const next_by_subj = `$O.${this.#bucket}.C.${id}`;
     for (let read = 0, seq = 1; read < bytes;) {
       const ask = () => this.#nats.jsm.direct.getMessage(this.#stream, { seq, next_by_subj });
-      const chunk = await this.#persistently(ask, { signal }) ?? await this.#persistently(async () => {
+      const chunk = await this.#retryTransient(ask, { signal }) ?? await this.#retryTransient(async () => {
         const message = await ask();
         if (!message) throw new Error("a part of a large message is missing");
         return message;
@@ -122,8 +122,8 @@ export class RunObjects {
   }
 
   /** Does something until it succeeds, for as long as there are objects: without them the client waits, or says nothing of it. */
-  async #persistently<T>(action: () => Promise<T>, options: PersistentlyOptions): Promise<T> {
-    return await persistently(async () => {
+  async #retryTransient<T>(action: () => Promise<T>, options: RetryOptions): Promise<T> {
+    return await retryTransient(async () => {
       try {
         return await action();
       } catch (error) {
@@ -147,13 +147,13 @@ export class RunObjects {
   }
 
   /** Removes them all. */
-  async destroy(options: PersistentlyOptions): Promise<void> {
-    await unlessMissing(persistently(() => this.#nats.jsm.streams.delete(this.#stream), options));
+  async destroy(options: RetryOptions): Promise<void> {
+    await unlessMissing(retryTransient(() => this.#nats.jsm.streams.delete(this.#stream), options));
   }
 
   /** Makes the place for them. Only who makes the run does that, so that nothing is left after it. */
-  async create(replicas: number, options: PersistentlyOptions): Promise<void> {
-    await persistently(() => this.#manager.create(this.#bucket, { replicas }), options);
+  async create(replicas: number, options: RetryOptions): Promise<void> {
+    await retryTransient(() => this.#manager.create(this.#bucket, { replicas }), options);
   }
 
   /** The stream that the object store keeps a bucket in. */

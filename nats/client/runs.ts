@@ -1,4 +1,4 @@
-import { connectNats, type Nats, persistently, unlessMissing } from "./connection.ts";
+import { connectNats, type Nats, retryTransient, unlessMissing } from "./connection.ts";
 import { RunObjects } from "./objects.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 import { namesOfStream, type RunNames, subjectsOfRun } from "./protocol.ts";
@@ -27,7 +27,7 @@ export async function listRuns(options: NatsConnectionOptions): Promise<RemoteRu
       const found = namesOfStream(config.name);
       if (!found) continue;
       await unlessMissing((async () => {
-        const { state } = await persistently(() => jsm.streams.info(config.name, { subjects_filter: ">" }), DEADLINE);
+        const { state } = await retryTransient(() => jsm.streams.info(config.name, { subjects_filter: ">" }), DEADLINE);
         const kinds = Object.keys(state.subjects ?? {}).map((subject) => subject.split(".").at(-2));
         const count = (kind: string) => kinds.filter((of) => of === kind).length;
         runs.push({
@@ -65,7 +65,7 @@ export async function streamsOfRun({ jsm }: Nats, queue: string, run: string): P
 export async function removeStream(nats: Nats, { stream, changed }: RunNames): Promise<void> {
   // In this order, because what is left when that is interrupted is found by the name of the run.
   await new RunObjects(nats, stream).destroy(DEADLINE);
-  await unlessMissing(persistently(() => nats.jsm.streams.delete(stream), DEADLINE));
+  await unlessMissing(retryTransient(() => nats.jsm.streams.delete(stream), DEADLINE));
   nats.connection.publish(changed);
 }
 

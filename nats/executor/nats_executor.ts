@@ -25,7 +25,7 @@ import {
   isMissing,
   type Nats,
   ObjectsRemovedError,
-  persistently,
+  retryTransient,
   unlessMissing,
 } from "../client/connection.ts";
 import type { NatsOptions } from "../client/options.ts";
@@ -133,7 +133,7 @@ export class NatsExecutor implements Executor {
     this.#onFailure = onFailure;
     const { resume = false, replicas = 1, queue } = this.#options;
     const config = this.#config;
-    const nats = this.#nats = await connectNats(this.#options, { onNotice: (text) => this.#say(text) });
+    const nats = this.#nats = await connectNats(this.#options, { onNotice: (text) => this.#log(text) });
     const stream = await openRunStream(
       nats,
       { queue, run: this.#run, resume, replicas, config, nonce: this.#nonce },
@@ -144,7 +144,7 @@ export class NatsExecutor implements Executor {
     nats.connection.subscribe(stream.names.full, {
       max: 1,
       callback: (error) => {
-        if (!error) this.#say("the server has no room for results; they wait at their workers until it has");
+        if (!error) this.#log("the server has no room for results; they wait at their workers until it has");
       },
     });
     this.#noWorkerTimer = setTimeout(() => {
@@ -193,12 +193,12 @@ export class NatsExecutor implements Executor {
     const { stream } = this.#stream!.names;
     const { delivered, num_pending } = await this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER);
     if (num_pending > 0 && delivered.consumer_seq === 0) {
-      this.#say(`no worker of the queue ${this.#options.queue} has taken a task yet`);
+      this.#log(`no worker of the queue ${this.#options.queue} has taken a task yet`);
     }
   }
 
   /** Tells the caller something. What it throws ends the run. */
-  #say(text: string): void {
+  #log(text: string): void {
     try {
       this.#options.onNotice?.(text);
     } catch (error) {
@@ -240,7 +240,7 @@ export class NatsExecutor implements Executor {
     const { names } = this.#stream!;
     const last = { last_by_subj: names.result(key) };
     // The leader is asked: of another server's answer it is not known how old it is, and this is asked only once.
-    const message = await persistently(() => this.#nats!.jsm.streams.getMessage(names.stream, last));
+    const message = await retryTransient(() => this.#nats!.jsm.streams.getMessage(names.stream, last));
     if (message) await this.#settle(key, message.data);
   }
 
@@ -262,7 +262,7 @@ export class NatsExecutor implements Executor {
         // What that was, the server can say.
       }
       try {
-        await persistently(() => results.info(), { signal });
+        await retryTransient(() => results.info(), { signal });
       } catch (error) {
         results = await this.#readAgain(error);
       }
@@ -312,7 +312,7 @@ export class NatsExecutor implements Executor {
     const sent = [...this.#pending].filter(([, { isStored }]) => isStored).map(([key]) => key);
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
     const { stream } = this.#stream!.names;
-    const info = await persistently(() => this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER), until);
+    const info = await retryTransient(() => this.#nats!.jsm.consumers.info(stream, TASKS_CONSUMER), until);
     const count = info.num_pending + info.num_ack_pending;
     const missing = () => sent.filter((key) => this.#pending.has(key)).length - count;
     if (missing() <= 0) return 0;
@@ -393,9 +393,9 @@ export class NatsExecutor implements Executor {
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
     let handedOut = Infinity;
     await unlessMissing((async () => {
-      ({ stream_seq: handedOut } = (await persistently(() =>
+      ({ stream_seq: handedOut } = (await retryTransient(() =>
         jsm.consumers.info(stream, TASKS_CONSUMER), until)).delivered);
-      await persistently(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
+      await retryTransient(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
     })());
     const unheardSinceMs = new Map<string, number>();
     let wasDone = new Set<string>();
@@ -441,7 +441,7 @@ export class NatsExecutor implements Executor {
     const { names } = this.#stream!;
     const filter = { subjects_filter: names.result() };
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
-    const { state } = await persistently(() => this.#nats!.jsm.streams.info(names.stream, filter), until);
+    const { state } = await retryTransient(() => this.#nats!.jsm.streams.info(names.stream, filter), until);
     return new Set(Object.keys(state.subjects ?? {}).map(keyOf));
   }
 
@@ -449,7 +449,7 @@ export class NatsExecutor implements Executor {
   #leave(error: unknown): void {
     if (!isMissing(error) && !this.#closed.signal.aborted) {
       this.#hasLeft = true;
-      this.#say("the server does not answer; what runs goes on without this run");
+      this.#log("the server does not answer; what runs goes on without this run");
     }
     this.#withdrawAll();
   }

@@ -6,9 +6,9 @@ import { systemReason } from "../../system/system_error.ts";
 import {
   isTaken,
   type Nats,
-  persistently,
-  type PersistentlyOptions,
   REQUEST_TIMEOUT_MS,
+  type RetryOptions,
+  retryTransient,
   unlessMissing,
 } from "../client/connection.ts";
 import { checkConfig } from "../client/check_message.ts";
@@ -54,9 +54,9 @@ export interface RunStream {
 export async function openRunStream(
   nats: Nats,
   { queue, run, resume, replicas, config: newConfig, nonce }: RunStreamOptions,
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<RunStream> {
-  const earlier = await persistently(() => streamsOfRun(nats, queue, run), until);
+  const earlier = await retryTransient(() => streamsOfRun(nats, queue, run), until);
   // The workers of a run go by what it began with.
   const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
   const isResumed = resumedConfig !== undefined;
@@ -77,9 +77,9 @@ export async function openRunStream(
   }
 }
 
-async function addStream({ client, jsm }: Nats, names: RunNames, replicas: number, until: PersistentlyOptions) {
+async function addStream({ client, jsm }: Nats, names: RunNames, replicas: number, until: RetryOptions) {
   const { DiscardPolicy, RetentionPolicy, StorageType } = client.jetstream;
-  await persistently(() =>
+  await retryTransient(() =>
     jsm.streams.add({
       name: names.stream,
       subjects: names.all,
@@ -96,7 +96,7 @@ async function addConsumers(
   nats: Nats,
   names: RunNames,
   { isNew, nonce, ackWaitMs }: { isNew: boolean; nonce: string; ackWaitMs: number },
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<Consumer> {
   const { client, connection, jsm } = nats;
   const { stream } = names;
@@ -105,12 +105,12 @@ async function addConsumers(
   for (const name of found) {
     // Who read the results before has gone. If not, it learns so, and from the one that is new, that this run has taken its place.
     if (!isOfOthers(name, nonce)) continue;
-    await unlessMissing(persistently(() => jsm.consumers.delete(stream, name), until));
+    await unlessMissing(retryTransient(() => jsm.consumers.delete(stream, name), until));
   }
   if (!found.includes(TASKS_CONSUMER)) {
     const { info } = connection;
     const countsAll = isNew && info && info.cluster === undefined;
-    await persistently(() =>
+    await retryTransient(() =>
       jsm.consumers.add(stream, {
         ...commonConfig(client, ackWaitMs),
         durable_name: TASKS_CONSUMER,
@@ -127,7 +127,7 @@ export async function isTakenOver(
   nats: Nats,
   names: RunNames,
   nonce: string,
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<boolean> {
   return (await consumersOf(nats, names, until)).some((name) => isOfOthers(name, nonce));
 }
@@ -141,17 +141,17 @@ export async function addResultsConsumer(
   { client, js, jsm }: Nats,
   names: RunNames,
   { nonce, ackWaitMs, isAgain }: { nonce: string; ackWaitMs: number; isAgain: boolean },
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<Consumer> {
   const { DeliverPolicy } = client.jetstream;
-  await persistently(() =>
+  await retryTransient(() =>
     jsm.consumers.add(names.stream, {
       ...commonConfig(client, ackWaitMs),
       durable_name: readerOf(nonce),
       filter_subject: names.result(),
       deliver_policy: isAgain ? DeliverPolicy.All : DeliverPolicy.New,
     }), until);
-  return await persistently(() => js.consumers.get(names.stream, readerOf(nonce)), until);
+  return await retryTransient(() => js.consumers.get(names.stream, readerOf(nonce)), until);
 }
 
 function commonConfig({ jetstream: { AckPolicy } }: Nats["client"], ackWaitMs: number) {
@@ -171,8 +171,8 @@ function isOfOthers(consumer: string, nonce: string): boolean {
   return consumer.startsWith(READER_PREFIX) && consumer !== readerOf(nonce);
 }
 
-async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: PersistentlyOptions): Promise<string[]> {
-  const found = await persistently(() => Array.fromAsync(jsm.consumers.list(stream)), until);
+async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: RetryOptions): Promise<string[]> {
+  const found = await retryTransient(() => Array.fromAsync(jsm.consumers.list(stream)), until);
   return found.map(({ name }) => name);
 }
 
@@ -180,9 +180,9 @@ async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: Persisten
 async function readConfig(
   { jsm }: Nats,
   { stream, config }: RunNames,
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<RunConfig | undefined> {
-  const message = await persistently(() => jsm.streams.getMessage(stream, { last_by_subj: config }), until);
+  const message = await retryTransient(() => jsm.streams.getMessage(stream, { last_by_subj: config }), until);
   if (!message) return undefined;
   try {
     return checkConfig(decode(message.data));
@@ -201,7 +201,7 @@ export async function publishOnce(
   { js }: Nats,
   { stream }: RunNames,
   { subject, bytes }: { subject: string; bytes: Uint8Array },
-  until: PersistentlyOptions,
+  until: RetryOptions,
 ): Promise<number | undefined> {
   const options = {
     msgID: randomBytes(16).toString("base64url"), // a second try is known by it, and counts as the first
@@ -209,7 +209,7 @@ export async function publishOnce(
     timeout: REQUEST_TIMEOUT_MS,
   };
   try {
-    return (await persistently(() => js.publish(subject, bytes, options), until)).seq;
+    return (await retryTransient(() => js.publish(subject, bytes, options), until)).seq;
   } catch (error) {
     if (isTaken(error)) return undefined;
     throw error;

@@ -25,9 +25,9 @@ import {
   isTaken,
   type Nats,
   ObjectsRemovedError,
-  persistently,
-  type PersistentlyOptions,
   REQUEST_TIMEOUT_MS,
+  type RetryOptions,
+  retryTransient,
 } from "../client/connection.ts";
 import { RunObjects } from "../client/objects.ts";
 import {
@@ -70,10 +70,10 @@ interface HandedOut {
 /** What results say of who ran the task. */
 const WORKER = { host: hostname(), pid: process.pid };
 
-/** What {@linkcode WorkOfRun} needs to know. */
-export interface WorkOptions {
+/** What {@linkcode RunConsumer} needs to know. */
+export interface RunConsumerOptions {
   executor: "shell" | "process" | undefined;
-  maxReruns: number;
+  maxRedeliveries: number;
   guard: ProcessGuard;
   /** What the names of its directories for temporary files begin with. */
   temporaryPrefix: string;
@@ -85,14 +85,14 @@ export interface WorkOptions {
 }
 
 /** What a worker does for one run. */
-export class WorkOfRun {
+export class RunConsumer {
   /** Settles when nothing of the run is left here. Never rejects. */
   readonly ended: Promise<void>;
   readonly #nats: Nats;
   readonly #names: RunNames;
   #objects!: RunObjects;
   readonly #slots: Slots;
-  readonly #options: WorkOptions;
+  readonly #options: RunConsumerOptions;
   readonly #running = new Map<string, RunningAttempt | undefined>();
   readonly #work = new Set<Promise<void>>();
   #config!: RunConfig;
@@ -115,7 +115,7 @@ export class WorkOfRun {
   #fetching: ConsumerMessages | undefined;
   #handedOut: HandedOut | undefined;
 
-  constructor(nats: Nats, names: RunNames, slots: Slots, options: WorkOptions) {
+  constructor(nats: Nats, names: RunNames, slots: Slots, options: RunConsumerOptions) {
     this.#nats = nats;
     this.#names = names;
     this.#slots = slots;
@@ -180,7 +180,7 @@ export class WorkOfRun {
   async #open(): Promise<void> {
     const { signal } = this.#abandoned;
     const last = { last_by_subj: this.#names.config };
-    const message = await persistently(async () => {
+    const message = await retryTransient(async () => {
       const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
       // Of another message the server would say which one it is: a worker could have had it sent here.
       if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
@@ -191,7 +191,7 @@ export class WorkOfRun {
     } catch (error) {
       return this.#options.onUnusable(error);
     }
-    this.#tasks = await persistently(
+    this.#tasks = await retryTransient(
       () => this.#nats.js.consumers.get(this.#names.stream, TASKS_CONSUMER),
       { signal, deadlineMs: OPEN_MS },
     );
@@ -242,7 +242,7 @@ export class WorkOfRun {
       const isRerun = this.#wasHandedOut(message, handedOut);
       if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
       const result = isRerun && await this.#isHopeless(key)
-        ? rerunTooOften(this.#options.maxReruns)
+        ? redeliveredTooOften(this.#options.maxRedeliveries)
         : await this.#attempt(message, key, slot);
       if (this.#abandoned.signal.aborted) {
         message.nak(); // somebody else need not wait until it is sure that we are gone
@@ -307,7 +307,7 @@ export class WorkOfRun {
 
   async #isDone(key: string): Promise<boolean> {
     const last = { last_by_subj: this.#names.result(key) };
-    return await this.#persistently(() => this.#nats.jsm.direct.getMessage(this.#names.stream, last)) !== null;
+    return await this.#retryTransient(() => this.#nats.jsm.direct.getMessage(this.#names.stream, last)) !== null;
   }
 
   /**
@@ -317,10 +317,10 @@ export class WorkOfRun {
   async #isHopeless(key: string): Promise<boolean> {
     const subject = this.#names.rerun(key);
     const filter = { subjects_filter: subject };
-    const { state } = await this.#persistently(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
-    if ((state.subjects?.[subject] ?? 0) >= this.#options.maxReruns) return true;
+    const { state } = await this.#retryTransient(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
+    if ((state.subjects?.[subject] ?? 0) >= this.#options.maxRedeliveries) return true;
     const options = { timeout: REQUEST_TIMEOUT_MS, msgID: `${subject} ${randomBytes(8).toString("hex")}` };
-    await this.#persistently(() => this.#nats.js.publish(subject, encode({}), options));
+    await this.#retryTransient(() => this.#nats.js.publish(subject, encode({}), options));
     return false;
   }
 
@@ -342,7 +342,7 @@ export class WorkOfRun {
     while (true) {
       try {
         const bytes = await this.#ask((options) => this.#objects.pack(result, `${name}/result`, options));
-        await this.#persistently(() => this.#nats.js.publish(this.#names.result(key), bytes, options));
+        await this.#retryTransient(() => this.#nats.js.publish(this.#names.result(key), bytes, options));
         return;
       } catch (error) {
         if (isTaken(error)) return;
@@ -373,12 +373,12 @@ export class WorkOfRun {
     }
   }
 
-  async #persistently<T>(action: () => Promise<T>): Promise<T> {
-    return await this.#ask((options) => persistently(action, options));
+  async #retryTransient<T>(action: () => Promise<T>): Promise<T> {
+    return await this.#ask((options) => retryTransient(action, options));
   }
 
   /** Does something that is tried again and again for as long as the run is there. */
-  async #ask<T>(action: (options: PersistentlyOptions) => Promise<T>): Promise<T> {
+  async #ask<T>(action: (options: RetryOptions) => Promise<T>): Promise<T> {
     try {
       return await action({ signal: this.#abandoned.signal });
     } catch (error) {
@@ -397,7 +397,7 @@ function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
 }
 
-function rerunTooOften(reruns: number): AttemptResult {
+function redeliveredTooOften(reruns: number): AttemptResult {
   const reason = `The worker was lost while the task ran, also after it was begun again, ${reruns} times`;
   return resultWithoutOutput({ kind: "lost", reason });
 }

@@ -11,7 +11,7 @@ import { causeOf, connectNats, isForbidden, type Nats } from "../client/connecti
 import { checkInteger, checkName, type NatsConnectionOptions } from "../client/options.ts";
 import { changesOfQueue, namesOfStream, subjectsOfQueue } from "../client/protocol.ts";
 import { Slots } from "./slots.ts";
-import { WorkOfRun } from "./run_consumer.ts";
+import { RunConsumer } from "./run_consumer.ts";
 
 /** How often it looks for new runs, and for those that have gone, without being told. */
 const LOOK_MS = 5_000;
@@ -32,7 +32,7 @@ export interface WorkerOptions {
    *
    * @default {3}
    */
-  maxReruns?: number | undefined;
+  maxRedeliveries?: number | undefined;
   /** Is told what there is to know. */
   onNotice?: ((text: string) => void) | undefined;
 }
@@ -55,7 +55,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #slots: Slots;
-  readonly #runs = new Map<string, WorkOfRun>();
+  readonly #runs = new Map<string, RunConsumer>();
   /** Runs whose settings are not right, so that nothing of them can be done. */
   readonly #unusable = new Set<string>();
   #nats: Nats | undefined;
@@ -83,9 +83,9 @@ export class Worker {
    */
   constructor(options: WorkerOptions) {
     for (const queue of options.queues) checkName(queue, "The name of a queue");
-    const { concurrency, maxReruns = 3 } = options;
+    const { concurrency, maxRedeliveries = 3 } = options;
     checkConcurrency(concurrency, "Cannot make the worker");
-    checkInteger(maxReruns, { name: "maxReruns", min: 1 });
+    checkInteger(maxRedeliveries, { name: "maxRedeliveries", min: 1 });
     this.#options = options;
     this.#slots = new Slots(options.concurrency);
   }
@@ -103,7 +103,7 @@ export class Worker {
   async run(): Promise<void> {
     const { nats: connection, queues } = this.#options;
     try {
-      const onNotice = (text: string) => this.#say(text);
+      const onNotice = (text: string) => this.#log(text);
       this.#nats = await connectNats(connection, { onNotice, waiting: this.#drained.signal });
     } catch (error) {
       if (this.#failure) throw this.#failure.error;
@@ -160,13 +160,13 @@ export class Worker {
     this.kill();
   }
 
-  #sayFull(): void {
-    if (!this.#isFull) this.#say("the server has no room for results; they wait until it has");
+  #logFull(): void {
+    if (!this.#isFull) this.#log("the server has no room for results; they wait until it has");
     this.#isFull = true;
   }
 
   /** Tells the caller something. What it throws ends the worker. */
-  #say(text: string): void {
+  #log(text: string): void {
     try {
       this.#options.onNotice?.(text);
     } catch (error) {
@@ -194,19 +194,19 @@ export class Worker {
       if (run?.queue !== queue) continue;
       found.add(stream);
       if (this.#runs.has(stream) || this.#unusable.has(stream) || this.#isDraining) continue;
-      const { executor, maxReruns = 3 } = this.#options;
-      const work = new WorkOfRun(this.#nats!, run.names, this.#slots, {
+      const { executor, maxRedeliveries = 3 } = this.#options;
+      const work = new RunConsumer(this.#nats!, run.names, this.#slots, {
         executor,
-        maxReruns,
+        maxRedeliveries,
         guard: this.#guard,
         temporaryPrefix: this.#temporaryPrefix,
         onForbidden: (error) => this.#fail(error),
         onUnusable: (error) => {
           this.#unusable.add(stream);
           const reason = systemReason(error);
-          this.#say(`cannot work for the run ${run.run} of the queue ${queue}: its settings are not right: ${reason}`);
+          this.#log(`cannot work for the run ${run.run} of the queue ${queue}: its settings are not right: ${reason}`);
         },
-        onFull: () => this.#sayFull(),
+        onFull: () => this.#logFull(),
       });
       this.#runs.set(stream, work);
       const forget = () => {

@@ -215,7 +215,7 @@ test("tasks that workers hand back do not count as lost with them", TIMEOUT, asy
     const tasks = Array.from({ length: 300 }, (_, id) => ({ id, cmd: "sleep 0.01" }));
     const all = collect(run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
     for (let time = 0; time < 8; time++) {
-      await withWorker(server, async (worker) => await worker.connected, { concurrency: 2, maxReruns: 1 });
+      await withWorker(server, async (worker) => await worker.connected, { concurrency: 2, maxRedeliveries: 1 });
     }
     await withClient(server, async (client) => {
       // Deliveries that nobody ever began.
@@ -233,7 +233,7 @@ test("tasks that workers hand back do not count as lost with them", TIMEOUT, asy
       const results = await all;
       assertEquals(results.filter(({ outcome }) => outcome !== "ok"), []);
       assertEquals(results.length, 300);
-    }, { maxReruns: 3 });
+    }, { maxRedeliveries: 3 });
   });
 });
 

@@ -392,9 +392,9 @@ test("wrong options are errors at once", () => {
     "concurrency must be an integer of at least 1",
   );
   assertThrows(
-    () => new Worker({ ...worker, maxReruns: 0 }),
+    () => new Worker({ ...worker, maxRedeliveries: 0 }),
     RangeError,
-    "maxReruns must be a whole number of at least 1",
+    "maxRedeliveries must be a whole number of at least 1",
   );
   const nats = { servers: "x", queue: "q" };
   for (const ackWaitMs of [0, 99, 100.5, -1, NaN, Infinity, 2 ** 31]) {
