@@ -1,13 +1,13 @@
 /**
- * Runs tasks on many machines, by a server of NATS with JetStream.
+ * Runs tasks on many machines, through a NATS server with JetStream.
  *
- * A program that runs tasks names the server and a queue with {@linkcode natsExecutor}; on each machine a
- * {@linkcode Worker}, or `taskrunner worker`, takes tasks from that queue. Workers may come late, leave and die: a task is
- * begun again when its worker was lost, and each has one result in the end. Whoever may write to a queue runs commands on
- * its workers.
+ * A program names the server and a queue with {@linkcode natsExecutor}; on each machine a {@linkcode Worker}, or
+ * `taskrunner worker`, takes tasks from that queue. Workers may start late, leave and crash: a task whose worker was lost
+ * is delivered again, and each task has exactly one result. Everybody who may write to a queue can run commands on its
+ * workers.
  *
- * The client for NATS is not a part of the package: in Deno it is fetched when it is needed; for Node and Bun
- * `npm install @nats-io/transport-node @nats-io/jetstream @nats-io/obj` brings it.
+ * The package does not include the NATS client: Deno fetches it on demand; for Node and Bun run
+ * `npm install @nats-io/transport-node @nats-io/jetstream @nats-io/obj`.
  *
  * @module
  */

@@ -2,19 +2,19 @@ import type { ExportResult } from "@opentelemetry/core";
 import type { PushMetricExporter } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 
-/** How long the end of a run may take to send what has not been sent. */
+/** The longest time to send the remaining data at the end of a run, in milliseconds. */
 export const FLUSH_MS = 5_000;
 
-/** Keeps count of what the collector has taken, so that nothing is lost silently. */
+/** Counts the data that the collector accepted, so that no loss is silent. */
 export class Delivery {
-  /** Spans that have ended and are to be sent. */
+  /** The number of spans that have ended. */
   endedSpans = 0;
   #deliveredSpans = 0;
   #lostMetrics = false;
-  /** What the first failure was about. */
+  /** The reason of the first failure. */
   #failure: string | undefined;
 
-  /** Counts what an exporter sends. */
+  /** Counts the spans that an exporter delivers. */
   ofSpans(exporter: SpanExporter): SpanExporter {
     const send = exporter.export.bind(exporter);
     exporter.export = (spans, callback) =>
@@ -25,11 +25,11 @@ export class Delivery {
     return exporter;
   }
 
-  /** Sees whether what an exporter has sent last has arrived. It is the sum of all before, as a rule. */
+  /** Records whether the last export of an exporter arrived, which is usually the sum of all before. */
   ofMetrics(exporter: PushMetricExporter): PushMetricExporter {
     const send = exporter.export.bind(exporter);
     exporter.export = (metrics, callback) => {
-      this.#lostMetrics = true; // as long as nothing is known
+      this.#lostMetrics = true; // until the export has succeeded
       send(metrics, (result) => {
         this.#lostMetrics = !this.#isDelivered(result);
         callback(result);
@@ -38,7 +38,7 @@ export class Delivery {
     return exporter;
   }
 
-  /** What has not arrived, and why, as one sentence; `undefined` when everything has. */
+  /** Returns a sentence about the data that did not arrive, with the reason; `undefined` when all data arrived. */
   loss(hadTime: boolean): string | undefined {
     const lostSpans = this.endedSpans - this.#deliveredSpans;
     const lost = [
@@ -57,7 +57,7 @@ export class Delivery {
   }
 }
 
-/** Says no more than a code: in what the collector answers there may be what it was sent. */
+/** Returns only a code: the answer of the collector may repeat the secrets of a request. */
 function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
   const { code } = error ?? {};
   if (typeof code === "number") return `it answered with the HTTP status ${code}`;

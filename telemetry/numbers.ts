@@ -3,9 +3,9 @@ import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
-/** The default and the limits of each number. The library would take any number: a batch of 0 spans never ends. */
+/** The default and the limits of each number. The library accepts any number, and never ends with a batch of 0 spans. */
 const NUMBERS = {
-  OTEL_BSP_MAX_QUEUE_SIZE: { fallback: 16_384, min: 1, max: MAX_INTEGER }, // spans of about 2 KB; what is more is lost
+  OTEL_BSP_MAX_QUEUE_SIZE: { fallback: 16_384, min: 1, max: MAX_INTEGER }, // spans of about 2 KB; further spans are lost
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: { fallback: 1_024, min: 1, max: MAX_INTEGER }, // thousands may end in a second
   OTEL_BSP_SCHEDULE_DELAY: { fallback: 5_000, min: 0, max: MAX_TIMEOUT_MS },
   OTEL_METRIC_EXPORT_INTERVAL: { fallback: 60_000, min: 1, max: MAX_TIMEOUT_MS },
@@ -14,24 +14,24 @@ const NUMBERS = {
   OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: { fallback: undefined, min: 1, max: MAX_TIMEOUT_MS },
 } as const;
 
-/** The numbers that the environment has for OpenTelemetry. */
+/** The numeric settings of OpenTelemetry. */
 export interface TelemetryNumbers {
-  /** How many spans wait for a slow collector, at most. */
+  /** The highest number of spans that wait for a slow collector. */
   maxQueuedSpans: number;
-  /** How many spans are sent at once. */
+  /** The highest number of spans in a batch. */
   maxBatchSpans: number;
-  /** How long a span waits for others to be sent with. */
+  /** The longest time that a span waits for its batch to fill, in milliseconds. */
   sendSpansAfterMs: number;
-  /** The time between two reports of the metrics. */
+  /** The interval at which metrics are sent, in milliseconds. */
   metricsIntervalMs: number;
-  /** How long the collector may take to answer. */
+  /** The longest time that the collector may take to accept spans, in milliseconds. */
   tracesTimeoutMs: number;
+  /** The longest time that the collector may take to accept metrics, in milliseconds. */
   metricsTimeoutMs: number;
 }
 
 /**
- * Reads the numbers that the environment has for OpenTelemetry. One that is out of range counts as not set, as OpenTelemetry
- * asks for.
+ * Reads the numeric settings of OpenTelemetry. A number that is out of range counts as not set, as OpenTelemetry specifies.
  *
  * @param onNotice called with a sentence for each number that is out of range.
  */

@@ -5,8 +5,8 @@ import { readTelemetrySettings } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /**
- * Begins the trace of a run, if the environment asks for it. What is needed for that is loaded only then. Never rejects: a
- * run is not worse off for want of telemetry, and is told why there is none.
+ * Begins the trace of a run when the environment configures telemetry. Loads the packages of OpenTelemetry only then. Never
+ * rejects: a run continues without telemetry, and `onNotice` gets the reason.
  */
 export async function openTelemetry(onNotice: (text: string) => void): Promise<Telemetry | undefined> {
   try {

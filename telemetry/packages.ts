@@ -1,4 +1,4 @@
-/** The packages of OpenTelemetry, which are loaded when they are needed. @module */
+/** Loads the packages of OpenTelemetry on demand. @module */
 
 import type * as api from "@opentelemetry/api";
 import type * as core from "@opentelemetry/core";
@@ -11,33 +11,33 @@ import { importNpmPackage } from "../system/npm_package.ts";
 import { systemReason } from "../system/system_error.ts";
 import type { Protocol, TelemetrySettings } from "./settings.ts";
 
-/** What any signal needs. */
+/** The packages that every signal needs. */
 export interface CommonPackages {
   api: typeof api;
   core: typeof core;
   resources: typeof resources;
 }
 
-/** What traces need. */
+/** The packages that traces need. */
 export interface TracesPackages {
   sdk: typeof tracesSdk;
   exporter: typeof tracesExporter;
 }
 
-/** What metrics need. */
+/** The packages that metrics need. */
 export interface MetricsPackages {
   sdk: typeof metricsSdk;
   exporter: typeof metricsExporter;
 }
 
-/** What the settings need. */
+/** The packages that settings need. */
 export interface Packages {
   common: CommonPackages;
   traces: TracesPackages | undefined;
   metrics: MetricsPackages | undefined;
 }
 
-/** Loads what the settings need. */
+/** Loads the packages that the settings need. */
 export async function loadPackages({ traces, metrics }: TelemetrySettings): Promise<Packages> {
   const tracesNames = traces && ["sdk-trace", `exporter-trace-otlp-${suffixOf(traces.protocol)}`] as const;
   const metricsNames = metrics && ["sdk-metrics", `exporter-metrics-otlp-${suffixOf(metrics.protocol)}`] as const;
@@ -50,11 +50,11 @@ export async function loadPackages({ traces, metrics }: TelemetrySettings): Prom
   } catch (error) {
     const names = ["api", "core", "resources", ...tracesNames ?? [], ...metricsNames ?? []];
     const install = names.map((name) => `${fullName(name)}@${versionOf(name)}`).join(" ");
-    throw new Error(`Cannot load its packages: ${systemReason(error)}; npm install ${install} brings them`);
+    throw new Error(`Cannot load its packages: ${systemReason(error)}; run npm install ${install}`);
   }
 }
 
-/** The exporters of both protocols have the same interface. */
+/** Returns the last part of the name of an exporter package. The exporters of both protocols have the same interface. */
 function suffixOf(protocol: Protocol): string {
   return protocol === "http/json" ? "http" : "proto";
 }
@@ -67,7 +67,7 @@ function fullName(name: string): string {
   return `@opentelemetry/${name}`;
 }
 
-/** Versions that are known to work together. */
+/** Returns the version of a package. The versions are known to work together. */
 function versionOf(name: string): string {
   if (name === "api") return "1.10.0";
   return name.startsWith("exporter-") ? "0.301.0" : "3.1.0";

@@ -5,7 +5,7 @@ import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { MetricsPackages } from "./packages.ts";
 
-/** How many tasks of a run are running, done and failed. */
+/** The numbers of running, done and failed tasks of a run. */
 export class RunMetrics {
   readonly #provider;
   readonly #running;
@@ -33,19 +33,20 @@ export class RunMetrics {
     });
   }
 
-  /** An attempt has begun, or ended. */
+  /** Counts an attempt that begins or ends. */
   addRunning(change: 1 | -1): void {
     this.#running.add(change);
   }
 
+  /** Counts a result. */
   addResult({ outcome }: TaskResult): void {
     const attributes = { "taskrunner.task.outcome": outcome };
     this.#done.add(1, attributes);
     if (outcome !== "ok" && outcome !== "canceled") this.#failed.add(1, attributes);
   }
 
-  /** Settles when the last numbers are sent, or could not be. */
+  /** Sends the last values. Settles when they were sent or failed. */
   async close(): Promise<void> {
-    await this.#provider.shutdown().catch(() => {}); // what is lost is seen by its delivery
+    await this.#provider.shutdown().catch(() => {}); // Delivery reports the loss
   }
 }

@@ -9,7 +9,7 @@ import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { CommonPackages, TracesPackages } from "./packages.ts";
 
-/** An id can be of any length. */
+/** Bounds ids, which can be of any length. */
 const MAX_ATTRIBUTE_LENGTH = 1_024;
 
 /** Stands for the result of an attempt whose executor failed. */
@@ -22,7 +22,7 @@ interface SpanHooks {
 
 type Variables = Record<string, string | undefined>;
 
-/** How context is carried by variables of the environment, as OpenTelemetry has it. */
+/** Carries context in environment variables, as OpenTelemetry specifies. */
 const fromEnvironment: TextMapGetter<Variables> = {
   keys: (env) => Object.keys(env),
   get: (env, key) => env[key.toUpperCase()],
@@ -43,7 +43,7 @@ export class RunTrace {
   readonly #run: Span;
   readonly #context: Context;
 
-  /** Begins the trace, or goes on with that of `TRACEPARENT`. */
+  /** Begins the trace, or continues the trace of `TRACEPARENT`. */
   constructor(
     common: CommonPackages,
     { sdk, exporter }: TracesPackages,
@@ -53,7 +53,7 @@ export class RunTrace {
   ) {
     const { api: { ROOT_CONTEXT, trace }, core: { W3CTraceContextPropagator } } = common;
     this.#common = common;
-    // As many batches may be under way at the end as are in the queue.
+    // Unlimited, as the end of a run sends all queued batches at once.
     this.#exporter = delivery.ofSpans(
       new exporter.OTLPTraceExporter({ concurrencyLimit: Infinity, timeoutMillis: tracesTimeoutMs }),
     );
@@ -84,7 +84,7 @@ export class RunTrace {
     const { trace, SpanKind } = this.#common.api;
     const attributes = { "taskrunner.task.id": id, "taskrunner.task.attempt": number };
     const span = this.#tracer.startSpan("task", { kind: SpanKind.CLIENT, attributes }, this.#context);
-    // A state that the environment has belongs to another trace, also when the task brings a trace of its own.
+    // The TRACESTATE of the environment belongs to another trace, even when the task sets its own TRACEPARENT.
     const env: Record<string, string> = process.env["TRACESTATE"] === undefined ? {} : { TRACESTATE: "" };
     if (task.env?.["TRACEPARENT"] === undefined) {
       this.#propagator.inject(trace.setSpan(this.#context, span), env, toEnvironment);
@@ -120,10 +120,10 @@ export class RunTrace {
     span.end();
   }
 
-  /** Ends the trace, and settles when all of it is sent, or could not be. */
+  /** Ends the trace. Settles when all spans were sent or failed. */
   async close(errorType: string | undefined): Promise<void> {
     this.#end(this.#run, errorType);
-    await this.#provider.shutdown().catch(() => {}); // the first that fails; how many it is, is counted
+    await this.#provider.shutdown().catch(() => {}); // Delivery counts the losses
     await this.#exporter.shutdown();
   }
 }

@@ -1,15 +1,15 @@
 import { excerpt } from "../text/excerpt.ts";
 
-/** What can be sent to a collector. */
+/** A kind of data for a collector. */
 export type Signal = "traces" | "metrics";
 
-/** How it is sent. */
+/** A protocol to send a signal with. */
 export type Protocol = typeof PROTOCOLS[number];
 
-/** The signals that the environment asks for. */
+/** The signals to send. */
 export type TelemetrySettings = Partial<Record<Signal, SignalSettings>>;
 
-/** How and where one signal is sent. */
+/** The protocol and the collector of a signal. */
 export interface SignalSettings {
   protocol: Protocol;
   /** `HOST:PORT` of the collector. */
@@ -18,13 +18,13 @@ export interface SignalSettings {
 
 const PROTOCOLS = ["http/protobuf", "http/json"] as const;
 
-/** Values by name, where what is empty is not set. */
+/** Environment variables by name. Empty values count as not set. */
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads which signals the environment asks for, by the variables that OpenTelemetry has for that: those with an endpoint.
+ * Reads the signals to send from the environment variables of OpenTelemetry: the signals that have an endpoint.
  *
- * @throws `RangeError` for a value that is not right. The message has no endpoint in it, as there may be a secret in that.
+ * @throws `RangeError` for an invalid value. The message contains no endpoint, which can contain a secret.
  */
 export function readTelemetrySettings(env: Environment): TelemetrySettings {
   if (env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true") return {};
@@ -41,7 +41,7 @@ export function readTelemetrySettings(env: Environment): TelemetrySettings {
   return settings;
 }
 
-/** The variable of the signal, or that of all signals. */
+/** Returns the variable of the signal or, when it is not set, the variable of all signals. */
 function firstSet(env: Environment, signal: Signal, what: string): [name: string, value: string | undefined] {
   const own = `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${what}`;
   const name = env[own]?.trim() ? own : `OTEL_EXPORTER_OTLP_${what}`;

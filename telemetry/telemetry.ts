@@ -8,7 +8,7 @@ import { loadPackages, type Packages } from "./packages.ts";
 import type { TelemetrySettings } from "./settings.ts";
 import { RunTrace } from "./run_trace.ts";
 
-/** What a run tells a collector of OpenTelemetry. */
+/** The trace and the metrics of a run, for a collector of OpenTelemetry. */
 export class Telemetry {
   readonly #delivery = new Delivery();
   readonly #trace: RunTrace | undefined;
@@ -51,10 +51,10 @@ export class Telemetry {
   }
 
   /**
-   * Ends the trace, and sends what has not been sent, for a while. Never rejects.
+   * Ends the trace, and sends the remaining data for at most {@linkcode FLUSH_MS}. Never rejects.
    *
-   * @param failure what has ended the run, if that was an error.
-   * @returns what has not arrived, and why, if there is such.
+   * @param failure the error that ended the run, if any.
+   * @returns a sentence about data that did not arrive, with the reason; `undefined` when all data arrived.
    */
   async close(failure: unknown): Promise<string | undefined> {
     const errorType = failure instanceof Error ? failure.name : this.#hasFailures ? "failed-tasks" : undefined;

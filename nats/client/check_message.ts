@@ -1,4 +1,4 @@
-/** Takes from a message what it must have. What others send is believed in what they have a say in, and in nothing else. @module */
+/** Validates messages. Of a valid message only the known fields are used. @module */
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
@@ -19,15 +19,15 @@ import {
   type TaskMessage,
 } from "./protocol.ts";
 
-/** What names an object, or a part of one, in a subject. */
+/** The id of an object, which becomes a part of a subject. */
 const TOKEN = /^[A-Za-z0-9]{1,64}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
-/** More than any sentence has, and far too little to fill a line of results. */
+/** Longer than any error message, and far too short to fill a line of results. */
 const MAX_SENTENCE_LENGTH = 64 * 1024;
 const MAX_HOST_LENGTH = 255;
 
-/** What a result has besides its outputs, at most: its sentences, of which each character can take six. */
+/** The largest size of a result without its outputs. A character of its sentences can take six bytes. */
 const FRAME_BYTES = 4 * 1024 ** 2;
 
 const anyText = v.string("must be a string");
@@ -113,73 +113,73 @@ const configSchema = v.object({
   killAfterMs: timer,
 }, NO_OBJECT);
 
-/** What the outputs of a run keep to. */
+/** The limits for the outputs of a run. */
 export type OutputLimits = Pick<RunConfig, "maxInlineBytes" | "maxOutputBytes">;
 
 /**
- * Takes from a message what a worker says that it is running.
+ * Validates a reply to a control message.
  *
- * @throws `TypeError` when it says nothing of that.
+ * @throws `TypeError` when the value is not a reply.
  */
 export function checkReply(value: unknown): ControlReply {
   return check(replySchema, value);
 }
 
 /**
- * Takes from a message what a run wants to know and to have ended.
+ * Validates a control message.
  *
- * @throws `TypeError` when it is no such message.
+ * @throws `TypeError` when the value is not a control message.
  */
 export function checkControl(value: unknown): ControlMessage {
   return check(controlSchema, value);
 }
 
 /**
- * Takes from a message what the settings of a run are.
+ * Validates the settings of a run.
  *
- * @throws `TypeError` when one is missing or out of range.
+ * @throws `TypeError` when a setting is missing or out of range.
  */
 export function checkConfig(value: unknown): RunConfig {
   return check(configSchema, value);
 }
 
 /**
- * Takes from a message the attempt that it asks for.
+ * Validates a task message.
  *
- * @throws `TypeError` when it asks for none.
+ * @throws `TypeError` when the value is not a task message.
  */
 export function checkTaskMessage(value: unknown): TaskMessage {
   return check(taskMessageSchema, value);
 }
 
 /**
- * Takes from a message what a result has, within the limits of its run.
+ * Validates a result, within the limits of its run.
  *
- * @throws `TypeError` when it is none.
+ * @throws `TypeError` when the value is not a result, or its output is larger than the limits.
  */
 export function checkResult(value: unknown, limits: OutputLimits): ResultMessage {
-  const result = check(attemptResultSchema, value) as ResultMessage; // it has no fields that are undefined
+  const result = check(attemptResultSchema, value) as ResultMessage; // JSON has no undefined fields
   checkOutput("stdout", result.stdout, limits);
   checkOutput("stderr", result.stderr, limits);
   return result;
 }
 
-/** How large a result can be within the limits of its run, as JSON. */
+/** Returns the largest size of a result within the limits of its run, as JSON. */
 export function maxResultBytes({ maxInlineBytes }: OutputLimits): number {
   return 2 * 6 * maxInlineBytes + FRAME_BYTES;
 }
 
 /**
- * Takes from a message its value, or the reference to the object that has it.
+ * Validates the envelope of a message: its value, which is not checked, or a reference to an object.
  *
- * @throws `TypeError` when it has neither.
+ * @throws `TypeError` when the message has neither.
  */
 export function checkMessage(value: unknown): Message<unknown> {
   const hasValue = typeof value === "object" && value !== null && Object.hasOwn(value, "value");
   return hasValue ? { value: (value as { value: unknown }).value } : check(referenceSchema, value);
 }
 
-/** An output is whole, or has the first part and says how much there is; never is there more of it than may be. */
+/** Checks an output: whole, or its first part with the full size; in either case within the limits. */
 function checkOutput(name: string, output: RemoteOutput, { maxInlineBytes, maxOutputBytes }: OutputLimits): void {
   const { text, encoding, bytes, object } = output;
   const fail = (what: string) => {
@@ -205,6 +205,6 @@ function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): 
   const got = path ? path.at(-1)!.value : value;
   if (path && expected === "never") throw new TypeError(`${name} is not known`);
   if (path && got === undefined && expected?.startsWith('"')) throw new TypeError(`${name} is missing`);
-  // The schema of a task leaves this one to whoever says what is wrong with a whole line.
+  // The schema of a task leaves this message to the code that reports an invalid line.
   throw new TypeError(`${name} ${type === "strict_object" ? NO_OBJECT : message}, got ${excerpt(got)}`);
 }

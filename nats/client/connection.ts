@@ -1,4 +1,4 @@
-/** A connection to NATS, with packages that are loaded when they are needed. @module */
+/** A connection to NATS. Its client packages are loaded on demand. @module */
 
 import type * as jetstreamPackage from "@nats-io/jetstream";
 import type * as objectsPackage from "@nats-io/obj";
@@ -10,32 +10,32 @@ import { importNpmPackage } from "../../system/npm_package.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 
-/** Versions that are known to work. */
+/** The version of the client packages that is known to work. */
 const VERSION = "3.4.0";
-/** After so long without an answer the server counts as gone. */
+/** The interval of pings, by which a dead server is noticed. */
 const PING_MS = 20_000;
 const RECONNECT_MS = 250;
-/** How long a server may take to let us in. */
+/** The longest time that a server may take to accept a connection. */
 const CONNECT_MS = 5_000;
-/** A server that has just started takes a while until it can store messages, also to say that it will. */
+/** The longest time to the first answer of JetStream, which a server that has just started delays. */
 const FIRST_ANSWER_MS = { withJetStream: 10_000, without: 2_000 };
-/** How long one request may take. */
+/** The timeout of a single request. */
 export const REQUEST_TIMEOUT_MS = 2_000;
 
-/** The packages of the client. */
+/** The packages of the NATS client. */
 export interface NatsClient {
   transport: typeof transportPackage;
   jetstream: typeof jetstreamPackage;
   objects: typeof objectsPackage;
 }
 
-/** What is used of a server. */
+/** An open connection, with the interfaces of JetStream. */
 export interface Nats {
   client: NatsClient;
   connection: transportPackage.NatsConnection;
   js: jetstreamPackage.JetStreamClient;
   jsm: jetstreamPackage.JetStreamManager;
-  /** How often the connection was lost. */
+  /** The number of times that the connection was lost. */
   disconnects: number;
 }
 
@@ -53,24 +53,24 @@ async function loadClient(): Promise<NatsClient> {
     return { transport, jetstream, objects };
   } catch (error) {
     const names = ["transport-node", "jetstream", "obj"].map((name) => `@nats-io/${name}@${VERSION}`).join(" ");
-    throw new Error(`Cannot load the client for NATS: ${systemReason(error)}; npm install ${names} brings it`, {
+    throw new Error(`Cannot load the client for NATS: ${systemReason(error)}; run npm install ${names}`, {
       cause: error,
     });
   }
 }
 
-/** How to connect. */
+/** Options of {@linkcode connectNats} that are not about the server. */
 export interface ConnectOptions {
-  /** Is told when the connection is lost, and when it is there again. */
+  /** Called when the connection is lost, and when it is back. */
   onNotice?: ((text: string) => void) | undefined;
-  /** Given to wait for a server that cannot be reached; aborted to wait no longer. */
+  /** When present, the call waits for an unreachable server until the signal is aborted. */
   waiting?: AbortSignal | undefined;
 }
 
 /**
- * Connects to a server. A connection that is lost later is made again, however long that takes.
+ * Connects to a server. A connection that is lost later is restored, however long that takes.
  *
- * @throws `Error` when no server can be reached, or it does not let us in; no message has a secret in it.
+ * @throws `Error` when no server can be reached, or the server rejects the login. Messages contain no secrets.
  */
 export async function connectNats(
   options: NatsConnectionOptions,
@@ -122,7 +122,7 @@ export async function connectNats(
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await retryTransient(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
-    // It only serves notices: those who use the connection find out by themselves when it is closed.
+    // The watch only serves notices: users of the connection notice by themselves when it is closed.
     watch(nats, servers, onNotice).catch(() => {});
     return nats;
   } catch (error) {
@@ -134,23 +134,23 @@ export async function connectNats(
   }
 }
 
-/** What to say of an error that was met: why the connection was closed, if it was. */
+/** Returns the error to report for an error of a request: the reason why the connection was closed, if it was. */
 export async function causeOf(error: unknown, { connection }: Nats): Promise<Error> {
-  if (isFull(error)) return new Error("The NATS server has no room for more", { cause: error });
+  if (isFull(error)) return new Error("The NATS server is out of storage", { cause: error });
   const closed = connection.isClosed() ? await connection.closed() : undefined;
   return closed
     ? new Error(`The connection to NATS was closed: ${reasonOf(closed)}`, { cause: closed })
     : error as Error;
 }
 
-/** Whether a server may be there later. */
+/** Returns whether a server may become reachable later. */
 function isUnreachable(error: unknown): boolean {
   const { name, message } = error as Error;
   const codes = ["ECONNREFUSED", "ECONNRESET", "EAI_AGAIN", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"];
   return name === "TimeoutError" || message === "connection refused" || codes.includes(systemCode(error) ?? "");
 }
 
-/** A URL may have a user and a password, or a token, which the client passes over. They must not be shown, either. */
+/** Splits server URLs into addresses and the user and password, or token, in them, which the client ignores. */
 function splitServers(servers: string | readonly string[]) {
   const names = [servers].flat().flatMap((text) => text.split(",")).map((text) => text.trim()).filter((name) => name);
   const parsed = names.map((name) => {
@@ -161,7 +161,7 @@ function splitServers(servers: string | readonly string[]) {
       if (!["nats:", "tls:"].includes(url.protocol)) throw new URIError();
       return url;
     } catch {
-      // What it is must not be shown: a part can be a password.
+      // The URL is not in the message: a part of it can be a password.
       throw new RangeError(
         "Cannot connect to NATS: a server must be a URL such as nats://host:4222, with / ? # % , in a password as %2F %3F " +
           "%23 %25 %2C",
@@ -177,7 +177,7 @@ function splitServers(servers: string | readonly string[]) {
   } as { urls: string[]; isTls: boolean; user?: string; pass?: string; token?: string };
 }
 
-/** Editors and `echo` end a file with a new line. */
+/** Removes the newline with which editors and `echo` end a file. */
 function trimmed(bytes: Uint8Array): Uint8Array {
   return new TextEncoder().encode(new TextDecoder().decode(bytes).trim());
 }
@@ -192,14 +192,14 @@ async function secretFile(path: string): Promise<Uint8Array> {
 
 function reasonOf(error: unknown): string {
   const { name, message } = error as Error;
-  if (name === "AuthorizationError") return "the server does not let this user in";
-  if (name === "JetStreamNotEnabled") return "it has no JetStream, which nats-server has when it is started with -js";
+  if (name === "AuthorizationError") return "the server rejected the login";
+  if (name === "JetStreamNotEnabled") return "JetStream is not enabled; start nats-server with -js";
   if (name === "TimeoutError") return `no answer within ${CONNECT_MS / 1000} s`;
   if (/Subscription to "_INBOX\./.test(message)) return `${message}, which another inbox prefix may change`;
   return message;
 }
 
-/** In Deno a refused login leaves a socket whose error nobody listens to, which would end the program. */
+/** Ignores the error of the socket that a rejected login leaves on Deno: without a listener it would end the program. */
 function ignoreStrayErrors(): () => void {
   if (!("Deno" in globalThis)) return () => {};
   const listener = (event: Event) => {
@@ -222,29 +222,29 @@ async function watch(
   }
 }
 
-/** What says that something is not there, and will not come. */
+/** Returns whether an error means that a stream or consumer does not exist. */
 export function isMissing(error: unknown): boolean {
   return ["StreamNotFoundError", "ConsumerNotFoundError"].includes((error as Error).name);
 }
 
-/** Whether the user has no permission for it. */
+/** Returns whether an error means that the user lacks a permission. */
 export function isForbidden(error: unknown): boolean {
   const { name, cause } = error as Error;
   return [name, (cause as Error | undefined)?.name].includes("PermissionViolationError");
 }
 
-/** Whether the server has no room for what it should keep. */
+/** Returns whether an error means that the server is out of storage. */
 export function isFull(error: unknown): boolean {
   return FULL_CODES.has((error as { code?: unknown }).code);
 }
 
-/** Whether a message was not taken because there is one with its subject already. */
+/** Returns whether a message was rejected because its subject already has a message. */
 export function isTaken(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return code === 10071 || code === 10164;
 }
 
-/** Says that somebody has removed the objects of a run, and left the run. */
+/** Thrown when the object store of a run was removed, and the run was not. */
 export class ObjectsRemovedError extends Error {
   override readonly name = "ObjectsRemovedError";
 
@@ -259,22 +259,22 @@ const FINAL = new Set([
   "DrainingConnectionError",
   "InvalidArgumentError",
 ]);
-/** No memory and no storage that may be used. */
+/** The error codes for exhausted memory or storage. */
 const FULL_CODES = new Set<unknown>([10023, 10028, 10047]);
-/** Replicas without a cluster. */
+/** With the error code for replicas without a cluster. */
 const FINAL_CODES = new Set<unknown>([...FULL_CODES, 10074]);
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 2_000;
 
-/** How long something is tried. */
+/** Limits for retries. */
 export interface RetryOptions {
   signal?: AbortSignal | undefined;
   deadlineMs?: number;
 }
 
 /**
- * Does something until it succeeds: a server that is starting, has no leader or cannot be reached answers with errors of
- * many kinds, of which only few mean that it is no use.
+ * Retries an action until it succeeds, fails for good, is aborted, or the deadline is over. A server that is starting, has
+ * no leader or cannot be reached answers with errors of many kinds, most of which are transient.
  */
 export async function retryTransient<T>(
   action: () => Promise<T>,
@@ -294,12 +294,12 @@ export async function retryTransient<T>(
 
 function isFinal(error: unknown): boolean {
   const { name = "", status, code } = error as { name?: string; status?: number; code?: unknown };
-  // As for HTTP: what the server refuses it will refuse again, unlike what it cannot do now.
+  // As with HTTP, a status below 500 is a refusal that will not change.
   return FINAL.has(name) || isMissing(error) || isForbidden(error) ||
     (status !== undefined && (status < 500 || FINAL_CODES.has(code)));
 }
 
-/** Waits for something that may find that what it is about has gone. */
+/** Waits for an action, and ignores that its stream or consumer does not exist. */
 export async function unlessMissing(action: Promise<unknown>): Promise<void> {
   try {
     await action;

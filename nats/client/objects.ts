@@ -1,4 +1,4 @@
-/** What is too large for a message goes through the object store of JetStream, next to the stream of its run. @module */
+/** Stores content that is too large for a message in an object store of JetStream, next to the stream of its run. @module */
 
 import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
@@ -17,21 +17,21 @@ import {
 } from "./connection.ts";
 import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
 
-/** What is done with a chunk while the next one is on its way. */
+/** The longest time that the server may take to confirm a chunk. */
 const CHUNK_TIMEOUT_MS = 10_000;
-/** How long a piece may not have reached the server that was asked for it. */
+/** The longest time that a chunk may take to reach the server that is asked for it. */
 const MISSING_MS = 60_000;
-/** How long a run that is being removed may be there when its objects have gone. */
+/** The longest time between the removal of the objects of a run and the removal of its stream. */
 const REMOVAL_MS = 1_000;
 
-/** What the subject and the headers of a message take, at most. */
+/** The largest size of the subject and the headers of a message. */
 const HEADER_BYTES = 1024;
 
 /** The objects of one run. */
 export class RunObjects {
   readonly #nats: Nats;
   readonly #bucket: string;
-  /** What the server takes, as it said when there was a connection. */
+  /** The largest message that the server takes, as it last reported. */
   #maxPayloadBytes = 1024 ** 2;
   #store: Promise<ObjectStore> | undefined;
 
@@ -40,7 +40,7 @@ export class RunObjects {
     this.#bucket = stream;
   }
 
-  /** Stores a file. */
+  /** Stores a file as an object. */
   async putFile(name: string, path: string, options: RetryOptions): Promise<ObjectReference> {
     const file = await open(path);
     try {
@@ -69,7 +69,7 @@ export class RunObjects {
     for await (const chunk of this.#read(reference, options)) await writeAll(file, chunk);
   }
 
-  /** Makes a message of a value, with an object of that name if it is too large. */
+  /** Encodes a value as a message. Stores a value that is too large as an object, and encodes a reference to it. */
   async pack<T>(value: T, name: string, options: RetryOptions): Promise<Uint8Array> {
     const message = encode({ value } satisfies Message<T>);
     this.#maxPayloadBytes = this.#nats.connection.info?.max_payload ?? this.#maxPayloadBytes;
@@ -79,10 +79,10 @@ export class RunObjects {
   }
 
   /**
-   * Gives the value that {@linkcode pack} was given.
+   * Decodes a message that {@linkcode pack} encoded. Its value is not checked.
    *
-   * @param maxBytes how large an object may be: all of it will be in memory.
-   * @throws `TypeError` for a message that is not right, `Error` for an object that is not.
+   * @param maxBytes the largest object that is read into memory.
+   * @throws `TypeError` for an invalid message, `Error` for an object that does not match its reference.
    */
   async unpack(bytes: Uint8Array, maxBytes: number, options: RetryOptions): Promise<unknown> {
     const message = checkMessage(decode(bytes));
@@ -97,9 +97,9 @@ export class RunObjects {
   }
 
   /**
-   * Reads an object, and no more of it than it is said to have. Each piece is asked for by itself, and not through a consumer:
-   * that survives a server which is killed meanwhile, and a worker need not be allowed to make consumers, whose messages could
-   * go anywhere.
+   * Reads an object, and no more bytes than its reference states. Requests each chunk by itself instead of through a
+   * consumer: that survives a server that is killed meanwhile, and a worker needs no permission to create consumers, which
+   * could send messages anywhere.
    */
   async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: RetryOptions): AsyncGenerator<Uint8Array> {
     const hash = createHash("sha256");
@@ -117,11 +117,11 @@ export class RunObjects {
       yield chunk.data;
       seq = chunk.seq + 1;
     }
-    // Else who may write results could put something of their own in the place of a task.
+    // Anybody who may write results could replace the chunks of a task.
     if (hash.digest("hex") !== sha256) throw new Error("a large message was changed");
   }
 
-  /** Does something until it succeeds, for as long as there are objects: without them the client waits, or says nothing of it. */
+  /** Retries an action while the object store exists. Without the store, the client would wait or fail silently. */
   async #retryTransient<T>(action: () => Promise<T>, options: RetryOptions): Promise<T> {
     return await retryTransient(async () => {
       try {
@@ -133,7 +133,7 @@ export class RunObjects {
     }, options);
   }
 
-  /** Throws when the objects have gone: that the stream is not found when the run has, too, as its objects go first. */
+  /** Throws when the object store is gone. When the whole run is gone, the error is that its stream was not found. */
   async #assertThere(): Promise<void> {
     const { streams } = this.#nats.jsm;
     try {
@@ -146,17 +146,17 @@ export class RunObjects {
     }
   }
 
-  /** Removes them all. */
+  /** Removes all objects. */
   async destroy(options: RetryOptions): Promise<void> {
     await unlessMissing(retryTransient(() => this.#nats.jsm.streams.delete(this.#stream), options));
   }
 
-  /** Makes the place for them. Only who makes the run does that, so that nothing is left after it. */
+  /** Creates the object store. Only the program that creates the run calls this, so that no store outlives its run. */
   async create(replicas: number, options: RetryOptions): Promise<void> {
     await retryTransient(() => this.#manager.create(this.#bucket, { replicas }), options);
   }
 
-  /** The stream that the object store keeps a bucket in. */
+  /** The name of the stream that backs the object store. */
   get #stream(): string {
     return `OBJ_${this.#bucket}`;
   }
@@ -173,7 +173,7 @@ export class RunObjects {
   }
 }
 
-/** A digest as the object store has it: `SHA-256=` and base64, for URLs. */
+/** Converts a digest of the object store, `SHA-256=` and base64url, to hexadecimal digits. */
 function hexOf(digest: string): string {
   return Buffer.from(digest.slice(digest.indexOf("=") + 1), "base64url").toString("hex");
 }

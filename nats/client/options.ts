@@ -1,84 +1,92 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { MAX_TIMEOUT_MS } from "../../records/task.ts";
 
-/** Where a NATS server is, and how to prove to it who one is. Each is as the `nats` command has it. */
+/** NATS connection and authentication options. They mean the same as in the `nats` command. */
 export interface NatsConnectionOptions {
   /** URLs of servers, such as `nats://host:4222` or, for TLS, `tls://host:4222`. */
   servers: string | readonly string[];
-  /** A user, and the password of that user. */
+  /** The user name. */
   user?: string | undefined;
   /** The password of the user. */
   password?: string | undefined;
-  /** A token, where the server asks for one. */
+  /** The authentication token. */
   token?: string | undefined;
-  /** The file with the credentials of a user, as `nsc` makes it. */
+  /** The path of a credentials file, as `nsc` writes it. */
   credsFile?: string | undefined;
-  /** The file with the seed of an nkey. */
+  /** The path of a file with the seed of an nkey. */
   nkeyFile?: string | undefined;
   /**
-   * Where answers are sent: the first part of the subjects of this connection's own inboxes. With one that no other user may
-   * read, no other user sees them.
+   * The prefix of the inbox subjects, which replies are sent to. With a prefix that no other user may subscribe to, no other
+   * user sees the replies.
    *
    * @default {"_INBOX"}
    */
   inboxPrefix?: string | undefined;
-  /** The JetStream domain, where the server that keeps the messages is not the one that is connected to, as with leaf nodes. */
+  /** The JetStream domain, for a connection to a server that does not store the messages itself, such as a leaf node. */
   domain?: string | undefined;
-  /** How TLS is used; a `tls:` URL is enough where the runtime trusts the server's certificate. */
+  /** TLS options. A `tls:` URL is enough when the runtime trusts the certificate of the server. */
   tls?: {
-    /** The certificates that the server's is signed by; by default those that the runtime trusts. */
+    /**
+     * The path of a file with the trusted CA certificates.
+     *
+     * @default the certificates that the runtime trusts
+     */
     caFile?: string | undefined;
-    /** The own certificate, where the server asks for one. */
+    /** The path of the client certificate. */
     certFile?: string | undefined;
-    /** The key of the own certificate. */
+    /** The path of the private key of the client certificate. */
     keyFile?: string | undefined;
-    /** Whether TLS comes before the server says anything. */
+    /**
+     * Whether the TLS handshake precedes the INFO message of the server, as `handshake_first` of the server requires.
+     *
+     * @default {false}
+     */
     isFirst?: boolean | undefined;
   } | undefined;
 }
 
-/** How tasks get to workers on other machines. */
+/** Options for running tasks on workers on other machines. */
 export interface NatsOptions extends NatsConnectionOptions {
-  /** Which workers run the tasks. Letters, digits and `-`. */
+  /** The name of the queue that the workers take tasks from: 1 to 64 letters, digits and `-`. */
   queue: string;
   /**
-   * The name of the run: letters, digits and `-`.
+   * The name of the run: 1 to 64 letters, digits and `-`.
    *
-   * @default one at random
+   * @default a random name
    */
   run?: string | undefined;
   /**
-   * Whether to go on with a run of that name if there is one: what it has already done is not done again.
+   * Whether to resume an existing run of that name: tasks that have a result do not run again.
    *
-   * @default {false} (a run of that name is removed first)
+   * @default {false} (an existing run of that name is removed first)
    */
   resume?: boolean | undefined;
   /**
-   * How many servers of a cluster hold the tasks and results: 1 to 5.
+   * The number of servers of a cluster that store the tasks and results, from 1 to 5.
    *
    * @default {1}
    */
   replicas?: number | undefined;
   /**
-   * How long a task is left to a worker that gives no sign of life, in milliseconds, before another one begins it: at least
-   * 100 and at most 2,147,483,647. A worker gives three in that time. With less than 4,000 one that was begun once may count as begun again.
+   * The time after which a task of a silent worker is delivered to another worker, in milliseconds, from 100 to
+   * 2,147,483,647. A worker sends three heartbeats in that time. Below 4,000, a first delivery may count as a redelivery.
    *
    * @default {30_000}
    */
   ackWaitMs?: number | undefined;
-  /** Is told what there is to know about the connection, such as that it was lost. */
+  /** Called with messages for people about the connection, such as that it was lost. */
   onNotice?: ((text: string) => void) | undefined;
 }
 
-/** How long a worker may give no sign of life: timers of workers go by it. */
+/** The range of `ackWaitMs`. Workers derive their timers from it. */
 export const ACK_WAIT_MS = { min: 100, max: MAX_TIMEOUT_MS };
 
 const NAME = /^[A-Za-z0-9-]{1,64}$/;
 
 /**
- * Checks the name of a queue or a run: it becomes a part of a subject, and of the name of a stream.
+ * Checks the name of a queue or a run, which becomes a part of subjects and of the name of a stream.
  *
- * @throws `RangeError` when it is not right.
+ * @throws `RangeError` when the name is invalid.
  */
 export function checkName(name: string, what: string): string {
   if (NAME.test(name)) return name;
@@ -86,9 +94,9 @@ export function checkName(name: string, what: string): string {
 }
 
 /**
- * Checks a number.
+ * Checks an integer option.
  *
- * @throws `RangeError` when it is not right.
+ * @throws `RangeError` when the value is out of range.
  */
 export function checkInteger(
   value: number,
@@ -100,9 +108,9 @@ export function checkInteger(
 }
 
 /**
- * Checks how tasks are to get to workers.
+ * Checks the options of `natsExecutor()`.
  *
- * @throws `RangeError` when it is not right.
+ * @throws `RangeError` for an option that is out of range.
  */
 export function checkNatsOptions({ queue, run, ackWaitMs, replicas }: NatsOptions): void {
   if (ackWaitMs !== undefined) checkInteger(ackWaitMs, { name: "ackWaitMs", ...ACK_WAIT_MS });

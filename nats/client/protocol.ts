@@ -1,4 +1,4 @@
-/** What a run and its workers tell each other through NATS, and where. @module */
+/** The messages between a run and its workers, and the NATS subjects that carry them. @module */
 
 import type { AttemptEnding, AttemptResult, Output } from "../../pool/executor.ts";
 import type { Task } from "../../records/task.ts";
@@ -7,15 +7,15 @@ import type { Task } from "../../records/task.ts";
 const PREFIX = "taskrunner";
 
 /**
- * The durable consumer of the stream of a run that all workers share. Its description is the id of the server that has
- * counted all deliveries since the stream was made, if that is certain.
+ * The name of the durable consumer, shared by all workers, of the stream of a run. Its description is the id of the server
+ * that has counted all deliveries since the stream was created, where that is certain.
  */
 export const TASKS_CONSUMER = "tasks";
 
 /** The version of all messages. A change that an older program would misread raises it. */
 export const PROTOCOL_VERSION = 2;
 
-/** What is the same for all tasks of a run; the first message of its stream. */
+/** The settings of a run, which are the first message of its stream. */
 export interface RunConfig {
   /** The version of the run's messages: workers of another version do not touch the run. */
   version: typeof PROTOCOL_VERSION;
@@ -23,12 +23,12 @@ export interface RunConfig {
   maxInlineBytes: number;
   /** `null` for no limit. */
   maxOutputBytes: number | null;
-  /** Without a sign of life for so long from who has a task, another one gets it. */
+  /** The time after which another worker gets a task whose worker has not reported, in milliseconds. */
   ackWaitMs: number;
   killAfterMs: number;
 }
 
-/** One attempt, for whoever takes it. */
+/** An attempt, for any worker of the queue. */
 export interface TaskMessage {
   task: Task;
   id: string;
@@ -36,15 +36,15 @@ export interface TaskMessage {
   timeoutMs?: number | undefined;
 }
 
-/** Something that is too large for a message. */
+/** A reference to content that is too large for a message. */
 export interface ObjectReference {
   id: string;
   bytes: number;
-  /** In hexadecimal digits. */
+  /** Lowercase hexadecimal digits. */
   sha256: string;
 }
 
-/** An output, of which an object may have all when only the first part stands here. Where the worker has a file is not said. */
+/** An output. When `text` is only the first part, an object can hold all of it. The path on the worker is left out. */
 export interface RemoteOutput extends Omit<Output, "file"> {
   object?: ObjectReference | undefined;
 }
@@ -59,32 +59,32 @@ export interface ResultMessage extends Omit<AttemptResult, "ending" | "stdout" |
   stderr: RemoteOutput;
 }
 
-/** A message, or the object that it is in. */
+/** A message, or a reference to the object that holds it. */
 export type Message<T> = { value: T } | { object: ObjectReference };
 
-/** Asks the workers of a run what they are running, and to end it if a time for that is given. */
+/** Asks the workers of a run which attempts they run, and to terminate them when `killAfterMs` is present. */
 export interface ControlMessage {
   killAfterMs?: number | undefined;
 }
 
-/** The keys of what a worker is running. */
+/** The keys of the attempts that a worker runs. */
 export interface ControlReply {
   running: string[];
 }
 
-/** The stream, and the subjects, of a run. */
+/** The names of the stream and the subjects of a run. */
 export class RunNames {
   readonly stream: string;
   readonly config: string;
-  /** Not in the stream. */
+  /** The subject of control messages. Not in the stream. */
   readonly control: string;
-  /** Neither: says that there is a new run, or one less. */
+  /** The subject that announces a new or removed run. Not in the stream. */
   readonly changed: string;
-  /** Neither: a worker says that the server has no room for a result. */
+  /** The subject on which a worker reports that the server has no room for a result. Not in the stream. */
   readonly full: string;
   readonly #subject: string;
 
-  /** @param nonce so that a run which has the name of one before it is another one to everybody. */
+  /** @param nonce tells the run from an earlier run of the same name. */
   constructor(queue: string, run: string, nonce: string) {
     this.stream = `${PREFIX}_${queue}_${run}_${nonce}`;
     this.#subject = `${PREFIX}.${queue}.${run}`;
@@ -94,50 +94,50 @@ export class RunNames {
     this.full = `${this.#subject}.full`;
   }
 
-  /** Of one attempt, or of all of them. */
+  /** Returns the task subject of one attempt, or of all attempts. */
   task(key = "*"): string {
     return `${this.#subject}.task.${key}`;
   }
 
-  /** Of the result of one attempt, or of all of them. */
+  /** Returns the result subject of one attempt, or of all attempts. */
   result(key = "*"): string {
     return `${this.#subject}.result.${key}`;
   }
 
-  /** Has a message for each time that an attempt was begun once more. */
+  /** Returns the subject that has a message for each redelivery of an attempt, or of all attempts. */
   rerun(key = "*"): string {
     return `${this.#subject}.rerun.${key}`;
   }
 
-  /** What the stream holds. */
+  /** The subjects that the stream stores. */
   get all(): string[] {
     return [this.config, this.task(), this.result(), this.rerun()];
   }
 }
 
-/** What the streams of all runs of a queue have. */
+/** Returns the wildcard for the streams of all runs of a queue. */
 export function subjectsOfQueue(queue: string): string {
   return `${PREFIX}.${queue}.>`;
 }
 
-/** Where it is said that a queue has a new run, or one less. */
+/** Returns the wildcard for announcements of new and removed runs of a queue. */
 export function changesOfQueue(queue: string): string {
   return `${PREFIX}.${queue}.*.changed`;
 }
 
-/** The run that a stream is of, if it is of one. */
+/** Returns the run that a stream belongs to; `undefined` when the stream is not of a run. */
 export function namesOfStream(stream: string): { queue: string; run: string; names: RunNames } | undefined {
   const [prefix, queue, run, nonce, ...more] = stream.split("_");
   if (prefix !== PREFIX || !queue || !run || !nonce || more.length > 0) return undefined;
   return { queue, run, names: new RunNames(queue, run, nonce) };
 }
 
-/** What the stream of a run has. */
+/** Returns the wildcard for the subjects of a run. */
 export function subjectsOfRun(queue: string, run: string): string {
   return `${PREFIX}.${queue}.${run}.>`;
 }
 
-/** The attempt that a subject is about. */
+/** Returns the key of the attempt that a subject is about. */
 export function keyOf(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
@@ -145,20 +145,20 @@ export function keyOf(subject: string): string {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A message, as it is sent. */
+/** Encodes a message as JSON. */
 export function encode(value: unknown): Uint8Array {
   return encoder.encode(JSON.stringify(value));
 }
 
 /**
- * What {@linkcode encode} was given, if it was that which has made the message.
+ * Decodes a message. Its value is not checked.
  *
- * @throws `TypeError` when the message is no JSON.
+ * @throws `TypeError` when the message is not valid JSON.
  */
 export function decode(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(decoder.decode(bytes));
   } catch (error) {
-    throw new TypeError("it is not valid JSON", { cause: error }); // the runtimes word that differently
+    throw new TypeError("it is not valid JSON", { cause: error }); // the messages of the runtimes differ
   }
 }

@@ -3,23 +3,23 @@ import { RunObjects } from "./objects.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 import { namesOfStream, type RunNames, subjectsOfRun } from "./protocol.ts";
 
-/** What a server has of a run. */
+/** A run that is stored on a server. */
 export interface RemoteRun {
   queue: string;
   run: string;
-  /** When it was begun: ISO 8601, UTC. */
+  /** The time at which the run began: ISO 8601, UTC. */
   createdAt: string;
-  /** How many attempts were sent to it. */
+  /** The number of attempts that were sent. */
   attempts: number;
-  /** How many of them have a result. */
+  /** The number of attempts that have a result. */
   results: number;
-  /** What it takes on the server, without large outputs. */
+  /** The size of the stream in bytes. Excludes large outputs, which are in the object store. */
   bytes: number;
 }
 
 const DEADLINE = { deadlineMs: 5_000 };
 
-/** Lists the runs that a server has, of all queues. */
+/** Lists the runs of all queues on a server. */
 export async function listRuns(options: NatsConnectionOptions): Promise<RemoteRun[]> {
   return await withNats(options, async ({ jsm }) => {
     const runs: RemoteRun[] = [];
@@ -44,14 +44,14 @@ export async function listRuns(options: NatsConnectionOptions): Promise<RemoteRu
   });
 }
 
-/** Removes a run: its workers end what they run of it. */
+/** Removes a run. Its workers terminate the attempts of the run. */
 export async function removeRun(options: NatsConnectionOptions, { queue, run }: RemoteRun): Promise<void> {
   await withNats(options, async (nats) => {
     for (const names of await streamsOfRun(nats, queue, run)) await removeStream(nats, names);
   });
 }
 
-/** The streams of a run: one, or none. */
+/** Returns the names for each stream of a run: one, or none. */
 export async function streamsOfRun({ jsm }: Nats, queue: string, run: string): Promise<RunNames[]> {
   const streams: RunNames[] = [];
   for await (const stream of jsm.streams.names(subjectsOfRun(queue, run))) {
@@ -61,9 +61,9 @@ export async function streamsOfRun({ jsm }: Nats, queue: string, run: string): P
   return streams;
 }
 
-/** Removes the stream of a run, and its objects. */
+/** Removes the stream of a run and its objects. */
 export async function removeStream(nats: Nats, { stream, changed }: RunNames): Promise<void> {
-  // In this order, because what is left when that is interrupted is found by the name of the run.
+  // The stream goes last: an interrupted removal is found again by the stream of the run.
   await new RunObjects(nats, stream).destroy(DEADLINE);
   await unlessMissing(retryTransient(() => nats.jsm.streams.delete(stream), DEADLINE));
   nats.connection.publish(changed);

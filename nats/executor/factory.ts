@@ -5,7 +5,7 @@ import { NatsExecutor } from "./nats_executor.ts";
 const MODULE = import.meta.url;
 
 /**
- * Makes a value for the option `executor`: workers on other machines run the tasks, which reach them through NATS.
+ * Creates a value for the option `executor` that runs tasks on workers on other machines, through NATS.
  *
  * @throws `RangeError` for an option that is out of range.
  *
@@ -23,5 +23,5 @@ export function natsExecutor(nats: NatsOptions): ExecutorFactory {
   return { module: MODULE, options, onNotice, create: (settings) => new NatsExecutor(nats, settings) };
 }
 
-/** The same for the process of a `TaskRunner`. */
+/** {@linkcode natsExecutor}, under the name that the process of a `TaskRunner` imports. */
 export { natsExecutor as executorFactory };

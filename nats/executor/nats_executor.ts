@@ -1,4 +1,4 @@
-/** Has attempts carried out by workers on other machines, through a stream of NATS JetStream. @module */
+/** Runs attempts on workers on other machines, through a stream of NATS JetStream. @module */
 
 import type { Consumer, JsMsg } from "@nats-io/jetstream";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
@@ -44,72 +44,72 @@ import { checkReply, checkResult, maxResultBytes } from "../client/check_message
 import { addResultsConsumer, isTakenOver, openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "../client/runs.ts";
 
-/** How many tasks are sent before the first of them is known to have arrived. */
+/** The highest number of tasks that are sent and not confirmed. */
 const MAX_IN_FLIGHT = 128;
-/** How long the server is asked for results at a time: that it does not answer is noticed after so long. */
+/** The length of one request for results, after which a silent server is noticed. */
 const PULL_MS = 4_000;
-/** How often the workers are asked what they are still running, when that is all there is to wait for. */
+/** The interval at which a run that ends asks its workers which attempts they still run. */
 const ASK_MS = 2_000;
-/** After so long it is said that nobody has taken a task. */
+/** The time after which the run reports that no worker has taken a task. */
 const NO_WORKER_MS = 5_000;
-/** How long a server that does not answer keeps a run from ending. */
+/** The longest time for which a silent server keeps a run from ending. */
 const ANSWER_DEADLINE_MS = 5_000;
-/** How long it is tried to make a run. A cluster that starts needs a while. */
+/** The longest time to create a run. A cluster that starts needs a while. */
 const OPEN_MS = 30_000;
-/** How soon they are asked for the second time. */
+/** The pause before the second question to the workers. */
 const ASK_AGAIN_MS = 300;
-/** How long nobody may say that a task is running that was handed out. Longer than most troubles of a network. */
+/** The time after which a delivered attempt that no worker reports counts as not begun. Outlasts most network problems. */
 const UNHEARD_MS = 6_000;
-/** How often it is looked whether the server still has what the run waits for, when no result has come meanwhile. */
-const LOOK_MS = 5_000;
-/** How often in a row it must not have it: a server that has just started, or become the leader, may not know all of it yet. */
+/** The interval at which the run checks that the server still has its tasks, while no results arrive. */
+const POLL_MS = 5_000;
+/** The number of checks in a row that must fail: a server that has just started or become the leader may not know all yet. */
 const MAX_MISSED = 2;
-/** How many results are taken up at once: each may have large outputs to be fetched. */
+/** The highest number of results whose outputs are fetched at once. */
 const MAX_SETTLING = 16;
-/** How long they may take to answer, and how long after the last answer nobody waits for another one. */
+/** The longest time for the answers of all workers, and the longest gap between two of them. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
-/** Hands attempts to workers, and waits for what they say of them. */
+/** Sends attempts to workers, and waits for their results. */
 export class NatsExecutor implements Executor {
-  /** Many machines may be waiting for tasks. */
+  /** High, as many machines may be waiting for tasks. */
   readonly concurrency = 10_000;
-  /** A task may wait for a worker. */
+  /** True, as a task may wait for a worker. */
   readonly keepsTime = true;
   readonly #options: NatsOptions;
   readonly #config: RunConfig;
   readonly #spillDirectory: SpillDirectory;
   readonly #run: string;
-  /** In the names of what is made on the server, which nobody else has. */
+  /** A random part of the names on the server, which makes them unique. */
   readonly #nonce = randomBytes(8).toString("hex");
   #nats: Nats | undefined;
-  /** Set when the run is open. */
+  /** Present when the run is open. */
   #stream: RunStream | undefined;
-  /** Attempts that have not ended, by their keys. */
+  /** Attempts that have not ended, by key. */
   readonly #pending = new Map<string, RemoteExecution>();
-  /** Keys that this run has used, when it is resumed: of others there may be results from before. */
+  /** Keys that a resumed run has used. Other keys may have results from before. */
   readonly #claimed = new Set<string>();
-  readonly #sending = new Limit(MAX_IN_FLIGHT);
-  /** Set when no attempt is to be begun any more. */
+  readonly #sending = new Semaphore(MAX_IN_FLIGHT);
+  /** Present when no attempt may begin any more. */
   #ending: Promise<void> | undefined;
-  /** What those that run are to be ended with. */
+  /** The time from SIGTERM to SIGKILL, when running attempts are to be terminated. */
   #killAfterMs: number | undefined;
   #noWorkerTimer: ReturnType<typeof setTimeout> | undefined;
-  #lookTimer: ReturnType<typeof setInterval> | undefined;
-  #isLooking = false;
-  /** How many results have come. */
+  #pollTimer: ReturnType<typeof setInterval> | undefined;
+  #isPolling = false;
+  /** The number of results so far. */
   #settled = 0;
-  /** What {@linkcode #settled} was at the last look, and how often in a row something was missing since. */
-  #lastLook = { settled: 0, missed: 0 };
+  /** The value of {@linkcode #settled} at the last poll, and the number of polls in a row that missed a task since. */
+  #lastPoll = { settled: 0, missed: 0 };
   readonly #closed = new AbortController();
-  /** Aborted when nothing more is to be sent. */
+  /** Aborted when no more tasks are sent. */
   readonly #sends = new AbortController();
-  /** Is told why the run cannot go on. */
+  /** Called with the reason when the run cannot continue. */
   #onFailure!: (error: Error) => void;
-  /** Aborted when the run is to end before it was opened. */
+  /** Aborted when the run ends before it is open. */
   readonly #opening = new AbortController();
-  /** Whether the stream is to be removed at the end. */
+  /** True when the stream is to be removed at the end. */
   #isOurs = false;
-  /** The server did not answer when the run was to end. */
+  /** True when the server did not answer at the end of the run. */
   #hasLeft = false;
 
   constructor(
@@ -144,15 +144,15 @@ export class NatsExecutor implements Executor {
     nats.connection.subscribe(stream.names.full, {
       max: 1,
       callback: (error) => {
-        if (!error) this.#log("the server has no room for results; they wait at their workers until it has");
+        if (!error) this.#log("the server is out of storage; results wait at their workers until it has room");
       },
     });
     this.#noWorkerTimer = setTimeout(() => {
       this.#lookForWorker().catch(() => {});
     }, NO_WORKER_MS);
-    this.#lookTimer = setInterval(() => {
-      this.#look().catch(() => {});
-    }, LOOK_MS);
+    this.#pollTimer = setInterval(() => {
+      this.#poll().catch(() => {});
+    }, POLL_MS);
     this.#readResults(stream.results).catch(async (error) => {
       if (!this.#closed.signal.aborted) this.#fail(await causeOf(error, nats));
     });
@@ -161,7 +161,7 @@ export class NatsExecutor implements Executor {
   start(attempt: Attempt): Execution {
     const execution = new RemoteExecution(attempt, (killAfterMs) => this.#terminate(killAfterMs));
     this.#sending.run(() => this.#send(attempt, execution)).catch(async (error) => {
-      if (!execution.isSent) execution.withdraw(); // else it is looked for at the end
+      if (!execution.isSent) execution.withdraw(); // else the end of the run looks for it
       this.#giveUp(await causeOf(error, this.#nats!));
     });
     return execution;
@@ -179,7 +179,7 @@ export class NatsExecutor implements Executor {
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#noWorkerTimer);
-    clearInterval(this.#lookTimer);
+    clearInterval(this.#pollTimer);
     await this.#spillDirectory.close();
     if (!this.#nats) return;
     try {
@@ -197,7 +197,7 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Tells the caller something. What it throws ends the run. */
+  /** Reports a status message. An error that the callback throws ends the run. */
   #log(text: string): void {
     try {
       this.#options.onNotice?.(text);
@@ -206,18 +206,18 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Sends an attempt, or finds out what became of it before. */
+  /** Sends an attempt, or takes the result that an earlier run left for it. */
   async #send(attempt: Attempt, execution: RemoteExecution): Promise<void> {
     this.#sends.signal.throwIfAborted();
     const { id, number, timeoutMs } = attempt;
     const task = lineOfTask(attempt.task);
-    const { meta: _, ...taskToRun } = task; // which nobody needs there
+    const { meta: _, ...taskToRun } = task; // which workers do not need
     const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
-    // By the task as it was given: what a run adds to its environment is another thing in the run that resumes it.
+    // Of the task as given: the variables that a run adds differ in the run that resumes it.
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;
     const until = { signal: this.#sends.signal };
-    // An object that is stored again under its name takes the place of the one that a message may stand for already.
+    // A unique name: an object that is stored again replaces the object of that name, which a message may refer to.
     const bytes = await objects.pack(message, `${hash}/${randomUUID()}`, until);
     for (let copy = 1;; copy++) {
       const key = copy === 1 ? hash : `${hash}-${copy}`;
@@ -230,16 +230,16 @@ export class NatsExecutor implements Executor {
       execution.isStored = execution.sequence !== undefined || isResumed;
       if (execution.sequence) return;
       if (isResumed) return await this.#takeUp(key);
-      this.#pending.delete(key); // the same task was there before
+      this.#pending.delete(key); // the key belongs to an equal task
       execution.isSent = false;
     }
   }
 
-  /** Takes the result of an attempt that is there and will not come: it was there before, or the server has passed it over. */
+  /** Takes a result that the consumer does not deliver: it was there before, or the server has skipped it. */
   async #takeUp(key: string): Promise<void> {
     const { names } = this.#stream!;
     const last = { last_by_subj: names.result(key) };
-    // The leader is asked: of another server's answer it is not known how old it is, and this is asked only once.
+    // Asks the leader, once: the answer of another server may be outdated.
     const message = await retryTransient(() => this.#nats!.jsm.streams.getMessage(names.stream, last));
     if (message) await this.#settle(key, message.data);
   }
@@ -259,7 +259,7 @@ export class NatsExecutor implements Executor {
           if (settling.size >= MAX_SETTLING) await Promise.race(settling);
         }
       } catch {
-        // What that was, the server can say.
+        // The request below finds out the reason.
       }
       try {
         await retryTransient(() => results.info(), { signal });
@@ -269,7 +269,7 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Makes anew what results are read through when somebody has removed it who does not read them instead. */
+  /** Recreates the consumer of results when it was removed, unless another program has taken over the run. */
   async #readAgain(error: unknown): Promise<Consumer> {
     if ((error as Error).name !== "ConsumerNotFoundError") throw error;
     const { names, config: { ackWaitMs } } = this.#stream!;
@@ -279,35 +279,35 @@ export class NatsExecutor implements Executor {
   }
 
   /**
-   * Looks whether the server still has what the run waits for. What was sent is to be handed out, or with a worker, or has a
-   * result; else somebody has purged the stream, removed messages from it, or removed what the tasks are handed out by.
+   * Checks that the server still has all tasks. A task that was sent waits for delivery, is with a worker, or has a result.
+   * Otherwise somebody has purged the stream, removed messages from it, or removed its consumer.
    */
-  async #look(): Promise<void> {
-    const { settled, missed } = this.#lastLook;
-    this.#lastLook = { settled: this.#settled, missed: 0 };
-    if (this.#isLooking || this.#ending || settled !== this.#settled) return;
-    this.#isLooking = true;
+  async #poll(): Promise<void> {
+    const { settled, missed } = this.#lastPoll;
+    this.#lastPoll = { settled: this.#settled, missed: 0 };
+    if (this.#isPolling || this.#ending || settled !== this.#settled) return;
+    this.#isPolling = true;
     try {
       const count = await this.#countMissing();
       if (count === 0 || settled !== this.#settled || this.#ending) return;
-      this.#lastLook = { settled, missed: missed + 1 };
+      this.#lastPoll = { settled, missed: missed + 1 };
       if (missed + 1 < MAX_MISSED) return;
       const what = count === 1 ? "1 task has" : `${count} tasks have`;
       const { stream } = this.#stream!.names;
       const why = `the stream ${stream} was purged or changed, or a worker has dropped what it took`;
       this.#giveUp(damaged(`${what} neither a result nor a place on the server: ${why}`));
     } catch (error) {
-      if ((error as Error).name !== "ConsumerNotFoundError") throw error; // what that was, the reader of results is told
+      if ((error as Error).name !== "ConsumerNotFoundError") throw error; // the reader of results handles it
       const { stream } = this.#stream!.names;
       this.#giveUp(
         damaged(`the consumer ${TASKS_CONSUMER} of the stream ${stream} was removed from the server`, error),
       );
     } finally {
-      this.#isLooking = false;
+      this.#isPolling = false;
     }
   }
 
-  /** How many attempts the server does not have although they have no result. Takes results that have not come. */
+  /** Counts the attempts that have neither a result nor a place on the server. Takes results that were not delivered. */
   async #countMissing(): Promise<number> {
     const sent = [...this.#pending].filter(([, { isStored }]) => isStored).map(([key]) => key);
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
@@ -321,7 +321,7 @@ export class NatsExecutor implements Executor {
     return Math.max(0, missing());
   }
 
-  /** What is still to be done cannot be done by this run. What workers have begun is waited for. */
+  /** Ends the run with an error, after the attempts that workers have begun. */
   #giveUp(error: Error): void {
     if (this.#ending || this.#closed.signal.aborted) return;
     this.#onFailure(error instanceof ObjectsRemovedError ? damaged(error.message, error) : error);
@@ -351,7 +351,7 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Brings an output here, to where it would be if the task had run here. */
+  /** Fetches an output to the file in which it would be if the task had run on this machine. */
   async #fetch(
     { object, ...output }: RemoteOutput,
     attempt: Attempt,
@@ -376,18 +376,18 @@ export class NatsExecutor implements Executor {
   }
 
   #terminate(killAfterMs: number): void {
-    // A longer timer would go off at once.
+    // A longer timer would expire at once.
     killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS);
     const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
     this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
-    if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else it is about to be done
+    if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else draining asks them
     this.drain();
   }
 
-  /** Takes back what no worker has begun, and waits for the rest. */
+  /** Withdraws the attempts that no worker has begun, and waits for the others. */
   async #end(): Promise<void> {
     this.#sends.abort();
-    await Promise.resolve(); // all attempts that are to be ended are told so in one go
+    await Promise.resolve(); // so that one message terminates all attempts
     const { stream } = this.#stream!.names;
     const { jsm } = this.#nats!;
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
@@ -404,12 +404,12 @@ export class NatsExecutor implements Executor {
       const running = await this.#askWorkers();
       const done = await this.#keysWithResult();
       for (const [key, execution] of candidates) {
-        if (wasDone.has(key)) await this.#takeUp(key); // it would have come
+        if (wasDone.has(key)) await this.#takeUp(key); // its delivery is overdue
         const isUnheard = !running.has(key) && !done.has(key);
         const sinceMs = unheardSinceMs.get(key) ?? performance.now();
         if (isUnheard) unheardSinceMs.set(key, sinceMs);
         else unheardSinceMs.delete(key);
-        // One that was handed out between the two requests is heard of the second time.
+        // An attempt that was delivered between the two requests is reported the second time.
         const mayBeElsewhere = execution.sequence === undefined || execution.sequence <= handedOut;
         const patienceMs = mayBeElsewhere ? UNHEARD_MS : ASK_AGAIN_MS;
         if (!isUnheard || performance.now() - sinceMs < patienceMs) continue;
@@ -421,7 +421,7 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** What the workers are running, and ends it if that is what is wanted. */
+  /** Asks the workers for the keys of the attempts that they run, and to terminate them if the run is stopped. */
   async #askWorkers(): Promise<Set<string>> {
     const message: ControlMessage = { killAfterMs: this.#killAfterMs };
     const running = new Set<string>();
@@ -432,7 +432,7 @@ export class NatsExecutor implements Executor {
       });
       for await (const { data } of replies) for (const key of keysIn(data)) running.add(key);
     } catch {
-      // There is no worker, or no connection now.
+      // No worker, or no connection.
     }
     return running;
   }
@@ -445,16 +445,16 @@ export class NatsExecutor implements Executor {
     return new Set(Object.keys(state.subjects ?? {}).map(keyOf));
   }
 
-  /** The run is to end, and the server cannot be told. */
+  /** Ends the run without the server, which does not answer. */
   #leave(error: unknown): void {
     if (!isMissing(error) && !this.#closed.signal.aborted) {
       this.#hasLeft = true;
-      this.#log("the server does not answer; what runs goes on without this run");
+      this.#log("the server does not answer; running tasks continue without this run");
     }
     this.#withdrawAll();
   }
 
-  /** The run cannot go on. */
+  /** Ends the run at once with an error. */
   #fail(error: unknown): void {
     const isTakenOver = (error as Error).name === "ConsumerNotFoundError";
     if (isTakenOver) this.#isOurs = false;
@@ -475,7 +475,7 @@ export class NatsExecutor implements Executor {
   }
 }
 
-/** What a worker says that it is running, if it says that. */
+/** Returns the keys in the reply of a worker; none for an invalid reply. */
 function keysIn(reply: Uint8Array): readonly string[] {
   try {
     return checkReply(decode(reply)).running;
@@ -484,19 +484,19 @@ function keysIn(reply: Uint8Array): readonly string[] {
   }
 }
 
-/** The error for a run of which somebody has removed something on the server. */
+/** Returns the error for a run that somebody has damaged on the server. */
 function damaged(reason: string, cause?: unknown): Error {
-  return new Error(`${reason}; --resume runs what has no result`, { cause });
+  return new Error(`${reason}; --resume runs the tasks without a result`, { cause });
 }
 
-/** An attempt that others carry out. */
+/** An attempt on another machine. */
 class RemoteExecution implements Execution {
   readonly attempt: Attempt;
-  /** Whether a worker may have it. */
+  /** True when a worker may have the attempt. */
   isSent = false;
-  /** Whether the server has it, or has had it. */
+  /** True when the server has stored the attempt. */
   isStored = false;
-  /** Which message of the stream it is, when this run has sent it. */
+  /** The sequence number of its message in the stream, when this run has sent it. */
   sequence: number | undefined;
   readonly #result = Promise.withResolvers<AttemptResult>();
   readonly #terminate: (killAfterMs: number) => void;
@@ -515,17 +515,19 @@ class RemoteExecution implements Execution {
     this.#terminate(killAfterMs);
   }
 
+  /** Ends the attempt with a result. */
   settle(result: AttemptResult): void {
     this.#result.resolve(result);
   }
 
+  /** Ends an attempt that never began. */
   withdraw(): void {
     this.settle(resultWithoutOutput({ kind: "withdrawn" }));
   }
 }
 
-/** Does so many things at once, and no more. */
-class Limit {
+/** Counting semaphore. */
+class Semaphore {
   #free: number;
   readonly #waiting = new Set<() => void>();
 
@@ -533,6 +535,7 @@ class Limit {
     this.#free = count;
   }
 
+  /** Runs an action when a permit is free. */
   async run<T>(action: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.add(resolve));

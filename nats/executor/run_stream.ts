@@ -1,4 +1,4 @@
-/** The stream of a run on a server, with its consumers: made anew, or as a run before has left it. @module */
+/** Opens the stream of a run and its consumers on a server: creates them, or resumes those of an earlier run. @module */
 
 import type { Consumer } from "@nats-io/jetstream";
 import { randomBytes } from "node:crypto";
@@ -16,40 +16,39 @@ import { RunObjects } from "../client/objects.ts";
 import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "../client/protocol.ts";
 import { removeStream, streamsOfRun } from "../client/runs.ts";
 
-/** No more than what all workers together are running. */
+/** The highest number of tasks that all workers together can run. */
 const MAX_UNACKNOWLEDGED = 100_000;
-/** How many workers may wait for tasks at once. */
+/** The highest number of workers that can wait for tasks at once. */
 const MAX_WORKERS = 100_000;
 
-/** What the consumers are called by which runs read results. */
+/** The prefix for the names of the consumers that read results. */
 const READER_PREFIX = "results-";
 
-/** What {@linkcode openRunStream} needs to know. */
+/** Options of {@linkcode openRunStream}. */
 export interface RunStreamOptions {
   queue: string;
   run: string;
-  /** Whether to go on with a run of that name, if there is one. Else it is removed. */
+  /** Whether to resume an existing run of that name. Otherwise the existing run is removed. */
   resume: boolean;
   replicas: number;
   config: RunConfig;
-  /** In the names of what is made, which nobody else has. */
+  /** A random part of the names that are created, which makes them unique. */
   nonce: string;
 }
 
-/** What has been opened. */
+/** An open stream of a run. */
 export interface RunStream {
   names: RunNames;
   objects: RunObjects;
   isResumed: boolean;
-  /** What the workers of the run go by. */
+  /** The settings that the workers of the run use. */
   config: RunConfig;
-  /** The results that come from now on. */
+  /** The consumer of results that are published from now on. */
   results: Consumer;
 }
 
 /**
- * Makes what the server needs for a run, or goes on with what it has. When that does not succeed, nothing is left of what was
- * not there before.
+ * Creates the stream of a run, or resumes it. When that fails, everything that was created is removed again.
  */
 export async function openRunStream(
   nats: Nats,
@@ -57,7 +56,7 @@ export async function openRunStream(
   until: RetryOptions,
 ): Promise<RunStream> {
   const earlier = await retryTransient(() => streamsOfRun(nats, queue, run), until);
-  // The workers of a run go by what it began with.
+  // Workers use the settings with which the run began.
   const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
   const isResumed = resumedConfig !== undefined;
   const config = resumedConfig ?? newConfig;
@@ -66,10 +65,10 @@ export async function openRunStream(
   const objects = new RunObjects(nats, names.stream);
   try {
     if (!isResumed) await addStream(nats, names, replicas, until);
-    await objects.create(replicas, until); // it may be missing from a run that was being removed
+    await objects.create(replicas, until); // an interrupted removal may have left the stream only
     if (!isResumed) await publishOnce(nats, names, { subject: names.config, bytes: encode(config) }, until);
     const results = await addConsumers(nats, names, { isNew: !isResumed, nonce, ackWaitMs: config.ackWaitMs }, until);
-    nats.connection.publish(names.changed); // workers that do not hear it will look
+    nats.connection.publish(names.changed); // workers that miss it poll
     return { names, objects, isResumed, config, results };
   } catch (error) {
     if (!isResumed) await removeStream(nats, names).catch(() => {});
@@ -103,7 +102,7 @@ async function addConsumers(
   const results = await addResultsConsumer(nats, names, { nonce, ackWaitMs, isAgain: false }, until);
   const found = await consumersOf(nats, names, until);
   for (const name of found) {
-    // Who read the results before has gone. If not, it learns so, and from the one that is new, that this run has taken its place.
+    // Its reader is usually gone. If not, it notices the removal, and by the new consumer that this run has taken over.
     if (!isOfOthers(name, nonce)) continue;
     await unlessMissing(retryTransient(() => jsm.consumers.delete(stream, name), until));
   }
@@ -122,7 +121,7 @@ async function addConsumers(
   return results;
 }
 
-/** Whether another run reads the results that only this one would read. */
+/** Returns whether another program has taken over the run, and reads its results. */
 export async function isTakenOver(
   nats: Nats,
   names: RunNames,
@@ -133,9 +132,9 @@ export async function isTakenOver(
 }
 
 /**
- * Makes what results are read through.
+ * Creates the consumer that reads results.
  *
- * @param isAgain whether it was there and has gone: then it begins with the first result, as some may have been missed.
+ * @param isAgain whether it replaces a removed consumer: then it begins with the first result, as some may have been missed.
  */
 export async function addResultsConsumer(
   { client, js, jsm }: Nats,
@@ -176,7 +175,7 @@ async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: RetryOpti
   return found.map(({ name }) => name);
 }
 
-/** What a run began with, if it was made completely: whoever makes one says this before it sends a task. */
+/** Reads the settings of a run; `undefined` when it was not created completely: settings are sent before the first task. */
 async function readConfig(
   { jsm }: Nats,
   { stream, config }: RunNames,
@@ -188,15 +187,15 @@ async function readConfig(
     return checkConfig(decode(message.data));
   } catch (error) {
     throw new Error(
-      `Cannot go on with the run: its settings on the server, in the stream ${stream}, are not right: ${
+      `Cannot resume the run: its settings in the stream ${stream} are invalid: ${
         systemReason(error)
-      }; taskrunner runs rm removes it`,
+      }; remove the run with taskrunner runs rm`,
       { cause: error },
     );
   }
 }
 
-/** Sends a message that is the only one with its subject. Gives its number in the stream, or nothing if there is one. */
+/** Publishes the only message of a subject. Returns its sequence number; `undefined` when the subject already has a message. */
 export async function publishOnce(
   { js }: Nats,
   { stream }: RunNames,
@@ -204,7 +203,7 @@ export async function publishOnce(
   until: RetryOptions,
 ): Promise<number | undefined> {
   const options = {
-    msgID: randomBytes(16).toString("base64url"), // a second try is known by it, and counts as the first
+    msgID: randomBytes(16).toString("base64url"), // by which the server recognizes a retry
     expect: { lastSubjectSequence: 0, streamName: stream },
     timeout: REQUEST_TIMEOUT_MS,
   };

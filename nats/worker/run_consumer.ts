@@ -1,4 +1,4 @@
-/** What a worker does for one run. @module */
+/** Runs the attempts of one run on a worker. @module */
 
 import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type { MsgHdrs } from "@nats-io/transport-node";
@@ -45,48 +45,49 @@ import {
 } from "../client/protocol.ts";
 import type { Slots } from "./slots.ts";
 
-/** How long a run may take to be made. */
+/** The longest time that a run may take to be created. */
 const OPEN_MS = 10_000;
-/** How long it waits when it cannot ask for tasks. */
+/** The pause after a request for tasks that failed. */
 const RETRY_MS = 250;
-/** How long a result waits when the server has no room for it. */
+/** The pause before a result is published again to a server that is out of storage. */
 const FULL_MS = 1_000;
-/** How long tasks are handed back that come when no more are taken. */
+/** The time for which a draining worker hands back tasks that still arrive. */
 const HAND_BACK_MS = 250;
-/** How long it waits for tasks of a run before it asks again: at most, and at least, which the server asks for. */
+/** The longest and shortest time of a request for tasks; the server demands the shortest. */
 const FETCH_MS = { max: 5_000, min: 1_000 };
 
-/** How large a task can be: what it is made of is less than the longest text that a runtime can hold. */
+/** The largest task. Its JSON must fit into a string of every runtime. */
 const MAX_TASK_BYTES = 512 * 1024 ** 2;
 
-/** How far the tasks had been handed out, to all workers. */
+/** The position up to which the server has delivered tasks to all workers. */
 interface HandedOut {
-  /** The number, in the stream, of the last one. */
+  /** The sequence number of the last delivered task in the stream. */
   sequence: number;
-  /** When the server was asked. */
+  /** When the server was asked, by `Date.now()`. */
   askedMs: number;
 }
 
-/** What results say of who ran the task. */
+/** The `worker` of results. */
 const WORKER = { host: hostname(), pid: process.pid };
 
-/** What {@linkcode RunConsumer} needs to know. */
+/** Options of {@linkcode RunConsumer}. */
 export interface RunConsumerOptions {
   executor: "shell" | "process" | undefined;
   maxRedeliveries: number;
   guard: ProcessGuard;
-  /** What the names of its directories for temporary files begin with. */
+  /** The prefix for the names of temporary directories. */
   temporaryPrefix: string;
+  /** Called when the server denies a permission that the worker needs. */
   onForbidden: (error: unknown) => void;
-  /** Is told that the settings of the run are not right, and why; nothing of it can be done. */
+  /** Called when the settings of the run are invalid, so that none of its tasks can run. */
   onUnusable: (error: unknown) => void;
-  /** Is told each time that a result has to wait because the server has no room for it. */
+  /** Called each time that a result has to wait because the server is out of storage. */
   onFull: () => void;
 }
 
-/** What a worker does for one run. */
+/** Consumes the tasks of one run: runs each, and publishes its result. */
 export class RunConsumer {
-  /** Settles when nothing of the run is left here. Never rejects. */
+  /** Settles when nothing of the run is left on this worker. Never rejects. */
   readonly ended: Promise<void>;
   readonly #nats: Nats;
   readonly #names: RunNames;
@@ -97,20 +98,20 @@ export class RunConsumer {
   readonly #work = new Set<Promise<void>>();
   #config!: RunConfig;
   #tasks!: Consumer;
-  /** The server that knows which tasks were handed out before. */
+  /** The id of the server that has counted all deliveries. */
   #countedBy: string | undefined;
-  /** What {@linkcode Nats.disconnects} was then. */
+  /** The value of {@linkcode Nats.disconnects} at that time. */
   #disconnects = 0;
   #executor: Executor | undefined;
   #sequence = 0;
-  /** In the names of objects, which others make, too. */
+  /** Tells the objects of this worker from those of others. */
   readonly #nonce = randomBytes(8).toString("hex");
   #stored = 0;
-  /** Takes no more tasks. */
+  /** True when no more tasks are taken. */
   #isEnding = false;
-  /** The run does not want to wait for anything. */
+  /** True when the run terminates its attempts, and waits for nothing. */
   #isStopped = false;
-  /** Nobody wants the results any more. */
+  /** Aborted when nobody wants the results any more. */
   readonly #abandoned = new AbortController();
   #fetching: ConsumerMessages | undefined;
   #handedOut: HandedOut | undefined;
@@ -123,13 +124,15 @@ export class RunConsumer {
     this.ended = this.#run();
   }
 
+  /** Takes no more tasks, and finishes the running ones. */
   drain(): void {
     this.#isEnding = true;
-    // What the server has just sent would be nobody's for a while if it were not handed back.
+    // Tasks that the server has just sent would otherwise wait for `ackWaitMs`.
     setTimeout(() => this.#fetching?.stop(), HAND_BACK_MS);
     this.#slots.wake();
   }
 
+  /** Takes no more tasks, and kills the running ones without publishing their results. */
   abandon(): void {
     this.#abandoned.abort();
     this.drain();
@@ -144,7 +147,7 @@ export class RunConsumer {
         try {
           message.respond(encode(this.#obey(decode(message.data))));
         } catch {
-          // It is not from a run, or the connection is being closed.
+          // The message is not from a run, or the connection is being closed.
         }
       },
     });
@@ -159,17 +162,17 @@ export class RunConsumer {
       }
     } catch (error) {
       if (isForbidden(error)) this.#options.onForbidden(error);
-      // Else the run has ended already. If it has not, it is found again.
+      // Else the run has ended. If not, the worker finds it again.
     }
     await Promise.all(this.#work);
     control.unsubscribe();
     await this.#executor?.close().catch(() => {});
   }
 
-  /** What one of the run asks for. */
+  /** Handles a control message of the run. */
   #obey(message: unknown): ControlReply {
     const { killAfterMs } = checkControl(message);
-    this.#countedBy = undefined; // who asks has removed the consumer; one that comes after it hands out all tasks again
+    this.#countedBy = undefined; // the sender has removed the consumer; a new one delivers all tasks again
     if (killAfterMs !== undefined) {
       this.#isStopped = true;
       for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
@@ -182,7 +185,7 @@ export class RunConsumer {
     const last = { last_by_subj: this.#names.config };
     const message = await retryTransient(async () => {
       const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
-      // Of another message the server would say which one it is: a worker could have had it sent here.
+      // A worker could have made the server send another message here, which has another subject.
       if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
       return message;
     }, { signal, deadlineMs: OPEN_MS });
@@ -219,7 +222,7 @@ export class RunConsumer {
     for await (const message of messages) {
       const slot = this.#isEnding ? undefined : this.#slots.take();
       if (slot === undefined) {
-        message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for somebody else, or for later
+        message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for another worker, or for later
         continue;
       }
       const work = this.#carryOut(message, slot, handedOut).catch(() => {}).finally(() => {
@@ -232,7 +235,7 @@ export class RunConsumer {
 
   async #carryOut(message: JsMsg, slot: number, handedOut: HandedOut): Promise<void> {
     const key = keyOf(message.subject);
-    if (this.#running.has(key)) return; // what runs will answer for both
+    if (this.#running.has(key)) return; // the running attempt publishes the result for both
     this.#running.set(key, undefined);
     const heartbeat = setInterval(() => {
       if (!this.#nats.connection.isClosed()) message.working();
@@ -241,11 +244,11 @@ export class RunConsumer {
       if (isReflected(message)) return message.ack();
       const isRerun = this.#wasHandedOut(message, handedOut);
       if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
-      const result = isRerun && await this.#isHopeless(key)
+      const result = isRerun && await this.#hasNoRedeliveriesLeft(key)
         ? redeliveredTooOften(this.#options.maxRedeliveries)
         : await this.#attempt(message, key, slot);
       if (this.#abandoned.signal.aborted) {
-        message.nak(); // somebody else need not wait until it is sure that we are gone
+        message.nak(); // another worker takes the task without waiting for `ackWaitMs`
         return await this.#executor!.discard(result);
       }
       await this.#publish(key, result);
@@ -271,7 +274,7 @@ export class RunConsumer {
     return { ...await running.ended, place };
   }
 
-  /** The attempt that a message asks for, or why that cannot be known. */
+  /** Reads the attempt from a message. Returns the reason, as one sentence, when the message is invalid. */
   async #read({ data }: JsMsg): Promise<TaskMessage | string> {
     try {
       return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
@@ -281,7 +284,7 @@ export class RunConsumer {
     }
   }
 
-  /** How far the tasks had been handed out, no longer ago than is given. */
+  /** Returns the position of delivery, as it was at most `maxAgeMs` ago. */
   async #lookHandedOut(maxAgeMs: number): Promise<HandedOut> {
     if (this.#handedOut && Date.now() - this.#handedOut.askedMs < maxAgeMs) return this.#handedOut;
     const askedMs = Date.now();
@@ -290,16 +293,16 @@ export class RunConsumer {
   }
 
   /**
-   * Whether somebody may have had it before, and begun it. The server counts how often it hands a task out, but not always:
-   * with one that kills its worker at once, 2.9.10 begins at 1 each time. New tasks come in the order of the stream, and no
-   * task comes again sooner than after the time that a worker has. So one that comes again had been handed out when the
-   * server was last asked, unless that is too long ago.
+   * Returns whether another worker may have begun a task before. The server counts the deliveries of a task, but not
+   * reliably: for a task that kills its worker at once, nats-server 2.9.10 begins at 1 each time. New tasks are delivered in
+   * the order of the stream, and a redelivery comes after `ackWaitMs` at the earliest. So a redelivered task lies before the
+   * position of delivery that the server last reported, unless the report is older than `ackWaitMs`.
    */
   #wasHandedOut({ info }: JsMsg, { sequence, askedMs }: HandedOut): boolean {
     return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
   }
 
-  /** Whether the server knows what was handed out: one that was killed, or another one of a cluster, may have forgotten. */
+  /** Returns whether the server has counted all deliveries: a restarted server, or another server of a cluster, may not have. */
   #isServerCounting(): boolean {
     const { connection, disconnects } = this.#nats;
     return this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
@@ -311,10 +314,10 @@ export class RunConsumer {
   }
 
   /**
-   * Whether it was begun again as often as may be; if not, it is about to be begun once more. That it was handed out before
-   * does not say that it was begun.
+   * Returns whether a task has used up its redeliveries; if not, records another one. Counted here and not by the server,
+   * as a delivered task need not have begun.
    */
-  async #isHopeless(key: string): Promise<boolean> {
+  async #hasNoRedeliveriesLeft(key: string): Promise<boolean> {
     const subject = this.#names.rerun(key);
     const filter = { subjects_filter: subject };
     const { state } = await this.#retryTransient(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
@@ -324,7 +327,7 @@ export class RunConsumer {
     return false;
   }
 
-  /** Records a result, unless there is one. */
+  /** Publishes a result, unless the attempt has one. */
   async #publish(key: string, attempted: AttemptResult): Promise<void> {
     const name = `${this.#nonce}/${++this.#stored}`;
     let result: ResultMessage;
@@ -354,7 +357,7 @@ export class RunConsumer {
         if (!isFull(error) || this.#isStopped || this.#abandoned.signal.aborted) throw error;
         this.#options.onFull();
         this.#nats.connection.publish(this.#names.full);
-        await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends makes room
+        await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends frees storage
       }
     }
   }
@@ -366,7 +369,7 @@ export class RunConsumer {
       return { output: { ...output, object } };
     } catch (error) {
       if (this.#abandoned.signal.aborted) throw error;
-      if (isFull(error)) return { output, error: outputLost("the server has no room for it") };
+      if (isFull(error)) return { output, error: outputLost("the server is out of storage") };
       if (error instanceof ObjectsRemovedError) return { output, error: outputLost(error.message) };
       if (systemCode(error) === undefined) throw error;
       return { output, error: outputLost(systemReason(error)) };
@@ -377,7 +380,7 @@ export class RunConsumer {
     return await this.#ask((options) => retryTransient(action, options));
   }
 
-  /** Does something that is tried again and again for as long as the run is there. */
+  /** Runs an action that retries while the run exists. Abandons the run when it is gone. */
   async #ask<T>(action: (options: RetryOptions) => Promise<T>): Promise<T> {
     try {
       return await action({ signal: this.#abandoned.signal });
@@ -390,15 +393,16 @@ export class RunConsumer {
 }
 
 /**
- * Whether a message is an answer of the server that has the content of another message. Who may not send tasks could still
- * have the server send them such, as it does not check where an answer is wanted.
+ * Returns whether a message is a reply of the server that carries another message. A user without the permission to send
+ * tasks could make the server send such a reply to any subject.
  */
 function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
 }
 
-function redeliveredTooOften(reruns: number): AttemptResult {
-  const reason = `The worker was lost while the task ran, also after it was begun again, ${reruns} times`;
+function redeliveredTooOften(redeliveries: number): AttemptResult {
+  const times = redeliveries === 1 ? "1 redelivery" : `${redeliveries} redeliveries`;
+  const reason = `The worker was lost while the task ran, also after ${times}`;
   return resultWithoutOutput({ kind: "lost", reason });
 }
 

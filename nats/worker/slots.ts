@@ -1,4 +1,4 @@
-/** The places in which tasks run, for all runs together. */
+/** The slots of a worker, which all its runs share. */
 export class Slots {
   readonly #isTaken: boolean[];
   #woken = Promise.withResolvers<void>();
@@ -7,11 +7,12 @@ export class Slots {
     this.#isTaken = Array(count).fill(false);
   }
 
+  /** The number of free slots. */
   get free(): number {
     return this.#isTaken.filter((isTaken) => !isTaken).length;
   }
 
-  /** Takes the first that is free: its number, from 1. */
+  /** Takes the first free slot, and returns its number, from 1; `undefined` when none is free. */
   take(): number | undefined {
     const index = this.#isTaken.indexOf(false);
     if (index === -1) return undefined;
@@ -19,16 +20,18 @@ export class Slots {
     return index + 1;
   }
 
+  /** Frees a slot. */
   release(slot: number): void {
     this.#isTaken[slot - 1] = false;
     this.wake();
   }
 
-  /** Settles when one is free, or there is something else to look at. */
+  /** Settles when a slot is free, or {@linkcode wake} was called. */
   async whenFree(): Promise<void> {
     if (this.free === 0) await this.#woken.promise;
   }
 
+  /** Wakes everyone who waits for a slot. */
   wake(): void {
     this.#woken.resolve();
     this.#woken = Promise.withResolvers();

@@ -1,4 +1,4 @@
-/** Carries out the attempts of other programs' runs, which come through NATS JetStream. @module */
+/** Runs tasks of other programs, which arrive through NATS JetStream. @module */
 
 import { join } from "node:path";
 import { scratchPlaces } from "../../executors/shell/scratch_directory.ts";
@@ -13,34 +13,39 @@ import { changesOfQueue, namesOfStream, subjectsOfQueue } from "../client/protoc
 import { Slots } from "./slots.ts";
 import { RunConsumer } from "./run_consumer.ts";
 
-/** How often it looks for new runs, and for those that have gone, without being told. */
-const LOOK_MS = 5_000;
+/** The interval at which a worker looks for new and removed runs that were not announced. */
+const POLL_MS = 5_000;
 
 /** Options of {@linkcode Worker}. */
 export interface WorkerOptions {
-  /** Where the server is. */
+  /** NATS connection and authentication options. */
   nats: NatsConnectionOptions;
-  /** The queues that it takes tasks from. */
+  /** The names of the queues to take tasks from. */
   queues: readonly string[];
-  /** How many tasks run at once, at most. */
+  /** The highest number of tasks that run at once. */
   concurrency: number;
-  /** What carries out the attempts, as the option `executor` of `run`. */
+  /**
+   * The executor that runs the attempts, as in the option `executor` of `run`.
+   *
+   * @default {"shell"}
+   */
   executor?: "shell" | "process" | undefined;
   /**
-   * How often a task is begun again, at most, after its worker was lost. When it is lost once more, the outcome is `killed`.
-   * At least 1: a task that a worker hands back without having begun it can count as lost, once.
+   * The highest number of times that a task is delivered again after its worker was lost. After that, the outcome is
+   * `killed`. At least 1, as a task that a worker hands back before it begins can count as redelivered.
    *
    * @default {3}
    */
   maxRedeliveries?: number | undefined;
-  /** Is told what there is to know. */
+  /** Called with status messages for people. */
   onNotice?: ((text: string) => void) | undefined;
 }
 
 /**
- * Takes tasks from queues, and runs them, until it is told to stop. When the program is killed, so is what it runs.
+ * Takes tasks from queues and runs them until {@linkcode Worker.drain} is called. When the program is killed, its tasks are
+ * killed too.
  *
- * @example
+ * @example Run a worker
  * ```ts
  * import { Worker } from "@x/taskrunner/nats";
  * import process from "node:process";
@@ -56,10 +61,10 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #slots: Slots;
   readonly #runs = new Map<string, RunConsumer>();
-  /** Runs whose settings are not right, so that nothing of them can be done. */
+  /** The streams of runs whose settings are invalid. */
   readonly #unusable = new Set<string>();
   #nats: Nats | undefined;
-  /** What is called so is removed at the end, also when the program is killed. */
+  /** The prefix of directories that are removed at the end, also when the program is killed. */
   readonly #temporaryPrefix = privateDirectoryName();
   readonly #guard = new ProcessGuard({
     adapter: defaultSpawnAdapter,
@@ -68,16 +73,16 @@ export class Worker {
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;
   #failure: { error: unknown } | undefined;
-  /** The server has had no room. */
+  /** True when the server was out of storage. */
   #isFull = false;
   readonly #drained = new AbortController();
-  /** There is a reason to look for runs. */
-  #mustLook = false;
-  /** Ends the wait for one. */
+  /** True when there is a reason to look for runs at once. */
+  #mustPoll = false;
+  /** Ends the wait for the next poll. */
   #wake = () => {};
 
   /**
-   * Makes a worker. It does nothing before {@linkcode run} is called.
+   * Creates a worker. It does nothing before {@linkcode run} is called.
    *
    * @throws `RangeError` for an option that is out of range.
    */
@@ -90,15 +95,15 @@ export class Worker {
     this.#slots = new Slots(options.concurrency);
   }
 
-  /** Settles when there is a connection. */
+  /** Settles when the worker is connected. */
   get connected(): Promise<void> {
     return this.#connected.promise;
   }
 
   /**
-   * Works until {@linkcode drain} is called. It waits for a server that cannot be reached.
+   * Runs tasks until {@linkcode drain} is called. Waits for a server that cannot be reached.
    *
-   * @throws `Error` when the server does not let it in, or does not let it do what a worker does.
+   * @throws `Error` when the server rejects the login, or denies a permission that a worker needs.
    */
   async run(): Promise<void> {
     const { nats: connection, queues } = this.#options;
@@ -113,17 +118,17 @@ export class Worker {
     this.#connected.resolve();
     this.#watchAcknowledgements(this.#nats).catch((error) => this.#fail(error));
     for (const queue of queues) {
-      this.#nats.connection.subscribe(changesOfQueue(queue), { callback: () => this.#look() });
+      this.#nats.connection.subscribe(changesOfQueue(queue), { callback: () => this.#poll() });
     }
     while (!this.#isDraining || this.#runs.size > 0) {
-      this.#mustLook = false;
+      this.#mustPoll = false;
       try {
         for (const queue of queues) await this.#findRuns(queue);
       } catch (error) {
         if (isForbidden(error) || this.#nats.connection.isClosed()) this.#fail(error);
-        // Else the server will answer again.
+        // Other errors are transient.
       }
-      if (!this.#mustLook) await this.#untilLook();
+      if (!this.#mustPoll) await this.#waitForPoll();
     }
     await this.#guard.close();
     const failure = this.#failure && await causeOf(this.#failure.error, this.#nats);
@@ -131,21 +136,21 @@ export class Worker {
     if (failure) throw failure;
   }
 
-  /** Takes no more tasks, hands back those that have not begun, and lets the others finish. */
+  /** Takes no more tasks, hands back tasks that have not begun, and finishes the running ones. */
   drain(): void {
     this.#isDraining = true;
     this.#drained.abort();
-    this.#look();
+    this.#poll();
     for (const run of this.#runs.values()) run.drain();
   }
 
-  /** Ends what runs: somebody else will begin it again. */
+  /** Kills the running tasks. Other workers begin them again. */
   kill(): void {
     this.drain();
     for (const run of this.#runs.values()) run.abandon();
   }
 
-  /** That a task is done is said without waiting for an answer, so what forbids it comes by another way. */
+  /** Fails when acknowledgments are forbidden: they have no reply, so that the error arrives as a status. */
   async #watchAcknowledgements({ connection }: Nats): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type !== "error" || !isForbidden(status.error)) continue;
@@ -153,7 +158,7 @@ export class Worker {
     }
   }
 
-  /** The server lets this worker do no more. */
+  /** Ends the worker with an error. */
   #fail(error: unknown): void {
     if (this.#failure) return;
     this.#failure = { error };
@@ -161,11 +166,11 @@ export class Worker {
   }
 
   #logFull(): void {
-    if (!this.#isFull) this.#log("the server has no room for results; they wait until it has");
+    if (!this.#isFull) this.#log("the server is out of storage; results wait until it has room");
     this.#isFull = true;
   }
 
-  /** Tells the caller something. What it throws ends the worker. */
+  /** Reports a status message. An error that the callback throws ends the worker. */
   #log(text: string): void {
     try {
       this.#options.onNotice?.(text);
@@ -174,14 +179,14 @@ export class Worker {
     }
   }
 
-  #look(): void {
-    this.#mustLook = true;
+  #poll(): void {
+    this.#mustPoll = true;
     this.#wake();
   }
 
-  async #untilLook(): Promise<void> {
+  async #waitForPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LOOK_MS);
+    const timer = setTimeout(resolve, POLL_MS);
     this.#wake = resolve;
     await promise;
     clearTimeout(timer);
@@ -204,14 +209,14 @@ export class Worker {
         onUnusable: (error) => {
           this.#unusable.add(stream);
           const reason = systemReason(error);
-          this.#log(`cannot work for the run ${run.run} of the queue ${queue}: its settings are not right: ${reason}`);
+          this.#log(`cannot work for the run ${run.run} of the queue ${queue}: its settings are invalid: ${reason}`);
         },
         onFull: () => this.#logFull(),
       });
       this.#runs.set(stream, work);
       const forget = () => {
         this.#runs.delete(stream);
-        if (this.#isDraining) this.#look(); // it may have been the last one
+        if (this.#isDraining) this.#poll(); // it may have been the last run
       };
       work.ended.then(forget, forget);
     }

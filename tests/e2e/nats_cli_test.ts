@@ -89,7 +89,7 @@ test("a task that kills its worker again and again has a result that says so", T
     const last = await startWorker(server.url, { args: ["--max-reruns", "1"] });
     const { status, results: [result] } = await running;
     assertEquals([status, result!.outcome, result!.status], [1, "killed", null]);
-    assertEquals(result!.error, "The worker was lost while the task ran, also after it was begun again, 1 times");
+    assertEquals(result!.error, "The worker was lost while the task ran, also after 1 redelivery");
     assertEquals(await readFile(join(directory, "begun"), "utf8"), "\n\n");
     await stop(last);
   });
@@ -267,7 +267,7 @@ test(
         assertEquals([refused.status, refused.stdout], [255, ""]);
         assertMatch(
           refused.stderr,
-          /^taskrunner: Cannot connect to NATS at 127.0.0.1:\d+: the server does not let this user in\n$/,
+          /^taskrunner: Cannot connect to NATS at 127.0.0.1:\d+: the server rejected the login\n$/,
         );
         await stop(worker);
       },

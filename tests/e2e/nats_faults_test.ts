@@ -287,7 +287,7 @@ test("a server that has no room for the tasks is an error", TIMEOUT, async () =>
       await assertRejects(
         () => collect(run(tasks, { executor: natsExecutor(nats) })),
         Error,
-        "The NATS server has no room for more",
+        "The NATS server is out of storage",
       );
       assertEquals(await streamsOf(server), []);
     },
@@ -329,7 +329,7 @@ test("a login that is not good any more ends a run and a worker with an error", 
       await waitFor("the task", async () => (await linesOf(join(directory, "pid"))).length === 1);
       await stopNatsServer(server);
       server = await startNatsServer(directory, login("second-word"), server.port);
-      const what = "The connection to NATS was closed: the server does not let this user in";
+      const what = "The connection to NATS was closed: the server rejected the login";
       await assertRejects(() => all, Error, what);
       await assertRejects(() => working, Error, what);
       assertEquals(isAlive(Number(await readFile(join(directory, "pid"), "utf8"))), false);
@@ -387,7 +387,7 @@ for (const isolate of [true, false]) {
             for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
             const running = runner.runAndWait();
             const notice = await Promise.race([said.promise, running]);
-            assertEquals(notice, "the server has no room for results; they wait at their workers until it has");
+            assertEquals(notice, "the server is out of storage; results wait at their workers until it has room");
             await removeTheRun(server);
             await assertRejects(() => running, Error, "the run was removed from the server");
           } finally {

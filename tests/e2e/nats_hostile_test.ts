@@ -333,7 +333,7 @@ test("a worker records why it cannot begin what is no task, and works on", TIMEO
         await writeFile(join(directory, "go"), "");
         assertEquals((await all).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", ""], ["ok", "2\n"]]);
         assertEquals(notices, [
-          'cannot work for the run broken of the queue q: its settings are not right: "maxInlineBytes" is missing',
+          'cannot work for the run broken of the queue q: its settings are invalid: "maxInlineBytes" is missing',
         ]);
       }, { onNotice: (text) => notices.push(text) });
     });
@@ -429,7 +429,7 @@ for (const [what, harm] of Object.entries(HARMS)) {
       assert(results.length < 4, `${error}`);
       assertMatch(
         error!.message,
-        /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs what has no result$/,
+        /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs the tasks without a result$/,
       );
     });
   });
@@ -443,7 +443,7 @@ test("a run says so when what its tasks are handed out by was removed", TIMEOUT,
     assertEquals(results.map(({ id, outcome }) => [id, outcome]), [["begun", "ok"]]);
     assertMatch(
       error!.message,
-      /^the consumer tasks of the stream taskrunner_q_\S+ was removed from the server; --resume runs what has no result$/,
+      /^the consumer tasks of the stream taskrunner_q_\S+ was removed from the server; --resume runs the tasks without a result$/,
     );
   });
 });
@@ -464,7 +464,7 @@ test("a run says so when its stream was removed, and so do both when only its ob
     const { error } = await runWhile(server, directory, (stream, manager) => manager.streams.delete(stream));
     assertMatch(
       error!.message,
-      /^the run was removed from the server, its stream taskrunner_q_\S+ is not there; --resume runs what has no result$/,
+      /^the run was removed from the server, its stream taskrunner_q_\S+ is not there; --resume runs the tasks without a result$/,
     );
   });
   await withNatsServer(async (server, directory) => {
@@ -494,7 +494,7 @@ test("a run says so when its stream was removed, and so do both when only its ob
     await withWorker(server, async () => {
       const removed = /the object store OBJ_taskrunner_q_\S+ of the run was removed from the server/;
       const error = await assertRejects(() => running, Error);
-      assertMatch((error as Error).message, new RegExp(`^${removed.source}; --resume runs what has no result$`));
+      assertMatch((error as Error).message, new RegExp(`^${removed.source}; --resume runs the tasks without a result$`));
       const byId = new Map(results.map((result) => [result.id, result]));
       assertEquals([...byId.keys()].sort(), ["file", "inline", "small"]);
       assertEquals([byId.get("small")!.outcome, byId.get("file")!.outcome], ["ok", "failed"]);

@@ -90,7 +90,7 @@ test("a server without JetStream is an error that says what is missing", TIMEOUT
     try {
       const results = () =>
         collect(run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
-      await assertRejects(results, Error, "it has no JetStream, which nats-server has when it is started with -js");
+      await assertRejects(results, Error, "JetStream is not enabled; start nats-server with -js");
     } finally {
       await stopNatsServer(server);
     }
@@ -274,7 +274,7 @@ test("a run that is stopped ends also when the server does not answer", TIMEOUT,
     process.kill(server.process.pid!, "SIGSTOP");
     stop.abort(new Error("enough"));
     await assertRejects(() => results, Error, "enough");
-    assertEquals(notices, ["the server does not answer; what runs goes on without this run"]);
+    assertEquals(notices, ["the server does not answer; running tasks continue without this run"]);
   });
 });
 
@@ -349,7 +349,7 @@ test(
           password: "secret-word",
         }]] as const
       ) {
-        const { message } = await assertRejects(() => runWith(userinfo, more), Error, "does not let this user in");
+        const { message } = await assertRejects(() => runWith(userinfo, more), Error, "rejected the login");
         assert(!message.includes("secret-word"), message);
       }
       const worker = new Worker({
