@@ -494,7 +494,10 @@ test("a run says so when its stream was removed, and so do both when only its ob
     await withWorker(server, async () => {
       const removed = /the object store OBJ_taskrunner_q_\S+ of the run was removed from the server/;
       const error = await assertRejects(() => running, Error);
-      assertMatch((error as Error).message, new RegExp(`^${removed.source}; --resume runs the tasks without a result$`));
+      assertMatch(
+        (error as Error).message,
+        new RegExp(`^${removed.source}; --resume runs the tasks without a result$`),
+      );
       const byId = new Map(results.map((result) => [result.id, result]));
       assertEquals([...byId.keys()].sort(), ["file", "inline", "small"]);
       assertEquals([byId.get("small")!.outcome, byId.get("file")!.outcome], ["ok", "failed"]);

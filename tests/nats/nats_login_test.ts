@@ -45,7 +45,7 @@ async function runWith(
   }
 }
 
-test("a token opens a server, in an option or in the URL", TIMEOUT, async () => {
+test("natsExecutor() logs in with a token, from an option or the URL", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const config = "authorization { token: a-token }";
     assertEquals(await runWith(config, directory, { token: "a-token" }), "in\n");
@@ -53,7 +53,7 @@ test("a token opens a server, in an option or in the URL", TIMEOUT, async () => 
   });
 });
 
-test("the seed of an nkey opens a server", TIMEOUT, async () => {
+test("natsExecutor() logs in with the seed of an nkey", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const pair = nkeys.createUser();
     const nkeyFile = join(directory, "user.nk");
@@ -69,7 +69,7 @@ test("the seed of an nkey opens a server", TIMEOUT, async () => {
   });
 });
 
-test("the credentials of a user open a server that knows their operator", TIMEOUT, async () => {
+test("natsExecutor() logs in with a credentials file", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
     const systemKey = nkeys.createAccount().getPublicKey();
@@ -102,7 +102,7 @@ test("the credentials of a user open a server that knows their operator", TIMEOU
   });
 });
 
-test("TLS, and a certificate of one's own, open a server that asks for them", TIMEOUT, async () => {
+test("natsExecutor() connects over TLS with a client certificate", TIMEOUT, async () => {
   if (lacks("openssl")) return;
   await withTempDirectory(async (directory) => {
     const file = (name: string) => join(directory, name);
@@ -140,114 +140,120 @@ test("TLS, and a certificate of one's own, open a server that asks for them", TI
   });
 });
 
-test("with examples/distributed/nats-server.conf a worker can work, and do nothing else", TIMEOUT, async () => {
-  await withTempDirectory(async (directory) => {
-    const example = await readFile(join(PROJECT, "examples", "distributed", "nats-server.conf"), "utf8");
-    const other = 'other: { jetstream: enabled, users: [{ user: other, password: "third-word" }] }\n}\n';
-    const path = join(directory, "server.conf");
-    await writeFile(path, example.replace("store_dir: /var/lib/nats", "").replace(/}\n$/, other));
-    const env = { BUILD_SUBMITTER_PASSWORD: "first-word", BUILD_WORKER_PASSWORD: "second-word" };
-    const server = await startNatsServer(directory, ["-c", path], -1, env);
-    const servers = server.url;
-    const submitter = { servers, user: "build-submitter", password: "first-word" };
-    const works = { servers, user: "build-worker", password: "second-word" };
-    const stranger = { servers, user: "other", password: "third-word" };
-    const workers = [works, stranger].map((nats) => new Worker({ nats, queues: ["build"], concurrency: 2 }));
-    const working = workers.map((worker) => worker.run());
-    const client = await connect({ servers, user: works.user, pass: works.password });
-    try {
-      const large = "é".repeat(1_000_000);
-      const tasks = [
-        { cmd: "cat", stdin: large },
-        { cmd: "cat; yes | head -c 3000000 >&2", stdin: large },
-        { cmd: "exit 1", retries: 1 },
-      ];
-      const options = { spillDir: join(directory, "spill"), keepOrder: true };
-      const here = await collect(run(tasks, options));
-      const there = await collect(run(tasks, { ...options, executor: natsExecutor({ ...submitter, queue: "build" }) }));
-      const seen = ({ outcome, stdoutBytes, stderrBytes, attempts }: TaskResult) => {
-        return { outcome, stdoutBytes, stderrBytes, attempts };
-      };
-      assertEquals(there.map(seen), here.map(seen));
-      assertEquals(await readFile(there[0]!.stdoutFile!, "utf8") === large, true);
+test(
+  "with examples/distributed/nats-server.conf a worker has the permissions that it needs, and no others",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const example = await readFile(join(PROJECT, "examples", "distributed", "nats-server.conf"), "utf8");
+      const other = 'other: { jetstream: enabled, users: [{ user: other, password: "third-word" }] }\n}\n';
+      const path = join(directory, "server.conf");
+      await writeFile(path, example.replace("store_dir: /var/lib/nats", "").replace(/}\n$/, other));
+      const env = { BUILD_SUBMITTER_PASSWORD: "first-word", BUILD_WORKER_PASSWORD: "second-word" };
+      const server = await startNatsServer(directory, ["-c", path], -1, env);
+      const servers = server.url;
+      const submitter = { servers, user: "build-submitter", password: "first-word" };
+      const works = { servers, user: "build-worker", password: "second-word" };
+      const stranger = { servers, user: "other", password: "third-word" };
+      const workers = [works, stranger].map((nats) => new Worker({ nats, queues: ["build"], concurrency: 2 }));
+      const working = workers.map((worker) => worker.run());
+      const client = await connect({ servers, user: works.user, pass: works.password });
+      try {
+        const large = "é".repeat(1_000_000);
+        const tasks = [
+          { cmd: "cat", stdin: large },
+          { cmd: "cat; yes | head -c 3000000 >&2", stdin: large },
+          { cmd: "exit 1", retries: 1 },
+        ];
+        const options = { spillDir: join(directory, "spill"), keepOrder: true };
+        const here = await collect(run(tasks, options));
+        const there = await collect(
+          run(tasks, { ...options, executor: natsExecutor({ ...submitter, queue: "build" }) }),
+        );
+        const seen = ({ outcome, stdoutBytes, stderrBytes, attempts }: TaskResult) => {
+          return { outcome, stdoutBytes, stderrBytes, attempts };
+        };
+        assertEquals(there.map(seen), here.map(seen));
+        assertEquals(await readFile(there[0]!.stdoutFile!, "utf8") === large, true);
 
-      // A run that is stopped ends what runs, so a worker can hear and answer.
-      const stop = new AbortController();
-      const stopped = run([{ cmd: `trap ': > ${directory}/ended' TERM; : > ${directory}/begun; sleep 300 & wait` }], {
-        executor: natsExecutor({ ...submitter, queue: "build" }),
-        signal: stop.signal,
-      });
-      const first = stopped.next();
-      await waitFor("the task", () => existsSync(join(directory, "begun")));
+        // A run that is stopped ends what runs, so a worker can hear and answer.
+        const stop = new AbortController();
+        const stopped = run([{ cmd: `trap ': > ${directory}/ended' TERM; : > ${directory}/begun; sleep 300 & wait` }], {
+          executor: natsExecutor({ ...submitter, queue: "build" }),
+          signal: stop.signal,
+        });
+        const first = stopped.next();
+        await waitFor("the task", () => existsSync(join(directory, "begun")));
 
-      const violations: string[] = [];
-      const watched = (async () => {
-        for await (const status of client.status()) if (status.type === "error") violations.push(`${status.error}`);
-      })();
-      const [stream] = (await listRuns(submitter)).map(({ queue, run }) => `${queue}.${run}`);
-      const forbidden = [
-        `taskrunner.${stream}.task.x`,
-        `taskrunner.${stream}.control`,
-        "$JS.API.STREAM.CREATE.x",
-        "$JS.API.STREAM.DELETE.x",
-        "$JS.API.STREAM.PURGE.x",
-        "$JS.API.CONSUMER.CREATE.x.y",
-        "$JS.API.CONSUMER.DURABLE.CREATE.x.y",
-        "$JS.API.CONSUMER.DELETE.x.tasks",
-        "$JS.API.CONSUMER.MSG.NEXT.x.results",
-        "$JS.ACK.x.results.1.1.1.1.1",
-        "_INBOX.x",
-      ];
-      for (const subject of forbidden) client.publish(subject, "{}");
-      const unheard = ["$JS.API.CONSUMER.MSG.NEXT.*.tasks", "$JS.ACK.>", "taskrunner.*.*.full", "taskrunner.>", ">"];
-      for (const subject of unheard) client.subscribe(subject);
-      await waitFor("the refusals", () => violations.length === forbidden.length + unheard.length);
-      for (const subject of forbidden) {
-        assert(violations.some((text) => text.includes(`Publish to "${subject}"`)), `${subject}: ${violations}`);
+        const violations: string[] = [];
+        const watched = (async () => {
+          for await (const status of client.status()) if (status.type === "error") violations.push(`${status.error}`);
+        })();
+        const [stream] = (await listRuns(submitter)).map(({ queue, run }) => `${queue}.${run}`);
+        const forbidden = [
+          `taskrunner.${stream}.task.x`,
+          `taskrunner.${stream}.control`,
+          "$JS.API.STREAM.CREATE.x",
+          "$JS.API.STREAM.DELETE.x",
+          "$JS.API.STREAM.PURGE.x",
+          "$JS.API.CONSUMER.CREATE.x.y",
+          "$JS.API.CONSUMER.DURABLE.CREATE.x.y",
+          "$JS.API.CONSUMER.DELETE.x.tasks",
+          "$JS.API.CONSUMER.MSG.NEXT.x.results",
+          "$JS.ACK.x.results.1.1.1.1.1",
+          "_INBOX.x",
+        ];
+        for (const subject of forbidden) client.publish(subject, "{}");
+        const unheard = ["$JS.API.CONSUMER.MSG.NEXT.*.tasks", "$JS.ACK.>", "taskrunner.*.*.full", "taskrunner.>", ">"];
+        for (const subject of unheard) client.subscribe(subject);
+        await waitFor("the refusals", () => violations.length === forbidden.length + unheard.length);
+        for (const subject of forbidden) {
+          assert(violations.some((text) => text.includes(`Publish to "${subject}"`)), `${subject}: ${violations}`);
+        }
+        for (const subject of unheard) {
+          assert(violations.some((text) => text.includes(`Subscription to "${subject}"`)), `${subject}: ${violations}`);
+        }
+        assertEquals(await listRuns(stranger), []);
+
+        // The server sends an answer wherever it is wanted: what a worker has recorded, as a task, or as a wish to end one.
+        const [remote] = await listRuns(submitter);
+        const names = await Array.fromAsync((await jetstreamManager(client)).streams.names());
+        const ofRun = names.find((name) => name.startsWith("taskrunner_build_"))!;
+        const evil = { value: { task: { cmd: `: > ${directory}/evil` }, id: "evil", number: 1 } };
+        const wishes = client.subscribe(`taskrunner.${stream}.control`, { max: 1 });
+        const reflect = (to: string, value: unknown) => {
+          const result = `taskrunner.${stream}.result.evil${to.length}`;
+          client.publish(result, JSON.stringify(value));
+          const last = JSON.stringify({ last_by_subj: result });
+          client.publish(`$JS.API.DIRECT.GET.${ofRun}`, last, { reply: to });
+        };
+        reflect(`taskrunner.${stream}.task.evil`, evil);
+        reflect(`$JS.API.STREAM.DELETE.${ofRun}`, {});
+        reflect(`$JS.API.CONSUMER.DELETE.${ofRun}.tasks`, {});
+        reflect(`$JS.API.STREAM.PURGE.${ofRun}`, {});
+        reflect(`taskrunner.${stream}.control`, { killAfterMs: 0 });
+        for await (const _ of wishes); // so far all of it comes, which is to workers and to nobody else
+        const tasksOf = await jetstream(client).consumers.get(ofRun, "tasks");
+        const { num_pending, num_ack_pending } = await tasksOf.info();
+        assertEquals([num_pending, num_ack_pending], [0, 1]);
+        assertEquals((await listRuns(submitter))[0]!.attempts, remote!.attempts);
+        assertEquals([existsSync(join(directory, "evil")), existsSync(join(directory, "ended"))], [false, false]);
+        stop.abort(new Error("enough"));
+        assertEquals((await first).value?.outcome, "canceled");
+        await assertRejects(() => stopped.next(), Error, "enough");
+        await assertRejects(
+          () => collect(run(tasks, { executor: natsExecutor({ ...works, queue: "build" }) })),
+          Error,
+          "Permissions Violation",
+        );
+        await client.close();
+        await watched;
+      } finally {
+        for (const worker of workers) worker.drain();
+        await Promise.all(working);
+        await client.close();
+        await stopNatsServer(server);
       }
-      for (const subject of unheard) {
-        assert(violations.some((text) => text.includes(`Subscription to "${subject}"`)), `${subject}: ${violations}`);
-      }
-      assertEquals(await listRuns(stranger), []);
-
-      // The server sends an answer wherever it is wanted: what a worker has recorded, as a task, or as a wish to end one.
-      const [remote] = await listRuns(submitter);
-      const names = await Array.fromAsync((await jetstreamManager(client)).streams.names());
-      const ofRun = names.find((name) => name.startsWith("taskrunner_build_"))!;
-      const evil = { value: { task: { cmd: `: > ${directory}/evil` }, id: "evil", number: 1 } };
-      const wishes = client.subscribe(`taskrunner.${stream}.control`, { max: 1 });
-      const reflect = (to: string, value: unknown) => {
-        const result = `taskrunner.${stream}.result.evil${to.length}`;
-        client.publish(result, JSON.stringify(value));
-        const last = JSON.stringify({ last_by_subj: result });
-        client.publish(`$JS.API.DIRECT.GET.${ofRun}`, last, { reply: to });
-      };
-      reflect(`taskrunner.${stream}.task.evil`, evil);
-      reflect(`$JS.API.STREAM.DELETE.${ofRun}`, {});
-      reflect(`$JS.API.CONSUMER.DELETE.${ofRun}.tasks`, {});
-      reflect(`$JS.API.STREAM.PURGE.${ofRun}`, {});
-      reflect(`taskrunner.${stream}.control`, { killAfterMs: 0 });
-      for await (const _ of wishes); // so far all of it comes, which is to workers and to nobody else
-      const tasksOf = await jetstream(client).consumers.get(ofRun, "tasks");
-      const { num_pending, num_ack_pending } = await tasksOf.info();
-      assertEquals([num_pending, num_ack_pending], [0, 1]);
-      assertEquals((await listRuns(submitter))[0]!.attempts, remote!.attempts);
-      assertEquals([existsSync(join(directory, "evil")), existsSync(join(directory, "ended"))], [false, false]);
-      stop.abort(new Error("enough"));
-      assertEquals((await first).value?.outcome, "canceled");
-      await assertRejects(() => stopped.next(), Error, "enough");
-      await assertRejects(
-        () => collect(run(tasks, { executor: natsExecutor({ ...works, queue: "build" }) })),
-        Error,
-        "Permissions Violation",
-      );
-      await client.close();
-      await watched;
-    } finally {
-      for (const worker of workers) worker.drain();
-      await Promise.all(working);
-      await client.close();
-      await stopNatsServer(server);
-    }
-  });
-});
+    });
+  },
+);

@@ -55,7 +55,7 @@ const why = cannotMakeNetworks();
 if (why) notTried(why);
 const options = { ...TIMEOUT, skip: why };
 
-test("a worker that the network cuts off and joins again works on, and its tasks ran elsewhere", options, async () => {
+test("a worker resumes after a network partition, and its tasks run on another worker", options, async () => {
   await withTempDirectory(async (directory) => {
     await withNetworks(async ([hub, ...edges]) => {
       const inside = (network: string) => ["ip", "netns", "exec", network];

@@ -30,7 +30,7 @@ function comparable({ slot: _, startedAt: __, durationMs: ___, userMs: ____, sys
   return rest;
 }
 
-test("results are the same as of a run on this machine, and say who ran the task", TIMEOUT, async () => {
+test("results equal those of a local run, and name their worker", TIMEOUT, async () => {
   const tasks: Task[] = [
     { cmd: "echo hi; echo oh >&2" },
     { cmd: ["printf", "%s", "$HOME"] },
@@ -63,7 +63,7 @@ test("results are the same as of a run on this machine, and say who ran the task
   });
 });
 
-test("a task that waits for a worker is not timed out, and workers may come late", TIMEOUT, async () => {
+test("the timeout of a task starts when a worker begins it", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], through(server));
     const first = results.next();
@@ -73,7 +73,7 @@ test("a task that waits for a worker is not timed out, and workers may come late
   });
 });
 
-test("a run that no worker takes tasks of says so", TIMEOUT, async () => {
+test("a run reports that no worker takes its tasks", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const said = Promise.withResolvers<string>();
     const all = collect(
@@ -84,7 +84,7 @@ test("a run that no worker takes tasks of says so", TIMEOUT, async () => {
   });
 });
 
-test("a server without JetStream is an error that says what is missing", TIMEOUT, async () => {
+test("a server without JetStream is an error that names the remedy", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const server = await startNatsServer(directory, [], -1, {}, []);
     try {
@@ -108,7 +108,7 @@ test("tasks with the same id and command are different tasks", TIMEOUT, async ()
   });
 });
 
-test("a task that comes again after its first has ended runs again", TIMEOUT, async () => {
+test("a repeated task runs again after its first result", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const again = { id: "a", cmd: `echo x >> ${directory}/ran` };
@@ -120,7 +120,7 @@ test("a task that comes again after its first has ended runs again", TIMEOUT, as
   });
 });
 
-test("large tasks that are the same are different tasks, and each arrives whole", TIMEOUT, async () => {
+test("equal large tasks are different tasks, and each arrives complete", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const attempts = async () => (await listRuns({ servers: server.url }))[0]?.attempts ?? 0;
     async function* tasks(): AsyncGenerator<Task> {
@@ -137,7 +137,7 @@ test("large tasks that are the same are different tasks, and each arrives whole"
   });
 });
 
-test("output and input that are larger than a message arrive whole", TIMEOUT, async () => {
+test("input and output larger than a message arrive complete", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const stdin = "é".repeat(1_000_000);
@@ -159,7 +159,7 @@ test("output and input that are larger than a message arrive whole", TIMEOUT, as
   });
 });
 
-test("a run that is stopped ends what runs, gives that, and takes back the rest", TIMEOUT, async () => {
+test("a stopped run terminates running tasks, emits their results, and withdraws the others", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const stop = new AbortController();
@@ -181,7 +181,7 @@ test("a run that is stopped ends what runs, gives that, and takes back the rest"
   });
 });
 
-test("a run that is drained gives what has begun, and takes back the rest", TIMEOUT, async () => {
+test("a drained run emits the results of begun tasks, and withdraws the others", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo > ${directory}/$TASKRUNNER_ID; until [ -e ${directory}/go ]; do sleep 0.01; done`;
@@ -198,7 +198,7 @@ test("a run that is drained gives what has begun, and takes back the rest", TIME
   });
 });
 
-test("a run that has halted and one that is left end at once, and leave nothing on the server", TIMEOUT, async () => {
+test("halted and abandoned runs end at once, and leave nothing on the server", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];
@@ -214,7 +214,7 @@ test("a run that has halted and one that is left end at once, and leave nothing 
   });
 });
 
-test("a worker that is drained finishes what it runs, and another one has the rest", TIMEOUT, async () => {
+test("a drained worker finishes its running tasks, and another worker takes the others", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     const cmd = `echo >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
     const all = collect(run(Array(12).fill({ cmd }), through(server)));
@@ -233,7 +233,7 @@ test("a worker that is drained finishes what it runs, and another one has the re
   });
 });
 
-test("a server that is killed and comes again loses nothing", TIMEOUT, async () => {
+test("a killed and restarted server loses nothing", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     let server = await startNatsServer(directory);
     const notices: string[] = [];
@@ -263,7 +263,7 @@ test("a server that is killed and comes again loses nothing", TIMEOUT, async () 
   });
 });
 
-test("a run that is stopped ends also when the server does not answer", TIMEOUT, async () => {
+test("a stopped run ends even when the server does not answer", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     const stop = new AbortController();
     const notices: string[] = [];
@@ -278,7 +278,7 @@ test("a run that is stopped ends also when the server does not answer", TIMEOUT,
   });
 });
 
-test("a run that was removed from the server ends with an error, and its tasks are ended", TIMEOUT, async () => {
+test("a run that is removed from the server ends with an error, and its tasks are terminated", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], through(server)));
@@ -296,7 +296,7 @@ test("a run that was removed from the server ends with an error, and its tasks a
   });
 });
 
-test("many large outputs arrive whole, a few at a time", TIMEOUT, async () => {
+test("many large outputs arrive complete, a few at a time", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const tasks = Array.from({ length: 60 }, (_, number) => ({ cmd: `yes ${number} | head -c 200000` }));
@@ -311,7 +311,7 @@ test("many large outputs arrive whole, a few at a time", TIMEOUT, async () => {
   });
 });
 
-test("TaskRunner hands tasks to workers, too", TIMEOUT, async () => {
+test("TaskRunner runs tasks on workers", TIMEOUT, async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       for (const isolate of [true, false]) {
@@ -326,7 +326,7 @@ test("TaskRunner hands tasks to workers, too", TIMEOUT, async () => {
 });
 
 test(
-  "a server that cannot be reached, or does not let one in, is an error before anything was started",
+  "an unreachable server and a rejected login are errors before any task starts",
   TIMEOUT,
   async () => {
     const tasks = [{ cmd: "true" }];
@@ -366,7 +366,7 @@ test(
   },
 );
 
-test("wrong options are errors at once", () => {
+test("natsExecutor() and Worker reject invalid options", () => {
   const make = (options: unknown) => () => run([], options as RunOptions);
   assertThrows(make({ executor: "nats" }), RangeError, "executor must be shell, process or an executor");
   assertThrows(make({ nats: { servers: "x", queue: "q" } }), TypeError, 'use "executor": natsExecutor(…)');

@@ -49,7 +49,7 @@ if (RUNTIME === "node") {
       const { stdout } = await start(process.execPath, ["remote.mjs"], { stdin: "", cwd: directory }).ended;
       assertMatch(
         stdout,
-        /^Cannot load the client for NATS: Cannot find package '@nats-io\/.*; npm install @nats-io\/transport-node@/,
+        /^Cannot load the client for NATS: Cannot find package '@nats-io\/.*; run npm install @nats-io\/transport-node@/,
       );
     });
   });

@@ -32,7 +32,7 @@ import { fieldsOf, type OtlpReceiver, withOtlpReceiver } from "../support/otlp_r
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = "b7ad6b7169203331";
 
-test("a run is a trace, with a span for each attempt of which nothing secret is told", TIMEOUT, async () => {
+test("a run is a trace with a span for each attempt, without secrets", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     const secret = { env: { A: "secret" }, stdin: "secret", meta: "secret" };
     const tasks = [
@@ -117,7 +117,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("the run goes on with the trace in its own environment, if that is valid", TIMEOUT, async () => {
+test("the run continues a valid trace from its environment", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     const trace = async (TRACEPARENT: string) => {
       receiver.requests.length = 0;
@@ -144,7 +144,7 @@ test("the run goes on with the trace in its own environment, if that is valid", 
   });
 });
 
-test("how many tasks run, are done and have failed are metrics", TIMEOUT, async () => {
+test("the metrics count running, done and failed tasks", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     await withTempDirectory(async (directory) => {
       const wait = { cmd: "until test -e go; do sleep 0.01; done", cwd: directory };
@@ -169,7 +169,7 @@ test("how many tasks run, are done and have failed are metrics", TIMEOUT, async 
   });
 });
 
-test("without a word about the protocol it is that of OpenTelemetry: protocol buffers", TIMEOUT, async () => {
+test("the default protocol is http/protobuf", TIMEOUT, async () => {
   await withOtlpReceiver(async ({ url, requests }) => {
     const env = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/spans`, OTEL_SERVICE_NAME: "nightly" };
     await taskrunner(["each", "true", ":::", "x"], { env });
@@ -194,7 +194,7 @@ const TROUBLES: Record<string, { answer?: OtlpReceiver["answer"]; reason: string
 };
 
 for (const [trouble, { answer, reason }] of Object.entries(TROUBLES)) {
-  test(`a collector that ${trouble} changes no result, and is named once with no secret`, TIMEOUT, async () => {
+  test(`a collector that ${trouble} changes no result, and is reported once without secrets`, TIMEOUT, async () => {
     await withOtlpReceiver(async (receiver) => {
       receiver.answer = answer ?? receiver.answer;
       const OTEL_EXPORTER_OTLP_ENDPOINT = answer ? receiver.url : "http://user:p4ssword@127.0.0.1:1";
@@ -213,7 +213,7 @@ for (const [trouble, { answer, reason }] of Object.entries(TROUBLES)) {
   });
 }
 
-test("spans that were too many for a slow collector are counted", TIMEOUT, async () => {
+test("spans that overflow the queue of a slow collector are counted", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     const released = Promise.withResolvers<void>();
     receiver.answer = (_, response) => void released.promise.then(() => response.end("{}"));
@@ -233,7 +233,7 @@ test("spans that were too many for a slow collector are counted", TIMEOUT, async
   });
 });
 
-test("the spans of what SIGTERM ends still reach the collector", TIMEOUT, async () => {
+test("spans of tasks that SIGTERM ends reach the collector", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     await withTempDirectory(async (directory) => {
       const { child, ended } = startTaskrunner(["-q", "-j1"], {
@@ -253,7 +253,7 @@ test("the spans of what SIGTERM ends still reach the collector", TIMEOUT, async 
   });
 });
 
-test("a task on another machine finds its span, too, and a resumed run what was done before", TIMEOUT, async () => {
+test("a task on another machine finds its span, and a resumed run keeps earlier results", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     await withOtlpReceiver(async (receiver) => {
       await withWorker(server, async () => {
@@ -322,7 +322,7 @@ test("RunTrace.startAttempt() ends the span of each attempt that began", TIMEOUT
   ]);
 });
 
-test("which signals are sent, and how, is as the variables of OpenTelemetry say", () => {
+test("readTelemetrySettings() reads the variables of OpenTelemetry", () => {
   const all = "OTEL_EXPORTER_OTLP_ENDPOINT";
   const signal = { protocol: "http/protobuf", address: "collector:4318" } as const;
   const env = { [all]: "http://collector:4318" };
@@ -357,7 +357,7 @@ const NUMBERS = [
   "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
 ] as const;
 
-test("a number of OpenTelemetry that is out of range is named, and counts as not set", () => {
+test("readTelemetryNumbers() reports and ignores numbers out of range", () => {
   const read = (env: Record<string, string>) => {
     const notices: string[] = [];
     return { numbers: readTelemetryNumbers(env, (text) => notices.push(text)), notices };
@@ -398,7 +398,7 @@ test("a number of OpenTelemetry that is out of range is named, and counts as not
   assertEquals([tracesTimeoutMs, metricsTimeoutMs], [8, 7]);
 });
 
-test("with numbers of OpenTelemetry that are out of range the run ends, and all is delivered", TIMEOUT, async () => {
+test("numbers out of range lose no spans and do not hang the run", TIMEOUT, async () => {
   await withOtlpReceiver(async (receiver) => {
     for (const value of ["0", "0.5", "1e300"]) {
       receiver.requests.length = 0;
@@ -414,7 +414,7 @@ test("with numbers of OpenTelemetry that are out of range the run ends, and all 
   });
 });
 
-test("what the environment has wrong costs the telemetry, and not the run", TIMEOUT, async () => {
+test("invalid settings disable telemetry, and the run continues", TIMEOUT, async () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
   const { status, stderr } = await taskrunner(["each", "true", ":::", "x"], { env });
   const reason = 'OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, got "grpc"';
@@ -422,22 +422,26 @@ test("what the environment has wrong costs the telemetry, and not the run", TIME
 });
 
 if (RUNTIME === "deno") {
-  test("in Deno, telemetry needs the environment and the collector, and is no reason to ask", TIMEOUT, async () => {
-    await withOtlpReceiver(async (receiver) => {
-      const { host } = new URL(receiver.url);
-      const withPermissions = async (...permissions: string[]) => {
-        const command = [process.execPath, "run", "--allow-run", ...permissions, join(PROJECT, "cli.ts")].join(" ");
-        const script = ["-qec", `${command} each -q true ::: x`, "/dev/null"];
-        const { stdout } = await start("script", script, { stdin: "", env: receiver.env }).ended;
-        return stdout.split("\r\n").slice(0, -1).filter((line) => !line.startsWith('{"id":"x","status":0'));
-      };
-      assertEquals(await withPermissions(), []);
-      assertEquals(await withPermissions("--allow-env"), [
-        `taskrunner: there is no telemetry: Deno needs --allow-net=${host}`,
-      ]);
-      assertEquals(receiver.requests, []);
-      assertEquals(await withPermissions("--allow-env", `--allow-net=${host}`), []);
-      assertEquals(receiver.spans.length, 2);
-    });
-  });
+  test(
+    "on Deno, telemetry needs permission for the environment and the collector, and never prompts",
+    TIMEOUT,
+    async () => {
+      await withOtlpReceiver(async (receiver) => {
+        const { host } = new URL(receiver.url);
+        const withPermissions = async (...permissions: string[]) => {
+          const command = [process.execPath, "run", "--allow-run", ...permissions, join(PROJECT, "cli.ts")].join(" ");
+          const script = ["-qec", `${command} each -q true ::: x`, "/dev/null"];
+          const { stdout } = await start("script", script, { stdin: "", env: receiver.env }).ended;
+          return stdout.split("\r\n").slice(0, -1).filter((line) => !line.startsWith('{"id":"x","status":0'));
+        };
+        assertEquals(await withPermissions(), []);
+        assertEquals(await withPermissions("--allow-env"), [
+          `taskrunner: there is no telemetry: Deno needs --allow-net=${host}`,
+        ]);
+        assertEquals(receiver.requests, []);
+        assertEquals(await withPermissions("--allow-env", `--allow-net=${host}`), []);
+        assertEquals(receiver.spans.length, 2);
+      });
+    },
+  );
 }
