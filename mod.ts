@@ -72,9 +72,11 @@ export type { LocalExecutorOptions } from "./executors/mod.ts";
 export { readTasks, type ReadTasksOptions } from "./records/read_tasks.ts";
 export { Journal, type JournalEntry, type JournalOptions } from "./results/journal.ts";
 export { type Outcome, parseResult, type TaskResult } from "./records/result.ts";
-export type { Halt } from "./pool/halt.ts";
+export { ExecutorError, ResourceShortageError } from "./pool/errors.ts";
+export type { Halt, HaltAtCount, HaltAtPercent, HaltCondition } from "./pool/halt.ts";
 export type { PoolOptions, Progress } from "./pool/options.ts";
 export type { Run } from "./pool/pool.ts";
+export type { RetryOptions, RetryOutcome } from "./pool/retry.ts";
 export { type ExecutorOptions, run, type RunOptions } from "./runner.ts";
 export type { HoldReason } from "./pool/start_gate.ts";
 export type {
@@ -85,7 +87,8 @@ export type {
   SpawnAdapter,
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
-export { parseTask, type Task } from "./records/task.ts";
+export { type InvalidTaskDetails, InvalidTaskError, type TaskOrigin } from "./records/invalid_task_error.ts";
+export { type CheckedTask, parseTask, type Task } from "./records/task.ts";
 export { sh, type ShellValue, type ShellWord } from "./text/shell_template.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 

@@ -54,9 +54,15 @@ export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
  * but not what a task has put into a session of its own, as setsid(1) does.
  *
  * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
- * is not a {@linkcode Task}, tasks that run are finished and their results given; then the iterator throws that error.
- * @throws `RangeError` when an option is out of range, `TypeError` when one is unknown or `tasks` cannot be iterated, `Error` when the load or
- * the free memory of the system is to be respected and cannot be seen.
+ * is not a {@linkcode Task}, the running tasks finish and their results come; then the iterator throws that error. The
+ * type of `meta` is inferred from them, and is the type of `meta` in the results.
+ * @throws `RangeError` when an option is out of range; `TypeError` when an option is unknown or `tasks` cannot be
+ * iterated; `Error` when the load or the free memory of the system cannot be read and an option needs it.
+ * @throws {InvalidTaskError} (from the iterator) for a value that is not a task.
+ * @throws {InvalidLineError} (from the iterator) for a line that `readTasks` cannot read.
+ * @throws {ResourceShortageError} (from the iterator) when the system has too few processes, descriptors or memory to
+ * start any task.
+ * @throws {ExecutorError} (from the iterator) when the executor fails; the `cause` is its error.
  *
  * @example Run commands, two at once
  * ```ts
@@ -68,6 +74,17 @@ export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
  *   sum += Number(result.stdout);
  * }
  * assertEquals(sum, 3);
+ * ```
+ *
+ * @example Carry data from a task to its result
+ * ```ts
+ * import { run } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * for await (const { meta } of run([{ cmd: "echo hi", meta: { line: 7 } }])) {
+ *   const line: number | undefined = meta?.line;
+ *   assertEquals(line, 7);
+ * }
  * ```
  *
  * @example Stop at the first failure
@@ -83,7 +100,11 @@ export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
  * }
  * ```
  */
-export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
+export function run<Meta = unknown>(
+  // The array type, although a `Source` includes it, makes the compiler name the wrong field of a task in a literal.
+  tasks: Task<Meta>[] | Source<Task<Meta>>,
+  options: RunOptions = {},
+): Run<Meta> {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
   return new Pool(tasks, options, chooseExecutor(options));
 }
@@ -94,7 +115,7 @@ export function run(tasks: Source<Task>, options: RunOptions = {}): Run {
  * @throws `RangeError` for an option that is out of range.
  */
 export function chooseExecutor(options: RunOptions): Executor {
-  const { executor = "shell", killAfterMs = 5_000, spillDir } = options;
+  const { executor = "shell", killAfterMs = 5_000 } = options;
   const isName = typeof executor !== "object" || executor === null;
   if (isName && !EXECUTORS.includes(executor)) {
     const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
@@ -102,5 +123,5 @@ export function chooseExecutor(options: RunOptions): Executor {
   }
   if (isName) return createExecutor({ ...options, executor });
   const output = outputOptions(options);
-  return isExecutorFactory(executor) ? executor.create({ ...output, killAfterMs, spillDir }) : executor;
+  return isExecutorFactory(executor) ? executor.create({ ...output, killAfterMs }) : executor;
 }

@@ -1,4 +1,4 @@
-import { countOf, type HaltPolicy } from "../pool/halt.ts";
+import type { Halt } from "../pool/halt.ts";
 import type { TaskResult } from "../records/result.ts";
 import { exitStatusOf } from "./exit_status.ts";
 
@@ -6,17 +6,17 @@ import { exitStatusOf } from "./exit_status.ts";
  * Returns the exit status of a run with `--halt`, as GNU parallel does: with a percentage that of all tasks which failed,
  * rounded up; with a number that was met the status of the one task that ended the run; else how many failed.
  *
- * @param haltedBy the result that met the policy, if one has.
+ * @param haltedBy the result that met the condition, if there is one.
  */
 export function exitStatusOfHalt(
-  policy: HaltPolicy,
+  halt: Halt,
   haltedBy: TaskResult | undefined,
   failedTasks: number,
   total: number | undefined,
 ): number {
-  if (haltedBy && policy.what === "success") return 0;
-  if (policy.isPercentage) return percentageOf(failedTasks, total!);
-  if (haltedBy && countOf(policy, total) === 1) return haltedBy.outcome === "ok" ? 0 : haltedBy.status || 1;
+  if (haltedBy && halt.on === "success") return 0;
+  if (halt.percent !== undefined) return percentageOf(failedTasks, total!);
+  if (haltedBy && halt.count === 1) return haltedBy.outcome === "ok" ? 0 : haltedBy.status || 1;
   return exitStatusOf(failedTasks);
 }
 

@@ -10,7 +10,7 @@ import { InvalidLineError } from "../jsonl/mod.ts";
 import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
 import { LineReader } from "../jsonl/line_reader.ts";
 import { taskOfLine, withAllDigits } from "../records/read_tasks.ts";
-import { parseTaskLine, type Task } from "../records/task.ts";
+import { checkTaskLine, type Task } from "../records/task.ts";
 import type { CommandTemplate } from "./args/command_template.ts";
 import type { Io } from "./io.ts";
 
@@ -163,7 +163,8 @@ export class TaskInput {
     };
     return {
       refine: withAllDigits,
-      parse: (value, line) => journal ? this.#unlessDone(parseTaskLine(value), line, journal) : taskOfLine(value, line),
+      parse: (value, line) =>
+        journal ? this.#unlessDone(checkTaskLine(value, { lineNumber: line }), line, journal) : taskOfLine(value, line),
       ...(onInvalid === "skip" && { onInvalid: skip }),
     };
   }

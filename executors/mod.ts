@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
 import { ProcessGuard } from "../spawn_adapters/guard.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
+import { filePath } from "../system/file_path.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { privateDirectoryName } from "../system/temporary_directory.ts";
 import { ProcessExecutor } from "./process.ts";
@@ -31,11 +32,12 @@ export interface LocalExecutorOptions {
    */
   maxInlineBytes?: number | undefined;
   /**
-   * The directory for output that is too large for the result. It is made when it is needed, and its files stay.
+   * The directory for output that is too large for the result, as a path or a `file:` URL. It is made when it is needed,
+   * and its files stay.
    *
    * @default a new directory `taskrunner-output-…` below the system's directory for temporary files
    */
-  spillDir?: string | undefined;
+  spillDir?: string | URL | undefined;
   /**
    * How many bytes a task may print to each of its output streams. One that prints more is ended, as after its timeout; it
    * comes with the outcome `output-limit` and with so much of that output. `Infinity` is no limit.
@@ -80,6 +82,8 @@ interface OutputOptions {
   shell: string;
   maxInlineBytes: number;
   maxOutputBytes: number;
+  /** A path. */
+  spillDir: string | undefined;
 }
 
 /**
@@ -102,7 +106,21 @@ export function outputOptions(options: LocalExecutorOptions): OutputOptions {
     );
   }
   if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
-  return { shell, maxInlineBytes, maxOutputBytes };
+  return { shell, maxInlineBytes, maxOutputBytes, spillDir: spillPath(options.spillDir) };
+}
+
+/**
+ * Returns the option `spillDir` as a path.
+ *
+ * @throws `RangeError` for a URL that names no file of this machine.
+ */
+export function spillPath(spillDir: string | URL | undefined): string | undefined {
+  try {
+    return spillDir && filePath(spillDir);
+  } catch (cause) {
+    const problem = `spillDir ${(cause as Error).message}, got ${excerpt(String(spillDir))}`;
+    throw new RangeError(`Cannot start the pool: ${problem}`, { cause });
+  }
 }
 
 /**
@@ -111,11 +129,11 @@ export function outputOptions(options: LocalExecutorOptions): OutputOptions {
  * @throws `RangeError` for an option that is out of range.
  */
 export function createExecutor(options: InnerExecutorOptions): Executor {
-  const { executor = "shell", spillDir, spawnAdapter, temporaryPrefix, cleanup = true } = options;
+  const { executor = "shell", spawnAdapter, temporaryPrefix, cleanup = true } = options;
   if (!EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
   }
-  const { shell, maxInlineBytes, maxOutputBytes } = outputOptions(options);
+  const { shell, maxInlineBytes, maxOutputBytes, spillDir } = outputOptions(options);
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const scratchPrefix = temporaryPrefix ?? privateDirectoryName();
   const guardShell = ["sh", shell].find((command) => isPermitted({ name: "run", command }));

@@ -12,7 +12,6 @@ import { setFlagsFromString } from "node:v8";
 import { isEntryPoint } from "../system/entry_point.ts";
 import { filePieces } from "../system/file_pieces.ts";
 import { writeStdout } from "../system/standard_streams.ts";
-import { systemCode } from "../system/system_error.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
 import { JsonLinesWriter } from "../jsonl/jsonl_writer.ts";
@@ -22,6 +21,7 @@ import type { Progress } from "../pool/options.ts";
 import type { Run } from "../pool/pool.ts";
 import type { ExecutorFactory } from "../pool/executor.ts";
 import { run, type RunOptions } from "../runner.ts";
+import { toErrorRecord } from "./error_record.ts";
 import { isEntryModule } from "./runtime_command.ts";
 import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { Sealer } from "./sealed_stream.ts";
@@ -105,8 +105,7 @@ class Server {
         await this.#send("result", result);
       }
     } catch (error) {
-      const { name, message } = error as Error;
-      end.error = { name, message, code: systemCode(error) };
+      end.error = toErrorRecord(error);
     }
     try {
       await this.#tellingProgress;

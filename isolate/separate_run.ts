@@ -14,11 +14,15 @@ import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
 import { checkConcurrency } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
+import { ExecutorError } from "../pool/errors.ts";
 import type { Run } from "../pool/pool.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
+import { spillPath } from "../executors/mod.ts";
+import { fromErrorRecord } from "./error_record.ts";
 import { ENTRY } from "./main.ts";
 import {
+  checkMessage,
   type Command,
   type End,
   type ExecutorOrigin,
@@ -48,8 +52,8 @@ export interface TaskLines {
 }
 
 /** Runs tasks in another process, and gives their results. */
-export class SeparateRun implements Run {
-  haltedBy: TaskResult | undefined;
+export class SeparateRun<Meta = unknown> implements Run<Meta> {
+  haltedBy: TaskResult<Meta> | undefined;
   readonly #tasks: TaskLines;
   readonly #options: RunOptions;
   readonly #token = secret();
@@ -95,7 +99,7 @@ export class SeparateRun implements Run {
     this.#send(["concurrency", concurrency]);
   }
 
-  next(): Promise<IteratorResult<TaskResult, undefined>> {
+  next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     const result = this.#previous.then(() => this.#next());
     this.#previous = result.catch(() => {});
     return result;
@@ -109,7 +113,7 @@ export class SeparateRun implements Run {
     this.#send(["kill"]);
   }
 
-  async return(): Promise<IteratorResult<TaskResult, undefined>> {
+  async return(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     this.#failure = undefined;
     await this.#close();
     return { done: true, value: undefined };
@@ -137,7 +141,7 @@ export class SeparateRun implements Run {
     this.#send(["stop"]);
   }
 
-  async #next(): Promise<IteratorResult<TaskResult, undefined>> {
+  async #next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     try {
       while (!this.#isOver) {
         const lines = await (this.#lines ??= this.#start());
@@ -145,8 +149,8 @@ export class SeparateRun implements Run {
         if (this.#isOver) break;
         if (done) throw await this.#death();
         const [name, content] = line.value;
-        if (name === "result") return { done: false, value: this.#deliver(content) };
-        if (name === "halted") this.haltedBy = content;
+        if (name === "result") return { done: false, value: this.#deliver(content as TaskResult<Meta>) };
+        if (name === "halted") this.haltedBy = content as TaskResult<Meta>;
         else if (name === "progress") this.#call(this.#options.onProgress, content);
         else if (name === "notice") this.#call(factoryOf(this.#options)?.onNotice, content);
         else await this.#end(content);
@@ -161,7 +165,7 @@ export class SeparateRun implements Run {
     return { done: true, value: undefined };
   }
 
-  #deliver(result: TaskResult): TaskResult {
+  #deliver(result: TaskResult<Meta>): TaskResult<Meta> {
     this.#delivered++;
     if (this.#delivered - this.#acknowledged >= this.#resultsAhead / 2) {
       this.#acknowledged = this.#delivered;
@@ -172,15 +176,17 @@ export class SeparateRun implements Run {
 
   async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
     const { signal, onProgress, onAttemptStart: _onAttemptStart, executor, spawnAdapter: _, ...rest } = this.#options;
+    const spillDir = spillPath(rest.spillDir);
     signal?.throwIfAborted();
     const options: PlainOptions = {
       ...rest,
+      spillDir,
       executor: typeof executor === "object" ? originOf(this.#options) : executor,
       concurrency: this.#concurrency,
       total: this.#tasks.count,
     };
     try {
-      const paths = [dirname(this.#directory), ...(rest.spillDir === undefined ? [] : [resolve(rest.spillDir)])];
+      const paths = [dirname(this.#directory), ...(spillDir === undefined ? [] : [resolve(spillDir)])];
       const { program, args } = runtimeCommand(ENTRY, rest.shell ?? "sh", paths);
       // The process is there before the files are, so that there is always somebody to remove them.
       this.#child = await (await defaultSpawnAdapter()).spawn({
@@ -190,7 +196,8 @@ export class SeparateRun implements Run {
         stderr: "piped",
       });
     } catch (error) {
-      throw new Error(`Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`, { cause: error });
+      const problem = `Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`;
+      throw new ExecutorError(problem, { cause: error });
     }
     this.#readStderr(this.#child.stderr!).catch(() => {}); // it only adds detail to an error
     // Not as an argument: every user sees those, and could make the directory first.
@@ -199,13 +206,15 @@ export class SeparateRun implements Run {
       await this.#writeTasks();
     } catch (error) {
       const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(error)}`;
-      throw new Error(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause: error });
+      throw new ExecutorError(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, {
+        cause: error,
+      });
     }
     const lines = jsonLineReader(unseal(pieces(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
       // In `meta` there may be numbers as `readTasks` gives them; all others are exact.
       refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
-      parse: (value) => value as Message,
+      parse: checkMessage,
     });
     if (this.#isOver) return lines; // without a word the process does nothing
     const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
@@ -256,19 +265,17 @@ export class SeparateRun implements Run {
 
   async #end({ error }: End): Promise<void> {
     // An error that this program has caused is the one to report, and not what the process made of it.
-    if (error) {
-      this.#failure ??= { error: Object.assign(new (errorType(error.name))(error.message), error) };
-    }
+    if (error) this.#failure ??= { error: fromErrorRecord(error) };
     await this.#close();
   }
 
   /** The error for a process that has ended before it said so. */
-  async #death(): Promise<Error> {
+  async #death(): Promise<ExecutorError> {
     const { code, signal } = await this.#child!.exited;
     const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
     const said = this.#stderr.trim() === "" ? "" : `; it said: ${printable(this.#stderr.trim())}`;
     const count = `${this.#delivered} of ${this.#tasks.count} results`;
-    return new Error(`The process that ran the tasks ${how} after it had given ${count}${said}`);
+    return new ExecutorError(`The process that ran the tasks ${how} after it had given ${count}${said}`);
   }
 
   /** Ends the process, if it has not ended, and waits until nothing of it is left. */
@@ -312,14 +319,10 @@ function secret(): string {
   return randomBytes(32).toString("hex");
 }
 
-function notOurs(cause: ForeignBytesError): Error {
-  return new Error(`A task has written or read where the results come from: ${cause.message}`, { cause });
+function notOurs(cause: ForeignBytesError): ExecutorError {
+  return new ExecutorError(`A task has written or read where the results come from: ${cause.message}`, { cause });
 }
 
 async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {
   for (let bytes = await reader.read(); bytes; bytes = await reader.read()) yield bytes;
-}
-
-function errorType(name: string): ErrorConstructor {
-  return ({ RangeError, TypeError } as Record<string, ErrorConstructor>)[name] ?? Error;
 }

@@ -69,13 +69,13 @@ const PIECE_CHARACTERS = 1024 * 1024;
  * assertEquals([sum, counts], [5050, { ok: 100 }]);
  * ```
  */
-export class TaskRunner {
+export class TaskRunner<Meta = unknown> {
   readonly #options: TaskRunnerOptions;
   readonly #concurrency: number;
   #pieces: string[] = [];
   #piece = "";
   #count = 0;
-  #run: Run | undefined;
+  #run: Run<Meta> | undefined;
   #disposals = 0;
 
   /**
@@ -111,14 +111,14 @@ export class TaskRunner {
   /**
    * Adds a task. Nothing is started by that.
    *
-   * @throws `TypeError` or `RangeError` when it is no task, `Error` while a run is under way.
+   * @throws {InvalidTaskError} for a value that is not a task; `Error` while a run is under way.
    */
   add(id: string, cmd: Task["cmd"]): void;
   /** Adds a task with all its fields; without an `id` that is its number, from 1. */
-  add(task: Task): void;
-  add(task: string | Task, cmd?: Task["cmd"]): void {
+  add(task: Task<Meta>): void;
+  add(task: string | Task<Meta>, cmd?: Task["cmd"]): void {
     if (this.#run) throw new Error("Cannot add a task: the run is under way");
-    const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, `task ${this.#count + 1}`);
+    const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, { number: this.#count + 1 });
     this.#piece += `${JSON.stringify(lineOfTask(checked))}\n`;
     this.#count++;
     if (this.#piece.length < PIECE_CHARACTERS) return;
@@ -131,12 +131,13 @@ export class TaskRunner {
    *
    * @param onResult is called for each result, in the order of completion, and waited for before the next one is taken;
    * `completed` counts tasks, not attempts. What it throws stops the run.
-   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way, when the process
-   * cannot be started or dies, or when the runner is disposed of meanwhile. Of an error in the process only the name, the
-   * message and the system's code come here.
+   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way or the runner is
+   * disposed of meanwhile. Errors of the process keep their class, message, system code and causes.
+   * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start any task.
+   * @throws {ExecutorError} when the executor fails, or when the process cannot start or ends early.
    */
   async runAndWait(
-    onResult?: (result: TaskResult, completed: number, total: number) => unknown,
+    onResult?: (result: TaskResult<Meta>, completed: number, total: number) => unknown,
   ): Promise<RunSummary> {
     const startedMs = performance.now();
     const summary: RunSummary = { total: this.#count, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
@@ -159,14 +160,14 @@ export class TaskRunner {
    *
    * @throws `Error` when a run is under way.
    */
-  results(): Run {
+  results(): Run<Meta> {
     if (this.#run) throw new Error("Cannot run the tasks: a run is under way");
     const tasks = { pieces: [...this.#pieces, this.#piece], count: this.#count };
     this.#forgetTasks();
     const { isolate = true, ...options } = this.#options;
     const results = isolate && tasks.count > 0
-      ? new SeparateRun(tasks, this.#concurrency, options)
-      : run(tasksOf(tasks.pieces), { ...options, total: tasks.count });
+      ? new SeparateRun<Meta>(tasks, this.#concurrency, options)
+      : run(tasksOf<Meta>(tasks.pieces), { ...options, total: tasks.count });
     const forget = () => this.#run = undefined;
     results.closed.then(forget, forget);
     return this.#run = results;
@@ -186,10 +187,10 @@ export class TaskRunner {
   }
 }
 
-function* tasksOf(pieces: readonly string[]): Generator<Task, void> {
+function* tasksOf<Meta>(pieces: readonly string[]): Generator<Task<Meta>, void> {
   for (const piece of pieces) {
     for (const line of piece.split("\n")) {
-      if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task;
+      if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task<Meta>;
     }
   }
 }

@@ -73,7 +73,7 @@ export function isBlank(line: string): boolean {
 /** Options of {@linkcode jsonLineReader}. */
 export interface JsonLineReaderOptions<T> extends ReadJsonLinesOptions<T>, Pick<LineReaderOptions<T>, "accept"> {
   /** Called before `parse` with what `JSON.parse` made of a line and its text; what it returns takes the place of that. */
-  refine?: ((value: unknown, text: string) => unknown) | undefined;
+  refine?: ((value: unknown, text: string, lineNumber: number) => unknown) | undefined;
 }
 
 /** {@linkcode readJsonLines} with more than an iterator can do. */
@@ -94,7 +94,7 @@ export function jsonLineReader<T>(
       const text = withoutByteOrderMark(line, lineNumber);
       if (isBlank(text)) return undefined;
       const parsed = parseJson(text, isUnfinished);
-      const value = refine ? refine(parsed, text) : parsed;
+      const value = refine ? refine(parsed, text, lineNumber) : parsed;
       return { lineNumber, value: parse ? parse(value, lineNumber) : value as T };
     },
   });

@@ -1,11 +1,11 @@
 /** The contract between the pool and what carries out an attempt. @module */
 
-import type { Task } from "../records/task.ts";
+import type { CheckedTask } from "../records/task.ts";
 
 /** One execution of a task. */
 export interface Attempt {
   /** What is to be carried out. */
-  task: Task;
+  task: CheckedTask;
   /** The id of the task, as it stands in the result. */
   id: string;
   /** The number of the task in the run, from 1. */

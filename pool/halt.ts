@@ -1,60 +1,149 @@
 import type { TaskResult } from "../records/result.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
+
+/** How a run ends early, and which results it counts. */
+export interface HaltCondition {
+  /**
+   * `now` ends the running tasks, `soon` lets them finish; neither starts another task.
+   *
+   * @default {"now"}
+   */
+  when?: "now" | "soon" | undefined;
+  /**
+   * The results to count: those that are not `ok`, those that are, or both. A task that is retried counts once, with its
+   * last attempt; a canceled task does not count.
+   *
+   * @default {"fail"}
+   */
+  on?: "fail" | "success" | "done" | undefined;
+}
+
+/** A {@linkcode Halt} at a number of results. */
+export interface HaltAtCount extends HaltCondition {
+  /**
+   * The number of results at which the run ends.
+   *
+   * @default {1}
+   */
+  count?: number | undefined;
+  /** Not beside `count`. */
+  percent?: undefined;
+}
+
+/** A {@linkcode Halt} at a percentage of all tasks. */
+export interface HaltAtPercent extends HaltCondition {
+  /**
+   * The percentage of all tasks at which the run ends, greater than 0 and at most 100. It is exact: 1.1 % of 3,000 tasks
+   * are 33. A string such as `"33.3333333333333333333"` holds digits that a number cannot.
+   */
+  percent: number | string;
+  /** Not beside `percent`. */
+  count?: undefined;
+}
 
 /**
- * When to end a run before its tasks are done, in the words of GNU parallel's `--halt`: `now` ends what runs, `soon` lets
- * it finish, and neither starts anything more, when so many tasks, or so many per cent of all, have failed (`fail`), have
- * ended well (`success`), or either (`done`). A task that is tried again counts once, at its end.
+ * When to end a run before its tasks are done, as with GNU parallel's `--halt`. `{}` ends it at the first failure.
+ *
+ * @example Let the running tasks finish when a tenth of all has failed
+ * ```ts
+ * import { type Halt, run } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const halt: Halt = { when: "soon", on: "fail", percent: 10 };
+ * const tasks = Array.from({ length: 20 }, () => ({ cmd: "exit 1" }));
+ * const results = await Array.fromAsync(run(tasks, { concurrency: 1, halt }));
+ * assertEquals(results.length, 2);
+ * ```
  */
-export type Halt = `${"now" | "soon"},${"fail" | "success" | "done"}=${number}${"" | "%"}`;
+export type Halt = HaltAtCount | HaltAtPercent;
 
-/** A {@linkcode Halt}, taken apart. */
+/** A {@linkcode Halt}, checked and complete. */
 export interface HaltPolicy {
   when: "now" | "soon";
-  what: "fail" | "success" | "done";
-  /** The number as it was written, because the nearest number in binary can be another one. */
-  digits: string;
-  isPercentage: boolean;
+  on: "fail" | "success" | "done";
+  /** The limit as a number of results, or as an exact fraction of all tasks. */
+  limit: number | Fraction;
 }
 
-/** How a {@linkcode Halt} is written, for messages. */
-export const HALT_FORM =
-  'such as "now,fail=1" or "soon,done=10%": now or soon, then fail, success or done, and how many';
-
-/** Takes a {@linkcode Halt} apart; `undefined` when the text is none. */
-export function parseHalt(text: string): HaltPolicy | undefined {
-  const [, when, what, digits, percent] = /^(now|soon),(fail|success|done)=(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
-  if (digits === undefined || !/[1-9]/.test(digits)) return undefined;
-  const isPercentage = percent === "%";
-  const policy = { when, what, digits, isPercentage } as HaltPolicy;
-  const isRight = isPercentage ? countOf(policy, 1) === 1 : Number.isSafeInteger(Number(digits));
-  return isRight ? policy : undefined;
+/** An exact fraction. */
+export interface Fraction {
+  numerator: bigint;
+  denominator: bigint;
 }
 
-/** How many tasks a policy waits for, of so many: the smallest number that is not less than the percentage. */
-export function countOf({ digits, isPercentage }: HaltPolicy, total: number | undefined): number {
-  if (!isPercentage) return Number(digits);
-  const [whole, fraction = ""] = digits.split(".");
-  const parts = 100n * 10n ** BigInt(fraction.length);
-  return Number((BigInt(total!) * BigInt(whole + fraction) + parts - 1n) / parts);
+/** With the names of npm's concurrently and of GNU parallel. */
+const HINTS: Record<keyof Halt, OptionHint> = {
+  when: { otherNames: "how mode" },
+  on: { otherNames: "outcome what why" },
+  count: { otherNames: "limit n number tasks" },
+  percent: { otherNames: "percentage" },
+};
+const NAMES = optionNames(HINTS);
+const EXAMPLE = 'an object such as { when: "now", on: "fail", count: 1 }';
+
+/**
+ * Checks the option `halt`, and fills in its defaults.
+ *
+ * @param action the beginning of the message.
+ * @throws `RangeError` for a value out of range, `TypeError` for an unknown key.
+ */
+export function haltPolicy(halt: Halt, action: string): HaltPolicy {
+  const fail = (name: string, expected: string, value: unknown): never => {
+    throw new RangeError(`${action}: ${name} must be ${expected}, got ${excerpt(value)}`);
+  };
+  if (typeof halt !== "object" || halt === null || Array.isArray(halt)) return fail("halt", EXAMPLE, halt);
+  checkOptionNames(halt, NAMES, `${action}: in halt`);
+  const { when = "now", on = "fail", count, percent } = halt;
+  if (!["now", "soon"].includes(when)) fail("halt.when", '"now" or "soon"', when);
+  if (!["fail", "success", "done"].includes(on)) fail("halt.on", '"fail", "success" or "done"', on);
+  if (percent === undefined) {
+    const limit = count ?? 1;
+    if (!Number.isSafeInteger(limit) || limit < 1) fail("halt.count", "an integer of at least 1", limit);
+    return { when, on, limit };
+  }
+  if (count !== undefined) fail("halt", "given either count or percent", halt);
+  const limit = fractionOf(percent) ?? fail("halt.percent", "a percentage greater than 0 and at most 100", percent);
+  return { when, on, limit };
+}
+
+/** Digits as `String` writes a number or a person does; an exponent of a number has at most three digits. */
+const DECIMAL = /^(\d+)(?:\.(\d+))?(?:e-(\d{1,3}))?$/;
+
+/** Returns a percentage as an exact fraction; `undefined` when it is out of range. */
+function fractionOf(percent: unknown): Fraction | undefined {
+  if (typeof percent !== "number" && typeof percent !== "string") return undefined;
+  const [, whole, digits = "", exponent = "0"] = DECIMAL.exec(String(percent)) ?? [];
+  if (whole === undefined) return undefined;
+  const numerator = BigInt(whole + digits);
+  const denominator = 100n * 10n ** BigInt(digits.length + Number(exponent));
+  return numerator > 0n && numerator <= denominator ? { numerator, denominator } : undefined;
+}
+
+/** Returns the number of results at which a run of `total` tasks ends: a percentage is rounded up. */
+export function countOf({ limit }: HaltPolicy, total: number | undefined): number {
+  if (typeof limit === "number") return limit;
+  const { numerator, denominator } = limit;
+  return Number((BigInt(total!) * numerator + denominator - 1n) / denominator);
 }
 
 /** Counts results until a {@linkcode HaltPolicy} is met. */
 export class HaltCounter {
-  readonly #what: HaltPolicy["what"];
+  readonly #on: HaltPolicy["on"];
   readonly #limit: number;
   #count = 0;
 
-  /** @param total how many tasks there are, for a percentage. */
+  /** @param total the number of tasks, for a percentage. */
   constructor(policy: HaltPolicy, total: number | undefined) {
-    this.#what = policy.what;
+    this.#on = policy.on;
     this.#limit = countOf(policy, total);
   }
 
-  /** Counts one more result, and says whether it is the one that meets the policy. */
+  /** Counts a result, and returns whether that result meets the policy. */
   meets({ outcome }: TaskResult): boolean {
     if (outcome === "canceled" || this.#count >= this.#limit) return false;
-    if (this.#what === "fail" && outcome === "ok") return false;
-    if (this.#what === "success" && outcome !== "ok") return false;
+    if (this.#on === "fail" && outcome === "ok") return false;
+    if (this.#on === "success" && outcome !== "ok") return false;
     return ++this.#count >= this.#limit;
   }
 }

@@ -1,5 +1,6 @@
-import { type OptionHint, optionNames } from "../text/unknown_option.ts";
+import { joinOptionNames, type OptionHint, type OptionNames, optionNames } from "../text/unknown_option.ts";
 import type { PoolOptions } from "./options.ts";
+import type { RetryOptions } from "./retry.ts";
 
 /** With the names in this command, GNU parallel, xargs, execa, concurrently, p-limit, p-queue and p-retry. */
 const HINTS: Record<keyof PoolOptions, OptionHint> = {
@@ -14,23 +15,35 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
     otherNames: "forceKillAfterDelay gracePeriod killAfter killAfterTimeout killDelay killTimeout",
     unit: ", in milliseconds",
   },
-  retries: { otherNames: "attempts maxAttempts maxRetries restartTries retry retryLimit tries" },
-  retryDelayMs: {
-    otherNames: "backoff minTimeout restartDelay retryBackoff retryDelay retryInterval",
-    unit: ", in milliseconds",
+  retry: {
+    otherNames: "attempts maxAttempts maxRetries restartTries retries retryLimit tries",
+    unit: ": { limit: … }",
   },
-  maxRetryDelayMs: { otherNames: "maxBackoff maxDelay maxRetryDelay maxTimeout", unit: ", in milliseconds" },
   startDelayMs: { otherNames: "delay interval sleep startDelay", unit: ", in milliseconds" },
   maxLoad: { otherNames: "load loadAverage loadavg maxLoadAverage" },
   minFreeMemoryBytes: { otherNames: "freeMemory memFree memfree minFreeMemory minMemory", unit: ", in bytes" },
   halt: {
     otherNames: "bail failFast haltOnError killOthers killOthersOn killOthersOnFail stopOnError",
-    unit: ', such as "now,fail=1"',
+    unit: ', such as { when: "now", on: "fail", count: 1 }',
   },
   total: { otherNames: "count taskCount" },
   onProgress: { otherNames: "progress progressBar onUpdate" },
   onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };
 
+/** Other names of what `retry` holds. */
+const RETRY_HINTS: readonly [field: keyof RetryOptions, otherNames: string][] = [
+  ["delayMs", "backoff minTimeout restartDelay retryBackoff retryDelay retryDelayMs retryInterval"],
+  ["maxDelayMs", "maxBackoff maxDelay maxRetryDelay maxRetryDelayMs maxTimeout"],
+  ["on", "retryIf retryOn shouldRetry"],
+];
+
 /** The names of {@linkcode PoolOptions}. */
-export const POOL_OPTION_NAMES = optionNames(HINTS);
+export const POOL_OPTION_NAMES: OptionNames = joinOptionNames(optionNames(HINTS), {
+  known: [],
+  advice: new Map(
+    RETRY_HINTS.flatMap(([field, names]) =>
+      names.split(" ").map((name): [string, string] => [name, `use "retry": { ${field}: … }`])
+    ),
+  ),
+});

@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
 import type { AttemptHooks, AttemptStart } from "./attempt_hooks.ts";
-import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "./halt.ts";
+import { type Halt, type HaltPolicy, haltPolicy } from "./halt.ts";
 import { excerpt } from "../text/excerpt.ts";
-import type { RetryDelay } from "./retry_delay.ts";
+import { type RetryOptions, type RetryPolicy, retryPolicy } from "./retry.ts";
 import type { HoldReason, StartLimits } from "./start_gate.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
@@ -51,25 +51,11 @@ export interface PoolOptions {
    */
   killAfterMs?: number | undefined;
   /**
-   * Extra attempts, after one that failed, was killed or timed out, for a task that has no `retries` of its own.
+   * When and how often tasks are retried. A number is short for `{ limit: … }`.
    *
-   * @default {0}
+   * @default no retries, unless a task has `retries`
    */
-  retries?: number | undefined;
-  /**
-   * How long to wait before the second attempt of a task, in milliseconds; twice as long before each that follows. Half of
-   * that is at random. A task that waits takes no slot. No new tasks are started while 1,000 (or 4 times the concurrency,
-   * if that is more) wait.
-   *
-   * @default {0}
-   */
-  retryDelayMs?: number | undefined;
-  /**
-   * The longest that a task waits to be tried again, in milliseconds, unless `retryDelayMs` is longer.
-   *
-   * @default {300_000} (5 minutes)
-   */
-  maxRetryDelayMs?: number | undefined;
+  retry?: number | RetryOptions | undefined;
   /**
    * The shortest time between two starts, in milliseconds, as with GNU parallel's `--delay`.
    *
@@ -87,8 +73,8 @@ export interface PoolOptions {
    */
   minFreeMemoryBytes?: number | undefined;
   /**
-   * Ends the run early, such as `now,fail=1` at the first failure; see {@linkcode Halt}. The iterator then ends without an
-   * error, and {@linkcode Run.haltedBy} has the result that it was for.
+   * When to end the run early; `{}` is at the first failure. The iterator then ends without an error, and
+   * {@linkcode Run.haltedBy} has the result that met the condition.
    */
   halt?: Halt | undefined;
   /**
@@ -131,8 +117,7 @@ export interface PoolSettings {
   signal: AbortSignal | undefined;
   timeoutMs: number | undefined;
   killAfterMs: number;
-  retries: number;
-  retryDelay: RetryDelay;
+  retry: RetryPolicy;
   startLimits: StartLimits | undefined;
   halt: HaltPolicy | undefined;
   total: number | undefined;
@@ -140,34 +125,32 @@ export interface PoolSettings {
   onAttemptStart: PoolOptions["onAttemptStart"];
 }
 
+const ACTION = "Cannot start the pool";
+
 /**
  * Checks the options of a pool, and fills in what was not given.
  *
- * @throws `RangeError` for an option that is out of range.
+ * @throws `RangeError` for an option that is out of range, `TypeError` for an unknown key in `retry` or `halt`.
  */
 export function poolSettings(
   options: PoolOptions,
   count: number | undefined,
   defaultConcurrency: number = availableParallelism(),
 ): PoolSettings {
-  const { concurrency = defaultConcurrency, killAfterMs = 5_000, timeoutMs, retries = 0, signal } = options;
-  const { retryDelayMs = 0, maxRetryDelayMs = 300_000, total = count } = options;
+  const { concurrency = defaultConcurrency, killAfterMs = 5_000, timeoutMs, signal, total = count } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
   const check = (isRight: boolean, name: keyof PoolOptions, what: string) => {
     if (isRight) return;
-    throw new RangeError(`Cannot start the pool: ${name} must be ${what}, got ${excerpt(options[name])}`);
+    throw new RangeError(`${ACTION}: ${name} must be ${what}, got ${excerpt(options[name])}`);
   };
-  checkConcurrency(concurrency, "Cannot start the pool");
+  checkConcurrency(concurrency, ACTION);
   check(isNumber(killAfterMs), "killAfterMs", "a number of at least 0");
   check(
     timeoutMs === undefined || isNumber(timeoutMs) && timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS,
     "timeoutMs",
     `a number of milliseconds greater than 0 and at most ${MAX_TIMEOUT_MS}`,
   );
-  check(isInteger(retries), "retries", "an integer of at least 0");
   const delay = `a number of milliseconds from 0 to ${MAX_TIMEOUT_MS}`;
-  check(isNumber(retryDelayMs) && retryDelayMs <= MAX_TIMEOUT_MS, "retryDelayMs", delay);
-  check(isNumber(maxRetryDelayMs) && maxRetryDelayMs <= MAX_TIMEOUT_MS, "maxRetryDelayMs", delay);
   check(isNumber(startDelayMs) && startDelayMs <= MAX_TIMEOUT_MS, "startDelayMs", delay);
   check(maxLoad === undefined || isNumber(maxLoad) && maxLoad > 0, "maxLoad", "a number greater than 0");
   check(
@@ -176,20 +159,21 @@ export function poolSettings(
     "a number of at least 0",
   );
   check(total === undefined || isInteger(total), "total", "an integer of at least 0");
-  const halt = options.halt === undefined ? undefined : parseHalt(String(options.halt));
-  check(options.halt === undefined || halt !== undefined, "halt", HALT_FORM);
-  check(!halt?.isPercentage || total !== undefined, "halt", "a number of tasks, or total be given");
+  const retry = retryPolicy(options.retry, ACTION);
+  const halt = options.halt === undefined ? undefined : haltPolicy(options.halt, ACTION);
+  if (typeof halt?.limit === "object" && total === undefined) {
+    throw new RangeError(`${ACTION}: halt.percent needs the number of tasks; pass it as total, or use halt.count`);
+  }
   return {
     concurrency,
     keepOrder: options.keepOrder ?? false,
     signal,
     timeoutMs,
     killAfterMs,
-    retries,
+    retry,
     startLimits: startDelayMs > 0 || maxLoad !== undefined || minFreeMemoryBytes !== undefined
       ? { startDelayMs, maxLoad, minFreeMemoryBytes }
       : undefined,
-    retryDelay: { firstMs: retryDelayMs, maxMs: maxRetryDelayMs },
     halt,
     total,
     onProgress: options.onProgress,

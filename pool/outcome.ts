@@ -14,19 +14,16 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
 /** The fields of a result that the pool knows, and not the executor. */
 export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
 
-/** The outcomes after which a task is retried, when it has retries left. */
-export const RETRIED: ReadonlySet<Outcome> = new Set(["failed", "killed", "timeout"]);
-
 /** As timeout(1) does. */
 const TIMEOUT_STATUS = 124;
 
 /** Returns the result of a task from the end of its last attempt. */
-export function toResult(
+export function toResult<Meta>(
   { id, attempts, slot, startedAt, worker, cmdHash }: AttemptMeta,
   result: AttemptResult,
   stopReason: StopReason | undefined,
-  meta: unknown,
-): TaskResult {
+  meta: Meta | undefined,
+): TaskResult<Meta> {
   const { status, outcome, signal, error } = classify(result, stopReason);
   const { durationMs, userMs, systemMs, stdout, stderr } = result;
   return {

@@ -10,36 +10,37 @@ import { HaltCounter } from "./halt.ts";
 import { commandHash } from "../records/command_hash.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
 import { systemReason } from "../system/system_error.ts";
-import { type AttemptMeta, hasResult, RETRIED, toResult } from "./outcome.ts";
+import { type AttemptMeta, hasResult, toResult } from "./outcome.ts";
 import type { TaskResult } from "../records/result.ts";
 import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
-import { retryDelayMs } from "./retry_delay.ts";
+import { backoffMs } from "./backoff.ts";
+import { ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { checkConcurrency, type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
 import { RunningAttempt } from "./running_attempt.ts";
 import { type HoldReason, StartGate } from "./start_gate.ts";
 import { StartRoom } from "./start_room.ts";
-import { checkTask, type Task } from "../records/task.ts";
+import { type CheckedTask, checkTask, type Task } from "../records/task.ts";
 
 /**
  * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with
  * them the program.
  */
-export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
+export interface Run<Meta = unknown> extends AsyncIterableIterator<TaskResult<Meta>, undefined> {
   /** How many tasks run at once, at most. Can be changed at any time; with a smaller number, running tasks go on. */
   concurrency: number;
   /** Takes the next result. Rejects, after the last result, when the tasks could not all be read or run. */
-  next(): Promise<IteratorResult<TaskResult, undefined>>;
+  next(): Promise<IteratorResult<TaskResult<Meta>, undefined>>;
   /** Settles when the run is over, and no process and no file of it is left. Never rejects. */
   readonly closed: Promise<void>;
   /** The result that met {@linkcode PoolOptions.halt}, once one has. */
-  readonly haltedBy: TaskResult | undefined;
+  readonly haltedBy: TaskResult<Meta> | undefined;
   /**
    * Starts nothing more, and lets what runs finish. Tasks that wait to be tried again come with the outcome `canceled`.
    * After the last result the iterator ends.
    */
   drain(): void;
   /** Ends the run: tasks that run are ended, their results dropped. Settles when no process and no file is left. */
-  return(): Promise<IteratorResult<TaskResult, undefined>>;
+  return(): Promise<IteratorResult<TaskResult<Meta>, undefined>>;
   /**
    * Ends the running tasks at once, with SIGKILL and without waiting; their results still come. For those who cannot wait
    * any longer after {@linkcode PoolOptions.signal} was aborted.
@@ -50,8 +51,8 @@ export interface Run extends AsyncIterableIterator<TaskResult, undefined> {
 }
 
 /** A task on its way through the pool. */
-interface Job {
-  readonly task: Task;
+interface Job<Meta> {
+  readonly task: CheckedTask<Meta>;
   readonly id: string;
   readonly sequence: number;
   readonly cmdHash: string;
@@ -60,8 +61,8 @@ interface Job {
 }
 
 /** A finished task: what its caller gets, and what there is to remove when nobody wants it. */
-interface Finished {
-  result: TaskResult;
+interface Finished<Meta> {
+  result: TaskResult<Meta>;
   end: AttemptResult;
 }
 
@@ -71,12 +72,12 @@ interface Slot {
 }
 
 /** Schedules the attempts of tasks: when each starts, is tried again, and gives its result. */
-export class Pool implements Run {
-  haltedBy: TaskResult | undefined;
+export class Pool<Meta = unknown> implements Run<Meta> {
+  haltedBy: TaskResult<Meta> | undefined;
   readonly #options: PoolSettings;
   readonly #executor: Executor;
-  readonly #source: SourceReader<Task>;
-  readonly #results: ResultQueue<Finished>;
+  readonly #source: SourceReader<Task<Meta>>;
+  readonly #results: ResultQueue<Finished<Meta>>;
   readonly #halt: HaltCounter | undefined;
   readonly #gate: StartGate | undefined;
   readonly #room = new StartRoom();
@@ -87,11 +88,11 @@ export class Pool implements Run {
   /** How many tasks have been read. */
   #sequence = 0;
   /** A task that has been read and not been started. */
-  #next: Job | undefined;
+  #next: Job<Meta> | undefined;
   /** Tasks that wait to be tried again, with what ends the waiting. */
-  readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
+  readonly #waiting = new Map<Job<Meta>, ReturnType<typeof setTimeout>>();
   /** Tasks to be tried again, or that could not be started, as soon as there is a slot. */
-  readonly #due: Job[] = [];
+  readonly #due: Job<Meta>[] = [];
   #heldBackBy: HoldReason | undefined;
   /** Looks at the gate again. */
   #gateTimer: ReturnType<typeof setTimeout> | undefined;
@@ -110,11 +111,11 @@ export class Pool implements Run {
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
   /** Those who wait for a result. */
-  readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult, undefined>>[] = [];
+  readonly #takers: PromiseWithResolvers<IteratorResult<TaskResult<Meta>, undefined>>[] = [];
   readonly #onAbort = () => this.#stop({ error: this.#options.signal!.reason });
   readonly #fail = (error: unknown) => this.#stop({ error });
 
-  constructor(tasks: Source<Task>, options: PoolOptions, executor: Executor) {
+  constructor(tasks: Source<Task<Meta>>, options: PoolOptions, executor: Executor) {
     this.#executor = executor;
     const count = Array.isArray(tasks) ? tasks.length : undefined;
     this.#options = poolSettings(options, count, this.#executor.concurrency);
@@ -140,15 +141,15 @@ export class Pool implements Run {
     this.#advance();
   }
 
-  next(): Promise<IteratorResult<TaskResult, undefined>> {
-    const taker = Promise.withResolvers<IteratorResult<TaskResult, undefined>>();
+  next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
+    const taker = Promise.withResolvers<IteratorResult<TaskResult<Meta>, undefined>>();
     this.#takers.push(taker);
     if (this.#state === "new") this.#open();
     this.#advance();
     return taker.promise;
   }
 
-  async return(): Promise<IteratorResult<TaskResult, undefined>> {
+  async return(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     const wasNew = this.#state === "new";
     this.#returned = true;
     this.#stop(undefined);
@@ -191,7 +192,7 @@ export class Pool implements Run {
 
   #open(): void {
     const opened = this.#executor.open?.((error) => {
-      this.#drain({ error });
+      this.#drain({ error: executorError(error) });
       this.#advance();
     });
     this.#state = opened ? "opening" : "open";
@@ -202,7 +203,7 @@ export class Pool implements Run {
   }
 
   async #awaitOpening(opened: Promise<void>): Promise<void> {
-    await opened.catch((error) => this.#endInput({ error }));
+    await opened.catch((error) => this.#endInput({ error: executorError(error) }));
     this.#state = "open";
     this.#advance();
   }
@@ -279,14 +280,14 @@ export class Pool implements Run {
     this.#advance();
   }
 
-  #jobOf(value: unknown): Job {
+  #jobOf(value: unknown): Job<Meta> {
     const sequence = ++this.#sequence;
-    const task = checkTask(value, `task ${sequence}`);
+    const task = checkTask(value, { number: sequence }) as CheckedTask<Meta>;
     return { task, id: String(task.id ?? sequence), sequence, cmdHash: commandHash(task.cmd), last: undefined };
   }
 
   /** Runs a task once, and says what comes after it: its result, or another attempt. */
-  async #runAttempt(job: Job): Promise<void> {
+  async #runAttempt(job: Job<Meta>): Promise<void> {
     const { task, id, sequence, cmdHash, last } = job;
     const number = (last?.meta.attempts ?? 0) + 1;
     const free = this.#slots.indexOf(undefined);
@@ -312,14 +313,15 @@ export class Pool implements Run {
     const meta = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
     const result = toResult(meta, end, end.stoppedBy, task.meta);
     job.last = { meta, end };
-    if (!RETRIED.has(result.outcome) || number > (task.retries ?? this.#options.retries)) this.#finish(job, result);
+    const { retry } = this.#options;
+    if (!retry.on.has(result.outcome) || number > (task.retries ?? retry.limit)) this.#finish(job, result);
     else if (this.#draining) this.#giveUp(job);
     else this.#retryLater(job, number);
     this.#advance();
   }
 
-  #retryLater(job: Job, attempts: number): void {
-    const delayMs = retryDelayMs(this.#options.retryDelay, attempts);
+  #retryLater(job: Job<Meta>, attempts: number): void {
+    const delayMs = backoffMs(this.#options.retry.backoff, attempts);
     const retry = () => {
       this.#waiting.delete(job);
       this.#due.push(job);
@@ -330,20 +332,22 @@ export class Pool implements Run {
   }
 
   /** Starts a task that could not be started when there is room for it, or ends the run when there never seems to be. */
-  #startLater(job: Job, reason: string): void {
+  #startLater(job: Job<Meta>, reason: string): void {
     this.#due.push(job);
-    if (!this.#room.lacked(this.#running)) this.#drain({ error: new Error(`Cannot start any task: ${reason}`) });
+    if (!this.#room.lacked(this.#running)) {
+      this.#drain({ error: new ResourceShortageError(`Cannot start any task: ${reason}`) });
+    }
     this.#advance();
   }
 
   /** Gives the result of a task that may be tried again, and will not be. One that has never run has none. */
-  #giveUp(job: Job): void {
+  #giveUp(job: Job<Meta>): void {
     if (!job.last) return this.#results.skip(job.sequence);
     const { meta, end } = job.last;
     this.#finish(job, toResult(meta, end, "not-retried", job.task.meta));
   }
 
-  #finish({ sequence, last }: Job, result: TaskResult): void {
+  #finish({ sequence, last }: Job<Meta>, result: TaskResult<Meta>): void {
     this.#results.add(sequence, { result, end: last!.end });
     this.#finished++;
     if (result.outcome !== "ok" && result.outcome !== "canceled") this.#failed++;
@@ -387,9 +391,9 @@ export class Pool implements Run {
       this.#call(() => onEnd?.(result));
       return result;
     } catch (error) {
-      this.#drain({ error }); // nor is anything to be tried again
-      this.#call(() => onEnd?.(undefined));
       const reason = `The executor failed: ${systemReason(error)}`;
+      this.#drain({ error: new ExecutorError(reason, { cause: error }) }); // nor is anything to be tried again
+      this.#call(() => onEnd?.(undefined));
       return resultWithoutOutput({ kind: "lost", reason }, performance.now() - startedMs);
     }
   }
@@ -424,7 +428,7 @@ export class Pool implements Run {
     try {
       this.#executor.drain?.();
     } catch (error) {
-      this.#failure ??= { error };
+      this.#failure ??= { error: executorError(error) };
     }
     this.#heldBackBy = undefined;
     while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);
@@ -451,7 +455,7 @@ export class Pool implements Run {
     try {
       await this.#executor.close();
     } catch (error) {
-      this.#failure ??= { error };
+      this.#failure ??= { error: executorError(error) };
     }
     this.#state = "closed";
     this.#closed.resolve();

@@ -2,19 +2,21 @@ import { mayLoseDigits, parseExactly, rawNumber } from "../jsonl/exact_numbers.t
 import { excerpt } from "../text/excerpt.ts";
 import type { Source } from "../jsonl/source.ts";
 import { jsonLineReader, type ReadJsonLinesOptions } from "../jsonl/jsonl_reader.ts";
-import { parseTaskLine, type Task } from "./task.ts";
+import { InvalidTaskError } from "./invalid_task_error.ts";
+import { type CheckedTask, checkTaskLine, type Task } from "./task.ts";
 
 /** Options of {@linkcode readTasks}. */
 export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
 
 /**
- * Reads tasks from JSON Lines: a task a line, checked, and with the number of its line as its `id` when it has none.
+ * Reads tasks from JSON Lines: one on each line, checked, with the number of the line as the default `id`.
  *
  * A number in `meta` with more digits than a JavaScript number can have becomes a `JSON.rawJSON` object, which
  * `JSON.stringify` writes as it was; as an `id` it makes the line invalid.
  *
  * @param source bytes, such as a file's `readable`, `process.stdin` in Node and Bun, or `Deno.stdin.readable` in Deno.
- * @throws {InvalidLineError} (from the iterator) at the first line that is not a task, unless `onInvalid` is given.
+ * @throws {InvalidLineError} (from the iterator) at the first line that is not a task, unless `onInvalid` is given. When
+ * the line is JSON, the `cause` is an {@linkcode InvalidTaskError} that names the field.
  *
  * @example Run the tasks of a stream, and pass over lines that are wrong
  * ```ts
@@ -47,23 +49,23 @@ export function readTasks(source: Source<Uint8Array>, options: ReadTasksOptions 
 }
 
 /**
- * Puts right what `JSON.parse` has lost of a task: numbers in `meta` keep all of their digits.
+ * Restores the digits that `JSON.parse` has lost: numbers in `meta` keep all of them.
  *
- * @throws `RangeError` when the `id` is a number that loses digits: it would be that of another task.
+ * @throws {InvalidTaskError} when the `id` is a number that loses digits, and so could be the `id` of another task.
  */
-export function withAllDigits(value: unknown, json: string): unknown {
+export function withAllDigits(value: unknown, json: string, lineNumber?: number): unknown {
   if (!mayLoseDigits(json) || typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const exact = parseExactly(json) as Record<string, unknown>;
   const number = rawNumber(exact.id);
   if (number !== undefined) {
     const remedy = `"id" must be a string, such as "id":${excerpt(number)}`;
-    throw new RangeError(`Cannot read the task: ${remedy}, because the number would lose digits`);
+    throw new InvalidTaskError(`${remedy}, because the number would lose digits`, { field: "id", lineNumber });
   }
   return Object.hasOwn(value, "meta") ? { ...value, meta: exact.meta } : value;
 }
 
-/** The task that a line holds, with the number of the line for its `id` when it has none. */
-export function taskOfLine(value: unknown, lineNumber: number): Task {
-  const task = parseTaskLine(value);
+/** Returns the task that a line holds, with the number of the line as the default `id`. */
+export function taskOfLine(value: unknown, lineNumber: number): CheckedTask {
+  const task = checkTaskLine(value, { lineNumber });
   return task.id === undefined ? { ...task, id: String(lineNumber) } : task;
 }

@@ -5,7 +5,7 @@
  */
 
 import * as v from "valibot";
-import { invalidRecord } from "./invalid_record.ts";
+import { recordProblem } from "./record_problem.ts";
 
 /**
  * What became of a task. The first that applies, in this order:
@@ -32,7 +32,7 @@ export const OUTCOMES = [
 ] as const satisfies readonly Outcome[];
 
 /** What became of a task, with all that it printed. Fields about an attempt are about the last one. */
-export interface TaskResult {
+export interface TaskResult<Meta = unknown> {
   /** The `id` of the task, as a string. */
   id: string;
   /**
@@ -80,7 +80,7 @@ export interface TaskResult {
   /** The CRC-32 of the command, by which a run that is resumed notices that it is another one. */
   cmdHash?: string | undefined;
   /** The `meta` of the task, when it has one. */
-  meta?: unknown;
+  meta?: Meta | undefined;
 }
 
 /** The longest line of a result: two outputs of 32 MiB, of which each byte takes six, and much for the rest. */
@@ -190,8 +190,8 @@ function isInCalendar(text: string): boolean {
  */
 export function parseResult(value: unknown): TaskResult {
   const { issues } = v.safeParse(resultSchema, value);
-  if (issues) {
-    throw invalidRecord("the result", value, issues, Object.keys(resultSchema.entries));
-  }
-  return value as TaskResult;
+  if (!issues) return value as TaskResult;
+  const { problem } = recordProblem(value, issues, Object.keys(resultSchema.entries));
+  const TypeOrRangeError = issues[0].kind === "schema" ? TypeError : RangeError;
+  throw new TypeOrRangeError(`Cannot read the result: ${problem}`);
 }

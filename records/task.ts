@@ -6,11 +6,16 @@
 
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
+import { filePath } from "../system/file_path.ts";
 import { isBase64 } from "../text/base64.ts";
-import { invalidRecord } from "./invalid_record.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { InvalidTaskError, type TaskOrigin } from "./invalid_task_error.ts";
+import { recordProblem } from "./record_problem.ts";
 
 /**
  * A task: a command and how to run it.
+ *
+ * `Meta` is the type of {@linkcode Task.meta}, which `run` infers and gives to the results.
  *
  * @example A shell command, and a program whose arguments no shell ever sees
  * ```ts
@@ -22,7 +27,7 @@ import { invalidRecord } from "./invalid_record.ts";
  * ];
  * ```
  */
-export interface Task {
+export interface Task<Meta = unknown> {
   /**
    * What to run. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
    * arguments; they reach it as they are, without quoting.
@@ -34,8 +39,12 @@ export interface Task {
    * @default the number of the line or, from a program, of the task, counted from 1
    */
   id?: string | number | undefined;
-  /** Working directory. When it does not exist, the outcome is `not-started`. */
-  cwd?: string | undefined;
+  /**
+   * The working directory, as a path or a `file:` URL. When it does not exist, the outcome is `not-started`.
+   *
+   * @default the working directory of the runner
+   */
+  cwd?: string | URL | undefined;
   /** Variables added to the environment of the runner. Those whose value is `undefined` are left out. */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
@@ -53,16 +62,23 @@ export interface Task {
   /** The longest time for one attempt, in milliseconds; after it the attempt is ended, and the outcome is `timeout`. */
   timeoutMs?: number | undefined;
   /**
-   * Extra attempts after one that failed, was killed or timed out.
+   * The number of extra attempts after an outcome that the run retries: `failed`, `killed` or `timeout`, unless
+   * `retry.on` or `--retry-on` names others.
    *
-   * @default 0
+   * @default the limit of the run, which is 0 by default
    */
   retries?: number | undefined;
   /**
    * Any JSON value. Comes back in the result and is ignored otherwise. A number that JSON cannot hold, such as `Infinity`, is
    * refused.
    */
-  meta?: unknown;
+  meta?: Meta | undefined;
+}
+
+/** A {@linkcode Task} that has been checked: `cwd` is a path. */
+export interface CheckedTask<Meta = unknown> extends Task<Meta> {
+  /** The path of the working directory. */
+  cwd?: string | undefined;
 }
 
 /** A longer timer would go off at once. */
@@ -178,7 +194,7 @@ const entries = {
     v.number("must be an integer of at least 0"),
     v.safeInteger("must be an integer of at least 0"),
     v.minValue(0, "must be an integer of at least 0"),
-    v.description("Extra attempts after one that failed, was killed or timed out; default: 0."),
+    v.description("Extra attempts after an outcome that the run retries, such as failed; default: that of the run."),
   )),
   meta: v.optional(v.pipe(
     v.unknown(),
@@ -188,7 +204,7 @@ const entries = {
 };
 
 /** The one source of what a line with a task is: it validates, and `task.schema.json` is generated from it. */
-export const taskSchema = v.pipe(v.strictObject(entries), oneInput()) satisfies v.GenericSchema<Task>;
+export const taskSchema = v.pipe(v.strictObject(entries), oneInput()) satisfies v.GenericSchema<CheckedTask>;
 
 /** The same for a task from a program, whose standard input can also be bytes or a file. */
 const programTaskSchema = v.pipe(
@@ -212,7 +228,7 @@ const programTaskSchema = v.pipe(
     )),
   }),
   oneInput(),
-) satisfies v.GenericSchema<Task>;
+) satisfies v.GenericSchema<CheckedTask>;
 
 function isFileReference(value: unknown): value is { file: string | URL } {
   if (typeof value !== "object" || value === null || Object.keys(value).join() !== "file") return false;
@@ -251,37 +267,53 @@ function finite(_key: string, value: unknown): unknown {
 }
 
 /**
- * Checks that a value is a {@linkcode Task}, and returns it as it is.
+ * Checks that a value is a {@linkcode Task}, and returns it: the same object, or a copy when its `cwd` is a URL.
  *
- * @param value what `JSON.parse` made of a line, or any other value.
- * @throws `TypeError` for a wrong shape: not an object, no `cmd`, a field of the wrong type, an unknown field (the
- * message names the nearest known one).
- * @throws `RangeError` for a value out of range, such as an empty `cmd` or `retries: -1`.
+ * @param value the result of `JSON.parse` for a line, or any other value.
+ * @throws {InvalidTaskError} for a value that is not an object, has no `cmd`, has an unknown field (the message names
+ * the nearest known field), or has a field of the wrong type or out of range.
  *
  * @example
  * ```ts
- * import { parseTask } from "@x/taskrunner";
+ * import { InvalidTaskError, parseTask } from "@x/taskrunner";
  * import { assertThrows } from "@std/assert/throws";
  *
- * assertThrows(() => parseTask({ cmdd: "echo hi" }), TypeError, 'unknown field "cmdd", did you mean "cmd"?');
+ * const parse = () => parseTask({ cmdd: "echo hi" });
+ * assertThrows(parse, InvalidTaskError, 'unknown field "cmdd", did you mean "cmd"?');
  * ```
  */
-export function parseTask(value: unknown): Task {
-  return checkTask(value, "the task");
+export function parseTask(value: unknown): CheckedTask {
+  return checkTask(value);
 }
 
-/** {@linkcode parseTask} with a name for the task in the message, such as its number. */
-export function checkTask(value: unknown, name: string): Task {
-  return check(programTaskSchema, value, name);
+/** {@linkcode parseTask} for a task whose origin is known. */
+export function checkTask(value: unknown, origin: TaskOrigin = {}): CheckedTask {
+  return check(programTaskSchema, withPath(value, origin), origin);
 }
 
 /** {@linkcode parseTask} for a line of JSON, which has `stdinFile` and `stdinEncoding` instead of objects as `stdin`. */
-export function parseTaskLine(value: unknown): Task {
-  return check(taskSchema, value, "the task");
+export function checkTaskLine(value: unknown, origin: TaskOrigin = {}): CheckedTask {
+  return check(taskSchema, value, origin);
 }
 
-function check(schema: typeof taskSchema | typeof programTaskSchema, value: unknown, name: string): Task {
+function check(
+  schema: typeof taskSchema | typeof programTaskSchema,
+  value: unknown,
+  origin: TaskOrigin,
+): CheckedTask {
   const { issues } = v.safeParse(schema, value);
-  if (issues) throw invalidRecord(name, value, issues, Object.keys(entries));
-  return value as Task;
+  if (!issues) return value as CheckedTask;
+  const { problem, field } = recordProblem(value, issues, Object.keys(entries));
+  throw new InvalidTaskError(problem, { ...origin, field });
+}
+
+/** Replaces a URL by its path before the schema sees it, because no line of JSON holds a URL. */
+function withPath(value: unknown, origin: TaskOrigin): unknown {
+  if (typeof value !== "object" || value === null || !("cwd" in value) || !(value.cwd instanceof URL)) return value;
+  try {
+    return { ...value, cwd: filePath(value.cwd) };
+  } catch (cause) {
+    const problem = `"cwd" ${(cause as Error).message}, got ${excerpt(value.cwd.href)}`;
+    throw new InvalidTaskError(problem, { ...origin, field: "cwd", cause });
+  }
 }

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
-import type { Task } from "./task.ts";
+import type { CheckedTask, Task } from "./task.ts";
 
 /** Text or bytes, or the path of a file, relative to the working directory of the task. */
 export type TaskInput = { data: string | Uint8Array } | { file: string };
@@ -17,7 +17,7 @@ export function inputOf({ stdin, stdinFile, stdinEncoding }: Task): TaskInput | 
 }
 
 /** Returns a valid task in the form that a line of JSON can hold. */
-export function lineOfTask(task: Task): Task {
+export function lineOfTask(task: CheckedTask): CheckedTask {
   const { stdin, ...rest } = task;
   if (stdin === undefined || typeof stdin === "string") return task;
   const input = inputOf(task)!;

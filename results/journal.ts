@@ -89,7 +89,7 @@ export class Journal {
     try {
       let next = await source.next();
       for (let number = 1; !next.done; number++) {
-        const task = checkTask(next.value, `task ${number}`);
+        const task = checkTask(next.value, { number });
         const { isDone, isChanged } = this.find(task, number);
         if (isChanged) onChanged(task);
         if (!isDone) yield task;

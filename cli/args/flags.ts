@@ -9,10 +9,14 @@ export const FLAGS = {
   "keep-order": { short: "k", help: "results in the order of the tasks" },
   timeout: { value: "DUR", help: "the longest time for one attempt of a task; default: none" },
   "kill-after": { value: "DUR", help: "how long after SIGTERM what is left of a task gets SIGKILL; default: 5s" },
-  retries: { value: "N", help: "extra attempts of a task that failed, was killed or timed out; default: 0" },
+  retries: { value: "N", help: "extra attempts after an outcome of --retry-on; default: 0" },
   "retry-delay": {
     value: "DUR",
     help: "wait before the second attempt, doubled for each more, at most 5m; default: 0",
+  },
+  "retry-on": {
+    value: "OUTCOME[,OUTCOME]",
+    help: "retry after failed, killed, timeout, not-started, output-limit; default: the first three",
   },
   delay: { value: "DUR", help: "the shortest time between two starts; default: 0" },
   load: { value: "N|N%", help: "start nothing unless fewer than N threads want a CPU or wait for a disk" },

@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
 import { EXECUTORS } from "../../executors/mod.ts";
-import { type Halt, HALT_FORM, type HaltPolicy, parseHalt } from "../../pool/halt.ts";
+import { RETRY_OUTCOMES, type RetryOutcome } from "../../pool/retry.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import type { RunOptions } from "../../runner.ts";
 import type { Flags } from "./flags.ts";
+import { parseHalt } from "./halt.ts";
 import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "./units.ts";
 import type { NatsOptions } from "../../nats/client/options.ts";
 import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
@@ -14,7 +15,6 @@ export interface Settings {
   runOptions: RunOptions;
   /** Set when the tasks run on other machines. */
   nats: NatsOptions | undefined;
-  halt: HaltPolicy | undefined;
   onInvalid: "abort" | "skip";
   /** The file of results; without one they go to standard output. */
   output: string | undefined;
@@ -51,7 +51,6 @@ export function readSettings(flags: Flags): Settings {
       replicas: given(flags, "nats-replicas", (flag, text) => parseCount(flag, text, 1, 5)),
       ackWaitMs: given(flags, "ack-wait", (flag, text) => parseDuration(flag, text, 100)),
     }),
-    halt: flags.halt === undefined ? undefined : haltPolicy(flags.halt),
     onInvalid: oneOf("--on-invalid", flags["on-invalid"] ?? "abort", ["abort", "skip"]),
     output,
     resume,
@@ -79,12 +78,15 @@ function runOptions(flags: Flags): RunOptions {
     keepOrder: flags["keep-order"],
     timeoutMs: given(flags, "timeout", parseDuration) || undefined, // 0 is none, as for timeout(1)
     killAfterMs: given(flags, "kill-after", parseDuration),
-    retries: given(flags, "retries", parseCount),
-    retryDelayMs: given(flags, "retry-delay", parseDuration),
+    retry: {
+      limit: given(flags, "retries", parseCount),
+      delayMs: given(flags, "retry-delay", parseDuration),
+      on: given(flags, "retry-on", parseOutcomes),
+    },
     startDelayMs: given(flags, "delay", parseDuration),
     maxLoad: given(flags, "load", (flag, text) => parseLoad(flag, text, availableParallelism())),
     minFreeMemoryBytes: given(flags, "memfree", parseSize),
-    halt: flags.halt as Halt | undefined,
+    halt: given(flags, "halt", parseHalt),
     executor: readExecutor(flags),
     shell: flags.shell,
     maxInlineBytes: given(flags, "max-inline", (flag, text) => parseSize(flag, text, "32M")),
@@ -116,14 +118,13 @@ function natsOptions(
   return { ...readNatsConnection(flags), queue: queue!, ...others };
 }
 
-function haltPolicy(text: string): HaltPolicy {
-  const policy = parseHalt(text);
-  if (policy) return policy;
-  throw new UsageError(`--halt must be ${HALT_FORM}, got ${excerpt(text)}`);
+function parseOutcomes(flag: string, text: string): RetryOutcome[] {
+  return text.split(",").map((outcome) => oneOf(flag, outcome, RETRY_OUTCOMES));
 }
 
 function oneOf<const Choice extends string>(flag: string, value: string, choices: readonly Choice[]): Choice {
   const choice = choices.find((choice) => choice === value);
   if (choice !== undefined) return choice;
-  throw new UsageError(`${flag} must be ${choices.join(" or ")}, got ${excerpt(value)}`);
+  const names = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
+  throw new UsageError(`${flag} must be ${names}, got ${excerpt(value)}`);
 }

@@ -34,9 +34,10 @@ const MAX_LIVE_ROWS = 20_000;
 export async function runTasks(invocation: Invocation, io: Io): Promise<number> {
   const { flags } = invocation;
   const settings = readSettings(flags);
-  const { halt, onInvalid, output, resume } = settings;
+  const { onInvalid, output, resume } = settings;
+  const { halt } = settings.runOptions;
   const input = await findInput(invocation, io);
-  if (halt?.isPercentage && !input.isRepeatable) {
+  if (halt?.percent !== undefined && !input.isRepeatable) {
     throw new UsageError(
       "--halt with a percentage needs a file of tasks or, with each, values after :::, so that their number is known",
     );

@@ -9,6 +9,7 @@ import { assertEquals } from "@std/assert/equals";
 import { parseArguments } from "../../cli/args/arguments.ts";
 import { FLAGS } from "../../cli/args/flags.ts";
 import { readSettings } from "../../cli/args/settings.ts";
+import type { RetryOptions } from "../../pool/retry.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
 import { assertExpected, textOf } from "./target.ts";
 
@@ -22,7 +23,7 @@ export const tokens = [
 export const seeds = [
   "run\ntasks.jsonl\n-j\n4\n-o\nresults.jsonl\n--resume\n-k",
   "each\necho {}\n-kq0\n--jobs=50%\n--timeout\n1m30s",
-  "--retries=3\n--retry-delay\n1s\n--halt\nnow,fail=10%\n--max-output\nnone\n--load\n150%\n--memfree\n1G",
+  "--retries=3\n--retry-delay\n1s\n--retry-on\ntimeout,not-started\n--halt\nnow,fail=10%\n--max-output\nnone\n--load\n150%\n--memfree\n1G",
   "--nats\nnats://x\n--queue\na\n--ack-wait\n5s\n--nats-replicas\n3",
   "--\n-x\n--jobs",
   "-j-1\n--output\n-\n--dry-run\ntrue\n--_=x",
@@ -46,9 +47,10 @@ export function fuzz(data: Uint8Array): void {
     if (theirs) assertEquals({ flags, operands }, theirs);
     const spelled = Object.entries(flags).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
     assertEquals(parseArguments([...spelled, "--", ...operands], FLAGS), { flags, operands });
-    const { runOptions: { concurrency = 1, retries = 0, timeoutMs = 1, maxLoad = 1 } } = readSettings(flags);
+    const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = readSettings(flags);
+    const { limit = 0 } = retry as RetryOptions;
     assert(Number.isSafeInteger(concurrency) && concurrency >= 1);
-    assert(Number.isSafeInteger(retries) && retries >= 0);
+    assert(Number.isSafeInteger(limit) && limit >= 0);
     assert(timeoutMs > 0 && timeoutMs < 2 ** 31 && maxLoad > 0 && maxLoad < Infinity);
   } catch (error) {
     assertExpected(error, UsageError);

@@ -2,9 +2,10 @@
 
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { parseHalt } from "../../cli/args/halt.ts";
 import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "../../cli/args/units.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
-import { parseHalt } from "../../pool/halt.ts";
+import { haltPolicy } from "../../pool/halt.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 export const tokens = [
@@ -30,7 +31,7 @@ export const seeds = [
 
 export function fuzz(data: Uint8Array): void {
   const text = textOf(data);
-  const parse = (parser: (flag: string, text: string) => number) => {
+  const parse = <T>(parser: (flag: string, text: string) => T) => {
     try {
       return parser("--flag", text);
     } catch (error) {
@@ -48,9 +49,11 @@ export function fuzz(data: Uint8Array): void {
   assert(jobs === undefined || Number.isSafeInteger(jobs) && jobs >= 1);
   const load = parse((flag, text) => parseLoad(flag, text, 4));
   assert(load === undefined || load > 0 && load < Infinity);
-  const halt = parseHalt(text);
+  const halt = parse(parseHalt);
   if (halt) {
-    assertEquals(parseHalt(`${halt.when},${halt.what}=${halt.digits}${halt.isPercentage ? "%" : ""}`), halt);
+    haltPolicy(halt, "Cannot halt"); // what the command takes, the library takes, too
+    const { when, on, count, percent } = halt;
+    assertEquals(parseHalt("--halt", `${when},${on}=${percent === undefined ? count : `${percent}%`}`), halt);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The messages between a run and its workers, and the NATS subjects that carry them. @module */
 
 import type { AttemptEnding, AttemptResult, Output } from "../../pool/executor.ts";
-import type { Task } from "../../records/task.ts";
+import type { CheckedTask } from "../../records/task.ts";
 
 /** The first part of every subject. */
 const PREFIX = "taskrunner";
@@ -30,7 +30,7 @@ export interface RunConfig {
 
 /** An attempt, for any worker of the queue. */
 export interface TaskMessage {
-  task: Task;
+  task: CheckedTask;
   id: string;
   number: number;
   timeoutMs?: number | undefined;

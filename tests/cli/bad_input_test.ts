@@ -162,6 +162,19 @@ test("wrong flags are errors that say what would be right", TIMEOUT, async () =>
     [["--max-inline", "-5"], `${size} "-5"`],
     [["--max-inline", "64M"], '--max-inline must be at most 32M, got "64M"'],
     [["--on-invalid", "explode"], '--on-invalid must be abort or skip, got "explode"'],
+    ...["ok", "failed,", "failed timeout", "canceled"].map((on): [string[], string] => [
+      ["--retry-on", on],
+      "--retry-on must be failed, killed, timeout, not-started or output-limit, got ",
+    ]),
+    ...["now", "now,fail", "now,fail=0", "later,fail=1", "now,fail=1.5", "now,fail=-1", "now,fail=1e3"].map((
+      halt,
+    ): [string[], string] => [
+      ["--halt", halt],
+      `--halt must be such as "now,fail=1" or "soon,done=10%": now or soon, then fail, success or done, and how many, got "${halt}"`,
+    ]),
+    ...["101", "0", "0.000", "100.1", "100.00000000000000000000001", "1000", "1e1"].map((
+      percent,
+    ): [string[], string] => [["--halt", `soon,done=${percent}%`], '--halt must be such as "now,fail=1"']),
     [["--max-output", "9P"], '--max-output must be less than 8P, got "9P"'],
     [["--jbos", "3"], 'Unknown flag "--jbos", did you mean --jobs?'],
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],

@@ -50,6 +50,17 @@ test("--timeout, --kill-after, --retries and --retry-delay are for every task", 
   }
 });
 
+test("--retry-on names the outcomes after which tasks are retried", TIMEOUT, async () => {
+  const stdin = jsonLines([{ cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "sleep 60", timeoutMs: 50 }]);
+  const attempts = async (flags: string[]) => {
+    const { results } = await taskrunner(["-k", "--retries", "1", ...flags], { stdin });
+    return results.map(({ attempts }) => attempts);
+  };
+  assertEquals(await attempts([]), [2, 1, 2]);
+  assertEquals(await attempts(["--retry-on", "not-started"]), [1, 2, 1]);
+  assertEquals(await attempts(["--retry-on", "failed,not-started"]), [2, 2, 1]);
+});
+
 test("a task knows its id, its slot and its attempt", TIMEOUT, async () => {
   const cmd = 'echo "$TASKRUNNER_ID,$TASKRUNNER_SLOT,$TASKRUNNER_ATTEMPT"; [ $TASKRUNNER_ATTEMPT = 2 ]';
   const ids = ["plain", "it's\n$HOME", "a\0b", "é", "x".repeat(200_000)];

@@ -53,7 +53,7 @@ test("a run that is removed while a task waits to be tried again ends with an er
     await withWorker(server, async () => {
       const results = collect(run([{ cmd: "exit 3", retries: 1 }], {
         executor: natsExecutor({ servers: server.url, queue: "q" }),
-        retryDelayMs: 3_600_000,
+        retry: { delayMs: 3_600_000 },
       }));
       results.catch(() => {});
       await waitFor("the first attempt", async () => (await listRuns({ servers: server.url }))[0]?.results === 1);

@@ -1,14 +1,24 @@
 import { test } from "node:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
-import { type Progress, type Task, type TaskResult, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
+import {
+  ExecutorError,
+  InvalidTaskError,
+  type Progress,
+  ResourceShortageError,
+  type Task,
+  type TaskResult,
+  TaskRunner,
+  type TaskRunnerOptions,
+} from "../../mod.ts";
 import { runtimeCommand } from "../../isolate/runtime_command.ts";
 import { spawnAdapter } from "../../spawn_adapters/node.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
@@ -26,6 +36,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { executorFactory as failingFactory } from "../fixtures/failing_executor.ts";
 import { executorFactory } from "../fixtures/fixed_status.ts";
 
 function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = {}): TaskRunner {
@@ -222,10 +233,9 @@ eitherWay("all options of run apply", async (isolate) => {
     killAfterMs: 100,
     maxInlineBytes: 20,
     maxOutputBytes: 10,
-    retries: 1,
-    retryDelayMs: 1,
+    retry: { limit: 1, delayMs: 1 },
     executor: "process",
-    halt: "soon,fail=75%",
+    halt: { when: "soon", percent: 75 },
     onProgress: (progress) => seen.push(progress),
   });
   const results = runner.results();
@@ -236,7 +246,7 @@ eitherWay("all options of run apply", async (isolate) => {
   assertEquals(seen.at(-1)!.finished, 5);
   assert(seen.every(({ total }) => total === 5));
 
-  const halted = runnerOf(tasks.slice(3), { isolate, concurrency: 1, halt: "soon,fail=1" }).results();
+  const halted = runnerOf(tasks.slice(3), { isolate, concurrency: 1, halt: { when: "soon" } }).results();
   assertEquals((await collect(halted)).map(({ id }) => id), ["1"]);
   assertEquals(halted.haltedBy?.id, "1");
 });
@@ -253,7 +263,7 @@ eitherWay("what onProgress throws ends the run", async (isolate) => {
 
 test("wrong options and tasks are errors at once", () => {
   assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
-  assertThrows(() => new TaskRunner({ retries: -1 }), RangeError, "retries must be");
+  assertThrows(() => new TaskRunner({ retry: -1 }), RangeError, "retry must be");
   const executor = new FakeExecutor();
   assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
   assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a spawnAdapter of your own needs");
@@ -262,8 +272,8 @@ test("wrong options and tasks are errors at once", () => {
   assertThrows(() => new TaskRunner({ onAttemptStart }), RangeError, message);
   new TaskRunner({ executor, spawnAdapter, onAttemptStart, isolate: false });
   const runner = new TaskRunner();
-  assertThrows(() => runner.add("x", ""), RangeError, '"cmd" must not be empty');
-  assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), TypeError, 'did you mean "cmd"');
+  assertThrows(() => runner.add("x", ""), InvalidTaskError, '"cmd" must not be empty');
+  assertThrows(() => runner.add({ cmdd: "x" } as unknown as Task), InvalidTaskError, 'did you mean "cmd"');
   assertEquals(runner.size, 0);
 });
 
@@ -319,7 +329,7 @@ eitherWay("a run that is ended by leaving the runner is not taken for a whole on
 
 eitherWay("options may be Infinity, and what has halted a run is there with its result", async (isolate) => {
   const options = { isolate, concurrency: 1, maxOutputBytes: Infinity, maxLoad: Infinity };
-  const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: "now,fail=1" }).results();
+  const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: {} }).results();
   for await (const { id } of results) assertEquals([id, results.haltedBy?.status], ["1", 3]);
 });
 
@@ -452,7 +462,7 @@ test("when the process dies, the error says how, and how many results there were
     await waitFor("the first result", () => given === 1);
     process.kill(parentOf(parentOf(pid)), "SIGKILL");
     const expected = "The process that ran the tasks was ended by SIGKILL after it had given 1 of 2 results";
-    await assertRejects(() => running, Error, expected);
+    await assertRejects(() => running, ExecutorError, expected);
     runner.add("again", "true");
     assertEquals((await runner.runAndWait()).counts, { ok: 1 });
     await waitFor("the end of the task", () => !isAlive(pid));
@@ -466,7 +476,7 @@ test("when the process cannot begin, the error has what it said", TIMEOUT, async
     node: ["NODE_OPTIONS", "--require /missing.cjs", /Cannot find module '\/missing.cjs'/],
   } as const)[RUNTIME];
   await withVariable(name, value, async () => {
-    const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), Error);
+    const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), ExecutorError);
     assertMatch(
       error.message,
       /^The process that ran the tasks ended with status 1 after it had given 0 of 1 results; /,
@@ -480,7 +490,7 @@ test("when there is no directory for temporary files, the error says so, and wha
     const missing = join(directory, "missing");
     const { stdout } = await startProgram(missing, [{ cmd: "true" }]).ended;
     const expected =
-      `Error: Cannot write the tasks to a file in ${missing}: no such file or directory; set TMPDIR to a `;
+      `ExecutorError: Cannot write the tasks to a file in ${missing}: no such file or directory; set TMPDIR to a `;
     assertEquals(stdout.slice(0, expected.length), expected);
     const within = await startProgram(missing, [{ cmd: "echo 1" }], { isolate: false }).ended;
     assertMatch(within.stdout, /"stdout":"1\\n"/);
@@ -559,6 +569,46 @@ for (const isolate of [true, false]) {
     assertEquals([statuses, notices], [[3], ["1234"]]);
   });
 }
+
+eitherWay("errors of the executor keep their class, their cause and their code", async (isolate) => {
+  const failure = (error: "plain" | "executor" | "shortage", ErrorClass: new (message: string) => Error) => {
+    const runner = new TaskRunner({ executor: failingFactory({ error }), isolate });
+    runner.add("a", "true");
+    return assertRejects(() => runner.runAndWait(), ErrorClass);
+  };
+  const plain = await failure("plain", ExecutorError);
+  const inner = plain.cause as Error & { code: string };
+  assertEquals([plain.name, plain.message, inner.message, inner.code], [
+    "ExecutorError",
+    "no server",
+    "no server",
+    "ECONNREFUSED",
+  ]);
+  assert(inner.cause instanceof TypeError);
+  const executor = await failure("executor", ExecutorError);
+  assert(executor.message === "no broker" && executor.cause instanceof RangeError);
+  const shortage = await failure("shortage", ResourceShortageError);
+  assertEquals([shortage.name, shortage.message], ["ResourceShortageError", "too few of everything"]);
+});
+
+eitherWay("cwd and spillDir can be file: URLs", async (isolate) => {
+  await withTempDirectory(async (directory) => {
+    const path = join(await realpath(directory), "a b");
+    await mkdir(path);
+    const cwd = pathToFileURL(path);
+    for (const executor of ["shell", "process"] as const) {
+      const spillDir = pathToFileURL(join(path, executor));
+      const options: TaskRunnerOptions = { isolate, executor, spillDir, maxInlineBytes: 2 };
+      for await (const { outcome, stdoutFile } of runnerOf([{ cmd: ["pwd", "-P"], cwd }], options).results()) {
+        assertEquals([outcome, stdoutFile], ["ok", join(path, executor, "1.stdout")]);
+        assertEquals(await readFile(stdoutFile!, "utf8"), `${path}\n`);
+      }
+    }
+    const wrong = { isolate, spillDir: new URL("http://localhost/") };
+    const expected = 'spillDir must be a path or the file: URL of a path on this machine, got "http://localhost/"';
+    assertThrows(() => new TaskRunner(wrong), RangeError, `Cannot start the pool: ${expected}`);
+  });
+});
 
 test("a factory without a module needs isolate: false", () => {
   const { create } = executorFactory({ status: 0 });

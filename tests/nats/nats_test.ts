@@ -202,7 +202,7 @@ test("halted and abandoned runs end at once, and leave nothing on the server", T
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];
-      const halted = run(tasks, through(server, { halt: "now,fail=1" }));
+      const halted = run(tasks, through(server, { halt: {} }));
       const outcomes = (await collect(halted)).map(({ outcome }) => outcome);
       assertEquals([halted.haltedBy?.id, outcomes[0], new Set(outcomes.slice(1)).size <= 1], ["1", "failed", true]);
       for await (const { id } of run(tasks, through(server))) {

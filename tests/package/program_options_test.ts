@@ -4,7 +4,15 @@ import { test } from "node:test";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
-import { parseTask, run, type RunOptions, type Task, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
+import {
+  InvalidTaskError,
+  parseTask,
+  run,
+  type RunOptions,
+  type Task,
+  TaskRunner,
+  type TaskRunnerOptions,
+} from "../../mod.ts";
 import { TASK_RUNNER_OPTION_NAMES } from "../../isolate/task_runner.ts";
 import { RUN_OPTION_NAMES } from "../../runner.ts";
 import { collect, TIMEOUT } from "../support/helpers.ts";
@@ -13,12 +21,15 @@ test("an unknown option is an error that names the right one", () => {
   const problems: [options: object, message: string][] = [
     [{ concurency: 2 }, 'unknown option "concurency", did you mean "concurrency"?'],
     [{ timeoutms: 2 }, 'unknown option "timeoutms", did you mean "timeoutMs"?'],
-    [{ Retries: undefined }, 'unknown option "Retries", did you mean "retries"?'],
+    [{ Retry: undefined }, 'unknown option "Retry", did you mean "retry"?'],
     [{ jobs: 1 }, 'unknown option "jobs", use "concurrency"'],
     [{ limit: 1 }, 'unknown option "limit", use "concurrency"'],
     [{ timeout: 1 }, 'unknown option "timeout", use "timeoutMs", in milliseconds'],
-    [{ retry: 1 }, 'unknown option "retry", use "retries"'],
-    [{ failFast: true }, 'unknown option "failFast", use "halt", such as "now,fail=1"'],
+    [{ retries: 1 }, 'unknown option "retries", use "retry": { limit: … }'],
+    [{ retryDelayMs: 1 }, 'unknown option "retryDelayMs", use "retry": { delayMs: … }'],
+    [{ maxRetryDelayMs: 1 }, 'unknown option "maxRetryDelayMs", use "retry": { maxDelayMs: … }'],
+    [{ retryOn: [] }, 'unknown option "retryOn", use "retry": { on: … }'],
+    [{ failFast: true }, 'unknown option "failFast", use "halt", such as { when: "now", on: "fail", count: 1 }'],
     [{ maxBuffer: 1 }, 'unknown option "maxBuffer", use "maxOutputBytes"'],
     [{ cwd: "/" }, 'unknown option "cwd", which is a field of each task'],
     [{ env: {} }, 'unknown option "env", which is a field of each task'],
@@ -67,7 +78,7 @@ test("variables of a task that are undefined are left out", TIMEOUT, async () =>
   const env = { A: "1", B: undefined, "C-D": undefined };
   const task: Task = { cmd: 'echo "$A ${B-none}"', env };
   assertEquals(parseTask(task).env, env);
-  assertThrows(() => parseTask({ cmd: "x", env: { A: null } }), RangeError, '"env.A" must be a string, got null');
+  assertThrows(() => parseTask({ cmd: "x", env: { A: null } }), InvalidTaskError, '"env.A" must be a string, got null');
   for (const executor of ["shell", "process"] as const) {
     const [result] = await collect(run([task], { executor }));
     assertEquals(result!.stdout, "1 none\n");

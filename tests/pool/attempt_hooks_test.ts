@@ -35,7 +35,10 @@ test("onAttemptStart is called before each attempt, and its onEnd with the resul
   const executor = new FakeExecutor();
   const results: FakeResult[] = [{ status: 1 }, { stdout: { text: "at last" } }, { ending: TERMINATED }];
   executor.onStart = (execution) => execution.end(results[executor.executions.length - 1]!);
-  const { starts, ends, outcomes } = await observe({ executor, retries: 1, halt: "soon,done=1" }, 2);
+  const { starts, ends, outcomes } = await observe(
+    { executor, retry: 1, halt: { when: "soon", on: "done", count: 1 } },
+    2,
+  );
   assertEquals(outcomes, ["ok"]);
   const task = { cmd: "x" };
   assertEquals(starts, [1, 2].map((number) => ({ id: "1", sequence: 1, number, slot: 1, task })));
@@ -133,7 +136,7 @@ test("a hook that makes another attempt start does not share its slot", async ()
   const results: ReturnType<typeof run> = run(tasks(2), {
     executor,
     concurrency: 2,
-    retries: 1,
+    retry: 1,
     onAttemptStart({ sequence, number }) {
       if (sequence === 1 && number === 2) results.concurrency = 2;
       return undefined;

@@ -5,11 +5,21 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { exitStatusOfHalt } from "../../cli/halt_status.ts";
-import { countOf, HaltCounter, parseHalt } from "../../pool/halt.ts";
-import { type Halt, type Progress, run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
+import { parseHalt } from "../../cli/args/halt.ts";
+import { countOf, HaltCounter, haltPolicy } from "../../pool/halt.ts";
+import {
+  type Halt,
+  type Progress,
+  type RetryOutcome,
+  run,
+  type RunOptions,
+  type Task,
+  type TaskResult,
+} from "../../mod.ts";
 import { OUTCOMES } from "../../records/result.ts";
-import { retryDelayMs } from "../../pool/retry_delay.ts";
-import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
+import { backoffMs } from "../../pool/backoff.ts";
+import { RETRY_OUTCOMES } from "../../pool/retry.ts";
+import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 
 const tasks = (count: number, task: Partial<Task> = {}): Task[] =>
@@ -27,7 +37,7 @@ const outcomes = (results: TaskResult[]) => results.map(({ outcome }) => outcome
 test("timeoutMs and retries of the run are for tasks that have none of their own", async () => {
   const executor = new FakeExecutor();
   const input = [{ cmd: "a" }, { cmd: "b", timeoutMs: 86_400_000, retries: 0 }];
-  const results = run(input, { executor, concurrency: 2, timeoutMs: 1, retries: 1, keepOrder: true });
+  const results = run(input, { executor, concurrency: 2, timeoutMs: 1, retry: 1, keepOrder: true });
   const first = results.next();
   await waitFor("the second attempt", () => executor.executions.length === 3);
   executor.executions[1]!.end({ status: 1 });
@@ -45,7 +55,7 @@ test("a task that waits to be tried again takes no slot, and comes before tasks 
     order.push(`${id}.${number}`);
     if (id === "1") execution.end({ status: number === 1 ? 1 : 0 });
   };
-  const results = run(tasks(4), { executor, concurrency: 1, retries: 1, retryDelayMs: 5 });
+  const results = run(tasks(4), { executor, concurrency: 1, retry: { limit: 1, delayMs: 5 } });
   const all = collect(results);
   await waitFor("the second task in the only slot", () => order.length === 2);
   const waited = performance.now();
@@ -61,7 +71,7 @@ test("a task that waits to be tried again takes no slot, and comes before tasks 
 
 test("a task that is tried again without a delay comes at once, before tasks that were not started", async () => {
   const executor = executorOf([1, 0, 0]);
-  await collect(run(tasks(3), { executor, concurrency: 1, retries: 1, retryDelayMs: 0 }));
+  await collect(run(tasks(3), { executor, concurrency: 1, retry: { limit: 1, delayMs: 0 } }));
   const order = executor.executions.map(({ attempt: { id, number } }) => `${id}.${number}`);
   assertEquals(order, ["1.1", "1.2", "2.1", "3.1"]);
 });
@@ -72,7 +82,7 @@ test("a task that is to be tried again and has no slot, as there are fewer, keep
   const results = run(tasks(2), {
     executor,
     concurrency: 2,
-    retries: 1,
+    retry: 1,
     onProgress: (progress) => seen.push(progress),
   });
   const all = collect(results);
@@ -92,12 +102,12 @@ test("a task that is to be tried again and has no slot, as there are fewer, keep
 
 test("the wait doubles with each attempt up to a ceiling, and half of it is at random", () => {
   const delay = { firstMs: 100, maxMs: 350 };
-  assertEquals([1, 2, 3, 9].map((attempts) => retryDelayMs(delay, attempts, () => 1)), [100, 200, 350, 350]);
-  assertEquals([1, 2, 3].map((attempts) => retryDelayMs(delay, attempts, () => 0)), [50, 100, 175]);
-  assertEquals(retryDelayMs({ firstMs: 1000, maxMs: 350 }, 5, () => 1), 1000);
-  assertEquals(retryDelayMs({ firstMs: 1, maxMs: 350 }, 5_000, () => 1), 350);
+  assertEquals([1, 2, 3, 9].map((attempts) => backoffMs(delay, attempts, () => 1)), [100, 200, 350, 350]);
+  assertEquals([1, 2, 3].map((attempts) => backoffMs(delay, attempts, () => 0)), [50, 100, 175]);
+  assertEquals(backoffMs({ firstMs: 1000, maxMs: 350 }, 5, () => 1), 1000);
+  assertEquals(backoffMs({ firstMs: 1, maxMs: 350 }, 5_000, () => 1), 350);
   for (let attempts = 1; attempts < 5; attempts++) {
-    const ms = retryDelayMs(delay, attempts);
+    const ms = backoffMs(delay, attempts);
     assert(ms >= 50 && ms <= 350);
   }
 });
@@ -106,7 +116,7 @@ test("the wait is a number that a timer can take, after however many attempts", 
   for (const firstMs of [0, Number.MIN_VALUE, 0.1, 1, 300_000, 2 ** 31 - 1]) {
     for (const maxMs of [0, 0.1, 350, 2 ** 31 - 1]) {
       for (const attempts of [1, 2, 32, 1_023, 1_024, 1_025, 1_026, 5_000, 1_000_000, Number.MAX_SAFE_INTEGER]) {
-        const [least, most] = [0, 1].map((random) => retryDelayMs({ firstMs, maxMs }, attempts, () => random));
+        const [least, most] = [0, 1].map((random) => backoffMs({ firstMs, maxMs }, attempts, () => random));
         const longestMs = Math.max(firstMs, maxMs);
         const isRight = least! >= 0 && least! <= most! && most! <= longestMs;
         assert(isRight, `${least} to ${most} ms after ${attempts} attempts with ${firstMs} ms, at most ${maxMs}`);
@@ -126,7 +136,7 @@ test("a task without a delay is tried again more than a thousand times without a
     return setTimeout(...args);
   }) as typeof setTimeout;
   try {
-    const [result] = await collect(run(tasks(1), { executor, retries: 1_100 }));
+    const [result] = await collect(run(tasks(1), { executor, retry: 1_100 }));
     assertEquals([result!.attempts, waiting], [1_101, 0]);
   } finally {
     globalThis.setTimeout = setTimeout;
@@ -168,7 +178,7 @@ test("too much output that is seen only at the end of a task counts, and the tas
 test("no new tasks are started while too many wait to be tried again", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: 1 });
-  const results = run(tasks(1_500), { executor, concurrency: 1, retries: 1, retryDelayMs: 86_400_000 });
+  const results = run(tasks(1_500), { executor, concurrency: 1, retry: { limit: 1, delayMs: 86_400_000 } });
   const first = results.next();
   await waitFor("1,000 tasks that wait", () => executor.executions.length >= 1_000);
   await new Promise((resolve) => setTimeout(resolve));
@@ -187,8 +197,7 @@ test("with keepOrder a task that waits to be tried again holds up the ones after
   const results = await collect(run(tasks(2_000), {
     executor,
     concurrency: 3,
-    retries: 1,
-    retryDelayMs: 20,
+    retry: { limit: 1, delayMs: 20 },
     keepOrder: true,
   }));
   assertEquals(results.map(({ id }) => Number(id)), tasks(2_000).map(({ id }) => id));
@@ -202,8 +211,7 @@ test("a task that waits to be tried again when the run is stopped is canceled, w
     const options: RunOptions = {
       executor,
       concurrency: 1,
-      retries: 5,
-      retryDelayMs: 86_400_000,
+      retry: { limit: 5, delayMs: 86_400_000 },
       signal: abort.signal,
     };
     const results = run(tasks(1), options);
@@ -250,7 +258,7 @@ test("a run that is drained before it has begun gives nothing", async () => {
 
 test("a task that fails when the run is being drained is not tried again", async () => {
   const executor = new FakeExecutor();
-  const results = run(tasks(1), { executor, retries: 3 });
+  const results = run(tasks(1), { executor, retry: 3 });
   const first = results.next();
   await waitFor("the attempt", () => executor.executions.length === 1);
   results.drain();
@@ -261,24 +269,25 @@ test("a task that fails when the run is being drained is not tried again", async
 test("halt counts failures, successes or both, as a number or a percentage, and then starts nothing more", async () => {
   const statuses = [0, 1, 0, 1, 1, 0, 0, 0, 0, 1];
   const cases: [Halt, number][] = [
-    ["soon,fail=1", 2],
-    ["soon,fail=3", 5],
-    ["soon,fail=30%", 5],
-    ["soon,fail=25%", 5],
-    ["soon,fail=0.1%", 2],
-    ["soon,success=1", 1],
-    ["soon,success=20%", 3],
-    ["soon,done=4", 4],
-    ["soon,done=100%", 10],
-    ["now,fail=2", 4],
-    ["now,fail=11", 10],
+    [{ when: "soon" }, 2],
+    [{ when: "soon", count: 3 }, 5],
+    [{ when: "soon", percent: 30 }, 5],
+    [{ when: "soon", percent: 25 }, 5],
+    [{ when: "soon", percent: 0.1 }, 2],
+    [{ when: "soon", on: "success" }, 1],
+    [{ when: "soon", on: "success", percent: 20 }, 3],
+    [{ when: "soon", on: "done", count: 4 }, 4],
+    [{ when: "soon", on: "done", percent: 100 }, 10],
+    [{}, 2],
+    [{ when: "now", on: "fail", count: 2 }, 4],
+    [{ count: 11 }, 10],
   ];
   for (const [halt, expected] of cases) {
     const executor = executorOf(statuses);
     const results = run(tasks(10), { executor, concurrency: 1, halt });
     const all = await collect(results);
     assertEquals([halt, all.length, executor.executions.length], [halt, expected, expected]);
-    assertEquals(results.haltedBy, halt === "now,fail=11" ? undefined : all.at(-1));
+    assertEquals(results.haltedBy, halt.count === 11 ? undefined : all.at(-1));
   }
 });
 
@@ -300,18 +309,18 @@ test("a percentage is of exactly as many tasks as it says, whatever binary numbe
     ["1", 1, 1],
     ["1", 0, 0],
   ];
+  const numberOf = (percent: string | number, total: number) => countOf(haltPolicy({ percent }, "Cannot halt"), total);
   for (const [percentage, total, count] of cases) {
-    assertEquals([percentage, total, countOf(parseHalt(`soon,fail=${percentage}%`)!, total)], [
-      percentage,
-      total,
-      count,
-    ]);
+    assertEquals([percentage, total, numberOf(percentage, total)], [percentage, total, count]);
+    const number = Number(percentage);
+    if (String(number) === percentage) assertEquals([number, total, numberOf(number, total)], [number, total, count]);
+    const { percent } = parseHalt("--halt", `soon,fail=${percentage}%`);
+    assertEquals([percentage, total, numberOf(percent!, total)], [percentage, total, count]);
   }
-  for (const text of ["soon,fail=100.00000000000000000000001%", "now,done=100.1%", "now,done=0.000%", "now,done=0.0"]) {
-    assertEquals([text, parseHalt(text)], [text, undefined]);
-  }
+  // The shortest digits of a number can have an exponent.
+  assertEquals([numberOf(1e-7, 10 ** 9), numberOf(1.5e-7, 10 ** 10), numberOf(Number.MIN_VALUE, 1)], [1, 15, 1]);
   const [first, ...more] = Array.from({ length: 40 }, () => ({ outcome: "failed" }) as TaskResult);
-  const counter = new HaltCounter(parseHalt("soon,fail=1.1%")!, 3_000);
+  const counter = new HaltCounter(haltPolicy({ percent: 1.1 }, "Cannot halt"), 3_000);
   assertEquals([first!, ...more].findIndex((result) => counter.meets(result)), 32);
 });
 
@@ -322,9 +331,9 @@ test("the exit status of a halt is never 0 for what went wrong", () => {
       const haltedBy = { outcome, status } as TaskResult;
       const failed = outcome === "ok" ? 0 : 1;
       for (const halt of halts) {
-        const policy = parseHalt(`now,${halt}`)!;
+        const policy = parseHalt("--halt", `now,${halt}`);
         const met = exitStatusOfHalt(policy, haltedBy, failed, 20);
-        const expected = outcome === "ok" || policy.what === "success"
+        const expected = outcome === "ok" || policy.on === "success"
           ? 0
           : halt.endsWith("%")
           ? 5
@@ -340,7 +349,7 @@ test("the exit status of a halt is never 0 for what went wrong", () => {
 });
 
 test("the exit status of a halt at a percentage is the percentage that failed, rounded up", () => {
-  const policy = parseHalt("now,done=100%")!;
+  const policy = parseHalt("--halt", "now,done=100%");
   const cases: [failed: number, total: number, status: number][] = [
     [11, 20, 55],
     [29, 100, 29],
@@ -362,9 +371,9 @@ test("the exit status of a halt at a percentage is the percentage that failed, r
 });
 
 test("halting now ends what runs, halting soon lets it finish", async () => {
-  for (const [halt, expected] of [["now,fail=1", "canceled"], ["soon,fail=1", "ok"]] as const) {
+  for (const [when, expected] of [["now", "canceled"], ["soon", "ok"]] as const) {
     const executor = new FakeExecutor();
-    const results = run(tasks(5), { executor, concurrency: 2, halt });
+    const results = run(tasks(5), { executor, concurrency: 2, halt: { when } });
     const all = collect(results);
     await waitFor("two attempts", () => executor.executions.length === 2);
     executor.executions[0]!.end({ status: 7 });
@@ -379,7 +388,7 @@ test("halting now ends what runs, halting soon lets it finish", async () => {
 test("a task that is tried again counts for halt once, at its end", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: execution.attempt.number === 3 ? 0 : 1 });
-  const results = run(tasks(3), { executor, concurrency: 1, retries: 2, halt: "now,fail=1" });
+  const results = run(tasks(3), { executor, concurrency: 1, retry: 2, halt: {} });
   assertEquals(outcomes(await collect(results)), ["ok", "ok", "ok"]);
   assertEquals(results.haltedBy, undefined);
 });
@@ -388,8 +397,9 @@ test("a percentage needs to know how many tasks there are: an array says so, els
   function* some() {
     yield* tasks(10);
   }
-  assertThrows(() => run(some(), { halt: "soon,fail=10%" }), RangeError, "halt must be a number of tasks, or total be");
-  const results = run(some(), { executor: executorOf([1, 1, 1]), concurrency: 1, halt: "soon,fail=10%", total: 30 });
+  assertThrows(() => run(some(), { halt: { percent: 10 } }), RangeError, "halt.percent needs the number of tasks");
+  const halt: Halt = { when: "soon", percent: 10 };
+  const results = run(some(), { executor: executorOf([1, 1, 1]), concurrency: 1, halt, total: 30 });
   assertEquals((await collect(results)).length, 3);
 });
 
@@ -398,27 +408,82 @@ test("options of control that are out of range are refused at once", () => {
     [{ timeoutMs: 0 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647, got 0"],
     [{ timeoutMs: 2 ** 31 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647"],
     [{ timeoutMs: "1" as never }, "timeoutMs must be a number of milliseconds greater than 0"],
-    [{ retries: -1 }, "retries must be an integer of at least 0, got -1"],
-    [{ retries: 0.5 }, "retries must be an integer of at least 0, got 0.5"],
-    [{ retryDelayMs: -1 }, "retryDelayMs must be a number of milliseconds from 0 to 2147483647, got -1"],
-    [{ maxRetryDelayMs: NaN }, "maxRetryDelayMs must be a number of milliseconds from 0 to 2147483647, got NaN"],
+    [{ retry: -1 }, "retry must be an integer of at least 0, got -1"],
+    [{ retry: { limit: 0.5 } }, "retry.limit must be an integer of at least 0, got 0.5"],
+    [{ retry: { limit: "3" as never } }, 'retry.limit must be an integer of at least 0, got "3"'],
+    [{ retry: { delayMs: -1 } }, "retry.delayMs must be a number of milliseconds from 0 to 2147483647, got -1"],
+    [{ retry: { maxDelayMs: NaN } }, "retry.maxDelayMs must be a number of milliseconds from 0 to 2147483647, got NaN"],
+    [{ retry: { delayMs: "1" as never } }, "retry.delayMs must be a number of milliseconds"],
+    [{ retry: { maxDelayMs: Infinity } }, "retry.maxDelayMs must be a number of milliseconds"],
+    [
+      { retry: { on: ["ok" as never] } },
+      'retry.on must be an array of failed, killed, timeout, not-started, output-limit, got ["ok"]',
+    ],
+    [{ retry: { on: "failed" as never } }, "retry.on must be an array of failed, killed, timeout"],
+    ...[null, "3", [3], true].map((retry): [RunOptions, string] => [
+      { retry: retry as never },
+      "retry must be the number of extra attempts or an object such as { limit: 3, delayMs: 100 }, got ",
+    ]),
     [{ total: 1.5 }, "total must be an integer of at least 0, got 1.5"],
-    ...[
-      "",
-      "now",
-      "now,fail",
-      "now,fail=0",
-      "later,fail=1",
-      "now,fail=1.5",
-      "now,fail=101%",
-      "now,fail=0%",
-      "now,fail=-1",
-    ]
-      .map((halt): [RunOptions, string] => [{ halt: halt as Halt }, 'halt must be such as "now,fail=1"']),
+    ...[null, "now,fail=1", [], 1].map((halt): [RunOptions, string] => [
+      { halt: halt as never },
+      'halt must be an object such as { when: "now", on: "fail", count: 1 }, got ',
+    ]),
+    [{ halt: { when: "later" as never } }, 'halt.when must be "now" or "soon", got "later"'],
+    [{ halt: { on: "failed" as never } }, 'halt.on must be "fail", "success" or "done", got "failed"'],
+    ...[0, -1, 1.5, "1", NaN, Infinity].map((count): [RunOptions, string] => [
+      { halt: { count: count as number } },
+      "halt.count must be an integer of at least 1, got ",
+    ]),
+    ...[0, -1, 100.1, NaN, Infinity, "", "10%", "0.0", "100.00000000000000000000001", "1e-9999", true].map((
+      percent,
+    ): [RunOptions, string] => [
+      { halt: { percent: percent as number } },
+      "halt.percent must be a percentage greater than 0 and at most 100, got ",
+    ]),
+    [{ halt: { count: 1, percent: 1 } as never }, "halt must be given either count or percent, got "],
   ];
   for (const [options, message] of refused) {
     assertThrows(() => run([], options), RangeError, `Cannot start the pool: ${message}`);
   }
+});
+
+test("an unknown key in retry or halt is an error that names the nearest key", () => {
+  const wrong: [options: object, message: string][] = [
+    [{ retry: { limt: 3 } }, 'in retry: unknown option "limt", did you mean "limit"?'],
+    [{ retry: { retries: 3 } }, 'in retry: unknown option "retries", use "limit"'],
+    [
+      { retry: { maxRetryDelayMs: 3 } },
+      'in retry: unknown option "maxRetryDelayMs", use "maxDelayMs", in milliseconds',
+    ],
+    [{ halt: { cuont: 3 } }, 'in halt: unknown option "cuont", did you mean "count"?'],
+    [{ halt: { percentage: 3 } }, 'in halt: unknown option "percentage", use "percent"'],
+  ];
+  for (const [options, message] of wrong) {
+    assertThrows(() => run([], options as RunOptions), TypeError, `Cannot start the pool: ${message}`);
+  }
+});
+
+test("retry.on is the outcomes after which tasks are retried", async () => {
+  const ends: [FakeResult, RetryOutcome][] = [
+    [{ status: 1 }, "failed"],
+    [{ ending: { kind: "signaled", signal: "SIGKILL", status: 137 } }, "killed"],
+    [{ ending: TERMINATED, stoppedBy: "timeout" }, "timeout"],
+    [{ ending: { kind: "spawn-failed", status: 127, reason: "Why" } }, "not-started"],
+    [{ ending: TERMINATED, stoppedBy: "output-limit" }, "output-limit"],
+  ];
+  for (const [end, outcome] of ends) {
+    for (const on of [undefined, [outcome], RETRY_OUTCOMES.filter((other) => other !== outcome), []]) {
+      const executor = new FakeExecutor();
+      executor.onStart = (execution) => execution.end(end);
+      const [result] = await collect(run([{ cmd: "x" }], { executor, retry: { limit: 2, on } }));
+      const isRetried = (on ?? ["failed", "killed", "timeout"]).includes(outcome);
+      assertEquals([result!.outcome, on, result!.attempts], [outcome, on, isRetried ? 3 : 1]);
+    }
+  }
+  const executor = executorOf([1]);
+  const [own] = await collect(run([{ cmd: "x", retries: 2 }], { executor, retry: { on: ["timeout"] } }));
+  assertEquals(own!.attempts, 1);
 });
 
 test("onProgress is told of every start and every result", async () => {
@@ -426,7 +491,7 @@ test("onProgress is told of every start and every result", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: execution.attempt.id === "2" ? 1 : 0 });
   const onProgress = (progress: Progress) => seen.push(progress);
-  await collect(run(tasks(3), { executor, concurrency: 1, retries: 1, onProgress }));
+  await collect(run(tasks(3), { executor, concurrency: 1, retry: 1, onProgress }));
   assertEquals(seen.at(-1), { total: 3, finished: 3, failed: 1, running: 0, retrying: 0 });
   assertEquals(seen.map(({ finished }) => finished), [0, 1, 1, 1, 2, 2, 3]);
   assertEquals(Math.max(...seen.map(({ running }) => running)), 1);
@@ -441,7 +506,7 @@ test("canceled tasks count as finished, and not as failed", async () => {
   const seen: Progress[] = [];
   const executor = new FakeExecutor();
   const onProgress = (progress: Progress) => seen.push(progress);
-  const all = collect(run(tasks(3), { executor, concurrency: 3, halt: "now,fail=1", onProgress }));
+  const all = collect(run(tasks(3), { executor, concurrency: 3, halt: {}, onProgress }));
   await waitFor("three attempts", () => executor.executions.length === 3);
   executor.executions[0]!.end({ status: 1 });
   assertEquals(outcomes(await all), ["failed", "canceled", "canceled"]);
@@ -451,7 +516,7 @@ test("canceled tasks count as finished, and not as failed", async () => {
 test("a task that waits to be tried again counts as such until it has its result", async () => {
   const seen: Progress[] = [];
   const executor = executorOf([1, 1, 1]);
-  const options = { executor, concurrency: 1, retries: 1, retryDelayMs: 86_400_000 };
+  const options = { executor, concurrency: 1, retry: { limit: 1, delayMs: 86_400_000 } };
   const results = run(tasks(3), { ...options, onProgress: (progress) => seen.push(progress) });
   const all = collect(results);
   await waitFor("three attempts", () => executor.executions.length === 3);
@@ -482,10 +547,10 @@ test("whatever is halted, drained or tried again, every task that was started ha
   const plan = fc.array(fc.record({ status: fc.nat({ max: 1 }), turns: fc.nat({ max: 3 }) }), { maxLength: 30 });
   const halts = fc.constantFrom<Halt | undefined>(
     undefined,
-    "now,fail=1",
-    "soon,fail=2",
-    "now,done=50%",
-    "soon,success=3",
+    {},
+    { when: "soon", count: 2 },
+    { on: "done", percent: 50 },
+    { when: "soon", on: "success", count: 3 },
   );
   await fc.assert(
     fc.asyncProperty(
@@ -495,7 +560,7 @@ test("whatever is halted, drained or tried again, every task that was started ha
       halts,
       fc.constantFrom(0, 0.01),
       fc.option(fc.nat({ max: 20 })),
-      async (plans, concurrency, keepOrder, halt, retryDelayMs, drainAt) => {
+      async (plans, concurrency, keepOrder, halt, delayMs, drainAt) => {
         const executor = new FakeExecutor();
         executor.onStart = async (execution) => {
           if (executor.executions.length === drainAt) results.drain();
@@ -508,8 +573,7 @@ test("whatever is halted, drained or tried again, every task that was started ha
           concurrency,
           keepOrder,
           halt,
-          retries: 1,
-          retryDelayMs,
+          retry: { limit: 1, delayMs },
         });
         const ids = (await collect(results)).map(({ id }) => Number(id));
         const started = [...new Set(executor.executions.map(({ attempt }) => attempt.sequence))];

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
-import { run, type Task, type TaskResult } from "../../mod.ts";
+import { ExecutorError, run, type Task, type TaskResult } from "../../mod.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 
@@ -65,7 +65,7 @@ test("an executor that can do nothing more ends the run, also when that waits fo
   executor.onStart = (execution) => execution.end({ status: 1 });
   const { readable, writable } = new TransformStream<Task>();
   const writer = writable.getWriter();
-  const all = collect(run(readable, { executor, retryDelayMs: 3_600_000 }));
+  const all = collect(run(readable, { executor, retry: { delayMs: 3_600_000 } }));
   all.catch(() => {});
   await writer.write({ cmd: "x", retries: 1 });
   await waitFor("the attempt", () => executor.executions.length === 1);
@@ -85,7 +85,8 @@ test("an executor that can do nothing more ends the run, also while a source giv
   const next = run(stalled(), { executor }).next();
   await waitFor("the source to be read", () => isRead);
   executor.fail(new Error("no server"));
-  await assertRejects(() => next, Error, "no server");
+  const error = await assertRejects(() => next, ExecutorError, "no server");
+  assertEquals((error.cause as Error).message, "no server");
 });
 
 test("what fails in the executor is not tried again", async () => {
@@ -95,7 +96,7 @@ test("what fails in the executor is not tried again", async () => {
   const results = run(tasks(1), { executor });
   const { value } = await results.next();
   assertEquals([value?.outcome, value?.attempts], ["canceled", 1]);
-  await assertRejects(() => results.next(), Error, "no room");
+  await assertRejects(() => results.next(), ExecutorError, "The executor failed: no room");
 });
 
 test("what is withdrawn has no result, but that of an attempt before it", async () => {

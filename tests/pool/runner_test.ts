@@ -5,7 +5,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { availableParallelism } from "node:os";
-import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
+import { ExecutorError, InvalidTaskError, run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 
@@ -383,7 +383,8 @@ test("a value that is no task ends the run with an error that has its number", a
   };
   const results = run(bad(), { executor: instantExecutor(), concurrency: 1 });
   assertEquals((await results.next()).value!.id, "1");
-  await assertRejects(() => results.next(), TypeError, 'Cannot read task 2: "cmd" must be');
+  await assertRejects(() => results.next(), InvalidTaskError, 'Cannot read task 2: "cmd" must be')
+    .then((error) => assertEquals([error.number, error.field], [2, "cmd"]));
   assert(source.returned);
 });
 
@@ -400,7 +401,8 @@ test("an executor that fails ends the run with its error, and yet every task has
     assertEquals([id, status, outcome, error], ["1", null, "killed", "The executor failed: no more slots"]);
     assertEquals([stdout, stderr, durationMs <= performance.now() - startedMs], ["", "", true]);
     assertEquals((await results.next()).value!.outcome, "ok");
-    await assertRejects(() => results.next(), Error, "no more slots");
+    const failure = await assertRejects(() => results.next(), ExecutorError, "The executor failed: no more slots");
+    assertEquals([failure.name, (failure.cause as Error).message], ["ExecutorError", "no more slots"]);
     assertEquals([executor.executions.length, executor.closed], [2, 1]);
   }
 });
@@ -412,7 +414,7 @@ test("an executor that cannot start an attempt ends the run with its error, and 
   };
   const results = run(tasks(3), { executor, concurrency: 1 });
   assertEquals((await results.next()).value!.error, "The executor failed: cannot start");
-  await assertRejects(() => results.next(), Error, "cannot start");
+  await assertRejects(() => results.next(), ExecutorError, "The executor failed: cannot start");
 });
 
 test("an executor that fails to drain ends the run with its error, and nothing is left", async () => {
@@ -427,7 +429,7 @@ test("an executor that fails to drain ends the run with its error, and nothing i
   results.drain();
   executor.executions[0]!.end();
   assertEquals((await first).value!.outcome, "ok");
-  await assertRejects(() => results.next(), Error, "cannot drain");
+  await assertRejects(() => results.next(), ExecutorError, "cannot drain");
   assertEquals([executor.executions.length, executor.closed], [1, 1]);
 });
 
@@ -440,8 +442,9 @@ test("an attempt whose executor fails is killed, also when it was told to end", 
   executor.executions[0]!.exceedOutput();
   executor.executions[0]!.fail(new Error("no room"));
   const { outcome, error } = (await first).value!;
-  assertEquals([outcome, error], ["killed", "The executor failed: no room"]);
-  await assertRejects(() => results.next(), Error, "no room");
+  const expected = "The executor failed: no room";
+  assertEquals([outcome, error], ["killed", expected]);
+  await assertRejects(() => results.next(), ExecutorError, expected);
 });
 
 test("an attempt that has ended has no timer left", async () => {

@@ -101,7 +101,7 @@ test("the pool waits between starts, also of further attempts, and says what hol
       execution.end({ status: execution.attempt.number === 1 ? 1 : 0 });
     };
     const tasks = [1, 2, 3].map((id) => ({ id, cmd: "x" }));
-    const options = { executor, concurrency: 3, startDelayMs: 30, retries: 1 };
+    const options = { executor, concurrency: 3, startDelayMs: 30, retry: 1 };
     const all = collect(run(tasks, { ...options, onProgress: (progress) => seen.push(progress) }));
     await clock.advance(5 * options.startDelayMs);
     assertEquals((await all).map(({ outcome }) => outcome), ["ok", "ok", "ok"]);
@@ -144,7 +144,7 @@ test("what is told that a run is held back may end it", async () => {
     executor.onStart = (execution) => execution.end({ status: 1 });
     const results = run([{ cmd: "x" }], {
       executor,
-      retries: 1,
+      retry: 1,
       startDelayMs: 86_400_000,
       onProgress({ heldBackBy }) {
         if (!heldBackBy) return;
@@ -192,7 +192,7 @@ test("a task to be tried again that was held back comes before one that is read 
       yield { cmd: "x" };
       yield await second.promise;
     }
-    const all = collect(run(source(), { executor, concurrency: 2, retries: 1, startDelayMs: 20 }));
+    const all = collect(run(source(), { executor, concurrency: 2, retry: 1, startDelayMs: 20 }));
     await clock.advance(19);
     clock.passes(1); // the timer has yet to go off
     second.resolve({ cmd: "y" });

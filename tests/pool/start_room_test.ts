@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
-import { run } from "../../mod.ts";
+import { ResourceShortageError, run } from "../../mod.ts";
 import { StartRoom } from "../../pool/start_room.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
@@ -53,11 +53,14 @@ test("a run of which nothing can be started for ten seconds ends with an error",
   executor.onStart = (execution) => execution.end(SHORTAGE);
   const clock = new FakeClock();
   await clock.during(async () => {
-    const ended = assertRejects(() => collect(run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 })), Error);
+    const results = run([{ cmd: "x" }, { cmd: "y" }], { executor, concurrency: 1 });
+    const ended = assertRejects(() => collect(results), ResourceShortageError);
     await clock.advance(9_000);
     assertEquals(executor.closed, 0);
     await clock.advance(2_000);
-    assertEquals([(await ended).message, executor.closed], ["Cannot start any task: too few of everything", 1]);
+    const { name, message } = await ended;
+    assertEquals([name, message], ["ResourceShortageError", "Cannot start any task: too few of everything"]);
+    assertEquals(executor.closed, 1);
   });
 });
 

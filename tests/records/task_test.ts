@@ -5,16 +5,16 @@ import { environmentOf } from "../../executors/task_variables.ts";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { readTasks } from "../../records/read_tasks.ts";
-import { parseTask, parseTaskLine, type Task } from "../../records/task.ts";
+import type { InvalidLineError } from "../../jsonl/mod.ts";
+import { InvalidTaskError } from "../../records/invalid_task_error.ts";
+import { type CheckedTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
 import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
 
 function problemOf(value: unknown): string {
-  const error = assertThrows(() => parseTask(value), Error);
-  assert(error instanceof TypeError || error instanceof RangeError, String(error));
-  const prefix = "Cannot read the task: ";
-  assert(error.message.startsWith(prefix), error.message);
-  return error.message.slice(prefix.length);
+  const error = assertThrows(() => parseTask(value), InvalidTaskError);
+  assertEquals(error.message, `Cannot read the task: ${error.problem}`);
+  return error.problem;
 }
 
 test("a task with every field is accepted, and comes back as it is", () => {
@@ -90,7 +90,7 @@ test("an unknown field is named together with one that is near, or with all that
 
 test("an unknown field as long as a line can be is named at once", { timeout: 30_000 }, () => {
   const field = "c".repeat(50_000_000);
-  assertThrows(() => parseTask({ cmd: "x", [field]: 1 }), TypeError, 'unknown field "cccccc');
+  assertThrows(() => parseTask({ cmd: "x", [field]: 1 }), InvalidTaskError, 'unknown field "cccccc');
 });
 
 test("an id is a string or a number that loses no digits", () => {
@@ -209,7 +209,7 @@ test("a line has a file as stdinFile only, as its schema says", async () => {
 
 test("every task has a form that a line can hold, with the same input", () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-  const forms: [Task, Partial<Task>][] = [
+  const forms: [CheckedTask, Partial<Task>][] = [
     [{ cmd: "x" }, {}],
     [{ cmd: "x", stdin: "é" }, { stdin: "é" }],
     [{ cmd: "x", stdin: bytes.subarray(254) }, { stdin: "/v8=", stdinEncoding: "base64" }],
@@ -221,7 +221,7 @@ test("every task has a form that a line can hold, with the same input", () => {
   for (const [task, fields] of forms) {
     const line = lineOfTask(task);
     assertEquals(line, { cmd: "x", ...fields });
-    assertEquals(parseTaskLine(JSON.parse(JSON.stringify(line))), line);
+    assertEquals(checkTaskLine(JSON.parse(JSON.stringify(line))), line);
     const [one, other] = [inputOf(task), inputOf(line)].map((input) => {
       if (!input || "file" in input) return input;
       return typeof input.data === "string" ? input : { data: new Uint8Array(input.data) };
@@ -271,11 +271,51 @@ test("a value that cannot even be shown gets its message", () => {
   assertEquals(problemOf({ cmd: "x", id: cycle }), '"id" must be a string or a number, got [object Object]');
 });
 
-test("a wrong shape is a TypeError and a value out of range a RangeError", () => {
-  assertThrows(() => parseTask({ cmd: 5 }), TypeError);
-  assertThrows(() => parseTask({ cmdd: "x" }), TypeError);
-  assertThrows(() => parseTask({ cmd: "" }), RangeError);
-  assertThrows(() => parseTask({ cmd: "x", retries: -1 }), RangeError);
+test("InvalidTaskError names the field at fault", () => {
+  const cases: [value: unknown, field: string | undefined][] = [
+    ["echo hi", undefined],
+    [{}, "cmd"],
+    [{ cmdd: "x" }, "cmdd"],
+    [{ cmd: ["x", 5] }, "cmd[1]"],
+    [{ cmd: "x", retries: -1 }, "retries"],
+    [{ cmd: "x", env: { "A.B": 1 } }, "env.A.B"],
+    [{ cmd: "x", cwd: new URL("http://localhost/tmp") }, "cwd"],
+  ];
+  for (const [value, field] of cases) {
+    const error = assertThrows(() => parseTask(value), InvalidTaskError);
+    assertEquals([error.name, error.field, error.number, error.lineNumber], [
+      "InvalidTaskError",
+      field,
+      undefined,
+      undefined,
+    ]);
+  }
+});
+
+test("InvalidTaskError has the number of the line when the task comes from readTasks", async () => {
+  const lines = '{"cmd":"a"}\n{"cmd":"b","retries":-1}\n{"cmd":"c","id":12345678901234567890}\n{"cmd":\n';
+  const errors: InvalidLineError[] = [];
+  await collect(readTasks(byteStream(lines), { onInvalid: (error) => errors.push(error) }));
+  const causes = errors.map(({ cause }) => cause);
+  assert(causes[0] instanceof InvalidTaskError && causes[1] instanceof InvalidTaskError);
+  assertEquals([causes[0].lineNumber, causes[0].field], [2, "retries"]);
+  assertEquals([causes[1].lineNumber, causes[1].field], [3, "id"]);
+  assertEquals([errors[2]!.lineNumber, causes[2] instanceof InvalidTaskError], [4, false]);
+});
+
+test("cwd is a path or the file: URL of a path", () => {
+  const task = { cmd: "x", cwd: new URL("file:///tmp/a%20b/"), meta: { a: 1 } };
+  assertEquals(parseTask(task), { ...task, cwd: "/tmp/a b/" });
+  assert(task.cwd instanceof URL);
+  assert(parseTask(task).meta === task.meta);
+  const must = '"cwd" must be a path or the file: URL of a path on this machine, got ';
+  for (const url of ["http://localhost/tmp", "file://elsewhere/tmp", "file:///a%2fb", "data:,x"]) {
+    assertEquals(problemOf({ cmd: "x", cwd: new URL(url) }), `${must}${JSON.stringify(url)}`);
+  }
+  const { cause } = assertThrows(() => parseTask({ cmd: "x", cwd: new URL("data:,x") }), InvalidTaskError);
+  assert(cause instanceof TypeError);
+  assert(problemOf({ cmd: "x", cwd: new URL("file:///a%00b") }).startsWith('"cwd" must not contain a NUL'));
+  assertEquals(problemOf({ cmd: "x", cwd: 5 }), '"cwd" must be a string, got 5');
 });
 
 test("a long value is cut in the message, and control characters are escaped", () => {

@@ -10,7 +10,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { commandHash } from "../../records/command_hash.ts";
 import { Journal } from "../../results/journal.ts";
-import { type Outcome, parseResult, run, type Task, type TaskResult } from "../../mod.ts";
+import { InvalidTaskError, type Outcome, parseResult, run, type Task, type TaskResult } from "../../mod.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import {
   collect,
@@ -117,7 +117,7 @@ test("to resume, each task needs an id of its own", async () => {
     RangeError,
     'the id "1" is that of',
   );
-  await assertRejects(() => remainingIds(journal, [{ cmd: 7 } as never]), TypeError, "Cannot read task 1");
+  await assertRejects(() => remainingIds(journal, [{ cmd: 7 } as never]), InvalidTaskError, "Cannot read task 1");
 });
 
 test("a run of what remains gives the rest of the results, and a source is told when no more is wanted", async () => {

@@ -1,6 +1,7 @@
 /** What can happen to a pool: the commands of which random schedules are made. */
 
 import fc from "fast-check";
+import { RETRY_OUTCOMES, type RetryOutcome } from "../../pool/retry.ts";
 import type { FakeResult } from "./fake_executor.ts";
 import type { Live, PoolWorld, WorldSettings } from "./pool_world.ts";
 
@@ -137,17 +138,23 @@ export const schedules = fc.commands([
 export const settings: fc.Arbitrary<WorldSettings> = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
   keepOrder: fc.boolean(),
-  retries: fc.nat({ max: 2 }),
-  retryDelayMs: fc.constantFrom(0, 0, 10, 40),
-  maxRetryDelayMs: fc.constantFrom(15, 300_000),
+  retry: fc.record({
+    limit: fc.nat({ max: 2 }),
+    delayMs: fc.constantFrom(0, 0, 10, 40),
+    maxDelayMs: fc.constantFrom(15, 300_000),
+    on: fc.oneof(
+      { weight: 2, arbitrary: fc.constant<RetryOutcome[]>(["failed", "killed", "timeout"]) },
+      { weight: 1, arbitrary: fc.subarray<RetryOutcome>([...RETRY_OUTCOMES]) },
+    ),
+  }),
   startDelayMs: fc.constantFrom(0, 0, 5, 20),
   timeoutMs: fc.constantFrom(undefined, undefined, 20),
   keepsTime: fc.boolean(),
   halt: fc.option(
     fc.record({
       when: fc.constantFrom("now" as const, "soon" as const),
-      what: fc.constantFrom("fail" as const, "success" as const, "done" as const),
-      number: fc.integer({ min: 1, max: 3 }),
+      on: fc.constantFrom("fail" as const, "success" as const, "done" as const),
+      count: fc.integer({ min: 1, max: 3 }),
     }),
     { nil: undefined },
   ),

@@ -267,13 +267,13 @@ export class PoolModel extends PoolState {
 
   /** The results that count for the limit of the run. */
   get #counted(): TaskState[] {
-    const what = this.settings.halt?.what;
+    const on = this.settings.halt?.on;
     const ended = this.results.filter(({ outcome }) => outcome !== "canceled");
-    return what === "done" ? ended : ended.filter(({ outcome }) => (outcome === "ok") === (what === "success"));
+    return on === "done" ? ended : ended.filter(({ outcome }) => (outcome === "ok") === (on === "success"));
   }
 
   get #isHalted(): boolean {
-    return this.#counted.length >= (this.settings.halt?.number ?? Infinity);
+    return this.#counted.length >= (this.settings.halt?.count ?? Infinity);
   }
 
   get #gateIsOpen(): boolean {

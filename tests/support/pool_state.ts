@@ -8,19 +8,17 @@
  */
 
 import type { AttemptResult, AttemptStop } from "../../pool/executor.ts";
-import type { Outcome } from "../../mod.ts";
+import type { Outcome, RetryOutcome } from "../../mod.ts";
 
 /** How a pool is set up. */
 export interface PoolSettings {
   concurrency: number;
   keepOrder: boolean;
-  retries: number;
-  retryDelayMs: number;
-  maxRetryDelayMs: number;
+  retry: { limit: number; delayMs: number; maxDelayMs: number; on: readonly RetryOutcome[] };
   startDelayMs: number;
   timeoutMs: number | undefined;
   keepsTime: boolean;
-  halt: { when: "now" | "soon"; what: "fail" | "success" | "done"; number: number } | undefined;
+  halt: { when: "now" | "soon"; on: "fail" | "success" | "done"; count: number } | undefined;
 }
 
 /** A task that was read. */
@@ -61,8 +59,6 @@ export interface AttemptState {
   isDiscarded: boolean;
 }
 
-const RETRIED: readonly (Outcome | undefined)[] = ["failed", "killed", "timeout"];
-
 export class PoolState {
   readonly tasks: TaskState[] = [];
   readonly history: string[] = [];
@@ -102,7 +98,7 @@ export class PoolState {
   /** The source gives a task to the pool, which has asked for it. */
   supplies(task: { retries?: number; timeoutMs?: number }): void {
     this.isReading = false;
-    const { retries, timeoutMs } = { ...this.settings, ...task };
+    const { retries, timeoutMs } = { ...this.settings, retries: this.settings.retry.limit, ...task };
     this.tasks.push({
       sequence: this.tasks.length + 1,
       retries,
@@ -150,10 +146,11 @@ export class PoolState {
     if (!hasBegun && !stoppedBy) return number === 1 ? this.changes(task, "gone") : this.#finishes(task, "canceled");
     task.shown = attempt;
     const outcome = outcomeOf(end, stoppedBy);
-    if (!RETRIED.includes(outcome) || number > task.retries) return this.#finishes(task, outcome);
+    const on: readonly Outcome[] = this.settings.retry.on;
+    if (!on.includes(outcome) || number > task.retries) return this.#finishes(task, outcome);
     if (this.isDraining || end instanceof Error) return this.#finishes(task, "canceled");
     this.changes(task, "waiting");
-    task.retryMs = { from: this.nowMs + Math.trunc(this.#retryDelayMs(number) / 2), by: Infinity };
+    task.retryMs = { from: this.nowMs + Math.trunc(this.#backoffMs(number) / 2), by: Infinity };
   }
 
   drains(): void {
@@ -196,7 +193,7 @@ export class PoolState {
   protected goesOn(): void {
     for (const { state, since, retryMs, attempts } of this.tasks) {
       // The wait begins when the pool has seen the end, which is now at the latest.
-      if (state === "waiting" && since === this.moment) retryMs.by = this.nowMs + this.#retryDelayMs(attempts.length);
+      if (state === "waiting" && since === this.moment) retryMs.by = this.nowMs + this.#backoffMs(attempts.length);
     }
     this.moment++;
   }
@@ -288,9 +285,9 @@ export class PoolState {
   }
 
   /** Twice as long before each attempt, up to a limit. */
-  #retryDelayMs(attempts: number): number {
-    const { retryDelayMs, maxRetryDelayMs } = this.settings;
-    return Math.min(retryDelayMs * 2 ** (attempts - 1), Math.max(retryDelayMs, maxRetryDelayMs));
+  #backoffMs(attempts: number): number {
+    const { delayMs, maxDelayMs } = this.settings.retry;
+    return Math.min(delayMs * 2 ** (attempts - 1), Math.max(delayMs, maxDelayMs));
   }
 }
 

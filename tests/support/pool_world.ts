@@ -1,7 +1,7 @@
 /** A pool with all that is around it, as far as the test has it in its hand, and the model that watches both. */
 
 import type { AttemptResult } from "../../pool/executor.ts";
-import { type Halt, type Run, run, type Task } from "../../mod.ts";
+import { ExecutorError, InvalidTaskError, type Run, run, type Task } from "../../mod.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { type FakeExecution, FakeExecutor, type FakeResult, fakeResult, TERMINATED } from "./fake_executor.ts";
 import { KILL_AFTER_MS, PoolModel } from "./pool_model.ts";
@@ -67,18 +67,15 @@ export class PoolWorld {
         real(type, listener);
       };
     }
-    const { halt } = settings;
     this.run = run(this.#source(), {
       executor: this.executor,
       concurrency: settings.concurrency,
       keepOrder: settings.keepOrder,
-      retries: settings.retries,
-      retryDelayMs: settings.retryDelayMs,
-      maxRetryDelayMs: settings.maxRetryDelayMs,
+      retry: settings.retry,
       startDelayMs: settings.startDelayMs,
       timeoutMs: settings.timeoutMs,
       killAfterMs: KILL_AFTER_MS,
-      halt: halt && `${halt.when},${halt.what}=${halt.number}` as Halt,
+      halt: settings.halt,
       signal,
       onProgress: (progress) => {
         this.model.reports(progress);
@@ -116,7 +113,8 @@ export class PoolWorld {
       else this.model.gives(value);
     }, (error) => {
       this.#takers--;
-      this.model.finishes(/^Cannot read task \d+: /.test(error.message) ? NO_TASK : error);
+      const known = error instanceof ExecutorError ? error.cause as Error : error;
+      this.model.finishes(error instanceof InvalidTaskError ? NO_TASK : known);
     }).then(resolve).catch((error) => this.#violates(`an answer can be taken: ${error}`));
   }
 

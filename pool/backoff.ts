@@ -1,0 +1,17 @@
+/** The delays between the attempts of a task. */
+export interface Backoff {
+  /** The delay before the second attempt, in milliseconds; it doubles before each further attempt. */
+  firstMs: number;
+  /** The longest delay, in milliseconds, unless `firstMs` is longer. */
+  maxMs: number;
+}
+
+/**
+ * Returns the delay after the given number of attempts, in milliseconds: at random between half of the doubled delay and
+ * all of it, so that tasks that failed together do not start again together.
+ */
+export function backoffMs({ firstMs, maxMs }: Backoff, attempts: number, random = Math.random): number {
+  if (firstMs === 0) return 0; // 0 times Infinity is not a number
+  const longestMs = Math.min(firstMs * 2 ** (attempts - 1), Math.max(firstMs, maxMs));
+  return longestMs * (1 + random()) / 2;
+}
