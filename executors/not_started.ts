@@ -15,6 +15,11 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOMEM: "others are to be ended, or the limit is to be raised (ulimit -v, or that of the container)",
 };
 
+/** Returns whether an error of the system means that it has too few of something that every process needs. */
+export function isShortage(error: unknown): boolean {
+  return Object.hasOwn(REMEDIES, systemCode(error) ?? "");
+}
+
 /** Returns the result of an attempt whose working directory cannot be used; `undefined` when it can. */
 export async function unusableDirectory(
   cwd: string | undefined,
@@ -58,9 +63,8 @@ export function unusableProgram(program: string, error: unknown, durationMs: num
       return spawnFailed(126, "the command and its environment are longer than the system allows", durationMs);
     default: {
       const reason = systemReason(error);
-      const remedy = REMEDIES[code];
-      if (remedy === undefined) return spawnFailed(126, reason, durationMs);
-      return resultWithoutOutput({ kind: "no-resources", reason: `${reason}; ${remedy}` }, durationMs);
+      if (!isShortage(error)) return spawnFailed(126, reason, durationMs);
+      return resultWithoutOutput({ kind: "no-resources", reason: `${reason}; ${REMEDIES[code]}` }, durationMs);
     }
   }
 }

@@ -14,11 +14,12 @@ import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
 import { checkConcurrency } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
-import { ExecutorError } from "../pool/errors.ts";
+import { ExecutorError, ResourceShortageError } from "../pool/errors.ts";
 import type { Run } from "../pool/pool.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { spillPath } from "../executors/mod.ts";
+import { isShortage } from "../executors/not_started.ts";
 import { fromErrorRecord } from "./error_record.ts";
 import { ENTRY } from "./main.ts";
 import {
@@ -197,7 +198,8 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       });
     } catch (error) {
       const problem = `Cannot start a process for the tasks: ${systemReason(error)}; ${HINT}`;
-      throw new ExecutorError(problem, { cause: error });
+      const ErrorClass = isShortage(error) ? ResourceShortageError : ExecutorError;
+      throw new ErrorClass(problem, { cause: error });
     }
     this.#readStderr(this.#child.stderr!).catch(() => {}); // it only adds detail to an error
     // Not as an argument: every user sees those, and could make the directory first.

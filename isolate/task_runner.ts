@@ -133,7 +133,8 @@ export class TaskRunner<Meta = unknown> {
    * `completed` counts tasks, not attempts. What it throws stops the run.
    * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way or the runner is
    * disposed of meanwhile. Errors of the process keep their class, message, system code and causes.
-   * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start any task.
+   * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start the process or
+   * any task.
    * @throws {ExecutorError} when the executor fails, or when the process cannot start or ends early.
    */
   async runAndWait(

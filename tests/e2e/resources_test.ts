@@ -268,11 +268,16 @@ test("with too few descriptors for any task the run ends, and --resume does all"
   });
 });
 
-test("in a program that has used up its descriptors tasks wait until it has some again", SLOW, async () => {
-  // In a process of its own: this one runs other tests.
-  const { stdout, stderr } = await shell("ulimit -n 100; exec $RUNTIME tests/fixtures/used_up_descriptors.ts");
-  assertEquals([stdout, stderr], ["shell true 8 8\nprocess true 8 8\n", ""]);
-});
+test(
+  "in a program that has used up its descriptors tasks wait, and a TaskRunner says that there are too few",
+  SLOW,
+  async () => {
+    // In a process of its own: this one runs other tests.
+    const { stdout, stderr } = await shell("ulimit -n 100; exec $RUNTIME tests/fixtures/used_up_descriptors.ts");
+    const shortage = "ResourceShortageError Cannot start a process for the tasks";
+    assertEquals([stdout, stderr], [`shell true 8 8\nprocess true 8 8\n${shortage}\n`, ""]);
+  },
+);
 
 test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
   if (!PROCESS_GROUPS) return notTried("this user must not make control groups");

@@ -182,7 +182,7 @@ test("base64 as long as a line can be is checked at once", { timeout: 30_000 }, 
   assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin?.constructor, String);
   assertThrows(
     () => parseTask({ cmd: "x", stdin: `${stdin}AA=A`, stdinEncoding: "base64" }),
-    RangeError,
+    InvalidTaskError,
     "must be base64",
   );
 });
