@@ -24,7 +24,7 @@ import { run, type RunOptions } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";
 import { isEntryModule } from "./runtime_command.ts";
 import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
-import { Sealer } from "./sealed_stream.ts";
+import { FrameSigner } from "./signed_frames.ts";
 
 /** How long tasks may take to end once the caller has gone, before they get SIGKILL. */
 const KILL_MS = 1_000;
@@ -80,8 +80,8 @@ class Server {
   constructor(setup: Setup, stop: AbortController) {
     this.#setup = setup;
     this.#stop = stop;
-    const sealer = new Sealer(setup.key);
-    this.#writer = new JsonLinesWriter({ write: (bytes) => writeStdout(sealer.seal(bytes)) });
+    const signer = new FrameSigner(setup.key);
+    this.#writer = new JsonLinesWriter({ write: (bytes) => writeStdout(signer.sign(bytes)) });
   }
 
   async run(path: string, lines: AsyncIterable<{ value: unknown }>): Promise<void> {

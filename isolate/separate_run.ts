@@ -33,7 +33,7 @@ import {
   TASKS_FILE,
 } from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
-import { ForeignBytesError, unseal } from "./sealed_stream.ts";
+import { InvalidFrameError, verifyFrames } from "./signed_frames.ts";
 
 /** How much of what the process has to say of its end is kept. */
 const MAX_STDERR_CHARACTERS = 2_000;
@@ -157,7 +157,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
         else await this.#end(content);
       }
     } catch (error) {
-      this.#failure ??= { error: error instanceof ForeignBytesError ? notOurs(error) : error };
+      this.#failure ??= { error: error instanceof InvalidFrameError ? tampered(error) : error };
       await this.#close();
     }
     const failure = this.#failure;
@@ -212,7 +212,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
         cause: error,
       });
     }
-    const lines = jsonLineReader(unseal(pieces(this.#child.stdout), this.#key), {
+    const lines = jsonLineReader(verifyFrames(pieces(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
       // In `meta` there may be numbers as `readTasks` gives them; all others are exact.
       refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
@@ -321,7 +321,7 @@ function secret(): string {
   return randomBytes(32).toString("hex");
 }
 
-function notOurs(cause: ForeignBytesError): ExecutorError {
+function tampered(cause: InvalidFrameError): ExecutorError {
   return new ExecutorError(`A task has written or read where the results come from: ${cause.message}`, { cause });
 }
 
