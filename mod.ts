@@ -1,14 +1,14 @@
 /**
- * Runs shell tasks in a bounded pool of processes, and gives one structured, lossless result for each, whatever became
- * of it. The same code runs on Deno, Bun and Node.
+ * Runs shell tasks in a bounded pool of processes, and yields one structured, lossless result for each task. The same
+ * code runs on Deno, Bun and Node.
  *
- * As a command it reads tasks as JSON Lines and writes a line of JSON for each:
+ * The command reads tasks as JSON Lines, and writes a line of JSON for each task:
  *
  * ```sh
  * echo '{"cmd":"echo hi"}' | deno run -A jsr:@x/taskrunner
  * ```
  *
- * In a program {@linkcode run} takes tasks from anything that can be iterated, and is an iterator over the results:
+ * In a program, {@linkcode run} takes tasks from any iterable or stream, and returns an iterator over the results:
  *
  * ```ts
  * import { run } from "@x/taskrunner";
@@ -23,18 +23,19 @@
  * }
  * ```
  *
- * - A {@linkcode Task} is a shell command or a program with its arguments, and how to run it.
- * - A {@linkcode TaskResult} says what became of it: exit status, outcome, times, and all that it printed. Bytes that
- *   are not UTF-8 come as base64, and output that is too large for the result is in a file.
+ * - A {@linkcode Task} is a shell command, or a program with its arguments, and how to run it.
+ * - A {@linkcode TaskResult} has the exit status, the outcome, the times and the captured output. Bytes that are not UTF-8
+ *   are encoded as base64, and output that is too large for the result goes to a file.
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
  * - {@linkcode sh} makes a shell command of a template literal, with each value quoted.
- * - Memory depends on the concurrency, not on the number of tasks: one is read when a slot is free.
- * - When the run is left or stopped, the process groups of the running tasks are ended, grandchildren too. So they are
- *   when the program ends without that, also by `process.exit`, an uncaught error or SIGKILL; see
- *   {@linkcode RunOptions.cleanup}.
- * - Tasks are handed to shells that run already, one for each slot, so that none has to be started for them. A result
- *   says the same as after a fresh `sh -c`; the README lists what can be told apart.
+ * - A failed task is not an error. {@linkcode InvalidTaskError}, {@linkcode ResourceShortageError} and
+ *   {@linkcode ExecutorError} are errors that end a run.
+ * - Memory depends on the concurrency, not on the number of tasks: a task is read when a slot is free.
+ * - A run that is left or stopped ends the process groups of its running tasks, grandchildren included. They also end with
+ *   the program, even after `process.exit`, an uncaught error or SIGKILL; see {@linkcode RunOptions.cleanup}.
+ * - Each slot has a shell that runs one task after another, so that most tasks start no shell. A result is the same as
+ *   after a fresh `sh -c`; the README lists the differences that a task can see.
  *
  * Deno needs `--allow-run=sh` or `--allow-run`, read and write permission for the directory for temporary files (without
  * it each task gets a process of its own) and, for output that is too large for a result, for `spillDir`. A POSIX `sh`

@@ -1,4 +1,4 @@
-/** `run()`: the pool with the executor that its options ask for. @module */
+/** `run()`: a pool with the executor that the options choose. @module */
 
 import { createExecutor, EXECUTORS, type LocalExecutorOptions, outputOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
@@ -15,9 +15,9 @@ import { checkOptionNames, joinOptionNames, type OptionNames, optionNames } from
 /** Options for the execution of attempts. */
 export interface ExecutorOptions extends LocalExecutorOptions {
   /**
-   * The executor that runs the attempts: `shell` hands them to shells that run already, one for each slot, and starts a new
-   * process only for what these cannot do; `process` starts a new process for each of them; `natsExecutor()` of
-   * `@x/taskrunner/nats` hands them to workers on other machines.
+   * The executor that runs the attempts: `shell` reuses a shell for each slot, and starts a new process only for what that
+   * shell cannot do; `process` starts a new process for each attempt; `natsExecutor()` of `@x/taskrunner/nats` sends them
+   * to workers on other machines.
    *
    * @default {"shell"}
    */
@@ -43,15 +43,15 @@ export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
 );
 
 /**
- * Runs tasks in a bounded pool of processes and gives one result for each, whatever happens to it.
+ * Runs tasks in a bounded pool of processes, and yields one result for each task.
  *
- * Nothing is read or started before the first result is asked for. Then a task is read only when a slot is free, and
- * no more are started when `concurrency` results wait to be taken, so memory depends on the concurrency, not on the
- * number of tasks. A task that fails is not an error: its result says what happened.
+ * Reading and starting begin with the first call of `next()`. A task is read only when a slot is free, and no task starts
+ * while `concurrency` results wait for the caller, so memory depends on the concurrency, not on the number of tasks. A
+ * failed task is not an error: its result has the outcome.
  *
  * To stop early, leave the loop (`break`, `return`, an exception), call `return()`, use `await using`, or abort
- * `options.signal`. In each case the process groups of running tasks are ended: their children and grandchildren too,
- * but not what a task has put into a session of its own, as setsid(1) does.
+ * `options.signal`. Each ends the process groups of the running tasks, children and grandchildren included, but not
+ * processes that a task has put into a session of their own, as setsid(1) does.
  *
  * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
  * is not a {@linkcode Task}, the running tasks finish and their results come; then the iterator throws that error. The
@@ -110,7 +110,7 @@ export function run<Meta = unknown>(
 }
 
 /**
- * Makes the executor that the options of a run ask for.
+ * Creates the executor that the options of a run choose.
  *
  * @throws `RangeError` for an option that is out of range.
  */

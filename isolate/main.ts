@@ -1,6 +1,6 @@
 /**
- * The process that runs tasks for another program: it reads them from a file, and what it is told from standard input, and
- * writes results to standard output. It ends, with all that it has started, when its caller does.
+ * The process that runs tasks for a `TaskRunner`: it reads the tasks from a file and commands from standard input, and
+ * writes results to standard output. When its caller ends, the process ends with everything it has started.
  *
  * @module
  */
@@ -26,22 +26,22 @@ import { isEntryModule } from "./runtime_command.ts";
 import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { FrameSigner } from "./signed_frames.ts";
 
-/** How long tasks may take to end once the caller has gone, before they get SIGKILL. */
+/** The time from the end of the caller to SIGKILL for the tasks. */
 const KILL_MS = 1_000;
-/** How long this process may take to end then. Whatever is left after that is for the guard of the run to end. */
+/** The time from the end of the caller to the exit of this process; the guard of the run ends what is left. */
 const EXIT_MS = 3_000;
 
-/** Where this module is, for the program that starts it. */
+/** The URL of this module, for the program that starts it. */
 export const ENTRY: string = import.meta.url;
 
 async function main(): Promise<void> {
-  process.exitCode = 255; // until the end is known: a promise that never settles must not look like success
-  setFlagsFromString("--optimize-for-size"); // as the command line tool does; others pass over the flag
+  process.exitCode = 255; // a promise that never settles must not look like success
+  setFlagsFromString("--optimize-for-size"); // as the command does; runtimes without V8 ignore the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => stop.abort(new Error(`The process that ran the tasks was ended by ${signal}`)));
   }
-  process.stdout.on("error", () => {}); // the write that fails says so
+  process.stdout.on("error", () => {}); // the failing write reports the error
   const lines = readJsonLines(process.stdin, { onInvalid: () => {} });
   const { value: directory } = (await lines.next()).value ?? {};
   if (typeof directory !== "string" || !PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
@@ -53,29 +53,29 @@ async function main(): Promise<void> {
   if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
 }
 
-/** Removes nothing that is not ours. */
+/** Removes the file of tasks, and the directory if nothing else is in it. */
 function removeFiles(directory: string): void {
   rmSync(join(directory, TASKS_FILE), { force: true });
   try {
     rmdirSync(directory);
   } catch {
-    // The caller was faster, or has never made it.
+    // The caller has removed the directory, or never made it.
   }
 }
 
-/** Runs tasks for a caller. */
+/** Runs the tasks of one caller. */
 class Server {
   readonly #setup: Setup;
   readonly #stop: AbortController;
   readonly #writer: JsonLinesWriter;
-  #given = 0;
+  #sent = 0;
   #taken = 0;
-  /** The caller takes no more results. */
+  /** Whether the caller takes no more results. */
   #isLeft = false;
-  /** Called when more has been taken. */
+  /** Called when the caller has taken more results, or takes no more. */
   #wake = () => {};
   #progress: Progress | undefined;
-  #tellingProgress: Promise<void> | undefined;
+  #sendingProgress: Promise<void> | undefined;
 
   constructor(setup: Setup, stop: AbortController) {
     this.#setup = setup;
@@ -94,12 +94,12 @@ class Server {
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,
         executor,
-        ...(wantsProgress && { onProgress: (progress) => this.#tellProgress(progress) }),
+        ...(wantsProgress && { onProgress: (progress) => this.#sendProgress(progress) }),
       });
-      this.#obey(lines, results).catch((error) => this.#stop.abort(error));
+      this.#follow(lines, results).catch((error) => this.#stop.abort(error));
       let isHalted = false;
       for await (const result of results) {
-        await this.#roomForResult();
+        await this.#waitForCapacity();
         if (results.haltedBy && !isHalted) await this.#send("halted", results.haltedBy);
         isHalted = results.haltedBy !== undefined;
         await this.#send("result", result);
@@ -108,46 +108,46 @@ class Server {
       end.error = toErrorRecord(error);
     }
     try {
-      await this.#tellingProgress;
+      await this.#sendingProgress;
       await this.#send("end", end);
       await this.#writer.flush();
     } catch {
-      // A caller that has gone need not know.
+      // The caller has ended.
     }
   }
 
   async #importExecutor(origin: PlainOptions["executor"]): Promise<RunOptions["executor"]> {
     if (typeof origin !== "object") return origin;
     const { executorFactory } = await import(origin.module) as { executorFactory(options: object): ExecutorFactory };
-    return executorFactory({ ...origin.options, onNotice: (text: string) => this.#tellNotice(text) });
+    return executorFactory({ ...origin.options, onNotice: (text: string) => this.#sendNotice(text) });
   }
 
   #send(...message: Message): Promise<void> {
     return this.#writer.write(message);
   }
 
-  /** Waits until the caller has taken most of what it was given: else many tasks would run that it may not want any more. */
-  async #roomForResult(): Promise<void> {
-    while (this.#given - this.#taken >= this.#setup.resultsAhead && !this.#isLeft) {
+  /** Waits until few results are unacknowledged, so that tasks do not run far ahead of a slow caller. */
+  async #waitForCapacity(): Promise<void> {
+    while (this.#sent - this.#taken >= this.#setup.resultsAhead && !this.#isLeft) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    this.#given++;
+    this.#sent++;
   }
 
-  /** Tells the latest progress, as often as the caller reads. */
-  #tellProgress(progress: Progress): void {
+  /** Sends the latest progress as often as the caller reads. */
+  #sendProgress(progress: Progress): void {
     this.#progress = progress;
-    this.#tellingProgress ??= this.#writer.flush().then(() => {
-      this.#tellingProgress = undefined;
+    this.#sendingProgress ??= this.#writer.flush().then(() => {
+      this.#sendingProgress = undefined;
       return this.#send("progress", this.#progress!);
     }).catch(() => {});
   }
 
-  #tellNotice(text: string): void {
-    this.#send("notice", text).catch(() => {}); // a caller that has gone need not know
+  #sendNotice(text: string): void {
+    this.#send("notice", text).catch(() => {}); // the caller has ended
   }
 
-  async #obey(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {
+  async #follow(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {
     for await (const { value } of lines) {
       if (!Array.isArray(value)) continue;
       const [token, name, number] = value as [string, ...Command];
@@ -173,9 +173,9 @@ class Server {
   }
 }
 
-/** Whether this is still a module of its own: as a part of a bundle it must not take the place of the program. */
+/** In a bundle, this module must not replace the program. */
 if (isEntryModule(ENTRY) && isEntryPoint(import.meta)) {
-  // Not awaited: a program that has this module in it could not be loaded with `require`.
+  // Not awaited, because `require` cannot load a module with a top-level await.
   main().then(() => process.exit(0), (error) => {
     console.error(error);
     process.exit(1);

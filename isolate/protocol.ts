@@ -1,4 +1,4 @@
-/** What a program and the process that runs its tasks tell each other, one line of JSON each. @module */
+/** The messages between a program and the process that runs its tasks: a line of JSON each. @module */
 
 import * as v from "valibot";
 import { excerpt } from "../text/excerpt.ts";
@@ -7,7 +7,7 @@ import type { RunOptions } from "../runner.ts";
 import type { TaskResult } from "../records/result.ts";
 import { type ErrorRecord, errorRecordSchema } from "./error_record.ts";
 
-/** Options that a line can hold. */
+/** Options that JSON can hold. */
 export type PlainOptions =
   & Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress" | "onAttemptStart" | "spillDir">
   & {
@@ -22,24 +22,24 @@ export interface ExecutorOrigin {
   options: object | undefined;
 }
 
-/** The second line to the process. The first one is the directory that it removes. */
+/** The second line to the process. The first line is the directory to remove at the end. */
 export interface Setup {
-  /** What each further line begins with. A task that finds out where to write does not know it. */
+  /** The first element of each command, a secret, so that a task cannot send commands. */
   token: string;
-  /** What the process seals the results with. A task that reads them does not know it. */
+  /** The key that signs the results, a secret, so that a task cannot forge results. */
   key: string;
   options: PlainOptions;
-  /** The options that are Infinity, which JSON has no word for. */
+  /** The names of options that are Infinity, which JSON cannot hold. */
   infinite: string[];
   wantsProgress: boolean;
-  /** How many results may be given that have not been taken. */
+  /** The largest number of unacknowledged results. */
   resultsAhead: number;
 }
 
-/** What every further line to it says, after the token. When there is no more to come, its caller has gone. */
+/** A command to the process, after the token. The end of its input means that the caller has ended. */
 export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"] | ["return"];
 
-/** What a line from it says. */
+/** A message from the process. */
 export type Message =
   | ["result", TaskResult]
   | ["halted", TaskResult]
@@ -47,7 +47,7 @@ export type Message =
   | ["notice", string]
   | ["end", End];
 
-/** Why there are no more results. */
+/** The end of the results. */
 export interface End {
   error?: ErrorRecord | undefined;
 }
@@ -74,5 +74,5 @@ export function checkMessage(value: unknown): Message {
   return value as Message;
 }
 
-/** The file in the directory of a run that has the tasks. */
+/** The name of the file with the tasks in the directory of a run. */
 export const TASKS_FILE = "tasks.jsonl";

@@ -12,24 +12,24 @@ interface DenoApi {
   build: { standalone: boolean };
 }
 
-/** What the process can use, besides running programs and files. */
+/** Permissions that the process uses, besides those for programs and files. */
 const USED_PERMISSIONS = ["env", "sys"] as const;
-/** With these as well a program has them all. */
+/** All other permissions of Deno. */
 const OTHER_PERMISSIONS = ["run", "read", "write", "net", "ffi", "import"] as const;
 
-/** Whether a URL is that of the module of the process, and not of a bundle that it has become a part of. */
+/** Returns whether a URL is that of the entry module, and not of a bundle that contains it. */
 export function isEntryModule(url: string): boolean {
   return /\/isolate\/main\.[cm]?[jt]s$/.test(url);
 }
 
 /**
- * How to start a module in the runtime that this program runs in, with no more memory than it needs.
+ * Returns the command that starts a module in the runtime of this program, with settings for little memory.
  *
- * In Deno the process may run programs, or at least the shell, and, as far as this program may, read and write files, or at
- * least those below the given paths, and see the environment and the system. It may do everything if this program may:
- * `/dev/shm` and `/proc` are not to be had for less, and who may run programs can do everything anyway.
+ * In Deno the process gets no permission that this program lacks: to run programs, or at least the shell; to read and
+ * write files, or at least those below the given paths; to read the environment and system information. It gets
+ * `--allow-all` only from a program that has all permissions, because Deno grants `/dev/shm` and `/proc` for nothing less.
  *
- * @throws `Error` when this program was compiled or bundled, and so is itself what would be started.
+ * @throws `Error` when this program was compiled or bundled, because the command would start the program again.
  */
 export function runtimeCommand(entry: string, shell: string, paths: readonly string[]): RuntimeCommand {
   const { Deno: deno } = globalThis as { Deno?: DenoApi };

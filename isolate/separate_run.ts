@@ -35,46 +35,46 @@ import {
 import { runtimeCommand } from "./runtime_command.ts";
 import { InvalidFrameError, verifyFrames } from "./signed_frames.ts";
 
-/** How much of what the process has to say of its end is kept. */
+/** The length of the kept end of standard error. */
 const MAX_STDERR_CHARACTERS = 2_000;
 
-/** How long the process may take to end, in addition to what its tasks may take, before it is told that it has no more time. */
+/** The time for the process to end, in addition to `killAfterMs` of its tasks. */
 const RETURN_MS = 2_000;
 
-/** So that the two processes seldom wait for each other. */
+/** The least number of unacknowledged results, so that the processes seldom wait for each other. */
 const MIN_RESULTS_AHEAD = 64;
 
 const HINT = "{ isolate: false } runs the tasks in this process";
 
-/** Tasks as JSON Lines, in pieces. */
+/** Tasks as JSON Lines, in chunks of whole lines. */
 export interface TaskLines {
-  pieces: readonly string[];
+  chunks: readonly string[];
   count: number;
 }
 
-/** Runs tasks in another process, and gives their results. */
+/** Runs tasks in another process, and yields their results. */
 export class SeparateRun<Meta = unknown> implements Run<Meta> {
   haltedBy: TaskResult<Meta> | undefined;
   readonly #tasks: TaskLines;
   readonly #options: RunOptions;
   readonly #token = secret();
   readonly #key = secret();
-  /** Not there before the run begins, and removed by either process. */
+  /** Made when the run begins, and removed by either process. */
   readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
   #child: ChildProcess | undefined;
-  /** What it is to be told, until it can be. */
+  /** Commands to send when the process has its setup; `undefined` from then on. */
   #commands: Command[] | undefined = [];
-  /** The lines from the process, when that is there and has been told what to do. */
+  /** The messages of the process, once it has its setup. */
   #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
   #stderr = "";
   #delivered = 0;
-  /** How many of them the process knows to have been taken. */
+  /** The number of results that the process knows to be taken. */
   #acknowledged = 0;
   readonly #resultsAhead: number;
-  /** The call of `next` before this one. */
+  /** The previous call of `next`. */
   #previous: Promise<unknown> = Promise.resolve();
-  /** What the iterator throws at its end. */
+  /** The error that the iterator throws at its end. */
   #failure: { error: unknown } | undefined;
   #isOver = false;
   readonly #closed = Promise.withResolvers<void>();
@@ -148,7 +148,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
         const lines = await (this.#lines ??= this.#start());
         const { done, value: line } = await lines.next();
         if (this.#isOver) break;
-        if (done) throw await this.#death();
+        if (done) throw await this.#earlyEnd();
         const [name, content] = line.value;
         if (name === "result") return { done: false, value: this.#deliver(content as TaskResult<Meta>) };
         if (name === "halted") this.haltedBy = content as TaskResult<Meta>;
@@ -189,7 +189,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     try {
       const paths = [dirname(this.#directory), ...(spillDir === undefined ? [] : [resolve(spillDir)])];
       const { program, args } = runtimeCommand(ENTRY, rest.shell ?? "sh", paths);
-      // The process is there before the files are, so that there is always somebody to remove them.
+      // The process starts before the files exist, so that either process can remove them.
       this.#child = await (await defaultSpawnAdapter()).spawn({
         program,
         args,
@@ -201,8 +201,8 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       const ErrorClass = isShortage(error) ? ResourceShortageError : ExecutorError;
       throw new ErrorClass(problem, { cause: error });
     }
-    this.#readStderr(this.#child.stderr!).catch(() => {}); // it only adds detail to an error
-    // Not as an argument: every user sees those, and could make the directory first.
+    this.#readStderr(this.#child.stderr!).catch(() => {}); // standard error only adds detail to an error
+    // Not an argument, because every user sees arguments and could make the directory first.
     this.#write(this.#directory);
     try {
       await this.#writeTasks();
@@ -212,13 +212,13 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
         cause: error,
       });
     }
-    const lines = jsonLineReader(verifyFrames(pieces(this.#child.stdout), this.#key), {
+    const lines = jsonLineReader(verifyFrames(readAll(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
-      // In `meta` there may be numbers as `readTasks` gives them; all others are exact.
+      // Only `meta` can have numbers with more digits than JavaScript holds.
       refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
       parse: checkMessage,
     });
-    if (this.#isOver) return lines; // without a word the process does nothing
+    if (this.#isOver) return lines; // without a setup the process does nothing
     const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
     this.#write({
       token: this.#token,
@@ -240,9 +240,9 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     const file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
     try {
       const encoder = new TextEncoder();
-      for (const piece of this.#tasks.pieces) {
+      for (const chunk of this.#tasks.chunks) {
         if (this.#isOver) return;
-        await writeAll(file, encoder.encode(piece));
+        await writeAll(file, encoder.encode(chunk));
       }
     } finally {
       await file.close();
@@ -256,7 +256,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     }
   }
 
-  /** Tells the caller something. What it throws ends the run. */
+  /** Calls a callback of the caller. An error of the callback ends the run. */
   #call<T>(callback: ((content: T) => void) | undefined, content: T): void {
     try {
       callback?.(content);
@@ -266,13 +266,13 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
   }
 
   async #end({ error }: End): Promise<void> {
-    // An error that this program has caused is the one to report, and not what the process made of it.
+    // The error of this program, such as the reason of a signal, precedes the error of the process.
     if (error) this.#failure ??= { error: fromErrorRecord(error) };
     await this.#close();
   }
 
-  /** The error for a process that has ended before it said so. */
-  async #death(): Promise<ExecutorError> {
+  /** Returns the error for a process that ended before the end of its results. */
+  async #earlyEnd(): Promise<ExecutorError> {
     const { code, signal } = await this.#child!.exited;
     const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
     const said = this.#stderr.trim() === "" ? "" : `; it said: ${printable(this.#stderr.trim())}`;
@@ -280,13 +280,13 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     return new ExecutorError(`The process that ran the tasks ${how} after it had given ${count}${said}`);
   }
 
-  /** Ends the process, if it has not ended, and waits until nothing of it is left. */
+  /** Ends the process, and waits until nothing of it is left. */
   async #close(): Promise<void> {
     this.#isOver = true;
-    await this.#lines?.catch(() => {}); // it may be about to start
+    await this.#lines?.catch(() => {}); // the process may be starting
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     if (this.#child) {
-      // The end of its input would tell it that this program has gone, and that there is no time to end the tasks gently.
+      // The end of its input would mean that this program has ended, and leave the tasks less time to end.
       if (this.#commands) this.#child.stdin!.close();
       else this.#send(["return"]);
       this.#child.stdout.cancel();
@@ -299,14 +299,14 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       try {
         rmSync(this.#directory, { recursive: true, force: true });
       } catch {
-        // Deno may forbid it, and then it could not be made either.
+        // Deno denies it only where it also denied making the directory.
       }
     }
     this.#closed.resolve();
   }
 }
 
-/** The factory of the executor, if it has one. */
+/** Returns the factory of the executor, if the option is a factory. */
 function factoryOf({ executor }: RunOptions): ExecutorFactory | undefined {
   return isExecutorFactory(executor) ? executor : undefined;
 }
@@ -322,9 +322,11 @@ function secret(): string {
 }
 
 function tampered(cause: InvalidFrameError): ExecutorError {
-  return new ExecutorError(`A task has written or read where the results come from: ${cause.message}`, { cause });
+  return new ExecutorError(`Cannot read the results: a task has accessed the stream of results: ${cause.message}`, {
+    cause,
+  });
 }
 
-async function* pieces(reader: OutputReader): AsyncGenerator<Uint8Array, void> {
+async function* readAll(reader: OutputReader): AsyncGenerator<Uint8Array, void> {
   for (let bytes = await reader.read(); bytes; bytes = await reader.read()) yield bytes;
 }

@@ -14,11 +14,11 @@ import { checkTask, type Task } from "../records/task.ts";
 import { lineOfTask } from "../records/task_input.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
 
-/** Options of a {@linkcode TaskRunner}: those of {@linkcode run}, and where the pool is. */
+/** Options of a {@linkcode TaskRunner}: the options of {@linkcode run}, and the place of the pool. */
 export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
   /**
-   * Whether the pool is in a process of its own: the memory and the work of this program then have nothing to do with how
-   * fast tasks start. With `false` it is in this process, with the same results.
+   * Runs the pool in a process of its own, so that neither the memory nor the work of this program slows down the tasks.
+   * With `false` the pool runs in this process, with the same results.
    *
    * @default {true}
    */
@@ -34,25 +34,27 @@ export const TASK_RUNNER_OPTION_NAMES: OptionNames = {
   ]),
 };
 
-/** What a run of a {@linkcode TaskRunner} came to. */
+/** The summary of a run of a {@linkcode TaskRunner}. */
 export interface RunSummary {
-  /** How many tasks were added. */
+  /** The number of added tasks. */
   total: number;
-  /** How many results there were, by outcome; outcomes that did not occur are not there. */
+  /** The number of results by outcome; outcomes that did not occur are absent. */
   counts: Partial<Record<Outcome, number>>;
-  /** How long it took, in milliseconds. */
+  /** The duration of the run, in milliseconds. */
   durationMs: number;
-  /** CPU time of the tasks in user mode, in milliseconds, as far as it is known. */
+  /** CPU time of the tasks in user mode, in milliseconds, as far as the executor knows it. */
   userMs: number;
-  /** CPU time of the tasks in the kernel, in milliseconds, as far as it is known. */
+  /** CPU time of the tasks in the kernel, in milliseconds, as far as the executor knows it. */
   systemMs: number;
 }
 
-/** Text is kept in pieces of about this length. */
-const PIECE_CHARACTERS = 1024 * 1024;
+/** The approximate length of a chunk of lines. */
+const CHUNK_CHARACTERS = 1024 * 1024;
 
 /**
  * Collects tasks, and runs them in a process of its own.
+ *
+ * `Meta` is the type of `meta` in the tasks and their results.
  *
  * @example
  * ```ts
@@ -72,8 +74,8 @@ const PIECE_CHARACTERS = 1024 * 1024;
 export class TaskRunner<Meta = unknown> {
   readonly #options: TaskRunnerOptions;
   readonly #concurrency: number;
-  #pieces: string[] = [];
-  #piece = "";
+  #chunks: string[] = [];
+  #chunk = "";
   #count = 0;
   #run: Run<Meta> | undefined;
   #disposals = 0;
@@ -81,8 +83,8 @@ export class TaskRunner<Meta = unknown> {
   /**
    * Makes a runner without tasks.
    *
-   * @param options how many tasks run at once, or options.
-   * @throws `RangeError` when an option is out of range, or cannot be taken to another process.
+   * @param options the concurrency, or options.
+   * @throws `RangeError` when an option is out of range, or cannot be sent to another process.
    * @throws `TypeError` when an option is unknown.
    */
   constructor(options: number | TaskRunnerOptions = {}) {
@@ -103,35 +105,35 @@ export class TaskRunner<Meta = unknown> {
     this.#concurrency = poolSettings({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
   }
 
-  /** How many tasks have been added since the last run. */
+  /** The number of tasks added since the last run. */
   get size(): number {
     return this.#count;
   }
 
   /**
-   * Adds a task. Nothing is started by that.
+   * Adds a task, without starting anything.
    *
    * @throws {InvalidTaskError} for a value that is not a task; `Error` while a run is under way.
    */
   add(id: string, cmd: Task["cmd"]): void;
-  /** Adds a task with all its fields; without an `id` that is its number, from 1. */
+  /** Adds a task with all its fields. The default `id` is the number of the task, from 1. */
   add(task: Task<Meta>): void;
   add(task: string | Task<Meta>, cmd?: Task["cmd"]): void {
     if (this.#run) throw new Error("Cannot add a task: the run is under way");
     const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, { number: this.#count + 1 });
-    this.#piece += `${JSON.stringify(lineOfTask(checked))}\n`;
+    this.#chunk += `${JSON.stringify(lineOfTask(checked))}\n`;
     this.#count++;
-    if (this.#piece.length < PIECE_CHARACTERS) return;
-    this.#pieces.push(this.#piece);
-    this.#piece = "";
+    if (this.#chunk.length < CHUNK_CHARACTERS) return;
+    this.#chunks.push(this.#chunk);
+    this.#chunk = "";
   }
 
   /**
-   * Runs the tasks that have been added, to the end of the last one. After that others can be added and run.
+   * Runs the added tasks to the end. After that, other tasks can be added and run.
    *
-   * @param onResult is called for each result, in the order of completion, and waited for before the next one is taken;
-   * `completed` counts tasks, not attempts. What it throws stops the run.
-   * @throws what `onResult` has thrown; the reason of `options.signal`; `Error` when a run is under way or the runner is
+   * @param onResult called for each result, in the order of completion, and awaited before the next result; `completed`
+   * counts tasks, not attempts. An error of this function stops the run.
+   * @throws the error of `onResult`; the reason of `options.signal`; `Error` when a run is under way or the runner is
    * disposed of meanwhile. Errors of the process keep their class, message, system code and causes.
    * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start the process or
    * any task.
@@ -157,24 +159,24 @@ export class TaskRunner<Meta = unknown> {
   }
 
   /**
-   * The same as an iterator, which can be steered as any {@linkcode Run}.
+   * Runs the added tasks, and returns an iterator over the results with the methods of any {@linkcode Run}.
    *
    * @throws `Error` when a run is under way.
    */
   results(): Run<Meta> {
     if (this.#run) throw new Error("Cannot run the tasks: a run is under way");
-    const tasks = { pieces: [...this.#pieces, this.#piece], count: this.#count };
+    const tasks = { chunks: [...this.#chunks, this.#chunk], count: this.#count };
     this.#forgetTasks();
     const { isolate = true, ...options } = this.#options;
     const results = isolate && tasks.count > 0
       ? new SeparateRun<Meta>(tasks, this.#concurrency, options)
-      : run(tasksOf<Meta>(tasks.pieces), { ...options, total: tasks.count });
+      : run(tasksOf<Meta>(tasks.chunks), { ...options, total: tasks.count });
     const forget = () => this.#run = undefined;
     results.closed.then(forget, forget);
     return this.#run = results;
   }
 
-  /** Ends the run, if one is under way, and forgets the tasks. */
+  /** Ends the current run, and forgets the tasks. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposals++;
     await this.#run?.return();
@@ -182,15 +184,15 @@ export class TaskRunner<Meta = unknown> {
   }
 
   #forgetTasks(): void {
-    this.#pieces = [];
-    this.#piece = "";
+    this.#chunks = [];
+    this.#chunk = "";
     this.#count = 0;
   }
 }
 
-function* tasksOf<Meta>(pieces: readonly string[]): Generator<Task<Meta>, void> {
-  for (const piece of pieces) {
-    for (const line of piece.split("\n")) {
+function* tasksOf<Meta>(chunks: readonly string[]): Generator<Task<Meta>, void> {
+  for (const chunk of chunks) {
+    for (const line of chunk.split("\n")) {
       if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task<Meta>;
     }
   }

@@ -72,7 +72,7 @@ export interface Fraction {
   denominator: bigint;
 }
 
-/** With the names of npm's concurrently and of GNU parallel. */
+/** Keys with likely other names. */
 const HINTS: Record<keyof Halt, OptionHint> = {
   when: { otherNames: "how mode" },
   on: { otherNames: "outcome what why" },

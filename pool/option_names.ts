@@ -2,7 +2,7 @@ import { joinOptionNames, type OptionHint, type OptionNames, optionNames } from 
 import type { PoolOptions } from "./options.ts";
 import type { RetryOptions } from "./retry.ts";
 
-/** With the names in this command, GNU parallel, xargs, execa, concurrently, p-limit, p-queue and p-retry. */
+/** Options with their names in this command, GNU parallel, xargs, execa, concurrently, p-limit, p-queue and p-retry. */
 const HINTS: Record<keyof PoolOptions, OptionHint> = {
   concurrency: {
     otherNames:

@@ -6,46 +6,46 @@ import { type RetryOptions, type RetryPolicy, retryPolicy } from "./retry.ts";
 import type { HoldReason, StartLimits } from "./start_gate.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
-/** How far a run has got. */
+/** The progress of a run. */
 export interface Progress {
-  /** How many tasks there are, where it is known. */
+  /** The number of tasks, where it is known. */
   total: number | undefined;
-  /** Tasks that have a result. */
+  /** The number of tasks that have a result. */
   finished: number;
-  /** Those of them whose outcome is neither `ok` nor `canceled`. */
+  /** The number of results whose outcome is neither `ok` nor `canceled`. */
   failed: number;
-  /** Tasks that run now. */
+  /** The number of running tasks. */
   running: number;
-  /** Tasks that wait to be tried again. */
+  /** The number of tasks that wait for a retry. */
   retrying: number;
-  /** What keeps the next task from being started, although there is a free slot. */
+  /** The limit that delays the next start although a slot is free. */
   heldBackBy?: HoldReason | undefined;
 }
 
 /** Options for the scheduling of tasks. */
 export interface PoolOptions {
   /**
-   * How many tasks run at once, at most.
+   * The largest number of tasks that run at once.
    *
-   * @default the number of CPUs that this process may use; 10,000 when the tasks run elsewhere
+   * @default the number of CPUs that this process may use; 10,000 when the tasks run on other machines
    */
   concurrency?: number | undefined;
   /**
-   * Gives the results in the order of the tasks, not in that of their completion. When one task holds up the results of
-   * 1,000 others (or of 4 times the concurrency, if that is more), no more are started until it is done.
+   * Yields the results in the order of the tasks instead of the order of completion. While a task holds up the results of
+   * 1,000 other tasks, or of 4 times the concurrency if that is more, no task starts.
    *
    * @default {false}
    */
   keepOrder?: boolean | undefined;
   /**
-   * Stops the run: nothing more is started, what runs is ended, and its results come with the outcome `canceled`. After
-   * the last of them the iterator throws the reason of the signal.
+   * Stops the run: no task starts, the running tasks end, and their results have the outcome `canceled`. After the last
+   * result the iterator throws the reason of the signal.
    */
   signal?: AbortSignal | undefined;
-  /** The longest time for one attempt of a task that has no `timeoutMs` of its own, in milliseconds. */
+  /** The longest duration of an attempt of a task without `timeoutMs`, in milliseconds. */
   timeoutMs?: number | undefined;
   /**
-   * How long a task may take to end after SIGTERM, in milliseconds, before what is left of it gets SIGKILL.
+   * The time from SIGTERM to SIGKILL for a task that has to end, in milliseconds.
    *
    * @default {5_000}
    */
@@ -63,13 +63,13 @@ export interface PoolOptions {
    */
   startDelayMs?: number | undefined;
   /**
-   * No task is started unless the load is less than this, as with GNU parallel's `--load`. The load is how many threads
-   * want a CPU or wait for a disk at that moment, of all processes that can be seen.
+   * Starts no task unless the load is less than this number, as with GNU parallel's `--load`. The load is the current
+   * number of threads that run, wait for a CPU or wait for a disk, of all visible processes.
    */
   maxLoad?: number | undefined;
   /**
-   * No task is started unless so many bytes of memory are free, as with GNU parallel's `--memfree`; in a control group with
-   * a limit, as in a container, so many of those that it may have. What runs goes on, however little is left.
+   * Starts no task unless this number of bytes of memory is free, as with GNU parallel's `--memfree`; in a control group
+   * with a limit, as in a container, the free bytes within the limit count. Running tasks are left alone.
    */
   minFreeMemoryBytes?: number | undefined;
   /**
@@ -78,12 +78,12 @@ export interface PoolOptions {
    */
   halt?: Halt | undefined;
   /**
-   * How many tasks there are: for a {@linkcode PoolOptions.halt} with a percentage and for {@linkcode Progress}.
+   * The number of tasks, for a {@linkcode PoolOptions.halt} at a percentage and for {@linkcode Progress}.
    *
-   * @default the length, when the tasks are in an array
+   * @default the length of an array of tasks
    */
   total?: number | undefined;
-  /** Called each time that a task has been started, is held back, or has got its result. What it throws stops the run. */
+  /** Called when a task starts, is delayed by a limit, or has its result. An error of this function stops the run. */
   onProgress?: ((progress: Progress) => void) | undefined;
   /**
    * Called synchronously before each attempt starts, retries included. Can return variables for the environment of the
@@ -128,7 +128,7 @@ export interface PoolSettings {
 const ACTION = "Cannot start the pool";
 
 /**
- * Checks the options of a pool, and fills in what was not given.
+ * Checks the options of a pool, and fills in the defaults.
  *
  * @throws `RangeError` for an option that is out of range, `TypeError` for an unknown key in `retry` or `halt`.
  */
@@ -189,7 +189,7 @@ function isInteger(value: unknown): value is number {
   return isNumber(value) && Number.isSafeInteger(value);
 }
 
-/** Checks a concurrency, from the options or given while the run is under way. */
+/** Checks a concurrency, from the options or from a change during the run. */
 export function checkConcurrency(concurrency: number, action: string): number {
   if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
   throw new RangeError(`${action}: concurrency must be an integer of at least 1, got ${excerpt(concurrency)}`);

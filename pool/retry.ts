@@ -53,7 +53,7 @@ export interface RetryPolicy {
   on: ReadonlySet<Outcome>;
 }
 
-/** With the names in this command, p-retry, async-retry and cockatiel. */
+/** Keys with their names in this command, p-retry, async-retry and cockatiel. */
 const HINTS: Record<keyof RetryOptions, OptionHint> = {
   limit: { otherNames: "attempts count maxAttempts maxRetries retries tries" },
   delayMs: { otherNames: "backoff delay initialDelay minTimeout retryDelayMs", unit: ", in milliseconds" },

@@ -11,14 +11,14 @@ export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
 /**
  * Reads tasks from JSON Lines: one on each line, checked, with the number of the line as the default `id`.
  *
- * A number in `meta` with more digits than a JavaScript number can have becomes a `JSON.rawJSON` object, which
- * `JSON.stringify` writes as it was; as an `id` it makes the line invalid.
+ * A number in `meta` with more digits than a JavaScript number holds becomes a `JSON.rawJSON` object, which
+ * `JSON.stringify` writes unchanged; as an `id` it makes the line invalid.
  *
  * @param source bytes, such as a file's `readable`, `process.stdin` in Node and Bun, or `Deno.stdin.readable` in Deno.
  * @throws {InvalidLineError} (from the iterator) at the first line that is not a task, unless `onInvalid` is given. When
  * the line is JSON, the `cause` is an {@linkcode InvalidTaskError} that names the field.
  *
- * @example Run the tasks of a stream, and pass over lines that are wrong
+ * @example Run the tasks of a stream, and skip invalid lines
  * ```ts
  * import { readTasks, run } from "@x/taskrunner";
  * import { assertEquals } from "@std/assert/equals";

@@ -1,5 +1,5 @@
 /**
- * The output record: a task always gives exactly one, as one line of JSON.
+ * The output record: each task has exactly one, written as a line of JSON.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import * as v from "valibot";
 import { recordProblem } from "./record_problem.ts";
 
 /**
- * What became of a task. The first that applies, in this order:
+ * The outcome of a task: the first of these that applies.
  *
- * - `canceled`: the run was stopped while the task ran, or before it could be tried again
+ * - `canceled`: the run stopped while the task was running, or before its retry
  * - `timeout`: the last attempt took longer than `timeoutMs`
- * - `output-limit`: it printed more than it may to one of its outputs, of which only so much was kept
- * - `not-started`: the program or the working directory could not be found or used; nothing ran
- * - `killed`: a signal ended it, or nobody saw how it ended (then `error` says why)
- * - `failed`: its exit status is not 0, or its output could not be kept (then `error` says so)
- * - `ok`: its exit status is 0
+ * - `output-limit`: an output of the task exceeded `maxOutputBytes`, and was truncated
+ * - `not-started`: the program or the working directory was not found or not usable; nothing ran
+ * - `killed`: a signal ended the task, or nobody saw its end, as `error` explains
+ * - `failed`: the exit status is not 0, or the output could not be stored, as `error` explains
+ * - `ok`: the exit status is 0
  */
 export type Outcome = "ok" | "failed" | "killed" | "timeout" | "canceled" | "not-started" | "output-limit";
 
-/** All outcomes, the good one first. */
+/** All outcomes, the successful one first. */
 export const OUTCOMES = [
   "ok",
   "failed",
@@ -31,62 +31,65 @@ export const OUTCOMES = [
   "output-limit",
 ] as const satisfies readonly Outcome[];
 
-/** What became of a task, with all that it printed. Fields about an attempt are about the last one. */
+/**
+ * The result of a task, with its captured output. Fields about an attempt describe the last attempt.
+ *
+ * `Meta` is the type of {@linkcode TaskResult.meta}.
+ */
 export interface TaskResult<Meta = unknown> {
   /** The `id` of the task, as a string. */
   id: string;
   /**
-   * Exit status, as a shell gives it: 128+N when signal N ended the task, 124 on timeout (as timeout(1)), 127 when the
-   * program was not found and 126 when it could not be started, `null` when it is
-   * not known.
+   * The exit status, as in a shell: 128+N when signal N ended the task, 124 after a timeout (as with timeout(1)), 127
+   * when the program was not found, 126 when it could not start; `null` when the status is unknown.
    */
   status: number | null;
-  /** What became of it, in one word. */
+  /** The outcome. */
   outcome: Outcome;
-  /** The signal that ended it, such as `SIGKILL`. */
+  /** The signal that ended the task, such as `SIGKILL`. */
   signal?: string | undefined;
-  /** What there is to say, in a sentence or two. */
+  /** An explanation in a sentence or two, where the outcome needs one. */
   error?: string | undefined;
-  /** How many times it was started. */
+  /** The number of attempts. */
   attempts: number;
-  /** Which place of the pool it had, from 1 to the concurrency. */
+  /** The slot of the pool, from 1 to the concurrency. */
   slot: number;
-  /** Who ran it, when that was another process than the one which wanted it. */
+  /** The worker on which the task ran, when an executor distributes tasks. */
   worker?: { host: string; pid: number } | undefined;
-  /** When it was started: ISO 8601, UTC. */
+  /** The start of the attempt: ISO 8601, UTC. */
   startedAt: string;
-  /** How long it ran, in milliseconds, by a clock that never goes back. */
+  /** The duration of the attempt in milliseconds, by a monotonic clock. */
   durationMs: number;
-  /** CPU time in user mode, in milliseconds, where the executor can tell. */
+  /** CPU time in user mode, in milliseconds, where the executor knows it. */
   userMs?: number | undefined;
-  /** CPU time in the kernel, in milliseconds, where the executor can tell. */
+  /** CPU time in the kernel, in milliseconds, where the executor knows it. */
   systemMs?: number | undefined;
-  /** What was kept of what it printed to standard output: all or, when `stdoutFile` is there, the first part. */
+  /** Standard output as far as it was kept: all of it or, with `stdoutFile`, the first part. */
   stdout: string;
   /** `base64` when the bytes are not UTF-8. */
   stdoutEncoding?: "base64" | undefined;
-  /** The size of all that was kept, when `stdout` is only the first part. */
+  /** The size in bytes of the kept output, when `stdout` is only the first part. */
   stdoutBytes?: number | undefined;
-  /** The file with all that was kept, when `stdout` is only the first part. */
+  /** The path of a file with the kept output, when `stdout` is only the first part. */
   stdoutFile?: string | undefined;
-  /** What was kept of what it printed to standard error: all or, when `stderrFile` is there, the first part. */
+  /** Standard error as far as it was kept: all of it or, with `stderrFile`, the first part. */
   stderr: string;
   /** `base64` when the bytes are not UTF-8. */
   stderrEncoding?: "base64" | undefined;
-  /** The size of all that was kept, when `stderr` is only the first part. */
+  /** The size in bytes of the kept output, when `stderr` is only the first part. */
   stderrBytes?: number | undefined;
-  /** The file with all that was kept, when `stderr` is only the first part. */
+  /** The path of a file with the kept output, when `stderr` is only the first part. */
   stderrFile?: string | undefined;
-  /** The CRC-32 of the command, by which a run that is resumed notices that it is another one. */
+  /** The CRC-32 of the command, by which a resumed run notices a changed command. */
   cmdHash?: string | undefined;
-  /** The `meta` of the task, when it has one. */
+  /** The `meta` of the task. */
   meta?: Meta | undefined;
 }
 
-/** The longest line of a result: two outputs of 32 MiB, of which each byte takes six, and much for the rest. */
+/** The longest line of a result in bytes: two outputs of 32 MiB at six bytes a character, and room for the rest. */
 export const MAX_RESULT_LINE_BYTES = 512 * 1024 * 1024;
 
-/** The longest duration: one that begins in any year of four digits ends at a time that a `Date` can hold. */
+/** The longest duration, so that every start in a year of four digits has an end that a `Date` can hold. */
 const MAX_DURATION_MS = 8e15;
 const MAX_STATUS = 255;
 const SIGNAL = /^SIG[A-Z0-9+-]{1,16}$/;
@@ -115,56 +118,61 @@ const described = <Schema extends v.GenericSchema>(
   description: string,
 ) => v.pipe(schema, v.description(description));
 
-const encoding = v.optional(described(v.literal("base64", "must be base64"), "There when the bytes are not UTF-8."));
+const encoding = v.optional(described(v.literal("base64", "must be base64"), "Present when the bytes are not UTF-8."));
 const fullSize = v.optional(
-  described(count, "The size of all that was kept, when only the first part stands in the line."),
+  described(count, "The size in bytes of the kept output, when the line has only its first part."),
 );
 const file = v.optional(
-  described(text, "The file with all that was kept, when only the first part stands in the line."),
+  described(text, "The path of a file with the kept output, when the line has only its first part."),
 );
 
-/** The one source of what a result is: `result.schema.json` is generated from it. */
+/** The definition of a result; `result.schema.json` is generated from this schema. */
 export const resultSchema = v.strictObject({
   id: described(text, "The id of the task."),
   status: described(
     v.nullable(exitStatus),
-    "Exit status; 128+N when killed by signal N; 124 on timeout; 126 or 127 when it could not be started; null when " +
-      "it is not known.",
+    "The exit status; 128+N when killed by signal N; 124 after a timeout; 126 or 127 when it could not start; null " +
+      "when it is unknown.",
   ),
-  outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "What became of the task."),
+  outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "The outcome of the task."),
   signal: v.optional(
     described(
       v.pipe(text, v.regex(SIGNAL, "must be a signal such as SIGKILL")),
-      "The signal that ended it, such as SIGKILL.",
+      "The signal that ended the task, such as SIGKILL.",
     ),
   ),
-  error: v.optional(described(text, "What there is to say, in a sentence or two.")),
-  attempts: described(countingNumber, "How many times it was started."),
-  slot: described(countingNumber, "Which place of the pool it had, from 1."),
+  error: v.optional(described(text, "An explanation in a sentence or two.")),
+  attempts: described(countingNumber, "The number of attempts."),
+  slot: described(countingNumber, "The slot of the pool, from 1."),
   worker: v.optional(v.pipe(
     v.strictObject({
-      host: described(text, "The name of its machine."),
-      pid: described(count, "Its process."),
+      host: described(text, "The name of the machine."),
+      pid: described(count, "The id of the process."),
     }),
-    v.description("Who ran it, when that was another process than the one which wanted it."),
+    v.description("The worker on which the task ran, when it did not run on the submitting machine."),
   )),
-  startedAt: described(time, "When the last attempt was started: ISO 8601, UTC."),
-  durationMs: described(milliseconds, "How long the last attempt took, in milliseconds."),
+  startedAt: described(time, "The start of the last attempt: ISO 8601, UTC."),
+  durationMs: described(milliseconds, "The duration of the last attempt, in milliseconds."),
   userMs: v.optional(described(milliseconds, "CPU time in user mode, in milliseconds.")),
   systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
-  stdout: described(text, "What it printed to standard output, or the first part of it."),
+  stdout: described(text, "Standard output, or its first part."),
   stdoutEncoding: encoding,
   stdoutBytes: fullSize,
   stdoutFile: file,
-  stderr: described(text, "What it printed to standard error, or the first part of it."),
+  stderr: described(text, "Standard error, or its first part."),
   stderrEncoding: encoding,
   stderrBytes: fullSize,
   stderrFile: file,
-  cmdHash: v.optional(described(text, "CRC-32 of the command: of its text, or of each argument with a NUL after it.")),
-  meta: v.optional(described(v.unknown(), "As the task has it.")),
+  cmdHash: v.optional(
+    described(
+      text,
+      "The CRC-32 of the command: of its text, or of the program and its arguments with a NUL after each.",
+    ),
+  ),
+  meta: v.optional(described(v.unknown(), "The meta of the task.")),
 }) satisfies v.GenericSchema<TaskResult>;
 
-/** Some runtimes take February 30 for March 2, and 24:00 for the next day. */
+/** Returns whether a date exists: some runtimes parse February 30 as March 2, and 24:00 as the next day. */
 function isInCalendar(text: string): boolean {
   const seconds = text.slice(0, "2026-01-02T03:04:05".length);
   const ms = Date.parse(`${seconds}Z`);
@@ -172,9 +180,9 @@ function isInCalendar(text: string): boolean {
 }
 
 /**
- * Checks that a value is a {@linkcode TaskResult}, and returns it as it is.
+ * Checks that a value is a {@linkcode TaskResult}, and returns the same object.
  *
- * @throws `TypeError` or `RangeError` when it is not; the message names the field.
+ * @throws `TypeError` for a wrong shape, `RangeError` for a value out of range; the message names the field.
  *
  * @example Read results back
  * ```ts

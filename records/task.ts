@@ -1,5 +1,5 @@
 /**
- * The input record: a task is one line of JSON.
+ * The input record: one line of JSON describes one task.
  *
  * @module
  */
@@ -29,14 +29,14 @@ import { recordProblem } from "./record_problem.ts";
  */
 export interface Task<Meta = unknown> {
   /**
-   * What to run. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
-   * arguments; they reach it as they are, without quoting.
+   * The command. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
+   * arguments, which no shell parses.
    */
   cmd: string | readonly string[];
   /**
-   * Comes back in the result. A number becomes a string.
+   * The id of the result, where a number becomes a string.
    *
-   * @default the number of the line or, from a program, of the task, counted from 1
+   * @default the number of the line or, in a program, of the task, from 1
    */
   id?: string | number | undefined;
   /**
@@ -45,7 +45,7 @@ export interface Task<Meta = unknown> {
    * @default the working directory of the runner
    */
   cwd?: string | URL | undefined;
-  /** Variables added to the environment of the runner. Those whose value is `undefined` are left out. */
+  /** Variables to add to the environment of the runner. Variables whose value is `undefined` are ignored. */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
    * Standard input of the task: text, bytes, or the file with a path, relative to {@linkcode Task.cwd}, or a `file:` URL.
@@ -59,7 +59,7 @@ export interface Task<Meta = unknown> {
   stdinFile?: string | undefined;
   /** Encoding of a `stdin` that is a string with bytes in base64, for a line of JSON. */
   stdinEncoding?: "base64" | undefined;
-  /** The longest time for one attempt, in milliseconds; after it the attempt is ended, and the outcome is `timeout`. */
+  /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
   /**
    * The number of extra attempts after an outcome that the run retries: `failed`, `killed` or `timeout`, unless
@@ -69,8 +69,8 @@ export interface Task<Meta = unknown> {
    */
   retries?: number | undefined;
   /**
-   * Any JSON value. Comes back in the result and is ignored otherwise. A number that JSON cannot hold, such as `Infinity`, is
-   * refused.
+   * Any JSON value, copied to the result and otherwise ignored. A number that JSON cannot hold, such as `Infinity`, is
+   * rejected.
    */
   meta?: Meta | undefined;
 }
@@ -81,10 +81,10 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
   cwd?: string | undefined;
 }
 
-/** A longer timer would go off at once. */
+/** The longest delay of a timer; a longer timer would fire at once. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** The system takes an argument, a path and a variable to end at the first NUL. */
+/** For the system, an argument, a path and a variable end at the first NUL. */
 const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
 const NO_STRING = "must be a string";
 const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
@@ -101,8 +101,8 @@ function problemOfText(value: unknown): string | undefined {
 }
 
 /**
- * What `cmd` may be, chosen by the type of the value, which is several times faster than trying one after the other.
- * The array is no `v.array`: that would report every element, which takes gigabytes for a long line of wrong ones.
+ * The forms of `cmd`, chosen by the type of the value, which is several times faster than a union. The array is not a
+ * `v.array`, because that reports every element, which takes gigabytes for a long line of wrong elements.
  */
 const command = {
   shell: nonEmptyText,
@@ -123,7 +123,7 @@ const command = {
   ),
 };
 
-/** Not `v.record`, which passes over `constructor` and `__proto__`, and takes an array for an object. */
+/** Not a `v.record`, which ignores `constructor` and `__proto__`, and accepts an array. */
 const environment = v.pipe(
   v.custom<Record<string, string | undefined>>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
@@ -135,7 +135,7 @@ const environment = v.pipe(
     for (const [key, value] of Object.entries(input)) {
       if (value === undefined) continue;
       const message = key === "" || key.includes("=") || !isSystemText(key)
-        ? "is no name of a variable: it must not be empty or contain = or NUL"
+        ? "is not the name of a variable: it must not be empty or contain = or NUL"
         : problemOfText(value);
       if (!message) continue;
       addIssue({ message, path: [{ type: "object", origin: "value", input, key, value }] });
@@ -171,10 +171,10 @@ const entries = {
       (id) => typeof id === "string" || Math.abs(id) <= Number.MAX_SAFE_INTEGER,
       "must be a string when it is a number of more than 53 bits, or digits would be lost",
     ),
-    v.description("Comes back in the result; default: the line number."),
+    v.description("The id of the result; default: the line number."),
   )),
   cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
-  env: v.optional(v.pipe(environment, v.description("Variables added to the environment of the runner."))),
+  env: v.optional(v.pipe(environment, v.description("Variables to add to the environment of the runner."))),
   stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("Standard input of the task; default: nothing."))),
   stdinFile: v.optional(v.pipe(
     nonEmptyText,
@@ -188,7 +188,7 @@ const entries = {
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
     v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
-    v.description("The longest time for one attempt, in milliseconds."),
+    v.description("The longest duration of an attempt, in milliseconds."),
   )),
   retries: v.optional(v.pipe(
     v.number("must be an integer of at least 0"),
@@ -199,7 +199,7 @@ const entries = {
   meta: v.optional(v.pipe(
     v.unknown(),
     v.check(isJson, "must be a value that JSON can hold, and not nested too deeply to be written"),
-    v.description("Any JSON value; comes back in the result."),
+    v.description("Any JSON value, copied to the result."),
   )),
 };
 
@@ -245,7 +245,7 @@ function problemOfFile(file: string | URL): string | undefined {
   }
 }
 
-/** `meta` has to come back whatever happens, so what cannot be written is refused when it is read. */
+/** Returns whether JSON can hold `meta`, because a result that cannot be written would be lost. */
 function isJson(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) {
@@ -253,7 +253,7 @@ function isJson(value: unknown): boolean {
   }
   try {
     const json = JSON.stringify(value) as string | undefined;
-    // Such a number is written as null, and only then it is worth looking for.
+    // JSON.stringify writes such a number as null, so only then is the slow check needed.
     if (json?.includes("null")) JSON.stringify(value, finite);
     return true;
   } catch {

@@ -1,7 +1,7 @@
 import type { OptionNames } from "../text/unknown_option.ts";
 import type { Task } from "./task.ts";
 
-/** Fields that only tasks have; the others are also options of a run. */
+/** The fields that are not options of a run as well. */
 const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
   cmd: true,
   id: true,
@@ -13,7 +13,7 @@ const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
   meta: true,
 };
 
-/** Advice for who gives a field of a task as an option. */
+/** Advice for a field of a task that was passed as an option. */
 export const TASK_FIELD_NAMES: OptionNames = {
   known: [],
   advice: new Map([

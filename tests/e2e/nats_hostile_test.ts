@@ -152,7 +152,7 @@ test("what is no task, no setting and no wish is none", () => {
     [checkTaskMessage, { ...message, task: {} }, /^"task.cmd" is missing$/],
     [checkTaskMessage, { ...message, task: { cmd: [1] } }, /^"task.cmd.0" must be a string, got 1$/],
     [checkTaskMessage, { ...message, task: { cmd: "a\0" } }, /^"task.cmd" must not contain a NUL/],
-    [checkTaskMessage, { ...message, task: { cmd: "a", env: { "a=b": "" } } }, /^"task.env.a=b" is no name/],
+    [checkTaskMessage, { ...message, task: { cmd: "a", env: { "a=b": "" } } }, /^"task.env.a=b" is not the name/],
     [checkTaskMessage, { ...message, task: { cmd: "a", stdin: {} } }, /^"task.stdin" must be a string/],
     [checkTaskMessage, { ...message, id: 1 }, /^"id" must be a string, got 1$/],
     [checkTaskMessage, { ...message, number: 0 }, /^"number" must be at least 1, got 0$/],

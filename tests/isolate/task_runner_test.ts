@@ -45,10 +45,14 @@ function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = 
   return runner;
 }
 
-/** A test for a runner whose pool is in another process, and for one whose pool is in this one. */
+/** Defines a test twice: for a pool in another process, and for a pool in this process. */
 function eitherWay(behaviour: string, fn: (isolate: boolean) => Promise<void>): void {
   for (const isolate of [true, false]) {
-    test(`${isolate ? "in a process of its own" : "in this process"} ${behaviour}`, TIMEOUT, () => fn(isolate));
+    test(
+      `TaskRunner ${behaviour} ${isolate ? "in a process of its own" : "in this process"}`,
+      TIMEOUT,
+      () => fn(isolate),
+    );
   }
 }
 
@@ -74,9 +78,9 @@ async function withVariable(name: string, value: string, use: () => Promise<void
 /** For a task: a descriptor of the process that runs the pool, in words that do not take the task out of a worker. */
 const descriptorOfProcess = (descriptor: number) =>
   `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
-const DISTURBED = /A task has written or read where the results come from/;
+const DISTURBED = /Cannot read the results: a task has accessed the stream of results/;
 
-eitherWay("tasks are run, and the summary says what became of them", async (isolate) => {
+eitherWay("runs tasks and counts their outcomes", async (isolate) => {
   const runner = new TaskRunner({ concurrency: 3, isolate });
   runner.add("text", "echo 1; echo 2 >&2");
   runner.add("program", ["printf", "%s", "$HOME"]);
@@ -104,7 +108,7 @@ eitherWay("tasks are run, and the summary says what became of them", async (isol
   ]);
 });
 
-eitherWay("a runner can be filled and run again", async (isolate) => {
+eitherWay("can be filled and run again", async (isolate) => {
   const runner = new TaskRunner({ isolate });
   assertEquals((await runner.runAndWait()).total, 0);
   for (const word of ["one", "two"]) {
@@ -116,7 +120,7 @@ eitherWay("a runner can be filled and run again", async (isolate) => {
   }
 });
 
-eitherWay("nothing can be added, and nothing else run, while a run is under way", async (isolate) => {
+eitherWay("rejects tasks and a second run during a run", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate });
   await runner.runAndWait(async () => {
     assertThrows(() => runner.add("x", "true"), Error, "Cannot add a task: the run is under way");
@@ -124,7 +128,7 @@ eitherWay("nothing can be added, and nothing else run, while a run is under way"
   });
 });
 
-eitherWay("the callback is waited for, one result after the other", async (isolate) => {
+eitherWay("awaits onResult before the next result", async (isolate) => {
   let running = 0;
   await runnerOf(Array.from({ length: 20 }, () => ({ cmd: "true" })), { isolate }).runAndWait(async () => {
     assertEquals(++running, 1);
@@ -133,7 +137,7 @@ eitherWay("the callback is waited for, one result after the other", async (isola
   });
 });
 
-eitherWay("what the callback throws ends the run and everything it has started", async (isolate) => {
+eitherWay("ends the run and its processes when onResult throws", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const file = join(directory, "pids");
     const runner = runnerOf([
@@ -152,7 +156,7 @@ eitherWay("what the callback throws ends the run and everything it has started",
   });
 });
 
-eitherWay("a signal stops the run, and what ran comes as canceled", async (isolate) => {
+eitherWay("cancels the running tasks when its signal is aborted", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const abort = new AbortController();
     const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate, signal: abort.signal });
@@ -166,7 +170,7 @@ eitherWay("a signal stops the run, and what ran comes as canceled", async (isola
   });
 });
 
-eitherWay("results come as from an iterator, which can be steered", async (isolate) => {
+eitherWay("has an iterator with the methods of a run", async (isolate) => {
   await withTempDirectory(async (directory) => {
     // The first ends only when the second runs, and the second only when nothing more is to be started.
     const until = (file: string) => `while [ ! -e ${directory}/${file} ]; do sleep 0.01; done`;
@@ -187,7 +191,7 @@ eitherWay("results come as from an iterator, which can be steered", async (isola
   });
 });
 
-eitherWay("a run can be left before it has begun, and while it begins", async (isolate) => {
+eitherWay("can be left before the run begins and while it begins", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const runner = new TaskRunner({ isolate });
     for (const begins of [false, true]) {
@@ -202,7 +206,7 @@ eitherWay("a run can be left before it has begun, and while it begins", async (i
   });
 });
 
-eitherWay("leaving the results ends what runs", async (isolate) => {
+eitherWay("ends the running tasks when the loop ends early", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "pid");
     let pid = 0;
@@ -220,7 +224,7 @@ eitherWay("leaving the results ends what runs", async (isolate) => {
   });
 });
 
-eitherWay("all options of run apply", async (isolate) => {
+eitherWay("takes all options of run()", async (isolate) => {
   const seen: Progress[] = [];
   const timeoutMs = TIMEOUT.timeout; // for what is to end by itself
   const commands = ["sleep 0.05", "sleep 300", "yes", "exit 1", "echo never"];
@@ -251,7 +255,7 @@ eitherWay("all options of run apply", async (isolate) => {
   assertEquals(halted.haltedBy?.id, "1");
 });
 
-eitherWay("what onProgress throws ends the run", async (isolate) => {
+eitherWay("ends the run when onProgress throws", async (isolate) => {
   const runner = runnerOf([{ cmd: "sleep 300" }], {
     isolate,
     onProgress() {
@@ -261,7 +265,7 @@ eitherWay("what onProgress throws ends the run", async (isolate) => {
   await assertRejects(() => runner.runAndWait(), RangeError, "enough");
 });
 
-test("wrong options and tasks are errors at once", () => {
+test("TaskRunner rejects wrong options and tasks at once", () => {
   assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
   assertThrows(() => new TaskRunner({ retry: -1 }), RangeError, "retry must be");
   const executor = new FakeExecutor();
@@ -277,7 +281,7 @@ test("wrong options and tasks are errors at once", () => {
   assertEquals(runner.size, 0);
 });
 
-test("no command line names the directory of a run, which another user could make first", TIMEOUT, async () => {
+test("TaskRunner names the directory of a run in no command line", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "ls $TMPDIR; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
     const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
@@ -288,7 +292,7 @@ test("no command line names the directory of a run, which another user could mak
   });
 });
 
-test("the tasks are in a private file while they run, which is gone at the end", TIMEOUT, async () => {
+test("TaskRunner keeps the tasks in a private file, and removes the file at the end", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "cd $TMPDIR/taskrunner-*[0-9a-f]/ && stat -c '%a %n' . tasks.jsonl";
     const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
@@ -297,7 +301,7 @@ test("the tasks are in a private file while they run, which is gone at the end",
   });
 });
 
-eitherWay("a slow callback holds back the tasks, however little they print", async (isolate) => {
+eitherWay("starts few tasks ahead of a slow onResult", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const count = 400;
     const tasks = Array.from({ length: count }, () => ({ cmd: `echo >> ${directory}/ran` }));
@@ -316,7 +320,7 @@ eitherWay("a slow callback holds back the tasks, however little they print", asy
   });
 });
 
-eitherWay("a run that is ended by leaving the runner is not taken for a whole one", async (isolate) => {
+eitherWay("rejects runAndWait() when the runner is disposed of during a run", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const runner = runnerOf([{ cmd: `touch ${directory}/on; sleep 300` }], { isolate });
     const running = runner.runAndWait();
@@ -327,13 +331,13 @@ eitherWay("a run that is ended by leaving the runner is not taken for a whole on
   });
 });
 
-eitherWay("options may be Infinity, and what has halted a run is there with its result", async (isolate) => {
+eitherWay("accepts Infinity, and sets haltedBy before the result arrives", async (isolate) => {
   const options = { isolate, concurrency: 1, maxOutputBytes: Infinity, maxLoad: Infinity };
   const results = runnerOf([{ cmd: "exit 3" }, { cmd: "true" }], { ...options, halt: {} }).results();
   for await (const { id } of results) assertEquals([id, results.haltedBy?.status], ["1", 3]);
 });
 
-eitherWay("large tasks arrive whole", async (isolate) => {
+eitherWay("runs large tasks", async (isolate) => {
   const stdin = "é".repeat(400_000);
   const runner = runnerOf(Array.from({ length: 4 }, () => ({ cmd: "wc -c", stdin })), { isolate });
   const sizes: number[] = [];
@@ -341,7 +345,7 @@ eitherWay("large tasks arrive whole", async (isolate) => {
   assertEquals(sizes, [800_000, 800_000, 800_000, 800_000]);
 });
 
-eitherWay("input arrives as text, bytes or from a file", async (isolate) => {
+eitherWay("takes standard input as text, as bytes or from a file", async (isolate) => {
   const bytes = Uint8Array.from({ length: 1_000_000 }, (_, index) => index);
   const runner = runnerOf([
     { id: "bytes", cmd: "cat", stdin: bytes.subarray(254, 258) },
@@ -368,18 +372,18 @@ eitherWay("input arrives as text, bytes or from a file", async (isolate) => {
   );
 });
 
-eitherWay("several results can be asked for at once", async (isolate) => {
+eitherWay("answers several calls of next() at once", async (isolate) => {
   const results = runnerOf([{ cmd: "true" }, { cmd: "true" }], { isolate }).results();
   const three = await Promise.all([results.next(), results.next(), results.next()]);
   assertEquals(three.map(({ done }) => done), [false, false, true]);
 });
 
-test("a program that was bundled cannot start itself again, and says so", () => {
+test("runtimeCommand() rejects a bundled program", () => {
   const bundled = () => runtimeCommand("file:///app/bundle.js", "sh", []);
   assertThrows(bundled, Error, "this program was bundled, and has no module that could be started");
 });
 
-test("the process has nothing to do with directories that are not its own", TIMEOUT, async () => {
+test("the process removes nothing from a directory that is not its own", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "tasks.jsonl"), "");
     const args = [...RUN_MODULE, join(PROJECT, "isolate", "main.ts")];
@@ -392,7 +396,7 @@ test("the process has nothing to do with directories that are not its own", TIME
 });
 
 if (RUNTIME === "deno") {
-  test("in Deno, a program that may not do everything gives its process no more than it has", TIMEOUT, async () => {
+  test("TaskRunner gives its process no permission of Deno that the program lacks", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
       const tasks = [{ cmd: "echo hi" }, { cmd: ["sh", "-c", "tr '\\0' '\\n' < /proc/$PPID/cmdline"] }];
@@ -428,7 +432,7 @@ if (RUNTIME === "deno") {
 }
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-  test(`a program that ${signal} ends leaves no process and no file`, TIMEOUT, async () => {
+  test(`TaskRunner leaves no process and no file when ${signal} ends the program`, TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       // A task runs below its worker, and that below the process which runs the pool.
       const says = "echo $$ $PPID $(ps -o ppid= -p $PPID) $(f=fd; readlink /proc/self/$f/2)";
@@ -451,7 +455,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-test("when the process dies, the error says how, and how many results there were", TIMEOUT, async () => {
+test("TaskRunner reports how its process died, and how many results it had", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
     const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
@@ -469,7 +473,7 @@ test("when the process dies, the error says how, and how many results there were
   });
 });
 
-test("when the process cannot begin, the error has what it said", TIMEOUT, async () => {
+test("TaskRunner reports the standard error of a process that cannot start", TIMEOUT, async () => {
   const [name, value, said] = ({
     deno: ["DENO_V8_FLAGS", "--no-such-flag", /V8 did not recognize flag '--no-such-flag'/],
     bun: ["BUN_OPTIONS", "--preload /missing.ts", /preload not found/],
@@ -485,7 +489,7 @@ test("when the process cannot begin, the error has what it said", TIMEOUT, async
   });
 });
 
-test("when there is no directory for temporary files, the error says so, and what to do", TIMEOUT, async () => {
+test("TaskRunner reports a missing directory for temporary files, and a remedy", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const missing = join(directory, "missing");
     const { stdout } = await startProgram(missing, [{ cmd: "true" }]).ended;
@@ -497,7 +501,7 @@ test("when there is no directory for temporary files, the error says so, and wha
   });
 });
 
-test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, async () => {
+test("TaskRunner leaves nothing behind when it is stopped while the run begins", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     await withVariable("TMPDIR", directory, async () => {
       const cmd = `echo $$ > ${directory}/started; sleep 300`;
@@ -514,7 +518,7 @@ test("a run that is stopped while it begins leaves nothing behind", TIMEOUT, asy
   });
 });
 
-test("when the process is asked to end, it ends its tasks, and the error says so", TIMEOUT, async () => {
+test("TaskRunner cancels its tasks when its process gets SIGTERM", TIMEOUT, async () => {
   const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", "kill -TERM $(ps -o ppid= -p $PPID); sleep 300"] }], {
     concurrency: 1,
   });
@@ -524,7 +528,7 @@ test("when the process is asked to end, it ends its tasks, and the error says so
   assertEquals(outcomes, ["ok", "canceled"]);
 });
 
-test("no task can make up a result", TIMEOUT, async () => {
+test("TaskRunner accepts no result that a task forged", TIMEOUT, async () => {
   const forged = '["x","result",{"id":"forged","status":0,"stdout":"","stderr":""}]';
   const places = ["/dev/stdout", "/dev/stderr", "/dev/tty"];
   const tasks = places.map((place) => ({ id: place, cmd: `echo '${forged}' >> ${place}` }));
@@ -545,7 +549,7 @@ test("no task can make up a result", TIMEOUT, async () => {
   }
 });
 
-test("no task can change a result that it takes out of the stream", TIMEOUT, async () => {
+test("TaskRunner accepts no result that a task changed", TIMEOUT, async () => {
   const change = 'sed -u \'s/true/forged/g; s/"status":0/"status":9/\'';
   const thief = `exec 3<> ${descriptorOfProcess(1)} && ${change} <&3 >&3`;
   const tasks = Array.from({ length: 500 }, (_, index) => ({ id: `true${index}`, cmd: "true" }));
@@ -570,7 +574,7 @@ for (const isolate of [true, false]) {
   });
 }
 
-eitherWay("errors of the executor keep their class, their cause and their code", async (isolate) => {
+eitherWay("keeps the class, the cause and the code of errors", async (isolate) => {
   const failure = (error: "plain" | "executor" | "shortage", ErrorClass: new (message: string) => Error) => {
     const runner = new TaskRunner({ executor: failingFactory({ error }), isolate });
     runner.add("a", "true");
@@ -591,7 +595,7 @@ eitherWay("errors of the executor keep their class, their cause and their code",
   assertEquals([shortage.name, shortage.message], ["ResourceShortageError", "too few of everything"]);
 });
 
-eitherWay("cwd and spillDir can be file: URLs", async (isolate) => {
+eitherWay("accepts file: URLs as cwd and spillDir", async (isolate) => {
   await withTempDirectory(async (directory) => {
     const path = join(await realpath(directory), "a b");
     await mkdir(path);
@@ -610,7 +614,7 @@ eitherWay("cwd and spillDir can be file: URLs", async (isolate) => {
   });
 });
 
-test("a factory without a module needs isolate: false", () => {
+test("TaskRunner rejects a factory without a module unless isolate is false", () => {
   const { create } = executorFactory({ status: 0 });
   assertThrows(() => new TaskRunner({ executor: { create } }), RangeError, "an executor of your own needs");
 });

@@ -17,7 +17,7 @@ function problemOf(value: unknown): string {
   return error.problem;
 }
 
-test("a task with every field is accepted, and comes back as it is", () => {
+test("parseTask() returns a task with every field unchanged", () => {
   const task = {
     cmd: ["printf", "%s", ""],
     id: "a",
@@ -32,22 +32,22 @@ test("a task with every field is accepted, and comes back as it is", () => {
   assertEquals(parseTask({ cmd: " ", id: undefined, cwd: undefined }).cmd, " ");
 });
 
-test("meta may be any JSON value", () => {
+test("parseTask() accepts any JSON value as meta", () => {
   for (const meta of [null, 0, "", false, [], {}]) assertEquals(parseTask({ cmd: "x", meta }).meta, meta);
 });
 
-test("what is no object is no task", () => {
+test("parseTask() rejects a value that is not an object", () => {
   for (const value of [null, 1, "echo hi", true, ["echo", "hi"]]) {
     assertEquals(problemOf(value), `it must be a JSON object such as {"cmd":"echo hi"}, got ${JSON.stringify(value)}`);
   }
 });
 
-test("a task needs a command", () => {
+test("parseTask() rejects a task without cmd", () => {
   assertEquals(problemOf({}), 'the field "cmd" is missing');
   assertEquals(problemOf({ id: "x" }), 'the field "cmd" is missing');
 });
 
-test("a command must be a string or an array of strings that is not empty", () => {
+test("parseTask() rejects a cmd that is not a string or an array of strings, or is empty", () => {
   const must = '"cmd" must be a shell command or an array of a program and its arguments';
   assertEquals(problemOf({ cmd: 5 }), `${must}, got 5`);
   assertEquals(problemOf({ cmd: null }), `${must}, got null`);
@@ -59,7 +59,7 @@ test("a command must be a string or an array of strings that is not empty", () =
   assertEquals(problemOf({ cmd: ["echo", "x", null] }), '"cmd[2]" must be a string, got null');
 });
 
-test("text for the system must not contain NUL or half of a surrogate pair", () => {
+test("parseTask() rejects NUL and half surrogate pairs in text for the system", () => {
   const must = "must not contain a NUL character or half of a surrogate pair";
   assertEquals(problemOf({ cmd: "a\0b" }), `"cmd" ${must}, got "a\\u0000b"`);
   assertEquals(problemOf({ cmd: ["a", "\0"] }), `"cmd[1]" ${must}, got "\\u0000"`);
@@ -68,7 +68,7 @@ test("text for the system must not contain NUL or half of a surrogate pair", () 
   assertEquals(problemOf({ cmd: "x", cwd: "" }), '"cwd" must not be empty, got ""');
 });
 
-test("an unknown field is named together with one that is near, or with all that are known", () => {
+test("parseTask() names an unknown field, and the nearest field or all known fields", () => {
   assertEquals(problemOf({ cmdd: "x" }), 'unknown field "cmdd", did you mean "cmd"?');
   assertEquals(problemOf({ cmd: "x", timeout: 5 }), 'unknown field "timeout", did you mean "timeoutMs"?');
   assertEquals(problemOf({ cmd: "x", Env: {} }), 'unknown field "Env", did you mean "env"?');
@@ -88,12 +88,12 @@ test("an unknown field is named together with one that is near, or with all that
   );
 });
 
-test("an unknown field as long as a line can be is named at once", { timeout: 30_000 }, () => {
+test("parseTask() rejects a very long unknown field quickly", { timeout: 30_000 }, () => {
   const field = "c".repeat(50_000_000);
   assertThrows(() => parseTask({ cmd: "x", [field]: 1 }), InvalidTaskError, 'unknown field "cccccc');
 });
 
-test("an id is a string or a number that loses no digits", () => {
+test("parseTask() accepts an id that is a string or an exact number", () => {
   for (const id of ["", "x", 0, -1.5, 2 ** 53 - 1]) assertEquals(parseTask({ cmd: "x", id }).id, id);
   assertEquals(problemOf({ cmd: "x", id: null }), '"id" must be a string or a number, got null');
   assertEquals(problemOf({ cmd: "x", id: NaN }), '"id" must be a string or a number, got NaN');
@@ -103,7 +103,7 @@ test("an id is a string or a number that loses no digits", () => {
   );
 });
 
-test("an environment is an object of strings with names that the system takes", () => {
+test("parseTask() rejects an env that is not an object of strings, or has invalid names", () => {
   assertEquals(problemOf({ cmd: "x", env: ["A=1"] }), '"env" must be an object of strings, got ["A=1"]');
   assertEquals(problemOf({ cmd: "x", env: null }), '"env" must be an object of strings, got null');
   assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), '"env.A" must be a string, got 1');
@@ -114,11 +114,11 @@ test("an environment is an object of strings with names that the system takes", 
   assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), '"env.__proto__" must be a string, got 1');
   assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), '"env.constructor" must be a string, got 1');
   for (const name of ["", "A=B", "A\0"]) {
-    assert(problemOf({ cmd: "x", env: { [name]: "" } }).includes("is no name of a variable"));
+    assert(problemOf({ cmd: "x", env: { [name]: "" } }).includes("is not the name of a variable"));
   }
 });
 
-test("stdin is any text, bytes, or a file", () => {
+test("parseTask() accepts any text, bytes or a file as stdin", () => {
   const file = new URL("file:///a%20b");
   for (const stdin of ["\0", "\ud800", "", Uint8Array.of(255), new Uint8Array(), { file: "a" }, { file }]) {
     const task = { cmd: "x", stdin };
@@ -145,7 +145,7 @@ test("stdin is any text, bytes, or a file", () => {
   }
 });
 
-test("stdinFile is a path, and stands without stdin", () => {
+test("parseTask() accepts a path as stdinFile, without stdin", () => {
   assertEquals(parseTask({ cmd: "x", stdinFile: "a", stdin: undefined }).stdinFile, "a");
   assertEquals(problemOf({ cmd: "x", stdinFile: 1 }), '"stdinFile" must be a string, got 1');
   assertEquals(problemOf({ cmd: "x", stdinFile: "" }), '"stdinFile" must not be empty, got ""');
@@ -157,7 +157,7 @@ test("stdinFile is a path, and stands without stdin", () => {
   }
 });
 
-test("stdinEncoding says that stdin is base64, which is then checked", () => {
+test("parseTask() checks the base64 of a stdin with stdinEncoding", () => {
   for (const stdin of ["", "AA==", "AAA=", "AAAA", "/+8=", "TWFueSBoYW5kcw=="]) {
     assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin, stdin);
   }
@@ -177,7 +177,7 @@ test("stdinEncoding says that stdin is base64, which is then checked", () => {
   assertEquals(problemOf({ cmd: "x", stdinFile: "a", stdinEncoding: "base64" }), alone);
 });
 
-test("base64 as long as a line can be is checked at once", { timeout: 30_000 }, () => {
+test("parseTask() checks base64 as long as a line in linear time", { timeout: 30_000 }, () => {
   const stdin = "A".repeat(60_000_000);
   assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin?.constructor, String);
   assertThrows(
@@ -187,7 +187,7 @@ test("base64 as long as a line can be is checked at once", { timeout: 30_000 }, 
   );
 });
 
-test("a line has a file as stdinFile only, as its schema says", async () => {
+test("readTasks() accepts a file for stdin as stdinFile only", async () => {
   const lines = jsonLines([
     { cmd: "x", stdin: { file: "a" } },
     { cmd: "x", stdinFile: "a" },
@@ -207,7 +207,7 @@ test("a line has a file as stdinFile only, as its schema says", async () => {
   ]);
 });
 
-test("every task has a form that a line can hold, with the same input", () => {
+test("lineOfTask() keeps the input of every task", () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const forms: [CheckedTask, Partial<Task>][] = [
     [{ cmd: "x" }, {}],
@@ -230,7 +230,7 @@ test("every task has a form that a line can hold, with the same input", () => {
   }
 });
 
-test("timeoutMs is a number greater than 0 that a timer can hold", () => {
+test("parseTask() rejects a timeoutMs that is not greater than 0 or that a timer cannot hold", () => {
   assertEquals(parseTask({ cmd: "x", timeoutMs: 2 ** 31 - 1 }).timeoutMs, 2147483647);
   for (const timeoutMs of [0, -1, "5", null]) {
     assert(
@@ -243,14 +243,14 @@ test("timeoutMs is a number greater than 0 that a timer can hold", () => {
   );
 });
 
-test("retries is an integer of at least 0", () => {
+test("parseTask() rejects retries that are not an integer of at least 0", () => {
   assertEquals(parseTask({ cmd: "x", retries: 0 }).retries, 0);
   for (const retries of [-1, 1.5, "1", null]) {
     assert(problemOf({ cmd: "x", retries }).startsWith('"retries" must be an integer of at least 0, got '));
   }
 });
 
-test("meta that could not be written back is refused", () => {
+test("parseTask() rejects a meta that JSON cannot hold", () => {
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   for (const meta of [cycle, 1n, () => {}, Symbol()]) {
@@ -258,14 +258,14 @@ test("meta that could not be written back is refused", () => {
   }
 });
 
-test("a long line of wrong elements is one problem, not a million", () => {
+test("parseTask() reports one problem for a million wrong elements", () => {
   const wrong = Array(1_000_000).fill(1);
   assertEquals(problemOf({ cmd: wrong }), '"cmd[0]" must be a string, got 1');
   const env = Object.fromEntries(wrong.map((value, index) => [`V${index}`, value]));
   assertEquals(problemOf({ cmd: "x", env }), '"env.V0" must be a string, got 1');
 });
 
-test("a value that cannot even be shown gets its message", () => {
+test("parseTask() has a message for a value that cannot be printed", () => {
   const cycle = Object.assign(Object.create(null), {});
   cycle.self = cycle;
   assertEquals(problemOf({ cmd: "x", id: cycle }), '"id" must be a string or a number, got [object Object]');
@@ -303,7 +303,7 @@ test("InvalidTaskError has the number of the line when the task comes from readT
   assertEquals([errors[2]!.lineNumber, causes[2] instanceof InvalidTaskError], [4, false]);
 });
 
-test("cwd is a path or the file: URL of a path", () => {
+test("parseTask() converts a cwd that is a file: URL to its path", () => {
   const task = { cmd: "x", cwd: new URL("file:///tmp/a%20b/"), meta: { a: 1 } };
   assertEquals(parseTask(task), { ...task, cwd: "/tmp/a b/" });
   assert(task.cwd instanceof URL);
@@ -318,7 +318,7 @@ test("cwd is a path or the file: URL of a path", () => {
   assertEquals(problemOf({ cmd: "x", cwd: 5 }), '"cwd" must be a string, got 5');
 });
 
-test("a long value is cut in the message, and control characters are escaped", () => {
+test("parseTask() truncates long values and escapes control characters in messages", () => {
   assertEquals(
     problemOf({ cmd: "x", id: ["y".repeat(100)] }),
     `"id" must be a string or a number, got ["${"y".repeat(58)}…`,
@@ -326,12 +326,12 @@ test("a long value is cut in the message, and control characters are escaped", (
   assertEquals(problemOf({ cmd: "x", retries: "\x1b[2J\u009b\x7f" }).split("got ")[1], '"\\u001b[2J\\u009b\\u007f"');
 });
 
-test("readTasks gives each task the number of its line as its id, unless it has one", async () => {
+test("readTasks() sets the line number as the default id", async () => {
   const tasks = readTasks(byteStream('{"cmd":"a"}\n\n{"cmd":"b","id":"x"}\n{"cmd":"c"}'));
   assertEquals(await collect(tasks), [{ cmd: "a", id: "1" }, { cmd: "b", id: "x" }, { cmd: "c", id: "4" }]);
 });
 
-test("readTasks stops at a line that is no task, or passes it over", async () => {
+test("readTasks() ends at an invalid line, or skips it", async () => {
   const lines = jsonLines([{ cmd: "a" }, { cmd: 1 }, { cmd: "c" }]);
   const problems: string[] = [];
   const tasks = await collect(readTasks(byteStream(lines), { onInvalid: (error) => problems.push(error.message) }));
@@ -346,7 +346,7 @@ test("readTasks stops at a line that is no task, or passes it over", async () =>
   assertEquals(message, problems[0]);
 });
 
-test("readTasks can be left before the end", async () => {
+test("readTasks() cancels its source when the loop ends early", async () => {
   let canceled = false;
   const stream = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(new TextEncoder().encode('{"cmd":"a"}\n')),
@@ -356,7 +356,7 @@ test("readTasks can be left before the end", async () => {
   assert(canceled);
 });
 
-test("the variables of a task go before those that an attempt adds", () => {
+test("environmentOf() prefers the variables of the task to those of the attempt", () => {
   const task = { cmd: "true", env: { B: "task" } };
   assertEquals(environmentOf({ task, env: { A: "attempt", B: "attempt" } }), { A: "attempt", B: "task" });
   assertEquals(environmentOf({ task, env: undefined }), task.env);
