@@ -8,7 +8,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { mayLoseDigits, parseExactly, rawNumber } from "../../jsonl/exact_numbers.ts";
-import { parseTask, readTasks, run, type Task, TaskRunner } from "../../mod.ts";
+import { InvalidTaskError, parseTask, readTasks, run, type Task, TaskRunner } from "../../mod.ts";
 import { natsExecutor } from "../../nats/mod.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import { collect, EFFORT, SEED, startTaskrunner, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
@@ -198,9 +198,9 @@ test("a number that JSON does not have is refused in meta, where it would come b
     for (const meta of [number, [number], { a: [null, { b: number }] }]) {
       const task: Task = { cmd: "x", meta };
       const problem = '"meta" must be a value that JSON can hold';
-      assertThrows(() => parseTask(task), RangeError, problem);
-      assertThrows(() => new TaskRunner().add(task), RangeError, problem);
-      await assertRejects(() => collect(run([task], { executor: instantExecutor() })), RangeError, problem);
+      assertThrows(() => parseTask(task), InvalidTaskError, problem);
+      assertThrows(() => new TaskRunner().add(task), InvalidTaskError, problem);
+      await assertRejects(() => collect(run([task], { executor: instantExecutor() })), InvalidTaskError, problem);
     }
   }
   for (const meta of [null, [null], "null", { null: 1 }, { a: undefined }, 1e308, -0]) {
