@@ -5,7 +5,7 @@ import { OUTCOMES, type TaskResult } from "../records/result.ts";
 import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { slotKey } from "../results/statistics/slots.ts";
-import { TopList } from "../results/statistics/top_list.ts";
+import { TopK } from "../results/statistics/top_k.ts";
 import type { ReportData, ReportOverview, ReportProgress, Rows, TaskOfReport } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { shortened } from "./shortened.ts";
@@ -23,8 +23,8 @@ type Detail = ResultFacts & { stderrEnd?: string | undefined };
 export class ReportCollector {
   readonly #statistics = new RunStatistics();
   readonly #lanes = new Lanes();
-  readonly #slowest = new TopList<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
-  readonly #mostRetried = new TopList<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
+  readonly #slowest = new TopK<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
+  readonly #mostRetried = new TopK<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
   readonly #failures: Detail[] = [];
   /** Apart, because the tasks that an interrupted run cancels can be so many that they would hide the failures. */
   readonly #canceled: Detail[] = [];

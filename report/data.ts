@@ -3,7 +3,7 @@
 import type { Outcome, TaskResult } from "../records/result.ts";
 import type { Bar } from "../results/statistics/log_histogram.ts";
 import type { RunFigures } from "../results/statistics/run_statistics.ts";
-import type { TimeSeries } from "../results/statistics/time_grid.ts";
+import type { TimeSeries } from "../results/statistics/time_buckets.ts";
 
 /** The part of a report that is readable before the rest of its data is unpacked. */
 export interface ReportOverview {

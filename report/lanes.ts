@@ -2,7 +2,7 @@ import type { LaneParts } from "./data.ts";
 import { shortened } from "./shortened.ts";
 import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { slotKey, workerName } from "../results/statistics/slots.ts";
-import { TimeGrid } from "../results/statistics/time_grid.ts";
+import { TimeBuckets } from "../results/statistics/time_buckets.ts";
 
 /** More would each be thinner than a line. */
 const MAX_LANES = 256;
@@ -20,7 +20,7 @@ interface Lane {
 
 /** The slots of a run, and how busy each of them was over time. */
 export class Lanes {
-  readonly #grid = new TimeGrid(MAX_PARTS);
+  readonly #grid = new TimeBuckets(MAX_PARTS);
   readonly #lanes = new Map<string | number, Lane>();
   readonly #more = new Set<string | number>();
 

@@ -3,7 +3,7 @@ import { counted, duration, grouped, percentage, rate } from "../../text/format.
 import type { Distribution } from "../../results/statistics/log_histogram.ts";
 import { type RunFigures, RunStatistics } from "../../results/statistics/run_statistics.ts";
 import { busyText } from "../../results/statistics/busy_text.ts";
-import { TopList } from "../../results/statistics/top_list.ts";
+import { TopK } from "../../results/statistics/top_k.ts";
 import type { Io } from "../io.ts";
 import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
 
@@ -14,7 +14,7 @@ const NAMED = 3;
 export async function showStatistics(invocation: ResultsCommand, io: Io): Promise<number> {
   const path = resultsPath(invocation, ["json"]);
   const statistics = new RunStatistics();
-  const slowest = new TopList<{ id: string; durationMs: number }>(NAMED, ({ durationMs }) => durationMs);
+  const slowest = new TopK<{ id: string; durationMs: number }>(NAMED, ({ durationMs }) => durationMs);
   await readResultsFrom(path, io, (result) => {
     statistics.add(result);
     slowest.add(result);
@@ -31,7 +31,7 @@ export async function showStatistics(invocation: ResultsCommand, io: Io): Promis
 
 /** Milliseconds to the microsecond, as much as the clocks can tell. */
 function rounded(key: string, value: unknown): unknown {
-  const isTime = typeof value === "number" && key !== "perSecond" && key !== "utilisation";
+  const isTime = typeof value === "number" && key !== "perSecond" && key !== "utilization";
   return isTime ? Math.round(value * 1000) / 1000 : value;
 }
 

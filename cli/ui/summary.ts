@@ -1,7 +1,7 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { duration, grouped, rate } from "../../text/format.ts";
 import type { TaskResult } from "../../records/result.ts";
-import { TopList } from "../../results/statistics/top_list.ts";
+import { TopK } from "../../results/statistics/top_k.ts";
 
 /** Number of tasks that the summary names as slowest, and as failed. */
 const MAX_NAMED_TASKS = 3;
@@ -10,7 +10,7 @@ const MAX_NAMED_TASKS = 3;
 export class Summary {
   readonly #startedMs = performance.now();
   readonly #counts = new Map<TaskResult["outcome"], number>();
-  readonly #slowest = new TopList<Pick<TaskResult, "id" | "durationMs">>(
+  readonly #slowest = new TopK<Pick<TaskResult, "id" | "durationMs">>(
     MAX_NAMED_TASKS,
     ({ durationMs }) => durationMs,
   );

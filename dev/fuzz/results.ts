@@ -100,7 +100,7 @@ function assertSummed(facts: readonly ResultFacts[]): void {
   const rising = [min, p50, p90, p99, p999, max];
   assertEquals(rising.toSorted((one, other) => one - other), rising);
   assert(mean >= min && mean <= max * (1 + 1e-9));
-  assert(figures!.idleMs <= figures!.spanMs + 1 && (figures!.utilisation ?? 0) <= 1);
+  assert(figures!.idleMs <= figures!.spanMs + 1 && (figures!.utilization ?? 0) <= 1);
   JSON.stringify(collector.data("name"));
   const slices = [...trace.events()].filter(({ ph }) => ph === "X");
   assertEquals(slices.length, facts.length);

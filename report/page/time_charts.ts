@@ -3,7 +3,7 @@ import { DataZoomComponent, GridComponent, TooltipComponent } from "echarts/comp
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { counted, duration, grouped, rate } from "../../text/format.ts";
-import type { TimeSeries } from "../../results/statistics/time_grid.ts";
+import type { TimeSeries } from "../../results/statistics/time_buckets.ts";
 import type { ReportData } from "../data.ts";
 import { OUTCOME_COLORS } from "../outcome_colors.ts";
 import { chartStyle } from "./chart_style.ts";

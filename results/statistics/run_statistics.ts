@@ -4,7 +4,7 @@ import type { Outcome } from "../../records/result.ts";
 import { type Distribution, LogHistogram } from "./log_histogram.ts";
 import type { ResultFacts } from "./results_reader.ts";
 import { slotKey } from "./slots.ts";
-import { TimeGrid, type TimeSeries } from "./time_grid.ts";
+import { TimeBuckets, type TimeSeries } from "./time_buckets.ts";
 
 /** Enough for a picture. */
 const MAX_PARTS = 1024;
@@ -35,7 +35,7 @@ export interface RunFigures {
   /** How many slots tasks ran in. */
   slots: number;
   /** Which part of the span the slots were busy with the attempts that results tell of, from 0 to 1. */
-  utilisation: number | undefined;
+  utilization: number | undefined;
   /** How long the last attempts took, in milliseconds. */
   durationMs: Distribution;
   /** Their CPU time, in milliseconds, of those of which it is known. */
@@ -46,7 +46,7 @@ export interface RunFigures {
 export class RunStatistics {
   readonly durations = new LogHistogram();
   readonly cpuTimes = new LogHistogram();
-  readonly #grid = new TimeGrid(MAX_PARTS);
+  readonly #grid = new TimeBuckets(MAX_PARTS);
   readonly #busy = this.#grid.addSeries();
   readonly #ended = this.#grid.addSeries();
   readonly #notOk = this.#grid.addSeries();
@@ -96,7 +96,7 @@ export class RunStatistics {
       perSecond: spanMs > 0 ? this.#results * 1000 / spanMs : undefined,
       slots: this.#slots.size,
       // More than all of the time is what it comes to when the clock was set back.
-      utilisation: spanMs > 0 ? Math.min(1, durationMs.total / (this.#slots.size * spanMs)) : undefined,
+      utilization: spanMs > 0 ? Math.min(1, durationMs.total / (this.#slots.size * spanMs)) : undefined,
       durationMs,
       cpuMs: this.cpuTimes.distribution,
     };

@@ -37,7 +37,7 @@ test("stats says what a run came to, for people and as JSON", TIMEOUT, async () 
     assertEquals([durationMs.min, durationMs.max], [durations[0], durations.at(-1)]);
     assert(Math.abs(durationMs.p50 / durations[19]! - 1) < 0.011);
     assertEquals(slowest[0].durationMs, durations.at(-1));
-    assert(figures.utilisation > 0 && figures.utilisation <= 1);
+    assert(figures.utilization > 0 && figures.utilization <= 1);
 
     const { stdout: text } = await taskrunner(["stats", path]);
     // On a busy machine also minutes.
@@ -64,8 +64,8 @@ test("stats reads from a pipe, and leaves out a last line that is not whole", TI
 
 test("stats keeps the digits of what is small", TIMEOUT, async () => {
   const stdin = jsonLines([resultWith({}), resultWith({ startedAt: "2026-01-02T06:04:05.678Z" })]);
-  const { perSecond, utilisation } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
-  assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilisation > 0);
+  const { perSecond, utilization } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
+  assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilization > 0);
 });
 
 test("looking at results ends at a signal", TIMEOUT, async () => {

@@ -75,7 +75,8 @@ for (const how of ["throws", "rejects"] as const) {
       execution.fail(error);
     };
     const seen = await observe({ executor }, 2);
-    assertEquals([seen.ends, seen.outcomes, seen.error], [[undefined], ["killed"], error]);
+    assertEquals([seen.ends, seen.outcomes, seen.error instanceof ExecutorError], [[undefined], ["killed"], true]);
+    assertEquals((seen.error as ExecutorError).cause, error);
   });
 }
 

@@ -9,8 +9,8 @@ import { busyText } from "../../results/statistics/busy_text.ts";
 import { LogHistogram } from "../../results/statistics/log_histogram.ts";
 import { readResults, type ResultFacts } from "../../results/statistics/results_reader.ts";
 import { RunStatistics } from "../../results/statistics/run_statistics.ts";
-import { TimeGrid } from "../../results/statistics/time_grid.ts";
-import { TopList } from "../../results/statistics/top_list.ts";
+import { TimeBuckets } from "../../results/statistics/time_buckets.ts";
+import { TopK } from "../../results/statistics/top_k.ts";
 import { byteStream, jsonLines, resultWith } from "../support/helpers.ts";
 
 async function factsOf(text: string, pieceBytes = Infinity): Promise<ResultFacts[]> {
@@ -206,7 +206,7 @@ test("what happened over time does not depend on the order in which it is told",
   fc.assert(
     fc.property(fc.array(span, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 20 }), (spans, half) => {
       const sums = [spans, spans.toReversed()].map((spans) => {
-        const grid = new TimeGrid(2 * half);
+        const grid = new TimeBuckets(2 * half);
         const [busy, ended] = [grid.addSeries(), grid.addSeries()];
         for (const [fromMs, lengthMs] of spans) {
           grid.addSpan(busy, fromMs, fromMs + lengthMs);
@@ -230,7 +230,7 @@ test("what happened over time does not depend on the order in which it is told",
 });
 
 test("a list of the greatest keeps the first of those that are equal", () => {
-  const list = new TopList<[number, string]>(3, ([amount]) => amount);
+  const list = new TopK<[number, string]>(3, ([amount]) => amount);
   for (const value of [[1, "a"], [2, "b"], [1, "c"], [2, "d"], [0, "e"], [3, "f"]] as const) list.add([...value]);
   assertEquals(list.values, [[3, "f"], [2, "b"], [2, "d"]]);
 });
@@ -258,7 +258,7 @@ test("the figures of a run are those of its results", async () => {
     idleMs: 100,
     perSecond: 10,
     slots: 2,
-    utilisation: 350 / 800,
+    utilization: 350 / 800,
   });
   assertEquals([durationMs.total, durationMs.max, cpuMs!.count, cpuMs!.total], [350, 100, 1, 20]);
   assertEquals(statistics.busy.values.reduce((sum, ms) => sum + ms, 0), 350);
@@ -277,14 +277,14 @@ test("slots of workers on other machines are told apart", async () => {
 test("slots are not busier than all of the time, also when the clock was set back", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({}), resultWith({})]))) statistics.add(facts);
-  assertEquals(statistics.figures!.utilisation, 1);
+  assertEquals(statistics.figures!.utilization, 1);
 });
 
 test("a run of no time at all has no speed", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({ durationMs: 0 })]))) statistics.add(facts);
-  const { spanMs, perSecond, utilisation } = statistics.figures!;
-  assertEquals([spanMs, perSecond, utilisation], [0, undefined, undefined]);
+  const { spanMs, perSecond, utilization } = statistics.figures!;
+  assertEquals([spanMs, perSecond, utilization], [0, undefined, undefined]);
 });
 
 test("how busy the slots were does not claim that nothing ran where attempts were repeated", async () => {

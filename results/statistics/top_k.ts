@@ -1,5 +1,5 @@
 /** Keeps those of many values that have the most of something, in always the same memory. */
-export class TopList<T> {
+export class TopK<T> {
   readonly #length: number;
   readonly #measure: (value: T) => number;
   #values: T[] = [];

@@ -11,7 +11,7 @@ export interface TimeSeries {
  * Sums up over time in always the same memory: parts begin with a width of 1 ms, and when there would be too many of them,
  * two become one. They begin at multiples of their width, so that it does not matter in which order things come.
  */
-export class TimeGrid {
+export class TimeBuckets {
   readonly #maxParts: number;
   #widthMs = 1;
   /** Which multiple of the width the first part is. */
