@@ -6,8 +6,8 @@ import type { Source } from "../jsonl/source.ts";
 import type { TaskResult } from "../records/result.ts";
 import { readResults, type ResultFacts } from "../results/statistics/results_reader.ts";
 import type { Io } from "./io.ts";
-import { readError } from "./read_error.ts";
-import { findResultsEnd } from "./results_end.ts";
+import { findResultsEnd } from "../results/results_end.ts";
+import { readError } from "../results/results_file_error.ts";
 import type { Flags } from "./args/flags.ts";
 import { UsageError } from "./args/usage_error.ts";
 

@@ -5,7 +5,8 @@ import { readSpecialFile } from "../system/special_file.ts";
 import { systemReason } from "../system/system_error.ts";
 import { TaskScanner } from "../results/task_scanner.ts";
 import { JsonScanner } from "../jsonl/json_scanner.ts";
-import { type IndexEntry, type ResultIndex, textOf } from "../results/result_index.ts";
+import { type ResultIndex, type TaskState, textOf } from "../results/result_index.ts";
+import { TaskPass } from "../results/task_pass.ts";
 import { InvalidLineError } from "../jsonl/mod.ts";
 import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
 import { LineReader } from "../jsonl/line_reader.ts";
@@ -24,8 +25,8 @@ export interface TaskInputOptions {
   onInvalid: "abort" | "skip";
   /** Is told about lines that are passed over. */
   report: Io["stderr"];
-  /** Tasks that it has a result of are not to run. */
-  journal: ResultIndex | undefined;
+  /** The results of earlier runs, whose tasks are skipped. */
+  recorded: ResultIndex | undefined;
 }
 
 /** Reads lines, and makes tasks of what they hold. */
@@ -42,12 +43,12 @@ export class TaskInput {
   readonly isRepeatable: boolean;
   /** How many lines were no tasks and passed over. */
   invalid = 0;
-  /** How many tasks have a result already. */
+  /** Number of tasks that have a result, `changed` tasks included. */
   done = 0;
-  /** How many of them have a result of another command. */
+  /** Number of tasks that have a result of another command. */
   changed = 0;
-  /** The first of those. */
-  readonly changedNames: string[] = [];
+  /** The first of the changed tasks, for messages. */
+  changedNames: string[] = [];
   /** What it is called in messages. */
   readonly name: string;
   readonly #read: ReadLines;
@@ -113,14 +114,14 @@ export class TaskInput {
   /** The tasks that have to run. A line that is no task is an error, or with `skip` is reported and passed over. */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     const scanner = new TaskScanner(new JsonScanner());
-    const { journal } = options;
+    const pass = options.recorded && new TaskPass(options.recorded);
     try {
       const lines = this.#read({
-        ...this.#readOptions(options),
-        accept: journal && ((bytes, begin, end, line) => {
+        ...this.#readOptions(options, pass),
+        accept: pass && ((bytes, begin, end, line) => {
           if (!scanner.scan(bytes, begin, end)) return false;
-          const entry = journal.findScanned(bytes, scanner, line);
-          return entry !== undefined && this.#isDone(entry, line, entry.isChanged && idOf(bytes, scanner));
+          const state = pass.stateOfScanned(bytes, scanner, line);
+          return state !== undefined && this.#isDone(state, line, state === "changed" && idOf(bytes, scanner));
         }),
       });
       for await (const { value } of lines) {
@@ -134,16 +135,16 @@ export class TaskInput {
   /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks that have to run. */
   async count(options: TaskInputOptions): Promise<number> {
     const scanner = new TaskScanner(new JsonScanner());
-    const { journal } = options;
+    const pass = options.recorded && new TaskPass(options.recorded);
     let accepted = 0;
     try {
       const parsed = await this.#read({
-        ...this.#readOptions(options),
+        ...this.#readOptions(options, pass),
         accept: (bytes, begin, end, line) => {
           if (!scanner.scan(bytes, begin, end)) return false;
-          const entry = journal?.findScanned(bytes, scanner, line);
-          if (journal && !entry) return false;
-          if (entry) this.#isDone(entry, line, entry.isChanged && idOf(bytes, scanner));
+          const state = pass?.stateOfScanned(bytes, scanner, line);
+          if (pass && !state) return false;
+          if (state) this.#isDone(state, line, state === "changed" && idOf(bytes, scanner));
           accepted++;
           return true;
         },
@@ -154,9 +155,11 @@ export class TaskInput {
     }
   }
 
-  #readOptions({ onInvalid, report, journal }: TaskInputOptions): ReadOptions {
+  #readOptions({ onInvalid, report }: TaskInputOptions, pass: TaskPass | undefined): ReadOptions {
     this.invalid = 0;
     this.done = 0;
+    this.changed = 0;
+    this.changedNames = [];
     const skip = (error: InvalidLineError) => {
       this.invalid++;
       return report(`taskrunner: ${this.#describe(error)}`);
@@ -164,7 +167,7 @@ export class TaskInput {
     return {
       refine: withAllDigits,
       parse: (value, line) =>
-        journal ? this.#unlessDone(checkTaskLine(value, { lineNumber: line }), line, journal) : taskOfLine(value, line),
+        pass ? this.#unlessDone(checkTaskLine(value, { lineNumber: line }), line, pass) : taskOfLine(value, line),
       ...(onInvalid === "skip" && { onInvalid: skip }),
     };
   }
@@ -174,16 +177,19 @@ export class TaskInput {
     return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
   }
 
-  #unlessDone(task: Task, lineNumber: number, journal: ResultIndex): Task | undefined {
-    const entry = journal.find(task, lineNumber, "line");
-    return this.#isDone(entry, lineNumber, task.id) ? undefined : task;
+  #unlessDone(task: Task, lineNumber: number, pass: TaskPass): Task | undefined {
+    const state = pass.stateOf(task, lineNumber, "line");
+    return this.#isDone(state, lineNumber, task.id) ? undefined : task;
   }
 
-  /** Counts a task that is done. Its id is for the message when its command has changed. */
-  #isDone({ isDone, isChanged }: IndexEntry, lineNumber: number, id: Task["id"] | false): boolean {
-    if (isDone) this.done++;
-    if (isChanged && this.changed++ < MAX_NAMES) this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
-    return isDone;
+  /** Counts a task that is done. The message about a changed command names the task by its id. */
+  #isDone(state: TaskState, lineNumber: number, id: Task["id"] | false): boolean {
+    if (state === "remaining") return false;
+    this.done++;
+    if (state === "changed" && this.changed++ < MAX_NAMES) {
+      this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
+    }
+    return true;
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {

@@ -4,8 +4,8 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** The CRC-32 of a part of some bytes, as zlib has it, but without an object for each part. */
-export function crc32OfPart(bytes: Uint8Array, begin: number, end: number): number {
+/** Returns the CRC-32 of a range of bytes, as zlib computes it, without a view of each range. */
+export function crc32OfRange(bytes: Uint8Array, begin: number, end: number): number {
   let crc = -1;
   for (let at = begin; at < end; at++) crc = TABLE[(crc ^ bytes[at]!) & 0xff]! ^ crc >>> 8;
   return ~crc >>> 0;

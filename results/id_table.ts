@@ -1,10 +1,10 @@
 const MAX_TEXT_BYTES = 2 ** 32 - 1;
-/** No byte of UTF-8: begins an id that is not well-formed and stands here in UTF-16. */
+/** Never a byte of UTF-8: the first byte of an id in UTF-16. */
 const NOT_WELL_FORMED = 0xff;
 
 const encoder = new TextEncoder();
 
-/** The bytes that stand for an id in an {@linkcode IdTable}: UTF-8, or for halves of surrogate pairs something else. */
+/** Returns the bytes that stand for an id in an {@linkcode IdTable}: UTF-8, or UTF-16 for ids with lone surrogates. */
 export function bytesOfId(id: string): Uint8Array {
   if (id.isWellFormed()) return encoder.encode(id);
   const bytes = new Uint8Array(1 + 2 * id.length);
@@ -18,44 +18,43 @@ export function bytesOfId(id: string): Uint8Array {
 }
 
 /**
- * Numbers ids, from 0 in the order in which they come. It holds them as bytes in a few large arrays, which takes a third
- * of the memory of strings in a `Map` and gives the garbage collector nothing to do. Ids are compared byte by byte, so that
- * two with the same hash are two.
+ * Hash table that numbers ids, from 0 in the order of their first use. Ids are bytes in a few large arrays, which take a
+ * third of the memory of strings in a `Map` and leave the garbage collector nothing to do. Ids are compared byte by byte,
+ * so that two ids with the same hash stay apart.
  */
 export class IdTable {
-  /** All ids, one after the other. */
+  /** All ids, concatenated. */
   #text = new Uint8Array(1024);
-  /** Where each id ends there. */
+  /** The end of each id in the text. */
   #ends = new Uint32Array(64);
-  /** For a hash, and those that follow: the number of an id and 1, or 0. At most half of them are taken. */
+  /** Open addressing: the number of an id plus 1, or 0 for a free slot. At least half of the slots are free. */
   #slots = new Uint32Array(128);
   #size = 0;
-  /** After the id that came last: tasks mostly come in the order in which their results did. */
+  /** The successor of the last id: tasks mostly come in the order of their results. */
   #expected = 0;
   readonly #seed: number;
 
-  /** @param seed what hashes begin with, so that nobody can prepare ids that all have the same one. */
+  /** @param seed seed of the hashes, random so that nobody can prepare ids that collide. */
   constructor(seed: number = Math.floor(Math.random() * 2 ** 32)) {
     this.#seed = seed;
   }
 
+  /** Number of ids. */
   get size(): number {
     return this.#size;
   }
 
-  /** How many bytes it takes. */
+  /** Size of the table in memory, in bytes. */
   get heldBytes(): number {
     return this.#text.byteLength + this.#ends.byteLength + this.#slots.byteLength;
   }
 
-  /** The number of an id; a new id gets the next number. */
+  /** Returns the number of an id; a new id gets the next number. */
   add(bytes: Uint8Array, begin: number, end: number): number {
     if (this.#expected < this.#size && this.#isSame(this.#expected, bytes, begin, end)) return this.#expected++;
-    const mask = this.#slots.length - 1;
-    let slot = this.#hash(bytes, begin, end) & mask;
-    for (; this.#slots[slot] !== 0; slot = slot + 1 & mask) {
+    const slot = this.#slotOf(bytes, begin, end);
+    if (this.#slots[slot] !== 0) {
       const number = this.#slots[slot]! - 1;
-      if (!this.#isSame(number, bytes, begin, end)) continue;
       this.#expected = number + 1;
       return number;
     }
@@ -64,6 +63,19 @@ export class IdTable {
     if (2 * this.#size > this.#slots.length) this.#addSlots();
     else this.#slots[slot] = number + 1;
     return number;
+  }
+
+  /** Returns the number of an id, or -1 for an unknown id. */
+  find(bytes: Uint8Array, begin: number, end: number): number {
+    return this.#slots[this.#slotOf(bytes, begin, end)]! - 1;
+  }
+
+  /** Returns the slot of an id, or the free slot where the id belongs. */
+  #slotOf(bytes: Uint8Array, begin: number, end: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = this.#hash(bytes, begin, end) & mask;
+    while (this.#slots[slot] !== 0 && !this.#isSame(this.#slots[slot]! - 1, bytes, begin, end)) slot = slot + 1 & mask;
+    return slot;
   }
 
   #append(bytes: Uint8Array, begin: number, end: number): number {
@@ -84,12 +96,12 @@ export class IdTable {
   #isSame(number: number, bytes: Uint8Array, begin: number, end: number): boolean {
     let at = this.#ends[number]!;
     if (at - this.#beginOf(number) !== end - begin) return false;
-    // From behind, as ids that are counted up differ there.
+    // Backwards, because ids that end in a counter differ there.
     for (let from = end; from > begin;) if (this.#text[--at] !== bytes[--from]) return false;
     return true;
   }
 
-  /** Makes it twice as many, and puts all numbers in. */
+  /** Doubles the slots and enters all numbers again. */
   #addSlots(): void {
     const slots = new Uint32Array(2 * this.#slots.length);
     const mask = slots.length - 1;
@@ -98,11 +110,11 @@ export class IdTable {
       while (slots[slot] !== 0) slot = slot + 1 & mask;
       slots[slot] = number + 1;
     }
-    this.#slots.buffer.transfer(0); // frees it now, not when garbage is collected
+    this.#slots.buffer.transfer(0); // frees the memory now, not at a garbage collection
     this.#slots = slots;
   }
 
-  /** FNV-1a, with its bits mixed at the end as in MurmurHash3. */
+  /** FNV-1a with the finalizer of MurmurHash3. */
   #hash(bytes: Uint8Array, begin: number, end: number): number {
     let hash = this.#seed;
     for (let at = begin; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
@@ -112,7 +124,7 @@ export class IdTable {
   }
 }
 
-/** The memory of an array, twice as large. The array itself is empty after that, so that nothing waits to be collected. */
+/** Returns the memory of an array, doubled. The array is empty afterwards, so that nothing waits for a garbage collection. */
 export function enlarged(array: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): ArrayBuffer {
   return array.buffer.transfer(2 * array.byteLength);
 }

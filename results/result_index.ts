@@ -1,61 +1,62 @@
-import { jsonLineReader } from "../jsonl/jsonl_reader.ts";
-import { MAX_RESULT_LINE_BYTES, type Outcome, OUTCOMES, parseResult } from "../records/result.ts";
-import type { Task } from "../records/task.ts";
-import { commandCrc } from "../records/command_hash.ts";
-import { crc32OfPart } from "./crc32.ts";
-import { excerpt } from "../text/excerpt.ts";
-import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
 import { JsonScanner } from "../jsonl/json_scanner.ts";
-import { ResultScanner, type Span } from "./result_scanner.ts";
+import { jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import type { Source } from "../jsonl/source.ts";
+import { commandCrc } from "../records/command_hash.ts";
+import { MAX_RESULT_LINE_BYTES, type Outcome, OUTCOMES, parseResult, type TaskResult } from "../records/result.ts";
+import type { Task } from "../records/task.ts";
+import { crc32OfRange } from "./crc32.ts";
+import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+import { ResultScanner, type Span } from "./result_scanner.ts";
 import type { TaskScanner } from "./task_scanner.ts";
 
-/** What is known of a task. */
-export interface IndexEntry {
-  /** The task has a result that stands, and need not run. */
-  readonly isDone: boolean;
-  /** That result is for another command. */
-  readonly isChanged: boolean;
-}
+/**
+ * The state of a task, by its latest result:
+ *
+ * - `remaining`: the task has no result, was canceled or, with `retryFailed`, is not `ok`
+ * - `done`: the task has a result
+ * - `changed`: the task has a result, of another command
+ */
+export type TaskState = "remaining" | "done" | "changed";
 
-const TO_DO: IndexEntry = { isDone: false, isChanged: false };
-const DONE: IndexEntry = { isDone: true, isChanged: false };
-const CHANGED: IndexEntry = { isDone: true, isChanged: true };
-
-/** Bits of a state. A task without a result has none of them. */
-const [IS_OK, IS_FAILED, HAS_HASH, IS_SEEN, IS_DONE] = [1, 2, 4, 8, 16] as const;
-const STATE_BY_OUTCOME = OUTCOMES.map(stateOf);
-const MAX_PLACE = 2 ** 32 - 1;
+/** Bits that describe the latest result of an id. An id without a result has none of them. */
+const [IS_OK, IS_FAILED, IS_CANCELED, HAS_HASH] = [1, 2, 4, 8] as const;
+const BITS_BY_OUTCOME = OUTCOMES.map(bitsOfOutcome);
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The latest results of tasks, by their ids, and which of the tasks have been seen since. */
+/** The latest result of each task, by the ids of the tasks. A result takes less than 64 bytes. */
 export class ResultIndex {
   readonly #ids: IdTable = new IdTable();
-  /** By the numbers of ids: the hash of the command or, once the task was seen, its place. */
-  #words = new Uint32Array(64);
-  #states = new Uint8Array(64);
+  /** By the numbers of ids: the hash of the command. */
+  #hashes = new Uint32Array(64);
+  /** By the numbers of ids. */
+  #bits = new Uint8Array(64);
   readonly #retryFailed: boolean;
-  #results = 0;
+  #size = 0;
 
-  /** @param retryFailed runs tasks again whose latest outcome is not `ok`, not only those that were canceled. */
+  /** @param retryFailed leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks. */
   constructor(retryFailed: boolean) {
     this.#retryFailed = retryFailed;
   }
 
-  /** How many tasks have a result. */
+  /** Number of tasks with a result. */
   get size(): number {
-    return this.#results;
+    return this.#size;
   }
 
-  /** How many bytes it takes. */
+  /** Number of ids: those of results, and those of tasks that were looked up. */
+  get idCount(): number {
+    return this.#ids.size;
+  }
+
+  /** Size of the index in memory, in bytes. */
   get heldBytes(): number {
-    return this.#ids.heldBytes + this.#words.byteLength + this.#states.byteLength;
+    return this.#ids.heldBytes + this.#hashes.byteLength + this.#bits.byteLength;
   }
 
   /**
-   * Reads results in JSON Lines.
+   * Adds results in JSON Lines.
    *
-   * @throws {InvalidLineError} at a line that is no result.
+   * @throws {InvalidLineError} at a line that is not a result.
    */
   async read(source: Source<Uint8Array>): Promise<void> {
     const scanner = new ResultScanner(new JsonScanner());
@@ -66,112 +67,104 @@ export class ResultIndex {
         this.#addScanned(bytes, scanner);
         return true;
       },
-      parse: (value) => {
-        const { id, outcome, cmdHash } = parseResult(value);
-        const key = bytesOfId(id);
-        this.#add(this.#numberOf(key, 0, key.length), stateOf(outcome), cmdHash);
-      },
+      parse: (value) => this.add(parseResult(value)),
     });
     await lines.count();
-    this.#results = this.#ids.size;
+  }
+
+  /** Adds a result, which replaces an earlier result of the task. */
+  add({ id, outcome, cmdHash }: Pick<TaskResult, "id" | "outcome" | "cmdHash">): void {
+    const key = bytesOfId(id);
+    this.#set(this.intern(key, 0, key.length), bitsOfOutcome(outcome), cmdHash);
   }
 
   /**
-   * Looks a task up.
+   * Returns the state of a task.
    *
-   * @param place where the task is in the input, from 1. For the same task and place the answer stays the same.
-   * @param unit what is counted there, for the message.
-   * @throws `RangeError` when the task has no id, or that of a task at another place.
+   * @throws `RangeError` when the task has no id.
    */
-  find({ id, cmd }: Task, place: number, unit: "line" | "task"): IndexEntry {
-    if (id === undefined) throw new RangeError('"id" is missing, and only by its id a task is found again');
+  stateOf({ id, cmd }: Task): TaskState {
+    if (id === undefined) throw new RangeError('Cannot look up the task: "id" is missing');
     const key = bytesOfId(String(id));
-    const number = this.#numberOf(key, 0, key.length);
-    const entry = this.#see(number, place, this.#needsCrc(number) ? commandCrc(cmd) : 0);
-    if (entry) return entry;
-    throw new RangeError(
-      `the id ${excerpt(String(id))} is that of ${unit} ${this.#words[number]}, too; to resume, ids must be unique`,
-    );
+    const number = this.#ids.find(key, 0, key.length);
+    return number === -1 ? "remaining" : this.stateOfCommand(number, cmd);
   }
 
-  /** Looks up a task that was scanned. Returns nothing of one that {@linkcode find} has to complain about. */
-  findScanned(bytes: Uint8Array, scanner: TaskScanner, place: number): IndexEntry | undefined {
-    if (!scanner.hasId) return undefined;
-    const number = this.#numberOfSpan(bytes, scanner.id);
-    return this.#see(number, place, this.#needsCrc(number) ? crcOfScanned(bytes, scanner) : 0);
+  /** Returns the number of an id; a new id gets the next number. */
+  intern(bytes: Uint8Array, begin: number, end: number): number {
+    const number = this.#ids.add(bytes, begin, end);
+    if (number === this.#bits.length) {
+      this.#hashes = new Uint32Array(enlarged(this.#hashes));
+      this.#bits = new Uint8Array(enlarged(this.#bits));
+    }
+    return number;
+  }
+
+  /** Returns the number of an id that was scanned. */
+  internSpan(bytes: Uint8Array, span: Span): number {
+    if (!span.isEscaped) return this.intern(bytes, span.begin, span.end);
+    const key = bytesOfId(textOf(bytes, span));
+    return this.intern(key, 0, key.length);
+  }
+
+  /** Returns the state of the task with that number and command. */
+  stateOfCommand(number: number, cmd: Task["cmd"]): TaskState {
+    return this.#stateOf(number, this.#hasHash(number) ? commandCrc(cmd) : 0);
+  }
+
+  /** Returns the state of the task with that number and a scanned command. */
+  stateOfScannedCommand(number: number, bytes: Uint8Array, scanner: TaskScanner): TaskState {
+    return this.#stateOf(number, this.#hasHash(number) ? crcOfScanned(bytes, scanner) : 0);
   }
 
   #addScanned(bytes: Uint8Array, { id, outcome, cmdHash, hasCmdHash }: ResultScanner): void {
-    const number = this.#numberOfSpan(bytes, id);
+    const number = this.internSpan(bytes, id);
     const crc = hasCmdHash ? crcOfDigits(bytes, cmdHash) : -1;
     if (crc === -1) {
-      return this.#add(number, STATE_BY_OUTCOME[outcome]!, hasCmdHash ? textOf(bytes, cmdHash) : undefined);
+      return this.#set(number, BITS_BY_OUTCOME[outcome]!, hasCmdHash ? textOf(bytes, cmdHash) : undefined);
     }
-    this.#states[number] = STATE_BY_OUTCOME[outcome]! | HAS_HASH;
-    this.#words[number] = crc;
+    this.#setHash(number, BITS_BY_OUTCOME[outcome]! | HAS_HASH, crc);
   }
 
-  #add(number: number, state: number, cmdHash: string | undefined): void {
-    const isHash = cmdHash !== undefined && /^[\da-f]{1,8}$/i.test(cmdHash); // other tools can have written anything
-    this.#states[number] = isHash ? state | HAS_HASH : state;
-    this.#words[number] = isHash ? parseInt(cmdHash, 16) : 0;
+  #set(number: number, bits: number, cmdHash: string | undefined): void {
+    const isHash = cmdHash !== undefined && /^[\da-f]{1,8}$/i.test(cmdHash); // other tools may write anything
+    this.#setHash(number, isHash ? bits | HAS_HASH : bits, isHash ? parseInt(cmdHash, 16) : 0);
   }
 
-  /** Whether the command of the task is to be compared with that of its result. */
-  #needsCrc(number: number): boolean {
-    return (this.#states[number]! & HAS_HASH) !== 0;
+  #setHash(number: number, bits: number, hash: number): void {
+    if (this.#bits[number] === 0) this.#size++;
+    this.#bits[number] = bits;
+    this.#hashes[number] = hash;
   }
 
-  #see(number: number, place: number, crc: number): IndexEntry | undefined {
-    if (!Number.isInteger(place) || place < 1 || place > MAX_PLACE) {
-      throw new RangeError(
-        `Cannot look up the task: its place must be an integer from 1 to ${MAX_PLACE}, got ${place}`,
-      );
-    }
-    const state = this.#states[number]!;
-    if (state & IS_SEEN) {
-      if (this.#words[number] !== place) return undefined;
-      return state & IS_DONE ? DONE : TO_DO;
-    }
-    const isDone = (state & IS_OK) !== 0 || (state & IS_FAILED) !== 0 && !this.#retryFailed;
-    const isChanged = isDone && (state & HAS_HASH) !== 0 && this.#words[number] !== crc;
-    this.#words[number] = place;
-    this.#states[number] = isDone ? IS_SEEN | IS_DONE : IS_SEEN;
-    return isChanged ? CHANGED : isDone ? DONE : TO_DO;
+  #hasHash(number: number): boolean {
+    return (this.#bits[number]! & HAS_HASH) !== 0;
   }
 
-  #numberOfSpan(bytes: Uint8Array, span: Span): number {
-    if (!span.isEscaped) return this.#numberOf(bytes, span.begin, span.end);
-    const key = bytesOfId(textOf(bytes, span));
-    return this.#numberOf(key, 0, key.length);
-  }
-
-  #numberOf(bytes: Uint8Array, begin: number, end: number): number {
-    const number = this.#ids.add(bytes, begin, end);
-    if (number === this.#states.length) {
-      this.#words = new Uint32Array(enlarged(this.#words));
-      this.#states = new Uint8Array(enlarged(this.#states));
-    }
-    return number;
+  #stateOf(number: number, crc: number): TaskState {
+    const bits = this.#bits[number]!;
+    const isDone = (bits & IS_OK) !== 0 || (bits & IS_FAILED) !== 0 && !this.#retryFailed;
+    if (!isDone) return "remaining";
+    return (bits & HAS_HASH) !== 0 && this.#hashes[number] !== crc ? "changed" : "done";
   }
 }
 
 function crcOfScanned(bytes: Uint8Array, { cmd, isShellCommand }: TaskScanner): number {
   if (!isShellCommand) return commandCrc(JSON.parse(decoder.decode(bytes.subarray(cmd.begin, cmd.end))));
-  return cmd.isEscaped ? commandCrc(textOf(bytes, cmd)) : crc32OfPart(bytes, cmd.begin, cmd.end);
+  return cmd.isEscaped ? commandCrc(textOf(bytes, cmd)) : crc32OfRange(bytes, cmd.begin, cmd.end);
 }
 
-function stateOf(outcome: Outcome): number {
-  return outcome === "ok" ? IS_OK : outcome === "canceled" ? 0 : IS_FAILED;
+function bitsOfOutcome(outcome: Outcome): number {
+  return outcome === "ok" ? IS_OK : outcome === "canceled" ? IS_CANCELED : IS_FAILED;
 }
 
-/** What a span says. */
+/** Returns the text of a span. */
 export function textOf(bytes: Uint8Array, { begin, end, isEscaped }: Span): string {
   const text = decoder.decode(bytes.subarray(begin, end));
   return isEscaped ? JSON.parse(`"${text}"`) : text;
 }
 
-/** The number that 8 digits in lower case stand for, or -1. */
+/** Returns the value of 8 hexadecimal digits in lower case, or -1. */
 function crcOfDigits(bytes: Uint8Array, { begin, end }: Span): number {
   if (end - begin !== 8) return -1;
   let number = 0;

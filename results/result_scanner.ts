@@ -10,20 +10,20 @@ const MAX_STATUS = 255;
 const SIGNAL_PREFIX = wordsOf(["SIG"])[0]!;
 const MAX_SIGNAL_LENGTH = 12;
 
-/** Where something is in the bytes. */
+/** A range of bytes. */
 export interface Span {
   begin: number;
   end: number;
-  /** It is text with escapes, which has to be parsed. */
+  /** True for text with escapes, which has to be parsed. */
   isEscaped: boolean;
 }
 
-/** A new span, of nothing. */
+/** Returns a new, empty span. */
 export function emptySpan(): Span {
   return { begin: 0, end: 0, isEscaped: false };
 }
 
-/** Checks a text and notes where it is. */
+/** Scans a string and stores its range. */
 export function spanOfText(json: JsonScanner, span: Span): boolean {
   if (!json.text()) return false;
   span.begin = json.textBegin;
@@ -33,8 +33,8 @@ export function spanOfText(json: JsonScanner, span: Span): boolean {
 }
 
 /**
- * Checks that bytes are a result and finds what resuming needs in it. `false` is no verdict: {@linkcode parseResult} has
- * the last word, and accepts all that this accepts.
+ * Checks that a line is a result, and finds the fields that resuming needs, without parsing the line. The scanner may
+ * reject a valid result, which {@linkcode parseResult} then decides. It never accepts an invalid result.
  */
 export class ResultScanner {
   readonly id: Span = emptySpan();
@@ -45,7 +45,7 @@ export class ResultScanner {
   readonly #json: JsonScanner;
   readonly #worker = fieldsOf({ host: (json) => json.text(), pid: (json) => json.whole() });
   readonly #isWorker = bitsOf(this.#worker, ["host", "pid"]);
-  /** In the order in which they are written. */
+  /** In the order in which results are written. */
   readonly #fields = fieldsOf({
     id: (json) => spanOfText(json, this.id),
     status: (json) => json.oneOf(NULL) === 0 || json.whole(STATUS_DIGITS) && isStatus(json),
@@ -80,6 +80,7 @@ export class ResultScanner {
     this.#json = json;
   }
 
+  /** Returns true when the line is a result. */
   scan(bytes: Uint8Array, begin: number, end: number): boolean {
     const bits = this.#json.document(this.#fields, bytes, begin, end);
     this.hasCmdHash = (bits & this.#cmdHashBit) !== 0;
@@ -87,7 +88,7 @@ export class ResultScanner {
   }
 }
 
-/** Whether the digits that have just been read are at most those of an exit status. */
+/** Returns true when the digits before the position are at most an exit status. */
 function isStatus({ bytes, at }: JsonScanner): boolean {
   let status = 0;
   for (let factor = 1, index = at - 1; factor < 1_000 && isDigit(bytes[index]); factor *= 10, index--) {
@@ -96,7 +97,7 @@ function isStatus({ bytes, at }: JsonScanner): boolean {
   return status <= MAX_STATUS;
 }
 
-/** Whether a text is a name such as `SIGKILL`: letters and digits only. */
+/** Returns true for a name such as `SIGKILL`: letters and digits only. */
 function isUsualSignal({ bytes, textBegin, textEnd }: JsonScanner): boolean {
   const length = textEnd - textBegin;
   if (length <= SIGNAL_PREFIX.length || length > MAX_SIGNAL_LENGTH) return false;
@@ -115,11 +116,11 @@ function isCapital(byte: number): boolean {
   return byte >= 0x41 && byte <= 0x5a;
 }
 
-/** The form of `Date.prototype.toISOString()`, as in `2026-01-02T03:04:05.678Z`, with `0` for a digit. */
+/** The format of `Date.prototype.toISOString()`, such as `2026-01-02T03:04:05.678Z`, with `0` for a digit. */
 const TIME_FORM = wordsOf(["0000-00-00T00:00:00.000Z"])[0]!;
 const ZERO = 0x30;
 
-/** The days that a month has in every year, from January. */
+/** Number of days of each month in a common year, from January. */
 const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 
 function isUsualTime({ bytes, textBegin, textEnd }: JsonScanner): boolean {

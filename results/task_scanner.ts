@@ -1,24 +1,24 @@
 import { bitsOf, fieldsOf, type JsonScanner } from "../jsonl/json_scanner.ts";
 import { emptySpan, type Span, spanOfText } from "./result_scanner.ts";
 
-/** So many digits of milliseconds are always within the limit of a timer. */
+/** Any number of milliseconds with this number of digits is within the limit of a timer. */
 const TIMEOUT_DIGITS = 9;
 const EQUALS_SIGN = 0x3d;
 
 /**
- * Checks that bytes are a task, and finds its id and its command. `false` is no verdict: {@linkcode parseTask} has the last
- * word, and accepts all that this accepts.
+ * Checks that a line is a task, and finds its id and its command, without parsing the line. The scanner may reject a valid
+ * task, which {@linkcode parseTask} then decides. It never accepts an invalid task.
  */
 export class TaskScanner {
-  /** A text, or the digits of a number, which is an integer. */
+  /** A string, or the digits of an integer. */
   readonly id: Span = emptySpan();
   hasId = false;
   isIdNumber = false;
-  /** The text of a shell command, or else the JSON of an array. */
+  /** The text of a shell command, or the JSON of an array. */
   readonly cmd: Span = emptySpan();
   isShellCommand = false;
   readonly #json: JsonScanner;
-  /** In the order in which most people write them. */
+  /** In the usual order. */
   readonly #fields = fieldsOf({
     id: (json) => this.#scanId(json),
     cmd: (json) => this.#scanCommand(json),
@@ -38,6 +38,7 @@ export class TaskScanner {
     this.#json = json;
   }
 
+  /** Returns true when the line is a task. */
   scan(bytes: Uint8Array, begin: number, end: number): boolean {
     const bits = this.#json.document(this.#fields, bytes, begin, end);
     this.hasId = (bits & this.#idBit) !== 0;
@@ -67,7 +68,7 @@ export class TaskScanner {
   }
 }
 
-/** An escape such as `\u0000` may stand for what the system cannot take, or for a half of a character. */
+/** An escape such as `\u0000` may stand for a NUL, which the system rejects, or for half of a surrogate pair. */
 function isSystemText(json: JsonScanner): boolean {
   return json.text() && !json.hasCodeEscape;
 }
@@ -76,7 +77,7 @@ function isNonEmptySystemText(json: JsonScanner): boolean {
   return isSystemText(json) && json.textEnd > json.textBegin;
 }
 
-/** Names with escapes are rare. */
+/** Rejects names with escapes, which are rare. */
 function isVariableName({ bytes, textBegin, textEnd, isEscaped }: JsonScanner): boolean {
   for (let at = textBegin; at < textEnd; at++) if (bytes[at] === EQUALS_SIGN) return false;
   return textEnd > textBegin && !isEscaped;

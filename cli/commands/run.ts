@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isPermitted } from "../../system/deno_permissions.ts";
+import { excerpt } from "../../text/excerpt.ts";
 import { JsonLinesWriter } from "../../jsonl/mod.ts";
 import type { LiveReport } from "../../report/live/live_report.ts";
 import type { TaskResult } from "../../records/result.ts";
@@ -10,6 +11,9 @@ import type { NatsOptions } from "../../nats/client/options.ts";
 import type { ExecutorFactory } from "../../pool/executor.ts";
 import type { Run } from "../../pool/pool.ts";
 import { run, type RunOptions } from "../../runner.ts";
+import { readRecordedResults } from "../../results/recorded_results.ts";
+import { indexOfResultsFile, ResultsFile, type ResultsFileOptions } from "../../results/results_file.ts";
+import { ResultsFileError } from "../../results/results_file_error.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { openTelemetry } from "../../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "../exit_status.ts";
@@ -17,9 +21,7 @@ import { exitStatusOfHalt } from "../halt_status.ts";
 import { noticeFirstProcess } from "../first_process.ts";
 import { ClosedOutputError, type Io, notify } from "../io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
-import { readJournal } from "../journal_file.ts";
 import { progressDisplay } from "../ui/progress.ts";
-import { ResultsFile } from "../results_file.ts";
 import { readSettings, type Settings } from "../args/settings.ts";
 import { stoppable } from "../stoppable.ts";
 import { Summary } from "../ui/summary.ts";
@@ -43,10 +45,11 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     );
   }
   if (settings.isPrint) return await stoppable(printTasks(input, onInvalid, io), io.signal);
-  const earlier = resume && await stoppable(readJournal(output!, resume === "failed"), io.signal);
-  const journal = earlier?.journal;
+  const retryFailed = resume === "failed";
   if (settings.isDryRun) {
-    const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, journal }), io.signal);
+    const options = { retryFailed, signal: io.signal };
+    const recorded = resume && (await stoppable(readRecordedResults(output!, options), io.signal)).index;
+    const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
     const done = resume ? `${input.done} of them have a result, ` : "";
     await reportChanged(input, io);
     await io.stderr(
@@ -54,24 +57,19 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     );
     return input.invalid > 0 ? EXIT_ERROR : 0;
   }
+  let file = resume && await openResults(output!, { resume: true, retryFailed }, io);
+  const recorded = file && indexOfResultsFile(file);
   // A bad line at the end of a file is found before the first task costs anything.
   const report = () => Promise.resolve();
-  const check = input.isRepeatable ? input.count({ onInvalid, report, journal }) : Promise.resolve(undefined);
-  const total = await stoppable(check, io.signal);
+  const check = input.isRepeatable ? input.count({ onInvalid, report, recorded }) : Promise.resolve(undefined);
+  const total = await stoppable(check, io.signal).catch(async (error) => {
+    if (file) await file.close();
+    throw error;
+  });
 
   const { watchPort } = settings;
   const live = watchPort === undefined ? undefined : await openLiveReport(watchPort, output ?? input.name);
-  const file = output === undefined
-    ? undefined
-    : await stoppable(ResultsFile.open(output, io.signal, earlier?.end), io.signal);
-  if (file?.lockProblem) {
-    const risk = "a second run that writes to it would not be noticed";
-    await io.stderr(`taskrunner: ${output}: the file is not locked, as ${file.lockProblem}: ${risk}`);
-  }
-  if (earlier?.end?.tornBytes) {
-    const torn = `${earlier.end.tornBytes} bytes of an unfinished line at the end`;
-    await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);
-  }
+  if (!file && output !== undefined) file = await openResults(output, {}, io);
   await noticeFirstProcess(io);
   if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
   const display = progressDisplay(settings.progress, io, file === undefined);
@@ -94,7 +92,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       : undefined,
   };
   const telemetry = await openTelemetry((text) => notify(say, `taskrunner: ${text}`));
-  const results = run(input.tasks({ onInvalid, report: say, journal }), {
+  const results = run(input.tasks({ onInvalid, report: say, recorded }), {
     ...options,
     ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
   });
@@ -102,20 +100,20 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const summary = new Summary();
   let failure: unknown;
   try {
-    await write(results, new JsonLinesWriter(file ?? io.stdout), (result) => {
+    await write(results, file ? sinkOf(file) : new JsonLinesWriter(io.stdout), (result) => {
       summary.add(result);
       live?.add(factsOf(result), () => result);
       telemetry?.add(result);
     });
-    file?.check(); // what was written at last is there, too
+    await file?.close();
   } catch (error) {
     failure = error;
+    await file?.close().catch(() => {}); // the first error is the one to report
     throw error;
   } finally {
     notice?.stop();
     display?.stop();
     await live?.close("The run has ended; these are its final results.");
-    await file?.close();
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
       if (!settings.isQuiet && (failure === undefined || summary.tasks > 0)) {
@@ -157,7 +155,7 @@ function runNameOf(output: string): string {
 async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io): Promise<number> {
   const writer = new JsonLinesWriter(io.stdout);
   try {
-    for await (const task of input.tasks({ onInvalid, report: io.stderr, journal: undefined })) {
+    for await (const task of input.tasks({ onInvalid, report: io.stderr, recorded: undefined })) {
       await writer.write(task);
     }
   } finally {
@@ -166,7 +164,43 @@ async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io)
   return input.invalid > 0 ? EXIT_ERROR : 0;
 }
 
-async function write(results: Run, writer: JsonLinesWriter, onResult: (result: TaskResult) => void): Promise<void> {
+/** Opens the file that results are written to, and reports what is wrong with it. */
+async function openResults(output: string, options: ResultsFileOptions, io: Io): Promise<ResultsFile> {
+  const opening = ResultsFile.open(output, { ...options, signal: io.signal });
+  const file = await stoppable(opening, io.signal).catch((error) => {
+    if (!(error instanceof ResultsFileError) || error.kind !== "not-empty") throw error;
+    const remedy = "continue it with --resume, remove it, or name another file";
+    throw new Error(`Cannot write results to ${excerpt(output)}: it is not empty; ${remedy}`, { cause: error });
+  });
+  if (file.lockProblem) {
+    const risk = "a second run that writes to it would not be noticed";
+    await io.stderr(`taskrunner: ${output}: the file is not locked, as ${file.lockProblem}: ${risk}`);
+  }
+  if (file.repairedBytes > 0) {
+    const torn = `${file.repairedBytes} bytes of an unfinished line at the end`;
+    await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);
+  }
+  return file;
+}
+
+/** Takes results one after the other. */
+interface ResultSink {
+  write(result: TaskResult): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** Returns a sink for a file, for which a pipe without a reader is the same as a closed standard output. */
+function sinkOf(file: ResultsFile): ResultSink {
+  const rethrow = (error: unknown) => {
+    throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
+  };
+  return {
+    write: (result) => file.append(result).catch(rethrow),
+    flush: () => file.flush().catch(rethrow),
+  };
+}
+
+async function write(results: Run, writer: ResultSink, onResult: (result: TaskResult) => void): Promise<void> {
   try {
     for await (const result of results) {
       onResult(result);

@@ -3,7 +3,7 @@ import { followLines } from "../../system/follow_file.ts";
 import { LiveReport } from "../../report/live/live_report.ts";
 import { readResults } from "../../results/statistics/results_reader.ts";
 import type { Io } from "../io.ts";
-import { readError } from "../read_error.ts";
+import { readError } from "../../results/results_file_error.ts";
 import { type ResultsCommand, resultsPath } from "../results_input.ts";
 import { parsePort } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";

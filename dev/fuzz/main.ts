@@ -16,7 +16,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { bytesOf, type Target } from "./target.ts";
 
 const JAZZER = "@jazzer.js/core@4.0.0";
-const TARGETS = ["jsonl", "tasks", "arguments", "units", "quoting", "results", "journal", "messages", "worker"];
+const TARGETS = ["jsonl", "tasks", "arguments", "units", "quoting", "results", "resume", "messages", "worker"];
 const MAX_BYTES = 2048;
 /** How long one input may take. */
 const LONGEST_MS = 60_000;

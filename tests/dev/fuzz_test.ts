@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import * as args from "../../dev/fuzz/arguments.ts";
-import * as journal from "../../dev/fuzz/journal.ts";
+import * as resume from "../../dev/fuzz/resume.ts";
 import * as jsonl from "../../dev/fuzz/jsonl.ts";
 import * as messages from "../../dev/fuzz/messages.ts";
 import * as quoting from "../../dev/fuzz/quoting.ts";
@@ -77,7 +77,7 @@ test("results of any bytes are read in the short way as in the long one, and can
 });
 
 test("a run goes on after the last result of each task, or names the line that is none", TIMEOUT, async () => {
-  await tryMany(journal, 200);
+  await tryMany(resume, 200);
 });
 
 test("of any bytes that a shell writes, only a signed report that is due is one", TIMEOUT, async () => {

@@ -2,7 +2,14 @@ import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
-import { type AttemptHooks, type AttemptResult, type AttemptStart, run, type RunOptions } from "../../mod.ts";
+import {
+  type AttemptHooks,
+  type AttemptResult,
+  type AttemptStart,
+  ExecutorError,
+  run,
+  type RunOptions,
+} from "../../mod.ts";
 import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, TIMEOUT, waitFor } from "../support/helpers.ts";
 

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { appendFile, stat, truncate, writeFile } from "node:fs/promises";
+import { stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -8,14 +8,13 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import fc from "fast-check";
 import { main } from "../../cli/main.ts";
-import { findResultsEnd } from "../../cli/results_end.ts";
-import { followLines } from "../../system/follow_file.ts";
-import { Journal } from "../../mod.ts";
+import { ResultIndex } from "../../results/result_index.ts";
+import { findResultsEnd } from "../../results/results_end.ts";
 import { EFFORT, jsonLines, resultWith, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** What a command says of results on its standard input. */
+/** Runs a command on results on its standard input. */
 async function ask(
   args: readonly string[],
   input: string,
@@ -38,7 +37,7 @@ async function ask(
 
 const GOOD = JSON.stringify(resultWith({}));
 const failed = resultWith({ outcome: "failed", status: 1, stderr: "e" });
-/** The good result, and the same with another value of a field, as text. */
+/** Returns the good result with another value of a field, as text. */
 const but = (field: string, value: string) =>
   GOOD.replace(new RegExp(`"${field}":("[^"]*"|[^,}]*)`), `"${field}":${value}`);
 
@@ -113,7 +112,7 @@ const REFUSED: Record<string, [text: string, message: RegExp]> = {
   "events of go test": ['{"Time":"2026-01-01T00:00:00Z","Action":"pass","Test":"T"}', /unknown field "Time"/],
 };
 
-test("results that nobody would write are read, and what is said of them is whole", TIMEOUT, async () => {
+test("all readers accept strange but valid results", TIMEOUT, async () => {
   for (const [name, text] of Object.entries(READ)) {
     for (const args of [["stats"], ["stats", "--json"], ["trace"], ["report"]]) {
       const { status, stdout, stderr } = await ask([...args, "-"], text);
@@ -123,12 +122,14 @@ test("results that nobody would write are read, and what is said of them is whol
         assert(!/NaN|Infinity|undefined|[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stdout), `${name}: ${stdout}`);
       } else if (args.join() !== "report") JSON.parse(stdout);
     }
-    assert((await Journal.read([encode(text)])).size > 0, name);
+    const index = new ResultIndex(false);
+    await index.read([encode(text)]);
+    assert(index.size > 0, name);
   }
   assertEquals(({} as { polluted?: number }).polluted, undefined);
 });
 
-test("what is no result is refused by all that read results, with its line and the reason", TIMEOUT, async () => {
+test("all readers reject an invalid result, with its line and the reason", TIMEOUT, async () => {
   for (const [name, [text, message]] of Object.entries(REFUSED)) {
     for (const command of ["stats", "trace", "report"]) {
       const { status, stdout, stderr } = await ask([command, "-"], `\n${text}`);
@@ -136,13 +137,13 @@ test("what is no result is refused by all that read results, with its line and t
       assertMatch(stderr, /^taskrunner: Cannot read results from "-": -:2: /, name);
       assertMatch(stderr, message, name);
     }
-    const error = await Journal.read([encode(`\n${text}`)]).catch((error) => error);
+    const error = await new ResultIndex(false).read([encode(`\n${text}`)]).catch((error) => error);
     assertMatch(String(error), message, name);
   }
 });
 
 test(
-  "a report, which shows more of a result than its beginning, names a line whose end is not right",
+  "report names a line that is invalid after its beginning",
   TIMEOUT,
   async () => {
     const line = JSON.stringify(failed);
@@ -159,7 +160,7 @@ test(
   },
 );
 
-test("the end of a file of results is found wherever it is cut off", TIMEOUT, async () => {
+test("findResultsEnd() finds the end of the whole results for any cut", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const line = fc.tuple(fc.nat(300), fc.boolean()).map(([length, isLong]) =>
@@ -183,7 +184,7 @@ test("the end of a file of results is found wherever it is cut off", TIMEOUT, as
   });
 });
 
-test("what a power cut has left at the end of a file is not held in memory", TIMEOUT, async () => {
+test("findResultsEnd() does not load an unfinished line into memory", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, `${GOOD}\n`);
@@ -196,38 +197,6 @@ test("what a power cut has left at the end of a file is not held in memory", TIM
     assertEquals(await findResultsEnd(path), { wholeBytes: size, tornBytes, lacksNewline: false });
     clearInterval(timer);
     most = Math.max(most, process.memoryUsage().rss);
-    assert(most - before < 400e6, `it took ${most - before} bytes more`);
+    assert(most - before < 400e6, `memory grew by ${most - before} bytes`);
   });
 });
-
-test(
-  "a file that grows is followed by whole lines, whatever their length and that of what is added",
-  TIMEOUT,
-  async () => {
-    await withTempDirectory(async (directory) => {
-      const path = join(directory, "results.jsonl");
-      // Files are read in pieces of 256 KiB.
-      const line = fc.oneof(fc.nat(50), fc.integer({ min: 262_100, max: 262_200 }), fc.nat(600_000))
-        .map((length) => `${"x".repeat(length)}\n`);
-      await fc.assert(
-        fc.asyncProperty(fc.array(line, { maxLength: 4 }), fc.nat(), fc.nat(99), async (lines, place, torn) => {
-          const text = lines.join("");
-          const cut = place % (text.length + 1);
-          await writeFile(path, text.slice(0, cut));
-          const adding = appendFile(path, text.slice(cut) + "y".repeat(torn));
-          const stop = new AbortController();
-          let given = "";
-          if (text === "") stop.abort();
-          for await (const piece of followLines(path, stop.signal)) {
-            given += new TextDecoder().decode(piece);
-            assert(given.endsWith("\n") && text.startsWith(given));
-            if (given.length === text.length) stop.abort();
-          }
-          await adding;
-          assertEquals(given.length, text.length);
-        }),
-        { numRuns: 10 * EFFORT, seed: SEED },
-      );
-    });
-  },
-);

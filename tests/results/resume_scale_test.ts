@@ -5,14 +5,14 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
-import { crc32OfPart } from "../../results/crc32.ts";
+import { crc32OfRange } from "../../results/crc32.ts";
 import { bytesOfId, IdTable } from "../../results/id_table.ts";
 import { JsonScanner } from "../../jsonl/json_scanner.ts";
 import { ResultIndex, textOf } from "../../results/result_index.ts";
 import { ResultScanner } from "../../results/result_scanner.ts";
 import { TaskScanner } from "../../results/task_scanner.ts";
 import { commandHash } from "../../records/command_hash.ts";
-import { Journal } from "../../results/journal.ts";
+import { TaskPass } from "../../results/task_pass.ts";
 import { parseTask, type Task, type TaskResult } from "../../mod.ts";
 import { OUTCOMES, parseResult } from "../../records/result.ts";
 import { EFFORT, SEED } from "../support/helpers.ts";
@@ -33,14 +33,14 @@ const RESULT = {
   stderr: "",
 } as const;
 
-/** Puts bytes in the middle of others, as a line is in what was read. */
+/** Surrounds bytes with other bytes, as in a buffer of a file. */
 function between(bytes: Uint8Array, before: string, after: string): [Uint8Array, begin: number, end: number] {
   const all = new Uint8Array([...encoder.encode(before), ...bytes, ...encoder.encode(after)]);
   const begin = encoder.encode(before).length;
   return [all, begin, begin + bytes.length];
 }
 
-/** What a scanner finds in a line, or nothing when it has turned it down. The rest of the buffer must not matter. */
+/** Returns what a scanner finds in a line; `undefined` for a rejected line. The rest of the buffer must not matter. */
 function scanResult(line: Uint8Array): Pick<TaskResult, "id" | "outcome" | "cmdHash"> | undefined {
   const found = [["", ""], ['{"id":"', '\n"}'], ["\n", ',"meta":1}']].map(([before, after]) => {
     const [bytes, begin, end] = between(line, before!, after!);
@@ -71,7 +71,7 @@ function scanTask(line: Uint8Array): Pick<Task, "id" | "cmd"> | undefined {
   return found[0];
 }
 
-/** The scanner may turn down what is right, but not the other way round, and what it has found is what is there. */
+/** Checks that the scanners accept only valid lines, and find what `JSON.parse` finds. */
 function assertSound(line: Uint8Array): void {
   const result = scanResult(line);
   if (result) {
@@ -131,14 +131,14 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
   meta,
 });
 
-/** As other programs write it: the fields in another order, with spaces. */
+/** Returns JSON as other programs write it: with fields in another order, and spaces. */
 const rewritten = (value: object, shift: number, space: number): string => {
   const entries = Object.entries(value);
   const turned = [...entries.slice(shift % entries.length), ...entries.slice(0, shift % entries.length)];
   return JSON.stringify(Object.fromEntries(turned), null, space).replaceAll("\n", "\r\t");
 };
 
-test("what a scanner accepts is a result or a task, and what it finds is what is there", { timeout: 120_000 }, () => {
+test("scanners accept only results and tasks, and find what JSON.parse finds", { timeout: 120_000 }, () => {
   const anyLine = fc.tuple(fc.oneof(anyResult, anyTask), fc.nat({ max: 30 }), fc.nat({ max: 2 }))
     .map(([value, shift, space]) => encoder.encode(rewritten(value, shift, space)));
   const tokens = [
@@ -168,47 +168,53 @@ test("what a scanner accepts is a result or a task, and what it finds is what is
   );
 });
 
-test("a scanner accepts all usual results and tasks, in any order and with spaces", { timeout: 120_000 }, () => {
-  const usualResult = anyResult.map((result) => ({
-    ...result,
-    status: result.status === null ? null : Math.abs(result.status) % 256,
-    startedAt: "2026-02-28T23:59:59.999Z",
-    durationMs: Math.round(result.durationMs) % 1e9 / 1000,
-    userMs: 0,
-    systemMs: 20.001,
-    meta: { list: [1, -2.5, "x", true, null, {}, []], object: { "a b": "\u00e9\u2028" } },
-  }));
-  const usualTask = fc.record({
-    id: fc.oneof(text, fc.nat()),
-    cmd: fc.oneof(systemText, fc.array(systemText, { minLength: 1 })).filter((cmd) => cmd.length > 0 && cmd[0] !== ""),
-    cwd: maybe(fc.constant("/tmp")),
-    env: maybe(fc.constant({ A: "b", C: "" })),
-    stdin: maybe(text),
-    stdinFile: maybe(fc.constant("in put")),
-    timeoutMs: maybe(fc.integer({ min: 1, max: 999_999_999 })),
-    retries: maybe(fc.nat()),
-  }).filter(({ stdin, stdinFile }) => stdin === undefined || stdinFile === undefined);
-  fc.assert(
-    fc.property(usualResult, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (result, shift, space) => {
-      const line = encoder.encode(rewritten(result, shift, space));
-      assert(scanResult(line) !== undefined);
-      assertSound(line);
-    }),
-    runs(300),
-  );
-  fc.assert(
-    fc.property(usualTask, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (task, shift, space) => {
-      // Escapes such as \u0001 in commands are left to JSON.parse.
-      fc.pre(!JSON.stringify(task.cmd).includes("\\u00"));
-      const line = encoder.encode(rewritten(task, shift, space));
-      assert(scanTask(line) !== undefined);
-      assertSound(line);
-    }),
-    runs(300),
-  );
-});
+test(
+  "scanners accept all usual results and tasks, with fields in any order and with spaces",
+  { timeout: 120_000 },
+  () => {
+    const usualResult = anyResult.map((result) => ({
+      ...result,
+      status: result.status === null ? null : Math.abs(result.status) % 256,
+      startedAt: "2026-02-28T23:59:59.999Z",
+      durationMs: Math.round(result.durationMs) % 1e9 / 1000,
+      userMs: 0,
+      systemMs: 20.001,
+      meta: { list: [1, -2.5, "x", true, null, {}, []], object: { "a b": "\u00e9\u2028" } },
+    }));
+    const usualTask = fc.record({
+      id: fc.oneof(text, fc.nat()),
+      cmd: fc.oneof(systemText, fc.array(systemText, { minLength: 1 })).filter((cmd) =>
+        cmd.length > 0 && cmd[0] !== ""
+      ),
+      cwd: maybe(fc.constant("/tmp")),
+      env: maybe(fc.constant({ A: "b", C: "" })),
+      stdin: maybe(text),
+      stdinFile: maybe(fc.constant("in put")),
+      timeoutMs: maybe(fc.integer({ min: 1, max: 999_999_999 })),
+      retries: maybe(fc.nat()),
+    }).filter(({ stdin, stdinFile }) => stdin === undefined || stdinFile === undefined);
+    fc.assert(
+      fc.property(usualResult, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (result, shift, space) => {
+        const line = encoder.encode(rewritten(result, shift, space));
+        assert(scanResult(line) !== undefined);
+        assertSound(line);
+      }),
+      runs(300),
+    );
+    fc.assert(
+      fc.property(usualTask, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (task, shift, space) => {
+        // Escapes such as \u0001 in commands are left to JSON.parse.
+        fc.pre(!JSON.stringify(task.cmd).includes("\\u00"));
+        const line = encoder.encode(rewritten(task, shift, space));
+        assert(scanTask(line) !== undefined);
+        assertSound(line);
+      }),
+      runs(300),
+    );
+  },
+);
 
-test("a scanner turns down what is not quite JSON, not quite UTF-8 or not quite a record", () => {
+test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
   const line = JSON.stringify({ ...RESULT, cmdHash: "0e048d3e", meta: [1] });
   assert(scanResult(encoder.encode(line)) !== undefined);
   const replacements: [string, string][] = [
@@ -283,7 +289,7 @@ test("a scanner turns down what is not quite JSON, not quite UTF-8 or not quite 
   }
 });
 
-test("ids are told apart whatever they are made of, and whatever their hashes are", () => {
+test("IdTable distinguishes all ids, also those with the same hash", () => {
   const ids = new IdTable(0);
   const expected = new Map<string, number>();
   const add = (id: string) => {
@@ -311,7 +317,12 @@ test("ids are told apart whatever they are made of, and whatever their hashes ar
     add("long".repeat(10_000));
   }
   assertEquals(ids.size, expected.size);
-  // Among so many there are some with the same hash of 32 bits.
+  for (const [id, number] of [...expected, ["unknown", -1], ["\ud801", -1]] as const) {
+    const [bytes, begin, end] = between(bytesOfId(id), "x", "y");
+    assertEquals(ids.find(bytes, begin, end), number, id);
+  }
+  assertEquals(ids.size, expected.size);
+  // 300,000 ids collide in a hash of 32 bits with near certainty.
   const many = new IdTable(0);
   for (let round = 0; round < 2; round++) {
     for (let number = 0; number < 300_000; number++) {
@@ -322,7 +333,7 @@ test("ids are told apart whatever they are made of, and whatever their hashes ar
   }
 });
 
-/** Results as of a run of `echo N`, of which each has an id of 12 characters, in pieces that end anywhere. */
+/** Yields results of `echo N` with ids of 12 characters, in pieces that end anywhere. */
 function* manyResults(count: number): Generator<Uint8Array, void> {
   let lines = "";
   for (let number = 1; number <= count; number++) {
@@ -336,24 +347,26 @@ function* manyResults(count: number): Generator<Uint8Array, void> {
   }
 }
 
-test("what is kept of a result is less than 64 bytes, however many there are", async () => {
+test("ResultIndex takes less than 64 bytes for a result, for any number of results", async () => {
   for (const count of [10_000, 33_000, 66_000]) {
     const index = new ResultIndex(false);
     await index.read(manyResults(count));
     assertEquals(index.size, count);
     for (const number of [1, 2, count]) {
       const id = `job-${String(number).padStart(8, "0")}`;
-      assertEquals(index.find({ id, cmd: `echo ${number}` }, number, "line"), { isDone: true, isChanged: false });
+      assertEquals(index.stateOf({ id, cmd: `echo ${number}` }), "done");
+      assertEquals(index.stateOf({ id, cmd: `echo ${number + 1}` }), "changed");
     }
     assert(index.heldBytes / count < 64, `${index.heldBytes} bytes for ${count} results`);
   }
 });
 
-test("the hash of a command may be written in capitals, and one that is none says nothing", async () => {
+test("ResultIndex accepts hashes in capitals, and ignores hashes that are not a CRC-32", async () => {
   const cmd = "echo hi";
   const isChanged = async (cmdHash: string) => {
-    const lines = encoder.encode(`${JSON.stringify({ ...RESULT, id: "a", cmdHash })}\n`);
-    return (await Journal.read([lines])).find({ id: "a", cmd }, 1).isChanged;
+    const index = new ResultIndex(false);
+    await index.read([encoder.encode(`${JSON.stringify({ ...RESULT, id: "a", cmdHash })}\n`)]);
+    return index.stateOf({ id: "a", cmd }) === "changed";
   };
   const hash = commandHash(cmd);
   assert(/[a-f]/.test(hash));
@@ -365,7 +378,7 @@ test("the hash of a command may be written in capitals, and one that is none say
   ]);
 });
 
-test("a task that was scanned is looked up as one that was parsed", async () => {
+test("TaskPass returns the same state for a scanned and a parsed task", async () => {
   const tasks: Task[] = [
     { id: "a", cmd: "echo 1" },
     { id: "b", cmd: "echo '1\n'" },
@@ -378,32 +391,46 @@ test("a task that was scanned is looked up as one that was parsed", async () => 
   const result = ({ id, cmd }: Task) => ({ ...RESULT, id: String(id), cmdHash: commandHash(cmd) });
   const results = tasks.slice(0, -1).map((task) => `${JSON.stringify(result(task))}\n`).join("");
   for (const isChanged of [false, true]) {
-    const [scanned, parsed] = [new ResultIndex(false), new ResultIndex(false)];
-    for (const index of [scanned, parsed]) await index.read([encoder.encode(results)]);
+    const indexes = [new ResultIndex(false), new ResultIndex(false)] as const;
+    for (const index of indexes) await index.read([encoder.encode(results)]);
+    const [scanned, parsed] = [new TaskPass(indexes[0]), new TaskPass(indexes[1])];
     for (const [index, { id, cmd }] of tasks.entries()) {
       const task = { id, cmd: !isChanged ? cmd : typeof cmd === "string" ? `${cmd} ` : [...cmd, ""] };
       const [line, scanner] = [encoder.encode(JSON.stringify(task)), new TaskScanner(new JsonScanner())];
       assert(scanner.scan(line, 0, line.length));
-      const expected = parsed.find(task, index + 1, "line");
-      assertEquals(expected, { isDone: id !== "new", isChanged: isChanged && id !== "new" });
-      assertEquals(scanned.findScanned(line, scanner, index + 1), expected);
-      assertEquals(scanned.findScanned(line, scanner, index + 1), { ...expected, isChanged: false });
-      assertEquals(scanned.findScanned(line, scanner, index + 2), undefined);
-      assertThrows(() => scanned.find(task, index + 2, "line"), RangeError, `too; to resume, ids must be unique`);
+      const expected = id === "new" ? "remaining" : isChanged ? "changed" : "done";
+      assertEquals(parsed.stateOf(task, index + 1, "line"), expected);
+      for (let round = 0; round < 2; round++) {
+        assertEquals(scanned.stateOfScanned(line, scanner, index + 1), expected);
+        assertEquals(scanned.stateOf(task, index + 1, "line"), expected);
+      }
+      assertEquals(scanned.stateOfScanned(line, scanner, index + 2), undefined);
+      assertThrows(() => scanned.stateOf(task, index + 2, "line"), RangeError, "resuming needs unique ids");
+      assertEquals(new TaskPass(indexes[0]).stateOfScanned(line, scanner, index + 2), expected);
     }
   }
 });
 
-test("a place that cannot be kept is refused", async () => {
-  const index = new ResultIndex(false);
-  await index.read([]);
-  for (const place of [0, -1, 1.5, 2 ** 32, NaN]) {
-    assertThrows(() => index.find({ id: "a", cmd: "x" }, place, "task"), RangeError, "its place must be an integer");
+test("TaskPass rejects a position that it cannot store", () => {
+  const pass = new TaskPass(new ResultIndex(false));
+  for (const position of [0, -1, 1.5, 2 ** 32, NaN]) {
+    assertThrows(() => pass.stateOf({ id: "a", cmd: "x" }, position, "task"), RangeError, "its position must be an");
   }
-  assertEquals(index.find({ id: "a", cmd: "x" }, 2 ** 32 - 1, "task"), { isDone: false, isChanged: false });
+  assertEquals(pass.stateOf({ id: "a", cmd: "x" }, 2 ** 32 - 1, "task"), "remaining");
 });
 
-test("a bad result among good ones is named by its line, also where pieces end in the middle", async () => {
+test("TaskPass finds an id that occurs twice among many tasks", () => {
+  const index = new ResultIndex(false);
+  const pass = new TaskPass(index);
+  const task = (number: number) => ({ id: `task ${number}`, cmd: "x" });
+  for (let number = 1; number <= 1_000; number++) assertEquals(pass.stateOf(task(number), number, "line"), "remaining");
+  for (const number of [1, 64, 65, 1_000]) {
+    assertThrows(() => pass.stateOf(task(number), 2_000, "line"), RangeError, `also the id of line ${number};`);
+  }
+  assertEquals([index.size, index.idCount], [0, 1_000]);
+});
+
+test("ResultIndex names the line of an invalid result, for pieces of any size", async () => {
   const good = `${JSON.stringify(RESULT)}\n`;
   for (const bad of ['{"id":"c"}', `${JSON.stringify({ ...RESULT, slot: 0 })}`, '"', "\xff"]) {
     const bytes = encoder.encode(`\ufeff${good}\n${good}${bad}\n${good}`);
@@ -418,11 +445,11 @@ test("a bad result among good ones is named by its line, also where pieces end i
   }
 });
 
-test("the CRC-32 of a part is that of zlib", () => {
+test("crc32OfRange() computes the CRC-32 of zlib", () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => {
       const [all, begin, end] = between(bytes, "a", "b");
-      assertEquals(crc32OfPart(all, begin, end), crc32(bytes));
+      assertEquals(crc32OfRange(all, begin, end), crc32(bytes));
     }),
     runs(100),
   );

@@ -1,21 +1,25 @@
 import type { FileHandle } from "node:fs/promises";
-import { openWithoutWaiting } from "../system/special_file.ts";
 import { MAX_RESULT_LINE_BYTES, parseResult } from "../records/result.ts";
+import { openWithoutWaiting } from "../system/special_file.ts";
 
 const LF = 0x0a;
 const BLOCK_BYTES = 256 * 1024;
 
-/** The end of a file of results. */
+/** The end of a results file. */
 export interface ResultsEnd {
-  /** How much of it is whole results. */
+  /** Size of the whole results, in bytes. */
   wholeBytes: number;
-  /** How much comes after them, which whoever wrote it could not finish. */
+  /** Size of an unfinished line after them, in bytes. */
   tornBytes: number;
-  /** The last result lacks its newline only. */
+  /** True when the last result is whole and lacks only its newline. */
   lacksNewline: boolean;
 }
 
-/** A line is written at one go, but a power cut, a full disk or SIGKILL can leave a part of it: finds where that begins. */
+/**
+ * Finds where the whole results of a file end. A power cut, a full disk or SIGKILL can leave a part of a line after them.
+ *
+ * @throws `Error` when the file is not a regular file.
+ */
 export async function findResultsEnd(path: string): Promise<ResultsEnd> {
   const file = await openWithoutWaiting(path);
   try {
@@ -27,7 +31,7 @@ export async function findResultsEnd(path: string): Promise<ResultsEnd> {
 
 async function endOf(file: FileHandle): Promise<ResultsEnd> {
   const status = await file.stat();
-  if (!status.isFile()) throw new Error("it is no regular file");
+  if (!status.isFile()) throw new Error(NOT_REGULAR);
   const { size } = status;
   const block = new Uint8Array(BLOCK_BYTES);
   let begin = size;
@@ -37,12 +41,15 @@ async function endOf(file: FileHandle): Promise<ResultsEnd> {
     found = block.subarray(0, length).lastIndexOf(LF);
     begin -= length - (found + 1);
   }
-  const lacksNewline = size - begin <= MAX_RESULT_LINE_BYTES && isResult(await bytesFrom(file, begin, size - begin));
+  const lacksNewline = size - begin <= MAX_RESULT_LINE_BYTES && isResult(await readRange(file, begin, size - begin));
   const tornBytes = lacksNewline ? 0 : size - begin;
   return { wholeBytes: size - tornBytes, tornBytes, lacksNewline };
 }
 
-async function bytesFrom(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
+/** The reason why a pipe, a device or a directory cannot be resumed. */
+export const NOT_REGULAR = "it is not a regular file";
+
+async function readRange(file: FileHandle, begin: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   await file.read(bytes, 0, length, begin);
   return bytes;

@@ -1,7 +1,7 @@
-/** The results that a run goes on after, `--resume`: the last one of a task counts, or the first bad line is named. */
+/** The results that `--resume` reads: the last result of a task counts, or an error names the first bad line. */
 
 import { assertEquals } from "@std/assert/equals";
-import { Journal } from "../../results/journal.ts";
+import { ResultIndex } from "../../results/result_index.ts";
 import { parseResult, type TaskResult } from "../../mod.ts";
 import { assertExpected, linesOf, pieces } from "./target.ts";
 import * as results from "./results.ts";
@@ -47,13 +47,13 @@ export async function fuzz(data: Uint8Array): Promise<void> {
   }
   for (const retryFailed of [false, true]) {
     try {
-      const journal = await Journal.read(pieces(data, 11), { retryFailed });
-      assertEquals([badLine, journal.size], [undefined, expected.size]);
-      [...expected.values(), { id: "new", outcome: "canceled" } as const].forEach(({ id, outcome }, index) => {
-        const entry = journal.find({ id, cmd: "x" }, index + 1);
-        assertEquals(entry.isDone, outcome === "ok" || outcome !== "canceled" && !retryFailed);
-        assertEquals(journal.find({ id, cmd: "x" }, index + 1), { isDone: entry.isDone, isChanged: false });
-      });
+      const index = new ResultIndex(retryFailed);
+      await index.read(pieces(data, 11));
+      assertEquals([badLine, index.size], [undefined, expected.size]);
+      for (const { id, outcome } of [...expected.values(), { id: "new", outcome: "canceled" } as const]) {
+        const isDone = outcome === "ok" || outcome !== "canceled" && !retryFailed;
+        assertEquals(index.stateOf({ id, cmd: "x" }) !== "remaining", isDone);
+      }
     } catch (error) {
       assertExpected(error);
       assertEquals((error as { lineNumber: number }).lineNumber, badLine);

@@ -6,17 +6,12 @@ import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
-import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { commandHash } from "../../records/command_hash.ts";
-import { Journal } from "../../results/journal.ts";
-import { InvalidTaskError, type Outcome, parseResult, run, type Task, type TaskResult } from "../../mod.ts";
-import { instantExecutor } from "../support/fake_executor.ts";
+import { parseResult, type Task, type TaskResult } from "../../mod.ts";
 import {
-  collect,
-  jsonLines,
   notTried,
   parseResults,
+  resultWith,
   RUNTIME,
   shell,
   startTaskrunner,
@@ -27,115 +22,7 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 
-const result = (id: string, outcome: Outcome, cmd?: Task["cmd"]): TaskResult => ({
-  id,
-  status: outcome === "ok" ? 0 : 1,
-  outcome,
-  attempts: 1,
-  slot: 1,
-  startedAt: "2026-01-02T03:04:05.678Z",
-  durationMs: 1,
-  stdout: "",
-  stderr: "",
-  ...(cmd !== undefined && { cmdHash: commandHash(cmd) }),
-});
-
-const journalOf = (results: TaskResult[], retryFailed = false) =>
-  Journal.read([new TextEncoder().encode(jsonLines(results))], { retryFailed });
-
-async function remainingIds(journal: Journal, tasks: Task[]): Promise<unknown[]> {
-  return (await collect(journal.remaining(tasks))).map(({ id }) => id);
-}
-
 const task = (id: string, cmd: Task["cmd"] = "x"): Task => ({ id, cmd });
-
-test("tasks that have a result are passed over, but those that were canceled are not", async () => {
-  const outcomes: Outcome[] = ["ok", "failed", "killed", "timeout", "canceled", "not-started", "output-limit"];
-  const results = outcomes.map((outcome) => result(outcome, outcome));
-  const tasks = [...outcomes, "new"].map((id) => task(id));
-  assertEquals(await remainingIds(await journalOf(results), tasks), ["canceled", "new"]);
-  const failed = await remainingIds(await journalOf(results, true), tasks);
-  assertEquals(failed, [...outcomes.slice(1), "new"]);
-  assertEquals((await journalOf(results)).size, outcomes.length);
-});
-
-test("the latest result of a task counts, in whatever order the tasks now are", async () => {
-  const results = [
-    result("a", "failed"),
-    result("b", "ok"),
-    result("a", "ok"),
-    result("b", "failed"),
-    result("gone", "ok"),
-  ];
-  assertEquals(await remainingIds(await journalOf(results, true), [task("b"), task("c"), task("a")]), ["b", "c"]);
-});
-
-test("a result of another command is reported, once, and stands", async () => {
-  const results = [
-    result("same", "ok", "echo 1"),
-    result("other", "ok", "echo 1"),
-    result("array", "failed", ["echo", "1"]),
-    result("unknown", "ok"),
-    result("canceled", "canceled", "echo 1"),
-  ];
-  const tasks = results.map(({ id }) => task(id, id === "same" ? "echo 1" : "echo 2"));
-  const journal = await journalOf(results);
-  const changed: unknown[] = [];
-  assertEquals((await collect(journal.remaining(tasks, ({ id }) => changed.push(id)))).map(({ id }) => id), [
-    "canceled",
-  ]);
-  assertEquals(changed, ["other", "array"]);
-  assertEquals(journal.find(tasks[1]!, 2), { isDone: true, isChanged: false });
-  assertEquals(await remainingIds(await journalOf(results), tasks), ["canceled"]);
-});
-
-test("a command has the hash that other programs compute for it, too", () => {
-  assertEquals(commandHash("echo hi"), "a18264a2");
-  assertEquals(commandHash("é"), "0e048d3e");
-  assertEquals(commandHash(["echo", "hi"]), "4a490013");
-  assert(commandHash(["echo hi"]) !== commandHash(["echo", "hi"]));
-});
-
-test("a result whose hash is no CRC-32 is that of an unknown command", async () => {
-  const hashes = ["-5", "-ffffffff", "", "no hash", "f".repeat(400)];
-  const journal = await journalOf(hashes.map((cmdHash) => ({ ...result(cmdHash, "ok"), cmdHash })));
-  const changed: unknown[] = [];
-  assertEquals(await collect(journal.remaining(hashes.map((id) => task(id)), ({ id }) => changed.push(id))), []);
-  assertEquals(changed, []);
-});
-
-test("to resume, each task needs an id of its own", async () => {
-  const journal = await journalOf([result("a", "ok")]);
-  await assertRejects(() => remainingIds(journal, [{ cmd: "x" }]), RangeError, '"id" is missing');
-  await assertRejects(
-    () => remainingIds(journal, [task("b"), task("a"), task("a")]),
-    RangeError,
-    'the id "a" is that of task 2, too',
-  );
-  await assertRejects(
-    () => remainingIds(journal, [task("1"), { id: 1, cmd: "x" }]),
-    RangeError,
-    'the id "1" is that of',
-  );
-  await assertRejects(() => remainingIds(journal, [{ cmd: 7 } as never]), InvalidTaskError, "Cannot read task 1");
-});
-
-test("a run of what remains gives the rest of the results, and a source is told when no more is wanted", async () => {
-  let returned = false;
-  function* tasks() {
-    try {
-      for (let number = 1;; number++) yield task(`${number}`);
-    } finally {
-      returned = true;
-    }
-  }
-  const journal = await journalOf([result("2", "ok"), result("3", "ok")]);
-  const ids: string[] = [];
-  for await (const { id } of run(journal.remaining(tasks()), { executor: instantExecutor(), concurrency: 1 })) {
-    if (ids.push(id) === 3) break;
-  }
-  assertEquals([ids, returned], [["1", "4", "5"], true]);
-});
 
 const idsOf = (results: TaskResult[]) => results.map(({ id }) => id);
 
@@ -190,7 +77,7 @@ test("a line that is no result is an error that names it, and nothing is run or 
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`)]);
-    const text = `${JSON.stringify(result("b", "ok"))}\n{"id":"c"}\n`;
+    const text = `${JSON.stringify(resultWith({ id: "b" }))}\n{"id":"c"}\n`;
     await writeFile(output, text);
     const { status, stderr } = await taskrunner([tasks, "-o", output, "--resume"]);
     assertEquals(status, 255);
@@ -215,7 +102,7 @@ test("--resume names the two lines that have the same id, and the line without o
     );
     const { status, stderr } = await taskrunner([same, "-o", output, "--resume"]);
     assertEquals(status, 255);
-    assertStringIncludes(stderr, `same.jsonl:4: the id "a" is that of line 1, too; to resume, ids must be unique`);
+    assertStringIncludes(stderr, `same.jsonl:4: the id "a" is also the id of line 1; resuming needs unique ids`);
     const without = await taskrunner(["-o", output, "--resume"], { stdin: '{"cmd":"true"}\n' });
     assertEquals(without.status, 255);
     assertStringIncludes(without.stderr, 'standard input:1: "id" is missing');
@@ -243,7 +130,7 @@ test("a task whose command has changed is named, and not run again", TIMEOUT, as
 test("--dry-run says what --resume would pass over, and changes nothing", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
-    const text = `${JSON.stringify(result("a", "ok"))}\n{"id":`;
+    const text = `${JSON.stringify(resultWith({ id: "a" }))}\n{"id":`;
     await writeFile(output, text);
     const tasks = await taskFile(directory, [task("a"), task("b")]);
     const { status, stderr } = await taskrunner([tasks, "-o", output, "--resume", "--dry-run"]);

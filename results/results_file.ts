@@ -1,0 +1,374 @@
+/**
+ * A results file: lock, append, repair and resuming.
+ *
+ * @module
+ */
+
+import { fstatSync } from "node:fs";
+import { type FileHandle, stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { JsonLinesWriter } from "../jsonl/mod.ts";
+import { type Source, SourceReader } from "../jsonl/source.ts";
+import { parseResult, type TaskResult } from "../records/result.ts";
+import { checkTask, type Task } from "../records/task.ts";
+import { type FileLock, lockFile } from "../system/file_lock.ts";
+import { openForAppending } from "../system/special_file.ts";
+import { systemCode } from "../system/system_error.ts";
+import { writeAll, writeAllSync } from "../system/write_all.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { checkOptionNames, optionNames } from "../text/unknown_option.ts";
+import { readRecordedResults } from "./recorded_results.ts";
+import type { ResultIndex, TaskState } from "./result_index.ts";
+import { NOT_REGULAR, type ResultsEnd } from "./results_end.ts";
+import { CANNOT_RESUME, ResultsFileError, type ResultsFileErrorKind, writeError } from "./results_file_error.ts";
+import { TaskPass } from "./task_pass.ts";
+
+const LF = 0x0a;
+const OPTION_NAMES = optionNames({
+  resume: { otherNames: "append keep" },
+  retryFailed: { otherNames: "resumeFailed" },
+  signal: { otherNames: "abortSignal" },
+});
+
+/** Options of {@linkcode ResultsFile.open}. */
+export interface ResultsFileOptions {
+  /**
+   * Keeps the results that the file has, so that {@linkcode ResultsFile.remaining} can skip their tasks. Without this
+   * option the file must be new or empty.
+   *
+   * @default {false}
+   */
+  resume?: boolean | undefined;
+  /**
+   * With `resume`: leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks.
+   *
+   * @default {false}
+   */
+  retryFailed?: boolean | undefined;
+  /**
+   * Ends the wait of `open` for the reader of a FIFO, and the reading of results. `open` then rejects with the reason of
+   * the signal.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+let readIndex: (file: ResultsFile) => ResultIndex | undefined;
+
+/**
+ * A file with one result on each line. While it is open, no other program that uses this class or the command writes to it.
+ *
+ * - `open` locks the file as flock(2) does. The system releases the lock when the program ends.
+ * - With `resume`, `open` reads the results, and cuts off an unfinished line that a power cut, a full disk or SIGKILL left.
+ *   A million results take 2 to 3 s, and less than 64 bytes of memory each.
+ * - The file always ends with a whole line, also after a write that failed.
+ * - A path such as `/dev/stdout` or a FIFO works, too, without a lock and without `resume`.
+ *
+ * A result that was appended survives the end of the program, also by SIGKILL. Nothing is synchronized to the disk: after a
+ * power cut the last results can be missing, and their tasks run again.
+ *
+ * @example Resume a run
+ * ```ts
+ * import { ResultsFile, run } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ * import { mkdtemp } from "node:fs/promises";
+ * import { tmpdir } from "node:os";
+ *
+ * const path = `${await mkdtemp(`${tmpdir()}/results-`)}/results.jsonl`;
+ * const tasks = [{ id: "a", cmd: "echo hi" }, { id: "b", cmd: "echo ho" }];
+ *
+ * async function runOrResume(): Promise<string[]> {
+ *   await using file = await ResultsFile.open(path, { resume: true });
+ *   const ids: string[] = [];
+ *   for await (const result of run(file.remaining(tasks), { concurrency: 1, spillDir: file.spillDir })) {
+ *     await file.append(result);
+ *     ids.push(result.id);
+ *   }
+ *   return ids;
+ * }
+ *
+ * assertEquals(await runOrResume(), ["a", "b"]);
+ * assertEquals(await runOrResume(), []);
+ * tasks.push({ id: "c", cmd: "echo hey" });
+ * assertEquals(await runOrResume(), ["c"]);
+ * ```
+ */
+export class ResultsFile implements AsyncDisposable {
+  /** The path of the file, as given. */
+  readonly path: string;
+  readonly #file: FileHandle;
+  readonly #writer: JsonLinesWriter;
+  readonly #changed = new Set<string>();
+  /** Regular files have a lock. */
+  #lock: FileLock | undefined;
+  /** Files opened with `resume` have an index. */
+  #index: ResultIndex | undefined;
+  #repairedBytes = 0;
+  #size = 0;
+  /** Some file systems do not count names. */
+  #hadName = false;
+  #isFailureReported = false;
+  #isClosed = false;
+
+  static {
+    readIndex = (file) => file.#index;
+  }
+
+  private constructor(path: string, file: FileHandle) {
+    this.path = path;
+    this.#file = file;
+    this.#writer = new JsonLinesWriter({ write: (lines) => this.#write(lines) });
+  }
+
+  /**
+   * Opens a results file, and creates it when it is missing.
+   *
+   * @param path path of the file, or a `file:` URL.
+   * @throws {ResultsFileError} when the file is locked, not empty without `resume`, not a results file, or not writable;
+   * `kind` tells these apart.
+   * @throws `TypeError` for an unknown option, or `retryFailed` without `resume`.
+   */
+  static async open(path: string | URL, options: ResultsFileOptions = {}): Promise<ResultsFile> {
+    checkOptionNames(options, OPTION_NAMES, "Cannot open the results file");
+    const { resume = false, retryFailed = false, signal = new AbortController().signal } = options;
+    if (retryFailed && !resume) throw new TypeError('Cannot open the results file: "retryFailed" needs "resume"');
+    const filePath = path instanceof URL ? fileURLToPath(path) : path;
+    let results: ResultsFile | undefined;
+    try {
+      signal.throwIfAborted();
+      if (resume) await checkRegular(filePath);
+      results = new ResultsFile(filePath, await openForAppending(filePath, signal));
+      await results.#lockRegular();
+      if (resume) await results.#resume(retryFailed, signal);
+      else if (results.#size > 0) {
+        results.#fail("not-empty", "it is not empty; resume it, remove it, or use another file");
+      }
+      return results;
+    } catch (error) {
+      if (results) await results.#release();
+      signal.throwIfAborted();
+      throw writeError(filePath, error);
+    }
+  }
+
+  /** Reason why the file is not locked, so that a second program that writes to it goes unnoticed; mostly `undefined`. */
+  get lockProblem(): string | undefined {
+    return this.#lock?.problem;
+  }
+
+  /** Number of bytes that `open` cut off the end: an unfinished line, whose task runs again. */
+  get repairedBytes(): number {
+    return this.#repairedBytes;
+  }
+
+  /**
+   * The directory beside the file for output that is too large for a line, for the option `spillDir` of `run()`;
+   * `undefined` for a pipe or a device.
+   */
+  get spillDir(): string | undefined {
+    return this.#isRegular ? `${this.path}.output` : undefined;
+  }
+
+  /**
+   * Number of tasks with a result in the file, canceled tasks included.
+   *
+   * @throws `TypeError` when the file was opened without `resume`.
+   */
+  get size(): number {
+    return this.#requireIndex().size;
+  }
+
+  /**
+   * The ids of tasks that {@linkcode remaining} skipped although their command differs from the command of their result. A
+   * result that is appended later removes the id of its task.
+   */
+  get changed(): ReadonlySet<string> {
+    return this.#changed;
+  }
+
+  /**
+   * Returns the state of a task: `remaining`, `done`, or `changed` for a result of another command. Appended results count.
+   *
+   * @throws `RangeError` when the task has no id.
+   * @throws `TypeError` when the file was opened without `resume`.
+   */
+  stateOf(task: Task): TaskState {
+    return this.#requireIndex().stateOf(task);
+  }
+
+  /**
+   * Iterates over the tasks that have to run: tasks without a result, canceled tasks and, with `retryFailed`, tasks that
+   * are not `ok`. Appended results count, so that a second call returns the tasks that are still to run.
+   *
+   * The tasks may come in any order. Each needs an id of its own. A task whose command has changed is skipped, and its id
+   * is in {@linkcode changed}.
+   *
+   * @throws `TypeError` when the file was opened without `resume`.
+   * @throws `RangeError` (from the iterator) when a task has no id, or the id of another task.
+   */
+  remaining(tasks: Source<Task>): AsyncGenerator<Task, void> {
+    return this.#remaining(new TaskPass(this.#requireIndex()), tasks);
+  }
+
+  /**
+   * Appends a result. On a regular file the call settles when the operating system has the line; otherwise at once, or
+   * when 1 Mi characters wait for the reader.
+   *
+   * @throws {ResultsFileError} when the disk is full, the reader of a pipe is gone, or another program removed, replaced or
+   * changed the file. Later calls throw the same error.
+   * @throws `TypeError` or `RangeError` when the value is not a result.
+   */
+  async append(result: TaskResult): Promise<void> {
+    if (this.#isClosed) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+    parseResult(result);
+    await this.#reporting(async () => {
+      await this.#writer.write(result);
+      if (this.#isRegular) await this.#writer.flush();
+    });
+    this.#index?.add(result);
+    this.#changed.delete(result.id);
+  }
+
+  /**
+   * Waits until the operating system has all results.
+   *
+   * @throws {ResultsFileError} as {@linkcode append}.
+   */
+  async flush(): Promise<void> {
+    await this.#reporting(() => this.#writer.flush());
+  }
+
+  /**
+   * Writes what is left, closes the file and releases the lock. Further calls do nothing.
+   *
+   * @throws {ResultsFileError} when results could not be written, or the file was removed, replaced or changed after the
+   * last of them. An error that `append` or `flush` threw is not thrown again.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      if (this.#isFailureReported) return;
+      await this.#writer.flush();
+      this.#check();
+    } finally {
+      await this.#release();
+    }
+  }
+
+  /** Closes the file, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #isRegular(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  async #lockRegular(): Promise<void> {
+    const status = await this.#file.stat();
+    if (!status.isFile()) return;
+    this.#lock = await lockFile(this.#file, this.path);
+    if (!this.#lock) this.#fail("locked", "another run is writing to it");
+    const { size, nlink } = await this.#file.stat();
+    this.#size = size;
+    this.#hadName = nlink > 0;
+  }
+
+  async #resume(retryFailed: boolean, signal: AbortSignal): Promise<void> {
+    const recorded = await readRecordedResults(this.path, { retryFailed, signal });
+    this.#check();
+    this.#index = recorded.index;
+    await this.#repair(recorded.end);
+  }
+
+  async #repair({ wholeBytes, tornBytes, lacksNewline }: ResultsEnd): Promise<void> {
+    if (tornBytes > 0) await this.#file.truncate(wholeBytes);
+    this.#repairedBytes = tornBytes;
+    this.#size = wholeBytes;
+    if (lacksNewline) await this.#write(new Uint8Array([LF]));
+  }
+
+  #requireIndex(): ResultIndex {
+    if (this.#index) return this.#index;
+    throw new TypeError("Cannot look up results: the file was opened without resume: true");
+  }
+
+  async *#remaining(pass: TaskPass, tasks: Source<Task>): AsyncGenerator<Task, void> {
+    const source = new SourceReader(tasks);
+    try {
+      let next = await source.next();
+      for (let number = 1; !next.done; number++) {
+        const task = checkTask(next.value, { number });
+        const state = pass.stateOf(task, number, "task");
+        if (state === "changed") this.#changed.add(String(task.id));
+        if (state === "remaining") yield task;
+        next = await source.next();
+      }
+    } finally {
+      await source.cancel();
+    }
+  }
+
+  /** Writes whole lines. */
+  async #write(lines: Uint8Array): Promise<void> {
+    this.#check();
+    try {
+      if (this.#isRegular) writeAllSync(this.#file, lines);
+      else await writeAll(this.#file, lines);
+      this.#size += lines.length;
+    } catch (error) {
+      if (this.#isRegular) await this.#removeTornLine(lines);
+      throw writeError(this.path, error);
+    }
+  }
+
+  /** Throws when results would go where nobody finds them, or after half of a line. A renamed file is still there. */
+  #check(): void {
+    if (!this.#isRegular) return;
+    const { nlink, size } = fstatSync(this.#file.fd);
+    const isGone = nlink === 0 && this.#hadName;
+    if (!isGone && size === this.#size) return;
+    const event = isGone ? "was removed or replaced" : "was changed by another program";
+    this.#fail("modified", `the file ${event} while the run wrote to it`);
+  }
+
+  /** Removes the part of a line that a failed write left, as on a full disk. Whole lines stay. */
+  async #removeTornLine(lines: Uint8Array): Promise<void> {
+    const written = (await this.#file.stat()).size - this.#size;
+    const whole = lines.subarray(0, written).lastIndexOf(LF) + 1;
+    await this.#file.truncate(this.#size + whole);
+  }
+
+  #fail(kind: ResultsFileErrorKind, reason: string): never {
+    throw new ResultsFileError("Cannot write results to", this.path, kind, reason);
+  }
+
+  async #reporting(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#isFailureReported ||= error instanceof ResultsFileError;
+      throw error;
+    }
+  }
+
+  async #release(): Promise<void> {
+    this.#isClosed = true;
+    await this.#file.close();
+    this.#lock?.release();
+  }
+}
+
+/** Returns the index of a file that was opened with `resume`, for lookups without a task object. */
+export function indexOfResultsFile(file: ResultsFile): ResultIndex | undefined {
+  return readIndex(file);
+}
+
+/** Opening a FIFO would wait for its reader, which is of no use: only a regular file can be resumed. */
+async function checkRegular(path: string): Promise<void> {
+  const isRegular = await stat(path).then((status) => status.isFile(), (error) => {
+    if (systemCode(error) === "ENOENT") return true;
+    throw error;
+  });
+  if (!isRegular) throw new ResultsFileError(CANNOT_RESUME, path, "invalid", NOT_REGULAR);
+}
