@@ -1,7 +1,7 @@
 import { duration, percentage } from "../../text/format.ts";
 import type { RunFigures } from "./run_statistics.ts";
 
-/** Describes how busy the slots were. Only the last attempt of a retried task is known. */
+/** Describes the utilization of the slots. Only the last attempt of a retried task is known. */
 export function busyText({ utilization, idleMs, retried }: RunFigures): string {
   const share = utilization === undefined ? "too short to measure" : `busy ${percentage(utilization)} of the time`;
   const [attempts, limit] = retried > 0 ? [", counting last attempts only", "up to "] : ["", ""];

@@ -1,11 +1,11 @@
 const SMALLEST_MS = 0.001;
-/** Neighboring buckets are 2.2 % apart, so that a percentile is right to 1.1 %. */
+/** Adjacent buckets are 2.2 % apart, so that percentiles are accurate to 1.1 %. */
 const BUCKETS_PER_OCTAVE = 32;
 /** Up to 140 years. */
 const OCTAVES = 52;
-/** A bar of a chart has four to an octave, unless the clock is coarser. */
+/** A chart has four bars for an octave, unless the clock is coarser. */
 const BARS_PER_OCTAVE = 4;
-/** The steps in which clocks count: the kernel's ticks, as in a shell's `times`; milliseconds; microseconds. */
+/** Resolutions of clocks: ticks of the kernel, as in the `times` of a shell; milliseconds; microseconds. */
 const CLOCK_STEPS_MS = [10, 1, 0.001];
 
 /** A bar of a chart: the number of values from `fromMs` up to `toMs`. */
@@ -15,7 +15,7 @@ export interface Bar {
   count: number;
 }
 
-/** The summary of many values, right to 1.1 %; `min`, `max` and `total` are exact. */
+/** Summary of many values, accurate to 1.1 %; `min`, `max` and `total` are exact. */
 export interface Distribution {
   count: number;
   min: number;
@@ -28,11 +28,11 @@ export interface Distribution {
   total: number;
 }
 
-/** Counts times by their magnitude, in constant memory. */
+/** Histogram of times with logarithmic buckets, in constant memory. */
 export class LogHistogram {
-  /** The first bucket is for values below the smallest. */
+  /** The first bucket counts values below the smallest. */
   readonly #counts = new Float64Array(OCTAVES * BUCKETS_PER_OCTAVE + 1);
-  /** The index of the coarsest clock that can have measured all values. */
+  /** Index of the coarsest clock that can have measured all values. */
   #clock = 0;
   #count = 0;
   #total = 0;
@@ -49,7 +49,7 @@ export class LogHistogram {
     if (ms > this.#max) this.#max = ms;
   }
 
-  /** The summary; `undefined` while there are no values. */
+  /** The summary; `undefined` without values. */
   get distribution(): Distribution | undefined {
     if (this.#count === 0) return undefined;
     const [count, total, min, max] = [this.#count, this.#total, this.#min, this.#max];
@@ -62,14 +62,14 @@ export class LogHistogram {
     return { count, min, mean: total / count, p50, p90, p99, p999, max, total };
   }
 
-  /** The step of the clock that measured the values, of which all are multiples; `undefined` when there is none. */
+  /** Resolution of the clock that measured the values; `undefined` when they are not multiples of a known resolution. */
   get stepMs(): number | undefined {
     return this.#count === 0 ? undefined : CLOCK_STEPS_MS[this.#clock];
   }
 
   /**
-   * The bars of a chart, none narrower than a step of the clock: the bar of the values too short for it, if there are any,
-   * and the other bars from the first to the last that has values.
+   * The bars of a chart, none narrower than the resolution of the clock: the bar of the shortest values, if it has any, and
+   * the other bars from the first to the last with values.
    */
   get bars(): Bar[] {
     const edges = this.#edges;
@@ -84,7 +84,7 @@ export class LogHistogram {
     return hasValues(short!) ? [short!, ...shown] : shown;
   }
 
-  /** The buckets that bars begin with, and the end of the last bucket. */
+  /** The first bucket of each bar, and the end of the last bucket. */
   get #edges(): number[] {
     const { stepMs } = this;
     const end = this.#counts.length;
@@ -97,14 +97,14 @@ export class LogHistogram {
     return [...edges, end];
   }
 
-  /** The least value that a bucket can hold, given the clock. */
+  /** Returns the least value that a bucket can have, given the clock. */
   #leastIn(bucket: number): number {
     const bound = lowerBound(bucket);
     const { stepMs } = this;
     return stepMs === undefined ? bound : Math.ceil(bound / stepMs - TOLERANCE) * stepMs;
   }
 
-  /** The nearest-rank percentile: the least value that is not below such a share of the values. */
+  /** Returns the nearest-rank percentile for a share from 0 to 1. */
   #percentile(share: number): number {
     const rank = Math.ceil(share * this.#count);
     let seen = 0;
@@ -116,7 +116,7 @@ export class LogHistogram {
   }
 }
 
-/** For the errors of floating-point arithmetic, as of `0.1 + 0.2`. */
+/** Tolerance for rounding errors of floating-point arithmetic, as in `0.1 + 0.2`. */
 const TOLERANCE = 1e-6;
 
 function isMultiple(ms: number, stepMs: number | undefined): boolean {
@@ -133,7 +133,7 @@ function lowerBound(bucket: number): number {
   return bucket === 0 ? 0 : SMALLEST_MS * 2 ** ((bucket - 1) / BUCKETS_PER_OCTAVE);
 }
 
-/** Where the bar after the one that begins at so many steps begins. */
+/** Returns the beginning of the next bar, in steps of the clock. */
 function nextEdge(steps: number): number {
   return Math.max(steps + 1, Math.round(steps * 2 ** (1 / BARS_PER_OCTAVE)));
 }

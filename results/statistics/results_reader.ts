@@ -1,29 +1,30 @@
-/** Reads what results say of a run: who ran when, for how long, and what became of it. @module */
+/** Reads the facts of results: slot, times and outcome of each task. @module */
 
 import type { Source } from "../../jsonl/source.ts";
 import { isBlank, parseJson, withoutByteOrderMark } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
 import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../../records/result.ts";
 
-/** A result without what the task printed. */
+/** A result without its output. */
 export interface ResultFacts
   extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "slot" | "worker"> {
-  /** When the last attempt was started, in milliseconds since 1970. */
+  /** Start of the last attempt, in milliseconds since 1970. */
   startedMs: number;
-  /** How long it took, in milliseconds. */
+  /** Duration of the last attempt, in milliseconds. */
   durationMs: number;
-  /** Its CPU time in milliseconds, where it is known. */
+  /** CPU time of the last attempt, in milliseconds; `undefined` when it is unknown. */
   cpuMs: number | undefined;
 }
 
 const LF = 0x0a;
 
 /**
- * Reads results to their end. Of a line that begins as this tool writes them no more than that beginning is taken apart,
- * up to what the task has printed; any other line is parsed whole.
+ * Reads results to their end. Parses only the beginning of a line, up to the output, when the line has the form that this
+ * tool writes; parses any other line whole.
  *
- * @param onResult is given a function, too, that gives all of the result, and throws when the rest of the line is not right.
- * @throws {InvalidLineError} at a line that is no result.
+ * @param onResult called for each result. Its second argument parses the whole result, and throws when the rest of the line
+ * is invalid.
+ * @throws {InvalidLineError} at a line that is not a result.
  */
 export async function readResults(
   source: Source<Uint8Array>,
@@ -41,7 +42,7 @@ export async function readResults(
   }).count();
 }
 
-/** With more escapes than that the regular expression could need more than there is of the stack. */
+/** The limit of escapes keeps the regular expression from exhausting the stack. */
 const STRING = String.raw`"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[\da-fA-F]{4})[^"\\\x00-\x1f]*){0,1000})"`;
 const WHOLE = String.raw`0|[1-9]\d{0,14}`;
 const COUNT = String.raw`([1-9]\d{0,14})`;
@@ -50,7 +51,7 @@ const SIGNAL = String.raw`"(SIG[A-Z0-9+-]{1,16})"`;
 const NUMBER = String.raw`((?:${WHOLE})(?:\.\d{1,15})?)`;
 const WORKER = String.raw`\{"host":"[^"\\\x00-\x1f]*","pid":(?:${WHOLE})\}`;
 
-/** A result up to its output, with the fields in the order in which they are written. */
+/** A result up to its output, with the fields in the order in which this tool writes them. */
 const BEGINNING = new RegExp(
   `^{"id":${STRING},"status":(null|${STATUS}),"outcome":"(${OUTCOMES.join("|")})"(?:,"signal":${SIGNAL})?` +
     `(?:,"error":${STRING})?,"attempts":${COUNT},"slot":${COUNT}(?:,"worker":(${WORKER}))?,` +
@@ -80,14 +81,14 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
   };
 }
 
-/** Most strings have no escapes. */
+/** Returns the text of a JSON string. Most have no escapes. */
 function text(inQuotes: string): string {
   return inQuotes.includes("\\") ? JSON.parse(`"${inQuotes}"`) : inQuotes;
 }
 
 let lastDay = { text: "", ms: 0 };
 
-/** When a day began, mostly the same day as before; `NaN` for one that is not in the calendar. */
+/** Returns the beginning of a day, in milliseconds since 1970; `NaN` for a day that is not in the calendar. */
 function dayMs(day: string): number {
   if (day !== lastDay.text) {
     const date = new Date(`${day}00:00Z`);
@@ -97,7 +98,7 @@ function dayMs(day: string): number {
   return lastDay.ms;
 }
 
-/** What a result says of its run. */
+/** Returns the facts of a result. */
 export function factsOf(result: TaskResult): ResultFacts {
   const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
     result;

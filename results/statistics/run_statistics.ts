@@ -1,4 +1,4 @@
-/** What a run came to, in figures. @module */
+/** Statistics over the results of a run. @module */
 
 import type { Outcome } from "../../records/result.ts";
 import { type Distribution, LogHistogram } from "./log_histogram.ts";
@@ -6,50 +6,50 @@ import type { ResultFacts } from "./results_reader.ts";
 import { slotKey } from "./slots.ts";
 import { TimeBuckets, type TimeSeries } from "./time_buckets.ts";
 
-/** Enough for a picture. */
-const MAX_PARTS = 1024;
+/** Resolution of the series over time, which is enough for a chart. */
+const MAX_BUCKETS = 1024;
 
-/** What a run came to. */
+/** The statistics of a run. */
 export interface RunFigures {
-  /** How many results there are. A task that was run again after `--resume-failed` has several. */
+  /** Number of results. A task that `--resume-failed` ran again has several. */
   results: number;
-  /** How many of them have each outcome; those that did not occur are not there. */
+  /** Number of results by outcome, without outcomes that did not occur. */
   outcomes: Partial<Record<Outcome, number>>;
-  /** How often tasks were started. */
+  /** Number of attempts of all tasks. */
   attempts: number;
-  /** How many results took more than one attempt. */
+  /** Number of results that took more than one attempt. */
   retried: number;
-  /** When the first attempt began that a result tells of; ISO 8601, UTC. */
+  /** Start of the first recorded attempt; ISO 8601, UTC. */
   startedAt: string;
-  /** When the last one ended. */
+  /** End of the last recorded attempt; ISO 8601, UTC. */
   endedAt: string;
-  /** How long that is, in milliseconds. */
+  /** Time from `startedAt` to `endedAt`, in milliseconds. */
   spanMs: number;
   /**
-   * For how much of it no attempt ran that a result tells of, as between a run and the one that went on with it, or while
-   * others were made that had to be repeated. Two parts of the grid, one of 1,024 of the span at most, may be missing.
+   * Part of the span in which no recorded attempt ran, in milliseconds: between a run and its resumption, or during attempts
+   * that were retried. The value may lack two buckets, which are 1/1,024 of the span each at most.
    */
   idleMs: number;
-  /** Results per second of the span, when that is more than nothing. */
+  /** Results per second; `undefined` for a span of 0 ms. */
   perSecond: number | undefined;
-  /** How many slots tasks ran in. */
+  /** Number of slots that ran tasks. */
   slots: number;
-  /** Which part of the span the slots were busy with the attempts that results tell of, from 0 to 1. */
+  /** Share of the span in which the slots ran recorded attempts, from 0 to 1. */
   utilization: number | undefined;
-  /** How long the last attempts took, in milliseconds. */
+  /** Durations of the last attempts, in milliseconds. */
   durationMs: Distribution;
-  /** Their CPU time, in milliseconds, of those of which it is known. */
+  /** CPU times of the last attempts, in milliseconds, where they are known. */
   cpuMs: Distribution | undefined;
 }
 
-/** Sums up results in memory that depends on the number of slots only. */
+/** Aggregates results. Its memory depends only on the number of slots. */
 export class RunStatistics {
   readonly durations = new LogHistogram();
   readonly cpuTimes = new LogHistogram();
-  readonly #grid = new TimeBuckets(MAX_PARTS);
-  readonly #busy = this.#grid.addSeries();
-  readonly #ended = this.#grid.addSeries();
-  readonly #notOk = this.#grid.addSeries();
+  readonly #buckets = new TimeBuckets(MAX_BUCKETS);
+  readonly #busy = this.#buckets.addSeries();
+  readonly #ended = this.#buckets.addSeries();
+  readonly #notOk = this.#buckets.addSeries();
   readonly #outcomes = new Map<Outcome, number>();
   readonly #slots = new Set<string | number>();
   #results = 0;
@@ -58,6 +58,7 @@ export class RunStatistics {
   #startedMs = Infinity;
   #endedMs = -Infinity;
 
+  /** Adds a result. */
   add(result: ResultFacts): void {
     const { outcome, attempts, startedMs, durationMs, cpuMs } = result;
     const endedMs = startedMs + durationMs;
@@ -70,16 +71,17 @@ export class RunStatistics {
     if (cpuMs !== undefined) this.cpuTimes.add(cpuMs);
     this.#startedMs = Math.min(this.#startedMs, startedMs);
     this.#endedMs = Math.max(this.#endedMs, endedMs);
-    this.#grid.addSpan(this.#busy, startedMs, endedMs);
-    this.#grid.count(this.#ended, endedMs);
-    if (outcome !== "ok") this.#grid.count(this.#notOk, endedMs);
+    this.#buckets.addSpan(this.#busy, startedMs, endedMs);
+    this.#buckets.count(this.#ended, endedMs);
+    if (outcome !== "ok") this.#buckets.count(this.#notOk, endedMs);
   }
 
+  /** Number of results. */
   get results(): number {
     return this.#results;
   }
 
-  /** The figures; `undefined` as long as there is no result. */
+  /** The statistics; `undefined` without results. */
   get figures(): RunFigures | undefined {
     const durationMs = this.durations.distribution;
     if (!durationMs) return undefined;
@@ -95,35 +97,35 @@ export class RunStatistics {
       idleMs: this.#idleMs(),
       perSecond: spanMs > 0 ? this.#results * 1000 / spanMs : undefined,
       slots: this.#slots.size,
-      // More than all of the time is what it comes to when the clock was set back.
+      // A clock that was set back makes the share greater than 1.
       utilization: spanMs > 0 ? Math.min(1, durationMs.total / (this.#slots.size * spanMs)) : undefined,
       durationMs,
       cpuMs: this.cpuTimes.distribution,
     };
   }
 
-  /** For how many milliseconds of each part tasks ran, all slots together. */
+  /** Milliseconds of attempts in each bucket, over all slots. */
   get busy(): TimeSeries {
-    return this.#grid.read(this.#busy);
+    return this.#buckets.read(this.#busy);
   }
 
-  /** How many tasks ended in each part. */
+  /** Number of tasks that ended in each bucket. */
   get ended(): TimeSeries {
-    return this.#grid.read(this.#ended);
+    return this.#buckets.read(this.#ended);
   }
 
-  /** How many of them were not ok. */
+  /** Number of tasks that ended in each bucket and were not ok. */
   get notOk(): TimeSeries {
-    return this.#grid.read(this.#notOk);
+    return this.#buckets.read(this.#notOk);
   }
 
-  /** The parts of the grid in which nothing ran; what is shorter than a part is not seen. */
+  /** Returns the total width of the buckets without attempts. A shorter idle time does not count. */
   #idleMs(): number {
     const { fromMs, widthMs, values } = this.busy;
     let idleMs = 0;
-    values.forEach((busyMs, part) => {
-      const beginMs = Math.max(this.#startedMs, fromMs + part * widthMs);
-      const endMs = Math.min(this.#endedMs, fromMs + (part + 1) * widthMs);
+    values.forEach((busyMs, bucket) => {
+      const beginMs = Math.max(this.#startedMs, fromMs + bucket * widthMs);
+      const endMs = Math.min(this.#endedMs, fromMs + (bucket + 1) * widthMs);
       if (busyMs === 0) idleMs += endMs - beginMs;
     });
     return idleMs;

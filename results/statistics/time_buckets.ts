@@ -1,94 +1,96 @@
-/** What happened over time, in equal parts of it. */
+/** Values over time, in buckets of equal width. */
 export interface TimeSeries {
-  /** When the first part begins, in milliseconds since 1970. */
+  /** Beginning of the first bucket, in milliseconds since 1970. */
   fromMs: number;
-  /** How long a part is. */
+  /** Width of a bucket, in milliseconds. */
   widthMs: number;
   values: number[];
 }
 
 /**
- * Sums up over time in always the same memory: parts begin with a width of 1 ms, and when there would be too many of them,
- * two become one. They begin at multiples of their width, so that it does not matter in which order things come.
+ * Aggregates values over time in constant memory. Buckets have a width of 1 ms at first, and merge in pairs when there would
+ * be too many. Each begins at a multiple of its width, so that the order of the values does not matter.
  */
 export class TimeBuckets {
-  readonly #maxParts: number;
+  readonly #maxBuckets: number;
   #widthMs = 1;
-  /** Which multiple of the width the first part is. */
+  /** Beginning of the first bucket, in widths. */
   #first = 0;
-  #parts = 0;
+  #bucketCount = 0;
   readonly #series: Float64Array[] = [];
 
-  /** @param maxParts an even number. */
-  constructor(maxParts: number) {
-    this.#maxParts = maxParts;
+  /** @param maxBuckets an even number. */
+  constructor(maxBuckets: number) {
+    this.#maxBuckets = maxBuckets;
   }
 
-  /** Adds a series, and gives its number. */
+  /** Adds a series, and returns its number. */
   addSeries(): number {
-    return this.#series.push(new Float64Array(this.#maxParts)) - 1;
+    return this.#series.push(new Float64Array(this.#maxBuckets)) - 1;
   }
 
-  /** Counts something that happened at one instant. */
+  /** Counts an event. */
   count(series: number, atMs: number): void {
     this.#cover(atMs, atMs);
     this.#series[series]![Math.floor(atMs / this.#widthMs) - this.#first]!++;
   }
 
-  /** Adds to each part how many milliseconds of a span of time are in it. */
+  /** Adds the milliseconds of a time span to the buckets that it overlaps. */
   addSpan(series: number, fromMs: number, toMs: number): void {
     this.#cover(fromMs, toMs);
     const values = this.#series[series]!;
     const width = this.#widthMs;
     const last = Math.floor(toMs / width);
     let beginMs = fromMs;
-    for (let part = Math.floor(fromMs / width); part <= last; part++) {
-      const endMs = Math.min(toMs, (part + 1) * width);
-      values[part - this.#first]! += endMs - beginMs;
+    for (let bucket = Math.floor(fromMs / width); bucket <= last; bucket++) {
+      const endMs = Math.min(toMs, (bucket + 1) * width);
+      values[bucket - this.#first]! += endMs - beginMs;
       beginMs = endMs;
     }
   }
 
-  /** A series as it is now. */
+  /** Returns a copy of a series. */
   read(series: number): TimeSeries {
     return {
       fromMs: this.#first * this.#widthMs,
       widthMs: this.#widthMs,
-      values: [...this.#series[series]!.subarray(0, this.#parts)],
+      values: [...this.#series[series]!.subarray(0, this.#bucketCount)],
     };
   }
 
   #cover(fromMs: number, toMs: number): void {
     let [first, end] = this.#reach(fromMs, toMs);
-    while (end - first > this.#maxParts) {
+    while (end - first > this.#maxBuckets) {
       this.#doubleWidth();
       [first, end] = this.#reach(fromMs, toMs);
     }
     const shift = this.#first - first;
-    if (shift > 0 && this.#parts > 0) {
-      for (const values of this.#series) values.copyWithin(shift, 0, this.#parts).fill(0, 0, shift);
+    if (shift > 0 && this.#bucketCount > 0) {
+      for (const values of this.#series) values.copyWithin(shift, 0, this.#bucketCount).fill(0, 0, shift);
     }
     this.#first = first;
-    this.#parts = end - first;
+    this.#bucketCount = end - first;
   }
 
-  /** The first part there has to be, and the one after the last. */
+  /** Returns the first bucket that is needed, and the bucket after the last. */
   #reach(fromMs: number, toMs: number): [first: number, end: number] {
     const first = Math.floor(fromMs / this.#widthMs);
     const end = Math.floor(toMs / this.#widthMs) + 1;
-    return this.#parts === 0 ? [first, end] : [Math.min(first, this.#first), Math.max(end, this.#first + this.#parts)];
+    return this.#bucketCount === 0
+      ? [first, end]
+      : [Math.min(first, this.#first), Math.max(end, this.#first + this.#bucketCount)];
   }
 
   #doubleWidth(): void {
     const first = Math.floor(this.#first / 2);
-    const parts = this.#parts === 0 ? 0 : Math.floor((this.#first + this.#parts - 1) / 2) - first + 1;
+    const bucketCount = this.#bucketCount === 0 ? 0 : Math.floor((this.#first + this.#bucketCount - 1) / 2) - first + 1;
     for (const values of this.#series) {
-      const before = values.slice(0, this.#parts);
+      const before = values.slice(0, this.#bucketCount);
       values.fill(0);
       before.forEach((value, index) => values[Math.floor((this.#first + index) / 2) - first]! += value);
     }
     this.#widthMs *= 2;
     this.#first = first;
-    this.#parts = parts;
+    this.#bucketCount = bucketCount;
   }
 }

@@ -1,4 +1,4 @@
-/** Keeps those of many values that have the most of something, in always the same memory. */
+/** Keeps the greatest of many values by a measure, in constant memory. */
 export class TopK<T> {
   readonly #length: number;
   readonly #measure: (value: T) => number;
@@ -9,7 +9,7 @@ export class TopK<T> {
     this.#measure = measure;
   }
 
-  /** Of two that are equal the first one stays. */
+  /** Adds a value. Of equal values, the first stays. */
   add(value: T): void {
     const amount = this.#measure(value);
     if (this.#values.length === this.#length && amount <= this.#measure(this.#values.at(-1)!)) return;
@@ -18,7 +18,7 @@ export class TopK<T> {
     this.#values.length = Math.min(this.#values.length, this.#length);
   }
 
-  /** The greatest first. */
+  /** The values, greatest first. */
   get values(): readonly T[] {
     return this.#values;
   }

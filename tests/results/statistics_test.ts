@@ -22,7 +22,7 @@ async function factsOf(text: string, pieceBytes = Infinity): Promise<ResultFacts
 /** A result with its fields in another order, which is not read by its beginning. */
 const reordered = (result: TaskResult) => Object.fromEntries(Object.entries(result).reverse());
 
-test("what a result says of its run is the same however its line is written", async () => {
+test("readResults() returns the same facts for any form of a line", async () => {
   const results = [
     resultWith({}),
     resultWith({ id: 'a "b"\n\\ü😀', status: null, outcome: "canceled" }),
@@ -42,7 +42,7 @@ test("what a result says of its run is the same however its line is written", as
   assertEquals([quick[0]!.cpuMs, quick[5]!.cpuMs], [undefined, 10]);
 });
 
-test("any result is read as JSON.parse reads it", async () => {
+test("readResults() reads any result as JSON.parse does", async () => {
   const text = fc.string({ unit: fc.constantFrom(...'ab "\\/{}[],:\n\u0000\u2028ü😀\ud800') });
   const any = fc.record({
     id: text,
@@ -70,7 +70,7 @@ test("any result is read as JSON.parse reads it", async () => {
   }));
 });
 
-test("a line that is no result is an error with its number", async () => {
+test("readResults() names the line of an invalid result", async () => {
   const good = JSON.stringify(resultWith({}));
   const bad: Record<string, string> = {
     '{"id":"1"}': '"status" is missing',
@@ -107,19 +107,19 @@ test("a line that is no result is an error with its number", async () => {
   }
 });
 
-test("a byte order mark, blank lines and ends of lines of other systems mean nothing", async () => {
+test("readResults() ignores a byte order mark, blank lines and CR before LF", async () => {
   const lines = jsonLines([resultWith({ id: "a" }), reordered(resultWith({ id: "b" }))]);
   const read = await factsOf(`\ufeff${lines}\n`.replaceAll("\n", "\r\n"));
   assertEquals(read.map(({ id }) => id), ["a", "b"]);
 });
 
-test("an id and an error of millions of escapes are read, too", async () => {
+test("readResults() reads an id and an error with millions of escapes", async () => {
   const long = '\n"'.repeat(2_000_000);
   const [facts] = await factsOf(jsonLines([resultWith({ id: long, error: long, outcome: "failed" })]));
   assert(facts!.id === long && facts!.error === long);
 });
 
-test("percentiles are right to 1.1 %, and the least, the greatest and the total are exact", () => {
+test("LogHistogram has percentiles accurate to 1.1 %, and exact min, max and total", () => {
   fc.assert(
     fc.property(fc.array(fc.double({ min: 0.001, max: 1e10, noNaN: true }), { minLength: 1 }), (values) => {
       const histogram = new LogHistogram();
@@ -141,7 +141,7 @@ test("percentiles are right to 1.1 %, and the least, the greatest and the total 
   );
 });
 
-test("times below a microsecond, and of none, have their place, too", () => {
+test("LogHistogram counts times below a microsecond, and of 0 ms", () => {
   const histogram = new LogHistogram();
   assertEquals([histogram.distribution, histogram.bars], [undefined, []]);
   for (const ms of [0, 0.0001, 1e300]) histogram.add(ms);
@@ -156,7 +156,7 @@ function histogramOf(times: readonly number[]): LogHistogram {
   return histogram;
 }
 
-test("bars are no narrower than the step of the clock that measured the times", () => {
+test("LogHistogram has no bars narrower than the resolution of the clock", () => {
   const ticks = histogramOf([0, 0, 10, 20, 20, 30, 90, 110]);
   assertEquals(ticks.stepMs, 10);
   assertEquals(ticks.bars.map(({ fromMs, toMs, count }) => [fromMs, toMs, count]), [
@@ -201,7 +201,7 @@ test("bars are no narrower than the step of the clock that measured the times", 
   );
 });
 
-test("what happened over time does not depend on the order in which it is told", () => {
+test("TimeBuckets does not depend on the order of the values", () => {
   const span = fc.tuple(fc.integer({ min: 1.7e12, max: 1.7e12 + 50_000 }), fc.integer({ min: 0, max: 9_000 }));
   fc.assert(
     fc.property(fc.array(span, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 20 }), (spans, half) => {
@@ -229,13 +229,13 @@ test("what happened over time does not depend on the order in which it is told",
   );
 });
 
-test("a list of the greatest keeps the first of those that are equal", () => {
+test("TopK keeps the first of equal values", () => {
   const list = new TopK<[number, string]>(3, ([amount]) => amount);
   for (const value of [[1, "a"], [2, "b"], [1, "c"], [2, "d"], [0, "e"], [3, "f"]] as const) list.add([...value]);
   assertEquals(list.values, [[3, "f"], [2, "b"], [2, "d"]]);
 });
 
-test("the figures of a run are those of its results", async () => {
+test("RunStatistics has the figures of its results", async () => {
   const at = (ms: number) => new Date(Date.parse("2026-01-02T03:04:05Z") + ms).toISOString();
   const statistics = new RunStatistics();
   assertEquals(statistics.figures, undefined);
@@ -266,7 +266,7 @@ test("the figures of a run are those of its results", async () => {
   assertEquals(statistics.notOk.values.indexOf(1), 50);
 });
 
-test("slots of workers on other machines are told apart", async () => {
+test("RunStatistics distinguishes slots of workers on other machines", async () => {
   const statistics = new RunStatistics();
   const worker = (host: string, pid: number, slot: number) => resultWith({ worker: { host, pid }, slot });
   const results = [worker("a", 1, 1), worker("a", 2, 1), worker("b", 1, 1), worker("b", 1, 2), worker("b", 1, 1)];
@@ -274,20 +274,20 @@ test("slots of workers on other machines are told apart", async () => {
   assertEquals(statistics.figures!.slots, 4);
 });
 
-test("slots are not busier than all of the time, also when the clock was set back", async () => {
+test("RunStatistics limits utilization to 1 when the clock was set back", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({}), resultWith({})]))) statistics.add(facts);
   assertEquals(statistics.figures!.utilization, 1);
 });
 
-test("a run of no time at all has no speed", async () => {
+test("RunStatistics has no speed for a span of 0 ms", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({ durationMs: 0 })]))) statistics.add(facts);
   const { spanMs, perSecond, utilization } = statistics.figures!;
   assertEquals([spanMs, perSecond, utilization], [0, undefined, undefined]);
 });
 
-test("how busy the slots were does not claim that nothing ran where attempts were repeated", async () => {
+test("busyText() does not claim idle time where attempts were retried", async () => {
   const textOf = async (...results: TaskResult[]) => {
     const statistics = new RunStatistics();
     for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
