@@ -23,7 +23,7 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
     });
     try {
       const status = await file?.stat();
-      if (status && !status.isFile()) throw new Error("it is no regular file");
+      if (status && !status.isFile()) throw new Error("it is not a regular file");
       if (status && seen && (status.ino !== seen.ino || status.dev !== seen.dev)) {
         throw new Error("it is another file now");
       }

@@ -178,7 +178,7 @@ test("a FIFO that cannot be resumed or watched is an error at once", LONG, async
     for (const args of [[tasks, "-o", fifo, "--resume"], ["watch", fifo]]) {
       const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
       assertEquals(status, 255);
-      assertStringIncludes(stderr, "it is no regular file\n");
+      assertStringIncludes(stderr, "it is not a regular file\n");
     }
   });
 });

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import { appendFile, mkdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -19,6 +19,7 @@ import {
   type TaskResult,
 } from "../../mod.ts";
 import { commandHash } from "../../records/command_hash.ts";
+import { readRecordedResults } from "../../results/recorded_results.ts";
 import { indexOfResultsFile } from "../../results/results_file.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import {
@@ -336,6 +337,31 @@ test("open() cuts off an unfinished line, and completes a result that lacks its 
       assert((await readFile(path, "utf8")).endsWith("}\n"));
     });
   }
+});
+
+test("open() with resume creates a missing file", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path, { resume: true });
+    assertEquals([file.size, await remainingIds(file, [task("a")])], [0, ["a"]]);
+    await file.close();
+    assertEquals(await readFile(path, "utf8"), "");
+  });
+});
+
+test("readRecordedResults() reads results without a lock, and leaves the file alone", async () => {
+  const { signal } = new AbortController();
+  const read = (path: string) => readRecordedResults(path, { retryFailed: false, signal });
+  await withResumed([result("a")], async (_file, path) => {
+    await appendFile(path, "{");
+    const { index, end } = await read(path);
+    assertEquals([index.size, index.stateOf(task("a")), end.tornBytes], [1, "done", 1]);
+    assertEquals(await readFile(path, "utf8"), `${jsonLines([result("a")])}{`);
+    await truncate(path, jsonLines([result("a")]).length);
+    const missing = await read(`${path}.missing`);
+    assertEquals([missing.index.size, missing.end.tornBytes], [0, 0]);
+    await assertFails(() => read(dirname(path)), "system", /^Cannot resume from ".*": it is not a regular file$/);
+  });
 });
 
 test("open() locks the file until it is closed, also when opening fails", async () => {

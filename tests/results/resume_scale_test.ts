@@ -419,6 +419,14 @@ test("TaskPass rejects a position that it cannot store", () => {
   assertEquals(pass.stateOf({ id: "a", cmd: "x" }, 2 ** 32 - 1, "task"), "remaining");
 });
 
+test("TaskPass leaves a scanned task without an id to stateOf(), which rejects it", () => {
+  const [pass, scanner] = [new TaskPass(new ResultIndex(false)), new TaskScanner(new JsonScanner())];
+  const line = encoder.encode('{"cmd":"x"}');
+  assert(scanner.scan(line, 0, line.length));
+  assertEquals(pass.stateOfScanned(line, scanner, 1), undefined);
+  assertThrows(() => pass.stateOf({ cmd: "x" }, 1, "line"), RangeError, '"id" is missing');
+});
+
 test("TaskPass finds an id that occurs twice among many tasks", () => {
   const index = new ResultIndex(false);
   const pass = new TaskPass(index);
