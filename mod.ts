@@ -29,6 +29,7 @@
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
  * - {@linkcode sh} makes a shell command of a template literal, with each value quoted.
+ * - {@linkcode ResultsFile} keeps results in a file, so that an interrupted run can be resumed.
  * - A failed task is not an error. {@linkcode InvalidTaskError}, {@linkcode ResourceShortageError} and
  *   {@linkcode ExecutorError} are errors that end a run.
  * - Memory depends on the concurrency, not on the number of tasks: a task is read when a slot is free.

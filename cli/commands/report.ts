@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { ReportCollector } from "../../report/collector.ts";
 import { encodeReport } from "../../report/encoding.ts";
 import { REPORT_BEGIN, reportPage } from "../../report/html.ts";
-import { DerivedFile } from "../derived_file.ts";
+import { GeneratedFile } from "../generated_file.ts";
 import type { Io } from "../io.ts";
 import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
 import { UsageError } from "../args/usage_error.ts";
@@ -19,6 +19,6 @@ export async function writeReport(invocation: ResultsCommand, io: Io): Promise<n
   if (collector.results === 0) throw noResults(path);
   const name = path === "-" ? "standard input" : basename(path);
   const page = reportPage(collector.overview(name), encodeReport(collector, name));
-  await DerivedFile.with(output, { name: "a report", begin: REPORT_BEGIN }, io, (file) => file.write(page));
+  await GeneratedFile.with(output, { name: "a report", begin: REPORT_BEGIN }, io, (file) => file.write(page));
   return 0;
 }

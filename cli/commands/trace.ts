@@ -1,6 +1,6 @@
 import { printableJson } from "../../text/excerpt.ts";
 import { ChromeTrace } from "../../report/chrome_trace.ts";
-import { DerivedFile } from "../derived_file.ts";
+import { GeneratedFile } from "../generated_file.ts";
 import type { Io } from "../io.ts";
 import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
 
@@ -15,11 +15,11 @@ export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<nu
   await readResultsFrom(path, io, (result) => trace.add(result));
   if (trace.results === 0) throw noResults(path);
   const kind = { name: "a trace", begin: BEGIN };
-  await DerivedFile.with(invocation.flags.output, kind, io, (file) => writeEvents(trace, file));
+  await GeneratedFile.with(invocation.flags.output, kind, io, (file) => writeEvents(trace, file));
   return 0;
 }
 
-async function writeEvents(trace: ChromeTrace, file: DerivedFile): Promise<void> {
+async function writeEvents(trace: ChromeTrace, file: GeneratedFile): Promise<void> {
   const startedAt = new Date(trace.startedMs).toISOString();
   let text = `${BEGIN},"startedAt":"${startedAt}"},"displayTimeUnit":"ms","traceEvents":[`;
   let separator = "\n";

@@ -7,13 +7,16 @@ import { systemReason } from "../system/system_error.ts";
 import { writeAll } from "../system/write_all.ts";
 import type { Io } from "./io.ts";
 
+/** A kind of generated files. */
 interface Kind {
+  /** Name with an article, such as `a trace`. */
   name: string;
+  /** The text that all files of the kind begin with. */
   begin: string;
 }
 
-/** What is made of results: written to a file, or to standard output. */
-export class DerivedFile {
+/** A file generated from results, or standard output. */
+export class GeneratedFile {
   readonly #path: string;
   readonly #file: FileHandle | undefined;
   readonly #lock: FileLock | undefined;
@@ -27,18 +30,18 @@ export class DerivedFile {
   }
 
   /**
-   * Opens it, has it written, and closes it. It can be made again whenever it is wanted, so that one of its kind is
-   * overwritten, and nothing else is: a name that is mistaken could be that of the results.
+   * Opens a file, calls a function that writes it, and closes it. Overwrites only a file of the same kind: a mistaken name
+   * could be the name of the results.
    *
-   * @param kind what it is, such as `a trace`, and what all of them begin with.
+   * @param path path of the file; standard output when it is missing or `-`.
    */
   static async with(
     path: string | undefined,
     kind: Kind,
     io: Io,
-    write: (file: DerivedFile) => Promise<void>,
+    write: (file: GeneratedFile) => Promise<void>,
   ): Promise<void> {
-    const file = await DerivedFile.#open(path, kind, io);
+    const file = await GeneratedFile.#open(path, kind, io);
     try {
       await write(file);
     } finally {
@@ -46,13 +49,13 @@ export class DerivedFile {
     }
   }
 
-  static async #open(path: string | undefined, kind: Kind, io: Io): Promise<DerivedFile> {
-    if (path === undefined || path === "-") return new DerivedFile("", undefined, undefined, io);
+  static async #open(path: string | undefined, kind: Kind, io: Io): Promise<GeneratedFile> {
+    if (path === undefined || path === "-") return new GeneratedFile("", undefined, undefined, io);
     let file: FileHandle | undefined;
     try {
       file = await openForAppending(path, io.signal);
       const { size } = await file.stat().then((status) => status.isFile() ? status : { size: undefined });
-      if (size === undefined) return new DerivedFile(path, file, undefined, io);
+      if (size === undefined) return new GeneratedFile(path, file, undefined, io);
       const lock = await lockFile(file, path); // a run that has no result yet has an empty file
       if (!lock) throw new Error("a run is writing to it");
       if (lock.problem) await io.stderr(`taskrunner: ${path}: the file is not locked, as ${lock.problem}`);
@@ -60,13 +63,14 @@ export class DerivedFile {
         throw new Error(`it is there already, and is not ${kind.name}`);
       }
       await file.truncate(0);
-      return new DerivedFile(path, file, lock, io);
+      return new GeneratedFile(path, file, lock, io);
     } catch (error) {
       await file?.close();
       throw new Error(`Cannot write to ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
     }
   }
 
+  /** Writes text. */
   async write(text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
     if (!this.#file) return await this.#io.stdout.write(bytes);
