@@ -18,6 +18,11 @@ export class TaskPass {
     this.#positions = new Uint32Array(Math.max(MIN_CAPACITY, index.idCount));
   }
 
+  /** Size of the pass in memory, in bytes, without the index. */
+  get heldBytes(): number {
+    return this.#positions.byteLength;
+  }
+
   /**
    * Returns the state of a task. Repeated calls for the same task and position return the same state.
    *

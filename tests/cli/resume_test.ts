@@ -7,7 +7,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { parseResult, type Task, type TaskResult } from "../../mod.ts";
+import { parseResult, ResultsFile, type Task, type TaskResult } from "../../mod.ts";
 import {
   notTried,
   parseResults,
@@ -89,6 +89,26 @@ test("a line that is no result is an error that names it, and nothing is run or 
     const withoutFile = await taskrunner([tasks, "--resume"]);
     assertEquals(withoutFile.status, 255);
     assertStringIncludes(withoutFile.stderr, "To resume, name the file of results: -o FILE");
+  });
+});
+
+test("--resume locks and repairs the results before it checks the tasks", TIMEOUT, async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`), { id: "b" }]);
+    const args = [tasks, "-o", output, "--resume"];
+    const line = `${JSON.stringify(resultWith({ id: "c" }))}\n`;
+    await writeFile(output, `${line}{"id":`);
+    const other = await ResultsFile.open(output, { resume: true });
+    const locked = await taskrunner(args);
+    assertEquals(locked.status, 255);
+    assertMatch(locked.stderr, /: another run is writing to it\n$/);
+    await other.close();
+    await writeFile(output, `${line}{"id":`);
+    const { status, stderr } = await taskrunner(args);
+    assertEquals(status, 255);
+    assertMatch(stderr, /6 bytes of an unfinished line at the end have been cut off.*\n.*tasks\.jsonl:2: /);
+    assertEquals([await readFile(output, "utf8"), existsSync(join(directory, "ran"))], [line, false]);
   });
 });
 
