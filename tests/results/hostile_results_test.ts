@@ -44,30 +44,30 @@ const but = (field: string, value: string) =>
 const READ: Record<string, string> = {
   "a byte order mark, CRLF and blank lines": `\ufeff${GOOD}\r\n\r\n \t\r\n${GOOD}`,
   "the same field twice": but("id", '"a","id":"b"'),
-  "an id of what steers a terminal": but("id", JSON.stringify("\x1b[2J\x07\u009b\u202e\u2028\0")),
-  "an id of half a character": but("id", '"\\ud800"'),
-  "an id that objects have": `${but("id", '"__proto__"')}\n${but("id", '"constructor"')}`,
+  "an id with terminal escapes": but("id", JSON.stringify("\x1b[2J\x07\u009b\u202e\u2028\0")),
+  "an id that is a lone surrogate": but("id", '"\\ud800"'),
+  "ids that are properties of Object.prototype": `${but("id", '"__proto__"')}\n${but("id", '"constructor"')}`,
   "the first and the last year": `${but("startedAt", '"0000-01-01T00:00:00Z"')}\n${
     but("startedAt", '"9999-12-31T23:59:59.999Z"')
   }`,
-  "the longest time there is": but("durationMs", "8e15"),
-  "a time of nothing": but("durationMs", "-0"),
-  "the least number": but("durationMs", "5e-324"),
+  "the longest duration": but("durationMs", "8e15"),
+  "a duration of -0": but("durationMs", "-0"),
+  "the least positive duration": but("durationMs", "5e-324"),
   "a million attempts in slot 9007199254740991": but("attempts", "1000000").replace(
     '"slot":1',
     '"slot":9007199254740991',
   ),
-  "meta that is nested": GOOD.replace(/}$/, `,"meta":${"[".repeat(500)}${"]".repeat(500)}}`),
+  "deeply nested meta": GOOD.replace(/}$/, `,"meta":${"[".repeat(500)}${"]".repeat(500)}}`),
   "meta with __proto__": GOOD.replace(/}$/, ',"meta":{"__proto__":{"polluted":1}}}'),
-  "a file that results name": jsonLines([{ ...failed, stderrFile: "/etc/passwd", stderrBytes: 1e15 }]),
-  "base64 that is none": jsonLines([{ ...failed, stderrEncoding: "base64", stderr: "\u0000?" }]),
+  "an output file that is a system file": jsonLines([{ ...failed, stderrFile: "/etc/passwd", stderrBytes: 1e15 }]),
+  "invalid base64": jsonLines([{ ...failed, stderrEncoding: "base64", stderr: "\u0000?" }]),
 };
 
 const REFUSED: Record<string, [text: string, message: RegExp]> = {
-  "a time below nothing": [but("durationMs", "-1"), /"durationMs" must not be negative, got -1$/],
-  "a time that is no number": [but("durationMs", "NaN"), /it is not valid JSON/],
-  "a time of null": [but("durationMs", "null"), /"durationMs" must be a number, got null$/],
-  "infinite time": [but("durationMs", "1e999"), /"durationMs" must be at most \d+ milliseconds, got Infinity$/],
+  "a negative duration": [but("durationMs", "-1"), /"durationMs" must not be negative, got -1$/],
+  "a duration of NaN": [but("durationMs", "NaN"), /it is not valid JSON/],
+  "a duration of null": [but("durationMs", "null"), /"durationMs" must be a number, got null$/],
+  "an infinite duration": [but("durationMs", "1e999"), /"durationMs" must be at most \d+ milliseconds, got Infinity$/],
   ...Object.fromEntries(
     [
       ...["+275760-09-13T00:00:00Z", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00.000Z", "2026-01-01T24:00:00.000Z"],
@@ -78,14 +78,14 @@ const REFUSED: Record<string, [text: string, message: RegExp]> = {
       [but("startedAt", `"${time}"`), /"startedAt" must be a time in ISO 8601 and UTC, such as .*, got "/],
     ]),
   ),
-  "a time that ends after the last one there is": [
+  "a duration that ends after the last Date": [
     but("durationMs", "8.6e15"),
     /"durationMs" must be at most \d+ milli/,
   ],
   "a status above 255": [but("status", "256"), /"status" must be at most 255, got 256$/],
   "a status below 0": [but("status", "-1"), /"status" must not be negative, got -1$/],
-  "half a status": [but("status", "0.5"), /"status" must be an integer, got 0.5$/],
-  "a signal that is none": [
+  "a fractional status": [but("status", "0.5"), /"status" must be an integer, got 0.5$/],
+  "an invalid signal": [
     GOOD.replace(',"attempts"', ',"signal":"of rain","attempts"'),
     /"signal" must be a signal such as SIGKILL, got "of rain"$/,
   ],
@@ -94,14 +94,14 @@ const REFUSED: Record<string, [text: string, message: RegExp]> = {
     /"worker.pid" must not be negative, got -1$/,
   ],
   "an id that is a number": [but("id", "7"), /"id" must be a string, got 7$/],
-  "attempts by the thousand digits": [
+  "attempts with a thousand digits": [
     but("attempts", "9".repeat(1000)),
     /"attempts" must be an integer, got Infinity$/,
   ],
-  "a field that objects have": [GOOD.replace("{", '{"__proto__":1,'), /unknown field "__proto__"/],
+  "a field __proto__": [GOOD.replace("{", '{"__proto__":1,'), /unknown field "__proto__"/],
   "a byte order mark in the middle": [`\ufeff${GOOD}`, /it is not valid JSON/],
-  "nesting without end": ["[".repeat(300_000), /it is not valid JSON|must be a JSON object/],
-  "one long line without end": [`{"id":"${"x".repeat(5_000_000)}`, /it is not valid JSON .* was it cut off\?$/],
+  "nesting of 300,000 levels": ["[".repeat(300_000), /it is not valid JSON|must be a JSON object/],
+  "one long, unfinished line": [`{"id":"${"x".repeat(5_000_000)}`, /it is not valid JSON .* was it cut off\?$/],
   "a NUL": ["\0", /it is not valid JSON/],
   "GNU parallel's joblog": [
     "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n1\t:\t1.5\t0.1\t0\t2\t0\t0\techo 1\n",
@@ -118,7 +118,7 @@ test("all readers accept strange but valid results", TIMEOUT, async () => {
       const { status, stdout, stderr } = await ask([...args, "-"], text);
       assertEquals([status, stderr], [0, ""], name);
       if (args.join() === "stats") {
-        // deno-lint-ignore no-control-regex -- control characters are what it is about
+        // deno-lint-ignore no-control-regex -- the test looks for control characters
         assert(!/NaN|Infinity|undefined|[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stdout), `${name}: ${stdout}`);
       } else if (args.join() !== "report") JSON.parse(stdout);
     }

@@ -19,7 +19,7 @@ async function factsOf(text: string, pieceBytes = Infinity): Promise<ResultFacts
   return all;
 }
 
-/** A result with its fields in another order, which is not read by its beginning. */
+/** Returns a result with its fields in another order, which has to be parsed whole. */
 const reordered = (result: TaskResult) => Object.fromEntries(Object.entries(result).reverse());
 
 test("readResults() returns the same facts for any form of a line", async () => {
@@ -59,7 +59,7 @@ test("readResults() reads any result as JSON.parse does", async () => {
     meta: fc.jsonValue(),
   });
   await fc.assert(fc.asyncProperty(any, async (fields) => {
-    // A lone surrogate has no form in UTF-8.
+    // UTF-8 cannot encode a lone surrogate.
     const result = resultWith(JSON.parse(JSON.stringify(fields).toWellFormed()));
     parseResult(result);
     const [facts] = await factsOf(jsonLines([result]));
@@ -149,7 +149,7 @@ test("LogHistogram counts times below a microsecond, and of 0 ms", () => {
   assertEquals(histogram.bars[0], { fromMs: 0, toMs: 0.001, count: 2 });
 });
 
-/** A histogram of times. */
+/** Returns a histogram of times. */
 function histogramOf(times: readonly number[]): LogHistogram {
   const histogram = new LogHistogram();
   for (const ms of times) histogram.add(ms);
