@@ -205,7 +205,7 @@ export class ResultsFile implements AsyncDisposable {
    * @throws `TypeError` when the file was opened without `resume`.
    * @throws `RangeError` (from the iterator) when a task has no id, or the id of another task.
    */
-  remaining(tasks: Source<Task>): AsyncGenerator<Task, void> {
+  remaining<Meta = unknown>(tasks: Source<Task<Meta>>): AsyncGenerator<Task<Meta>, void> {
     return this.#remaining(new TaskPass(this.#requireIndex()), tasks);
   }
 
@@ -293,7 +293,7 @@ export class ResultsFile implements AsyncDisposable {
     throw new TypeError("Cannot look up results: the file was opened without resume: true");
   }
 
-  async *#remaining(pass: TaskPass, tasks: Source<Task>): AsyncGenerator<Task, void> {
+  async *#remaining<Meta>(pass: TaskPass, tasks: Source<Task<Meta>>): AsyncGenerator<Task<Meta>, void> {
     const source = new SourceReader(tasks);
     try {
       let next = await source.next();
@@ -301,7 +301,7 @@ export class ResultsFile implements AsyncDisposable {
         const task = checkTask(next.value, { number });
         const state = pass.stateOf(task, number, "task");
         if (state === "changed") this.#changed.add(String(task.id));
-        if (state === "remaining") yield task;
+        if (state === "remaining") yield task as Task<Meta>;
         next = await source.next();
       }
     } finally {
