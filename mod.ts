@@ -79,10 +79,10 @@ export { type Outcome, parseResult, type TaskResult } from "./records/result.ts"
 export { ExecutorError, ResourceShortageError } from "./pool/errors.ts";
 export type { Halt, HaltAtCount, HaltAtPercent, HaltCondition } from "./pool/halt.ts";
 export type { PoolOptions, Progress } from "./pool/options.ts";
-export type { Run } from "./pool/pool.ts";
+export type { Run } from "./pool/run.ts";
 export type { RetryOptions, RetryOutcome } from "./pool/retry.ts";
 export { type ExecutorOptions, run, type RunOptions } from "./runner.ts";
-export type { HoldReason } from "./pool/start_gate.ts";
+export type { HoldReason } from "./pool/start_limiter.ts";
 export type {
   ChildProcess,
   ExitStatus,

@@ -6,7 +6,7 @@ import type { Source } from "./jsonl/source.ts";
 import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import type { PoolOptions } from "./pool/options.ts";
-import { Pool, type Run } from "./pool/pool.ts";
+import { Pool, type Run } from "./pool/run.ts";
 import type { Task } from "./records/task.ts";
 import { TASK_FIELD_NAMES } from "./records/task_field_names.ts";
 import { excerpt } from "./text/excerpt.ts";

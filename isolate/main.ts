@@ -18,7 +18,7 @@ import { JsonLinesWriter } from "../jsonl/jsonl_writer.ts";
 import { readTasks } from "../records/read_tasks.ts";
 import { MAX_RESULT_LINE_BYTES } from "../records/result.ts";
 import type { Progress } from "../pool/options.ts";
-import type { Run } from "../pool/pool.ts";
+import type { Run } from "../pool/run.ts";
 import type { ExecutorFactory } from "../pool/executor.ts";
 import { run, type RunOptions } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";

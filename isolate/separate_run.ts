@@ -15,7 +15,7 @@ import { checkConcurrency } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
 import { ExecutorError, ResourceShortageError } from "../pool/errors.ts";
-import type { Run } from "../pool/pool.ts";
+import type { Run } from "../pool/run.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { spillPath } from "../executors/mod.ts";

@@ -8,7 +8,7 @@ import { checkOptionNames, type OptionNames } from "../text/unknown_option.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 import { withAllDigits } from "../records/read_tasks.ts";
 import { poolSettings } from "../pool/options.ts";
-import type { Run } from "../pool/pool.ts";
+import type { Run } from "../pool/run.ts";
 import { chooseExecutor, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { lineOfTask } from "../records/task_input.ts";

@@ -9,7 +9,7 @@ import type { LiveReport } from "../../report/live/live_report.ts";
 import type { TaskResult } from "../../records/result.ts";
 import type { NatsOptions } from "../../nats/client/options.ts";
 import type { ExecutorFactory } from "../../pool/executor.ts";
-import type { Run } from "../../pool/pool.ts";
+import type { Run } from "../../pool/run.ts";
 import { run, type RunOptions } from "../../runner.ts";
 import { readRecordedResults } from "../../results/recorded_results.ts";
 import { indexOfResultsFile, ResultsFile, type ResultsFileOptions } from "../../results/results_file.ts";

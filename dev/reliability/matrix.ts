@@ -27,8 +27,8 @@ const SHELLS = ["dash", "bash", "busybox", "mksh"];
 /** What the shell matters to. */
 const SHELL_TESTS = ["cli", "control", "control_cli", "differential", "each", "executor", "resume", "shell_executor"]
   .concat("shell_worker", "signals", "task_runner");
-const OTHER_TESTS = ["bad_input", "jsonl", "package", "remote_executor", "report", "results_commands", "runner"]
-  .concat("spawn_adapter", "start_gate", "statistics", "task");
+const OTHER_TESTS = ["bad_input", "jsonl", "package", "remote_executor", "report", "results_commands", "run"]
+  .concat("spawn_adapter", "start_limiter", "statistics", "task");
 
 const flags = parseArgs(process.argv.slice(2), { string: ["shells", "tests", "_"] }) as {
   shells?: string;

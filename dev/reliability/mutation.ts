@@ -26,8 +26,8 @@ interface Group {
 /** What is changed, and the tests that can notice it. */
 const GROUPS: Record<string, Group> = {
   core: {
-    mutate: ["pool/pool.ts", "pool/running_attempt.ts", "pool/result_queue.ts"],
-    tests: ["runner", "control", "remote_executor", "start_gate", "start_room"],
+    mutate: ["pool/run.ts", "pool/running_attempt.ts", "pool/result_buffer.ts"],
+    tests: ["run", "control", "remote_executor", "start_limiter", "capacity_estimate", "model"],
   },
   jsonl: {
     mutate: ["jsonl/jsonl_reader.ts", "jsonl/jsonl_writer.ts", "jsonl/line_reader.ts"],

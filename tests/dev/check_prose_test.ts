@@ -8,8 +8,8 @@ const offensesOf = (text: string, path = "a.ts") =>
 
 test("findOffenses() names file, line, phrase and remedy", () => {
   const text = "const a = 1;\n/** Returns the result, whatever\n * became\n * of the task. */\n";
-  assertEquals(findOffenses("pool/pool.ts", text), [
-    'pool/pool.ts:3: "became of": name the outcome, as in "the result of a task"',
+  assertEquals(findOffenses("pool/run.ts", text), [
+    'pool/run.ts:3: "became of": name the outcome, as in "the result of a task"',
   ]);
 });
 

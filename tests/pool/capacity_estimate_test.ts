@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { ResourceShortageError, run } from "../../mod.ts";
-import { StartRoom } from "../../pool/start_room.ts";
+import { StartRoom } from "../../pool/capacity_estimate.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect } from "../support/helpers.ts";

@@ -10,7 +10,7 @@ import { parseLoad } from "../../cli/args/units.ts";
 import { freeMemoryBytes } from "../../system/free_memory.ts";
 import { systemLoad } from "../../system/system_load.ts";
 import { type Progress, run, type Task } from "../../mod.ts";
-import { StartGate, type StartLimits } from "../../pool/start_gate.ts";
+import { StartGate, type StartLimits } from "../../pool/start_limiter.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
 import {

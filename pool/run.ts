@@ -12,13 +12,13 @@ import { type Source, SourceReader } from "../jsonl/source.ts";
 import { systemReason } from "../system/system_error.ts";
 import { type AttemptMeta, hasResult, toResult } from "./outcome.ts";
 import type { TaskResult } from "../records/result.ts";
-import { CompletionOrder, InputOrder, type ResultQueue } from "./result_queue.ts";
+import { CompletionOrder, InputOrder, type ResultQueue } from "./result_buffer.ts";
 import { backoffMs } from "./backoff.ts";
 import { ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { checkConcurrency, type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
 import { RunningAttempt } from "./running_attempt.ts";
-import { type HoldReason, StartGate } from "./start_gate.ts";
-import { StartRoom } from "./start_room.ts";
+import { type HoldReason, StartGate } from "./start_limiter.ts";
+import { StartRoom } from "./capacity_estimate.ts";
 import { type CheckedTask, checkTask, type Task } from "../records/task.ts";
 
 /**
