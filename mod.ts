@@ -82,7 +82,7 @@ export type { PoolOptions, Progress } from "./pool/options.ts";
 export type { Run } from "./pool/run.ts";
 export type { RetryOptions, RetryOutcome } from "./pool/retry.ts";
 export { type ExecutorOptions, run, type RunOptions } from "./runner.ts";
-export type { HoldReason } from "./pool/start_limiter.ts";
+export type { ThrottleReason } from "./pool/start_limiter.ts";
 export type {
   ChildProcess,
   ExitStatus,

@@ -7,7 +7,7 @@ const GIVE_UP_MS = 10_000;
  * For how many attempts there are processes, descriptors and memory enough. That is known only when there are too few:
  * then no more are started than have found room, and a few more from time to time.
  */
-export class StartRoom {
+export class CapacityEstimate {
   readonly #nowMs: () => number;
   #attempts = Infinity;
   #growsAtMs = 0;

@@ -3,7 +3,7 @@ import type { AttemptHooks, AttemptStart } from "./attempt_hooks.ts";
 import { type Halt, type HaltPolicy, haltPolicy } from "./halt.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { type RetryOptions, type RetryPolicy, retryPolicy } from "./retry.ts";
-import type { HoldReason, StartLimits } from "./start_limiter.ts";
+import type { StartLimits, ThrottleReason } from "./start_limiter.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 /** The progress of a run. */
@@ -19,7 +19,7 @@ export interface Progress {
   /** The number of tasks that wait for a retry. */
   retrying: number;
   /** The limit that delays the next start although a slot is free. */
-  heldBackBy?: HoldReason | undefined;
+  throttledBy?: ThrottleReason | undefined;
 }
 
 /** Options for the scheduling of tasks. */

@@ -1,5 +1,5 @@
 /** Results that wait to be taken. `sequence` is the number of the task in the input, from 1. */
-export interface ResultQueue<T> {
+export interface ResultBuffer<T> {
   /** Whether one more task may be started while `running` of them are not finished: what waits here stays bounded. */
   hasRoom(running: number): boolean;
   add(sequence: number, result: T): void;
@@ -12,7 +12,7 @@ export interface ResultQueue<T> {
 }
 
 /** Hands results out in the order in which they come in. */
-export class CompletionOrder<T> implements ResultQueue<T> {
+export class UnorderedBuffer<T> implements ResultBuffer<T> {
   readonly #results: T[] = [];
   readonly #capacity: () => number;
 
@@ -41,7 +41,7 @@ export class CompletionOrder<T> implements ResultQueue<T> {
 }
 
 /** Hands results out in the order of the input: each comes in when all before it have come. */
-export class InputOrder<T> extends CompletionOrder<T> {
+export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   /** Those that wait for one before them. */
   readonly #early = new Map<number, T>();
   readonly #skipped = new Set<number>();

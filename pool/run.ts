@@ -12,13 +12,13 @@ import { type Source, SourceReader } from "../jsonl/source.ts";
 import { systemReason } from "../system/system_error.ts";
 import { type AttemptMeta, hasResult, toResult } from "./outcome.ts";
 import type { TaskResult } from "../records/result.ts";
-import { CompletionOrder, InputOrder, type ResultQueue } from "./result_buffer.ts";
+import { OrderedBuffer, type ResultBuffer, UnorderedBuffer } from "./result_buffer.ts";
 import { backoffMs } from "./backoff.ts";
 import { ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { checkConcurrency, type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
 import { RunningAttempt } from "./running_attempt.ts";
-import { type HoldReason, StartGate } from "./start_limiter.ts";
-import { StartRoom } from "./capacity_estimate.ts";
+import { StartLimiter, type ThrottleReason } from "./start_limiter.ts";
+import { CapacityEstimate } from "./capacity_estimate.ts";
 import { type CheckedTask, checkTask, type Task } from "../records/task.ts";
 
 /**
@@ -77,10 +77,10 @@ export class Pool<Meta = unknown> implements Run<Meta> {
   readonly #options: PoolSettings;
   readonly #executor: Executor;
   readonly #source: SourceReader<Task<Meta>>;
-  readonly #results: ResultQueue<Finished<Meta>>;
+  readonly #results: ResultBuffer<Finished<Meta>>;
   readonly #halt: HaltCounter | undefined;
-  readonly #gate: StartGate | undefined;
-  readonly #room = new StartRoom();
+  readonly #gate: StartLimiter | undefined;
+  readonly #room = new CapacityEstimate();
   #concurrency: number;
   /** By slot, from 0. */
   readonly #slots: (Slot | undefined)[] = [];
@@ -93,7 +93,7 @@ export class Pool<Meta = unknown> implements Run<Meta> {
   readonly #waiting = new Map<Job<Meta>, ReturnType<typeof setTimeout>>();
   /** Tasks to be tried again, or that could not be started, as soon as there is a slot. */
   readonly #due: Job<Meta>[] = [];
-  #heldBackBy: HoldReason | undefined;
+  #throttledBy: ThrottleReason | undefined;
   /** Looks at the gate again. */
   #gateTimer: ReturnType<typeof setTimeout> | undefined;
   #finished = 0;
@@ -122,9 +122,9 @@ export class Pool<Meta = unknown> implements Run<Meta> {
     const { concurrency, keepOrder, halt, startLimits, total } = this.#options;
     this.#concurrency = concurrency;
     this.#halt = halt && new HaltCounter(halt, total);
-    this.#gate = startLimits && new StartGate(startLimits);
+    this.#gate = startLimits && new StartLimiter(startLimits);
     const capacity = () => this.#concurrency;
-    this.#results = keepOrder ? new InputOrder(capacity, () => this.#window) : new CompletionOrder(capacity);
+    this.#results = keepOrder ? new OrderedBuffer(capacity, () => this.#window) : new UnorderedBuffer(capacity);
     this.#source = new SourceReader(tasks);
   }
 
@@ -237,7 +237,7 @@ export class Pool<Meta = unknown> implements Run<Meta> {
       if (job === this.#next) this.#next = undefined;
       this.#own(this.#runAttempt(job));
     }
-    this.#heldBackBy = undefined;
+    this.#throttledBy = undefined;
   }
 
   /** One task is read ahead: whether there is another is not for the gate to keep secret. */
@@ -256,8 +256,8 @@ export class Pool<Meta = unknown> implements Run<Meta> {
     const hold = this.#room.check(this.#running) ?? this.#gate?.check(this.#running);
     clearTimeout(this.#gateTimer);
     if (hold) this.#gateTimer = setTimeout(() => this.#advance(), hold.waitMs);
-    const isNew = hold !== undefined && hold.reason !== this.#heldBackBy;
-    this.#heldBackBy = hold?.reason;
+    const isNew = hold !== undefined && hold.reason !== this.#throttledBy;
+    this.#throttledBy = hold?.reason;
     if (isNew) this.#reportProgress(); // never before a start: what is called may end the run
     return hold === undefined;
   }
@@ -368,7 +368,7 @@ export class Pool<Meta = unknown> implements Run<Meta> {
         failed: this.#failed,
         running: this.#running,
         retrying: this.#retrying,
-        ...(this.#heldBackBy && { heldBackBy: this.#heldBackBy }),
+        ...(this.#throttledBy && { throttledBy: this.#throttledBy }),
       })
     );
   }
@@ -430,7 +430,7 @@ export class Pool<Meta = unknown> implements Run<Meta> {
     } catch (error) {
       this.#failure ??= { error: executorError(error) };
     }
-    this.#heldBackBy = undefined;
+    this.#throttledBy = undefined;
     while (this.#due.length > 0) this.#giveUp(this.#due.shift()!);
     for (const [job, timer] of this.#waiting) {
       clearTimeout(timer);

@@ -6,7 +6,7 @@ import { systemLoad } from "../system/system_load.ts";
  * What holds back the start of a task: {@linkcode RunOptions.startDelayMs}, `maxLoad` or `minFreeMemoryBytes`; or the
  * system, which has no more processes, descriptors or memory.
  */
-export type HoldReason = "delay" | "load" | "memory" | "shortage";
+export type ThrottleReason = "delay" | "load" | "memory" | "shortage";
 
 /** When tasks may be started. */
 export interface StartLimits {
@@ -35,7 +35,7 @@ const MEMORY_MS = 10;
 const MEMORY_WAIT_MS = 100;
 
 /** Holds back starts. */
-export class StartGate {
+export class StartLimiter {
   readonly #limits: StartLimits;
   readonly #nowMs: () => number;
   /**
@@ -72,7 +72,7 @@ export class StartGate {
    *
    * @param running how many tasks run now.
    */
-  check(running: number): { reason: HoldReason; waitMs: number } | undefined {
+  check(running: number): { reason: ThrottleReason; waitMs: number } | undefined {
     const { startDelayMs, maxLoad, minFreeMemoryBytes } = this.#limits;
     const nowMs = this.#nowMs();
     const delayMs = this.#startedMs + startDelayMs - nowMs;

@@ -14,7 +14,7 @@ export interface ProgressDisplay {
 /** Returns a function that formats progress, with the rate since this call. */
 export function progressFormatter(): (progress: Progress) => string {
   const startedMs = performance.now();
-  return ({ total, finished, failed, running, retrying, heldBackBy }) => {
+  return ({ total, finished, failed, running, retrying, throttledBy }) => {
     const elapsedMs = performance.now() - startedMs;
     const perSecond = finished * 1000 / elapsedMs;
     const percentage = total ? ` ${Math.floor(100 * finished / total)}%` : "";
@@ -23,7 +23,7 @@ export function progressFormatter(): (progress: Progress) => string {
       failed > 0 && `${grouped(failed)} failed`,
       `${grouped(running)} running`,
       retrying > 0 && `${grouped(retrying)} to retry`,
-      heldBackBy && heldBackBy !== "delay" && `throttled by ${heldBackBy}`,
+      throttledBy && throttledBy !== "delay" && `throttled by ${throttledBy}`,
       finished > 0 && `${rate(perSecond)}/s`,
       total !== undefined && finished > 0 && `ETA ${duration((total - finished) / perSecond * 1000)}`,
     ].filter(Boolean).join(", ");

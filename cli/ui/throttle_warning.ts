@@ -18,9 +18,9 @@ export class ThrottleWarning {
   }
 
   /** Starts the timer of the warning while a limit idles the run, and stops it otherwise. */
-  update({ running, heldBackBy }: Progress): void {
-    if (running > 0 || (heldBackBy !== "load" && heldBackBy !== "memory")) this.stop();
-    else if (!this.#isGiven) this.#timer ??= setTimeout(() => this.#warn(heldBackBy), WARN_AFTER_MS);
+  update({ running, throttledBy }: Progress): void {
+    if (running > 0 || (throttledBy !== "load" && throttledBy !== "memory")) this.stop();
+    else if (!this.#isGiven) this.#timer ??= setTimeout(() => this.#warn(throttledBy), WARN_AFTER_MS);
   }
 
   /** Stops the timer. */

@@ -171,12 +171,12 @@ test("ThrottleWarning warns once, after two idle seconds, and not during a short
   await clock.during(async () => {
     const lines: string[] = [];
     const warning = new ThrottleWarning({ load: "4" }, (line) => Promise.resolve(void lines.push(line)));
-    const idle: Progress = { ...PROGRESS, running: 0, heldBackBy: "load" };
+    const idle: Progress = { ...PROGRESS, running: 0, throttledBy: "load" };
     warning.update(idle);
     await clock.advance(1_999);
     warning.update(PROGRESS);
     await clock.advance(5_000);
-    warning.update({ ...idle, heldBackBy: "delay" });
+    warning.update({ ...idle, throttledBy: "delay" });
     await clock.advance(5_000);
     assertEquals(lines, []);
     for (let time = 0; time < 2; time++) {

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { ResourceShortageError, run } from "../../mod.ts";
-import { StartRoom } from "../../pool/capacity_estimate.ts";
+import { CapacityEstimate } from "../../pool/capacity_estimate.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect } from "../support/helpers.ts";
@@ -12,7 +12,7 @@ const SHORTAGE = { ending: { kind: "no-resources", reason: "too few of everythin
 
 test("room for more attempts is tried from time to time, and given up when there is never any", () => {
   let nowMs = 0;
-  const room = new StartRoom(() => nowMs);
+  const room = new CapacityEstimate(() => nowMs);
   assertEquals(room.check(1_000), undefined);
   assertEquals(room.lacked(2), true);
   assertEquals(room.check(1), undefined);
@@ -43,7 +43,7 @@ test("a task that could not be started is started later, which is no attempt, un
   const stopped: ReturnType<typeof run> = run(tasks, {
     executor,
     concurrency: 2,
-    onProgress: ({ heldBackBy }) => heldBackBy === "shortage" && stopped.drain(),
+    onProgress: ({ throttledBy }) => throttledBy === "shortage" && stopped.drain(),
   });
   assertEquals(await collect(stopped), []);
 });

@@ -10,7 +10,7 @@ import { parseLoad } from "../../cli/args/units.ts";
 import { freeMemoryBytes } from "../../system/free_memory.ts";
 import { systemLoad } from "../../system/system_load.ts";
 import { type Progress, run, type Task } from "../../mod.ts";
-import { StartGate, type StartLimits } from "../../pool/start_limiter.ts";
+import { StartLimiter, type StartLimits } from "../../pool/start_limiter.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
 import {
@@ -35,7 +35,7 @@ function gateIn(limits: Partial<StartLimits>) {
     return value;
   };
   const make = () =>
-    new StartGate({ startDelayMs: 0, maxLoad: undefined, minFreeMemoryBytes: undefined, ...limits }, {
+    new StartLimiter({ startDelayMs: 0, maxLoad: undefined, minFreeMemoryBytes: undefined, ...limits }, {
       nowMs: () => world.nowMs,
       load: () => seen(world.load),
       freeMemoryBytes: () => seen(world.freeBytes),
@@ -106,7 +106,7 @@ test("the pool waits between starts, also of further attempts, and says what hol
     await clock.advance(5 * options.startDelayMs);
     assertEquals((await all).map(({ outcome }) => outcome), ["ok", "ok", "ok"]);
     assertEquals(startsMs, [0, 30, 60, 90, 120, 150]);
-    assert(seen.some(({ heldBackBy }) => heldBackBy === "delay"));
+    assert(seen.some(({ throttledBy }) => throttledBy === "delay"));
   });
 });
 
@@ -117,7 +117,7 @@ test("what is held back is not started, and that is said once", async () => {
     executor,
     concurrency: 3,
     startDelayMs: 86_400_000,
-    onProgress: (progress) => progress.heldBackBy && held.push(progress),
+    onProgress: (progress) => progress.throttledBy && held.push(progress),
   });
   assertEquals((await results.next()).value!.id, "1");
   const next = results.next();
@@ -125,7 +125,7 @@ test("what is held back is not started, and that is said once", async () => {
   await new Promise((resolve) => setTimeout(resolve));
   const times = held.length; // once, and with the result that came then
   for (const concurrency of [2, 3, 4]) results.concurrency = concurrency; // each time it is seen what can be done
-  assertEquals([executor.executions.length, held.length, held[0]!.heldBackBy], [1, times, "delay"]);
+  assertEquals([executor.executions.length, held.length, held[0]!.throttledBy], [1, times, "delay"]);
   results.drain();
   assertEquals((await next).done, true);
 });
@@ -146,8 +146,8 @@ test("what is told that a run is held back may end it", async () => {
       executor,
       retry: 1,
       startDelayMs: 86_400_000,
-      onProgress({ heldBackBy }) {
-        if (!heldBackBy) return;
+      onProgress({ throttledBy }) {
+        if (!throttledBy) return;
         if (end === "throw") throw new RangeError("enough");
         results.drain();
       },
@@ -174,7 +174,7 @@ test("a task that has just been started is not held back, whatever is done when 
   await waitFor("the attempt", () => executor.executions.length === 1);
   executor.executions[0]!.end();
   await all;
-  assertEquals(seen.map(({ finished, heldBackBy }) => [finished, heldBackBy]), [[0, undefined], [1, undefined]]);
+  assertEquals(seen.map(({ finished, throttledBy }) => [finished, throttledBy]), [[0, undefined], [1, undefined]]);
 });
 
 test("a task to be tried again that was held back comes before one that is read when it may be started", async () => {
@@ -215,11 +215,11 @@ test("a run without a free slot is not held back", async () => {
     });
     const all = collect(results);
     await clock.advance(20);
-    assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [2, "delay"]);
+    assertEquals([seen.at(-1)!.running, seen.at(-1)!.throttledBy], [2, "delay"]);
     results.concurrency = 1;
     executor.executions[0]!.end();
     await clock.advance(20);
-    assertEquals([seen.at(-1)!.running, seen.at(-1)!.heldBackBy], [1, undefined]);
+    assertEquals([seen.at(-1)!.running, seen.at(-1)!.throttledBy], [1, undefined]);
     executor.onStart = (execution) => execution.end();
     executor.executions[1]!.end();
     assertEquals((await all).length, 3);

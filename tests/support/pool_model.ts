@@ -182,7 +182,7 @@ export class PoolModel extends PoolState {
   }
 
   reports(progress: Progress): void {
-    const { finished, failed, running, retrying, heldBackBy } = progress;
+    const { finished, failed, running, retrying, throttledBy } = progress;
     const wasNoticed = ({ since }: TaskState) => since < this.moment;
     const between = (what: string, least: number, value: number, most: number) =>
       this.#promise(`${what}: from ${least} to ${most}, not ${value}`, least <= value && value <= most);
@@ -195,11 +195,11 @@ export class PoolModel extends PoolState {
     between("running", this.live.length, running, this.perhapsLive.length);
     const sum = finished + running + retrying;
     between("finished, running or retrying", started.filter(isIn).length, sum, started.filter(mayBeIn).length);
-    this.#promise("a run is held back only by startDelayMs", !heldBackBy || !this.#gateWasOpen);
-    this.#promise("only with a free slot it is held back", !heldBackBy || this.live.length < this.concurrency);
+    this.#promise("a run is held back only by startDelayMs", !throttledBy || !this.#gateWasOpen);
+    this.#promise("only with a free slot it is held back", !throttledBy || this.live.length < this.concurrency);
     this.#reports++;
     const { length } = this.attempts;
-    if (heldBackBy && length === this.#reportedStarts && finished === this.#progress?.finished) this.#holds++;
+    if (throttledBy && length === this.#reportedStarts && finished === this.#progress?.finished) this.#holds++;
     this.#reportedStarts = length;
     this.#progress = progress;
   }
