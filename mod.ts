@@ -78,10 +78,13 @@ export type { TaskState } from "./results/result_index.ts";
 export { type Outcome, parseResult, type TaskResult } from "./records/result.ts";
 export { ExecutorError, ResourceShortageError } from "./pool/errors.ts";
 export type { Halt, HaltAtCount, HaltAtPercent, HaltCondition } from "./pool/halt.ts";
+export type { LiveOutputOptions } from "./pool/live_output.ts";
+export type { TaskOutput } from "./pool/task_output.ts";
+export { TaskAbortError, type TaskOptions, type TaskPool, type TaskPoolOptions } from "./pool/task_pool.ts";
 export type { PoolOptions, Progress } from "./pool/options.ts";
 export type { Run } from "./pool/run.ts";
 export type { RetryOptions, RetryOutcome } from "./pool/retry.ts";
-export { type ExecutorOptions, run, type RunOptions } from "./runner.ts";
+export { createPool, type CreatePoolOptions, type ExecutorOptions, run, type RunOptions } from "./runner.ts";
 export type { ThrottleReason } from "./pool/start_limiter.ts";
 export type {
   ChildProcess,

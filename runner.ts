@@ -6,7 +6,8 @@ import type { Source } from "./jsonl/source.ts";
 import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import type { PoolOptions } from "./pool/options.ts";
-import { Pool, type Run } from "./pool/run.ts";
+import { PooledRun, type Run } from "./pool/run.ts";
+import { QueuedTaskPool, type TaskPool, type TaskPoolOptions } from "./pool/task_pool.ts";
 import type { Task } from "./records/task.ts";
 import { TASK_FIELD_NAMES } from "./records/task_field_names.ts";
 import { excerpt } from "./text/excerpt.ts";
@@ -106,7 +107,67 @@ export function run<Meta = unknown>(
   options: RunOptions = {},
 ): Run<Meta> {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
-  return new Pool(tasks, options, chooseExecutor(options));
+  return new PooledRun(tasks, options, chooseExecutor(options));
+}
+
+/** Options of {@linkcode createPool}. */
+export interface CreatePoolOptions extends TaskPoolOptions, ExecutorOptions {}
+
+/** The names of {@linkcode CreatePoolOptions}. */
+const CREATE_POOL_OPTION_NAMES: OptionNames = {
+  known: RUN_OPTION_NAMES.known.filter((name) => !["halt", "keepOrder", "total"].includes(name)),
+  advice: new Map([
+    ...RUN_OPTION_NAMES.advice,
+    ["halt", "because a pool has no end: dispose of the pool when a result tells you to"],
+    ["keepOrder", "because each task has a promise of its own: await them in your order"],
+    ["total", "because a pool has no end"],
+  ]),
+};
+
+/**
+ * Creates a bounded pool to which a program adds tasks at any time, and gets a promise for each: as execa with p-limit or
+ * p-queue, on the executors of {@linkcode run}.
+ *
+ * Nothing starts before the first task. 100 milliseconds after the last task the pool lets go of its shells, so that a
+ * pool that nobody closes does not keep the program alive; the next task starts them again. A pool with a remote executor
+ * stays connected until `close()` or the end of an `await using` block.
+ *
+ * @throws `RangeError` when an option is out of range, `TypeError` when one is unknown, `Error` when the load or the free
+ * memory of the system is to be respected and cannot be read.
+ *
+ * @example Compress files, four at once
+ * ```ts
+ * import { createPool } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * await using pool = createPool({ concurrency: 4 });
+ * const results = await Promise.all(["a", "b", "c"].map((name) => pool.run(["echo", name])));
+ * assertEquals(results.map(({ stdout }) => stdout), ["a\n", "b\n", "c\n"]);
+ * ```
+ *
+ * @example Cancel one task
+ * ```ts
+ * import { createPool } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * await using pool = createPool();
+ * const controller = new AbortController();
+ * const promise = pool.run("sleep 60", { signal: controller.signal });
+ * controller.abort();
+ * assertEquals(await promise.catch(({ name }) => name), "AbortError");
+ * ```
+ */
+export function createPool(options: CreatePoolOptions = {}): TaskPool {
+  checkOptionNames(options, CREATE_POOL_OPTION_NAMES, "Cannot create the pool");
+  const { executor } = options;
+  const isLocal = typeof executor !== "object";
+  const isSingleUse = !isLocal && !isExecutorFactory(executor);
+  let isUsed = false;
+  return new QueuedTaskPool(options, () => {
+    if (isSingleUse && isUsed) throw new Error("Cannot run a task: the executor has failed and cannot be opened again");
+    isUsed = true;
+    return chooseExecutor(options);
+  }, isLocal);
 }
 
 /**

@@ -45,6 +45,8 @@ export interface OutputOptions {
   createFile: () => Promise<SpillFile>;
   /** Is told when there is more than is kept. */
   onLimit: () => void;
+  /** Called with a copy of each chunk that is kept. Must not throw. */
+  onOutput?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /**
@@ -110,11 +112,13 @@ export class CapturedOutput {
       const chunk = await this.#reader.read();
       this.waiting = false;
       if (chunk === undefined) return;
-      const { maxOutputBytes, onLimit } = this.#options;
+      const { maxOutputBytes, onLimit, onOutput } = this.#options;
       const [wasCut, roomBytes] = [this.#isCut, maxOutputBytes - this.#keptBytes];
       this.bytes += chunk.length;
       if (this.#isCut && !wasCut) onLimit();
-      await this.#keep(chunk.subarray(0, roomBytes));
+      const kept = chunk.subarray(0, roomBytes);
+      onOutput?.(kept.slice()); // the reader uses its memory again
+      await this.#keep(kept);
     }
   }
 

@@ -49,6 +49,7 @@ export interface ProcessExecutorOptions {
 /** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
 export class ProcessExecutor implements Executor {
   readonly reportsStart = true;
+  readonly reportsOutput = true;
   readonly #options: ProcessExecutorOptions;
 
   constructor(options: ProcessExecutorOptions) {
@@ -175,11 +176,13 @@ class ProcessExecution implements Execution {
 
   #capture(reader: OutputReader, stream: OutputStream): CapturedOutput {
     const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#options;
+    const { onOutput } = this.#callbacks;
     return new CapturedOutput(reader, {
       maxInlineBytes,
       maxOutputBytes,
       createFile: () => spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
+      onOutput: onOutput && ((bytes) => onOutput(stream, bytes)),
     });
   }
 }

@@ -9,7 +9,7 @@ import { type ErrorRecord, errorRecordSchema } from "./error_record.ts";
 
 /** Options that JSON can hold. */
 export type PlainOptions =
-  & Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress" | "onAttemptStart" | "spillDir">
+  & Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress" | "onAttemptStart" | "onOutput" | "spillDir">
   & {
     executor?: "shell" | "process" | ExecutorOrigin | undefined;
     spillDir?: string | undefined;

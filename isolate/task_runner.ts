@@ -90,19 +90,18 @@ export class TaskRunner<Meta = unknown> {
   constructor(options: number | TaskRunnerOptions = {}) {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
     checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
-    const { isolate = true, executor, spawnAdapter, onAttemptStart } = this.#options;
+    const { isolate = true, executor, spawnAdapter, onAttemptStart, onOutput } = this.#options;
     if (isolate && (typeof executor === "object" && !originOf(this.#options) || spawnAdapter)) {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
-    // The pool waits for what it returns, and so cannot wait for another process.
-    if (isolate && onAttemptStart) {
-      throw new RangeError(
-        "Cannot make the runner: onAttemptStart is a function of this process; set { isolate: false }",
-      );
+    // The pool waits for what these functions do, and so cannot wait for another process.
+    if (isolate && (onAttemptStart || onOutput)) {
+      const option = onOutput ? "onOutput" : "onAttemptStart";
+      throw new RangeError(`Cannot make the runner: ${option} is a function of this process; set { isolate: false }`);
     }
-    const { concurrency } = chooseExecutor(this.#options);
-    this.#concurrency = poolSettings({ ...this.#options, total: 0 }, undefined, concurrency).concurrency;
+    const localExecutor = chooseExecutor(this.#options);
+    this.#concurrency = poolSettings({ ...this.#options, total: 0 }, undefined, localExecutor).concurrency;
   }
 
   /** The number of tasks added since the last run. */

@@ -1,33 +1,33 @@
-/** How soon it is tried whether there is enough for one attempt more. */
+/** Interval between attempts to exceed the estimate, in milliseconds. */
 const RETRY_MS = 250;
-/** How long it is tried when nothing runs whose end would help. */
+/** Time after which a run gives up when no attempt runs that could free resources, in milliseconds. */
 const GIVE_UP_MS = 10_000;
 
 /**
- * For how many attempts there are processes, descriptors and memory enough. That is known only when there are too few:
- * then no more are started than have found room, and a few more from time to time.
+ * Estimates how many attempts the system has processes, descriptors and memory for. The system tells only when they run
+ * out: the estimate is then the number that run, and grows slowly from there.
  */
 export class CapacityEstimate {
   readonly #nowMs: () => number;
   #attempts = Infinity;
   #growsAtMs = 0;
-  /** When an attempt could not be started first, while nothing ran. */
+  /** Time of the first failure while no attempt ran, until one succeeds. */
   #noneSinceMs: number | undefined;
 
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
   }
 
-  /** Says that an attempt could be started. */
-  found(): void {
+  /** Records that an attempt had what it needed. */
+  succeeded(): void {
     this.#noneSinceMs = undefined;
   }
 
   /**
-   * Says that the system could not start an attempt.
+   * Records that the system lacked resources for an attempt.
    *
-   * @param running how many others run.
-   * @returns whether it is worth another try.
+   * @param running The number of other attempts that run.
+   * @returns true when trying again may help.
    */
   lacked(running: number): boolean {
     const nowMs = this.#nowMs();
@@ -38,7 +38,7 @@ export class CapacityEstimate {
     return nowMs - this.#noneSinceMs < GIVE_UP_MS;
   }
 
-  /** When to ask again; `undefined` when there may be room for one more. */
+  /** Returns when to ask again; `undefined` when another attempt may start. */
   check(running: number): { reason: "shortage"; waitMs: number } | undefined {
     if (running < this.#attempts) return undefined;
     const nowMs = this.#nowMs();

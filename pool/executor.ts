@@ -158,6 +158,11 @@ export interface AttemptCallbacks {
    * away; it is for the caller to end the attempt.
    */
   onOutputLimit: () => void;
+  /**
+   * Called with the output piece by piece, up to the limit of what is kept, before the attempt has ended. The bytes must
+   * stay valid. Never throws. Only there when the run wants it and the executor has {@linkcode Executor.reportsOutput}.
+   */
+  onOutput?: ((stream: "stdout" | "stderr", bytes: Uint8Array) => void) | undefined;
   /** Called when the command begins, or has begun some milliseconds ago: a timeout counts from then. */
   onStart: (agoMs?: number) => void;
 }
@@ -173,6 +178,8 @@ export interface Executor {
    * {@linkcode Executor.start}.
    */
   readonly reportsStart?: boolean | undefined;
+  /** True when the executor calls {@linkcode AttemptCallbacks.onOutput}. */
+  readonly reportsOutput?: boolean | undefined;
   /**
    * Makes ready for the first attempt. What it throws ends the run before anything was started.
    *

@@ -27,6 +27,8 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
     unit: ', such as { when: "now", on: "fail", count: 1 }',
   },
   total: { otherNames: "count taskCount" },
+  onOutput: { otherNames: "onStderr onStdout outputHandler stdio" },
+  outputBy: { otherNames: "lineBuffer lineBuffered lines outputMode" },
   onProgress: { otherNames: "progress progressBar onUpdate" },
   onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };

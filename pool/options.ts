@@ -4,6 +4,8 @@ import { type Halt, type HaltPolicy, haltPolicy } from "./halt.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { type RetryOptions, type RetryPolicy, retryPolicy } from "./retry.ts";
 import type { StartLimits, ThrottleReason } from "./start_limiter.ts";
+import type { Executor } from "./executor.ts";
+import type { LiveOutputOptions } from "./live_output.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 /** The progress of a run. */
@@ -23,7 +25,7 @@ export interface Progress {
 }
 
 /** Options for the scheduling of tasks. */
-export interface PoolOptions {
+export interface PoolOptions extends LiveOutputOptions {
   /**
    * The largest number of tasks that run at once.
    *
@@ -123,6 +125,8 @@ export interface PoolSettings {
   total: number | undefined;
   onProgress: ((progress: Progress) => void) | undefined;
   onAttemptStart: PoolOptions["onAttemptStart"];
+  onOutput: PoolOptions["onOutput"];
+  outputBy: "line" | "chunk";
 }
 
 const ACTION = "Cannot start the pool";
@@ -135,9 +139,10 @@ const ACTION = "Cannot start the pool";
 export function poolSettings(
   options: PoolOptions,
   count: number | undefined,
-  defaultConcurrency: number = availableParallelism(),
+  executor: Pick<Executor, "concurrency" | "reportsOutput">,
 ): PoolSettings {
-  const { concurrency = defaultConcurrency, killAfterMs = 5_000, timeoutMs, signal, total = count } = options;
+  const { concurrency = executor.concurrency ?? availableParallelism(), signal, total = count } = options;
+  const { killAfterMs = 5_000, timeoutMs, outputBy = "line" } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
   const check = (isRight: boolean, name: keyof PoolOptions, what: string) => {
     if (isRight) return;
@@ -159,6 +164,10 @@ export function poolSettings(
     "a number of at least 0",
   );
   check(total === undefined || isInteger(total), "total", "an integer of at least 0");
+  check(outputBy === "line" || outputBy === "chunk", "outputBy", '"line" or "chunk"');
+  if (options.onOutput && !executor.reportsOutput) {
+    throw new RangeError(`${ACTION}: onOutput needs the executor "shell" or "process"`);
+  }
   const retry = retryPolicy(options.retry, ACTION);
   const halt = options.halt === undefined ? undefined : haltPolicy(options.halt, ACTION);
   if (typeof halt?.limit === "object" && total === undefined) {
@@ -178,6 +187,8 @@ export function poolSettings(
     total,
     onProgress: options.onProgress,
     onAttemptStart: options.onAttemptStart,
+    onOutput: options.onOutput,
+    outputBy,
   };
 }
 

@@ -1,27 +1,27 @@
-/** Results that wait to be taken. `sequence` is the number of the task in the input, from 1. */
+/** Holds results until the caller takes them. `sequence` is the position of the task in the input, from 1. */
 export interface ResultBuffer<T> {
-  /** Whether one more task may be started while `running` of them are not finished: what waits here stays bounded. */
-  hasRoom(running: number): boolean;
+  /** Returns true when another task may start beside `unfinished` tasks: the number of results held here stays bounded. */
+  hasRoom(unfinished: number): boolean;
   add(sequence: number, result: T): void;
-  /** There will be no result of this task. */
+  /** Records that a task has no result. */
   skip(sequence: number): void;
-  /** The next result, if there is one that can be handed out now. */
+  /** Removes and returns the next result; `undefined` when none can be handed out now. */
   take(): T | undefined;
-  /** Takes out everything, whether or not its turn has come. */
+  /** Removes and returns every result, in any order. */
   clear(): T[];
 }
 
-/** Hands results out in the order in which they come in. */
+/** Hands results out in the order in which they arrive. */
 export class UnorderedBuffer<T> implements ResultBuffer<T> {
   readonly #results: T[] = [];
   readonly #capacity: () => number;
 
-  /** @param capacity how many results may wait before no more tasks are started. */
+  /** @param capacity Returns the number of results from which on no task starts. */
   constructor(capacity: () => number) {
     this.#capacity = capacity;
   }
 
-  hasRoom(_running?: number): boolean {
+  hasRoom(_unfinished?: number): boolean {
     return this.#results.length < this.#capacity();
   }
 
@@ -40,32 +40,32 @@ export class UnorderedBuffer<T> implements ResultBuffer<T> {
   }
 }
 
-/** Hands results out in the order of the input: each comes in when all before it have come. */
+/** Hands results out in the order of the input: each becomes available once all results before it are. */
 export class OrderedBuffer<T> extends UnorderedBuffer<T> {
-  /** Those that wait for one before them. */
+  /** Results that wait for an earlier one, by sequence. */
   readonly #early = new Map<number, T>();
   readonly #skipped = new Set<number>();
   readonly #window: () => number;
   #next = 1;
 
-  /** @param window how many tasks may be running or wait for one before them before no more are started. */
+  /** @param window Returns the number of tasks that may run or wait for an earlier one before no other starts. */
   constructor(capacity: () => number, window: () => number) {
     super(capacity);
     this.#window = window;
   }
 
-  override hasRoom(running: number): boolean {
-    return super.hasRoom() && running + this.#early.size < this.#window();
+  override hasRoom(unfinished: number): boolean {
+    return super.hasRoom() && unfinished + this.#early.size < this.#window();
   }
 
   override add(sequence: number, result: T): void {
     this.#early.set(sequence, result);
-    this.#goOn();
+    this.#release();
   }
 
   override skip(sequence: number): void {
     this.#skipped.add(sequence);
-    this.#goOn();
+    this.#release();
   }
 
   override clear(): T[] {
@@ -74,7 +74,8 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
     return results;
   }
 
-  #goOn(): void {
+  /** Moves results to the output while the next one in order has arrived. */
+  #release(): void {
     for (;; this.#next++) {
       if (this.#skipped.delete(this.#next)) continue;
       const result = this.#early.get(this.#next);

@@ -1,3 +1,4 @@
+import type { LiveOutput } from "./live_output.ts";
 import type { Attempt, AttemptResult, AttemptStop, Execution, Executor } from "./executor.ts";
 
 /**
@@ -23,8 +24,9 @@ export class RunningAttempt {
    * Starts an attempt.
    *
    * @param killAfterMs the time from SIGTERM to SIGKILL when it is terminated.
+   * @param output receives the output while the attempt runs.
    */
-  constructor(executor: Executor, attempt: Attempt, killAfterMs: number) {
+  constructor(executor: Executor, attempt: Attempt, killAfterMs: number, output?: LiveOutput) {
     this.#killAfterMs = killAfterMs;
     const { timeoutMs } = attempt;
     const startTimer = (agoMs = 0) => {
@@ -34,6 +36,7 @@ export class RunningAttempt {
     this.#execution = executor.start(attempt, {
       onOutputLimit: () => this.terminate("output-limit"),
       onStart: startTimer,
+      onOutput: output && ((stream, bytes) => output.push(stream, bytes)),
     });
     this.ended = this.#run();
     if (!executor.reportsStart) startTimer();

@@ -3,22 +3,22 @@ import { systemReason } from "../system/system_error.ts";
 import { systemLoad } from "../system/system_load.ts";
 
 /**
- * What holds back the start of a task: {@linkcode RunOptions.startDelayMs}, `maxLoad` or `minFreeMemoryBytes`; or the
- * system, which has no more processes, descriptors or memory.
+ * The limit that holds back a start: `delay`, `load` and `memory` are {@linkcode PoolOptions.startDelayMs}, `maxLoad` and
+ * `minFreeMemoryBytes`; `shortage` is the system, which has run out of processes, descriptors or memory.
  */
 export type ThrottleReason = "delay" | "load" | "memory" | "shortage";
 
-/** When tasks may be started. */
+/** Limits for the start of tasks. */
 export interface StartLimits {
-  /** The shortest time between two starts. */
+  /** The minimum time between two starts. */
   startDelayMs: number;
-  /** Nothing is started unless the load is less. */
+  /** The load from which on no task starts. */
   maxLoad: number | undefined;
-  /** Nothing is started unless so much memory is free. */
+  /** The free memory below which no task starts. */
   minFreeMemoryBytes: number | undefined;
 }
 
-/** What the gate sees of the world. */
+/** Sources of the measurements, for tests to replace. */
 export interface Probes {
   nowMs: () => number;
   load: () => number;
@@ -27,50 +27,50 @@ export interface Probes {
 
 const SYSTEM: Probes = { nowMs: () => performance.now(), load: systemLoad, freeMemoryBytes };
 
-/** Looking through all processes takes a while, and more when there is much load. */
+/** Interval between two measurements of the load, in milliseconds: reading all processes takes a while. */
 const LOAD_MS = 1_000;
-/** How long a look at the memory is good for. Tasks can take it quickly. */
+/** Age up to which a measurement of the memory is used, in milliseconds: tasks can fill memory quickly. */
 const MEMORY_MS = 10;
-/** How long to wait for more memory. */
+/** Interval between two checks while memory is low, in milliseconds. */
 const MEMORY_WAIT_MS = 100;
 
-/** Holds back starts. */
+/** Holds back starts by delay, load and memory. */
 export class StartLimiter {
   readonly #limits: StartLimits;
   readonly #nowMs: () => number;
   /**
-   * The load without the tasks that run, each of which counts as one from its start to its end. Else all that have room
-   * would be started between two looks.
+   * The load without our own tasks. Each of these counts as 1 from its start to its end; otherwise a burst of starts
+   * between two measurements would overshoot.
    */
-  readonly #loadOfOthers: View<[running: number]>;
-  readonly #freeMemoryBytes: View<[]>;
+  readonly #loadOfOthers: Measurement<[running: number]>;
+  readonly #freeMemoryBytes: Measurement<[]>;
   #startedMs = -Infinity;
 
-  /** @throws `Error` when the system does not tell its load or memory. */
+  /** @throws `Error` when the system does not report its load or memory. */
   constructor(limits: StartLimits, probes: Probes = SYSTEM) {
     this.#limits = limits;
     this.#nowMs = probes.nowMs;
-    this.#loadOfOthers = new View((running) => probes.load() - running, LOAD_MS);
-    this.#freeMemoryBytes = new View(probes.freeMemoryBytes, MEMORY_MS);
+    this.#loadOfOthers = new Measurement((running) => probes.load() - running, LOAD_MS);
+    this.#freeMemoryBytes = new Measurement(probes.freeMemoryBytes, MEMORY_MS);
     try {
       const nowMs = this.#nowMs();
       if (limits.maxLoad !== undefined) this.#loadOfOthers.at(nowMs, 0);
       if (limits.minFreeMemoryBytes !== undefined) this.#freeMemoryBytes.at(nowMs);
     } catch (error) {
-      const what = `Cannot start the pool: the load or the free memory cannot be seen: ${systemReason(error)}`;
-      throw new Error(what, { cause: error });
+      const message = `Cannot start the pool: the load or the free memory cannot be read: ${systemReason(error)}`;
+      throw new Error(message, { cause: error });
     }
   }
 
-  /** Says that a task was started. */
+  /** Records the start of a task. */
   started(): void {
     this.#startedMs = this.#nowMs();
   }
 
   /**
-   * What holds back the next start, and when to ask again; `undefined` when nothing does.
+   * Returns the limit that holds back the next start, and when to ask again; `undefined` when none does.
    *
-   * @param running how many tasks run now.
+   * @param running The number of tasks that run.
    */
   check(running: number): { reason: ThrottleReason; waitMs: number } | undefined {
     const { startDelayMs, maxLoad, minFreeMemoryBytes } = this.#limits;
@@ -78,7 +78,7 @@ export class StartLimiter {
     const delayMs = this.#startedMs + startDelayMs - nowMs;
     if (delayMs > 0) return { reason: "delay", waitMs: delayMs };
     if (maxLoad !== undefined && this.#loadOfOthers.at(nowMs, running) + running >= maxLoad) {
-      return { reason: "load", waitMs: this.#loadOfOthers.lookedAtMs + LOAD_MS - nowMs };
+      return { reason: "load", waitMs: this.#loadOfOthers.measuredAtMs + LOAD_MS - nowMs };
     }
     if (minFreeMemoryBytes !== undefined && this.#freeMemoryBytes.at(nowMs) < minFreeMemoryBytes) {
       return { reason: "memory", waitMs: MEMORY_WAIT_MS };
@@ -87,26 +87,26 @@ export class StartLimiter {
   }
 }
 
-/** A look at the system that is good for a while. Once there was one, an old one is better than none. */
-class View<Arguments extends unknown[]> {
-  readonly #look: (...args: Arguments) => number;
-  readonly #goodForMs: number;
-  lookedAtMs = -Infinity;
-  #seen: number | undefined;
+/** Caches a measurement for a while. After the first success, a failure returns the last value. */
+class Measurement<Arguments extends unknown[]> {
+  measuredAtMs = -Infinity;
+  readonly #measure: (...args: Arguments) => number;
+  readonly #maxAgeMs: number;
+  #value: number | undefined;
 
-  constructor(look: (...args: Arguments) => number, goodForMs: number) {
-    this.#look = look;
-    this.#goodForMs = goodForMs;
+  constructor(measure: (...args: Arguments) => number, maxAgeMs: number) {
+    this.#measure = measure;
+    this.#maxAgeMs = maxAgeMs;
   }
 
   at(nowMs: number, ...args: Arguments): number {
-    if (this.#seen !== undefined && nowMs - this.lookedAtMs < this.#goodForMs) return this.#seen;
-    this.lookedAtMs = nowMs;
+    if (this.#value !== undefined && nowMs - this.measuredAtMs < this.#maxAgeMs) return this.#value;
+    this.measuredAtMs = nowMs;
     try {
-      return this.#seen = this.#look(...args);
+      return this.#value = this.#measure(...args);
     } catch (error) {
-      if (this.#seen === undefined) throw error;
-      return this.#seen;
+      if (this.#value === undefined) throw error;
+      return this.#value;
     }
   }
 }

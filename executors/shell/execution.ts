@@ -8,6 +8,7 @@ import { unusableDirectory, unusableInput, unusableProgram } from "../not_starte
 import { outputLost } from "../output.ts";
 import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
 import { kindOfCommand } from "./plain_command.ts";
+import { OutputFollower } from "./output_follower.ts";
 import { opensDescriptors } from "./own_descriptors.ts";
 import { isWithoutChild } from "../../system/process_state.ts";
 import { type AttemptFiles, attemptScript } from "./script.ts";
@@ -73,6 +74,8 @@ export class ShellExecution implements Execution {
   /** When the command began, where the worker says it. */
   #begunMs: number | undefined;
   #files: AttemptFiles | undefined;
+  /** Readers of the output, when the run wants it live. */
+  #followers: OutputFollower[] = [];
   #worker: ShellWorker | undefined;
   #hasEnded = false;
   /** Where its output goes was full at some time. */
@@ -117,6 +120,7 @@ export class ShellExecution implements Execution {
    * is room for it; and gives up a worker that does not begin.
    */
   watch(): void {
+    for (const follower of this.#followers) follower.read();
     this.#wasFull ||= this.#worker!.directory.isFull;
     const { stdout, stderr } = this.#files!;
     const { maxOutputBytes } = this.#context;
@@ -159,6 +163,7 @@ export class ShellExecution implements Execution {
     });
     this.#worker = worker;
     this.#files = files;
+    this.#followers = this.#follow(files);
     this.startedMs = performance.now();
     this.#context.running.add(this);
     const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
@@ -237,21 +242,23 @@ export class ShellExecution implements Execution {
   ): Promise<AttemptResult> {
     const { shell } = this.#context;
     const { task } = this.#attempt;
+    const ending = endingOf(outcome);
+    const status = ending.kind === "exited" ? ending.status : undefined;
+    const isUnopened = inputFile !== undefined && status !== 0 && worker.hasSigned(readSmallFile(files.inputFailure));
+    const isExecFailure = (status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure));
+    // When nothing ran, only the shell can have printed something.
+    if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
     const stdout = this.#take(files, "stdout");
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
     const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
-    const ending = endingOf(outcome);
-    const status = ending.kind === "exited" ? ending.status : undefined;
     if (inputFile !== undefined && status !== 0) {
-      const isUnopened = worker.hasSigned(readSmallFile(files.inputFailure));
       removeFile(files.inputFailure);
       if (isUnopened && status !== undefined && status <= 128) return unusableInput(inputFile, task.cwd, durationMs);
     }
-    if ((status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure))) {
-      // Nothing ran, so only the shell can have printed something.
+    if (isExecFailure) {
       const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
       removeFile(files.execFailure);
       return unusableProgram(typeof task.cmd === "string" ? shell : task.cmd[0]!, { code }, durationMs);
@@ -264,6 +271,15 @@ export class ShellExecution implements Execution {
       stderr: err.output,
       outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
     };
+  }
+
+  #follow(files: AttemptFiles): OutputFollower[] {
+    const { onOutput } = this.#callbacks;
+    const { maxOutputBytes } = this.#context;
+    if (!onOutput) return [];
+    return (["stdout", "stderr"] as const).map((stream) =>
+      new OutputFollower(files[stream], maxOutputBytes, (bytes) => onOutput(stream, bytes))
+    );
   }
 
   #take(files: AttemptFiles, stream: OutputStream): TakenOutput | Promise<TakenOutput> | undefined {

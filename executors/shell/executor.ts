@@ -39,6 +39,7 @@ const UNUSABLE_MS = 60_000;
  */
 export class ShellExecutor implements Executor {
   readonly reportsStart = true;
+  readonly reportsOutput = true;
   readonly #options: ShellExecutorOptions;
   readonly #context: ShellContext;
   readonly #scratch: ScratchDirectory;

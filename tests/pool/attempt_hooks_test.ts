@@ -166,7 +166,7 @@ test("a return value of onAttemptStart that is neither hooks nor undefined ends 
     [Promise.resolve({}), /onAttemptStart must return \{ env, onEnd \} or undefined/],
     [{ env: 7 }, /"env" of onAttemptStart must be an object of strings$/],
     [{ env: { A: 1 } }, /"env.A" of onAttemptStart must be a string$/],
-    [{ env: { "A=B": "" } }, /"env.A=B" of onAttemptStart is no name of a variable/],
+    [{ env: { "A=B": "" } }, /"env.A=B" of onAttemptStart is not the name of a variable/],
     [{ env: { A: "\0" } }, /"env.A" of onAttemptStart must not contain a NUL/],
     [{ onEnd: 7 }, /onEnd of onAttemptStart must be a function, got 7$/],
   ];

@@ -25,7 +25,7 @@ test("room for more attempts is tried from time to time, and given up when there
   assertEquals(room.lacked(0), true);
   nowMs = 10_250;
   assertEquals(room.lacked(0), false);
-  room.found();
+  room.succeeded();
   assertEquals(room.lacked(0), true);
 });
 

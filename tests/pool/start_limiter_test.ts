@@ -77,11 +77,11 @@ test("a look at the memory is good for a few milliseconds", () => {
   assertEquals(gate.check(2), { reason: "memory", waitMs: 100 });
 });
 
-test("a load or memory that cannot be seen is an error at the start, and later the last one counts", () => {
+test("a load or memory that cannot be read is an error at the start, and later the last one counts", () => {
   for (const [limits, name] of [[{ maxLoad: 1 }, "load"], [{ minFreeMemoryBytes: 5 }, "freeBytes"]] as const) {
     const { world, make } = gateIn(limits);
     world[name] = NaN;
-    assertThrows(make, Error, "Cannot start the pool: the load or the free memory cannot be seen: too many open files");
+    assertThrows(make, Error, "Cannot start the pool: the load or the free memory cannot be read: too many open files");
     world[name] = 1;
     const gate = make();
     world[name] = NaN;

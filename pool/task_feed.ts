@@ -1,0 +1,145 @@
+import { type Source, SourceReader } from "../jsonl/source.ts";
+import { commandHash } from "../records/command_hash.ts";
+import { checkTask } from "../records/task.ts";
+import type { Job } from "./job.ts";
+
+/** The queue from which a scheduler takes tasks. */
+export interface TaskFeed {
+  /** The task to start next, when one is at hand. */
+  readonly next: Job | undefined;
+  /** True when there is no next task, and never will be. */
+  readonly hasEnded: boolean;
+  /** Removes and returns {@linkcode TaskFeed.next}. */
+  take(): Job;
+  /** Removes a task that has not been taken. Returns false when the task is not in the queue. */
+  remove?(job: Job): boolean;
+  /** Fetches tasks while the reader wants one and there are more. Returns `undefined` when there is nothing to fetch. */
+  fill?(reader: FeedReader): Promise<void> | undefined;
+  /** Ends the queue early. Returns the tasks that were not taken. */
+  end(): Job[];
+  /** Settles when the source has been released; never rejects. */
+  readonly released: Promise<void> | undefined;
+}
+
+/** Asks a {@linkcode TaskFeed} for tasks. */
+export interface FeedReader {
+  /** Returns true while another task is wanted. */
+  wantsTask(): boolean;
+  /** Called when {@linkcode TaskFeed.next} or {@linkcode TaskFeed.hasEnded} has changed. */
+  onTask(): void;
+  /** Called when the source fails, or has a value that is not a task. */
+  onError(error: unknown): void;
+}
+
+/** Makes a job of a value from outside. Throws when the value is not a task. */
+export function createJob(value: unknown, sequence: number): Job {
+  const task = checkTask(value, { number: sequence });
+  const id = String(task.id ?? sequence);
+  return { task, id, sequence, cmdHash: commandHash(task.cmd), last: undefined, isCanceled: false };
+}
+
+/** Reads tasks from a source, at most one ahead: the source may have cost or side effects of its own. */
+export class SourceFeed implements TaskFeed {
+  next: Job | undefined;
+  hasEnded = false;
+  released: Promise<void> | undefined;
+  readonly #source: SourceReader<unknown>;
+  #sequence = 0;
+  #isReading = false;
+
+  /** @throws `TypeError` when the source is neither an iterable nor a stream. */
+  constructor(source: Source<unknown>) {
+    this.#source = new SourceReader(source);
+  }
+
+  take(): Job {
+    const job = this.next!;
+    this.next = undefined;
+    return job;
+  }
+
+  fill(reader: FeedReader): Promise<void> | undefined {
+    const canRead = !this.#isReading && !this.hasEnded && this.next === undefined && reader.wantsTask();
+    return canRead ? this.#read(reader) : undefined;
+  }
+
+  end(): Job[] {
+    this.hasEnded = true;
+    const dropped = this.next ? [this.take()] : [];
+    // The first error is the one to report: a source that has failed may refuse to be canceled.
+    this.released ??= this.#source.cancel().catch(() => {});
+    return dropped;
+  }
+
+  /** Never rejects. */
+  async #read(reader: FeedReader): Promise<void> {
+    this.#isReading = true;
+    try {
+      while (!this.hasEnded && this.next === undefined && reader.wantsTask()) {
+        const { done, value } = await this.#source.next();
+        if (done) this.hasEnded = true;
+        // The run may have ended while the source was read.
+        if (!this.hasEnded) this.next = createJob(value, ++this.#sequence);
+        reader.onTask();
+      }
+    } catch (error) {
+      // A source that was released in the middle of a read may answer with an error.
+      if (!this.hasEnded) reader.onError(error);
+    }
+    this.#isReading = false;
+  }
+}
+
+/** Holds the tasks that a program adds one by one. */
+export class TaskQueue implements TaskFeed {
+  readonly released: undefined;
+  #isFinished = false;
+  /** Every task in its order, with those that have gone: the first element of a large Set is slow to find. */
+  #order: (Job | undefined)[] = [];
+  #head = 0;
+  readonly #queued = new Set<Job>();
+
+  get next(): Job | undefined {
+    while (this.#head < this.#order.length) {
+      const job = this.#order[this.#head]!;
+      if (this.#queued.has(job)) return job;
+      this.#order[this.#head++] = undefined;
+    }
+    return undefined;
+  }
+
+  get hasEnded(): boolean {
+    return this.#isFinished && this.#queued.size === 0;
+  }
+
+  add(job: Job): void {
+    if (this.#head > this.#order.length / 2) {
+      this.#order = this.#order.slice(this.#head);
+      this.#head = 0;
+    }
+    this.#order.push(job);
+    this.#queued.add(job);
+  }
+
+  take(): Job {
+    const job = this.next!;
+    this.#queued.delete(job);
+    return job;
+  }
+
+  remove(job: Job): boolean {
+    return this.#queued.delete(job);
+  }
+
+  /** Ends the queue after the tasks that are in it. */
+  finish(): void {
+    this.#isFinished = true;
+  }
+
+  end(): Job[] {
+    const dropped = [...this.#queued];
+    this.#queued.clear();
+    this.finish();
+    return dropped;
+  }
+}

@@ -1,0 +1,89 @@
+import type { Attempt } from "./executor.ts";
+
+/** A piece of the output of a running task. */
+export class TaskOutput {
+  /** The id of the task, as in its result. */
+  readonly id: string;
+  /** The number of the attempt, from 1. */
+  readonly attempt: number;
+  /** The slot in which the attempt runs, from 1. */
+  readonly slot: number;
+  /** The stream to which the task has written. */
+  readonly stream: "stdout" | "stderr";
+  /** The bytes as they were written, for a line with its newline. They stay valid. */
+  readonly bytes: Uint8Array;
+
+  /** Makes a piece of output. */
+  constructor({ id, number, slot }: Attempt, stream: "stdout" | "stderr", bytes: Uint8Array) {
+    this.id = id;
+    this.attempt = number;
+    this.slot = slot;
+    this.stream = stream;
+    this.bytes = bytes;
+  }
+
+  /** The bytes as text without the newline at the end; U+FFFD stands for what is not UTF-8. */
+  get text(): string {
+    const { bytes } = this;
+    return decoder.decode(bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes);
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const NEWLINE = 0x0a;
+
+/** The longest line that is held back until its end, in bytes. A longer one comes in parts. */
+export const MAX_LIVE_LINE_BYTES = 64 * 1024;
+
+/** Cuts the output of one stream into lines. */
+export class LineSplitter {
+  readonly #onLine: (line: Uint8Array) => void;
+  /** The beginning of a line whose end has not come. */
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+
+  /** @param onLine Called with each line and its newline. */
+  constructor(onLine: (line: Uint8Array) => void) {
+    this.#onLine = onLine;
+  }
+
+  push(bytes: Uint8Array): void {
+    let begin = 0;
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, begin)) {
+      this.#add(bytes.subarray(begin, end + 1));
+      this.flush();
+      begin = end + 1;
+    }
+    this.#add(bytes.subarray(begin));
+  }
+
+  /** Gives the last line, if it has no newline. */
+  flush(): void {
+    if (this.#partBytes === 0) return;
+    const [first] = this.#parts;
+    const line = this.#parts.length === 1 ? first! : joined(this.#parts, this.#partBytes);
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#onLine(line);
+  }
+
+  #add(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0;) {
+      const part = rest.subarray(0, MAX_LIVE_LINE_BYTES - this.#partBytes);
+      this.#parts.push(part);
+      this.#partBytes += part.length;
+      rest = rest.subarray(part.length);
+      if (this.#partBytes >= MAX_LIVE_LINE_BYTES) this.flush();
+    }
+  }
+}
+
+function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array {
+  const all = new Uint8Array(bytes);
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}

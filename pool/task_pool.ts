@@ -1,0 +1,255 @@
+import type { TaskResult } from "../records/result.ts";
+import type { Task } from "../records/task.ts";
+import type { Executor } from "./executor.ts";
+import type { Job } from "./job.ts";
+import { checkConcurrency, type PoolOptions, type PoolSettings, poolSettings, type Progress } from "./options.ts";
+import { Scheduler } from "./scheduler.ts";
+import { SignalWatch } from "./signal_watch.ts";
+import { createJob, TaskQueue } from "./task_feed.ts";
+
+/** Options of a pool to which a program adds tasks one by one. */
+export type TaskPoolOptions = Omit<PoolOptions, "halt" | "keepOrder" | "total">;
+
+/** Options of {@linkcode TaskPool.run}. */
+export interface TaskOptions {
+  /**
+   * Cancels the task. A task that runs is terminated with its process group, one that waits never starts; the promise
+   * rejects with a {@linkcode TaskAbortError}.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+/** A bounded pool to which a program adds tasks at any time, and gets a promise for each. */
+export interface TaskPool extends AsyncDisposable {
+  /** The maximum number of tasks that run at once. Can be changed at any time; running tasks continue. */
+  concurrency: number;
+  /** The number of tasks that wait, for a slot or for a retry. */
+  readonly size: number;
+  /** The number of tasks that run. */
+  readonly pending: number;
+  /**
+   * Runs a task as soon as a slot is free.
+   *
+   * @param task A task, or only its command: a string for a shell, or a program and its arguments.
+   * @returns the result. A task that fails is not an error: its result has the outcome and the output.
+   * @throws {TaskAbortError} (as a rejection) when the signal or the disposal of the pool ends the task.
+   * @throws {InvalidTaskError} (as a rejection) when the value is not a task.
+   * @throws `Error` (as a rejection) when the pool is closed, or when no task can be started any more.
+   */
+  run<Meta = unknown>(task: Task<Meta> | Task["cmd"], options?: TaskOptions): Promise<TaskResult<Meta>>;
+  /** Settles when no task waits or runs. Never rejects. */
+  onIdle(): Promise<void>;
+  /** Takes no more tasks, finishes those that were added, and settles when no process and no file is left. Never rejects. */
+  close(): Promise<void>;
+  /** Takes no more tasks, terminates those that run, and settles when no process and no file is left. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * The reason for which {@linkcode TaskPool.run} rejects when a task was canceled. Its `name` is `AbortError`, as that of
+ * aborted calls of the platform; `cause` is the reason of the signal.
+ */
+export class TaskAbortError extends Error {
+  override readonly name = "AbortError";
+  /** The result with the output up to then; `undefined` when the task never ran. */
+  readonly result: TaskResult | undefined;
+
+  /** Makes the error of a task that was canceled. */
+  constructor(id: string, cause: unknown, result: TaskResult | undefined) {
+    super(`Task ${JSON.stringify(id)} was canceled`, { cause });
+    this.result = result;
+  }
+}
+
+/**
+ * Time without a task after which a pool lets go of its idle shells, in milliseconds. They would keep the program alive,
+ * and the users of a pool seldom close it.
+ */
+const IDLE_MS = 100;
+
+/** A task whose promise has not settled. */
+interface Pending extends PromiseWithResolvers<TaskResult> {
+  signal: AbortSignal | undefined;
+}
+
+/** A scheduler, and the queue that feeds it. */
+interface Session {
+  scheduler: Scheduler;
+  queue: TaskQueue;
+}
+
+/**
+ * Runs the tasks of a program. Each scheduler serves one session: from the first task to the end of the last one, and
+ * {@linkcode IDLE_MS} longer, or to a failure that ends the run.
+ */
+export class QueuedTaskPool implements TaskPool {
+  readonly #settings: PoolSettings;
+  readonly #createExecutor: () => Executor;
+  readonly #closesWhenIdle: boolean;
+  /** The executor of the first session, which has told the default of the concurrency. */
+  #executor: Executor | undefined;
+  #current: Session | undefined;
+  /** The sessions that have not closed. At most one of them runs tasks. */
+  readonly #open = new Set<Session>();
+  readonly #pending = new Map<Job, Pending>();
+  readonly #signals = new SignalWatch<Job>((jobs) => {
+    for (const { scheduler } of this.#open) scheduler.cancel(jobs);
+  });
+  #idle: PromiseWithResolvers<void> | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #sequence = 0;
+  #concurrency: number;
+  #isClosed = false;
+  #finished = 0;
+  #failed = 0;
+
+  /**
+   * Makes a pool without tasks.
+   *
+   * @param createExecutor Called for each session. May throw when no further session is possible.
+   * @param closesWhenIdle True when the executor is cheap to open and keeps the program alive.
+   */
+  constructor(options: TaskPoolOptions, createExecutor: () => Executor, closesWhenIdle: boolean) {
+    this.#createExecutor = createExecutor;
+    this.#closesWhenIdle = closesWhenIdle;
+    this.#executor = createExecutor();
+    this.#settings = poolSettings(options, undefined, this.#executor);
+    this.#concurrency = this.#settings.concurrency;
+  }
+
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  set concurrency(concurrency: number) {
+    this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
+    for (const { scheduler } of this.#open) scheduler.concurrency = concurrency;
+  }
+
+  get size(): number {
+    return this.#pending.size - this.pending;
+  }
+
+  get pending(): number {
+    let running = 0;
+    for (const { scheduler } of this.#open) running += scheduler.running;
+    return running;
+  }
+
+  run<Meta = unknown>(task: Task<Meta> | Task["cmd"], { signal }: TaskOptions = {}): Promise<TaskResult<Meta>> {
+    const pending = { ...Promise.withResolvers<TaskResult>(), signal };
+    try {
+      if (this.#isClosed) throw new Error("Cannot run a task: the pool is closed");
+      const isCommand = typeof task === "string" || Array.isArray(task);
+      const job = createJob(isCommand ? { cmd: task } : task, ++this.#sequence);
+      if (signal?.aborted) throw new TaskAbortError(job.id, signal.reason, undefined);
+      this.#add(job, pending);
+    } catch (error) {
+      pending.reject(error);
+    }
+    return pending.promise as Promise<TaskResult<Meta>>;
+  }
+
+  onIdle(): Promise<void> {
+    if (this.#pending.size === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#endSession();
+    await this.#closed();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#idleTimer);
+    for (const { scheduler } of this.#open) scheduler.stop();
+    await this.#closed();
+  }
+
+  async #closed(): Promise<void> {
+    await Promise.all([...this.#open].map(({ scheduler }) => scheduler.closed));
+  }
+
+  #add(job: Job, pending: Pending): void {
+    clearTimeout(this.#idleTimer);
+    if (!this.#current || this.#current.scheduler.isDraining) this.#current = this.#createSession();
+    const { queue, scheduler } = this.#current;
+    this.#pending.set(job, pending);
+    if (pending.signal) this.#signals.add(pending.signal, job);
+    queue.add(job);
+    // A session that has failed may still run tasks: the next one waits for its end.
+    if (this.#open.size === 1) scheduler.open();
+  }
+
+  #createSession(): Session {
+    const { onProgress } = this.#settings;
+    const executor = this.#executor ?? this.#createExecutor();
+    this.#executor = undefined;
+    const queue = new TaskQueue();
+    const settings = {
+      ...this.#settings,
+      concurrency: this.#concurrency,
+      onProgress: onProgress && ((progress: Progress) => {
+        onProgress({ ...progress, finished: this.#finished, failed: this.#failed });
+      }),
+    };
+    const scheduler: Scheduler = new Scheduler(queue, settings, executor, {
+      hasRoom: () => true,
+      add: (job, { result }) => this.#finish(job, result, scheduler),
+      skip: (job) => this.#abandon(job, undefined, scheduler),
+      deliver: () => {},
+    });
+    const session = { scheduler, queue };
+    this.#open.add(session);
+    const forget = () => {
+      this.#open.delete(session);
+      this.#current?.scheduler.open();
+    };
+    scheduler.closed.then(forget, forget);
+    return session;
+  }
+
+  #finish(job: Job, result: TaskResult, scheduler: Scheduler): void {
+    this.#finished++;
+    if (result.outcome === "canceled") return this.#abandon(job, result, scheduler);
+    if (result.outcome !== "ok") this.#failed++;
+    this.#take(job).resolve(result);
+  }
+
+  /** Rejects the promise of a task that was canceled. */
+  #abandon(job: Job, result: TaskResult | undefined, { failure }: Scheduler): void {
+    const { signal, promise, reject } = this.#take(job);
+    promise.catch(() => {}); // the program may have dropped the promise, and must not end by that
+    const poolSignal = this.#settings.signal;
+    if (job.isCanceled) reject(new TaskAbortError(job.id, signal!.reason, result));
+    else if (poolSignal?.aborted) reject(new TaskAbortError(job.id, poolSignal.reason, result));
+    else reject(failure?.error ?? new TaskAbortError(job.id, new Error("The pool was disposed of"), result));
+  }
+
+  /** Removes a task that has ended. */
+  #take(job: Job): Pending {
+    const pending = this.#pending.get(job)!;
+    this.#pending.delete(job);
+    if (pending.signal) this.#signals.remove(pending.signal, job);
+    if (this.#pending.size === 0) this.#becomeIdle();
+    return pending;
+  }
+
+  #becomeIdle(): void {
+    this.#idle?.resolve();
+    this.#idle = undefined;
+    if (this.#closesWhenIdle && !this.#isClosed) this.#idleTimer = setTimeout(() => this.#endSession(), IDLE_MS);
+  }
+
+  /** Lets the session end after the tasks that it has. */
+  #endSession(): void {
+    clearTimeout(this.#idleTimer);
+    const { queue, scheduler } = this.#current ?? {};
+    this.#current = undefined;
+    queue?.finish();
+    scheduler?.tick();
+  }
+}

@@ -1,0 +1,131 @@
+import { Buffer } from "node:buffer";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import fc from "fast-check";
+import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
+import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
+import { FakeExecutor } from "../support/fake_executor.ts";
+import { collect, EFFORT, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+
+const EXECUTORS = ["shell", "process"] as const;
+
+/** Runs tasks, and returns their results with all live output. */
+async function runLive(tasks: Task[], options: RunOptions) {
+  const outputs: TaskOutput[] = [];
+  const results = await collect(run(tasks, { onOutput: (output) => outputs.push(output), ...options }));
+  return { outputs, results };
+}
+
+const bytesOf = (outputs: readonly TaskOutput[], id: string, stream: string) =>
+  Buffer.concat(outputs.filter((output) => output.id === id && output.stream === stream).map(({ bytes }) => bytes));
+
+for (const executor of EXECUTORS) {
+  test(`with the ${executor} executor lines arrive while their task runs`, TIMEOUT, async () => {
+    await withTempDirectory(async (cwd) => {
+      // The task waits for a file that is made only when its first line has arrived.
+      const cmd = "echo first; until [ -e seen ]; do sleep 0.01; done; echo last >&2";
+      const lines: string[] = [];
+      const [result] = await collect(run([{ id: "a", cmd, cwd }], {
+        executor,
+        onOutput({ id, stream, text, slot, attempt }) {
+          lines.push(`${id} ${slot} ${attempt} ${stream} ${text}`);
+          if (text === "first") writeFile(join(cwd, "seen"), "").catch(() => {});
+        },
+      }));
+      assertEquals(lines, ["a 1 1 stdout first", "a 1 1 stderr last"]);
+      assertEquals([result!.stdout, result!.stderr], ["first\n", "last\n"]);
+    });
+  });
+
+  test(`with the ${executor} executor live output has the bytes of the result`, TIMEOUT, async () => {
+    const tasks: Task[] = [
+      { id: "binary", cmd: "head -c 3000000 /dev/urandom; printf err >&2" },
+      { id: "lines", cmd: "seq 200000; seq 3 >&2; printf unfinished" },
+      { id: "program", cmd: ["printf", "%s\\n", "a", "b"] },
+      { id: "pipe", cmd: "seq 9 | tee /dev/stderr" },
+      { id: "none", cmd: ":" },
+    ];
+    for (const outputBy of ["line", "chunk"] as const) {
+      const { outputs, results } = await runLive(tasks, { executor, outputBy, maxInlineBytes: 8 * 1024 ** 2 });
+      for (const { id, stdout, stdoutEncoding, stderr } of results) {
+        assert(bytesOf(outputs, id, "stdout").equals(Buffer.from(stdout, stdoutEncoding ?? "utf8")), id);
+        assertEquals(bytesOf(outputs, id, "stderr").toString(), stderr);
+      }
+      if (outputBy === "chunk") continue;
+      assertEquals(outputs.filter(({ id }) => id === "program").map(({ text }) => text), ["a", "b"]);
+      assertEquals(outputs.filter(({ id }) => id === "lines").length, 200_000 + 3 + 1);
+      assertEquals(outputs.findLast(({ id, stream }) => id === "lines" && stream === "stdout")!.text, "unfinished");
+    }
+  });
+
+  test(`with the ${executor} executor live output ends at the limit, and says the attempt`, TIMEOUT, async () => {
+    const { outputs, results } = await runLive([
+      { id: "much", cmd: "yes" },
+      { id: "again", cmd: "echo hi; exit 1", retries: 1 },
+      { id: "nothing", cmd: ["/nowhere/program"] },
+    ], { executor, maxOutputBytes: 10_000 });
+    assertEquals(bytesOf(outputs, "much", "stdout").length, 10_000);
+    assertEquals(outputs.filter(({ id }) => id === "again").map(({ attempt, text }) => [attempt, text]), [
+      [1, "hi"],
+      [2, "hi"],
+    ]);
+    assertEquals(outputs.filter(({ id }) => id === "nothing"), []);
+    assertEquals(results.map(({ id, outcome }) => `${id} ${outcome}`).sort(), [
+      "again failed",
+      "much output-limit",
+      "nothing not-started",
+    ]);
+  });
+
+  test(`with the ${executor} executor an exception of onOutput stops the run`, TIMEOUT, async () => {
+    const onOutput = () => {
+      throw new Error("enough");
+    };
+    await assertRejects(() => runLive([{ cmd: "echo hi; sleep 60" }], { executor, onOutput }), Error, "enough");
+  });
+}
+
+test("onOutput is refused where it would never be called", () => {
+  const onOutput = () => {};
+  assertThrows(() => run([], { executor: new FakeExecutor(), onOutput }), RangeError, "onOutput needs the executor");
+  assertThrows(
+    () => new TaskRunner({ onOutput }),
+    RangeError,
+    "onOutput is a function of this process; set { isolate: false }",
+  );
+  assertThrows(() => run([], { outputBy: "word" as "line" }), RangeError, 'outputBy must be "line" or "chunk"');
+});
+
+test("TaskOutput.text replaces what is not UTF-8, and keeps all but the newline", () => {
+  const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
+  const textOf = (...bytes: number[]) => new TaskOutput(attempt, "stdout", Uint8Array.from(bytes)).text;
+  assertEquals([textOf(0xc3, 0xa9, 0x0a), textOf(0xff, 0x0a), textOf(0x0a), textOf(0x20)], ["é", "\uFFFD", "", " "]);
+});
+
+test("LineSplitter gives whole lines, however the bytes come, and long ones in parts", () => {
+  const bytes = fc.array(fc.constantFrom("a", "\n", "é", "b".repeat(MAX_LIVE_LINE_BYTES - 1)), { maxLength: 30 });
+  const property = fc.property(bytes, fc.array(fc.nat(100_000), { maxLength: 10 }), (parts, cuts) => {
+    const input = Buffer.from(parts.join(""));
+    const lines: Uint8Array[] = [];
+    const splitter = new LineSplitter((line) => lines.push(line));
+    let begin = 0;
+    for (const cut of [...cuts.map((cut) => cut % (input.length + 1)).sort((a, b) => a - b), input.length]) {
+      splitter.push(input.subarray(begin, cut));
+      begin = cut;
+    }
+    splitter.flush();
+    assert(Buffer.concat(lines).equals(input));
+    for (const [index, line] of lines.entries()) {
+      const newline = line.indexOf(0x0a);
+      assert(newline === -1 || newline === line.length - 1);
+      assert(newline !== -1 || line.length === MAX_LIVE_LINE_BYTES || index === lines.length - 1);
+      assert(line.length > 0 && line.length <= MAX_LIVE_LINE_BYTES);
+    }
+  });
+  fc.assert(property, { numRuns: 100 * EFFORT, seed: SEED });
+});

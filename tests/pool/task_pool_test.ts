@@ -1,0 +1,326 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
+import { assertThrows } from "@std/assert/throws";
+import fc from "fast-check";
+import { createPool, type Progress, type Task, TaskAbortError, type TaskPool, type TaskResult } from "../../mod.ts";
+import { QueuedTaskPool } from "../../pool/task_pool.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { type FakeExecution, FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
+import { EFFORT, SEED, shell, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+
+const EXECUTORS = ["shell", "process"] as const;
+
+/** Lets everything happen that needs neither a timer nor anything from outside. */
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+
+/** Returns the reason for which a promise rejects. */
+async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
+  return await promise.then(() => new Error("It was fulfilled"), (error) => error);
+}
+
+test("run() resolves to the result of the task, with both executors", TIMEOUT, async () => {
+  for (const executor of EXECUTORS) {
+    await using pool = createPool({ executor, concurrency: 2 });
+    const results = await Promise.all([
+      pool.run({ id: "a", cmd: "cat", stdin: "text", meta: { n: 1 } }),
+      pool.run("echo $((1 + 1))"),
+      pool.run(["printf", "%s", "$x"]),
+      pool.run("exit 3"),
+    ]);
+    assertEquals(
+      results.map(({ id, outcome, stdout, status }) => [id, outcome, stdout, status]),
+      [["a", "ok", "text", 0], ["2", "ok", "2\n", 0], ["3", "ok", "$x", 0], ["4", "failed", "", 3]],
+    );
+    assertEquals(results[0]!.meta, { n: 1 });
+  }
+});
+
+test("run() takes tasks at any time and starts at most `concurrency` of them", async () => {
+  const executor = new FakeExecutor();
+  const pool = createPool({ executor, concurrency: 2 });
+  assertEquals([pool.size, pool.pending, pool.concurrency], [0, 0, 2]);
+  const promises = ["a", "b", "c"].map((id) => pool.run({ id, cmd: "x" }));
+  assertEquals([pool.size, pool.pending, executor.executions.length], [1, 2, 2]);
+  executor.executions[1]!.end();
+  assertEquals((await promises[1]!).id, "b");
+  assertEquals([pool.size, pool.pending], [0, 2]);
+  promises.push(pool.run({ id: "d", cmd: "x" }));
+  pool.concurrency = 3;
+  assertEquals([pool.size, pool.pending], [0, 3]);
+  for (const execution of executor.executions) execution.end();
+  assertEquals((await Promise.all(promises)).map(({ id }) => id), ["a", "b", "c", "d"]);
+  await pool.close();
+  assertEquals(executor.closed, 1);
+});
+
+test("createPool() reports invalid options at once", () => {
+  assertThrows(() => createPool({ concurrency: 0 }), RangeError, "concurrency must be an integer of at least 1, got 0");
+  assertThrows(() => createPool({ keepOrder: true } as object), TypeError, "each task has a promise of its own");
+  assertThrows(() => createPool({ concurency: 1 } as object), TypeError, 'did you mean "concurrency"?');
+  const pool = createPool();
+  assertThrows(() => pool.concurrency = 0.5, RangeError, "got 0.5");
+});
+
+test("run() rejects a value that is not a task, and the pool continues", async () => {
+  const pool = createPool({ executor: instantExecutor() });
+  assertEquals((await rejectionOf(pool.run({ cmd: 1 } as unknown as Task))).message.includes("task 1"), true);
+  assertEquals((await pool.run("x")).id, "2");
+  await pool.close();
+});
+
+test("an aborted signal terminates a running task and drops a waiting one", TIMEOUT, async () => {
+  for (const executor of EXECUTORS) {
+    await withTempDirectory(async (cwd) => {
+      await using pool = createPool({ executor, concurrency: 1 });
+      const controller = new AbortController();
+      const { signal } = controller;
+      const running = pool.run({ cmd: "echo output; : >begun; sleep 60", cwd }, { signal });
+      const waiting = pool.run("echo never", { signal });
+      const other = pool.run("echo other");
+      await waitFor("the command to begin", () => existsSync(join(cwd, "begun")));
+      controller.abort(new Error("enough"));
+      const errors = [await rejectionOf(running), await rejectionOf(waiting)] as TaskAbortError[];
+      for (const error of errors) {
+        assert(error instanceof TaskAbortError);
+        assertEquals([error.name, (error.cause as Error).message], ["AbortError", "enough"]);
+      }
+      const [first, second] = errors.map(({ result }) => result);
+      assertEquals([first?.outcome, first?.stdout, second], ["canceled", "output\n", undefined]);
+      assertEquals((await other).stdout, "other\n");
+      assert(await rejectionOf(pool.run("echo late", { signal })) instanceof TaskAbortError);
+    });
+  }
+});
+
+test("a signal has one listener, and none when its tasks have ended", async () => {
+  const executor = instantExecutor();
+  const pool = createPool({ executor, concurrency: 2 });
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  const promises = Array.from({ length: 50 }, () => pool.run("x", { signal }));
+  assertEquals(listeners, 1);
+  await Promise.all(promises);
+  assertEquals(listeners, 0);
+  await pool.close();
+});
+
+test("a task that waits for a retry can be canceled, with its last result", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: 1 });
+  const pool = createPool({ executor, retry: { limit: 5, delayMs: 1_000_000 } });
+  const controller = new AbortController();
+  const promise = pool.run("x", { signal: controller.signal });
+  await settle();
+  assertEquals([pool.size, pool.pending], [1, 0]);
+  controller.abort();
+  const { result } = await rejectionOf(promise) as TaskAbortError;
+  assertEquals([result?.outcome, result?.attempts, result?.status], ["canceled", 1, 1]);
+  await pool.close();
+});
+
+test("a canceled task is not retried, however its attempt ended", async () => {
+  const executor = new FakeExecutor();
+  const pool = createPool({ executor, retry: 5 });
+  const controller = new AbortController();
+  const promise = pool.run("x", { signal: controller.signal });
+  const [execution] = executor.executions;
+  execution!.exit(); // before the pool sees the end
+  controller.abort();
+  execution!.end({ status: 1 });
+  assertEquals((await rejectionOf(promise) as TaskAbortError).result?.status, 1);
+  assertEquals(executor.executions.length, 1);
+  await pool.close();
+});
+
+test("close() finishes the tasks that were added, and takes no others", async () => {
+  const executor = new FakeExecutor();
+  const pool = createPool({ executor, concurrency: 1 });
+  const promises = [pool.run("x"), pool.run("x")];
+  const closed = pool.close();
+  await assertRejects(() => pool.run("x"), Error, "Cannot run a task: the pool is closed");
+  executor.onStart = (execution) => execution.end();
+  executor.executions[0]!.end();
+  assertEquals((await Promise.all(promises)).map(({ outcome }) => outcome), ["ok", "ok"]);
+  await closed;
+  assertEquals(executor.closed, 1);
+});
+
+test("the end of an `await using` block terminates what runs, and no dropped promise ends the program", async () => {
+  const executor = new FakeExecutor();
+  const promises: Promise<TaskResult>[] = [];
+  {
+    await using pool = createPool({ executor, concurrency: 1 });
+    promises.push(pool.run("x"), pool.run("x"));
+  }
+  const errors = await Promise.all(promises.map(rejectionOf)) as TaskAbortError[];
+  assertEquals(errors.map(({ name, result }) => [name, result?.outcome]), [
+    ["AbortError", "canceled"],
+    ["AbortError", undefined],
+  ]);
+  assertEquals(executor.closed, 1);
+});
+
+test("a pool that was never used closes at once", async () => {
+  const pool = createPool();
+  await pool.onIdle();
+  await pool.close();
+  await pool[Symbol.asyncDispose]();
+});
+
+test("the signal of the pool ends all tasks, and the pool can be used no more", async () => {
+  const controller = new AbortController();
+  const executors: FakeExecutor[] = [];
+  const pool = new QueuedTaskPool({ concurrency: 1, signal: controller.signal }, () => {
+    executors.push(new FakeExecutor());
+    return executors.at(-1)!;
+  }, true);
+  const promises = [pool.run("x"), pool.run("x")];
+  controller.abort(new Error("enough"));
+  promises.push(pool.run("x"));
+  for (const promise of promises) assertEquals((await rejectionOf(promise)).cause, controller.signal.reason);
+  assertEquals(executors[0]!.executions.length, 1);
+  await pool.close();
+});
+
+test("a failure of the executor rejects the tasks that never ran, and the next task gets a new executor", async () => {
+  const executors: FakeExecutor[] = [];
+  const pool = new QueuedTaskPool({ concurrency: 1 }, () => {
+    executors.push(new FakeExecutor());
+    return executors.at(-1)!;
+  }, true);
+  const [first, second] = [pool.run({ id: "first", cmd: "x" }), pool.run({ id: "second", cmd: "x" })];
+  executors[0]!.executions[0]!.fail(new Error("broken"));
+  assertEquals((await first).error, "The executor failed: broken");
+  await assertRejects(() => second, Error, "broken");
+  const third = pool.run({ id: "third", cmd: "x" });
+  await settle();
+  executors[1]!.executions[0]!.end();
+  assertEquals([(await third).outcome, executors[0]!.closed], ["ok", 1]);
+  await pool.close();
+});
+
+test("an executor object that has failed cannot be opened again", async () => {
+  const executor = new FakeExecutor();
+  const pool = createPool({ executor });
+  const promise = pool.run("x");
+  executor.executions[0]!.fail(new Error("broken"));
+  await promise;
+  await assertRejects(() => pool.run("x"), Error, "cannot be opened again");
+  await pool.close();
+});
+
+test("an idle pool closes its executor, and opens another for the next task", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const executors: FakeExecutor[] = [];
+    const pool = new QueuedTaskPool({}, () => {
+      executors.push(instantExecutor());
+      return executors.at(-1)!;
+    }, true);
+    await pool.run("x");
+    await clock.advance(99);
+    await pool.run("x");
+    await clock.advance(99);
+    assertEquals(executors.map(({ closed }) => closed), [0]);
+    await clock.advance(1);
+    assertEquals(executors.map(({ closed }) => closed), [1]);
+    assertEquals((await pool.run("x")).id, "3");
+    assertEquals(executors.map(({ closed }) => closed), [1, 0]);
+    await pool.close();
+    assertEquals(executors.map(({ closed }) => closed), [1, 1]);
+    assertEquals(clock.waiting, 0);
+  });
+});
+
+test("onProgress counts all tasks of the pool", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    let last: Progress | undefined;
+    const onProgress = (progress: Progress) => last = progress;
+    const pool = new QueuedTaskPool({ onProgress }, instantExecutor, true);
+    await pool.run("x");
+    await clock.advance(1_000);
+    await pool.run("x");
+    assertEquals([last?.finished, last?.failed, last?.running, last?.total], [2, 0, 0, undefined]);
+    await pool.close();
+  });
+});
+
+test("a pool that nobody closes lets the program end, also when promises were dropped", TIMEOUT, async () => {
+  const { stdout, stderr, status } = await shell("exec $RUNTIME tests/fixtures/pool_left_open.ts");
+  assertEquals([stdout, stderr, status], ["hi\n20 0 0\n", "", 0]);
+});
+
+/** One deed of a random schedule. `which` chooses among those that there are. */
+const deeds = fc.array(
+  fc.record({
+    deed: fc.constantFrom("run", "run", "run", "end", "end", "fail", "abort", "concurrency", "settle"),
+    which: fc.nat(20),
+  }),
+  { maxLength: 40 },
+);
+
+test("whatever happens, each promise settles once, with the result of its task", TIMEOUT, async () => {
+  const property = fc.asyncProperty(deeds, fc.integer({ min: 1, max: 4 }), async (deeds, concurrency) => {
+    const executor = new FakeExecutor();
+    const pool: TaskPool = createPool({ executor, concurrency, retry: 1 });
+    const controllers = Array.from({ length: 3 }, () => new AbortController());
+    const settled = new Map<string, string>();
+    const added: string[] = [];
+    const live = new Set<FakeExecution>();
+    let most = 0;
+    executor.onStart = (execution) => {
+      live.add(execution);
+      most = Math.max(most, live.size);
+      execution.onTerminate = () => live.delete(execution);
+    };
+    const end = (which: number, status: number) => {
+      const execution = [...live][which % live.size];
+      if (!execution) return;
+      live.delete(execution);
+      execution.end({ status, stdout: { text: execution.attempt.id } });
+    };
+    let limit = concurrency;
+    for (const { deed, which } of deeds) {
+      if (deed === "run") {
+        const id = `${added.length}`;
+        added.push(id);
+        const settle = (how: string) => settled.set(id, settled.has(id) ? "twice" : how);
+        const { signal } = controllers[which % 4] ?? { signal: undefined };
+        pool.run({ id, cmd: "x" }, { signal }).then(
+          (result) => settle(result.id === id && result.stdout === id ? "result" : "another result"),
+          (error) => settle(error instanceof TaskAbortError ? "aborted" : `${error}`),
+        );
+      } else if (deed === "end") end(which, 0);
+      else if (deed === "fail") end(which, 1);
+      else if (deed === "abort") controllers[which % 3]!.abort();
+      else if (deed === "concurrency") limit = Math.max(limit, pool.concurrency = which % 4 + 1);
+      else await settle();
+      assert(pool.pending <= limit && pool.size >= 0, `${pool.pending} of ${limit}, ${pool.size}`);
+    }
+    const idle = pool.onIdle();
+    while (pool.size + pool.pending > 0) {
+      end(0, 0);
+      await settle();
+    }
+    await idle;
+    await pool.close();
+    assertEquals([...settled.keys()].sort(), added.sort());
+    assert([...settled.values()].every((how) => how === "result" || how === "aborted"), [...settled.values()].join());
+    assert(most <= limit, `${most} of ${limit}`);
+  });
+  await fc.assert(property, { numRuns: 200 * EFFORT, seed: SEED });
+});
