@@ -5,13 +5,7 @@ import type { MsgHdrs } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
-import {
-  type AttemptEnding,
-  type AttemptResult,
-  type Executor,
-  type Output,
-  resultWithoutOutput,
-} from "../../pool/executor.ts";
+import { type AttemptResult, type Executor, type Output, resultWithoutOutput } from "../../pool/executor.ts";
 import { createExecutor } from "../../executors/mod.ts";
 import { outputLost } from "../../executors/output.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
@@ -35,7 +29,6 @@ import {
   decode,
   encode,
   keyOf,
-  type RecordedEnding,
   type RemoteOutput,
   type ResultMessage,
   type RunConfig,
@@ -43,6 +36,7 @@ import {
   type TaskMessage,
   TASKS_CONSUMER,
 } from "../client/protocol.ts";
+import { recordedEnding } from "./recorded_ending.ts";
 import type { Slots } from "./slots.ts";
 
 /** The longest time that a run may take to be created. */
@@ -408,19 +402,4 @@ function redeliveredTooOften(redeliveries: number): AttemptResult {
 
 function notStarted(reason: string): AttemptResult {
   return resultWithoutOutput({ kind: "spawn-failed", status: 126, reason });
-}
-
-/** Returns the ending to record. A lack of resources here must not hold up tasks elsewhere. */
-function recordedEnding(ending: AttemptEnding): RecordedEnding {
-  switch (ending.kind) {
-    case "exited":
-    case "signaled":
-    case "spawn-failed":
-    case "lost":
-      return ending;
-    case "no-resources":
-      return { kind: "spawn-failed", status: 126, reason: `Cannot start the task: ${ending.reason}` };
-    case "withdrawn":
-      return { kind: "lost", reason: "The task was stopped before it began" };
-  }
 }
