@@ -1,0 +1,89 @@
+import { test } from "node:test";
+import { writeFileSync } from "node:fs";
+import { assertEquals } from "@std/assert/equals";
+import { resultWithoutOutput } from "../../pool/executor.ts";
+import type { AttemptStop, Execution } from "../../mod.ts";
+import { type ShellContext, ShellExecution } from "../../executors/shell/execution.ts";
+import type { ShellWorker } from "../../executors/shell/worker.ts";
+import { SpillDirectory } from "../../executors/spill_directory.ts";
+import { withTempDirectory } from "../support/helpers.ts";
+
+const ATTEMPT = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
+
+function contextOf(directory: string, worker: ShellContext["worker"]): ShellContext {
+  return {
+    shell: "sh",
+    maxInlineBytes: 8,
+    maxOutputBytes: 4,
+    spillDirectory: new SpillDirectory(directory),
+    sendSignal: () => Promise.resolve(true),
+    startProcess: () => {
+      throw new Error("No process is wanted");
+    },
+    worker,
+    traits: { runsPlainCommands: false } as ShellContext["traits"],
+    dismiss() {},
+    running: new Set(),
+  };
+}
+
+/** Returns how an attempt ends that printed too much, and is terminated once after the report of its worker. */
+async function terminatedAfterReport(directory: string, reason: AttemptStop) {
+  const worker = {
+    nextNumber: 1,
+    nextLine: 1,
+    isUsable: true,
+    directory: { path: directory, isFull: false },
+    hasSigned: () => false,
+    run() {
+      writeFileSync(`${directory}/1.out`, "too much");
+      return Promise.resolve({ status: 3, stderrIsEmpty: true, messages: "", userMs: 1, systemMs: 2 });
+    },
+  } as unknown as ShellWorker;
+  const callbacks = { onStart() {}, onOutputLimit: () => execution.terminate(reason, 0) };
+  const execution: Execution = new ShellExecution(ATTEMPT, callbacks, contextOf(directory, () => worker));
+  const { ending, stoppedBy, userMs, systemMs } = await execution.ended;
+  return { ending, stoppedBy, userMs, systemMs };
+}
+
+test("ShellExecution.terminate() is not the cause of an end that has happened, unless for its output", async () => {
+  await withTempDirectory(async (directory) => {
+    const end = { ending: { kind: "exited", status: 3 } as const, userMs: 1, systemMs: 2 };
+    assertEquals(await terminatedAfterReport(directory, "canceled"), { ...end, stoppedBy: undefined });
+    assertEquals(await terminatedAfterReport(directory, "output-limit"), { ...end, stoppedBy: "output-limit" });
+  });
+});
+
+test("ShellExecution.terminate() withdraws an attempt that waits for its worker", async () => {
+  const never = new Promise<undefined>(() => {});
+  const execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, contextOf("/", () => never));
+  execution.terminate("canceled", 5);
+  execution.terminate("timeout", 0);
+  assertEquals(await execution.ended, { ...resultWithoutOutput({ kind: "withdrawn" }), stoppedBy: "canceled" });
+});
+
+test("ShellExecution.terminate() reaches the process that takes the place of a worker", async () => {
+  await withTempDirectory(async (directory) => {
+    const calls: [reason: AttemptStop, killAfterMs: number][] = [];
+    const result = resultWithoutOutput({ kind: "exited", status: 0 });
+    const worker = {
+      nextNumber: 1,
+      nextLine: 1,
+      isUsable: true,
+      directory: { path: directory, isFull: false },
+      retire() {},
+      // Nothing began: the shell could not create a file.
+      run: () => Promise.resolve({ status: 2, stderrIsEmpty: true, messages: "no file", userMs: 0, systemMs: 0 }),
+    } as unknown as ShellWorker;
+    const context: ShellContext = {
+      ...contextOf(directory, () => worker),
+      dismiss: () => execution.terminate("canceled", 5), // before the process is there
+      startProcess: () => ({
+        ended: Promise.resolve(result),
+        terminate: (reason, killAfterMs) => void calls.push([reason, killAfterMs]),
+      }),
+    };
+    const execution: Execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, context);
+    assertEquals([await execution.ended, calls], [result, [["canceled", 5]]]);
+  });
+});
