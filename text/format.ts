@@ -1,21 +1,21 @@
-/** Figures as people read them. @module */
+/** Formats numbers for people. @module */
 
-/** `1,234` in every language: what is read by people can be read by programs. */
+/** Formats a count as `1,234`, in every locale, so that scripts can parse the output. */
 export function grouped(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `1 task`, `1,234 tasks`. */
+/** Formats a count with its noun, as `1 task` or `1,234 tasks`. */
 export function counted(count: number, noun: string): string {
   return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** `12.3`, `7,210`: as many digits as mean something. */
+/** Formats a rate with the digits that are significant, as `1.2` or `7,210`. */
 export function rate(perSecond: number): string {
   return perSecond >= 10 ? grouped(Math.round(perSecond)) : perSecond.toPrecision(2);
 }
 
-/** `1.2 ms`, `12 ms`, `1.5 s`, `2m05s`, `3h04m`. */
+/** Formats a duration as `1.2 ms`, `12 ms`, `1.5 s`, `2m05s` or `3h04m`. */
 export function duration(ms: number): string {
   if (ms < 9.95) return `${+ms.toPrecision(2)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -27,7 +27,7 @@ export function duration(ms: number): string {
   return `${big}${units[0]}${String(small).padStart(2, "0")}${units[1]}`;
 }
 
-/** `99.4 %`, `0.53 %`: two digits at least, and never 100 or 0 of what is not. */
+/** Formats a share from 0 to 1 as `99.4 %` or `0.53 %`; only exactly 1 and 0 give `100 %` and `0 %`. */
 export function percentage(share: number): string {
   const percent = share * 100;
   if (share > 0.999 && share < 1) return "> 99.9 %";

@@ -1,16 +1,15 @@
-/** Longer names are no typing mistakes, and comparing them would take seconds for each megabyte. */
+/** A longer name is not a typo, and comparing it would take seconds per megabyte. */
 const MAX_LENGTH = 100;
 
 /**
- * Returns the known name that was probably meant, or `undefined` when none is near: at most a third of the given name may
- * differ, or the given name is what the known one abbreviates, as `command` for `cmd`. Case and leading hyphens do not
- * count.
+ * Returns the known name closest to a mistyped one, or `undefined` if none is close: at most a third of the letters may
+ * differ, or the known name abbreviates the given one, as `cmd` does `command`. Ignores case and leading hyphens.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const given = bare(name);
   let found: string | undefined;
-  // A single letter differs from every other one by all of it.
+  // Any two single letters are one replacement apart, so a single letter has to match.
   let leastDistance = given.length > 1 ? Math.ceil(given.length / 3) + 1 : 1;
   for (const candidate of known) {
     const distance = abbreviates(bare(candidate), given) ? 1 : editDistance(given, bare(candidate));
@@ -25,7 +24,7 @@ function bare(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
 }
 
-/** Returns whether a name of three letters or more has the first letter of a longer one, then some of its letters in order. */
+/** Returns whether `short`, of at least three letters, is a subsequence of `long` that starts with its first letter. */
 function abbreviates(short: string, long: string): boolean {
   if (short.length < 3 || short[0] !== long[0]) return false;
   let at = 0;
@@ -36,7 +35,7 @@ function abbreviates(short: string, long: string): boolean {
   return true;
 }
 
-/** Counts the letters to insert, remove or replace (Levenshtein distance), and pairs to swap as one each. */
+/** Returns the optimal string alignment distance: Levenshtein distance with a swap of neighbors as one edit. */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -1,22 +1,22 @@
 import { excerpt } from "./excerpt.ts";
 import { nearest } from "./nearest.ts";
 
-/** The options that a function takes, and other names for what they do. */
+/** The option names that a function accepts, and advice for names that other tools use. */
 export interface OptionNames {
   known: readonly string[];
-  /** Advice by the name that another tool has for it, such as `use "concurrency"`. */
+  /** Advice such as `use "concurrency"`, keyed by the name in another tool. */
   advice: ReadonlyMap<string, string>;
 }
 
-/** One option, as other tools know it. */
+/** How other tools name an option. */
 export interface OptionHint {
-  /** The names that other tools use, separated by spaces. */
+  /** Names in other tools, separated by spaces. */
   otherNames?: string;
-  /** Follows its name in advice, such as `, in milliseconds`. */
+  /** Suffix of the advice, such as `, in milliseconds`. */
   unit?: string;
 }
 
-/** Makes the names of options out of a hint for each. */
+/** Builds {@linkcode OptionNames} from one hint per option. */
 export function optionNames(hints: Readonly<Record<string, OptionHint>>): OptionNames {
   const advice = Object.entries(hints).flatMap(([option, { otherNames, unit = "" }]) =>
     (otherNames?.split(" ") ?? []).map((name): [string, string] => [name, `use ${JSON.stringify(option)}${unit}`])
@@ -24,7 +24,7 @@ export function optionNames(hints: Readonly<Record<string, OptionHint>>): Option
   return { known: Object.keys(hints), advice: new Map(advice) };
 }
 
-/** Joins the names of options; the advice of the last prevails. */
+/** Merges sets of option names; for a name with several advices the last one wins. */
 export function joinOptionNames(...all: readonly OptionNames[]): OptionNames {
   return {
     known: all.flatMap(({ known }) => known),
@@ -33,10 +33,10 @@ export function joinOptionNames(...all: readonly OptionNames[]): OptionNames {
 }
 
 /**
- * Checks that options are an object whose properties are all known.
+ * Throws unless `options` is an object with known properties only.
  *
- * @param action stands at the beginning of the message, such as `Cannot start the pool`.
- * @throws `TypeError` that names the first unknown option, and the one that was probably meant.
+ * @param action Start of the error message, such as `Cannot start the pool`.
+ * @throws `TypeError` that names the first unknown option and the closest known one.
  */
 export function checkOptionNames(options: unknown, { known, advice }: OptionNames, action: string): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
@@ -46,6 +46,6 @@ export function checkOptionNames(options: unknown, { known, advice }: OptionName
   if (name === undefined) return;
   const near = nearest(name, known);
   const hint = advice.get(name) ??
-    (near === undefined ? `known are ${known.join(", ")}` : `did you mean ${excerpt(near)}?`);
+    (near === undefined ? `the known options are ${known.join(", ")}` : `did you mean ${excerpt(near)}?`);
   throw new TypeError(`${action}: unknown option ${excerpt(name)}, ${hint}`);
 }

@@ -1,2 +1,2 @@
-/** The version of the package; a test compares it with `deno.json` and `package.json`. */
+/** The package version. A test keeps it equal to those in `deno.json` and `package.json`. */
 export const VERSION = "0.1.0";
