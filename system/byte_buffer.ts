@@ -1,30 +1,30 @@
-/** Collects bytes. It copies them: the pieces of a stream can be small views of large buffers, and would keep those. */
+/** Growable buffer of bytes. Copies each chunk: a chunk can be a small view that would keep a large buffer alive. */
 export class ByteBuffer {
   #bytes = new Uint8Array();
   #length = 0;
 
-  /** How many bytes it holds. */
+  /** The number of bytes in the buffer. */
   get length(): number {
     return this.#length;
   }
 
-  append(piece: Uint8Array): void {
-    const length = this.#length + piece.length;
+  append(chunk: Uint8Array): void {
+    const length = this.#length + chunk.length;
     if (length > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(length, 2 * this.#length));
       larger.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = larger;
     }
-    this.#bytes.set(piece, this.#length);
+    this.#bytes.set(chunk, this.#length);
     this.#length = length;
   }
 
-  /** What it holds, until the next change. */
+  /** Returns the bytes as a view that is valid until the next call of another method. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Takes out all that it holds. */
+  /** Returns all bytes and empties the buffer. */
   take(): Uint8Array {
     const bytes = this.view();
     this.#bytes = new Uint8Array();

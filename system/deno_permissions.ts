@@ -1,4 +1,4 @@
-/** What Deno can be asked for: in full, or for one thing. */
+/** A Deno permission descriptor; without its optional field it covers the whole kind. */
 type Permission =
   | { name: "read" | "write"; path?: string }
   | { name: "env"; variable?: string }
@@ -8,8 +8,8 @@ type Permission =
   | { name: "ffi" | "import" };
 
 /**
- * Whether something may be used that can be done without: always, but in Deno only if it was permitted. Without this
- * question Deno would ask the user on a terminal, in the middle of a run.
+ * Returns whether all permissions are granted; on Bun and Node they always are. Check this before any optional access:
+ * otherwise Deno would prompt the user in the middle of a run.
  */
 export function isPermitted(...permissions: Permission[]): boolean {
   const { Deno: deno } = globalThis as {

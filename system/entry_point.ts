@@ -2,8 +2,10 @@ import { realpathSync } from "node:fs";
 import process from "node:process";
 
 /**
- * Returns whether the program was started with this module, also through a symbolic link, such as npm makes in
- * `node_modules/.bin`.
+ * Returns whether this module is the entry point of the program. Follows symbolic links, such as those that npm creates
+ * in `node_modules/.bin`.
+ *
+ * @param meta The `import.meta` of the module.
  */
 export function isEntryPoint(
   { main, filename }: { main?: boolean | undefined; filename?: string | undefined },
@@ -15,6 +17,6 @@ export function isEntryPoint(
   try {
     return realpathSync(path) === realpathSync(filename);
   } catch {
-    return false; // such as the `-` of standard input
+    return false; // not a file, such as `-` for standard input
   }
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import type { FileHandle } from "node:fs/promises";
 
-/** The part of Deno that locks files. */
+/** The members of Deno's API that lock files. */
 interface DenoFiles {
   open(
     path: string,
@@ -10,8 +10,8 @@ interface DenoFiles {
 }
 
 /**
- * Programs that take the lock of flock(2) on their standard input, the first that exists: macOS has no flock(1). All of
- * them end with 0 when they have it, and with 1 when another program does.
+ * Programs that lock their standard input with flock(2), in order of preference: macOS has no flock(1). They exit with
+ * 0 when they hold the lock, and with 1 when another program does.
  */
 const LOCKERS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["flock", "-n", "0"],
@@ -25,17 +25,19 @@ const LOCKERS: readonly (readonly [program: string, ...args: string[]])[] = [
 const HELD_STATUS = 0;
 const TAKEN_STATUS = 1;
 
-/** A lock that was taken, or could not be. */
+/** The result of an attempt to lock a file that no other program has locked. */
 export interface FileLock {
-  /** Why nobody has a lock on the file, where it cannot be locked. */
+  /** The reason why the file could not be locked; `undefined` when it is locked. */
   readonly problem: string | undefined;
-  /** Gives it back. Closing the file comes first. */
+  /** Releases the lock. Close the file first. */
   release(): void;
 }
 
 /**
- * Takes the lock of flock(2) on a file, which the system takes back when the program ends, however that ends. Gives nothing
- * when another program has it. Where files cannot be locked nobody has a lock, and it says so.
+ * Locks a file with flock(2). The system releases the lock when the program ends, even by SIGKILL.
+ *
+ * @returns `undefined` if another program holds the lock. Where locking is unavailable, {@linkcode FileLock.problem}
+ * has the reason.
  */
 export async function lockFile(file: FileHandle, path: string): Promise<FileLock | undefined> {
   const { Deno: deno } = globalThis as { Deno?: DenoFiles };
@@ -46,7 +48,8 @@ export async function lockFile(file: FileHandle, path: string): Promise<FileLock
     own.close();
     return undefined;
   }
-  // Node and Bun have no way to lock a file, but a lock belongs to what the descriptor stands for, whoever has asked for it.
+  // Node and Bun cannot lock files. A flock(2) lock belongs to the open file description, so a child that inherits the
+  // descriptor can take the lock for this process.
   for (const locker of LOCKERS) {
     const status = await statusOf(locker, file.fd);
     if (status === TAKEN_STATUS) return undefined;
@@ -55,9 +58,9 @@ export async function lockFile(file: FileHandle, path: string): Promise<FileLock
   return { problem: `none of ${LOCKERS.map(([program]) => program).join(", ")} is installed`, release: () => {} };
 }
 
-const CANNOT = "the file system has no locks";
+const CANNOT = "the file system does not support locks";
 
-/** The exit status of a program; `undefined` when it cannot be started. */
+/** Returns the exit status of a program, or `undefined` if it cannot be started. */
 function statusOf([program, ...args]: typeof LOCKERS[number], stdin: number): Promise<number | null | undefined> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: [stdin, "ignore", "ignore"] });

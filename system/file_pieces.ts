@@ -3,10 +3,10 @@ import { open } from "node:fs/promises";
 const PIECE_BYTES = 256 * 1024;
 
 /**
- * Reads a regular file piece by piece into one buffer, so that a large one leaves nothing to be collected. A piece is valid
- * until the next one is asked for.
+ * Reads a regular file in chunks. All chunks share one buffer, to spare the garbage collector: each is valid until the
+ * next one is requested.
  *
- * @param endBytes how much of the file is read.
+ * @param endBytes Offset in bytes at which to stop reading; default: the end of the file.
  */
 export async function* filePieces(path: string, endBytes = Infinity): AsyncGenerator<Uint8Array, void> {
   const file = await open(path, "r");

@@ -8,10 +8,10 @@ const PIECE_BYTES = 256 * 1024;
 const LOOK_MS = 250;
 
 /**
- * Reads whole lines of a file that others append to, as they come, until the signal. The file need not be there yet. What
- * is not a whole line is not given: whoever goes on with the file may cut it off.
+ * Yields the complete lines of a growing file until `signal` aborts, several in a chunk. The file need not exist yet.
+ * An unfinished last line is held back, because a program that resumes the file may truncate it.
  *
- * @throws `Error` when there is another file of that name, or it becomes shorter than what was read.
+ * @throws `Error` when the file is replaced, or shrinks below what was already read.
  */
 export async function* followLines(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   let offset = 0;
@@ -25,9 +25,9 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
       const status = await file?.stat();
       if (status && !status.isFile()) throw new Error("it is not a regular file");
       if (status && seen && (status.ino !== seen.ino || status.dev !== seen.dev)) {
-        throw new Error("it is another file now");
+        throw new Error("the file was replaced");
       }
-      if (status && status.size < offset) throw new Error("it has become shorter: is it another file?");
+      if (status && status.size < offset) throw new Error("the file was truncated or replaced");
       if (status && (status.size !== seen?.size || status.mtimeMs !== seen.mtimeMs)) {
         for await (const lines of wholeLines(file!, offset)) {
           if (signal.aborted) return;
@@ -43,7 +43,7 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
   }
 }
 
-/** The lines from a place to the end. */
+/** Reads the complete lines from a position to the end of the file. */
 async function* wholeLines(
   file: { read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }> },
   position: number,

@@ -3,7 +3,7 @@ import os from "node:os";
 import { dirname } from "node:path";
 import process from "node:process";
 
-/** How the two versions of control groups say what memory a group may use and does use. */
+/** Files with the memory limit and usage of a group, for cgroup v2 and v1. */
 const CONTROL_GROUPS = [
   {
     line: /^0::(\/.*)$/m,
@@ -22,11 +22,11 @@ const CONTROL_GROUPS = [
 ];
 
 /**
- * How much memory, in bytes, can be taken without swapping: what the system has, or what the control group of this process
- * leaves, as in a container, if that is less. Files that the system can forget again do not count as used.
+ * Returns how many bytes of memory can be allocated without swapping: the least that the system and the control groups
+ * of this process, as in a container, have available. Reclaimable file cache counts as available.
  *
- * @param root where `/proc` and `/sys` are.
- * @throws the error of the system when it does not say.
+ * @param root Directory that contains `/proc` and `/sys`.
+ * @throws the system's error when the amount cannot be determined.
  */
 export function freeMemoryBytes(root = ""): number {
   if (process.platform !== "linux") return os.freemem();
@@ -35,14 +35,14 @@ export function freeMemoryBytes(root = ""): number {
     try {
       return readFileSync(`${root}${path}`, "latin1");
     } catch {
-      return undefined; // there is no such group, or it is the root of all
+      return undefined; // the group is missing, or is the root group, which has no limits
     }
   };
-  if (kibibytes === undefined) throw new Error("/proc/meminfo has no MemAvailable, as before Linux 3.14");
+  if (kibibytes === undefined) throw new Error("/proc/meminfo has no MemAvailable; it needs Linux 3.14");
   let freeBytes = Number(kibibytes) * 1024;
   const membership = read("/proc/self/cgroup") ?? "";
   for (const { line, directory, limits, usage, cache } of CONTROL_GROUPS) {
-    // Each group is within the one above it. In a container the upper ones may not be there.
+    // The limits of all ancestors apply. In a container some of the ancestors may be hidden.
     for (
       let group = line.exec(membership)?.[1];
       group !== undefined;

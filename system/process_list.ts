@@ -3,26 +3,28 @@ import { isPermitted } from "./deno_permissions.ts";
 import { statFields } from "./process_stat.ts";
 import { systemCode } from "./system_error.ts";
 
-/** A process that is no zombie. */
+/** A process that is not a zombie. */
 export interface RunningProcess {
   pid: number;
   parentPid: number;
   groupId: number;
-  /** When it was started, in ticks of the system's clock. Together with the pid it tells the process from all others. */
+  /** Start time in clock ticks since boot. With the pid it identifies the process even if the pid is reused. */
   startTicks: number;
 }
 
 /** Running processes by the id of their group. */
 export type ProcessGroups = ReadonlyMap<number, readonly RunningProcess[]>;
 
-/** The processes of this machine. Only Linux shows them. */
+/** Access to the processes of this machine; only Linux provides it. */
 export interface ProcessList {
-  /** Reads all running processes, in time proportional to their number; `undefined` where they cannot be seen. */
+  /**
+   * Reads all running processes, in time proportional to their number. Returns `undefined` without access to `/proc`.
+   */
   scan(): ProcessGroups | undefined;
   /**
-   * Returns whether a process runs, zombies not included. A process that cannot be seen does not.
+   * Returns whether a process is running. Zombies and processes that this one cannot see are not.
    *
-   * @param startTicks tells it from a later process of the same pid.
+   * @param startTicks Start time of the expected process, to detect a reused pid.
    */
   isRunning(pid: number, startTicks?: number): boolean;
   /** Returns whether a process ignores or catches SIGTERM. */
@@ -31,7 +33,7 @@ export interface ProcessList {
 
 const TERM_BIT = 1n << 14n;
 
-/** The processes that `/proc` shows. */
+/** The processes in `/proc`. */
 export const PROCESSES: ProcessList = {
   scan() {
     if (!isPermitted({ name: "read", path: "/proc" })) return undefined;
@@ -55,7 +57,7 @@ export const PROCESSES: ProcessList = {
       const process = read(pid);
       return process !== undefined && (startTicks === undefined || process.startTicks === startTicks);
     } catch {
-      return true; // there is no descriptor to read it with
+      return true; // out of descriptors: assume that it runs
     }
   },
   withstandsTerm(pid) {
@@ -68,7 +70,7 @@ export const PROCESSES: ProcessList = {
   },
 };
 
-/** The errors for a process that has gone, and for one of another user where those are hidden. */
+/** Error codes for a process that has ended, and for a hidden process of another user. */
 const NOT_THERE = ["ENOENT", "ESRCH", "EACCES", "EPERM"];
 
 function read(pid: number): RunningProcess | undefined {

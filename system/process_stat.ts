@@ -1,14 +1,14 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { Buffer } from "node:buffer";
 
-/** Much longer than any. Reading into it again and again takes half the time of `readFileSync`. */
+/** Shared by all reads, which halves their time compared with `readFileSync`. Far larger than any `stat` file. */
 const buffer = Buffer.alloc(4096);
 
 /**
- * Returns the fields of `stat` of a process or a thread on Linux, from its state on.
+ * Returns the fields of the `stat` file of a Linux process or thread, starting with its state (field 3 of proc(5)).
  *
- * @param directory its directory in `/proc`.
- * @throws the error of the system, `ENOENT` or `ESRCH` when it has gone.
+ * @param directory Directory of the process or thread in `/proc`.
+ * @throws the system's error: `ENOENT` or `ESRCH` when the process has ended.
  */
 export function statFields(directory: string): string[] {
   const descriptor = openSync(`${directory}/stat`, "r");
@@ -19,5 +19,5 @@ export function statFields(directory: string): string[] {
     closeSync(descriptor);
   }
   const stat = buffer.toString("latin1", 0, bytes);
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold anything
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the program name before it may contain spaces and ")"
 }

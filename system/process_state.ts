@@ -1,15 +1,15 @@
-/** Queries to Linux about running processes. @module */
+/** Queries about processes on Linux. @module */
 
 import { readFileSync } from "node:fs";
 import { isPermitted } from "./deno_permissions.ts";
 import { statFields } from "./process_stat.ts";
 
-/** Returns whether a process has ended and was not reaped yet; `undefined` where that cannot be seen. */
+/** Returns whether a process has ended but was not reaped; `undefined` if `/proc` does not tell. */
 export function isZombie(pid: number): boolean | undefined {
   return look(pid, () => isZombieNow(pid));
 }
 
-/** Returns whether a process has no child that has not ended; `undefined` where that cannot be seen. */
+/** Returns whether a process has no children except zombies; `undefined` if `/proc` does not tell. */
 export function isWithoutChild(pid: number): boolean | undefined {
   return look(pid, () => {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ");
@@ -25,6 +25,6 @@ function look(pid: number, ask: () => boolean): boolean | undefined {
   try {
     return isPermitted({ name: "read", path: `/proc/${pid}` }) ? ask() : undefined;
   } catch {
-    return undefined; // there is no such file, or it has gone meanwhile
+    return undefined; // no such file: another system, or the process has just ended
   }
 }

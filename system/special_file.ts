@@ -1,4 +1,4 @@
-/** Files that are not regular, such as FIFOs, terminals and devices: opening, reading and writing them can take for ever. @module */
+/** Opens and reads files that may block: FIFOs, terminals, devices. @module */
 
 import { constants, createReadStream, fstatSync, open as openCallback, openSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -10,7 +10,7 @@ const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const openDescriptor = promisify(openCallback);
 const POLL_MS = 50;
 
-/** The part of Deno that opens files. */
+/** The members of Deno's API that open files. */
 interface DenoFiles {
   open(
     path: string,
@@ -20,21 +20,22 @@ interface DenoFiles {
 
 const { Deno: deno } = globalThis as { Deno?: DenoFiles };
 
-/** Node cannot exit while one of its threads waits in the system, for the other end of a FIFO or for a terminal. */
+/** Node cannot exit while one of its threads is blocked in a system call, as on a FIFO or a terminal. */
 const canExitWhileBlocked = deno !== undefined || "Bun" in globalThis;
 
 /**
- * Opens a file for reading, whatever it is, without waiting for the other end of a FIFO: for callers that only read regular
- * files, and say so of others.
+ * Opens a file for reading without waiting for the writer of a FIFO, so that the caller can reject what is not a
+ * regular file.
  */
 export function openWithoutWaiting(path: string): Promise<FileHandle> {
   return open(path, O_RDONLY | O_NONBLOCK);
 }
 
 /**
- * Opens a file to append to, whatever it is. A FIFO is opened when somebody reads it. Writes may fail with `EAGAIN`.
+ * Opens a file of any kind for appending. For a FIFO this waits for a reader. Writes to the file may fail with
+ * `EAGAIN`.
  *
- * @param signal ends the wait.
+ * @param signal Aborts the wait.
  */
 export async function openForAppending(path: string, signal: AbortSignal): Promise<FileHandle> {
   if (deno) return await openOnDeno(path, deno);
@@ -46,11 +47,14 @@ export async function openForAppending(path: string, signal: AbortSignal): Promi
     } catch (error) {
       if (systemCode(error) !== "ENXIO" || !statSync(path).isFIFO()) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS)); // nobody reads it yet
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS)); // no reader yet
   }
 }
 
-/** Deno's node:fs writes on the main thread, and loses count of what it has written when that fails with `EAGAIN`. */
+/**
+ * Opens a file whose writes go through Deno's own API: Deno's `node:fs` writes on the main thread, and after `EAGAIN`
+ * does not report how much it has written.
+ */
 async function openOnDeno(path: string, deno: DenoFiles): Promise<FileHandle> {
   const file = await open(path, "a");
   if ((await file.stat()).isFile()) return file;
@@ -71,7 +75,7 @@ async function openOnDeno(path: string, deno: DenoFiles): Promise<FileHandle> {
 /**
  * Reads a file that is not regular to its end.
  *
- * @param signal ends the wait for somebody who writes to a FIFO.
+ * @param signal Aborts the wait for the writer of a FIFO.
  */
 export async function* readSpecialFile(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   yield* canExitWhileBlocked ? createReadStream(path) : await openStream(path, signal);
@@ -81,18 +85,21 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
   signal.throwIfAborted();
   const wake = () => becomeWriter(path);
   signal.addEventListener("abort", wake);
-  // Not with O_NONBLOCK: it could not be told whether whoever writes has not come yet, or has gone.
+  // Without O_NONBLOCK, with which a FIFO reads as ended both before a writer opens it and after the last has closed
+  // it.
   const descriptor = await openDescriptor(path, "r").finally(() => signal.removeEventListener("abort", wake));
   if (isatty(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
   if (!fstatSync(descriptor).isFIFO()) return createReadStream(path, { fd: descriptor });
   return new (await import("node:net")).Socket({ fd: descriptor, readable: true, writable: false });
 }
 
-/** Opens a FIFO for writing, so that those who wait for that go on. It stays open: they may only be about to wait. */
+/**
+ * Opens a FIFO for writing, to unblock a pending open for reading. It stays open, as that open may only be starting.
+ */
 function becomeWriter(path: string): void {
   try {
     openSync(path, O_RDWR | O_NONBLOCK);
   } catch {
-    // it is not ours to write to
+    // no permission to write
   }
 }

@@ -1,4 +1,4 @@
-/** Standard output and standard error, as all runtimes should have them. @module */
+/** Writes to standard output and standard error, in the same way on all runtimes. @module */
 
 import { constants, fstatSync, readFileSync } from "node:fs";
 import process from "node:process";
@@ -14,17 +14,17 @@ const { Deno: deno } = globalThis as { Deno?: Record<"stdout" | "stderr", DenoSt
 const STDOUT = 1;
 
 /**
- * Writes to standard output, however long nobody reads it, and lets everything else go on meanwhile.
+ * Writes to standard output without blocking the program while a pipe is full.
  *
- * @throws the error of the system, such as one with the code `EPIPE` when nobody will read any more.
+ * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
  */
 export function writeStdout(bytes: Uint8Array): Promise<void> {
   return deno ? denoStdout.write(bytes) : writeTo(process.stdout, bytes);
 }
 
 /**
- * Writes to standard error, however long nobody reads it. Settles when that is written, with everything before it, or nobody
- * will read it.
+ * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier text
+ * is written; errors are ignored, as there is no place left to report them.
  */
 export async function writeStderr(text: string): Promise<void> {
   const bytes = new TextEncoder().encode(text);
@@ -36,15 +36,15 @@ function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * A stream of Deno. Those of node:process would block the whole program, and a write that fails with `EAGAIN`, as to a full
- * pipe that another program has made non-blocking, would never settle.
+ * Serializes writes to a standard stream of Deno. Deno's `process.stdout` and `process.stderr` would block the program,
+ * and a write that fails with `EAGAIN` (a full pipe that another program made non-blocking) would never settle.
  */
 class StreamOfDeno {
   readonly #writePart: (bytes: Uint8Array) => Promise<number>;
-  /** The write before the next one. */
+  /** The most recent write; the next one waits for it. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param writePart writes some of the bytes, at least one, and gives their number. */
+  /** @param writePart Writes at least one of the bytes and returns how many it has written. */
   constructor(writePart: (bytes: Uint8Array) => Promise<number>) {
     this.#writePart = writePart;
   }
@@ -61,7 +61,7 @@ class StreamOfDeno {
 const denoStderr = new StreamOfDeno((bytes) => whenReady(() => deno!.stderr.write(bytes)));
 
 let nonBlockingStdout: Writable | undefined;
-/** Deno keeps a part of a line for itself: after `EAGAIN` it is not known how much was written. */
+/** `Deno.stdout` is line-buffered, so after `EAGAIN` the number of written bytes is unknown. */
 const denoStdout = new StreamOfDeno(async (bytes) => {
   nonBlockingStdout ??= isNonBlocking(STDOUT) ? await openNonBlocking(STDOUT) : undefined;
   if (!nonBlockingStdout) return await deno!.stdout.write(bytes);
@@ -69,7 +69,7 @@ const denoStdout = new StreamOfDeno(async (bytes) => {
   return bytes.length;
 });
 
-/** Whether that is known of a descriptor: Linux tells it, to programs with all permissions. */
+/** Returns whether a descriptor is known to be non-blocking. Needs Linux and permission to read `/proc`. */
 function isNonBlocking(descriptor: number): boolean {
   const path = `/proc/self/fdinfo/${descriptor}`;
   if (!isPermitted({ name: "read", path })) return false;
@@ -81,7 +81,10 @@ function isNonBlocking(descriptor: number): boolean {
   }
 }
 
-/** A stream that waits until there is room. It would also make the descriptor non-blocking, for all programs that have it. */
+/**
+ * Opens a stream that waits while a non-blocking pipe, socket or device is full. Only for descriptors that are
+ * non-blocking already: the stream sets that mode, which affects every program that shares the descriptor.
+ */
 async function openNonBlocking(descriptor: number): Promise<Writable | undefined> {
   const status = fstatSync(descriptor);
   const isPipe = status.isFIFO() || status.isSocket();
@@ -89,6 +92,6 @@ async function openNonBlocking(descriptor: number): Promise<Writable | undefined
   const stream = isPipe
     ? new (await import("node:net")).Socket({ fd: descriptor, readable: false, writable: true })
     : new (await import("node:tty")).WriteStream(descriptor);
-  stream.on("error", () => {}); // the write that fails says so
+  stream.on("error", () => {}); // the failed write reports the error
   return stream;
 }

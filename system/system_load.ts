@@ -4,15 +4,16 @@ import process from "node:process";
 import { statFields } from "./process_stat.ts";
 import { systemCode } from "./system_error.ts";
 
-/** Of the flags of a process: it belongs to the kernel. */
+/** `PF_KTHREAD` in the flags of a process. */
 const KERNEL_THREAD = 0x0020_0000;
 
 /**
- * How many threads want a CPU or wait for a disk at this instant, this program aside; as GNU parallel counts it. Only what
- * `/proc` shows is seen: in a container that is the container. Other systems than Linux give the mean of a minute.
+ * Returns the instantaneous load, as GNU parallel computes it: the number of threads that are runnable or in
+ * uninterruptible sleep, without those of this program. In a container this covers the container only. On systems other
+ * than Linux, returns the load average of one minute.
  *
- * @param proc where the processes are.
- * @throws the error of the system when it does not say.
+ * @param proc Directory of the proc file system.
+ * @throws the system's error when the load cannot be determined.
  */
 export function systemLoad(proc = "/proc"): number {
   if (process.platform !== "linux") return os.loadavg()[0]!;

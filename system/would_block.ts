@@ -4,8 +4,8 @@ const MIN_WAIT_MS = 1;
 const MAX_WAIT_MS = 50;
 
 /**
- * Repeats an operation of the system until it does not fail with `EAGAIN`: the other end of something non-blocking, such as
- * a pipe that a program before this one has left so, takes or gives nothing now, and will later.
+ * Retries an operation, with exponential backoff, as long as it fails with `EAGAIN`. That happens to a pipe or terminal
+ * that another program has left in non-blocking mode, while its other end is not ready.
  */
 export async function whenReady<T>(operation: () => Promise<T>): Promise<T> {
   for (let waitMs = MIN_WAIT_MS;; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { whenReady } from "./would_block.ts";
 
-/** Writes all of the bytes: one write may take only some of them, as when a disk is nearly full. */
+/** Writes all bytes, as a single write may be partial, for instance when the disk is nearly full. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     const offset = written;
@@ -10,7 +10,9 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<voi
   }
 }
 
-/** The same on the calling thread: for a regular file, of which the system only takes a copy, a thread costs more. */
+/**
+ * Writes all bytes synchronously. For a regular file the write is a copy into the page cache, cheaper than a thread.
+ */
 export function writeAllSync(file: FileHandle, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) written += writeSync(file.fd, bytes, written);
 }

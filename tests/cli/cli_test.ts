@@ -390,7 +390,7 @@ test("a full disk ends the run with a message, and the results file ends with a 
     assertEquals(status, 255);
     assertStringIncludes(
       stderr,
-      `Cannot write results to ${JSON.stringify(path)}: the file would be larger than is allowed`,
+      `Cannot write results to ${JSON.stringify(path)}: the file would exceed the size limit`,
     );
     const text = await readFile(path, "utf8");
     assert(text.endsWith("\n") && text.length > 10_000, `${text.length}`);

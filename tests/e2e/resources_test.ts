@@ -148,7 +148,7 @@ test("a limit of the size of files ends the run where results would pass it", SL
   const tasks = printing(30, 2_000);
   await withBoth(async (place, executor) => {
     const ended = await (await place.run(tasks, [...executor, "-j2"], {}, limitFiles(64))).ended;
-    assertEndedEarly(place, tasks, ended, "the file would be larger than is allowed");
+    assertEndedEarly(place, tasks, ended, "the file would exceed the size limit");
     assert(place.results().length > 5);
     assertAllOk(place, tasks, await (await place.run(tasks, [...executor, "--resume"])).ended);
   });
@@ -166,7 +166,7 @@ test("a limit of the size of files does not cut what a task prints, but a file t
     const [small, large] = place.results();
     assert(await isHonest(small!, 250_000) && small!.outcome === "ok");
     assertEquals([large!.outcome, large!.status, large!.stderr, large!.stdoutBytes], ["failed", 0, "0\n", 500_000]);
-    assertEquals(large!.error, "Cannot keep all of the output: the file would be larger than is allowed");
+    assertEquals(large!.error, "Cannot keep all of the output: the file would exceed the size limit");
   });
 });
 
