@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { excerpt } from "../text/excerpt.ts";
-import { filePieces } from "../system/file_pieces.ts";
+import { readChunks } from "../system/read_chunks.ts";
 import { readSpecialFile } from "../system/special_file.ts";
 import type { Source } from "../jsonl/source.ts";
 import type { TaskResult } from "../records/result.ts";
@@ -57,7 +57,7 @@ async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
       `taskrunner: ${path}: ${tornBytes} bytes of an unfinished line at the end are passed over`,
     );
   }
-  return filePieces(path, wholeBytes);
+  return readChunks(path, wholeBytes);
 }
 
 /** The error for a file that has none. */

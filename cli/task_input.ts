@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { excerpt } from "../text/excerpt.ts";
-import { filePieces } from "../system/file_pieces.ts";
+import { readChunks } from "../system/read_chunks.ts";
 import { readSpecialFile } from "../system/special_file.ts";
 import { systemReason } from "../system/system_error.ts";
 import { TaskScanner } from "../results/task_scanner.ts";
@@ -76,7 +76,7 @@ export class TaskInput {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
     const isFile = status.isFile();
-    const open = () => isFile ? filePieces(path) : readSpecialFile(path, io.signal);
+    const open = () => isFile ? readChunks(path) : readSpecialFile(path, io.signal);
     return new TaskInput(path, isFile, (options) => jsonLineReader(open(), options));
   }
 

@@ -111,7 +111,7 @@ export class ProcessGroupTermination {
   /** Whether a child still has its worker's traps, so that SIGTERM would be lost. SIGKILL never is. */
   #isStarting({ pid }: RunningProcess, sinceMs: number): boolean {
     const nowMs = performance.now();
-    return nowMs - sinceMs <= START_MS && nowMs < this.#killAt && this.#watch.processes.withstandsTerm(pid);
+    return nowMs - sinceMs <= START_MS && nowMs < this.#killAt && this.#watch.processes.handlesSigterm(pid);
   }
 
   async #signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

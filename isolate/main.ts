@@ -10,7 +10,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { isEntryPoint } from "../system/entry_point.ts";
-import { filePieces } from "../system/file_pieces.ts";
+import { readChunks } from "../system/read_chunks.ts";
 import { writeStdout } from "../system/standard_streams.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
@@ -89,7 +89,7 @@ class Server {
     const end: End = {};
     try {
       const executor = await this.#importExecutor(options.executor);
-      const results = run(readTasks(filePieces(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
+      const results = run(readTasks(readChunks(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,

@@ -44,24 +44,24 @@ export async function lockFile(file: FileHandle, path: string): Promise<FileLock
   if (deno) {
     const own = await deno.open(path, { append: true });
     const isHeld = await own.tryLock?.(true).catch(() => undefined);
-    if (isHeld !== false) return { problem: isHeld ? undefined : CANNOT, release: () => own.close() };
+    if (isHeld !== false) return { problem: isHeld ? undefined : UNSUPPORTED, release: () => own.close() };
     own.close();
     return undefined;
   }
   // Node and Bun cannot lock files. A flock(2) lock belongs to the open file description, so a child that inherits the
   // descriptor can take the lock for this process.
   for (const locker of LOCKERS) {
-    const status = await statusOf(locker, file.fd);
+    const status = await exitStatusOf(locker, file.fd);
     if (status === TAKEN_STATUS) return undefined;
-    if (status !== undefined) return { problem: status === HELD_STATUS ? undefined : CANNOT, release: () => {} };
+    if (status !== undefined) return { problem: status === HELD_STATUS ? undefined : UNSUPPORTED, release: () => {} };
   }
   return { problem: `none of ${LOCKERS.map(([program]) => program).join(", ")} is installed`, release: () => {} };
 }
 
-const CANNOT = "the file system does not support locks";
+const UNSUPPORTED = "the file system does not support locks";
 
 /** Returns the exit status of a program, or `undefined` if it cannot be started. */
-function statusOf([program, ...args]: typeof LOCKERS[number], stdin: number): Promise<number | null | undefined> {
+function exitStatusOf([program, ...args]: typeof LOCKERS[number], stdin: number): Promise<number | null | undefined> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: [stdin, "ignore", "ignore"] });
     child.once("error", () => resolve(undefined)).once("exit", resolve);

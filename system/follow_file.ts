@@ -4,8 +4,8 @@ import { openWithoutWaiting } from "./special_file.ts";
 import { systemCode } from "./system_error.ts";
 
 const LF = 0x0a;
-const PIECE_BYTES = 256 * 1024;
-const LOOK_MS = 250;
+const CHUNK_BYTES = 256 * 1024;
+const POLL_MS = 250;
 
 /**
  * Yields the complete lines of a growing file until `signal` aborts, several in a chunk. The file need not exist yet.
@@ -29,7 +29,7 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
       }
       if (status && status.size < offset) throw new Error("the file was truncated or replaced");
       if (status && (status.size !== seen?.size || status.mtimeMs !== seen.mtimeMs)) {
-        for await (const lines of wholeLines(file!, offset)) {
+        for await (const lines of completeLines(file!, offset)) {
           if (signal.aborted) return;
           offset += lines.length;
           yield lines;
@@ -39,29 +39,29 @@ export async function* followLines(path: string, signal: AbortSignal): AsyncGene
     } finally {
       await file?.close();
     }
-    await pause(LOOK_MS, signal);
+    await sleep(POLL_MS, signal);
   }
 }
 
 /** Reads the complete lines from a position to the end of the file. */
-async function* wholeLines(
+async function* completeLines(
   file: { read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }> },
   position: number,
 ): AsyncGenerator<Uint8Array, void> {
   const rest = new ByteBuffer();
   for (;;) {
-    const piece = new Uint8Array(PIECE_BYTES);
-    const { bytesRead } = await file.read(piece, 0, piece.length, position);
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
     if (bytesRead === 0) return;
     position += bytesRead;
-    const end = piece.subarray(0, bytesRead).lastIndexOf(LF) + 1;
-    rest.append(piece.subarray(0, end));
+    const end = chunk.subarray(0, bytesRead).lastIndexOf(LF) + 1;
+    rest.append(chunk.subarray(0, end));
     if (end > 0) yield rest.take();
-    rest.append(piece.subarray(end, bytesRead));
+    rest.append(chunk.subarray(end, bytesRead));
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);

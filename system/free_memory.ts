@@ -49,12 +49,12 @@ export function freeMemoryBytes(root = ""): number {
       group = group === "/" ? undefined : dirname(group)
     ) {
       const path = group === "/" ? directory : directory + group;
-      const used = Number(read(`${path}/${usage}`));
-      if (Number.isNaN(used)) continue;
-      const forgettable = Number(cache.exec(read(`${path}/memory.stat`) ?? "")?.[1] ?? 0);
+      const usedBytes = Number(read(`${path}/${usage}`));
+      if (Number.isNaN(usedBytes)) continue;
+      const reclaimableBytes = Number(cache.exec(read(`${path}/memory.stat`) ?? "")?.[1] ?? 0);
       for (const limit of limits) {
         const limitBytes = Number(read(`${path}/${limit}`)); // NaN for "max"
-        if (limitBytes >= 0) freeBytes = Math.min(freeBytes, limitBytes - used + forgettable);
+        if (limitBytes >= 0) freeBytes = Math.min(freeBytes, limitBytes - usedBytes + reclaimableBytes);
       }
     }
   }

@@ -28,7 +28,7 @@ export interface ProcessList {
    */
   isRunning(pid: number, startTicks?: number): boolean;
   /** Returns whether a process ignores or catches SIGTERM. */
-  withstandsTerm(pid: number): boolean;
+  handlesSigterm(pid: number): boolean;
 }
 
 const TERM_BIT = 1n << 14n;
@@ -60,7 +60,7 @@ export const PROCESSES: ProcessList = {
       return true; // out of descriptors: assume that it runs
     }
   },
-  withstandsTerm(pid) {
+  handlesSigterm(pid) {
     try {
       const status = readFileSync(`/proc/${pid}/status`, "latin1");
       return [...status.matchAll(/^Sig(?:Ign|Cgt):\s*(\w+)$/gm)].some(([, set]) => BigInt(`0x${set}`) & TERM_BIT);
@@ -71,7 +71,7 @@ export const PROCESSES: ProcessList = {
 };
 
 /** Error codes for a process that has ended, and for a hidden process of another user. */
-const NOT_THERE = ["ENOENT", "ESRCH", "EACCES", "EPERM"];
+const INACCESSIBLE = ["ENOENT", "ESRCH", "EACCES", "EPERM"];
 
 function read(pid: number): RunningProcess | undefined {
   try {
@@ -79,7 +79,7 @@ function read(pid: number): RunningProcess | undefined {
     if (fields[0] === "Z" || fields[0] === "X") return undefined;
     return { pid, parentPid: Number(fields[1]), groupId: Number(fields[2]), startTicks: Number(fields[19]) };
   } catch (error) {
-    if (NOT_THERE.includes(systemCode(error) ?? "")) return undefined;
+    if (INACCESSIBLE.includes(systemCode(error) ?? "")) return undefined;
     throw error;
   }
 }

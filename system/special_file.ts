@@ -83,7 +83,7 @@ export async function* readSpecialFile(path: string, signal: AbortSignal): Async
 
 async function openStream(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
   signal.throwIfAborted();
-  const wake = () => becomeWriter(path);
+  const wake = () => openAsWriter(path);
   signal.addEventListener("abort", wake);
   // Without O_NONBLOCK, with which a FIFO reads as ended both before a writer opens it and after the last has closed
   // it.
@@ -96,7 +96,7 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
 /**
  * Opens a FIFO for writing, to unblock a pending open for reading. It stays open, as that open may only be starting.
  */
-function becomeWriter(path: string): void {
+function openAsWriter(path: string): void {
   try {
     openSync(path, O_RDWR | O_NONBLOCK);
   } catch {

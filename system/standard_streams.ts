@@ -4,7 +4,7 @@ import { constants, fstatSync, readFileSync } from "node:fs";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { isPermitted } from "./deno_permissions.ts";
-import { whenReady } from "./would_block.ts";
+import { retryOnEagain } from "./retry_on_eagain.ts";
 
 interface DenoStream {
   write(bytes: Uint8Array): Promise<number>;
@@ -39,7 +39,7 @@ function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
  * Serializes writes to a standard stream of Deno. Deno's `process.stdout` and `process.stderr` would block the program,
  * and a write that fails with `EAGAIN` (a full pipe that another program made non-blocking) would never settle.
  */
-class StreamOfDeno {
+class DenoOutput {
   readonly #writePart: (bytes: Uint8Array) => Promise<number>;
   /** The most recent write; the next one waits for it. */
   #last: Promise<unknown> = Promise.resolve();
@@ -58,11 +58,11 @@ class StreamOfDeno {
   }
 }
 
-const denoStderr = new StreamOfDeno((bytes) => whenReady(() => deno!.stderr.write(bytes)));
+const denoStderr = new DenoOutput((bytes) => retryOnEagain(() => deno!.stderr.write(bytes)));
 
 let nonBlockingStdout: Writable | undefined;
 /** `Deno.stdout` is line-buffered, so after `EAGAIN` the number of written bytes is unknown. */
-const denoStdout = new StreamOfDeno(async (bytes) => {
+const denoStdout = new DenoOutput(async (bytes) => {
   nonBlockingStdout ??= isNonBlocking(STDOUT) ? await openNonBlocking(STDOUT) : undefined;
   if (!nonBlockingStdout) return await deno!.stdout.write(bytes);
   await writeTo(nonBlockingStdout, bytes);

@@ -20,9 +20,9 @@ export function systemLoad(proc = "/proc"): number {
   let load = 0;
   for (const entry of readdirSync(proc)) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
-    const first = statOf(`${proc}/${entry}`);
+    const first = readStat(`${proc}/${entry}`);
     if (!first || first.flags & KERNEL_THREAD) continue;
-    for (const { state } of first.threads === 1 ? [first] : threadsOf(`${proc}/${entry}`)) {
+    for (const { state } of first.threads === 1 ? [first] : readThreads(`${proc}/${entry}`)) {
       if (state === "R" || state === "D") load++;
     }
   }
@@ -35,12 +35,12 @@ interface Stat {
   threads: number;
 }
 
-function threadsOf(directory: string): Stat[] {
+function readThreads(directory: string): Stat[] {
   const threads = unlessEnded(() => readdirSync(`${directory}/task`)) ?? [];
-  return threads.map((thread) => statOf(`${directory}/task/${thread}`)).filter((stat) => stat !== undefined);
+  return threads.map((thread) => readStat(`${directory}/task/${thread}`)).filter((stat) => stat !== undefined);
 }
 
-function statOf(directory: string): Stat | undefined {
+function readStat(directory: string): Stat | undefined {
   const fields = unlessEnded(() => statFields(directory));
   return fields && { state: fields[0]!, flags: Number(fields[6]), threads: Number(fields[17]) };
 }

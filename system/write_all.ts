@@ -1,12 +1,12 @@
 import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { whenReady } from "./would_block.ts";
+import { retryOnEagain } from "./retry_on_eagain.ts";
 
 /** Writes all bytes, as a single write may be partial, for instance when the disk is nearly full. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     const offset = written;
-    written += (await whenReady(() => file.write(bytes, offset, bytes.length - offset))).bytesWritten;
+    written += (await retryOnEagain(() => file.write(bytes, offset, bytes.length - offset))).bytesWritten;
   }
 }
 

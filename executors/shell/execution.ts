@@ -10,7 +10,7 @@ import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputF
 import { kindOfCommand } from "./plain_command.ts";
 import { OutputFollower } from "./output_follower.ts";
 import { opensDescriptors } from "./own_descriptors.ts";
-import { isWithoutChild } from "../../system/process_state.ts";
+import { hasNoChildren } from "../../system/process_state.ts";
 import { type AttemptFiles, attemptScript } from "./script.ts";
 import type { ShellTraits } from "./traits.ts";
 import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
@@ -112,7 +112,7 @@ export class ShellExecution implements Execution {
 
   hasEnded(): boolean | undefined {
     if (this.#process) return this.#process.hasEnded?.();
-    return this.#hasEnded || (this.#worker ? isWithoutChild(this.#worker.pid) : undefined);
+    return this.#hasEnded || (this.#worker ? hasNoChildren(this.#worker.pid) : undefined);
   }
 
   /**

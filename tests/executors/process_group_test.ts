@@ -71,7 +71,7 @@ class FakeMachine implements ProcessList {
     return found !== undefined && !found.isZombie && (startTicks ?? found.startTicks) === found.startTicks;
   }
 
-  withstandsTerm(): boolean {
+  handlesSigterm(): boolean {
     this.reads++;
     return false;
   }

@@ -7,7 +7,7 @@ const MAX_WAIT_MS = 50;
  * Retries an operation, with exponential backoff, as long as it fails with `EAGAIN`. That happens to a pipe or terminal
  * that another program has left in non-blocking mode, while its other end is not ready.
  */
-export async function whenReady<T>(operation: () => Promise<T>): Promise<T> {
+export async function retryOnEagain<T>(operation: () => Promise<T>): Promise<T> {
   for (let waitMs = MIN_WAIT_MS;; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
     try {
       return await operation();
