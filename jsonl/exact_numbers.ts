@@ -1,22 +1,22 @@
-/** What all three runtimes have had for long and TypeScript does not know yet. */
+/** Members of `JSON` that all three runtimes have, but the types of TypeScript lack. */
 const { parse, rawJSON } = JSON as unknown as {
   parse: (text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown;
   rawJSON: (text: string) => object;
 };
 
 /**
- * Whether there may be a number in JSON that loses digits when it becomes a JavaScript number: 15 digits never do, wherever
- * the point is, as long as there is no exponent.
+ * Returns whether JSON text may contain a number that loses precision as a JavaScript number. Cheap and conservative:
+ * up to 15 digits without an exponent always survive.
  */
 export function mayLoseDigits(json: string): boolean {
   return /\d[\d.]{15}|\d[eE][-+]?\d/.test(json);
 }
 
 /**
- * Parses JSON so that `JSON.stringify` writes the same numbers again: one that loses digits as a JavaScript number becomes a
- * `JSON.rawJSON` object with its text.
+ * Parses JSON so that `JSON.stringify` writes back the same numbers: a number that would lose precision as a JavaScript
+ * number becomes a `JSON.rawJSON` object.
  *
- * @throws `RangeError` when it is nested too deeply.
+ * @throws `RangeError` when the JSON is nested too deeply.
  */
 export function parseExactly(json: string): unknown {
   try {
@@ -29,19 +29,21 @@ export function parseExactly(json: string): unknown {
   }
 }
 
-/** The text of a number that {@linkcode parseExactly} could not make a JavaScript number of; else nothing. */
+/** Returns the digits of a number that {@linkcode parseExactly} kept as raw JSON; `undefined` for any other value. */
 export function rawNumber(value: unknown): string | undefined {
   const isRaw = typeof value === "object" && value !== null && Object.getPrototypeOf(value) === null &&
     Object.isFrozen(value) && "rawJSON" in value;
   return isRaw ? String(value.rawJSON) : undefined;
 }
 
-/** Whether a number is what its JSON says, and is written as the same number again. */
+/** Returns whether a parsed number is written back as the number in its source. */
 function isExact(value: number, source: string): boolean {
   return Number.isFinite(value) && canonical(String(value)) === canonical(source);
 }
 
-/** The same text for the same number: its digits without zeros around them, and the power of ten of the last one. */
+/**
+ * Normalizes a decimal number to its significant digits and the exponent of the last one, so that `1.0` equals `1e0`.
+ */
 function canonical(decimal: string): string {
   const [mantissa, exponent = "0"] = decimal.toLowerCase().split("e") as [string, string?];
   const [whole, fraction = ""] = mantissa.split(".") as [string, string?];

@@ -1,5 +1,5 @@
 /**
- * Checks JSON in bytes without making values of it, which is several times faster than `JSON.parse` and leaves no garbage.
+ * Validates JSON in bytes without building values: several times faster than `JSON.parse`, and free of garbage.
  *
  * @module
  */
@@ -11,55 +11,56 @@ const [TAB, CR, SPACE, QUOTE, COMMA, MINUS, DOT, ZERO, ONE, NINE, COLON, OPEN_AR
 ] as const;
 const [OPEN_OBJECT, CLOSE_OBJECT, LOWER_U] = [0x7b, 0x7d, 0x75] as const;
 
-/** What may follow a backslash, but for `u` and its digits. */
+/** Characters that may follow a backslash, except `u`. */
 const ESCAPES = new Uint8Array(256);
 for (const character of '"\\/bfnrt') ESCAPES[character.charCodeAt(0)] = 1;
 
-/** So many digits always survive being a number, wherever the point is. */
+/** A decimal number with at most this many digits survives conversion to a JavaScript number. */
 const MAX_DIGITS = 15;
 const MAX_DEPTH = 100;
-/** So many fields that may be missing are tried before all are looked through. */
+/** Number of expected fields to try, as fields in between may be missing, before searching all by name. */
 const MAX_MISSING = 4;
 const encoder = new TextEncoder();
 
-/** A field of a record, with what checks its value and moves on to what follows. */
+/** A field of a record. */
 export interface Field {
   readonly name: string;
-  /** The name in quotation marks and the colon, as most programs write them. */
+  /** The quoted name and the colon, without a space, as most programs write them. */
   readonly begin: Uint8Array;
+  /** Checks the value and moves past it. */
   readonly check: (json: JsonScanner) => boolean;
 }
 
-/** Makes the fields of a record. The usual order makes it fast; any other is right, too. */
+/** Builds the fields of a record. Scanning is fastest when they are in the order in which records have them. */
 export function fieldsOf(checks: Readonly<Record<string, Field["check"]>>): Field[] {
   return Object.entries(checks).map(([name, check]) => ({ name, begin: encoder.encode(`"${name}":`), check }));
 }
 
-/** The bits that stand for some of the fields in what {@linkcode JsonScanner.record} returns. */
+/** Returns the mask of the named fields in the bits that {@linkcode JsonScanner.record} returns. */
 export function bitsOf(fields: readonly Field[], names: readonly string[]): number {
   return names.reduce((bits, name) => bits | 1 << fields.findIndex((field) => field.name === name), 0);
 }
 
 /**
- * A place in bytes that hold JSON. Each method checks whether something begins there and moves behind it, or returns
- * `false`. They accept a part of what is valid, the usual part, and never anything else; the rest is for `JSON.parse`.
+ * Cursor over JSON in bytes. Each method checks for one kind of value at the cursor and moves past it, or returns
+ * `false`. The methods accept only a common subset of valid JSON; after `false` the caller falls back to `JSON.parse`.
  */
 export class JsonScanner {
   bytes: Uint8Array = new Uint8Array();
   at = 0;
   end = 0;
-  /** Where the last text begins, after its quotation mark. */
+  /** Offset of the last string, after its quotation mark. */
   textBegin = 0;
   textEnd = 0;
-  /** Where the last number begins. */
+  /** Offset of the last number. */
   numberBegin = 0;
-  /** Whether the last text has escapes. */
+  /** Whether the last string has escapes. */
   isEscaped = false;
-  /** Whether the last text has an escape such as `\u0000`, which can stand for what is no character. */
+  /** Whether the last string has an escape such as `\u0000`, which may encode a lone surrogate. */
   hasCodeEscape = false;
   #isAscii = true;
 
-  /** Checks that the bytes are one record, valid UTF-8, and nothing else. Returns its fields as bits, or 0. */
+  /** Checks that the bytes are exactly one record in valid UTF-8. Returns a bit for each field present, or 0. */
   document(fields: readonly Field[], bytes: Uint8Array, begin: number, end: number): number {
     this.bytes = bytes;
     this.at = begin;
@@ -72,7 +73,7 @@ export class JsonScanner {
     return this.#isAscii || isUtf8(bytes.subarray(begin, end)) ? bits : 0;
   }
 
-  /** An object with no other fields than these, and none of them twice. Returns a bit for each that is there, or -1. */
+  /** Checks an object with only these fields and no duplicates. Returns a bit for each field present, or -1. */
   record(fields: readonly Field[]): number {
     if (!this.#take(OPEN_OBJECT)) return -1;
     if (this.#take(CLOSE_OBJECT)) return 0;
@@ -86,7 +87,7 @@ export class JsonScanner {
     }
   }
 
-  /** A string. Where it is stands in the properties after that. */
+  /** Checks a string and sets the `text…` and `…Escape…` properties. */
   text(): boolean {
     this.#skipSpace();
     const { bytes, end } = this;
@@ -115,20 +116,20 @@ export class JsonScanner {
     return false;
   }
 
-  /** An integer of at least 0 that is written with a few digits and nothing else. */
+  /** Checks an integer of at least 0 that is written with at most `maxDigits` digits. */
   whole(maxDigits: number = MAX_DIGITS): boolean {
     this.#skipSpace();
     const length = this.#digits();
     return length > 0 && length <= maxDigits && this.#isNumberOver();
   }
 
-  /** An integer of at least 1. */
+  /** Checks an integer of at least 1. */
   positive(maxDigits?: number): boolean {
     this.#skipSpace();
     return this.bytes[this.at]! >= ONE && this.whole(maxDigits);
   }
 
-  /** A number of at least 0 that is written without an exponent, with a few digits before the point. */
+  /** Checks a number of at least 0 without an exponent, with at most 15 digits before the point. */
   decimal(): boolean {
     this.#skipSpace();
     const whole = this.#digits();
@@ -141,13 +142,13 @@ export class JsonScanner {
     return this.#isNumberOver();
   }
 
-  /** The same with so few digits that all of them survive being a number. */
+  /** Checks a number of at least 0 that loses no digits as a JavaScript number. */
   exactDecimal(): boolean {
     const begin = this.at;
     return this.decimal() && this.at - begin <= MAX_DIGITS;
   }
 
-  /** One of a few words in ASCII, as they are: `null`, or a string with its quotation marks. Returns which, or -1. */
+  /** Checks for one of several literal words, such as `null` or a quoted string. Returns its index, or -1. */
   oneOf(words: readonly Uint8Array[]): number {
     this.#skipSpace();
     for (let index = 0; index < words.length; index++) {
@@ -159,7 +160,7 @@ export class JsonScanner {
     return -1;
   }
 
-  /** An array of values that all pass a check. */
+  /** Checks an array whose values all pass a check. */
   array(check: (json: JsonScanner) => boolean): boolean {
     if (!this.#take(OPEN_ARRAY)) return false;
     if (this.#take(CLOSE_ARRAY)) return true;
@@ -169,7 +170,7 @@ export class JsonScanner {
     }
   }
 
-  /** An object whose keys and values all pass their checks. */
+  /** Checks an object whose keys and values all pass their checks. */
   dictionary(
     checkValue: (json: JsonScanner) => boolean,
     checkKey: (json: JsonScanner) => boolean = () => true,
@@ -182,7 +183,7 @@ export class JsonScanner {
     }
   }
 
-  /** Any value that survives being parsed and written again. */
+  /** Checks any value that survives `JSON.parse` and `JSON.stringify` unchanged. */
   value(depth = 0): boolean {
     this.#skipSpace();
     const first = this.bytes[this.at]!;
@@ -194,7 +195,7 @@ export class JsonScanner {
     return this.exactDecimal();
   }
 
-  /** Takes the name of a field and the colon. Returns which it is, mostly the next one, or -1. */
+  /** Consumes a field name and its colon. Returns the index of the field, usually `next`, or -1. */
   #field(fields: readonly Field[], next: number): number {
     this.#skipSpace();
     const last = Math.min(next + MAX_MISSING, fields.length);
@@ -244,7 +245,7 @@ export class JsonScanner {
     return true;
   }
 
-  /** `0`, or digits that begin with another one. Returns how many. */
+  /** Consumes digits without a leading zero. Returns their number, 0 if there are none or a leading zero. */
   #digits(): number {
     this.numberBegin = this.at;
     while (this.at < this.end && isDigit(this.bytes[this.at]!)) this.at++;
@@ -252,7 +253,10 @@ export class JsonScanner {
     return length > 1 && this.bytes[this.numberBegin] === ZERO ? 0 : length;
   }
 
-  /** What follows a number has to end it: a letter, a point or a digit too many makes it another one, or none. */
+  /**
+   * Returns whether the number ends at the cursor: followed by `.`, `e` or a letter it would be another number, or
+   * none.
+   */
   #isNumberOver(): boolean {
     const byte = this.at < this.end ? this.bytes[this.at] : SPACE;
     return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY || byte === SPACE || byte === TAB ||
@@ -260,7 +264,7 @@ export class JsonScanner {
   }
 }
 
-/** Words in UTF-8, for {@linkcode JsonScanner.oneOf}. */
+/** Encodes words for {@linkcode JsonScanner.oneOf}. */
 export function wordsOf(words: readonly string[]): Uint8Array[] {
   return words.map((word) => new TextEncoder().encode(word));
 }

@@ -4,40 +4,41 @@ import { type InvalidLineError, type Line, LineReader, type LineReaderOptions, U
 /** Options of {@linkcode readJsonLines}. */
 export interface ReadJsonLinesOptions<T = unknown> {
   /**
-   * Makes a record of the value of a line. What it throws makes the line invalid.
+   * Converts the parsed value of a line to a record. If it throws, the line is invalid.
    *
-   * @default the value as it is
+   * @default the value unchanged
    */
   parse?: ((value: unknown, lineNumber: number) => T) | undefined;
   /**
-   * The longest line in bytes, without its newline. A longer one is an error, found without holding more than this.
+   * Maximum length of a line in bytes, without its newline. A longer line is invalid; it is detected without buffering
+   * more than this.
    *
    * @default {67_108_864} (64 MiB)
    */
   maxLineBytes?: number | undefined;
   /**
-   * What to do about a line that is not valid. With this function the line is handed to it and skipped; without it the
-   * first such line ends the reading with that error. What it returns is waited for, and what it throws ends the reading.
+   * Called for each invalid line, which is then skipped. A returned promise is awaited; an error that it throws ends
+   * the iteration. Without this callback the first invalid line ends the iteration with its error.
    */
   onInvalid?: ((error: InvalidLineError) => unknown) | undefined;
 }
 
-/** One line that held a value. */
+/** A line with its value. */
 export interface JsonLine<T = unknown> {
-  /** The number of the line in the input, from 1. Blank lines count. */
+  /** Number of the line in the input, starting at 1. Blank lines count. */
   lineNumber: number;
-  /** What `JSON.parse` made of it, or what `parse` made of that. */
+  /** The parsed value of the line, converted by `parse` if given. */
   value: T;
 }
 
 /**
- * Reads JSON Lines from bytes, incrementally: a value comes out as soon as its line is complete.
+ * Reads JSON Lines from bytes incrementally: yields each value as soon as its line is complete.
  *
- * Lines end with LF or CRLF; the last one may lack it. Blank lines and a byte order mark at the start are passed over.
- * UTF-8 is checked strictly. Which text is JSON is decided by `JSON.parse`; a key `__proto__` becomes a plain property.
+ * Lines end with LF or CRLF; the last line end is optional. Blank lines and a leading byte order mark are skipped.
+ * Invalid UTF-8 is an error. Values are parsed by `JSON.parse`, so a key `__proto__` becomes a plain property.
  *
- * @param source bytes in pieces of any size. A piece must not be changed before the next one is asked for.
- * @throws {InvalidLineError} (from the iterator) at the first line that is not valid, unless `onInvalid` is given.
+ * @param source Bytes in chunks of any size. A chunk must stay unchanged until the next one is requested.
+ * @throws {InvalidLineError} (from the iterator) at the first invalid line, unless `onInvalid` is given.
  * @throws {RangeError} when `maxLineBytes` is not an integer of at least 1.
  *
  * @example
@@ -60,23 +61,23 @@ export function readJsonLines<T = unknown>(
 
 const LF = 0x0a;
 
-/** A line without the mark that a file may begin with. */
+/** Strips the byte order mark that the first line may have. */
 export function withoutByteOrderMark(line: string, lineNumber: number): string {
   return lineNumber === 1 && line.startsWith("\ufeff") ? line.slice(1) : line;
 }
 
-/** Whether a line says nothing. */
+/** Returns whether a line contains only spaces, tabs and carriage returns. */
 export function isBlank(line: string): boolean {
   return /^[ \t\r]*$/.test(line);
 }
 
 /** Options of {@linkcode jsonLineReader}. */
 export interface JsonLineReaderOptions<T> extends ReadJsonLinesOptions<T>, Pick<LineReaderOptions<T>, "accept"> {
-  /** Called before `parse` with what `JSON.parse` made of a line and its text; what it returns takes the place of that. */
+  /** Called before `parse` with the value of a line and its text. Returns the value to use. */
   refine?: ((value: unknown, text: string, lineNumber: number) => unknown) | undefined;
 }
 
-/** {@linkcode readJsonLines} with more than an iterator can do. */
+/** Returns a {@linkcode LineReader} of JSON Lines. {@linkcode readJsonLines} exposes it as a plain iterator. */
 export function jsonLineReader<T>(
   source: Source<Uint8Array>,
   options: JsonLineReaderOptions<T>,
@@ -100,7 +101,7 @@ export function jsonLineReader<T>(
   });
 }
 
-/** The value of a text, or an error that says what is wrong with it. */
+/** Parses a line. The error of an unfinished line adds that the input may be truncated. */
 export function parseJson(text: string, isUnfinished: boolean): unknown {
   try {
     return JSON.parse(text);

@@ -2,17 +2,17 @@ import { excerpt, printableJson } from "../text/excerpt.ts";
 
 const MAX_BUFFERED = 1024 * 1024;
 
-/** Where a {@linkcode JsonLinesWriter} writes to. */
+/** The destination of a {@linkcode JsonLinesWriter}. */
 export interface ByteSink {
-  /** Writes all of the bytes. The writer calls it again only when the call before it is done. */
+  /** Writes all of the bytes. The writer never calls it again before the previous call has settled. */
   write(bytes: Uint8Array): void | Promise<void>;
 }
 
 /**
- * Writes values as JSON Lines, which can be shown on a terminal: what could steer one is escaped.
+ * Writes values as JSON Lines. Control characters are escaped, so the output is safe to show on a terminal.
  *
- * Lines that come while a write is under way go into the next one together, so that a fast producer costs few writes,
- * and a slow one never waits for more lines.
+ * Lines added during a write are buffered and written together next, so a fast producer causes few writes and the line
+ * of a slow one is written immediately.
  *
  * @example
  * ```ts
@@ -33,21 +33,22 @@ export class JsonLinesWriter {
   #draining: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
 
-  /** Makes a writer on a sink. */
+  /** Creates a writer that writes to `sink`. */
   constructor(sink: ByteSink) {
     this.#sink = sink;
   }
 
   /**
-   * Adds a line. Settles at once, or when much is waiting to be written (1 Mi characters) after that was written.
+   * Adds a line to the buffer. Resolves immediately, or, if 1 Mi characters or more are buffered, after they are
+   * written.
    *
-   * @throws `TypeError` when the value cannot be JSON.
-   * @throws what the sink threw, for this line or for one before it; nothing is written any more then.
+   * @throws `TypeError` when JSON cannot represent the value.
+   * @throws the error of the sink, for this or an earlier line. After such an error the writer writes nothing more.
    */
   async write(value: unknown): Promise<void> {
     const json = printableJson(value);
     if (json === undefined) {
-      throw new TypeError(`Cannot write a line: ${excerpt(value)} has no form in JSON`);
+      throw new TypeError(`Cannot write a line: JSON cannot represent ${excerpt(value)}`);
     }
     if (this.#failure) throw this.#failure.error;
     this.#buffered += json + "\n";
@@ -56,9 +57,9 @@ export class JsonLinesWriter {
   }
 
   /**
-   * Waits until everything is written. More lines can follow.
+   * Waits until all buffered lines are written. More lines can follow.
    *
-   * @throws what the sink threw.
+   * @throws the error of the sink.
    */
   async flush(): Promise<void> {
     await this.#draining;

@@ -1,5 +1,5 @@
 /**
- * Lines of text out of bytes: bounded, numbered, and strictly UTF-8. What a line holds is for its user to say.
+ * Splits bytes into numbered lines of strict UTF-8 with a maximum length. The caller parses the lines.
  *
  * @module
  */
@@ -8,38 +8,38 @@ import { ByteBuffer } from "../system/byte_buffer.ts";
 import { printable } from "../text/excerpt.ts";
 import { type Source, SourceReader } from "./source.ts";
 
-/** How lines are read. */
+/** Options of {@linkcode LineReader}. */
 export interface LineReaderOptions<T> {
-  /** The byte that ends a line; the last one may lack it. */
+  /** The byte that ends a line; optional after the last line. */
   delimiter: number;
-  /** The longest line in bytes, without its delimiter. */
+  /** Maximum length of a line in bytes, without its delimiter. */
   maxLineBytes: number;
-  /** Makes a record of a line, or nothing of one that is passed over. What it throws makes the line invalid. */
+  /** Parses a line; returns `undefined` to skip it. If it throws, the line is invalid. */
   parse: (text: string, lineNumber: number, isUnfinished: boolean) => Line<T> | undefined;
   /**
-   * Given the bytes of a complete line first. When it returns `true` the line is done with: no text is made of it, and no
-   * record. The bytes are valid until it returns.
+   * Called with the bytes of each complete line before decoding. If it returns `true`, it has consumed the line, which
+   * is neither decoded nor parsed. The bytes are valid only during the call.
    */
   accept?: ((bytes: Uint8Array, begin: number, end: number, lineNumber: number) => boolean) | undefined;
-  /** Is told about lines that are not valid. Without it the first of them ends the reading. */
+  /** Called for each invalid line. Without it the first invalid line ends the iteration. */
   onInvalid?: ((error: InvalidLineError) => unknown) | undefined;
 }
 
-/** A line that held a record. */
+/** A line with its record. */
 export interface Line<T> {
-  /** The number of the line in the input, from 1. */
+  /** Number of the line in the input, starting at 1. */
   lineNumber: number;
   value: T;
 }
 
-/** A line that cannot be used: not UTF-8, not JSON, too long, or not the record that was asked for. */
+/** The error for an invalid line: not UTF-8, not JSON, too long, or rejected by `parse`. */
 export class InvalidLineError extends SyntaxError {
-  /** The number of the line in the input, from 1. */
+  /** Number of the line in the input, starting at 1. */
   readonly lineNumber: number;
-  /** What is wrong, without the number of the line. */
+  /** The message without the line number. */
   readonly problem: string;
 
-  /** Makes the error for one line. */
+  /** Creates the error for a line. */
   constructor(lineNumber: number, problem: string, options?: ErrorOptions) {
     super(`Line ${lineNumber}: ${problem}`, options);
     this.name = "InvalidLineError";
@@ -48,10 +48,10 @@ export class InvalidLineError extends SyntaxError {
   }
 }
 
-/** What is said of a last line that is not right. */
+/** Hint in the error for an invalid last line. */
 export const UNFINISHED = "; the input ends here, without a newline: was it cut off?";
 
-/** Reads lines, each as soon as it is complete. */
+/** Iterates over lines; yields each as soon as it is complete. */
 export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   readonly #source: SourceReader<Uint8Array>;
   readonly #options: LineReaderOptions<T>;
@@ -60,15 +60,15 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     ignoreBOM: true,
   });
   #chunk: Uint8Array = new Uint8Array();
-  /** How much of the chunk has been taken. */
+  /** Number of bytes of the chunk that were consumed. */
   #offset = 0;
-  /** The line that is being read, as far as it was in earlier chunks. */
+  /** The part of the current line that was in earlier chunks. */
   readonly #begun = new ByteBuffer();
   #lineNumber = 1;
-  /** The rest of a line that is too long is passed over. */
+  /** Set while skipping the rest of a line that is too long. */
   #skipping = false;
   #ended = false;
-  /** The call of `next` before this one: values come in order, whoever waits for them. */
+  /** The previous call of `next`, so that concurrent calls resolve in order. */
   #previous: Promise<unknown> = Promise.resolve();
 
   constructor(source: Source<Uint8Array>, options: LineReaderOptions<T>) {
@@ -92,7 +92,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return { done: true, value: undefined };
   }
 
-  /** Reads to the end. Unlike calls of `next` this makes no promise for each line, and so hardly any garbage. */
+  /** Reads to the end and returns the number of lines. Faster than `next`, which allocates a promise per line. */
   async count(): Promise<number> {
     let count = 0;
     await this.#find(() => {
@@ -107,7 +107,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return line ? { done: false, value: line } : { done: true, value: undefined };
   }
 
-  /** Reads to a line that holds a value and is wanted; `undefined` when there is none. */
+  /** Reads up to the next record for which `isWanted` returns `true`; returns `undefined` at the end. */
   async #find(isWanted: (line: Line<T>) => boolean): Promise<Line<T> | undefined> {
     try {
       while (!this.#ended) {
@@ -123,7 +123,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
       return undefined;
     } catch (error) {
       this.#ended = true;
-      // The first error is the one to report: a source that has failed may refuse to be canceled.
+      // Canceling a source that has failed may fail as well; report the first error.
       await this.#source.cancel().catch(() => {});
       throw error;
     }
@@ -140,7 +140,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return this.#finishLine(new Uint8Array(), 0, 0, true);
   }
 
-  /** Takes the chunk up to the next delimiter, and gives the value of the line when it is complete and holds one. */
+  /** Consumes the chunk up to the next delimiter; returns the record if that completes a line with one. */
   #takeLine(): Line<T> | undefined {
     const { delimiter, maxLineBytes } = this.#options;
     const found = this.#chunk.indexOf(delimiter, this.#offset);
@@ -149,7 +149,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     if (!this.#skipping && this.#begun.length + end - begin > maxLineBytes) {
       this.#skipping = true;
       this.#begun.take();
-      // Said at once, not at the end of the line, which may never come.
+      // Fail now, not at the end of the line, which may never arrive.
       throw new InvalidLineError(
         this.#lineNumber,
         `Cannot read the line: it is longer than the limit of ${maxLineBytes} bytes`,
@@ -161,7 +161,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return undefined;
   }
 
-  /** @param bytes what holds the end of the line, or all of it. */
+  /** @param bytes Buffer that contains the end of the line or all of it. */
   #finishLine(bytes: Uint8Array, begin: number, end: number, isUnfinished: boolean): Line<T> | undefined {
     const isThere = !isUnfinished || this.#begun.length > 0;
     const lineNumber = this.#lineNumber++;

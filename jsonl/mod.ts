@@ -1,7 +1,7 @@
 /**
- * JSON Lines in and out: one JSON value a line, UTF-8, as described at https://jsonlines.org.
+ * Reads and writes JSON Lines: one JSON value per line, in UTF-8, as specified at https://jsonlines.org.
  *
- * @example Copy records from one place to another
+ * @example Copy records from a stream to a sink
  * ```ts
  * import { JsonLinesWriter, readJsonLines } from "@x/taskrunner/jsonl";
  * import { assertEquals } from "@std/assert/equals";

@@ -1,9 +1,9 @@
 import { excerpt } from "../text/excerpt.ts";
 
-/** Anything that gives values one after the other: an array, a generator, a stream. */
+/** A source of values: an array or other iterable, an async iterable such as a generator, or a stream. */
 export type Source<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
 
-/** Reads a {@linkcode Source} value by value, and can always be told to stop. */
+/** Reads a {@linkcode Source} value by value. Can be canceled at any time, even during a read. */
 export class SourceReader<T> {
   readonly #next: () => IteratorResult<T> | Promise<IteratorResult<T>>;
   readonly #cancel: () => Promise<unknown>;
@@ -25,14 +25,14 @@ export class SourceReader<T> {
     this.#cancel = async () => {
       const returned = iterator.return?.();
       if (!this.#reading) return await returned;
-      // A generator answers return() only when the next() before it is done, and that may be never. A stream of Node
-      // would even keep the program alive until then.
+      // A generator settles return() only after the pending next(), which may never settle. A Node stream would keep
+      // the program alive until then, so it is destroyed.
       Promise.resolve(returned).catch(() => {});
       if ("destroy" in source && typeof source.destroy === "function") source.destroy();
     };
   }
 
-  /** The next value. Must not be called again before it settles. */
+  /** Returns the next value. Must not be called again before it settles. */
   async next(): Promise<IteratorResult<T>> {
     this.#reading = true;
     try {
@@ -47,7 +47,7 @@ export class SourceReader<T> {
     }
   }
 
-  /** Tells the source that no more is wanted, so that it can clean up. Does not wait for a read under way. */
+  /** Cancels the source, so that it can clean up. Does not wait for a pending read. */
   async cancel(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

@@ -16,7 +16,7 @@ import { withNatsServer, withWorker } from "../support/nats_helpers.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
-/** Numbers that a JavaScript number cannot be, or not be written as again. */
+/** Numbers that change when parsed to a JavaScript number and written back. */
 const INEXACT = [
   "12345678901234567890",
   "-12345678901234567890",
@@ -33,7 +33,7 @@ const INEXACT = [
   "0.00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000001e-300",
 ];
 
-/** Those that it can be, however they are written. */
+/** Numbers that keep their value, even if written back in another form. */
 const EXACT = [
   "0.1",
   "1e3",
@@ -55,7 +55,7 @@ const EXACT = [
   "0.00000000000000000000000000000000000000001e41",
 ];
 
-test("a number that a JavaScript number cannot be keeps its text, and no other number does", () => {
+test("parseExactly() keeps the text of exactly those numbers that would lose precision", () => {
   for (const number of INEXACT) {
     assertEquals([number, mayLoseDigits(number), rawNumber(parseExactly(number))], [number, true, number]);
     assertEquals(JSON.stringify(parseExactly(`{"a":[${number}, 1]}`)), `{"a":[${number},1]}`);
@@ -66,7 +66,7 @@ test("a number that a JavaScript number cannot be keeps its text, and no other n
   }
 });
 
-/** A decimal as a fraction. */
+/** Converts a decimal number to a fraction. */
 function fractionOf(decimal: string): [numerator: bigint, denominator: bigint] {
   const [, sign, whole, fraction = "", exponent = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$/i.exec(decimal)!;
   const power = Number(exponent) - fraction.length;
@@ -74,7 +74,7 @@ function fractionOf(decimal: string): [numerator: bigint, denominator: bigint] {
   return power >= 0 ? [digits * 10n ** BigInt(power), 1n] : [digits, 10n ** BigInt(-power)];
 }
 
-test("whether digits would be lost is decided as with fractions", { timeout: 120_000 }, () => {
+test("parseExactly() agrees with exact fractions", { timeout: 120_000 }, () => {
   const digits = fc.bigInt({ min: 0n, max: 10n ** 24n }).map(String);
   const zeros = fc.nat({ max: 30 }).map((count) => "0".repeat(count));
   const anyNumber = fc.oneof(
@@ -102,7 +102,7 @@ test("whether digits would be lost is decided as with fractions", { timeout: 120
   );
 });
 
-test("what is not a number is as JSON.parse makes it", { timeout: 120_000 }, () => {
+test("parseExactly() parses everything but numbers as JSON.parse() does", { timeout: 120_000 }, () => {
   fc.assert(
     fc.property(fc.json(), (json) => {
       assertEquals(parseExactly(json), JSON.parse(json));
@@ -116,7 +116,7 @@ test("what is not a number is as JSON.parse makes it", { timeout: 120_000 }, () 
   assertThrows(() => parseExactly("[".repeat(1_000_000) + "]".repeat(1_000_000)), RangeError, "nested too deeply");
 });
 
-test("readTasks keeps all digits of numbers in meta, and refuses an id that would lose some", async () => {
+test("readTasks() keeps all digits of numbers in meta, and rejects an id that would lose some", async () => {
   for (const number of INEXACT) {
     const lines = `{"cmd":"x","meta":{"n":[${number}]},"id":"12345678901234567890"}\n{"cmd":"x","meta":${number}}\n`;
     const tasks = await collect(readTasks([encode(lines)]));
@@ -130,7 +130,7 @@ test("readTasks keeps all digits of numbers in meta, and refuses an id that woul
     const [task] = await collect(readTasks([encode(`{"cmd":"x","id":${number},"meta":${number}}`)]));
     assertEquals([task!.id, task!.meta], [JSON.parse(number), JSON.parse(number)]);
   }
-  // Other numbers do not come back, and what is wrong with them is said as before.
+  // Fields other than id and meta are JavaScript numbers, and their errors are unchanged.
   const [task] = await collect(readTasks([encode('{"cmd":"x","timeoutMs":1000.00000000000000001}')]));
   assertEquals(task!.timeoutMs, 1000);
   const wrong = '{"cmd":"x","timeoutMs":1e400}';
@@ -143,7 +143,7 @@ test("readTasks keeps all digits of numbers in meta, and refuses an id that woul
   );
 });
 
-test("numbers in meta come back with all digits, and an id that would lose some is named", TIMEOUT, async () => {
+test("the command keeps all digits of numbers in meta, and rejects an id that would lose some", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "tasks.jsonl");
     const output = join(directory, "results.jsonl");
@@ -157,7 +157,7 @@ test("numbers in meta come back with all digits, and an id that would lose some 
       assertEquals([status, lines.length], [0, args.length === 2 ? INEXACT.length : 0]);
       for (const [index, line] of lines.entries()) assertStringIncludes(line, `"meta":{"n":${INEXACT[index]}}}`);
     }
-    // The results are read again by those that look at them.
+    // Commands that read results accept these numbers, too.
     for (const args of [["stats", output, "--json"], [path, "-o", output, "--resume"]]) {
       assertEquals((await taskrunner(args)).status, 0);
     }
@@ -172,7 +172,7 @@ test("numbers in meta come back with all digits, and an id that would lose some 
   });
 });
 
-test("tasks that were read can be given to a runner in this process and in another", TIMEOUT, async () => {
+test("TaskRunner keeps all digits of numbers in meta, in this process and in another", TIMEOUT, async () => {
   const line = `{"id":"a","cmd":"true","meta":[${INEXACT}]}\n`;
   const tasks = await collect(readTasks([encode(line)]));
   for (const isolate of [true, false]) {
@@ -183,7 +183,7 @@ test("tasks that were read can be given to a runner in this process and in anoth
   }
 });
 
-test("numbers in meta come back with all digits from other machines", TIMEOUT, async () => {
+test("natsExecutor() keeps all digits of numbers in meta", TIMEOUT, async () => {
   const tasks = await collect(readTasks([encode(`{"id":"a","cmd":"true","meta":[${INEXACT}]}\n`)]));
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
@@ -193,7 +193,7 @@ test("numbers in meta come back with all digits from other machines", TIMEOUT, a
   });
 });
 
-test("a number that JSON does not have is refused in meta, where it would come back as null", async () => {
+test("parseTask() rejects NaN and infinities in meta, which JSON would turn into null", async () => {
   for (const number of [NaN, Infinity, -Infinity]) {
     for (const meta of [number, [number], { a: [null, { b: number }] }]) {
       const task: Task = { cmd: "x", meta };

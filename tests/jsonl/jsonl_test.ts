@@ -19,14 +19,14 @@ async function values(text: string | Uint8Array, options?: ReadJsonLinesOptions)
   return (await collect(readJsonLines(byteStream(text), options))).map(({ value }) => value);
 }
 
-/** What reading the text as a whole gives: its values, and the messages of the lines that are not valid. */
+/** Reads a whole text and returns its values and the error messages of invalid lines. */
 async function valuesAndProblems(text: string | Uint8Array, options: ReadJsonLinesOptions = {}) {
   const problems: string[] = [];
   const onInvalid = (error: InvalidLineError) => problems.push(error.message);
   return { values: await values(text, { ...options, onInvalid }), problems };
 }
 
-test("the reader gives each value with the number of its line", async () => {
+test("readJsonLines() yields each value with its line number", async () => {
   const lines = await collect(readJsonLines([encode('{"a":1}\n\n[2]\n"three"\n')]));
   assertEquals(lines, [
     { lineNumber: 1, value: { a: 1 } },
@@ -35,24 +35,24 @@ test("the reader gives each value with the number of its line", async () => {
   ]);
 });
 
-test("the reader accepts CRLF, lines of blanks, a byte order mark, and no newline at the end", async () => {
+test("readJsonLines() accepts CRLF, blank lines, a byte order mark and a missing final newline", async () => {
   assertEquals(await values('\ufeff{"a":1}\r\n \t\r\n\r\n{"b":2}'), [{ a: 1 }, { b: 2 }]);
   assertEquals(await values(""), []);
   assertEquals(await values("\n\n"), []);
   assertEquals(await values("\ufeff"), []);
 });
 
-test("a byte order mark is accepted at the start of the input only", async () => {
+test("readJsonLines() accepts a byte order mark only at the start of the input", async () => {
   const { values, problems } = await valuesAndProblems("1\n\ufeff2\n");
   assertEquals(values, [1]);
   assertEquals(problems.length, 1);
 });
 
-test("only the blanks of JSON make a line blank", async () => {
+test("readJsonLines() skips lines of JSON whitespace, and of no other", async () => {
   assertEquals((await valuesAndProblems("\u00a0\n\f\n\v\n")).problems.length, 3);
 });
 
-test("the reader gives a value as soon as its line is complete", async () => {
+test("readJsonLines() yields a value as soon as its line is complete", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const lines = readJsonLines(readable);
@@ -62,7 +62,7 @@ test("the reader gives a value as soon as its line is complete", async () => {
   await lines.return!();
 });
 
-test("the reader reads no further than it is asked to", async () => {
+test("readJsonLines() does not read ahead", async () => {
   let reads = 0;
   function* endless() {
     for (;;) yield encode(`${++reads}\n`);
@@ -72,16 +72,16 @@ test("the reader reads no further than it is asked to", async () => {
   assertEquals(reads, 3);
 });
 
-test("however the bytes are cut into pieces, the values are the same, and those of @std/json", async () => {
+test("readJsonLines() agrees with @std/json, at any chunk size", async () => {
   const record = fc.dictionary(fc.string({ unit: "binary" }), fc.jsonValue());
   const separator = fc.constantFrom("\n", "\r\n", "\n\n", "\n \t\n");
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(record, separator)),
       fc.integer({ min: 1, max: 9 }),
-      async (records, pieceBytes) => {
+      async (records, chunkBytes) => {
         const text = records.map(([value, end]) => JSON.stringify(value) + end).join("");
-        const ours = (await collect(readJsonLines(byteStream(text, pieceBytes)))).map(({ value }) => value);
+        const ours = (await collect(readJsonLines(byteStream(text, chunkBytes)))).map(({ value }) => value);
         const theirs = byteStream(text).pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
           .pipeThrough(new TextLineStream()).pipeThrough(new JsonParseStream());
         assertEquals(ours, await collect(theirs));
@@ -91,7 +91,7 @@ test("however the bytes are cut into pieces, the values are the same, and those 
   );
 });
 
-test("the reader takes for JSON what JSON.parse does, and nothing else", async () => {
+test("readJsonLines() accepts exactly what JSON.parse() accepts", async () => {
   const almostJson = fc.oneof(
     fc.json(),
     fc.string(),
@@ -116,17 +116,17 @@ test("the reader takes for JSON what JSON.parse does, and nothing else", async (
   );
 });
 
-test("a line that is not JSON is an error with its number and the reason", async () => {
+test("readJsonLines() rejects invalid JSON with the line number and the reason", async () => {
   const error = await assertRejects(() => values('{"a":1}\n{"b":\n{"c":3}\n'), InvalidLineError);
   assert(error instanceof SyntaxError);
   assertEquals([error.name, error.lineNumber], ["InvalidLineError", 2]);
-  const reason = (error.cause as Error).cause; // what JSON.parse says, in words that differ from runtime to runtime
+  const reason = (error.cause as Error).cause; // the error of JSON.parse(), whose wording differs between runtimes
   assert(reason instanceof SyntaxError);
   assertEquals(error.problem, `Cannot read the line: it is not valid JSON (${reason.message})`);
   assertEquals(error.message, `Line 2: ${error.problem}`);
 });
 
-test("after an error the reader has ended, and its source was told so", async () => {
+test("readJsonLines() ends and cancels its source after an error", async () => {
   let canceled = false;
   const lines = readJsonLines(
     new ReadableStream({
@@ -139,7 +139,7 @@ test("after an error the reader has ended, and its source was told so", async ()
   assert(canceled);
 });
 
-test("an error of the source is passed on", async () => {
+test("readJsonLines() passes on an error of its source", async () => {
   function* failing() {
     yield encode("1\n");
     throw new RangeError("the disk is on fire");
@@ -150,13 +150,13 @@ test("an error of the source is passed on", async () => {
   assertEquals(await lines.next(), { done: true, value: undefined });
 });
 
-test("with onInvalid the lines around a bad one are read", async () => {
+test("readJsonLines() with onInvalid skips invalid lines", async () => {
   const { values, problems } = await valuesAndProblems("1\nx\n2\ny");
   assertEquals(values, [1, 2]);
   assertEquals(problems.map((problem) => problem.slice(0, 7)), ["Line 2:", "Line 4:"]);
 });
 
-test("counting the values checks every line, as reading them does", async () => {
+test("count() validates every line", async () => {
   const lines = byteStream('{"a":1}\n\nbad\n2\n3', 4);
   const problems: number[] = [];
   assertEquals(await jsonLineReader(lines, { onInvalid: ({ lineNumber }) => problems.push(lineNumber) }).count(), 3);
@@ -164,7 +164,7 @@ test("counting the values checks every line, as reading them does", async () => 
   await assertRejects(() => jsonLineReader(byteStream("1\nbad\n"), {}).count(), InvalidLineError, "Line 2");
 });
 
-test("what onInvalid throws ends the reading with that error", async () => {
+test("readJsonLines() ends with the error that onInvalid throws", async () => {
   const onInvalid = () => {
     throw new TypeError("no more");
   };
@@ -183,7 +183,7 @@ test("what onInvalid throws ends the reading with that error", async () => {
   assert(canceled);
 });
 
-test("what onInvalid returns is waited for", async () => {
+test("readJsonLines() awaits onInvalid", async () => {
   let waited = false;
   const onInvalid = async () => {
     await new Promise((resolve) => setTimeout(resolve));
@@ -194,7 +194,7 @@ test("what onInvalid returns is waited for", async () => {
   assert(waited);
 });
 
-test("an empty line is a line, and after the last delimiter there is none", async () => {
+test("LineReader yields empty lines, but none after the last delimiter", async () => {
   for (const [input, expected] of [["a,,b,", ["a", "", "b"]], ["a,b", ["a", "b (cut off)"]], ["", []]] as const) {
     const reader = new LineReader(byteStream(input), {
       delimiter: ",".charCodeAt(0),
@@ -205,13 +205,13 @@ test("an empty line is a line, and after the last delimiter there is none", asyn
   }
 });
 
-test("values can be asked for before they are there, and come in order", async () => {
+test("next() can be called concurrently and resolves in order", async () => {
   const lines = readJsonLines(byteStream("1\n2\n3\n4\n", 1));
   const results = await Promise.all(Array.from({ length: 5 }, () => lines.next()));
   assertEquals(results.map(({ value }) => value?.value), [1, 2, 3, 4, undefined]);
 });
 
-test("a source that has ended is not told to stop", async () => {
+test("return() does not cancel a source that has ended", async () => {
   let returned = 0;
   const iterator = {
     next: () => ({ done: true, value: undefined }),
@@ -223,7 +223,7 @@ test("a source that has ended is not told to stop", async () => {
   assertEquals(returned, 0);
 });
 
-test("what is collected does not hold on to the large buffers that small pieces are views of", () => {
+test("ByteBuffer copies small views instead of retaining their buffers", () => {
   const buffer = new ByteBuffer();
   for (let count = 0; count < 100; count++) {
     buffer.append(new Uint8Array(new ArrayBuffer(65_536), count, 1).fill(count));
@@ -233,17 +233,17 @@ test("what is collected does not hold on to the large buffers that small pieces 
   assertEquals([buffer.take().length, buffer.length], [100, 0]);
 });
 
-test("bytes that are not UTF-8 are an error, never a replacement character", async () => {
+test("readJsonLines() rejects invalid UTF-8 instead of replacing it", async () => {
   for (const bytes of [[0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0xff, 0xfe, 0x22, 0]]) {
     const { values, problems } = await valuesAndProblems(new Uint8Array([...bytes, 0x0a, 0x31]));
     assertEquals(values, [1]);
     assertEquals(problems, ["Line 1: Cannot read the line: it is not valid UTF-8"]);
   }
   const error = await assertRejects(() => values(new Uint8Array([0xff])), InvalidLineError);
-  assert(error.cause instanceof TypeError); // of the decoder
+  assert(error.cause instanceof TypeError); // from TextDecoder
 });
 
-test("a bad last line without a newline is said to be cut off", async () => {
+test("readJsonLines() hints at truncation when an invalid last line has no newline", async () => {
   const { problems } = await valuesAndProblems('1\n{"cmd":"ec');
   assertStringIncludes(problems[0]!, "the input ends here, without a newline: was it cut off?");
   const cut = await valuesAndProblems(new Uint8Array([0x31, 0x0a, 0x22, 0xc3]));
@@ -251,18 +251,18 @@ test("a bad last line without a newline is said to be cut off", async () => {
   assert(!(await valuesAndProblems("1\nx\n")).problems[0]!.includes("cut off"));
 });
 
-test("control characters in a bad line do not reach the message", async () => {
+test("InvalidLineError escapes control characters", async () => {
   const { problems } = await valuesAndProblems("\x1b[31mred\x07\x7f\u009b\n");
-  // deno-lint-ignore no-control-regex -- control characters are what it is about
+  // deno-lint-ignore no-control-regex -- matching control characters is the purpose
   assert(!/[\x00-\x1f\x7f-\x9f]/.test(problems[0]!), problems[0]);
 });
 
-test("a line may be as long as the limit, and one byte more is an error", async () => {
+test("readJsonLines() accepts a line of maxLineBytes and rejects one byte more", async () => {
   const text = '"1234567"\n"12345678"\n"x"\n';
   const expected = "Line 2: Cannot read the line: it is longer than the limit of 9 bytes";
-  for (const pieceBytes of [1, 2, 3, 5, 100]) {
+  for (const chunkBytes of [1, 2, 3, 5, 100]) {
     const problems: string[] = [];
-    const lines = readJsonLines(byteStream(text, pieceBytes), {
+    const lines = readJsonLines(byteStream(text, chunkBytes), {
       maxLineBytes: 9,
       onInvalid: (e) => problems.push(e.message),
     });
@@ -272,18 +272,18 @@ test("a line may be as long as the limit, and one byte more is an error", async 
   await assertRejects(() => values(text, { maxLineBytes: 9 }), InvalidLineError, expected);
 });
 
-test("the rest of a line that is too long is passed over, however long it is", async () => {
+test("readJsonLines() skips the rest of a line that is too long", async () => {
   const text = `1\n${"2".repeat(35)}\n3\n`;
-  for (const pieceBytes of [1, 3, 10, 12, 100]) {
+  for (const chunkBytes of [1, 3, 10, 12, 100]) {
     const problems: string[] = [];
     const onInvalid = (error: InvalidLineError) => problems.push(error.message);
-    const lines = await collect(readJsonLines(byteStream(text, pieceBytes), { maxLineBytes: 10, onInvalid }));
+    const lines = await collect(readJsonLines(byteStream(text, chunkBytes), { maxLineBytes: 10, onInvalid }));
     assertEquals(lines, [{ lineNumber: 1, value: 1 }, { lineNumber: 3, value: 3 }]);
     assertEquals(problems, ["Line 2: Cannot read the line: it is longer than the limit of 10 bytes"]);
   }
 });
 
-test("a line that is too long is found before it ends, and nothing of it is held", async () => {
+test("readJsonLines() rejects a line that is too long before its end, without buffering it", async () => {
   let given = 0;
   function* endlessLine() {
     for (;; given++) yield new Uint8Array(1000).fill(0x20);
@@ -293,19 +293,19 @@ test("a line that is too long is found before it ends, and nothing of it is held
   assertEquals(given, 10);
 });
 
-test("a last line that is too long and has no newline is reported once", async () => {
+test("readJsonLines() reports an unfinished line that is too long once", async () => {
   const { values, problems } = await valuesAndProblems("1\n" + "2".repeat(50), { maxLineBytes: 10 });
   assertEquals([values, problems.length], [[1], 1]);
 });
 
-test("the limit must be an integer of at least 1", async () => {
+test("readJsonLines() rejects a maxLineBytes that is not an integer of at least 1", async () => {
   assertEquals(await values("1\n", { maxLineBytes: 1 }), [1]);
   for (const maxLineBytes of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(() => readJsonLines([], { maxLineBytes }), RangeError, `got ${maxLineBytes}`);
   }
 });
 
-test("a source must be iterable or a stream", () => {
+test("readJsonLines() rejects a source that is neither iterable nor a stream", () => {
   assertThrows(
     () => readJsonLines("text" as never),
     TypeError,
@@ -315,32 +315,32 @@ test("a source must be iterable or a stream", () => {
   assertThrows(() => readJsonLines({} as never), TypeError, "the source must be an iterable or a stream, got {}");
 });
 
-test("__proto__ is a property like any other, and pollutes nothing", async () => {
+test("readJsonLines() reads __proto__ as a plain property", async () => {
   const [value] = await values('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}\n') as [object];
   assertEquals(Object.keys(value), ["__proto__", "constructor"]);
   assertEquals(Object.getPrototypeOf(value), Object.prototype);
   assertEquals(({} as { polluted?: number }).polluted, undefined);
 });
 
-test("nesting that is too deep for the runtime is an invalid line, not a crash", async () => {
+test("readJsonLines() reports nesting that is too deep for the runtime as an invalid line", async () => {
   const deep = "[".repeat(200_000);
   const { values, problems } = await valuesAndProblems(`${deep}\n1\n`);
   assertEquals(values, [1]);
   assertEquals(problems.length, 1);
 });
 
-test("parse makes records, and what it throws makes the line invalid", async () => {
+test("readJsonLines() converts values with parse, whose error makes the line invalid", async () => {
   const parse = (value: unknown, lineNumber: number) => {
-    if (typeof value !== "number") throw new TypeError(`no number:\u0007 ${value}`);
+    if (typeof value !== "number") throw new TypeError(`not a number:\u0007 ${value}`);
     return value * 10 + lineNumber;
   };
   const problems: string[] = [];
   const lines = readJsonLines(byteStream('5\n"x"\n6\n'), { parse, onInvalid: (error) => problems.push(error.message) });
   assertEquals(await collect(lines), [{ lineNumber: 1, value: 51 }, { lineNumber: 3, value: 63 }]);
-  assertEquals(problems, ["Line 2: no number:\\u0007 x"]);
+  assertEquals(problems, ["Line 2: not a number:\\u0007 x"]);
 });
 
-test("return() ends the reading and cancels a source whose read never comes back", async () => {
+test("return() cancels a source whose read never settles", async () => {
   let canceled = false;
   const stalled = new ReadableStream<Uint8Array>({ cancel: () => void (canceled = true) });
   const lines = readJsonLines(stalled);
@@ -359,14 +359,14 @@ test("return() ends the reading and cancels a source whose read never comes back
   assertEquals(await next, { done: true, value: undefined });
 });
 
-test("after return() no more values come, not even those that have been read", async () => {
+test("return() discards values that were read already", async () => {
   const lines = readJsonLines(byteStream("1\n2\n3\n"));
   await lines.next();
   assertEquals(await lines.return!(), { done: true, value: undefined });
   assertEquals(await lines.next(), { done: true, value: undefined });
 });
 
-test("return() lets a generator clean up", async () => {
+test("return() runs the finally block of a generator", async () => {
   let cleaned = false;
   async function* source() {
     try {
@@ -379,7 +379,7 @@ test("return() lets a generator clean up", async () => {
   assert(cleaned);
 });
 
-test("the writer writes a line a value", async () => {
+test("JsonLinesWriter writes one line per value and escapes control characters", async () => {
   let text = "";
   const writer = new JsonLinesWriter({ write: (bytes) => void (text += new TextDecoder().decode(bytes)) });
   await writer.write({ a: "\né", b: undefined });
@@ -389,20 +389,20 @@ test("the writer writes a line a value", async () => {
   assertEquals(text, '{"a":"\\né"}\n"\\ud800"\n"\\u001b\\u007f\\u009b\\u061c\\u2028\\u202e\\u2066"\n');
 });
 
-test("what the writer writes, the reader reads", async () => {
+test("readJsonLines() reads back what JsonLinesWriter wrote", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.jsonValue()), fc.integer({ min: 1, max: 9 }), async (all, pieceBytes) => {
+    fc.asyncProperty(fc.array(fc.jsonValue()), fc.integer({ min: 1, max: 9 }), async (all, chunkBytes) => {
       const written: number[] = [];
       const writer = new JsonLinesWriter({ write: (bytes) => void written.push(...bytes) });
       for (const value of all) await writer.write(value);
       await writer.flush();
-      const read = await collect(readJsonLines(byteStream(new Uint8Array(written), pieceBytes)));
+      const read = await collect(readJsonLines(byteStream(new Uint8Array(written), chunkBytes)));
       assertEquals(read.map(({ value }) => value), all.map((value) => JSON.parse(JSON.stringify(value))));
     }),
   );
 });
 
-test("the first line is written at once, and lines that come meanwhile together", async () => {
+test("JsonLinesWriter writes the first line immediately and batches lines added during a write", async () => {
   const writes: string[] = [];
   const firstWrite = Promise.withResolvers<void>();
   const writer = new JsonLinesWriter({
@@ -420,7 +420,7 @@ test("the first line is written at once, and lines that come meanwhile together"
   assertEquals(writes, ["1\n", "2\n3\n"]);
 });
 
-test("the writer makes its caller wait when much is waiting to be written", async () => {
+test("write() applies back pressure when the buffer is full", async () => {
   const gate = Promise.withResolvers<void>();
   const writer = new JsonLinesWriter({ write: () => gate.promise });
   const half = "x".repeat(600_000);
@@ -434,7 +434,7 @@ test("the writer makes its caller wait when much is waiting to be written", asyn
   await second;
 });
 
-test("a failed write fails the next write and the flush, and nothing more is written", async () => {
+test("JsonLinesWriter fails every call after a failed write", async () => {
   let writes = 0;
   const writer = new JsonLinesWriter({
     write() {
@@ -449,13 +449,13 @@ test("a failed write fails the next write and the flush, and nothing more is wri
   assertEquals(writes, 1);
 });
 
-test("a value that has no form in JSON is an error", async () => {
+test("write() rejects a value that JSON cannot represent", async () => {
   const writer = new JsonLinesWriter({ write: () => {} });
-  await assertRejects(() => writer.write(undefined), TypeError, "Cannot write a line: undefined has no form in JSON");
+  await assertRejects(() => writer.write(undefined), TypeError, "Cannot write a line: JSON cannot represent undefined");
   await assertRejects(() => writer.write(1n), TypeError);
 });
 
-test("lines that are written keep their order when a write is slow", async () => {
+test("JsonLinesWriter keeps the order of lines when the sink is slow", async () => {
   let text = "";
   const writer = new JsonLinesWriter({
     async write(bytes) {
