@@ -26,18 +26,18 @@ const encoder = new TextEncoder();
 export interface Field {
   readonly name: string;
   /** The quoted name and the colon, without a space, as most programs write them. */
-  readonly begin: Uint8Array;
+  readonly token: Uint8Array;
   /** Checks the value and moves past it. */
   readonly check: (json: JsonScanner) => boolean;
 }
 
 /** Builds the fields of a record. Scanning is fastest when they are in the order in which records have them. */
-export function fieldsOf(checks: Readonly<Record<string, Field["check"]>>): Field[] {
-  return Object.entries(checks).map(([name, check]) => ({ name, begin: encoder.encode(`"${name}":`), check }));
+export function recordFields(checks: Readonly<Record<string, Field["check"]>>): Field[] {
+  return Object.entries(checks).map(([name, check]) => ({ name, token: encoder.encode(`"${name}":`), check }));
 }
 
 /** Returns the mask of the named fields in the bits that {@linkcode JsonScanner.record} returns. */
-export function bitsOf(fields: readonly Field[], names: readonly string[]): number {
+export function maskOf(fields: readonly Field[], names: readonly string[]): number {
   return names.reduce((bits, name) => bits | 1 << fields.findIndex((field) => field.name === name), 0);
 }
 
@@ -75,15 +75,15 @@ export class JsonScanner {
 
   /** Checks an object with only these fields and no duplicates. Returns a bit for each field present, or -1. */
   record(fields: readonly Field[]): number {
-    if (!this.#take(OPEN_OBJECT)) return -1;
-    if (this.#take(CLOSE_OBJECT)) return 0;
+    if (!this.#consume(OPEN_OBJECT)) return -1;
+    if (this.#consume(CLOSE_OBJECT)) return 0;
     let bits = 0;
     for (let next = 0;; next++) {
       next = this.#field(fields, next);
       if (next === -1 || (bits & 1 << next) !== 0) return -1;
       if (!fields[next]!.check(this)) return -1;
       bits |= 1 << next;
-      if (!this.#take(COMMA)) return this.#take(CLOSE_OBJECT) ? bits : -1;
+      if (!this.#consume(COMMA)) return this.#consume(CLOSE_OBJECT) ? bits : -1;
     }
   }
 
@@ -117,16 +117,16 @@ export class JsonScanner {
   }
 
   /** Checks an integer of at least 0 that is written with at most `maxDigits` digits. */
-  whole(maxDigits: number = MAX_DIGITS): boolean {
+  integer(maxDigits: number = MAX_DIGITS): boolean {
     this.#skipSpace();
     const length = this.#digits();
-    return length > 0 && length <= maxDigits && this.#isNumberOver();
+    return length > 0 && length <= maxDigits && this.#isNumberEnd();
   }
 
   /** Checks an integer of at least 1. */
-  positive(maxDigits?: number): boolean {
+  positiveInteger(maxDigits?: number): boolean {
     this.#skipSpace();
-    return this.bytes[this.at]! >= ONE && this.whole(maxDigits);
+    return this.bytes[this.at]! >= ONE && this.integer(maxDigits);
   }
 
   /** Checks a number of at least 0 without an exponent, with at most 15 digits before the point. */
@@ -139,7 +139,7 @@ export class JsonScanner {
       while (this.at < this.end && isDigit(this.bytes[this.at]!)) this.at++;
       if (this.at === begin) return false;
     }
-    return this.#isNumberOver();
+    return this.#isNumberEnd();
   }
 
   /** Checks a number of at least 0 that loses no digits as a JavaScript number. */
@@ -153,7 +153,7 @@ export class JsonScanner {
     this.#skipSpace();
     for (let index = 0; index < words.length; index++) {
       const word = words[index]!;
-      if (!this.#isAt(word)) continue;
+      if (!this.#startsWith(word)) continue;
       this.at += word.length;
       return index;
     }
@@ -162,11 +162,11 @@ export class JsonScanner {
 
   /** Checks an array whose values all pass a check. */
   array(check: (json: JsonScanner) => boolean): boolean {
-    if (!this.#take(OPEN_ARRAY)) return false;
-    if (this.#take(CLOSE_ARRAY)) return true;
+    if (!this.#consume(OPEN_ARRAY)) return false;
+    if (this.#consume(CLOSE_ARRAY)) return true;
     for (;;) {
       if (!check(this)) return false;
-      if (!this.#take(COMMA)) return this.#take(CLOSE_ARRAY);
+      if (!this.#consume(COMMA)) return this.#consume(CLOSE_ARRAY);
     }
   }
 
@@ -175,11 +175,11 @@ export class JsonScanner {
     checkValue: (json: JsonScanner) => boolean,
     checkKey: (json: JsonScanner) => boolean = () => true,
   ): boolean {
-    if (!this.#take(OPEN_OBJECT)) return false;
-    if (this.#take(CLOSE_OBJECT)) return true;
+    if (!this.#consume(OPEN_OBJECT)) return false;
+    if (this.#consume(CLOSE_OBJECT)) return true;
     for (;;) {
-      if (!this.text() || !checkKey(this) || !this.#take(COLON) || !checkValue(this)) return false;
-      if (!this.#take(COMMA)) return this.#take(CLOSE_OBJECT);
+      if (!this.text() || !checkKey(this) || !this.#consume(COLON) || !checkValue(this)) return false;
+      if (!this.#consume(COMMA)) return this.#consume(CLOSE_OBJECT);
     }
   }
 
@@ -200,14 +200,14 @@ export class JsonScanner {
     this.#skipSpace();
     const last = Math.min(next + MAX_MISSING, fields.length);
     for (let index = next; index < last; index++) {
-      const { begin } = fields[index]!;
-      if (!this.#isAt(begin)) continue;
-      this.at += begin.length;
+      const { token } = fields[index]!;
+      if (!this.#startsWith(token)) continue;
+      this.at += token.length;
       return index;
     }
     if (!this.text()) return -1;
     const { textBegin, textEnd } = this;
-    if (!this.#take(COLON)) return -1;
+    if (!this.#consume(COLON)) return -1;
     for (let index = 0; index < fields.length; index++) {
       if (this.#isText(fields[index]!.name, textBegin, textEnd)) return index;
     }
@@ -222,7 +222,7 @@ export class JsonScanner {
     return true;
   }
 
-  #isAt(word: Uint8Array): boolean {
+  #startsWith(word: Uint8Array): boolean {
     const { bytes, at } = this;
     if (word.length > this.end - at) return false;
     for (let index = 0; index < word.length; index++) if (bytes[at + index] !== word[index]) return false;
@@ -236,7 +236,7 @@ export class JsonScanner {
     this.at = at;
   }
 
-  #take(byte: number): boolean {
+  #consume(byte: number): boolean {
     if (this.at >= this.end || this.bytes[this.at] !== byte) {
       this.#skipSpace();
       if (this.at >= this.end || this.bytes[this.at] !== byte) return false;
@@ -257,7 +257,7 @@ export class JsonScanner {
    * Returns whether the number ends at the cursor: followed by `.`, `e` or a letter it would be another number, or
    * none.
    */
-  #isNumberOver(): boolean {
+  #isNumberEnd(): boolean {
     const byte = this.at < this.end ? this.bytes[this.at] : SPACE;
     return byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_ARRAY || byte === SPACE || byte === TAB ||
       byte === CR;
@@ -265,11 +265,11 @@ export class JsonScanner {
 }
 
 /** Encodes words for {@linkcode JsonScanner.oneOf}. */
-export function wordsOf(words: readonly string[]): Uint8Array[] {
+export function encodeWords(words: readonly string[]): Uint8Array[] {
   return words.map((word) => new TextEncoder().encode(word));
 }
 
-const WORDS = wordsOf(["null", "true", "false"]);
+const WORDS = encodeWords(["null", "true", "false"]);
 
 function isDigit(byte: number): boolean {
   return byte >= ZERO && byte <= NINE;

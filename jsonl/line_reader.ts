@@ -63,7 +63,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   /** Number of bytes of the chunk that were consumed. */
   #offset = 0;
   /** The part of the current line that was in earlier chunks. */
-  readonly #begun = new ByteBuffer();
+  readonly #partial = new ByteBuffer();
   #lineNumber = 1;
   /** Set while skipping the rest of a line that is too long. */
   #skipping = false;
@@ -146,9 +146,9 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     const found = this.#chunk.indexOf(delimiter, this.#offset);
     const end = found === -1 ? this.#chunk.length : found;
     const begin = this.#offset;
-    if (!this.#skipping && this.#begun.length + end - begin > maxLineBytes) {
+    if (!this.#skipping && this.#partial.length + end - begin > maxLineBytes) {
       this.#skipping = true;
-      this.#begun.take();
+      this.#partial.take();
       // Fail now, not at the end of the line, which may never arrive.
       throw new InvalidLineError(
         this.#lineNumber,
@@ -157,21 +157,21 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     }
     this.#offset = end + 1;
     if (found !== -1) return this.#finishLine(this.#chunk, begin, end, false);
-    if (!this.#skipping) this.#begun.append(this.#chunk.subarray(begin, end));
+    if (!this.#skipping) this.#partial.append(this.#chunk.subarray(begin, end));
     return undefined;
   }
 
   /** @param bytes Buffer that contains the end of the line or all of it. */
   #finishLine(bytes: Uint8Array, begin: number, end: number, isUnfinished: boolean): Line<T> | undefined {
-    const isThere = !isUnfinished || this.#begun.length > 0;
+    const exists = !isUnfinished || this.#partial.length > 0;
     const lineNumber = this.#lineNumber++;
-    if (this.#skipping || !isThere) {
+    if (this.#skipping || !exists) {
       this.#skipping = false;
       return undefined;
     }
-    if (this.#begun.length > 0) {
-      this.#begun.append(bytes.subarray(begin, end));
-      bytes = this.#begun.take();
+    if (this.#partial.length > 0) {
+      this.#partial.append(bytes.subarray(begin, end));
+      bytes = this.#partial.take();
       [begin, end] = [0, bytes.length];
     }
     if (this.#options.accept?.(bytes, begin, end, lineNumber)) return undefined;

@@ -1,13 +1,13 @@
 import { OUTCOMES } from "../records/result.ts";
-import { bitsOf, fieldsOf, type JsonScanner, wordsOf } from "../jsonl/json_scanner.ts";
+import { encodeWords, type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
 
-const NULL = wordsOf(["null"]);
-const BASE64 = wordsOf(['"base64"']);
-const QUOTED_OUTCOMES = wordsOf(OUTCOMES.map((outcome) => `"${outcome}"`));
+const NULL = encodeWords(["null"]);
+const BASE64 = encodeWords(['"base64"']);
+const QUOTED_OUTCOMES = encodeWords(OUTCOMES.map((outcome) => `"${outcome}"`));
 /** An exit status is a byte. */
 const STATUS_DIGITS = 3;
 const MAX_STATUS = 255;
-const SIGNAL_PREFIX = wordsOf(["SIG"])[0]!;
+const SIGNAL_PREFIX = encodeWords(["SIG"])[0]!;
 const MAX_SIGNAL_LENGTH = 12;
 
 /** A range of bytes. */
@@ -43,17 +43,17 @@ export class ResultScanner {
   readonly cmdHash: Span = emptySpan();
   hasCmdHash = false;
   readonly #json: JsonScanner;
-  readonly #worker = fieldsOf({ host: (json) => json.text(), pid: (json) => json.whole() });
-  readonly #isWorker = bitsOf(this.#worker, ["host", "pid"]);
+  readonly #worker = recordFields({ host: (json) => json.text(), pid: (json) => json.integer() });
+  readonly #isWorker = maskOf(this.#worker, ["host", "pid"]);
   /** In the order in which results are written. */
-  readonly #fields = fieldsOf({
+  readonly #fields = recordFields({
     id: (json) => spanOfText(json, this.id),
-    status: (json) => json.oneOf(NULL) === 0 || json.whole(STATUS_DIGITS) && isStatus(json),
+    status: (json) => json.oneOf(NULL) === 0 || json.integer(STATUS_DIGITS) && isStatus(json),
     outcome: (json) => (this.outcome = json.oneOf(QUOTED_OUTCOMES)) !== -1,
     signal: (json) => json.text() && isUsualSignal(json),
     error: (json) => json.text(),
-    attempts: (json) => json.positive(),
-    slot: (json) => json.positive(),
+    attempts: (json) => json.positiveInteger(),
+    slot: (json) => json.positiveInteger(),
     worker: (json) => json.record(this.#worker) === this.#isWorker,
     startedAt: (json) => json.text() && isUsualTime(json),
     durationMs: (json) => json.decimal(),
@@ -61,20 +61,20 @@ export class ResultScanner {
     systemMs: (json) => json.decimal(),
     stdout: (json) => json.text(),
     stdoutEncoding: (json) => json.oneOf(BASE64) === 0,
-    stdoutBytes: (json) => json.whole(),
+    stdoutBytes: (json) => json.integer(),
     stdoutFile: (json) => json.text(),
     stderr: (json) => json.text(),
     stderrEncoding: (json) => json.oneOf(BASE64) === 0,
-    stderrBytes: (json) => json.whole(),
+    stderrBytes: (json) => json.integer(),
     stderrFile: (json) => json.text(),
     cmdHash: (json) => spanOfText(json, this.cmdHash),
     meta: (json) => json.value(),
   });
-  readonly #required = bitsOf(
+  readonly #required = maskOf(
     this.#fields,
     ["id", "status", "outcome", "attempts", "slot", "startedAt", "durationMs", "stdout", "stderr"],
   );
-  readonly #cmdHashBit = bitsOf(this.#fields, ["cmdHash"]);
+  readonly #cmdHashBit = maskOf(this.#fields, ["cmdHash"]);
 
   constructor(json: JsonScanner) {
     this.#json = json;
@@ -117,7 +117,7 @@ function isCapital(byte: number): boolean {
 }
 
 /** The format of `Date.prototype.toISOString()`, such as `2026-01-02T03:04:05.678Z`, with `0` for a digit. */
-const TIME_FORM = wordsOf(["0000-00-00T00:00:00.000Z"])[0]!;
+const TIME_FORM = encodeWords(["0000-00-00T00:00:00.000Z"])[0]!;
 const ZERO = 0x30;
 
 /** Number of days of each month in a common year, from January. */

@@ -1,4 +1,4 @@
-import { bitsOf, fieldsOf, type JsonScanner } from "../jsonl/json_scanner.ts";
+import { type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
 import { emptySpan, type Span, spanOfText } from "./result_scanner.ts";
 
 /** Any number of milliseconds with this number of digits is within the limit of a timer. */
@@ -19,20 +19,20 @@ export class TaskScanner {
   isShellCommand = false;
   readonly #json: JsonScanner;
   /** In the usual order. */
-  readonly #fields = fieldsOf({
+  readonly #fields = recordFields({
     id: (json) => this.#scanId(json),
     cmd: (json) => this.#scanCommand(json),
     cwd: isNonEmptySystemText,
     env: (json) => json.dictionary(isSystemText, isVariableName),
     stdin: (json) => json.text(),
     stdinFile: isNonEmptySystemText,
-    timeoutMs: (json) => json.positive(TIMEOUT_DIGITS),
-    retries: (json) => json.whole(),
+    timeoutMs: (json) => json.positiveInteger(TIMEOUT_DIGITS),
+    retries: (json) => json.integer(),
     meta: (json) => json.value(),
   });
-  readonly #cmdBit = bitsOf(this.#fields, ["cmd"]);
-  readonly #idBit = bitsOf(this.#fields, ["id"]);
-  readonly #inputBits = bitsOf(this.#fields, ["stdin", "stdinFile"]);
+  readonly #cmdBit = maskOf(this.#fields, ["cmd"]);
+  readonly #idBit = maskOf(this.#fields, ["id"]);
+  readonly #inputBits = maskOf(this.#fields, ["stdin", "stdinFile"]);
 
   constructor(json: JsonScanner) {
     this.#json = json;
@@ -48,7 +48,7 @@ export class TaskScanner {
   #scanId(json: JsonScanner): boolean {
     this.isIdNumber = !spanOfText(json, this.id);
     if (!this.isIdNumber) return true;
-    if (!json.whole()) return false;
+    if (!json.integer()) return false;
     this.id.begin = json.numberBegin;
     this.id.end = json.at;
     this.id.isEscaped = false;
