@@ -3,7 +3,7 @@
 import process from "node:process";
 import type { ChildProcess, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** The members of Bun's API that are used here. */
+/** The members of Bun's API that this adapter uses. */
 interface BunApi {
   spawn(command: string[], options: {
     cwd?: string;
@@ -40,7 +40,7 @@ declare const Bun: BunApi;
 export const spawnAdapter: SpawnAdapter = {
   name: "bun",
   canSignal: true,
-  // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
+  // deno-lint-ignore require-await -- a failure to start must reject instead of throwing
   async spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const child = Bun.spawn([program, ...args], {
       stdin: stdin === "piped" ? "pipe" : "ignore",
@@ -48,7 +48,7 @@ export const spawnAdapter: SpawnAdapter = {
       stderr: stderr === "piped" ? "pipe" : "ignore",
       detached: true,
       ...(cwd !== undefined && { cwd }),
-      env: { ...process.env, ...env }, // by itself Bun gives the environment that the program began with
+      env: { ...process.env, ...env }, // Bun's default is the environment at program start
     });
     return {
       pid: child.pid,
@@ -57,7 +57,7 @@ export const spawnAdapter: SpawnAdapter = {
       stderr: child.stderr === undefined ? null : outputReader(child.stderr),
       exited: child.exited.then(() => {
         const cpuTime = child.resourceUsage()?.cpuTime;
-        // A signal without a name, such as a real-time signal, is a number here.
+        // Bun reports a signal without a name, such as a real-time signal, as a number.
         const signal = typeof child.signalCode === "number" ? `SIG${child.signalCode}` : child.signalCode;
         return {
           code: signal === null ? child.exitCode : null,
@@ -77,12 +77,12 @@ export const spawnAdapter: SpawnAdapter = {
 };
 
 function inputWriter(sink: BunFileSink): InputWriter {
-  // Each of these can fail at once or later, when the process has gone.
+  // When the process has ended, these calls throw or reject.
   const attempt = (action: () => unknown) => {
     try {
       Promise.resolve(action()).catch(() => {});
     } catch {
-      // The process has gone.
+      // The process has ended.
     }
   };
   return {

@@ -2,12 +2,12 @@
 
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** The adapter for Deno. It needs `--allow-run`, or `--allow-run=sh` and what else is to be run. */
+/** The adapter for Deno. Needs `--allow-run`, or `--allow-run=sh,PROGRAM,…` for each program to run. */
 export const spawnAdapter: SpawnAdapter = {
   name: "deno",
-  // Asked only once: without the permission Deno would ask the user for each signal.
+  // Without the permission Deno would prompt the user for each signal.
   canSignal: Deno.permissions.querySync({ name: "run" }).state === "granted",
-  // deno-lint-ignore require-await -- a failure to start has to reject, as it does in the other runtimes
+  // deno-lint-ignore require-await -- a failure to start must reject instead of throwing
   async spawn(options: SpawnOptions): Promise<ChildProcess> {
     const { stdin, stderr } = options;
     const child = start(options);
@@ -59,10 +59,10 @@ function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   };
 }
 
-/** As large as a pipe. */
+/** The capacity of a pipe on Linux. */
 const BUFFER_BYTES = 64 * 1024;
 
-/** Reads into one buffer again and again: a stream's own way makes a new one of that size for each read. */
+/** Reads into one reusable buffer; the default reader of a stream allocates a new one for each read. */
 function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
   const reader = stream.getReader({ mode: "byob" });
   let buffer = new Uint8Array(BUFFER_BYTES);
@@ -86,7 +86,9 @@ function exitStatus({ code, signal }: Deno.CommandStatus): ExitStatus {
   return signal === null ? { code, signal } : { code: null, signal };
 }
 
-/** Deno rejects `status` when the signal has no name, as real-time signals have none: `Invalid signal: 35`. */
+/**
+ * Parses the signal from the error (`Invalid signal: 35`) with which Deno rejects `status` for a signal without a name.
+ */
 function unnamedSignal(error: unknown): ExitStatus {
   const number = /^Invalid signal: (\d+)$/.exec(error instanceof Error ? error.message : "")?.[1];
   return { code: null, signal: number === undefined ? null : `SIG${number}` };

@@ -1,4 +1,4 @@
-/** Ends the processes of a program that has ended without doing so itself. @module */
+/** Cleans up the processes of a program that was killed before it could do so itself. @module */
 
 import process from "node:process";
 import { setTimeout } from "node:timers";
@@ -7,58 +7,59 @@ import { GUARD_SCRIPT } from "./guard_script.ts";
 import type { ChildProcess, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /**
- * What leads a process group: a `task` that is over when its leader is, or a `worker`, a shell that carries out one
- * attempt after another and ends by itself once its standard input does.
+ * The kind of a process group: a `task`, which ends with its leader, or a `worker`, whose leader is a shell that runs
+ * one attempt after another and exits at the end of its standard input.
  */
 export type GroupKind = "task" | "worker";
 
 /** Options of {@linkcode ProcessGuard}. */
 export interface ProcessGuardOptions {
-  /** Finds the way to start a process. */
+  /** Returns the adapter that starts processes. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
   /**
-   * The POSIX shell that watches the program.
+   * The POSIX shell that runs the guard.
    *
    * @default {"sh"}
    */
   shell?: string | undefined;
-  /** Returns the beginnings of the paths to remove when the program has ended. */
+  /** Returns prefixes of paths. Before it exits, the guard removes every path that starts with one of them. */
   removes?: (() => readonly string[]) | undefined;
 }
 
-/** Replaces the environment, because a bash that is `sh` takes functions named `read` or `kill` from it. */
+/** Clears the environment, from which bash, also as `sh`, would import functions named `read` or `kill`. */
 const START_SCRIPT = 'exec env -i PATH="$PATH" "$0" -c "$1" taskrunner-guard';
-/** Takes away what could keep even {@linkcode START_SCRIPT} from running. */
+/** Overrides the variables that could prevent even {@linkcode START_SCRIPT} from running. */
 const START_ENVIRONMENT = { BASH_ENV: "", ENV: "", SHELLOPTS: "" };
 
-/** The shortest time between two attempts to start a guard. */
+/** Minimum interval between two attempts to start a guard. */
 const RESTART_MS = 1_000;
-/** How long a guard may take to end once it has been asked to, before it is killed: it may have been stopped. */
+/** Grace period after which a guard that was asked to exit is killed. It may have been stopped. */
 const CLOSE_MS = 2_000;
 
 /**
- * Ends process groups when this program has gone, however it went: a shell reads from a pipe which groups there are, and
- * when the pipe ends, it sends SIGTERM to what is left of them, and SIGKILL within a second.
+ * Ends the process groups of this program when the program ends, even by SIGKILL. A separate shell, the guard, reads
+ * the ids of the groups from a pipe. When the pipe closes, the guard sends SIGTERM to the groups that are left, and
+ * SIGKILL about a second later.
  *
- * The shell is started after the first process, nothing waits for it, and tasks run without it where it cannot be started.
- * A process started in the instant before the program is killed can be missed. A shell that is killed is replaced.
+ * The guard starts after the first process. Tasks do not wait for it, and run even if it cannot be started. A process
+ * that starts just before the program is killed may be missed. A guard that is killed is replaced.
  */
 export class ProcessGuard {
   readonly #options: ProcessGuardOptions;
-  /** The groups whose leaders have not been reaped. */
+  /** Groups whose leaders are running or not yet reaped. */
   readonly #groups = new Map<number, GroupKind>();
   #guard: Promise<ChildProcess | undefined> | undefined;
-  /** What it has not been sent yet. */
+  /** Changes that were not yet sent to the guard. */
   #lines = "";
   #startedMs = -Infinity;
   #isClosed = false;
 
-  /** Makes a guard. Nothing is started before the first process is. */
+  /** Creates a guard. Its shell starts with the first process. */
   constructor(options: ProcessGuardOptions) {
     this.#options = options;
   }
 
-  /** Returns the way to start processes that lead groups of this kind. */
+  /** Returns an adapter whose processes are guarded as leaders of groups of this kind. */
   adapterFor(kind: GroupKind): () => Promise<SpawnAdapter> {
     let guarded: SpawnAdapter | undefined;
     return async () => {
@@ -69,7 +70,7 @@ export class ProcessGuard {
     };
   }
 
-  /** Ends the shell without ending any group. */
+  /** Stops the guard and leaves the groups running. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const guard = await this.#guard;
@@ -77,7 +78,7 @@ export class ProcessGuard {
     guard.stdin!.write("end\n");
     guard.stdin!.close();
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    // The timer also keeps the program alive until then, which the shell alone does not.
+    // The timer also keeps the program alive until the guard, which is unreferenced, has exited.
     const timer = setTimeout(() => {
       kill(guard.pid);
       resolve();
@@ -101,8 +102,8 @@ export class ProcessGuard {
   }
 
   /**
-   * Sends what many processes that are started at once have to say in one write: of small ones a pipe holds fewer than two
-   * hundred, and what the shell has not received when the program is killed is lost.
+   * Sends a change to the guard. Changes in the same tick are batched: a pipe holds fewer than two hundred small
+   * writes, and whatever is not in the pipe when the program is killed is lost.
    */
   #tell(line: string): void {
     if (this.#lines === "") process.nextTick(() => this.#flush());
@@ -112,10 +113,10 @@ export class ProcessGuard {
   #flush(): void {
     const lines = this.#lines;
     this.#lines = "";
-    this.#guard?.then((guard) => guard?.stdin?.write(lines)).catch(() => {}); // its successor gets the whole list
+    this.#guard?.then((guard) => guard?.stdin?.write(lines)).catch(() => {}); // the next guard gets the complete list
   }
 
-  /** Starts the shell, unless there is one or it was tried a moment ago. */
+  /** Starts the guard unless one is running or a start was tried within {@linkcode RESTART_MS}. */
   #watch(adapter: SpawnAdapter): void {
     if (this.#sinceStartMs >= RESTART_MS) this.#startGuard(adapter);
   }
@@ -132,7 +133,7 @@ export class ProcessGuard {
   #watchAgain(adapter: SpawnAdapter): void {
     this.#guard = undefined;
     const watch = () => {
-      if (this.#groups.size > 0) this.#startGuard(adapter); // a timer can go off a little before its time
+      if (this.#groups.size > 0) this.#startGuard(adapter); // without a check of the time, as a timer can fire early
     };
     setTimeout(watch, RESTART_MS - this.#sinceStartMs).unref();
   }
@@ -152,7 +153,7 @@ export class ProcessGuard {
     });
     guard.unref?.();
     guard.stdout.cancel();
-    // Not as arguments: whoever sees a process could learn a name from these, and be the first to use it.
+    // Not as arguments, which are visible to other users: one of them could create a path of that name first.
     const files = (removes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
     const groups = [...this.#groups].map(([group, kind]) => `${kind} ${group}\n`);
     guard.stdin!.write([...files, ...groups].join(""));
@@ -168,6 +169,6 @@ function kill(pid: number): void {
   try {
     if (isPermitted({ name: "run" })) process.kill(pid, "SIGKILL");
   } catch {
-    // It has just ended.
+    // The process has just ended.
   }
 }

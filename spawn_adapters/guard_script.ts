@@ -1,17 +1,18 @@
 /**
- * The script of a guard's shell, for any POSIX shell.
+ * Script of the guard, for any POSIX shell.
  *
- * It reads one change per line: `task ID` and `worker ID` add a process group, `gone ID` removes one, `file PATH` adds the
- * beginning of paths to remove at the end, and `end` announces an end at which no group is to be ended. A line that was
- * cut off is ignored. Each group is a variable named after its id, because a list would have to be searched for each of
- * thousands of changes.
+ * Standard input has one change per line: `task ID` and `worker ID` add a process group, `gone ID` removes a group,
+ * `file PATH` adds a prefix of paths to remove at the end, and `end` announces a regular shutdown, in which groups are
+ * left running. A truncated last line is ignored. Each group is a variable named after its id, because searching a list
+ * for each of thousands of changes would be slow.
  *
- * A task's group is signaled as a whole. Of a worker's group only the attempt under way is: the oldest child that the
- * worker was seen with, and every process that is younger. Older ones were left in the background by earlier attempts on
- * purpose. The worker cleans up and ends by itself as soon as its child has ended. Only /proc shows all this; without it
- * whole groups are signaled. The name of a process may break its line there.
+ * The group of a task is signaled as a whole. Of a worker's group only the current attempt is signaled: the oldest
+ * child that the worker has when first scanned, and every younger process. Older processes are background processes of
+ * earlier attempts and are meant to stay. The worker cleans up and exits as soon as its child has ended. All this needs
+ * /proc; without it whole groups are signaled. A line of /proc/PID/stat may be split by a newline in the name of the
+ * process.
  *
- * `scan` sets `found` to what there is to signal, a process or, if negative, a group, and `workers` to the workers alive.
+ * `scan` sets `found` to the ids to signal (negative for a group) and `workers` to the workers that are alive.
  */
 export const GUARD_SCRIPT = `
 trap '' HUP INT QUIT TERM PIPE USR1 USR2
@@ -47,7 +48,7 @@ scan() {
   IFS=$spaces
   for line do
     stat="$stat$line "
-    fields=\${stat#*) } # takes a tenth of the time of ##, which only few names need
+    fields=\${stat#*) } # ten times as fast as ##, which is needed only if the name contains ") "
     case $fields in *') '*) fields=\${fields##*) } ;; esac
     set -- $fields
     [ $# -ge 20 ] || continue

@@ -1,10 +1,13 @@
-/** Chooses the spawn adapter of the runtime this runs in. @module */
+/** Starts processes on Deno, Bun and Node through one interface. @module */
 
 import type { SpawnAdapter } from "./types.ts";
 
 export type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** The spawn adapter of this runtime, found by feature: `Deno`, then `Bun`, else Node. */
+/**
+ * Returns the spawn adapter of the current runtime, which is detected by the globals `Deno` and `Bun`; otherwise
+ * Node's.
+ */
 export async function defaultSpawnAdapter(): Promise<SpawnAdapter> {
   const { spawnAdapter } = "Deno" in globalThis
     ? await import("./deno.ts")

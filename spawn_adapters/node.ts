@@ -1,4 +1,4 @@
-/** Starts processes with `node:child_process`, which Deno and Bun have too. @module */
+/** Starts processes with `node:child_process`, which Deno and Bun also provide. @module */
 
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
@@ -13,7 +13,7 @@ export const spawnAdapter: SpawnAdapter = {
   canSignal: true,
   spawn({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Promise<ChildProcess> {
     const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
-    // It throws for some failures (E2BIG, ENOTDIR) and emits `error` for others (ENOENT, EACCES).
+    // spawn() throws for some failures (E2BIG, ENOTDIR) and emits `error` for others (ENOENT, EACCES).
     try {
       checkDescriptors();
       const child = spawn(program, args, {
@@ -35,7 +35,7 @@ export const spawnAdapter: SpawnAdapter = {
           exited,
           unref() {
             child.unref();
-            for (const stream of child.stdio) (stream as Partial<Socket> | null)?.unref?.(); // Bun has none
+            for (const stream of child.stdio) (stream as Partial<Socket> | null)?.unref?.(); // missing on Bun
           },
         }));
     } catch (error) {
@@ -45,12 +45,12 @@ export const spawnAdapter: SpawnAdapter = {
   },
 };
 
-/** Three pairs of sockets, a pipe for the error of `exec`, and what the child opens before that. */
+/** Three socket pairs, the pipe that reports an error of `exec`, and the files that the child opens before it. */
 const NEEDED_DESCRIPTORS = 10;
 
 /**
- * Throws when there are too few descriptors for another process. Node finds that out when it has made some of the pipes, and
- * never closes them.
+ * Throws when too few descriptors are left to start a process. Node would detect that only after creating some of the
+ * pipes, and leak them.
  */
 function checkDescriptors(): void {
   const descriptors: number[] = [];
@@ -76,19 +76,21 @@ function inputWriter(stream: Writable): InputWriter {
   };
 }
 
-/** A stream of Node read by the piece. Web streams of it cost more than all the rest of reading a short line. */
+/** Reads chunks from a Node stream. Converting it to a web stream would cost more than reading a short line. */
 class ReadableReader implements OutputReader {
   readonly #stream: Readable;
-  /** What has come and was not asked for yet: one piece, and what the stream had already begun to hand out. */
-  readonly #pieces: Uint8Array[] = [];
+  /**
+   * Chunks that were received but not requested: one, and those that the stream emits before `pause()` takes effect.
+   */
+  readonly #chunks: Uint8Array[] = [];
   #ended = false;
-  #resolve: ((piece: Uint8Array | undefined) => void) | undefined;
+  #resolve: ((chunk: Uint8Array | undefined) => void) | undefined;
 
   constructor(stream: Readable) {
     this.#stream = stream;
-    stream.on("data", (piece: Uint8Array) => {
-      if (this.#resolve) return this.#settle(piece);
-      this.#pieces.push(piece);
+    stream.on("data", (chunk: Uint8Array) => {
+      if (this.#resolve) return this.#settle(chunk);
+      this.#chunks.push(chunk);
       stream.pause();
     });
     const end = () => {
@@ -102,20 +104,20 @@ class ReadableReader implements OutputReader {
   }
 
   read(): Promise<Uint8Array | undefined> {
-    if (this.#pieces.length > 0 || this.#ended) return Promise.resolve(this.#pieces.shift());
+    if (this.#chunks.length > 0 || this.#ended) return Promise.resolve(this.#chunks.shift());
     if (this.#stream.isPaused()) this.#stream.resume();
     return new Promise((resolve) => this.#resolve = resolve);
   }
 
   cancel(): void {
-    this.#pieces.length = 0;
+    this.#chunks.length = 0;
     this.#ended = true;
     this.#stream.destroy();
     this.#settle(undefined);
   }
 
-  #settle(piece: Uint8Array | undefined): void {
-    this.#resolve?.(piece);
+  #settle(chunk: Uint8Array | undefined): void {
+    this.#resolve?.(chunk);
     this.#resolve = undefined;
   }
 }

@@ -1,80 +1,88 @@
-/** The contract between the core and one runtime's way to start a process. @module */
+/** The interface between the executors and the API with which a runtime starts processes. @module */
 
-/** What to start. */
+/** Options to start a process. */
 export interface SpawnOptions {
-  /** A path, or a name that is looked up in `PATH`. */
+  /** Path of the program, or a name to look up in `PATH`. */
   program: string;
-  /** Reach the program as they are. */
+  /** Arguments, passed to the program unchanged. */
   args: readonly string[];
-  /** Default: the runner's own working directory. */
+  /**
+   * Working directory.
+   *
+   * @default the working directory of this program
+   */
   cwd?: string | undefined;
-  /** Variables added to the runner's own environment. */
+  /**
+   * Variables to add to the environment of this program.
+   *
+   * @default none
+   */
   env?: Readonly<Record<string, string>> | undefined;
-  /** `null` reads as an empty file; `piped` gives {@linkcode ChildProcess.stdin}. */
+  /** Standard input: `null` for an empty file, `piped` to write to {@linkcode ChildProcess.stdin}. */
   stdin: "null" | "piped";
-  /** `null` throws away what is written; `piped` gives {@linkcode ChildProcess.stderr}. */
+  /** Standard error: `null` to discard it, `piped` to read it from {@linkcode ChildProcess.stderr}. */
   stderr: "null" | "piped";
 }
 
-/** Writes to a process. A process that has gone or does not read is none of the writer's business: nothing here fails. */
+/** Writes to the standard input of a process. Never fails, even if the process has ended or does not read. */
 export interface InputWriter {
-  /** Hands over bytes, or text as UTF-8. Data that the pipe cannot take at once waits in memory. */
+  /** Writes bytes, or text as UTF-8. Buffers in memory whatever does not fit into the pipe. */
   write(data: string | Uint8Array): void;
-  /** Closes the pipe when everything has been written. */
+  /** Closes the pipe after all buffered data is written. */
   close(): void;
-  /** Closes the pipe now, whatever still waits. */
+  /** Closes the pipe immediately and discards buffered text. */
   abort(): void;
 }
 
-/** Reads what a process writes. A pipe that breaks ends. */
+/** Reads an output of a process. Treats a broken pipe as the end. */
 export interface OutputReader {
   /**
-   * The next bytes, valid until the next call; `undefined` at the end. Must not be called again before it settles. Not
-   * read ahead, so that a process that writes faster than it is read is held back.
+   * Returns the next bytes, which are valid until the next call, or `undefined` at the end. Must not be called again
+   * before it settles. Does not read ahead, so a process that writes too fast blocks.
    */
   read(): Promise<Uint8Array | undefined>;
-  /** Closes the pipe: a read under way and each one after it gives `undefined`. */
+  /** Closes the pipe. A pending read and all later reads return `undefined`. */
   cancel(): void;
 }
 
-/** How a process ended: at least one of the two is `null`, and a missing exit code is never read as 0. */
+/** The exit status of a process. At least one of `code` and `signal` is `null`; both are when neither is known. */
 export interface ExitStatus {
-  /** Exit code; `null` when a signal ended it. */
+  /** Exit code; `null` when a signal terminated the process. */
   code: number | null;
-  /** A name such as `SIGKILL`, or `SIG35` when it has none; `null` when no signal ended it. */
+  /** Signal that terminated the process, such as `SIGKILL`, or `SIG35` for one without a name; otherwise `null`. */
   signal: string | null;
-  /** CPU time in user mode, in milliseconds, where the runtime can tell. */
+  /** CPU time in user mode, in milliseconds, if the runtime provides it. */
   userMs?: number;
-  /** CPU time in the kernel, in milliseconds, where the runtime can tell. */
+  /** CPU time in kernel mode, in milliseconds, if the runtime provides it. */
   systemMs?: number;
 }
 
-/** A started process. It leads a session and a process group of its own, whose id is `pid`. */
+/** A started process, the leader of a new session and process group. */
 export interface ChildProcess {
-  /** The id of the process, and of its session and group. */
+  /** Id of the process, its session and its process group. */
   readonly pid: number;
-  /** `null` unless `stdin: "piped"` was asked for. */
+  /** Writer to standard input; `null` unless started with `stdin: "piped"`. */
   readonly stdin: InputWriter | null;
-  /** What it writes to standard output. */
+  /** Reader of standard output. */
   readonly stdout: OutputReader;
-  /** `null` unless `stderr: "piped"` was asked for. */
+  /** Reader of standard error; `null` unless started with `stderr: "piped"`. */
   readonly stderr: OutputReader | null;
-  /** Settles when the process has ended, whether or not its output has been read. Never rejects. */
+  /** Resolves when the process has ended, even if its output was not read. Never rejects. */
   readonly exited: Promise<ExitStatus>;
-  /** Allows this program to end while the process is running. */
+  /** Lets this program exit while the process is running. */
   unref?(): void;
 }
 
-/** One runtime's way to start a process. */
+/** Starts processes with the API of one runtime. */
 export interface SpawnAdapter {
-  /** The runtime whose API it uses, such as `deno`. */
+  /** Name of the runtime, such as `deno`. */
   readonly name: string;
-  /** Whether `process.kill` may be used. Where it may not, a shell sends the signals. */
+  /** Whether the program may call `process.kill`; otherwise a shell sends signals. */
   readonly canSignal: boolean;
   /**
    * Starts a process.
    *
-   * @throws an `Error` whose `code` is the system's (`ENOENT`, `EACCES`, `E2BIG`, …) when it cannot be started.
+   * @throws an `Error` with the system's `code` (`ENOENT`, `EACCES`, `E2BIG`, …) when the process cannot be started.
    */
   spawn(options: SpawnOptions): Promise<ChildProcess>;
 }

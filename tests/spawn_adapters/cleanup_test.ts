@@ -1,4 +1,4 @@
-/** Programs that end while their tasks run. */
+/** Tests that no processes are left when a program ends while its tasks run. */
 
 import { test } from "node:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -40,24 +40,24 @@ const fixture = (name: string) => [...RUN_MODULE, join(PROJECT, "tests", "fixtur
 
 function startProgram(way: string, tasks: readonly Task[], options: object, start_: StartOptions = {}) {
   const args = [...fixture("end_while_running.ts"), way, JSON.stringify(tasks), JSON.stringify(options)];
-  // A script that starts the tests in the background has these ignored, and Deno lets them be.
+  // A script that starts the tests in the background ignores these signals, which Deno would inherit.
   const command = ["--default-signal=INT,QUIT", process.execPath, ...args];
   return start("env", command, { mayCrash: way.startsWith("an u"), ...start_ });
 }
 
-/** Writes the id of its process to a file; the file is there when the id is in it. */
-const says = (path: string, pid = "$$") => `echo ${pid} > ${path}.new; mv ${path}.new ${path}`;
+/** Shell code that writes a process id to a file atomically. */
+const writePid = (path: string, pid = "$$") => `echo ${pid} > ${path}.new; mv ${path}.new ${path}`;
 
-/** What {@linkcode endlessTasks} call the files with the ids of their processes. */
+/** Names of the files to which {@linkcode endlessTasks} write the ids of their processes. */
 const NAMES = ["stubborn", "parent", "child", "stopped"];
 
-/** Tasks that do not end by themselves, one that ignores SIGTERM, one with a family, and one that is stopped. */
+/** Returns endless tasks: one ignores SIGTERM, one has a child process, one is stopped. */
 function endlessTasks(directory: string): Task[] {
   const [stubborn, parent, child, stopped] = NAMES.map((name) => join(directory, name));
   return [
-    `trap '' HUP INT TERM; ${says(stubborn!)}; while :; do sleep 300; done`,
-    `sh -c '${says(child!)}; sleep 300; :' & ${says(parent!)}; wait`,
-    `${says(stopped!)}; kill -STOP $$; :`,
+    `trap '' HUP INT TERM; ${writePid(stubborn!)}; while :; do sleep 300; done`,
+    `sh -c '${writePid(child!)}; sleep 300; :' & ${writePid(parent!)}; wait`,
+    `${writePid(stopped!)}; kill -STOP $$; :`,
   ].map((cmd) => ({ cmd }));
 }
 
@@ -66,13 +66,13 @@ async function pidsOf(directory: string, names: readonly string[]): Promise<numb
   return await Promise.all(names.map(async (name) => Number(await readFile(join(directory, name), "utf8"))));
 }
 
-/** All processes below a process. */
+/** Returns the ids of all descendants of a process. */
 function descendantsOf(pid: number): number[] {
   const children = readdirSync("/proc").map(Number).filter((child) => {
     try {
       return child > 0 && parentOf(child) === pid;
     } catch {
-      return false; // it has gone meanwhile
+      return false; // the process has just ended
     }
   });
   return children.flatMap((child) => [child, ...descendantsOf(child)]);
@@ -81,25 +81,25 @@ function descendantsOf(pid: number): number[] {
 const isGuard = (pid: number) =>
   readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").includes("taskrunner-guard");
 
-/** The guard of a program. It is there soon after the first process. */
+/** Waits for the guard of a program, which starts after the first process, and returns its id. */
 async function guardOf(pid: number): Promise<number> {
   let guard: number | undefined;
   await waitFor("the guard", () => {
     guard = descendantsOf(pid).find((pid) => isAlive(pid) && isGuard(pid));
     return guard;
   });
-  await waitFor("the program to have told it", () => waitsForEvents(pid));
+  await waitFor("the program to notify the guard", () => isIdle(pid));
   return guard!;
 }
 
-/** Whether a program has nothing to do now; where the system does not say, it is taken for that. */
-function waitsForEvents(pid: number): boolean {
+/** Returns whether a program waits in its event loop, or the system does not tell. */
+function isIdle(pid: number): boolean {
   return /poll|^0?$/.test(readFileSync(`/proc/${pid}/wchan`, "latin1"));
 }
 
 for (const [mode, options] of Object.entries(MODES)) {
   for (const way of [...SIGNALS, ...OWN_WAYS]) {
-    test(`${mode}: a program that ${way} ends leaves no process behind`, TIMEOUT, async () => {
+    test(`${mode}: a program ended by ${way} leaves no process behind`, TIMEOUT, async () => {
       await withTempDirectory(async (directory) => {
         const tasks = endlessTasks(directory);
         const program = startProgram(way, tasks, { ...options, concurrency: tasks.length });
@@ -122,10 +122,10 @@ for (const [mode, options] of Object.entries(MODES)) {
 }
 
 for (const executor of ["shell", "process"] as const) {
-  test(`what a task has left in the background stays, with the ${executor} executor`, TIMEOUT, async () => {
+  test(`background processes of a finished task stay, with the ${executor} executor`, TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const [left, running] = [join(directory, "left"), join(directory, "running")];
-      const tasks = [{ cmd: `sleep 300 & ${says(left, "$!")}` }, { cmd: `${says(running)}; sleep 300; :` }];
+      const tasks = [{ cmd: `sleep 300 & ${writePid(left, "$!")}` }, { cmd: `${writePid(running)}; sleep 300; :` }];
       const { child, ended } = startProgram("nothing", tasks, { executor, concurrency: 1 });
       const [leftPid, runningPid] = await pidsOf(directory, ["left", "running"]);
       try {
@@ -142,11 +142,11 @@ for (const executor of ["shell", "process"] as const) {
   });
 }
 
-test("a program keeps its own handler of a signal, and its tasks", TIMEOUT, async () => {
+test("a program's own signal handler is called, and its tasks keep running", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     await Promise.all(["shell", "process"].map(async (executor) => {
       const [task, go] = ["task", "go"].map((name) => join(directory, `${executor}-${name}`)) as [string, string];
-      const cmd = `${says(task)}; until [ -e ${go} ]; do sleep 0.01; done`;
+      const cmd = `${writePid(task)}; until [ -e ${go} ]; do sleep 0.01; done`;
       const { child, output, ended } = startProgram("a handled signal", [{ cmd }], { executor });
       await pidsOf(directory, [basename(task)]);
       await guardOf(child.pid!);
@@ -159,9 +159,9 @@ test("a program keeps its own handler of a signal, and its tasks", TIMEOUT, asyn
   });
 });
 
-test("the guard has a session of its own, and nothing of what the program writes to", TIMEOUT, async () => {
+test("the guard has its own session and none of the program's output descriptors", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    const cmd = `${says(join(directory, "task"))}; exec sleep 300`;
+    const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const { child, ended } = startProgram("nothing", [{ cmd }], { executor: "process" });
     await pidsOf(directory, ["task"]);
     const guard = await guardOf(child.pid!);
@@ -179,7 +179,7 @@ test("the guard has a session of its own, and nothing of what the program writes
   });
 });
 
-test("no environment of a shell keeps the guard from its work", TIMEOUT, async () => {
+test("no environment variable disables the guard", TIMEOUT, async () => {
   const bash = (await shell("command -v bash")).stdout.trim();
   await withTempDirectory(async (directory) => {
     await symlink(bash, join(directory, "sh"));
@@ -218,9 +218,9 @@ test("no environment of a shell keeps the guard from its work", TIMEOUT, async (
   });
 });
 
-test("a guard that is killed is replaced, and the groups are still known", TIMEOUT, async () => {
+test("a killed guard is replaced by one that knows all groups", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    const cmd = `${says(join(directory, "task"))}; exec sleep 300`;
+    const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const { child, ended } = startProgram("nothing", [{ cmd }], { executor: "process" });
     const [task] = await pidsOf(directory, ["task"]);
     try {
@@ -237,9 +237,9 @@ test("a guard that is killed is replaced, and the groups are still known", TIMEO
   });
 });
 
-test("with { cleanup: false } there is no guard, and tasks outlive their program", TIMEOUT, async () => {
+test("with { cleanup: false } no guard starts and tasks outlive their program", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
-    const cmd = `${says(join(directory, "task"))}; exec sleep 300`;
+    const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const options = { executor: "process", cleanup: false };
     const { child, ended } = startProgram("nothing", [{ cmd }], options);
     const [task] = await pidsOf(directory, ["task"]);
@@ -254,7 +254,7 @@ test("with { cleanup: false } there is no guard, and tasks outlive their program
   });
 });
 
-test("the command leaves no task behind when it is killed", TIMEOUT, async () => {
+test("the command leaves no task behind when it is killed by SIGKILL", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, endlessTasks(directory));
     for (const executor of ["shell", "process"]) {
@@ -269,7 +269,7 @@ test("the command leaves no task behind when it is killed", TIMEOUT, async () =>
   });
 });
 
-test("a run leaves no process when it is over, nor does its guard", TIMEOUT, async () => {
+test("a run leaves neither a process nor its guard", TIMEOUT, async () => {
   const own = await defaultSpawnAdapter();
   for (const executor of ["shell", "process"] as const) {
     const ended: (ExitStatus | undefined)[] = [];
@@ -290,7 +290,7 @@ test("a run leaves no process when it is over, nor does its guard", TIMEOUT, asy
   }
 });
 
-test("a run ends although its guard was stopped, and kills it", TIMEOUT, async () => {
+test("a run kills a stopped guard and ends", TIMEOUT, async () => {
   const own = await defaultSpawnAdapter();
   const guards: number[] = [];
   const spawnAdapter: SpawnAdapter = {
@@ -308,7 +308,7 @@ test("a run ends although its guard was stopped, and kills it", TIMEOUT, async (
   await waitFor("the end of the guard", () => !isAlive(guards[0]!));
 });
 
-test("a program whose tasks cannot be guarded runs them all the same", TIMEOUT, async () => {
+test("tasks run even if the guard cannot start", TIMEOUT, async () => {
   const own = await defaultSpawnAdapter();
   const spawnAdapter: SpawnAdapter = {
     ...own,
@@ -321,19 +321,19 @@ test("a program whose tasks cannot be guarded runs them all the same", TIMEOUT, 
   }
 });
 
-test("a guard does not keep a program that has nothing more to do", TIMEOUT, async () => {
+test("the guard does not keep an idle program alive", TIMEOUT, async () => {
   const { status, stdout, stderr } = await start(process.execPath, fixture("leave_a_run.ts"), { stdin: "" }).ended;
   assertEquals([status, stdout, stderr], [0, "ok\n", ""]);
 });
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(
-    `the process of a TaskRunner ends after ${signal} for its caller, though its shells do not answer`,
+    `the process of a TaskRunner ends when ${signal} ends its caller, even if its shells hang`,
     TIMEOUT,
     async () => {
       await withTempDirectory(async (directory) => {
         const [file, pidFile] = [join(directory, "env"), join(directory, "shell")];
-        await writeFile(file, `${says(pidFile)}; exec sleep 300\n`);
+        await writeFile(file, `${writePid(pidFile)}; exec sleep 300\n`);
         const options = { runner: true, shell: "bash" };
         const { child, ended } = startProgram("nothing", [{ cmd: "true" }], options, { env: { BASH_ENV: file } });
         const pids = await pidsOf(directory, ["shell"]);

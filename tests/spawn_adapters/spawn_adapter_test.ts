@@ -28,7 +28,7 @@ import {
 } from "../support/helpers.ts";
 
 const ownAdapter = await defaultSpawnAdapter();
-/** Deno and Bun have the API of Node, too. */
+/** Deno and Bun also provide the API of Node. */
 const adapters: SpawnAdapter[] = ownAdapter.name === "node" ? [ownAdapter] : [ownAdapter, nodeAdapter];
 
 interface Ended {
@@ -53,19 +53,19 @@ async function ended({ exited, stdout, stderr }: ChildProcess): Promise<Ended> {
   return { code, signal, stdout: out, stderr: err };
 }
 
-/** The contract: what every adapter has to do alike. */
+/** Tests the contract of all adapters. */
 function contract(adapter: SpawnAdapter) {
   const sh = (command: string, options: Partial<SpawnOptions> = {}) =>
     adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", stderr: "piped", ...options });
   const behaves = (behaviour: string, fn: () => Promise<void>) =>
-    test(`the ${adapter.name} adapter ${behaviour}`, TIMEOUT, fn);
+    test(`${adapter.name} adapter: spawn() ${behaviour}`, TIMEOUT, fn);
   const codeOfFailure = async (options: SpawnOptions) => {
     const child = await adapter.spawn(options).catch((error) => error);
-    assert(child instanceof Error, "it was started");
+    assert(child instanceof Error, "the process was started");
     return (child as { code?: string }).code;
   };
 
-  behaves("gives the output and the exit code", async () => {
+  behaves("returns the output and the exit code", async () => {
     assertEquals(await ended(await sh("echo out; echo err >&2; exit 3")), {
       code: 3,
       signal: null,
@@ -74,27 +74,27 @@ function contract(adapter: SpawnAdapter) {
     });
   });
 
-  behaves("does not take an exit code above 128 for a signal", async () => {
+  behaves("does not report an exit code above 128 as a signal", async () => {
     for (const exit of [128, 130, 137, 255]) {
       const { code, signal } = await ended(await sh(`exit ${exit}`));
       assertEquals([code, signal], [exit, null]);
     }
   });
 
-  behaves("gives the name of the signal and no exit code", async () => {
+  behaves("returns the name of the signal and no exit code", async () => {
     for (const signal of ["KILL", "TERM", "INT", "SEGV", "USR1"]) {
       const { code, signal: actual } = await ended(await sh(`kill -${signal} $$`));
       assertEquals([code, actual], [null, `SIG${signal}`]);
     }
   });
 
-  behaves("hands arguments over byte for byte", async () => {
+  behaves("passes arguments byte for byte", async () => {
     const args = ["", " ", "a b", "'", '"', "\\", "$HOME", "*", "a\nb", "-n", "é\u{1f600}", "\x01\x7f"];
     const child = await adapter.spawn({ program: "printf", args: ["%s|", ...args], stdin: "null", stderr: "piped" });
     assertEquals((await ended(child)).stdout, args.map((arg) => `${arg}|`).join(""));
   });
 
-  behaves("reads nothing from stdin when there is none", async () => {
+  behaves("gives an empty stdin by default", async () => {
     const child = await sh("cat; echo end");
     assertEquals(child.stdin, null);
     assertEquals((await ended(child)).stdout, "end\n");
@@ -118,7 +118,7 @@ function contract(adapter: SpawnAdapter) {
     assertEquals(await text(child.stdout), `,${bytes.join()},`);
   });
 
-  behaves("hands a large input over while the output is read", async () => {
+  behaves("writes a large input while the output is read", async () => {
     const child = await sh("cat", { stdin: "piped" });
     const input = "0123456789abcdef".repeat(1_000_000);
     child.stdin!.write(input);
@@ -126,7 +126,7 @@ function contract(adapter: SpawnAdapter) {
     assert(await text(child.stdout) === input);
   });
 
-  behaves("survives a process that does not read its stdin", async () => {
+  behaves("tolerates a process that does not read its stdin", async () => {
     const child = await sh("exec true", { stdin: "piped" });
     child.stdin!.write("x".repeat(1_000_000));
     child.stdin!.close();
@@ -136,7 +136,7 @@ function contract(adapter: SpawnAdapter) {
     child.stdin!.abort();
   });
 
-  behaves("closes a stdin that is not read when it is told to", async () => {
+  behaves("aborts a stdin that the process does not read", async () => {
     const child = await sh("exec sleep 300", { stdin: "piped" });
     child.stdin!.write("x".repeat(1_000_000));
     child.stdin!.abort();
@@ -144,13 +144,13 @@ function contract(adapter: SpawnAdapter) {
     assertEquals((await child.exited).signal, "SIGKILL");
   });
 
-  behaves("throws away the errors that nobody wants", async () => {
+  behaves("discards stderr unless it is piped", async () => {
     const child = await sh("echo out; echo err >&2", { stderr: "null" });
     assertEquals(child.stderr, null);
     assertEquals(await text(child.stdout), "out\n");
   });
 
-  behaves("gives the environment as it is now", async () => {
+  behaves("passes the current environment", async () => {
     process.env["TASKRUNNER_TEST_CHANGED"] = "once";
     assertEquals((await ended(await sh('echo "$TASKRUNNER_TEST_CHANGED"'))).stdout, "once\n");
     delete process.env["TASKRUNNER_TEST_CHANGED"];
@@ -163,7 +163,7 @@ function contract(adapter: SpawnAdapter) {
     assertEquals((await ended(child)).stdout, `kept|a\nb'"|${process.env["PATH"]}\n`);
   });
 
-  behaves("overrides variables, and hands over names that no shell takes", async () => {
+  behaves("overrides variables, and passes names that no shell accepts", async () => {
     const child = await adapter.spawn({
       program: "env",
       args: [],
@@ -175,14 +175,14 @@ function contract(adapter: SpawnAdapter) {
     for (const line of ["HOME=/elsewhere", "not.a-name=x", "constructor=y"]) assert(lines.includes(line), line);
   });
 
-  behaves("starts in the working directory", async () => {
+  behaves("starts the process in cwd", async () => {
     await withTempDirectory(async (directory) => {
       const path = await realpath(directory);
       assertEquals((await ended(await sh("pwd -P", { cwd: path }))).stdout, `${path}\n`);
     });
   });
 
-  behaves("finds a program by a path that is relative to the working directory", async () => {
+  behaves("resolves a relative path of a program against cwd", async () => {
     await withTempDirectory(async (directory) => {
       await mkdir(join(directory, "bin"));
       await writeProgram(join(directory, "bin", "prog"), "#!/bin/sh\necho found\n");
@@ -197,7 +197,7 @@ function contract(adapter: SpawnAdapter) {
     });
   });
 
-  behaves("finds a program in the PATH that the process is given", async () => {
+  behaves("looks up a program in the PATH of env", async () => {
     await withTempDirectory(async (directory) => {
       await writeProgram(join(directory, "own-prog"), "#!/bin/sh\necho found\n");
       const env = { PATH: `${directory}:${process.env["PATH"]}` };
@@ -206,14 +206,14 @@ function contract(adapter: SpawnAdapter) {
     });
   });
 
-  behaves("starts a process that leads a session and a process group", async () => {
+  behaves("makes the process the leader of a session and a process group", async () => {
     const child = await sh("cat /proc/$$/stat");
     const { stdout } = await ended(child);
     const [, , group, session] = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ").map(Number);
     assertEquals([group, session], [child.pid, child.pid]);
   });
 
-  behaves("says that a process has ended while another holds its output open", async () => {
+  behaves("reports the exit of a process while another one holds its output open", async () => {
     const child = await sh("echo first; sleep 300 & echo $!");
     assertEquals((await child.exited).code, 0);
     let output = "";
@@ -229,18 +229,18 @@ function contract(adapter: SpawnAdapter) {
     await waitFor("the grandchild to be gone", () => !isAlive(grandchild));
   });
 
-  behaves("reads both outputs at once, each larger than a pipe", async () => {
+  behaves("reads stdout and stderr concurrently, each larger than a pipe", async () => {
     const { stdout, stderr } = await ended(await sh("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2"));
     assertEquals([stdout.length, stderr.length], [300000, 300000]);
   });
 
-  behaves("does not read ahead of its reader", async () => {
+  behaves("does not read output ahead", async () => {
     await withTempDirectory(async (directory) => {
       const progress = join(directory, "progress");
       const child = await sh(`i=0; while :; do head -c 65536 /dev/zero; i=$((i+1)); echo $i >>${progress}; done`);
       await child.stdout.read();
       const rounds = async () => (await readFile(progress, "utf8").catch(() => "")).split("\n").length - 1;
-      // A writer that is held back stops; one that is not would be far beyond this after so many looks.
+      // A blocked writer makes no progress between two polls; a writer that never blocks exceeds the limit below.
       let last = -1;
       await waitFor("the writer to be held back", async () => {
         const before = last;
@@ -256,7 +256,7 @@ function contract(adapter: SpawnAdapter) {
     });
   });
 
-  behaves("rejects with the system's code when a process cannot be started", async () => {
+  behaves("rejects with the system's error code when a process cannot be started", async () => {
     const plain = { args: [], stdin: "null", stderr: "piped" } as const;
     assertEquals(await codeOfFailure({ ...plain, program: "/nonexistent/program" }), "ENOENT");
     assertEquals(await codeOfFailure({ ...plain, program: "no-program-of-this-name" }), "ENOENT");
@@ -266,7 +266,7 @@ function contract(adapter: SpawnAdapter) {
     assertEquals(await codeOfFailure({ ...plain, program: "true", cwd: "/nonexistent" }), "ENOENT");
   });
 
-  behaves("can start many processes at once", async () => {
+  behaves("starts many processes concurrently", async () => {
     const children = await Promise.all(Array.from({ length: 50 }, (_, index) => sh(`echo ${index}`)));
     const outputs = await Promise.all(children.map(ended));
     assertEquals(outputs.map(({ stdout }) => stdout), outputs.map((_, index) => `${index}\n`));
@@ -275,12 +275,12 @@ function contract(adapter: SpawnAdapter) {
 
 for (const adapter of adapters) contract(adapter);
 
-test("the adapter of the runtime is chosen by default", () => {
+test("defaultSpawnAdapter() returns the adapter of the runtime", () => {
   assertEquals(ownAdapter.name, RUNTIME);
 });
 
 test(
-  `the ${RUNTIME} adapter ${RUNTIME === "node" ? "cannot tell" : "tells"} a signal without a name from success`,
+  `${RUNTIME} adapter: spawn() ${RUNTIME === "node" ? "cannot tell" : "tells"} a signal without a name from success`,
   TIMEOUT,
   async () => {
     const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null", stderr: "null" });
@@ -289,48 +289,52 @@ test(
   },
 );
 
-test("a guard ends and removes what its program leaves, also when it has been killed itself", TIMEOUT, async () => {
-  await withTempDirectory(async (directory) => {
-    const started: ChildProcess[] = [];
-    const adapter: SpawnAdapter = {
-      name: ownAdapter.name,
-      canSignal: ownAdapter.canSignal,
-      spawn: async (options) => {
-        const child = await ownAdapter.spawn(options);
-        started.push(child);
-        return child;
-      },
-    };
-    const mine = join(directory, "it's mine");
-    const guard = new ProcessGuard({ adapter: () => adapter, removes: () => [mine] });
-    const guarded = await guard.adapterFor("task")();
-    const guards = () => started.filter(({ stdin }) => stdin !== null);
-    const task = (script: string): SpawnOptions => {
-      return { program: "sh", args: ["-c", script], stdin: "null", stderr: "null" };
-    };
-    const [first, second] = [await guarded.spawn(task("sleep 300")), await guarded.spawn(task("sleep 300"))];
-    process.kill(first.pid, "SIGTERM");
-    await first.exited;
-    await waitFor("the guard", () => guards().length === 1);
-    process.kill(guards()[0]!.pid, "SIGKILL");
-    await waitFor("another guard", () => guards().length === 2);
-    const third = await guarded.spawn(task("trap '' TERM; echo; while :; do sleep 300; done"));
-    await third.stdout.read(); // SIGTERM is ignored from here on
-    await writeFile(`${mine}-1`, "");
-    await mkdir(`${mine}-2`);
-    await writeFile(join(directory, "it"), "");
-    guards()[1]!.stdin!.close(); // as when the program is killed
-    assertEquals((await Promise.all([second.exited, third.exited])).map(({ signal }) => signal), [
-      "SIGTERM",
-      "SIGKILL",
-    ]);
-    await guards()[1]!.exited;
-    assertEquals(await readdir(directory), ["it"]);
-    await guard.close();
-  });
-});
+test(
+  "ProcessGuard ends groups and removes paths after its program has ended, even if the guard was killed before",
+  TIMEOUT,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const started: ChildProcess[] = [];
+      const adapter: SpawnAdapter = {
+        name: ownAdapter.name,
+        canSignal: ownAdapter.canSignal,
+        spawn: async (options) => {
+          const child = await ownAdapter.spawn(options);
+          started.push(child);
+          return child;
+        },
+      };
+      const mine = join(directory, "it's mine");
+      const guard = new ProcessGuard({ adapter: () => adapter, removes: () => [mine] });
+      const guarded = await guard.adapterFor("task")();
+      const guards = () => started.filter(({ stdin }) => stdin !== null);
+      const task = (script: string): SpawnOptions => {
+        return { program: "sh", args: ["-c", script], stdin: "null", stderr: "null" };
+      };
+      const [first, second] = [await guarded.spawn(task("sleep 300")), await guarded.spawn(task("sleep 300"))];
+      process.kill(first.pid, "SIGTERM");
+      await first.exited;
+      await waitFor("the guard", () => guards().length === 1);
+      process.kill(guards()[0]!.pid, "SIGKILL");
+      await waitFor("another guard", () => guards().length === 2);
+      const third = await guarded.spawn(task("trap '' TERM; echo; while :; do sleep 300; done"));
+      await third.stdout.read(); // the task ignores SIGTERM from here on
+      await writeFile(`${mine}-1`, "");
+      await mkdir(`${mine}-2`);
+      await writeFile(join(directory, "it"), "");
+      guards()[1]!.stdin!.close(); // as when the program is killed
+      assertEquals((await Promise.all([second.exited, third.exited])).map(({ signal }) => signal), [
+        "SIGTERM",
+        "SIGKILL",
+      ]);
+      await guards()[1]!.exited;
+      assertEquals(await readdir(directory), ["it"]);
+      await guard.close();
+    });
+  },
+);
 
-test("a guard is told in few writes of many processes that are started and end at once", async () => {
+test("ProcessGuard batches the changes of many processes in few writes", async () => {
   const writes: string[] = [];
   const ends: (() => void)[] = [];
   const stdin = { write: (text: string) => void writes.push(text), close() {}, abort() {} };
@@ -352,17 +356,17 @@ test("a guard is told in few writes of many processes that are started and end a
   const adapter = await guard.adapterFor("task")();
   const start = () => adapter.spawn({ program: "x", args: [], stdin: "null", stderr: "null" });
   const children = await Promise.all(Array.from({ length: 500 }, start));
-  const told = (change: string) =>
+  const countSent = (change: string) =>
     children.filter(({ pid }) => writes.join("").split("\n").includes(`${change} ${pid}`)).length;
-  await waitFor("all of them", () => told("task") === 500);
+  await waitFor("all of them", () => countSent("task") === 500);
   assert(writes.length < 10, `${writes.length}`);
   for (const end of ends) end();
-  await waitFor("their ends", () => told("gone") === 500);
+  await waitFor("their ends", () => countSent("gone") === 500);
   assert(writes.length < 20, `${writes.length}`);
 });
 
 for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
-  test(`the script of a guard runs in ${shell}`, TIMEOUT, async () => {
+  test(`GUARD_SCRIPT runs in ${shell}`, TIMEOUT, async () => {
     const [program, ...args] = shell.split(" ");
     const spawn = (script: string): Promise<ChildProcess> =>
       ownAdapter.spawn({ program: "sh", args: ["-c", script], stdin: "piped", stderr: "null" });
@@ -378,14 +382,14 @@ for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
       spawn(`echo; ${endless}`),
       spawn(`echo; ${endless}`),
       spawn(`trap '' TERM; echo; ${endless}`),
-      // One attempt has left something in the background, the next one is under way. At its end the worker says so.
+      // An earlier attempt has left a background process; the current attempt is running. The worker prints after it.
       spawn(`trap : TERM; (sleep 300 >/dev/null & echo $!); (trap - TERM; echo; ${endless}); echo cleaned up`),
     ]);
     const left = Number(new TextDecoder().decode(await worker!.stdout.read()).split("\n")[0]);
     try {
       for (const { stdout } of [gone!, gentle!, stubborn!]) await stdout.read();
       guard.stdin!.write(`task ${gone!.pid}\ntask ${gentle!.pid}\nworker ${worker!.pid}\n`);
-      guard.stdin!.write(`task ${stubborn!.pid}\ngone ${gone!.pid}\ntask 1`); // the last line was cut off
+      guard.stdin!.write(`task ${stubborn!.pid}\ngone ${gone!.pid}\ntask 1`); // the last line is truncated
       guard.stdin!.close();
       const [first, second, third] = await Promise.all([gentle!.exited, stubborn!.exited, worker!.exited]);
       assertEquals([first.signal, second.signal, third.code], ["SIGTERM", "SIGKILL", 0]);
