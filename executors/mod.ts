@@ -141,7 +141,7 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     ? new ProcessGuard({
       adapter,
       shell: guardShell,
-      removes: () => scratchPlaces(maxOutputBytes).map(({ path }) => join(path, scratchPrefix)),
+      removePrefixes: () => scratchPlaces(maxOutputBytes).map(({ path }) => join(path, scratchPrefix)),
     })
     : undefined;
   const guard = options.guard ?? ownGuard;

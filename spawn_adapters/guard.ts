@@ -23,7 +23,7 @@ export interface ProcessGuardOptions {
    */
   shell?: string | undefined;
   /** Returns prefixes of paths. Before it exits, the guard removes every path that starts with one of them. */
-  removes?: (() => readonly string[]) | undefined;
+  removePrefixes?: (() => readonly string[]) | undefined;
 }
 
 /** Clears the environment, from which bash, also as `sh`, would import functions named `read` or `kill`. */
@@ -50,7 +50,7 @@ export class ProcessGuard {
   readonly #groups = new Map<number, GroupKind>();
   #guard: Promise<ChildProcess | undefined> | undefined;
   /** Changes that were not yet sent to the guard. */
-  #lines = "";
+  #pendingChanges = "";
   #startedMs = -Infinity;
   #isClosed = false;
 
@@ -89,13 +89,13 @@ export class ProcessGuard {
 
   async #spawn(adapter: SpawnAdapter, options: SpawnOptions, kind: GroupKind): Promise<ChildProcess> {
     const spawned = adapter.spawn(options);
-    this.#watch(adapter);
+    this.#ensureGuard(adapter);
     const child = await spawned;
     this.#groups.set(child.pid, kind);
-    this.#tell(`${kind} ${child.pid}\n`);
+    this.#send(`${kind} ${child.pid}\n`);
     const forget = () => {
       this.#groups.delete(child.pid);
-      this.#tell(`gone ${child.pid}\n`);
+      this.#send(`gone ${child.pid}\n`);
     };
     child.exited.then(forget, forget);
     return child;
@@ -105,19 +105,19 @@ export class ProcessGuard {
    * Sends a change to the guard. Changes in the same tick are batched: a pipe holds fewer than two hundred small
    * writes, and whatever is not in the pipe when the program is killed is lost.
    */
-  #tell(line: string): void {
-    if (this.#lines === "") process.nextTick(() => this.#flush());
-    this.#lines += line;
+  #send(change: string): void {
+    if (this.#pendingChanges === "") process.nextTick(() => this.#flush());
+    this.#pendingChanges += change;
   }
 
   #flush(): void {
-    const lines = this.#lines;
-    this.#lines = "";
-    this.#guard?.then((guard) => guard?.stdin?.write(lines)).catch(() => {}); // the next guard gets the complete list
+    const changes = this.#pendingChanges;
+    this.#pendingChanges = "";
+    this.#guard?.then((guard) => guard?.stdin?.write(changes)).catch(() => {}); // the next guard gets the complete list
   }
 
   /** Starts the guard unless one is running or a start was tried within {@linkcode RESTART_MS}. */
-  #watch(adapter: SpawnAdapter): void {
+  #ensureGuard(adapter: SpawnAdapter): void {
     if (this.#sinceStartMs >= RESTART_MS) this.#startGuard(adapter);
   }
 
@@ -125,17 +125,17 @@ export class ProcessGuard {
     if (this.#guard || this.#isClosed) return;
     this.#startedMs = performance.now();
     this.#guard = this.#start(adapter).catch(() => {
-      this.#watchAgain(adapter);
+      this.#scheduleRestart(adapter);
       return undefined;
     });
   }
 
-  #watchAgain(adapter: SpawnAdapter): void {
+  #scheduleRestart(adapter: SpawnAdapter): void {
     this.#guard = undefined;
-    const watch = () => {
+    const restart = () => {
       if (this.#groups.size > 0) this.#startGuard(adapter); // without a check of the time, as a timer can fire early
     };
-    setTimeout(watch, RESTART_MS - this.#sinceStartMs).unref();
+    setTimeout(restart, RESTART_MS - this.#sinceStartMs).unref();
   }
 
   get #sinceStartMs(): number {
@@ -143,7 +143,7 @@ export class ProcessGuard {
   }
 
   async #start(adapter: SpawnAdapter): Promise<ChildProcess> {
-    const { shell = "sh", removes } = this.#options;
+    const { shell = "sh", removePrefixes } = this.#options;
     const guard = await adapter.spawn({
       program: shell,
       args: ["-c", START_SCRIPT, shell, GUARD_SCRIPT],
@@ -154,13 +154,13 @@ export class ProcessGuard {
     guard.unref?.();
     guard.stdout.cancel();
     // Not as arguments, which are visible to other users: one of them could create a path of that name first.
-    const files = (removes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
+    const files = (removePrefixes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
     const groups = [...this.#groups].map(([group, kind]) => `${kind} ${group}\n`);
     guard.stdin!.write([...files, ...groups].join(""));
-    const replace = () => {
-      if (!this.#isClosed) this.#watchAgain(adapter);
+    const onExit = () => {
+      if (!this.#isClosed) this.#scheduleRestart(adapter);
     };
-    guard.exited.then(replace, replace);
+    guard.exited.then(onExit, onExit);
     return guard;
   }
 }

@@ -92,9 +92,9 @@ end_groups() {
     scan
     [ "$found$workers" ] || return
     for id in $found; do
-      eval 'is_told=$told_'"\${id#-}"
-      [ "$is_told" ] || kill -TERM "$id"
-      eval "told_\${id#-}=1"
+      eval 'is_signaled=$signaled_'"\${id#-}"
+      [ "$is_signaled" ] || kill -TERM "$id"
+      eval "signaled_\${id#-}=1"
     done
     for id in $found $workers; do kill -CONT "$id"; done
     sleep $delay || sleep 1

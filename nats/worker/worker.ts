@@ -68,7 +68,7 @@ export class Worker {
   readonly #temporaryPrefix = privateDirectoryName();
   readonly #guard = new ProcessGuard({
     adapter: defaultSpawnAdapter,
-    removes: () => scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
+    removePrefixes: () => scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
   });
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;

@@ -305,7 +305,7 @@ test(
         },
       };
       const mine = join(directory, "it's mine");
-      const guard = new ProcessGuard({ adapter: () => adapter, removes: () => [mine] });
+      const guard = new ProcessGuard({ adapter: () => adapter, removePrefixes: () => [mine] });
       const guarded = await guard.adapterFor("task")();
       const guards = () => started.filter(({ stdin }) => stdin !== null);
       const task = (script: string): SpawnOptions => {
