@@ -1,6 +1,6 @@
 /**
- * A run in Chrome's trace event format, for Perfetto and chrome://tracing: a track for each slot, the last attempt of each
- * task as a slice of it, and how many ran as a counter.
+ * Converts a run to Chrome's trace event format, for Perfetto and chrome://tracing: one track per slot, with the last
+ * attempt of each task as a slice, and the number of running tasks as a counter.
  *
  * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  *
@@ -19,14 +19,14 @@ export type TraceEvent =
     | { ph: "C"; ts: number }
   );
 
-/** What the whole run is about, and its own slots; workers on other machines are processes beside it. */
+/** Process of the counter and of local slots in the trace. Each worker on another machine is a further process. */
 const RUN_PID = 1;
 
-/** Collects results, and makes events of them. */
+/** Collects results and converts them to trace events. */
 export class ChromeTrace {
   readonly #tracks = new Map<string | number, ResultFacts[]>();
 
-  /** How many results it has. */
+  /** The number of results. */
   results = 0;
 
   add(result: ResultFacts): void {
@@ -37,7 +37,7 @@ export class ChromeTrace {
     this.results++;
   }
 
-  /** When the first attempt began, in milliseconds since 1970. */
+  /** Start of the first attempt, in milliseconds since 1970. */
   get startedMs(): number {
     let startedMs = Infinity;
     for (const track of this.#tracks.values()) {
@@ -72,8 +72,9 @@ export class ChromeTrace {
 }
 
 /**
- * One after the other, as they ran. The time of a start is known to a millisecond, so that by their times a task could seem
- * to begin before the one before it has ended, which the format does not allow; nor is it when the clock was set back.
+ * Yields the results of a track as consecutive slices. Start times are rounded to milliseconds, and the clock may have
+ * been set back, so slices could overlap, which the format does not allow: each starts no earlier than its predecessor
+ * ends.
  */
 function* inOrder(
   track: ResultFacts[],
@@ -88,7 +89,7 @@ function* inOrder(
   }
 }
 
-/** How many ran, each time that this changed. */
+/** Yields the number of running tasks each time that it changes. */
 function* runningCount(starts: Float64Array, ends: Float64Array): Generator<TraceEvent, void> {
   let [started, ended, before] = [0, 0, 0];
   while (ended < ends.length) {

@@ -13,27 +13,29 @@ import { shortened } from "./shortened.ts";
 const MAX_SLOWEST = 50;
 const MAX_RETRIED = 50;
 const MAX_FAILURES = 100;
-/** How much of a task's standard error is shown. */
+/** The length to which a task's standard error is truncated. */
 const STDERR_CHARACTERS = 2_000;
 const ERROR_CHARACTERS = 500;
 
 type Detail = ResultFacts & { stderrEnd?: string | undefined };
 
-/** Collects results; their report can be had at any time. */
+/** Collects results and returns the report of those collected so far. */
 export class ReportCollector {
   readonly #statistics = new RunStatistics();
   readonly #lanes = new Lanes();
   readonly #slowest = new TopK<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
   readonly #mostRetried = new TopK<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
   readonly #failures: Detail[] = [];
-  /** Apart, because the tasks that an interrupted run cancels can be so many that they would hide the failures. */
+  /**
+   * Separate from the failures, which thousands of tasks that an interrupted run canceled would otherwise crowd out.
+   */
   readonly #canceled: Detail[] = [];
   #rows: ResultFacts[] = [];
   readonly #maxRows: number;
   /** Every nth result has a row. */
   #stride = 1;
 
-  /** @param maxRows the largest number of results that are kept individually. */
+  /** @param maxRows Maximum number of results to keep individually. */
   constructor(maxRows = 200_000) {
     this.#maxRows = maxRows;
   }
@@ -43,7 +45,11 @@ export class ReportCollector {
     return this.#statistics.results;
   }
 
-  /** @param result returns the whole result; called for results of which the report shows more than the facts. */
+  /**
+   * Adds a result.
+   *
+   * @param result Returns the complete result. Called only if the report shows more of it than the facts.
+   */
   add(facts: ResultFacts, result: () => TaskResult): void {
     const isRow = this.#statistics.results % this.#stride === 0;
     this.#statistics.add(facts);
@@ -59,7 +65,7 @@ export class ReportCollector {
     if (this.#rows.length > this.#maxRows) this.thinOut();
   }
 
-  /** Keeps only every second row. Returns whether it can be called again. */
+  /** Drops every second row. Returns whether rows are left to drop. */
   thinOut(): boolean {
     this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
@@ -131,17 +137,17 @@ function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts
   };
 }
 
-/** More digits would not be visible, and would make the page larger. */
+/** Rounds to three significant digits; more would be invisible and make the page larger. */
 function toThreeDigits(value: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 2);
   return Math.round(value / unit) * unit;
 }
 
-/** Returns the end of a task's standard error, which most often says why it failed. */
+/** Returns the end of a task's standard error, which usually has the reason of a failure. */
 function stderrEnd({ stderr, stderrEncoding, stderrFile, stderrBytes }: TaskResult): string {
   const text = stderrEncoding === "base64" ? Buffer.from(stderr, "base64").toString() : stderr;
   if (stderrFile !== undefined) {
-    // The file is not opened: whoever wrote the results may not be allowed to read it.
+    // Never open the file: the results may be from someone who is not allowed to read it.
     return `${shortened(text, STDERR_CHARACTERS)}\n(all ${stderrBytes} bytes are in ${shortened(stderrFile)})`;
   }
   return text.length <= STDERR_CHARACTERS ? text : `…${text.slice(-STDERR_CHARACTERS)}`;

@@ -10,21 +10,21 @@ export interface ReportOverview {
   /** The name of the results file. */
   name: string;
   figures: RunFigures;
-  /** The resolution of the CPU times, as far as the results show it. */
+  /** The resolution of the CPU times in milliseconds, if the results reveal it. */
   cpuStepMs: number | undefined;
 }
 
-/** A run, as the page shows it. Times of rows and tasks are in milliseconds since `startedMs`. */
+/** The data of a report. Times of rows and tasks are in milliseconds since `startedMs`. */
 export interface ReportData extends ReportOverview {
-  /** When the first attempt began, in milliseconds since 1970. */
+  /** Start of the first attempt, in milliseconds since 1970. */
   startedMs: number;
   durations: Bar[];
   cpuTimes: Bar[];
-  /** The milliseconds that tasks ran in each part of the run, summed over all slots. */
+  /** The milliseconds that tasks ran in each interval of the run, summed over all slots. */
   busy: TimeSeries;
-  /** The number of tasks that ended in each part. */
+  /** The number of tasks that ended in each interval. */
   ended: TimeSeries;
-  /** The number of those that were not `ok`. */
+  /** The number of tasks that ended in each interval and were not `ok`. */
   notOk: TimeSeries;
   /** All outcomes; rows hold indices into them. */
   outcomes: readonly Outcome[];
@@ -43,15 +43,15 @@ export interface ReportData extends ReportOverview {
   progress: ReportProgress | undefined;
 }
 
-/** How busy each lane was, in equal parts of the run. */
+/** The utilization of each lane, in equal intervals of the run. */
 export interface LaneParts {
-  /** When the first part begins, in milliseconds since 1970. */
+  /** Start of the first interval, in milliseconds since 1970. */
   fromMs: number;
-  /** The length of a part. */
+  /** The length of an interval. */
   widthMs: number;
-  /** For each lane, the percentage of each part in which it was busy. */
+  /** For each lane, the percentage of each interval in which the lane was busy. */
   busy: number[][];
-  /** For each lane, the number of tasks that ended in each part and were not `ok`. */
+  /** For each lane, the number of tasks that ended in each interval and were not `ok`. */
   notOk: number[][];
 }
 
@@ -65,20 +65,20 @@ export interface ReportProgress {
   elapsedMs: number;
 }
 
-/** Individual results, in columns because that is the most compact text: all results or, if there are too many, every nth. */
+/** Individual results, all or every nth of too many, in columns because those compress best. */
 export interface Rows {
   ids: string[];
-  /** Whole milliseconds since the start of the row before. */
+  /** Whole milliseconds since the start of the previous row. */
   startDeltas: number[];
-  /** In microseconds, to three digits. */
+  /** Microseconds, to three significant digits. */
   durations: number[];
-  /** Indices into the lanes; the number of lanes for a slot that has none. */
+  /** Indices of lanes; the number of lanes for a slot without a lane. */
   lanes: number[];
   /** Indices into `outcomes` of the report. */
   outcomes: number[];
   statuses: (number | null)[];
   attempts: number[];
-  /** In microseconds, to three digits; -1 if unknown. */
+  /** Microseconds, to three significant digits; -1 if unknown. */
   cpuTimes: number[];
 }
 
@@ -88,6 +88,6 @@ export interface TaskOfReport
   lane: string;
   startMs: number;
   cpuMs: number | undefined;
-  /** The end of its standard error; only in the list of failures. */
+  /** The end of the task's standard error; only in the list of failures. */
   stderrEnd?: string | undefined;
 }

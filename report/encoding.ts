@@ -1,14 +1,14 @@
-/** Encodes the data of a report for its page: as compressed JSON, in text without any meaning in HTML. @module */
+/** Encodes the data of a report for its page: gzipped JSON in base64, which needs no escaping in HTML. @module */
 
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import type { ReportCollector } from "./collector.ts";
 import type { ReportProgress } from "./data.ts";
 
-/** Together with the page itself, less than 2 MB. */
+/** Keeps the whole page, including its script, below 2 MB. */
 const MAX_CHARACTERS = 1_350_000;
 
-/** Encodes the data as text. If it would be too long, fewer results stay individual. */
+/** Encodes the data as text; drops individual results while the text is too long. */
 export function encodeReport(collector: ReportCollector, name: string, progress?: ReportProgress): string {
   let text: string;
   do {

@@ -1,4 +1,4 @@
-/** The page of a report: one file that loads nothing else. @module */
+/** Generates the page of a report, a single self-contained HTML file. @module */
 
 import { createHash } from "node:crypto";
 import { counted } from "../text/format.ts";
@@ -16,11 +16,11 @@ const [SCRIPT_HASH, STYLE_HASH] = [SCRIPT, ALL_STYLE].map((text) => {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 });
 
-/** The beginning of every report. */
+/** The beginning of every report, by which an existing report is recognized before it is overwritten. */
 export const REPORT_BEGIN = '<!doctype html>\n<html lang="en" data-tool="taskrunner">\n';
 
 /**
- * Returns the content security policy of the page, which allows nothing but its own script and style, and in a live page
+ * Returns the content security policy of the page. It allows only the page's own script and style, and in a live page
  * requests to its own server.
  */
 export function contentPolicy(isLive: boolean): string {
@@ -29,10 +29,10 @@ export function contentPolicy(isLive: boolean): string {
 }
 
 /**
- * Returns the page of a report. Its HTML holds the overview, which is readable before the rest of the data is unpacked,
- * and without JavaScript.
+ * Returns the page of a report. The overview is plain HTML, readable without JavaScript and before the rest of the data
+ * is unpacked.
  *
- * @param data from `encodeReport`, whose characters have no meaning in HTML.
+ * @param data The text from `encodeReport`, which needs no escaping in HTML.
  */
 export function reportPage(overview: ReportOverview, data: string): string {
   const { name, figures } = overview;
@@ -55,7 +55,7 @@ export function reportPage(overview: ReportOverview, data: string): string {
   });
 }
 
-/** Returns the page that shows a run in progress; its server sends the data. */
+/** Returns the live page of a run in progress; the server sends the data. */
 export function livePage(): string {
   return page({
     isLive: true,
@@ -73,7 +73,7 @@ interface Parts {
   isLive: boolean;
   name: string;
   period: string;
-  /** A message on the state of the page. */
+  /** A status message. */
   state: string;
   tiles: string;
   outcomes: string;

@@ -4,9 +4,9 @@ import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { slotKey, workerName } from "../results/statistics/slots.ts";
 import { TimeBuckets } from "../results/statistics/time_buckets.ts";
 
-/** More would each be thinner than a line. */
+/** More lanes would be too thin to see. */
 const MAX_LANES = 256;
-/** A bit less than the width of a screen. */
+/** More intervals would be too narrow to see. */
 const MAX_PARTS = 512;
 
 interface Lane {
@@ -18,7 +18,7 @@ interface Lane {
   notOk: number;
 }
 
-/** The slots of a run, and how busy each of them was over time. */
+/** The slots of a run and their utilization over time. */
 export class Lanes {
   readonly #grid = new TimeBuckets(MAX_PARTS);
   readonly #lanes = new Map<string | number, Lane>();
@@ -49,12 +49,12 @@ export class Lanes {
     return this.#inOrder.map(({ name }) => name);
   }
 
-  /** The position of each lane in that order, by the key of its slot. */
+  /** The index of each lane in {@linkcode names}, by the key of its slot. */
   get positions(): Map<string | number, number> {
     return new Map(this.#inOrder.map(({ key }, position) => [key, position]));
   }
 
-  /** How busy each lane was over time. */
+  /** The utilization of each lane over time. */
   get parts(): LaneParts {
     const lanes = this.#inOrder;
     const busy = lanes.map(({ busy }) => this.#grid.read(busy));

@@ -1,6 +1,6 @@
 import type { Outcome } from "../records/result.ts";
 
-/** The color of each outcome; they can be told apart on light and on dark backgrounds. */
+/** The color of each outcome. The colors are distinguishable on light and dark backgrounds. */
 export const OUTCOME_COLORS = {
   "ok": "#2f9e6e",
   "failed": "#dc4c4c",

@@ -1,4 +1,4 @@
-/** The text at the top of a report: a part of its HTML, and in a live page kept up to date. @module */
+/** The text at the top of a report: plain HTML in a saved report, updated by script in a live page. @module */
 
 import { counted, duration, grouped, percentage, rate } from "../text/format.ts";
 import type { Outcome } from "../records/result.ts";
@@ -6,21 +6,21 @@ import { busyText } from "../results/statistics/busy_text.ts";
 import type { RunFigures } from "../results/statistics/run_statistics.ts";
 import type { ReportOverview } from "./data.ts";
 
-/** One of the figures. */
+/** One of the figures at the top of a report. */
 export interface Tile {
   name: string;
   value: string;
   detail: string;
 }
 
-/** The share of the results that have an outcome. */
+/** The number and share of results with an outcome. */
 export interface OutcomeShare {
   outcome: Outcome;
   count: string;
   share: string;
 }
 
-/** Returns the figures, with the most important first. */
+/** Returns the figures, most important first. */
 export function tilesOf({ figures, cpuStepMs }: ReportOverview): Tile[] {
   const { results, attempts, retried, spanMs, perSecond, slots, durationMs, cpuMs } = figures;
   return [
@@ -45,7 +45,7 @@ export function tilesOf({ figures, cpuStepMs }: ReportOverview): Tile[] {
   ];
 }
 
-/** Returns the outcomes of a run, with the most frequent first. */
+/** Returns the outcomes of a run, most frequent first. */
 export function outcomesOf({ outcomes, results }: RunFigures): OutcomeShare[] {
   return Object.entries(outcomes).map(([outcome, count]) => ({
     outcome: outcome as Outcome,
@@ -54,7 +54,7 @@ export function outcomesOf({ outcomes, results }: RunFigures): OutcomeShare[] {
   }));
 }
 
-/** Returns when a run took place: `2026-11-27 15:11:15 to 2026-11-27 15:11:49 UTC`. */
+/** Formats the period of a run, as `2026-11-27 15:11:15 to 2026-11-27 15:11:49 UTC`. */
 export function periodOf({ startedAt, endedAt }: RunFigures): string {
   const [start, end] = [startedAt, endedAt].map((time) => time.replace("T", " ").replace(/\.\d+Z/, ""));
   return `${start} to ${end} UTC`;
@@ -66,7 +66,7 @@ function cpuDetail({ cpuMs }: RunFigures, stepMs: number | undefined): string {
   return `${duration(cpuMs.mean)} on average, ${duration(cpuMs.max)} max`;
 }
 
-/** Formats a CPU time; a time of 0 is less than a step of the clock. */
+/** Formats a CPU time. A time of 0 means less than the resolution of the clock. */
 export function cpuTime(ms: number, stepMs: number | undefined): string {
   return ms === 0 && stepMs !== undefined ? `under ${duration(stepMs)}` : duration(ms);
 }

@@ -1,6 +1,6 @@
 const MAX_CHARACTERS = 200;
 
-/** Cuts off a text that is too long to read, but never within a character. */
+/** Truncates a long text and appends an ellipsis. Never splits a surrogate pair. */
 export function shortened(text: string, maxCharacters = MAX_CHARACTERS): string {
   if (text.length <= maxCharacters) return text;
   return `${text.slice(0, maxCharacters).replace(/[\ud800-\udbff]$/, "")}…`;

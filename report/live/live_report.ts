@@ -1,4 +1,4 @@
-/** The report of a run in progress, for browsers on this machine. @module */
+/** Serves the report of a run in progress to browsers on this machine. @module */
 
 import type { ServerResponse } from "node:http";
 import { ReportCollector } from "../collector.ts";
@@ -8,11 +8,11 @@ import type { TaskResult } from "../../records/result.ts";
 import type { ResultFacts } from "../../results/statistics/results_reader.ts";
 import { LivePageServer } from "./page_server.ts";
 
-/** The shortest time between two reports. */
+/** Minimum interval between two reports. */
 const SHORTEST_MS = 1_000;
-/** The largest share of the time that is spent on making reports. */
+/** Maximum share of time spent on building reports. */
 const MAX_SHARE = 0.05;
-/** The longest time that browsers may take to receive the last report. */
+/** Time limit for browsers to receive the last report. */
 const CLOSE_MS = 1_000;
 
 /** Options of a {@linkcode LiveReport}. */
@@ -21,11 +21,11 @@ export interface LiveReportOptions {
   port: number;
   /** The name of the run in the page. */
   name: string;
-  /** The largest number of individual results in the page. More of them take more time, which the run may need itself. */
+  /** Maximum number of individual results in the page. More results take CPU time from the run. */
   maxRows: number;
 }
 
-/** Collects results, and sends their report to the browsers that have the page open. */
+/** Collects results and sends their report to all browsers that have the page open. */
 export class LiveReport {
   readonly url: string;
   readonly #server: LivePageServer;
@@ -46,7 +46,11 @@ export class LiveReport {
     server.onBrowser = (browser) => this.#welcome(browser);
   }
 
-  /** @throws `Error` if it cannot listen on the port. */
+  /**
+   * Opens the port and returns the report.
+   *
+   * @throws `Error` when the port cannot be opened.
+   */
   static async open(options: LiveReportOptions): Promise<LiveReport> {
     return new LiveReport(options, await LivePageServer.listen(options.port));
   }
@@ -64,15 +68,15 @@ export class LiveReport {
   }
 
   /**
-   * Sends the last report, and closes the port.
+   * Sends the last report and closes the port.
    *
-   * @param text the closing message of the page.
+   * @param text Final status message of the page.
    */
   async close(text: string): Promise<void> {
     clearTimeout(this.#timer);
-    this.#send([...this.#browsers]); // also to those that have not yet taken the report before
-    const said = this.#collector.results > 0 ? text : `${text} There are no results.`;
-    for (const browser of this.#browsers) browser.end(`event: end\ndata: ${said}\n\n`);
+    this.#send([...this.#browsers]); // even to browsers with an earlier report pending
+    const message = this.#collector.results > 0 ? text : `${text} There are no results.`;
+    for (const browser of this.#browsers) browser.end(`event: end\ndata: ${message}\n\n`);
     await this.#server.close(CLOSE_MS);
   }
 
@@ -87,7 +91,7 @@ export class LiveReport {
     if (this.#browsers.size === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      // A browser that has not taken the report before gets no other until it has.
+      // Skip browsers that have not received the previous report yet.
       this.#send([...this.#browsers].filter((browser) => !browser.writableNeedDrain));
     }, Math.max(0, this.#nextMs - performance.now()));
   }

@@ -6,18 +6,18 @@ import { systemReason } from "../../system/system_error.ts";
 import { contentPolicy, livePage } from "../html.ts";
 
 const HOST = "127.0.0.1";
-/** Each connection takes a file descriptor, which tasks may need. */
+/** Limited because each connection takes a file descriptor that tasks may need. */
 const MAX_CONNECTIONS = 64;
 
 /**
- * Serves the page of a live report, and its events, to browsers on this machine. Every user of the machine can connect, so
- * the address contains a secret key.
+ * Serves the page of a live report and its events to browsers on this machine. Every user of the machine can connect,
+ * so the URL contains a secret key.
  */
 export class LivePageServer {
   readonly url: string;
   readonly #path = `/${randomBytes(16).toString("hex")}/`;
   readonly #server: Server;
-  /** Called with each browser that waits for events. */
+  /** Called with each browser that subscribes to events. */
   onBrowser: (browser: ServerResponse) => void = () => {};
 
   private constructor(server: Server) {
@@ -26,7 +26,11 @@ export class LivePageServer {
     server.on("request", (request, response) => this.#answer(request, response));
   }
 
-  /** @throws `Error` if it cannot listen on the port. */
+  /**
+   * Starts a server on 127.0.0.1.
+   *
+   * @throws `Error` when the port cannot be opened.
+   */
   static async listen(port: number): Promise<LivePageServer> {
     const address = `${HOST}:${port}`;
     if (!isPermitted({ name: "net", host: port === 0 ? HOST : address })) {
@@ -35,7 +39,7 @@ export class LivePageServer {
     const server = createServer();
     server.maxConnections = MAX_CONNECTIONS;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.on("error", reject); // ignores later ones: a browser reconnects when no descriptor was left
+    server.on("error", reject); // later errors are ignored: without descriptors a connection fails, and the browser reconnects
     server.listen(port, HOST, resolve);
     try {
       await promise;
@@ -45,7 +49,7 @@ export class LivePageServer {
     return new LivePageServer(server);
   }
 
-  /** Resolves once all browsers have received everything, or after a timeout. */
+  /** Stops the server. Resolves when all browsers have received all events, or after a timeout. */
   async close(timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(() => this.#server.closeAllConnections(), timeoutMs);
@@ -67,7 +71,7 @@ export class LivePageServer {
     const [path] = request.url!.split("?");
     if (path === `${this.#path}events`) {
       response.writeHead(200, { "Content-Type": "text/event-stream" });
-      response.write("retry: 1000\n\n"); // tells the browser at once that it is connected
+      response.write("retry: 1000\n\n"); // fires the `open` event in the browser immediately
       return this.onBrowser(response);
     }
     if (path !== this.#path) return refuse(404, "Not found: open the address that taskrunner printed");
@@ -85,9 +89,9 @@ const HEADERS = {
 };
 
 /**
- * Returns whether a user of this machine made a request from the page itself. Another site in the same browser can neither
- * pass for this machine (the `Host` header names the site), nor hide the origin of its requests. Any port will do, because it
- * may be forwarded, as by ssh.
+ * Returns whether a request comes from a browser that opened this page, not from another site. Another site can neither
+ * use a local host name (the `Host` header would name that site) nor hide the origin of its requests. Accepts any port,
+ * as the port may be forwarded, for instance by ssh.
  */
 function isFromHere({ headers }: IncomingMessage): boolean {
   const { host = "", origin } = headers;

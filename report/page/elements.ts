@@ -1,7 +1,7 @@
-/** A child of an element. A string becomes text, whatever it contains. */
+/** A child of an element. A string is always text, never markup. */
 type Child = Node | string | false | undefined;
 
-/** Makes an element: `element("td", { className: "number" }, "12")`. */
+/** Creates an element: `element("td", { className: "number" }, "12")`. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   properties: Partial<HTMLElementTagNameMap[Name]> = {},
@@ -18,7 +18,7 @@ function present(children: readonly Child[]): (Node | string)[] {
 
 const shown = new WeakMap<Element, string>();
 
-/** Replaces the children of an element, but only if the value has changed, so as not to disturb a reader. */
+/** Replaces the children of an element if the value has changed; otherwise keeps focus and selection intact. */
 export function showIn(box: Element, value: unknown, make: () => readonly Child[]): void {
   const json = JSON.stringify(value);
   if (shown.get(box) === json) return;
@@ -31,8 +31,8 @@ export function byId<Type extends HTMLElement = HTMLElement>(id: string): Type {
   return document.getElementById(id) as Type;
 }
 
-/** Shows a message on the state of the page; none hides it. */
+/** Shows a status message; an empty text hides it. */
 export function showState(text: string): void {
   const box = byId("state");
-  if (box.textContent !== text) box.textContent = text; // a screen reader reads it out
+  if (box.textContent !== text) box.textContent = text; // screen readers announce every change
 }

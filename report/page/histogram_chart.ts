@@ -10,7 +10,7 @@ import { currentTheme } from "./theme.ts";
 
 use([BarChart, CanvasRenderer, GridComponent, TooltipComponent]);
 
-/** The number of tasks by time, on a logarithmic axis. */
+/** Histogram of tasks over a logarithmic time axis. */
 export class HistogramChart {
   readonly #chart: ECharts;
   #bars: readonly Bar[] = [];
@@ -26,7 +26,7 @@ export class HistogramChart {
     this.draw();
   }
 
-  /** Draws the chart again, as after a change of theme. */
+  /** Redraws the chart, for instance after a change of theme. */
   draw(): void {
     const theme = currentTheme();
     const { chart, label, axisLine, splitLine, tooltip } = chartStyle(theme);
@@ -64,7 +64,7 @@ export class HistogramChart {
   }
 }
 
-/** Returns what a bar counts: `under 10 ms`, `10–20 ms`, `900 ms–1.1 s`. */
+/** Formats the range of a bar, as `under 10 ms`, `10–20 ms` or `900 ms–1.1 s`. */
 function rangeOf({ fromMs, toMs }: Bar): string {
   const [from, to] = [fromMs, toMs].map((ms) => duration(+ms.toPrecision(2)));
   if (fromMs === 0) return `under ${to}`;

@@ -3,12 +3,12 @@ import type { ReportData } from "../data.ts";
 import { byId, showState } from "./elements.ts";
 import { decodeReport } from "./run.ts";
 
-/** Shows each report that the server sends, until the server says that it was the last. */
+/** Shows each report that the server sends, until the `end` event. */
 export function watch(show: (data: ReportData) => void): void {
   const source = new EventSource("events");
   let hasResults = false;
   let showing = Promise.resolve();
-  // Decoding takes time: without a queue, a message could overtake the report before it.
+  // Decoding is asynchronous: without a queue, an event could overtake the previous report.
   const inOrder = (action: () => unknown) => {
     showing = showing.then(action).then(() => {}, (error) => showState(`Cannot show the latest results: ${error}`));
   };

@@ -19,7 +19,7 @@ let details: ReturnType<typeof openDetails> | undefined;
 
 onThemeChange(byId("theme"), () => details?.draw());
 
-/** Opens the part of the page that needs the data: a chart in a hidden box would have no size. */
+/** Shows the part of the page that needs data, then creates its charts: in a hidden box a chart would have no size. */
 function openDetails() {
   byId("outcomes-section").hidden = false;
   byId("details").hidden = false;
@@ -37,7 +37,7 @@ function openDetails() {
   return { timeCharts, durations, cpuTimes, search, draw };
 }
 
-/** Shows the facts about a task. */
+/** Shows the details of a task. */
 function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: Row): void {
   const { startedMs, lanes, cpuStepMs } = run!.data;
   const facts = {
@@ -55,7 +55,7 @@ function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: 
   );
 }
 
-/** Selects a task of a list, and shows it in the timeline. */
+/** Selects a task of a list and zooms the timeline to it. */
 function selectTask(task: TaskOfReport): void {
   const row = run!.rows.find(({ id, startMs }) => id === task.id && startMs === task.startMs);
   const shown = row ?? {
@@ -82,11 +82,11 @@ function show(data: ReportData): void {
   const kept = rows.ids.length;
   byId("kept").textContent = kept === figures.results
     ? ""
-    : `Figures and charts cover all ${
+    : `Figures, charts and lists cover all ${
       grouped(figures.results)
-    } results. The search and the bars of single tasks cover ${grouped(kept)} of them, every ${
+    } results. The search and the bars of single tasks cover every ${
       ordinal(Math.round(figures.results / kept))
-    } result; the lists draw on all of them.`;
+    } result (${grouped(kept)}).`;
   showFailures(data);
   details.timeCharts.show(data, run.rows);
   details.durations.show(data.durations);
@@ -117,10 +117,10 @@ function ordinal(number: number): string {
   return number === 2 ? "second" : `${number}th`;
 }
 
-/** Resolves once the browser has painted the overview; unpacking the data keeps it from painting. */
+/** Resolves after the browser has painted the overview, as unpacking the data blocks painting. */
 function painted(): Promise<void> {
   return new Promise((resolve) => {
-    if (document.visibilityState === "hidden") resolve(); // nothing is painted
+    if (document.visibilityState === "hidden") resolve(); // hidden pages are not painted
     else requestAnimationFrame(() => setTimeout(resolve));
   });
 }

@@ -14,7 +14,7 @@ export interface Row {
   cpuMs: number;
 }
 
-/** Turns the columns of a report into rows. */
+/** Converts the columns of a report to rows. */
 export function rowsOf({ rows, outcomes }: ReportData): Row[] {
   let startMs = 0;
   return rows.ids.map((id, index) => {
@@ -32,7 +32,7 @@ export function rowsOf({ rows, outcomes }: ReportData): Row[] {
   });
 }
 
-/** Decodes the text made by `encodeReport`. */
+/** Decodes the text from `encodeReport`. */
 export async function decodeReport(text: string): Promise<ReportData> {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const json = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));

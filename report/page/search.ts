@@ -5,7 +5,7 @@ import { outcomeLabel } from "./tables.ts";
 
 const MAX_FOUND = 20;
 
-/** Finds tasks by part of their ids. */
+/** Finds tasks by a part of their ids. */
 export class Search {
   readonly #input: HTMLInputElement;
   readonly #list: HTMLElement;
@@ -30,7 +30,7 @@ export class Search {
     if (text === "") return showIn(this.#list, undefined, () => []);
     const lower = text.toLowerCase();
     const found = this.#rows.filter(({ id }) => id.toLowerCase().includes(lower));
-    // Someone who types a whole id is looking for that task, not for tasks whose ids contain it.
+    // An exact match comes first.
     found.sort((one, other) => Number(other.id === text) - Number(one.id === text));
     const first = found.slice(0, MAX_FOUND);
     const count = found.length === 0

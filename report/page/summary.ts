@@ -3,12 +3,12 @@ import { outcomesOf, type Tile, tilesOf } from "../overview.ts";
 import { element } from "./elements.ts";
 import { outcomeLabel } from "./tables.ts";
 
-/** Makes the figures at the top of the page, like those in the HTML of a report. */
+/** Creates the figures at the top of the page, as in the HTML of a saved report. */
 export function summary(data: ReportData): HTMLElement[] {
   return tilesOf(data).map(tile);
 }
 
-/** Makes the outcomes of the results, as a bar and in words. */
+/** Creates the bar of outcomes and its legend. */
 export function outcomes({ figures }: ReportData): HTMLElement[] {
   const bar = element("div", { className: "bar" });
   const legend = element("div", { className: "legend" });

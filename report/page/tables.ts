@@ -4,14 +4,14 @@ import { element } from "./elements.ts";
 
 type Column = "outcome" | "status" | "attempts" | "duration" | "start";
 
-/** Makes a dot in the color of an outcome, with its name. */
+/** Creates a label for an outcome: a colored dot and its name. */
 export function outcomeLabel(outcome: TaskOfReport["outcome"]): HTMLElement {
   const dot = element("span", { className: "dot" });
   dot.dataset["color"] = outcome;
   return element("span", { className: "outcome" }, dot, outcome);
 }
 
-/** Makes a table of tasks. */
+/** Creates a table of tasks. */
 export function taskTable(
   tasks: readonly TaskOfReport[],
   columns: readonly Column[],
@@ -36,12 +36,12 @@ export function taskTable(
   return element("div", { className: "scroll" }, element("table", {}, head, element("tbody", {}, ...rows)));
 }
 
-/** Makes the list of unsuccessful tasks, each with the end of its standard error. */
+/** Creates the list of unsuccessful tasks, each with the end of its standard error. */
 export function failureList(failures: readonly TaskOfReport[], onSelect: (task: TaskOfReport) => void): HTMLElement {
   return element("div", { className: "long" }, ...failures.map((task) => failure(task, onSelect)));
 }
 
-/** The entries that the reader has opened or closed, which stay so when the list is made again. */
+/** Entries that the user has opened or closed, to keep their state when the list is rebuilt. */
 const isOpen = new Map<string, boolean>();
 
 function failure(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HTMLElement {
@@ -63,7 +63,7 @@ function failure(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HT
     Boolean(task.stderrEnd) && element("pre", {}, task.stderrEnd),
     !task.error && !task.stderrEnd && element("p", { className: "faint" }, "Nothing on standard error."),
   );
-  summary.addEventListener("click", () => isOpen.set(key, !details.open)); // the click toggles it after this
+  summary.addEventListener("click", () => isOpen.set(key, !details.open)); // the listener runs before the toggle
   return details;
 }
 

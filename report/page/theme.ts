@@ -1,4 +1,4 @@
-/** The colors of the style sheet that depend on whether the page is light or dark. */
+/** The colors of the current theme, light or dark. */
 export interface Theme {
   text: string;
   faint: string;
@@ -9,7 +9,7 @@ export interface Theme {
 
 /** Returns the current colors. */
 export function currentTheme(): Theme {
-  // A canvas knows no variables, and a variable does not tell which of its two colors applies.
+  // A canvas cannot use CSS variables, and the value of a `light-dark()` variable does not tell which color applies.
   const probe = document.body.appendChild(document.createElement("span"));
   const color = (name: string) => {
     probe.style.color = `var(--${name})`;
@@ -26,7 +26,7 @@ export function currentTheme(): Theme {
   return theme;
 }
 
-/** Calls back when the colors change: by the system, by the button, or because the page is printed. */
+/** Registers a callback for changes of the colors, by the system, the button or printing, and sets up the button. */
 export function onThemeChange(button: HTMLButtonElement, callback: () => void): void {
   const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;

@@ -15,16 +15,16 @@ import { type TimelineItem, timelineItems } from "./timeline_items.ts";
 use([CanvasRenderer, CustomChart, DataZoomComponent, GridComponent, LineChart, TooltipComponent]);
 
 const [TOP, CHART_HEIGHT, GAP, AXIS_HEIGHT, ZOOM_HEIGHT] = [24, 110, 34, 20, 44];
-/** The height of all lanes together, and the limits for each of them. */
+/** Total height of the lanes, and the minimum and maximum height of each, in pixels. */
 const [LANES_HEIGHT, MIN_LANE_HEIGHT, MAX_LANE_HEIGHT] = [380, 3, 22];
 
-/** The share of a lane's height that marks failures where tasks are not drawn individually. */
+/** The share of a lane's height for failure marks when tasks are not drawn individually. */
 const MARK_HEIGHT = 0.3;
 
-/** The largest number of steps of a line, and the smallest average number of tasks that end in each. */
+/** Maximum number of steps of a line, and minimum average number of tasks and of pixels per step. */
 const [STEPS, TASKS_PER_STEP, PIXELS_PER_STEP] = [200, 4, 5];
 
-/** The lanes of the slots over time, and below them the number of tasks that ran and that ended. */
+/** Timeline of the slots, with the number of running tasks and the rate of finished tasks below. */
 export class TimeCharts {
   readonly #box: HTMLElement;
   readonly #caption: HTMLElement;
@@ -36,7 +36,7 @@ export class TimeCharts {
   #items: TimelineItem[] = [];
   #areTasks = true;
   #selected: Row | undefined;
-  /** The visible part, in milliseconds since the run began; `undefined` for the whole run. */
+  /** The visible period, in milliseconds since the start of the run; `undefined` for the whole run. */
   #view: { fromMs: number; toMs: number } | undefined;
 
   constructor(box: HTMLElement, caption: HTMLElement, onSelect: (row: Row) => void) {
@@ -59,7 +59,7 @@ export class TimeCharts {
     this.draw();
   }
 
-  /** Zooms to a task, and marks it. */
+  /** Zooms to a task and highlights it. */
   select(row: Row): void {
     this.#selected = row;
     const marginMs = Math.max(row.endMs - row.startMs, this.#spanMs / 10_000) * 20;
@@ -76,7 +76,7 @@ export class TimeCharts {
     this.draw();
   }
 
-  /** Draws the charts again, as after a change of theme. */
+  /** Redraws the charts, for instance after a change of theme. */
   draw(): void {
     if (!this.#data) return;
     const lanes = this.#data.lanes.length;
@@ -109,7 +109,7 @@ export class TimeCharts {
     const { lanes, moreLanes, laneParts } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${counted(items.length, "task")}, one bar each${laneParts ? ", of those stored in this page" : ""}. `
+        ? `${counted(items.length, "task")}, one bar each${laneParts ? " (only tasks stored in this page)" : ""}. `
         : "Too many tasks to draw individually: a stronger color means busier, red marks unsuccessful tasks. ",
       moreLanes > 0 && `First ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
       "Zoom with the slider or Ctrl + mouse wheel.",
@@ -128,7 +128,7 @@ export class TimeCharts {
   #lines(fromMs: number, toMs: number): { id: string; data: [number, number][] }[] {
     const { busy, ended, notOk, startedMs, figures } = this.#data!;
     const isVisible = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
-    // Neither more steps than are visible, nor so many that most of them have no task or one.
+    // Limit the steps to what is visible, and to a few tasks each: with fewer the line would be noise.
     const tasksPerPart = figures.results / ended.values.length;
     const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
     const factor = Math.ceil(Math.max(isVisible(ended) / maxSteps, TASKS_PER_STEP / tasksPerPart));
@@ -232,7 +232,7 @@ export class TimeCharts {
           xAxisIndex: [0, 1, 2],
           filterMode: "none",
           throttle: 50,
-          // The wheel alone scrolls the page.
+          // Without Ctrl the wheel scrolls the page.
           zoomOnMouseWheel: "ctrl",
           ...this.#zoom,
         },
@@ -293,7 +293,7 @@ export class TimeCharts {
         fill: item.color,
         opacity: item.opacity,
         ...isSelected && { stroke: this.#theme.text, lineWidth: 2 },
-        // A border tells neighboring tasks apart.
+        // A border separates neighboring tasks.
         ...!isSelected && this.#areTasks && width > 4 && { stroke: this.#theme.surface, lineWidth: 0.5 },
       },
     };
@@ -329,7 +329,7 @@ const ROUND_TIMES = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
 const PIXELS_PER_TICK = 110;
 const DAY_MS = 86_400_000;
 
-/** Returns the distance between the ticks of an axis. */
+/** Returns the interval between the ticks of an axis. */
 function tickMs(spanMs: number, pixels: number): number {
   const leastMs = spanMs / Math.max(1, pixels / PIXELS_PER_TICK);
   return ROUND_TIMES.find((ms) => ms >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
@@ -340,14 +340,17 @@ function timeLabel(ms: number, tickMs: number): string {
   return `${duration(Math.floor(ms / 1000) * 1000)} + ${Math.round(ms % 1000)} ms`;
 }
 
-/** A part of a line, in milliseconds since the run began. */
+/** A step of a line, in milliseconds since the start of the run. */
 interface Step {
   beginMs: number;
   endMs: number;
   sum: number;
 }
 
-/** Merges so many parts into each step. A last step shorter than half of the others joins the one before: a task in it would be a peak. */
+/**
+ * Merges `factor` intervals into each step. A last step shorter than half of the others is merged with the previous
+ * one, because a single task in it would show as a peak.
+ */
 function stepsOf(
   { fromMs, widthMs, values }: TimeSeries,
   factor: number,

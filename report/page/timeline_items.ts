@@ -2,9 +2,9 @@ import type { ReportData } from "../data.ts";
 import { OUTCOME_COLORS } from "../outcome_colors.ts";
 import type { Row } from "./run.ts";
 
-/** The largest number of tasks that are drawn individually. */
+/** Maximum number of tasks to draw individually. */
 const MAX_BARS = 3_000;
-/** The number of parts that the visible time is cut into if they are not. */
+/** Number of intervals of the visible time if tasks are not drawn individually. */
 const PARTS = 500;
 
 /** A rectangle of the timeline, in milliseconds since the run began. */
@@ -13,15 +13,15 @@ export interface TimelineItem {
   startMs: number;
   endMs: number;
   color: string;
-  /** The share of the time in which a task ran there. */
+  /** The share of the time in which the lane was busy. */
   opacity: number;
   /** A mark at the lower edge of the lane. */
   isMark?: boolean;
-  /** The task, if the rectangle stands for a single one. */
+  /** The task, if the rectangle represents a single task. */
   row?: Row;
 }
 
-/** Returns the rectangles between two times, and whether they are individual tasks. */
+/** Returns the rectangles between two times, and whether each is a single task. */
 export function timelineItems(
   data: ReportData,
   rows: readonly Row[],
@@ -42,18 +42,18 @@ export function timelineItems(
   return { items: [...merged(parts.map(shade)), ...merged(parts.map(mark))], areTasks: false };
 }
 
-/** A part of a lane. */
+/** An interval of a lane. */
 interface Part {
   lane: number;
   startMs: number;
   endMs: number;
   /** The share of the time in which a task ran. */
   busy: number;
-  /** Whether a task ended in it that was not `ok`. */
+  /** Whether a task that was not `ok` ended in the interval. */
   hasNotOk: boolean;
 }
 
-/** Computes how busy the lanes were, if all results have rows. */
+/** Computes the utilization of the lanes from rows, if every result has one. */
 function partsOf(rows: readonly Row[], fromMs: number, toMs: number): Part[] {
   const widthMs = (toMs - fromMs) / PARTS;
   const lanes = new Map<number, Part[]>();
@@ -76,7 +76,7 @@ function emptyParts(lane: number, fromMs: number, widthMs: number): Part[] {
   });
 }
 
-/** Returns how busy the lanes were, as stored in the report, which counts all results. */
+/** Returns the utilization of the lanes that is stored in the report and covers all results. */
 function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs: number): Part[] {
   const { fromMs: gridMs, widthMs, busy, notOk } = laneParts!;
   return busy.flatMap((percentages, lane) =>
@@ -88,7 +88,7 @@ function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs:
   ).filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= toMs);
 }
 
-/** Shades a part in steps, so that neighbors mostly look the same and can be merged. */
+/** Shades an interval in steps, so that most neighbors look alike and can be merged. */
 function shade({ lane, startMs, endMs, busy }: Part): TimelineItem {
   return { lane, startMs, endMs, color: OUTCOME_COLORS.ok, opacity: Math.ceil(Math.min(1, busy) * 5) / 5 };
 }
@@ -97,7 +97,7 @@ function mark({ lane, startMs, endMs, hasNotOk }: Part): TimelineItem {
   return { lane, startMs, endMs, color: OUTCOME_COLORS.failed, opacity: Number(hasNotOk), isMark: true };
 }
 
-/** Merges neighbors that look the same, and drops what is invisible. */
+/** Merges neighbors that look alike and drops invisible items. */
 function merged(items: readonly TimelineItem[]): TimelineItem[] {
   const result: TimelineItem[] = [];
   for (const item of items) {

@@ -20,7 +20,7 @@ test("findOffenses() finds exports from elsewhere and dynamic imports", () => {
   ]);
 });
 
-test("findOffenses() finds a circle within a room", () => {
+test("findOffenses() finds an import cycle within a room", () => {
   const modules = {
     "pool/a.ts": 'import "./b.ts";',
     "pool/b.ts": 'import "../text/t.ts";\nimport type { C } from "./c.ts";',
@@ -30,7 +30,7 @@ test("findOffenses() finds a circle within a room", () => {
   assertEquals(offensesOf(modules), ["pool/b.ts:2: imports itself: pool/b.ts -> pool/c.ts -> pool/b.ts"]);
 });
 
-test("findOffenses() finds modules in no room, and imports of what is not published", () => {
+test("findOffenses() finds modules outside all rooms and imports of unpublished modules", () => {
   const modules = { "internal/a.ts": "", "cli/b.ts": 'import "../tests/support/helpers.ts";' };
   assertEquals(offensesOf(modules).map((offense) => offense.replace(/: there.*/, "")), [
     "internal/a.ts: is in no room",

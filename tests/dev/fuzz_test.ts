@@ -15,75 +15,75 @@ import { EFFORT, lacks, SEED } from "../support/helpers.ts";
 
 const TIMEOUT = { timeout: 600_000 * EFFORT };
 
-/** Inputs made of tokens, of pieces of seeds, and of any bytes. */
+/** Generates inputs from tokens, parts of seeds, and random bytes. */
 function inputsOf({ tokens, seeds }: Target): fc.Arbitrary<Uint8Array> {
-  const piece = fc.constantFrom(...seeds.map(bytesOf)).chain((seed) =>
+  const part = fc.constantFrom(...seeds.map(bytesOf)).chain((seed) =>
     fc.tuple(fc.nat(seed.length), fc.nat(seed.length)).map(([one, other]) => seed.subarray(one, other))
   );
   const whole = fc.constantFrom(...seeds.map(bytesOf));
   const token = fc.constantFrom(...tokens.map(bytesOf));
   const anything = fc.oneof(
     { arbitrary: token, weight: 8 },
-    { arbitrary: piece, weight: 3 },
+    { arbitrary: part, weight: 3 },
     { arbitrary: fc.uint8Array({ maxLength: 4 }), weight: 1 },
   );
   const between = fc.tuple(whole, fc.nat(), anything, fc.nat(20)).map(([seed, place, inserted, removed]) => {
     const at = place % (seed.length + 1);
     return [seed.subarray(0, at), inserted, seed.subarray(at + removed)];
   });
-  return fc.oneof(between, fc.array(anything, { maxLength: 20 })).map((pieces) => Buffer.concat(pieces));
+  return fc.oneof(between, fc.array(anything, { maxLength: 20 })).map((parts) => Buffer.concat(parts));
 }
 
-async function tryMany(target: Target, count: number): Promise<void> {
+async function fuzz(target: Target, count: number): Promise<void> {
   for (const seed of target.seeds) await target.fuzz(bytesOf(seed));
   const property = fc.asyncProperty(inputsOf(target), async (data) => await target.fuzz(data));
   await fc.assert(property, { numRuns: count * EFFORT, seed: SEED, reporter });
 }
 
-/** Says what was found as text, which can become a seed. */
+/** Reports a counterexample as text, which can be added as a seed. */
 function reporter({ failed, counterexample, errorInstance, seed }: fc.RunDetails<[Uint8Array]>): void {
   if (!failed) return;
   const text = new TextDecoder().decode(counterexample![0]);
   throw new Error(`TASKRUNNER_TEST_SEED=${seed}, with ${JSON.stringify(text)}`, { cause: errorInstance });
 }
 
-test("JSON Lines of any bytes are read as JSON.parse reads their lines, in pieces of any size", TIMEOUT, async () => {
-  await tryMany(jsonl, 200);
+test("readJsonLines() agrees with JSON.parse() for any bytes in chunks of any size", TIMEOUT, async () => {
+  await fuzz(jsonl, 200);
 });
 
-test("of lines of any bytes those become tasks that are tasks by the table of fields", TIMEOUT, async () => {
-  await tryMany(tasks, 200);
+test("readTasks() accepts exactly the tasks that the table of fields allows", TIMEOUT, async () => {
+  await fuzz(tasks, 200);
 });
 
-test("any command line is taken apart, or refused with one message", TIMEOUT, async () => {
-  await tryMany(args, 300);
+test("parsing any command line succeeds or fails with a single message", TIMEOUT, async () => {
+  await fuzz(args, 300);
 });
 
-test("durations, sizes and counts come to what exact arithmetic gives", TIMEOUT, async () => {
-  await tryMany(units, 1000);
+test("parsing durations, sizes and counts agrees with exact arithmetic", TIMEOUT, async () => {
+  await fuzz(units, 1000);
 });
 
-test("a value in a command does what a variable in double quotes does there, in four shells", TIMEOUT, async () => {
+test("a value in a command behaves like a double-quoted variable, in four shells", TIMEOUT, async () => {
   if (lacks("bash", "busybox", "mksh")) return;
   try {
-    await tryMany(quoting, 50);
+    await fuzz(quoting, 50);
   } finally {
     quoting.end();
   }
 });
 
-test("results of any bytes are read in the short way as in the long one, and can be summed up", TIMEOUT, async () => {
-  await tryMany(results, 200);
+test("the fast and the full parser of results agree for any bytes", TIMEOUT, async () => {
+  await fuzz(results, 200);
 });
 
-test("a run goes on after the last result of each task, or names the line that is none", TIMEOUT, async () => {
-  await tryMany(resume, 200);
+test("resuming from any bytes succeeds or names the invalid line", TIMEOUT, async () => {
+  await fuzz(resume, 200);
 });
 
-test("of any bytes that a shell writes, only a signed report that is due is one", TIMEOUT, async () => {
-  await tryMany(worker, 1000);
+test("only a signed report that is due is accepted from a shell", TIMEOUT, async () => {
+  await fuzz(worker, 1000);
 });
 
-test("what is taken for a message of NATS is right wherever it goes, and the rest is refused", TIMEOUT, async () => {
-  await tryMany(messages, 1000);
+test("only valid NATS messages are accepted", TIMEOUT, async () => {
+  await fuzz(messages, 1000);
 });

@@ -1,4 +1,4 @@
-/** Tests of the tests: without what `stray_errors.ts` does, these errors would go unnoticed. */
+/** Tests that `stray_errors.ts` makes a test file fail on errors that would otherwise go unnoticed. */
 
 import process from "node:process";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ const TEST_ARGS = { deno: ["test", "-A", "--no-check"], bun: ["test"], node: ["-
 /** Runs a test file whose only test runs a program, in the test process or in a process of its own. */
 async function runWith(program: string, where: "here" | "child"): Promise<{ status: number | null; text: string }> {
   const file = join(PROJECT, "tests/fixtures/stray_errors.ts");
-  // Otherwise Node would report to the runner of this file.
+  // With this variable Node would report to the test runner of this file.
   const command = ["-u", "NODE_TEST_CONTEXT", process.execPath, ...TEST_ARGS, file];
   const env = { STRAY_ERROR: program, WHERE: where };
   const { status, stdout, stderr } = await start("env", command, { stdin: "", env, mayCrash: true }).ended;

@@ -417,7 +417,7 @@ interface Manifest {
 }
 
 /** Packages and what they need, as `name | version | licence`. */
-function licencesOf(names: readonly string[], from = PROJECT, found = new Set<string>()): Set<string> {
+function licensesOf(names: readonly string[], from = PROJECT, found = new Set<string>()): Set<string> {
   for (const name of names) {
     let directory = from;
     while (!existsSync(join(directory, "node_modules", name, "package.json"))) directory = dirname(directory);
@@ -426,7 +426,7 @@ function licencesOf(names: readonly string[], from = PROJECT, found = new Set<st
     const row = `${name} | ${manifest.version} | ${manifest.license}`;
     if (found.has(row)) continue;
     found.add(row);
-    licencesOf(Object.keys(manifest.dependencies ?? {}), path, found);
+    licensesOf(Object.keys(manifest.dependencies ?? {}), path, found);
   }
   return found;
 }
@@ -437,9 +437,9 @@ test("docs/security.md lists every package that comes with the tool, with its ve
   const inPage = [...SCRIPT.matchAll(/^(\S+) (\d+\.\d+\.\d+), (\S+)$/gm)].map(([, ...row]) => row.join(" | "));
   assertEquals(inPage.length, 3);
   const used = {
-    always: [...licencesOf(Object.keys(dependencies))],
-    "`--nats`": [...licencesOf(fetched("nats-io"))],
-    telemetry: [...licencesOf(fetched("opentelemetry"))],
+    always: [...licensesOf(Object.keys(dependencies))],
+    "`--nats`": [...licensesOf(fetched("nats-io"))],
+    telemetry: [...licensesOf(fetched("opentelemetry"))],
     "in reports": inPage,
   };
   const expected = Object.entries(used).flatMap(([when, rows]) => rows.map((row) => `${row} | ${when}`));

@@ -27,7 +27,7 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 
-/** Makes a report of results in a directory, and gives its path. */
+/** Generates a report of results in a directory and returns its path. */
 async function reportOf(directory: string, results: readonly TaskResult[], name = "results.jsonl"): Promise<string> {
   const path = join(directory, name);
   await writeFile(path, jsonLines(results));
@@ -37,21 +37,21 @@ async function reportOf(directory: string, results: readonly TaskResult[], name 
   return report;
 }
 
-/** The text of an element, as it is read: without what is between the lines of HTML. */
+/** Returns the text of an element with collapsed whitespace. */
 async function textOf(page: Page, selector: string): Promise<string> {
   return (await page.locator(selector).innerText()).replace(/\s+/g, " ");
 }
 
-/** The version of Bun that makes the page: another one makes another page. */
-const [, PAGE_MAKER] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "README.md"), "utf8"))!;
-if (process.versions["bun"] === PAGE_MAKER) {
-  test("the page is made of what is in report/page; 'deno task page' makes it anew", TIMEOUT, async () => {
-    const made = await readFile(join(PROJECT, "report", "page.generated.ts"), "utf8");
-    assert(made === await pageModule(), "report/page.generated.ts is not what report/page would give");
+/** The version of Bun that generates the page; other versions generate another bundle. */
+const [, BUNDLER_VERSION] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "README.md"), "utf8"))!;
+if (process.versions["bun"] === BUNDLER_VERSION) {
+  test("report/page.generated.ts is up to date with report/page (run 'deno task page')", TIMEOUT, async () => {
+    const generated = await readFile(join(PROJECT, "report", "page.generated.ts"), "utf8");
+    assert(generated === await pageModule(), "report/page.generated.ts is out of date");
   });
 }
 
-test("a report shows the figures of its results, and finds its tasks", IN_BROWSER, async () => {
+test("a report shows the figures of its results and finds tasks", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, mixedTasks(80));
     const path = join(directory, "night.jsonl");
@@ -84,14 +84,14 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
         results.filter(({ outcome }) => outcome !== "ok").length,
       );
 
-      // A failed task says why.
+      // A failed task shows its standard error.
       const failed = page.locator("#failures details").filter({ has: page.getByText("task 4", { exact: true }) });
       assertEquals(await failed.locator("pre").innerText(), "task 4 is not right\n");
 
-      // The search finds a task, and shows where it ran.
+      // The search finds a task and zooms the timeline to it.
       await page.fill("#search", "TASK 7");
       assertEquals(await page.locator("#found .id").count(), 11); // 7, and 70 to 79
-      // The quickest, as around one that took long the whole run would be visible.
+      // The shortest task, as the zoom to a long one would show the whole run.
       const { id, slot, durationMs } = results
         .filter(({ id, outcome, attempts }) => outcome === "ok" && attempts === 1 && /\d\d$/.test(id))
         .reduce((quickest, result) => result.durationMs < quickest.durationMs ? result : quickest);
@@ -99,7 +99,7 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
       await page.click("#found .id");
       const chosen = await textOf(page, "#selected");
       assertStringIncludes(chosen, `task ${id} outcome ok status 0 slot slot ${slot} `);
-      // The report keeps tenths of a millisecond, and shows two digits, or whole milliseconds.
+      // The report stores three digits and shows two, or whole milliseconds.
       const shownMs = Number(/ duration ([\d.]+) ms /.exec(chosen)![1]);
       assert(Math.abs(shownMs - durationMs) <= (durationMs < 9.8 ? 0.15 : 1), `${shownMs} is not ${durationMs}`);
       const visible = async () => Number(/^(\d+) tasks/.exec(await textOf(page, "#time-caption"))![1]);
@@ -108,7 +108,7 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
       await page.click("#all");
       assertEquals(await visible(), 80);
 
-      // Zoomed with the wheel, and a task chosen by a click on the timeline.
+      // The wheel zooms, and a click on an id in a list selects the task.
       await page.locator("#time").scrollIntoViewIfNeeded();
       const { x, y, width } = (await page.locator("#time canvas").boundingBox())!;
       await page.mouse.move(x + width / 2, y + 60);
@@ -132,12 +132,12 @@ test("a report shows the figures of its results, and finds its tasks", IN_BROWSE
         });
       const light = await background();
       await page.click("#theme");
-      assert(await background() !== light, "the button makes it dark");
+      assert(await background() !== light, "the button switches to the dark theme");
     });
   });
 });
 
-test("what looks like HTML or a script is shown as text", IN_BROWSER, async () => {
+test("a report shows HTML and scripts in results as text", IN_BROWSER, async () => {
   const hostile = `</script><script>globalThis.wasRun=1</script><img src=x onerror="globalThis.wasRun=1">'"&lt;\u2028`;
   await withTempDirectory(async (directory) => {
     const result = resultWith({
@@ -162,7 +162,7 @@ test("what looks like HTML or a script is shown as text", IN_BROWSER, async () =
       await page.fill("#search", "onerror");
       await page.click("#found .id");
       assertStringIncludes((await page.locator("#selected").textContent())!, hostile);
-      // The tooltip of the timeline is HTML, too.
+      // ECharts renders tooltips as HTML.
       await page.locator("#time").scrollIntoViewIfNeeded();
       const { x, y, width } = (await page.locator("#time canvas").boundingBox())!;
       await page.mouse.move(x + width / 2, y + 36);
@@ -174,11 +174,11 @@ test("what looks like HTML or a script is shown as text", IN_BROWSER, async () =
   });
 });
 
-test("a report of very many results stays below 2 MB, and says what it leaves out", IN_BROWSER, async () => {
+test("a report of 170,000 results stays below 2 MB and states what it omits", IN_BROWSER, async () => {
   const runStartedMs = Date.parse("2026-11-23T20:00:00Z");
   const results = Array.from({ length: 170_000 }, (_, index) =>
     resultWith({
-      id: crypto.randomUUID(), // which cannot be compressed
+      id: crypto.randomUUID(), // incompressible
       slot: index % 16 + 1,
       startedAt: new Date(runStartedMs + Math.floor(index / 16) * 10).toISOString(),
       durationMs: 5 + Math.random() * 5,
@@ -192,7 +192,10 @@ test("a report of very many results stays below 2 MB, and says what it leaves ou
       await waitForResults(page, 170_000);
       assertStringIncludes(await textOf(page, '[data-figure="results"]'), "170,000");
       assertStringIncludes(await textOf(page, '[data-outcome="failed"]'), "170 ");
-      assertMatch(await textOf(page, "#kept"), /^Figures and charts cover all 170,000 results\..*every \w+ result/);
+      assertMatch(
+        await textOf(page, "#kept"),
+        /^Figures, charts and lists cover all 170,000 results\..*every \w+ result/,
+      );
       assertEquals(
         await textOf(page, "#failures-caption"),
         "The first 100 of 170; all of them are in the results file.",
@@ -200,12 +203,12 @@ test("a report of very many results stays below 2 MB, and says what it leaves ou
       assertMatch(await textOf(page, "#time-caption"), /^Too many tasks to draw individually/);
       await page.fill("#search", results[0]!.id);
       await page.click("#found .id");
-      assertMatch(await textOf(page, "#time-caption"), /^\d+ tasks, one bar each, of those stored in this page/);
+      assertMatch(await textOf(page, "#time-caption"), /^\d+ tasks, one bar each \(only tasks stored in this page\)/);
     });
   });
 });
 
-/** Holds the data of a report back until the page is told to unpack them. */
+/** Script that delays the data of a report until the test calls `unpack()`. */
 const HOLD_DATA = `{
   const Real = DecompressionStream;
   const { promise, resolve } = Promise.withResolvers();
@@ -220,7 +223,7 @@ const HOLD_DATA = `{
   };
 }`;
 
-test("a report shows its overview, and that it is loading, before its data are unpacked", IN_BROWSER, async () => {
+test("a report shows its overview and a loading message before its data is unpacked", IN_BROWSER, async () => {
   const results = Array.from(
     { length: 2_000 },
     (_, index) =>
@@ -242,7 +245,7 @@ test("a report shows its overview, and that it is loading, before its data are u
       await page.waitForFunction("globalThis.isHeld");
       await assertOverview(page);
       assertEquals(await page.getByRole("status").innerText(), "Loading the details of 2,000 results…");
-      assertEquals(await page.locator("h2:visible").allInnerTexts(), ["Outcomes"], "nothing that is empty");
+      assertEquals(await page.locator("h2:visible").allInnerTexts(), ["Outcomes"], "no empty sections");
       const overview = await page.locator("#summary").innerHTML();
       await page.evaluate("unpack()");
       await waitForResults(page, 2_000);
@@ -261,7 +264,7 @@ test("a report shows its overview, and that it is loading, before its data are u
       assertEquals(await page.locator("#state, button").filter({ visible: true }).count(), 0);
     }, { javaScriptEnabled: false });
 
-    // A download that broke off.
+    // A truncated download.
     const html = await readFile(report, "utf8");
     await writeFile(report, html.replace(/(?<=<script id="data" type="application\/gzip">.{1000})[^<]*/, ""));
     await withPage(pathToFileURL(report).href, async (page) => {
@@ -271,7 +274,7 @@ test("a report shows its overview, and that it is loading, before its data are u
   });
 });
 
-test("unsuccessful tasks are visible at once, first those that were not canceled", IN_BROWSER, async () => {
+test("a report shows unsuccessful tasks without scrolling, canceled tasks last", IN_BROWSER, async () => {
   const canceled = Array.from(
     { length: 300 },
     (_, index) => resultWith({ id: `canceled ${index}`, outcome: "canceled", status: null }),
@@ -291,8 +294,8 @@ test("unsuccessful tasks are visible at once, first those that were not canceled
       const ids = await page.locator("#failures .id").allInnerTexts();
       assertEquals([ids.length, ids[0], ids[59], ids[60]], [100, "failed 0", "failed 59", "canceled 0"]);
       const open = await page.locator("#failures details[open]").count();
-      assertEquals(open, 60, "those that have something to show");
-      // The end of standard error is on the first screen, where its beginning has no room.
+      assertEquals(open, 60, "entries with an error or output");
+      // The first screen shows the end of standard error, not its beginning.
       const [begin, end, top, bottom] = await page.evaluate(`(() => {
         const pre = document.querySelector("#failures pre");
         const range = document.createRange();
@@ -310,12 +313,12 @@ test("unsuccessful tasks are visible at once, first those that were not canceled
     await reportOf(directory, [resultWith({})]);
     await withPage(pathToFileURL(report).href, async (page) => {
       await waitForResults(page, 1);
-      assertEquals(await page.locator("#failures-section").isVisible(), false, "there are none");
+      assertEquals(await page.locator("#failures-section").isVisible(), false, "no unsuccessful tasks");
     });
   });
 });
 
-test("the chart of CPU times is no finer than the clock that measured them", IN_BROWSER, async () => {
+test("the chart of CPU times is no finer than the resolution of the clock", IN_BROWSER, async () => {
   const shell = [0, 0, 0, 10, 20, 20, 130].map((userMs, index) =>
     resultWith({ id: `${index}`, userMs, systemMs: userMs === 130 ? 10 : 0 })
   );
@@ -350,7 +353,7 @@ test("the chart of CPU times is no finer than the clock that measured them", IN_
   });
 });
 
-test("a report fits a narrow screen, and paper", IN_BROWSER, async () => {
+test("a report fits narrow screens and paper", IN_BROWSER, async () => {
   const long = "/very/long/path/without/blanks".repeat(20);
   const results = ["ok", "failed"].map((outcome) =>
     resultWith({ id: long + outcome, outcome: outcome as "ok", status: null, attempts: 2, error: long, stderr: long })
@@ -373,7 +376,7 @@ test("a report fits a narrow screen, and paper", IN_BROWSER, async () => {
 });
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`texts and outcomes can be told from their background, ${colorScheme}`, IN_BROWSER, async () => {
+  test(`texts and outcomes have enough contrast, ${colorScheme}`, IN_BROWSER, async () => {
     await withTempDirectory(async (directory) => {
       const results = OUTCOMES.map((outcome) => resultWith({ id: outcome, outcome, status: null, stderr: "x" }));
       const report = await reportOf(directory, results);
@@ -402,13 +405,13 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("slots have lanes in their order, as many as can be seen", () => {
+test("ReportCollector orders lanes by slot and limits their number", () => {
   const collector = new ReportCollector();
   const add = (result: TaskResult) => collector.add(factsOf(result), () => result);
   for (let slot = 300; slot >= 1; slot--) add(resultWith({ id: `${slot}`, slot }));
   const { lanes, moreLanes, rows, laneParts } = collector.data("results");
   assertEquals([lanes.length, lanes[0], lanes[255], moreLanes], [256, "slot 45", "slot 300", 44]);
-  assertEquals([rows.lanes[0], rows.lanes[255], rows.lanes[256]], [255, 0, 256]); // the last has none
+  assertEquals([rows.lanes[0], rows.lanes[255], rows.lanes[256]], [255, 0, 256]); // the last one has no lane
   assertEquals(laneParts, undefined);
 
   const workers = new ReportCollector(2);
@@ -418,11 +421,11 @@ test("slots have lanes in their order, as many as can be seen", () => {
   }
   const data = workers.data("results");
   assertEquals(data.lanes, ["a 7, slot 1", "a 7, slot 2", "b 7, slot 1"]);
-  assertEquals(data.rows.ids.length, 2, "every second result");
+  assertEquals(data.rows.ids.length, 2, "every second result has a row");
   assertEquals(data.laneParts!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
 });
 
-test("what a report cannot show of a task is cut, and said", TIMEOUT, async () => {
+test("a report truncates huge ids, errors and outputs", TIMEOUT, async () => {
   const huge = "x".repeat(3_000_000);
   await withTempDirectory(async (directory) => {
     const results = [resultWith({ id: huge, error: huge, stderr: huge, outcome: "failed" })];
@@ -431,7 +434,7 @@ test("what a report cannot show of a task is cut, and said", TIMEOUT, async () =
   });
 });
 
-test("a report goes to a file, over an old report, and over nothing else", TIMEOUT, async () => {
+test("a report overwrites an old report, but no other file", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const report = await reportOf(directory, [resultWith({})]);
     const first = await readFile(report, "utf8");

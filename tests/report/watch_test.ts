@@ -32,32 +32,32 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 
-/** The address of the page, once it has been said. */
+/** Waits for the URL of the page on standard error and returns it. */
 async function urlOf({ output }: Started): Promise<string> {
   const find = () => /http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/(?=\n)/.exec(output.stderr)?.[0];
   await waitFor("the address of the page", find);
   return find()!;
 }
 
-/** Asks for something, with headers that a browser would not let a page set. */
-function ask(url: string, headers: Record<string, string> = {}, method = "GET"): Promise<IncomingMessage> {
+/** Sends a request with headers that a browser would not let a page set. */
+function request(url: string, headers: Record<string, string> = {}, method = "GET"): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => get(url, { headers, method }, resolve).on("error", reject));
 }
 
 async function statusOf(url: string, headers: Record<string, string> = {}, method?: string): Promise<number> {
-  const response = await ask(url, headers, method);
+  const response = await request(url, headers, method);
   response.destroy();
   return response.statusCode!;
 }
 
-/** Tasks that end when a file is there. */
+/** Returns tasks that end when a file exists. */
 const held = (count: number, file: string) =>
   Array.from({ length: count }, (_, index) => ({
     id: `held ${index + 1}`,
     cmd: `until [ -e '${file}' ]; do sleep 0.05; done`,
   }));
 
-test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER, async () => {
+test("a live page shows a run in progress and its end", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const path = join(directory, "results.jsonl");
@@ -73,7 +73,7 @@ test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER
       await page.getByText("The run has ended; these are its final results.").waitFor();
       const ok = parseResults(await readFile(path, "utf8")).filter(({ outcome }) => outcome === "ok").length;
       assertStringIncludes(await page.innerText('[data-outcome="ok"]'), `${ok}`);
-      assertEquals(await page.inputValue("#search"), "task 20", "what was typed is still there");
+      assertEquals(await page.inputValue("#search"), "task 20", "updates keep the text in the search box");
     });
     assertEquals(
       (await run.ended).status,
@@ -82,7 +82,7 @@ test("a run is seen in a browser while it goes on, and how it ended", IN_BROWSER
   });
 });
 
-test("the progress bar can be seen in both themes, and read out", IN_BROWSER, async () => {
+test("the progress bar has enough contrast in both themes and an accessible name", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const tasks = await taskFile(directory, [{ cmd: "true" }, { cmd: "true" }, ...held(2, go)]);
@@ -101,7 +101,7 @@ test("the progress bar can be seen in both themes, and read out", IN_BROWSER, as
           const contrast = contrastOf(one!, other!);
           assert(contrast >= 3, `${theme}: ${one} on ${other}: ${contrast}`);
         }
-        assert(contrastOf(rest!, section) < 1.5, `${theme}: the rest of the bar stands out`);
+        assert(contrastOf(rest!, section) < 1.5, `${theme}: the unfinished part of the bar is too prominent`);
         await page.click("#theme");
       }
       await writeFile(go, "");
@@ -112,25 +112,29 @@ test("the progress bar can be seen in both themes, and read out", IN_BROWSER, as
   });
 });
 
-test("a page whose run was killed says that it is out of date, and keeps what it has", IN_BROWSER, async () => {
-  await withTempDirectory(async (directory) => {
-    const path = join(directory, "results.jsonl");
-    await writeFile(path, jsonLines([resultWith({}), resultWith({ id: "2" })]));
-    const watch = startTaskrunner(["watch", path], { stdin: "" });
-    await withPage(await urlOf(watch), async (page) => {
-      await waitForResults(page, 2);
-      process.kill(watch.child.pid!, "SIGKILL");
-      await page.getByText(
-        "The connection to taskrunner is lost. Reconnecting; until then, this page may be out of date.",
-      )
-        .waitFor();
-      assertStringIncludes(await page.innerText('[data-figure="results"]'), "2");
-    }, { expected: /net::ERR_/ });
-    await watch.ended;
-  });
-});
+test(
+  "a live page whose run was killed keeps its results and warns that they may be out of date",
+  IN_BROWSER,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, "results.jsonl");
+      await writeFile(path, jsonLines([resultWith({}), resultWith({ id: "2" })]));
+      const watch = startTaskrunner(["watch", path], { stdin: "" });
+      await withPage(await urlOf(watch), async (page) => {
+        await waitForResults(page, 2);
+        process.kill(watch.child.pid!, "SIGKILL");
+        await page.getByText(
+          "The connection to taskrunner is lost. Reconnecting; until then, this page may be out of date.",
+        )
+          .waitFor();
+        assertStringIncludes(await page.innerText('[data-figure="results"]'), "2");
+      }, { expected: /net::ERR_/ });
+      await watch.ended;
+    });
+  },
+);
 
-/** Lets the first report that is unpacked fail. */
+/** Script that makes unpacking the first report fail. */
 const FAIL_ONCE = `{
   const Real = DecompressionStream;
   globalThis.DecompressionStream = function (format) {
@@ -139,7 +143,7 @@ const FAIL_ONCE = `{
   };
 }`;
 
-test("a report that a browser cannot unpack is not the last one", IN_BROWSER, async () => {
+test("a live page recovers from a report that it cannot unpack", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, jsonLines([resultWith({})]));
@@ -155,13 +159,13 @@ test("a report that a browser cannot unpack is not the last one", IN_BROWSER, as
   });
 });
 
-test("closing the browser changes nothing, nor does one that never reads", IN_BROWSER, async () => {
+test("neither a closed nor a stalled browser affects the run", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const tasks = await taskFile(directory, [{ cmd: "echo 1" }, ...held(1, go), { cmd: "echo 3" }]);
     const run = startTaskrunner([tasks, "-j2", "--watch", "0"], { stdin: "" });
     const url = await urlOf(run);
-    const stalled = await ask(`${url}events`);
+    const stalled = await request(`${url}events`);
     await withPage(url, (page) => waitForResults(page, 2));
     await writeFile(go, "");
     const { status, stdout } = await run.ended;
@@ -197,7 +201,7 @@ test("no other site can read the page or its events", TIMEOUT, async () => {
       assertEquals(await statusOf(path, {}, "POST"), 405);
     }
     assertEquals(await statusOf(`${url}../../etc/passwd`), 404);
-    const { headers } = await ask(url);
+    const { headers } = await request(url);
     assertEquals(headers["access-control-allow-origin"], undefined);
     assertEquals(headers["cross-origin-resource-policy"], "same-origin");
     assertStringIncludes(`${headers["content-security-policy"]}`, "frame-ancestors 'none'");
@@ -206,7 +210,7 @@ test("no other site can read the page or its events", TIMEOUT, async () => {
   });
 });
 
-test("only who knows the key in the address sees anything, and it is another one each time", TIMEOUT, async () => {
+test("the live page needs the key in its URL, which is different for each run", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const tasks = await taskFile(directory, held(1, go));
@@ -214,8 +218,8 @@ test("only who knows the key in the address sees anything, and it is another one
     const [url, other] = await Promise.all(runs.map(urlOf));
     const [{ origin, pathname }, foreign] = [new URL(url!), new URL(other!).pathname];
     assert(pathname !== foreign);
-    const begun = pathname.slice(0, -2);
-    for (const path of ["/", "/events", foreign, `${foreign}events`, `${begun}/`, `${begun}/events`, begun, "//"]) {
+    const cut = pathname.slice(0, -2);
+    for (const path of ["/", "/events", foreign, `${foreign}events`, `${cut}/`, `${cut}/events`, cut, "//"]) {
       assertEquals(await statusOf(`${origin}${path}`), 404, path);
     }
     for (const path of ["", "?a", "events"]) assertEquals(await statusOf(`${url}${path}`), 200, path);
@@ -224,7 +228,7 @@ test("only who knows the key in the address sees anything, and it is another one
   });
 });
 
-test("a port that another program has is an error before anything runs", TIMEOUT, async () => {
+test("a port in use is an error before any task runs", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const first = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
@@ -239,13 +243,13 @@ test("a port that another program has is an error before anything runs", TIMEOUT
   });
 });
 
-test("a file that a run writes to is watched as it grows, from before it is there", IN_BROWSER, async () => {
+test("watch follows a results file as it grows, even if it does not exist yet", IN_BROWSER, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const watch = startTaskrunner(["watch", path], { stdin: "" });
     await withPage(await urlOf(watch), async (page) => {
       await page.getByText("Waiting for the first result.").waitFor();
-      assertEquals(await page.locator("h2:visible").count(), 0, "there is nothing to show");
+      assertEquals(await page.locator("h2:visible").count(), 0, "no sections without results");
       const line = jsonLines([resultWith({ id: "b".repeat(300_000) })]);
       await writeFile(path, jsonLines([resultWith({ id: "a" })]) + line.slice(0, 290_000));
       await waitForResults(page, 1);
@@ -258,7 +262,7 @@ test("a file that a run writes to is watched as it grows, from before it is ther
       await page.locator("#failures summary").click({ position: { x: 3, y: 8 } });
       await page.fill("#search", "c");
       assertEquals(await page.locator("#found .id").allInnerTexts(), ["c"]);
-      // A run that goes on with the file cuts off what is not a whole line, and writes the task again.
+      // A resumed run truncates an unfinished line and writes its result again.
       const { length } = await readFile(path);
       await appendFile(path, line.slice(0, 1000));
       await truncate(path, length);
@@ -266,7 +270,7 @@ test("a file that a run writes to is watched as it grows, from before it is ther
       await waitForResults(page, 4);
       await appendFile(path, jsonLines([resultWith({ id: "d", outcome: "failed", stderr: "d\n" })]));
       await waitForResults(page, 5);
-      assertEquals(await page.locator("#failures details[open]").count(), 1, "what was closed stays so");
+      assertEquals(await page.locator("#failures details[open]").count(), 1, "closed entries stay closed");
       process.kill(watch.child.pid!, "SIGINT");
       await page.getByText("taskrunner has stopped watching; these are the last results it read.").waitFor();
     });
@@ -276,7 +280,7 @@ test("a file that a run writes to is watched as it grows, from before it is ther
 });
 
 test(
-  "watching ends with an error when the file is no longer the one it was, or holds no results",
+  "watch fails when the file is truncated or replaced, or is not a results file",
   TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
@@ -284,9 +288,9 @@ test(
       await writeFile(path, jsonLines([resultWith({}), resultWith({ id: "2" })]));
       const watch = startTaskrunner(["watch", path, "--port", "0"], { stdin: "" });
       const url = await urlOf(watch);
-      const events = await ask(`${url}events`);
+      const events = await request(`${url}events`);
       let text = "";
-      events.setEncoding("utf8").on("data", (piece: string) => text += piece);
+      events.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
       await waitFor("the first report", () => text.includes("event: report"));
       await truncate(path, 10);
       const { status, stderr } = await watch.ended;
@@ -299,9 +303,9 @@ test(
       await writeFile(path, jsonLines([resultWith({})]));
       const other = await taskFile(directory, [resultWith({ id: "2" })], "other.jsonl");
       const second = startTaskrunner(["watch", path], { stdin: "" });
-      const moreEvents = await ask(`${await urlOf(second)}events`);
+      const moreEvents = await request(`${await urlOf(second)}events`);
       let more = "";
-      moreEvents.setEncoding("utf8").on("data", (piece: string) => more += piece);
+      moreEvents.setEncoding("utf8").on("data", (chunk: string) => more += chunk);
       await waitFor("the first report", () => more.includes("event: report"));
       await rename(other, path);
       assertStringIncludes((await second.ended).stderr, "the file was replaced");
@@ -314,15 +318,15 @@ test(
   },
 );
 
-test("connections do not take what tasks need", TIMEOUT, async () => {
+test("connections to the live page are limited, to leave descriptors for tasks", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const run = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
     const { port } = new URL(await urlOf(run));
     const sockets = Array.from({ length: 300 }, () => connect(Number(port), "127.0.0.1"));
-    for (const socket of sockets) socket.on("error", () => {}); // those that are too many
+    for (const socket of sockets) socket.on("error", () => {}); // refused connections
     const descriptors = async () => (await readdir(`/proc/${run.child.pid}/fd`)).length;
-    await waitFor("most of them to be refused", () => {
+    await waitFor("most connections to be refused", () => {
       return sockets.every(({ connecting }) => !connecting) && sockets.filter(({ closed }) => closed).length >= 200;
     });
     assert(await descriptors() < 150, `${await descriptors()} descriptors`);
@@ -333,7 +337,7 @@ test("connections do not take what tasks need", TIMEOUT, async () => {
 });
 
 if (RUNTIME === "deno") {
-  test("in Deno, a page needs the permission for its port, and nothing runs without it", TIMEOUT, async () => {
+  test("on Deno, --watch without the permission for its port fails before any task runs", TIMEOUT, async () => {
     const permissions = ["--no-prompt", "--allow-read", "--allow-write", "--allow-run", "--allow-env", "--allow-sys"];
     const args = ["run", ...permissions, join(PROJECT, "cli.ts"), "each", "echo {}", "--watch", "0", ":::", "1"];
     const { status, stdout, stderr } = await start(process.execPath, args, { stdin: "" }).ended;
