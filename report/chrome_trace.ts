@@ -60,7 +60,7 @@ export class ChromeTrace {
       pids.set(process, pid);
       yield { name: "thread_name", ph: "M", pid, tid, args: { name: `slot ${tid}` } };
       yield { name: "thread_sort_index", ph: "M", pid, tid, args: { sort_index: tid } };
-      for (const { result, ts, dur } of inOrder(track, startedMs)) {
+      for (const { result, ts, dur } of slices(track, startedMs)) {
         [starts[index], ends[index++]] = [ts, ts + dur];
         const { id, outcome, startedMs: _started, durationMs: _duration, slot: _slot, worker: _worker, ...args } =
           result;
@@ -76,7 +76,7 @@ export class ChromeTrace {
  * been set back, so slices could overlap, which the format does not allow: each starts no earlier than its predecessor
  * ends.
  */
-function* inOrder(
+function* slices(
   track: ResultFacts[],
   runStartedMs: number,
 ): Generator<{ result: ResultFacts; ts: number; dur: number }, void> {

@@ -6,9 +6,9 @@ import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { slotKey } from "../results/statistics/slots.ts";
 import { TopK } from "../results/statistics/top_k.ts";
-import type { ReportData, ReportOverview, ReportProgress, Rows, TaskOfReport } from "./data.ts";
+import type { ReportData, ReportOverview, ReportProgress, ReportTask, Rows } from "./data.ts";
 import { Lanes } from "./lanes.ts";
-import { shortened } from "./shortened.ts";
+import { truncate } from "./truncate.ts";
 
 const MAX_SLOWEST = 50;
 const MAX_RETRIED = 50;
@@ -62,11 +62,11 @@ export class ReportCollector {
     }
     if (!isRow) return;
     this.#rows.push(facts);
-    if (this.#rows.length > this.#maxRows) this.thinOut();
+    if (this.#rows.length > this.#maxRows) this.downsample();
   }
 
   /** Drops every second row. Returns whether rows are left to drop. */
-  thinOut(): boolean {
+  downsample(): boolean {
     this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
     this.#stride *= 2;
     return this.#rows.length > 1;
@@ -85,7 +85,7 @@ export class ReportCollector {
     const startedMs = Date.parse(overview.figures.startedAt);
     const { names, positions } = this.#lanes;
     const tasks = (details: readonly Detail[]) =>
-      details.map((detail) => taskOf(detail, startedMs, this.#lanes.nameOf(detail)));
+      details.map((detail) => reportTask(detail, startedMs, this.#lanes.nameOf(detail)));
     return {
       ...overview,
       startedMs,
@@ -96,9 +96,9 @@ export class ReportCollector {
       notOk,
       outcomes: OUTCOMES,
       lanes: names,
-      moreLanes: this.#lanes.more,
+      omittedLanes: this.#lanes.omitted,
       rows: columns(this.#rows, startedMs, (facts) => positions.get(slotKey(facts)) ?? names.length),
-      laneParts: this.#stride === 1 ? undefined : this.#lanes.parts,
+      laneUtilization: this.#stride === 1 ? undefined : this.#lanes.utilization,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),
       failures: tasks([...this.#failures, ...this.#canceled].slice(0, MAX_FAILURES)),
@@ -107,14 +107,14 @@ export class ReportCollector {
   }
 }
 
-function taskOf(detail: Detail, runStartedMs: number, lane: string): TaskOfReport {
+function reportTask(detail: Detail, runStartedMs: number, lane: string): ReportTask {
   const { id, status, outcome, signal, error, attempts, startedMs, durationMs, cpuMs, stderrEnd } = detail;
   return {
-    id: shortened(id),
+    id: truncate(id),
     status,
     outcome,
-    signal: signal && shortened(signal),
-    error: error && shortened(error, ERROR_CHARACTERS),
+    signal: signal && truncate(signal),
+    error: error && truncate(error, ERROR_CHARACTERS),
     attempts,
     lane,
     startMs: startedMs - runStartedMs,
@@ -126,7 +126,7 @@ function taskOf(detail: Detail, runStartedMs: number, lane: string): TaskOfRepor
 
 function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts: ResultFacts) => number): Rows {
   return {
-    ids: rows.map(({ id }) => shortened(id)),
+    ids: rows.map(({ id }) => truncate(id)),
     startDeltas: rows.map((row, index) => row.startedMs - (rows[index - 1]?.startedMs ?? startedMs)),
     durations: rows.map(({ durationMs }) => toThreeDigits(durationMs * 1000)),
     lanes: rows.map(laneOf),
@@ -148,7 +148,7 @@ function stderrEnd({ stderr, stderrEncoding, stderrFile, stderrBytes }: TaskResu
   const text = stderrEncoding === "base64" ? Buffer.from(stderr, "base64").toString() : stderr;
   if (stderrFile !== undefined) {
     // Never open the file: the results may be from someone who is not allowed to read it.
-    return `${shortened(text, STDERR_CHARACTERS)}\n(all ${stderrBytes} bytes are in ${shortened(stderrFile)})`;
+    return `${truncate(text, STDERR_CHARACTERS)}\n(all ${stderrBytes} bytes are in ${truncate(stderrFile)})`;
   }
   return text.length <= STDERR_CHARACTERS ? text : `…${text.slice(-STDERR_CHARACTERS)}`;
 }

@@ -31,20 +31,20 @@ export interface ReportData extends ReportOverview {
   /** The names of the slots, in order. */
   lanes: string[];
   /** The number of slots that have no lane. */
-  moreLanes: number;
+  omittedLanes: number;
   rows: Rows;
   /** Present only if some results have no row. */
-  laneParts: LaneParts | undefined;
-  slowest: TaskOfReport[];
-  mostRetried: TaskOfReport[];
+  laneUtilization: LaneUtilization | undefined;
+  slowest: ReportTask[];
+  mostRetried: ReportTask[];
   /** The first tasks that were not `ok`; canceled tasks come last. */
-  failures: TaskOfReport[];
+  failures: ReportTask[];
   /** Present while the run is in progress. */
   progress: ReportProgress | undefined;
 }
 
 /** The utilization of each lane, in equal intervals of the run. */
-export interface LaneParts {
+export interface LaneUtilization {
   /** Start of the first interval, in milliseconds since 1970. */
   fromMs: number;
   /** The length of an interval. */
@@ -83,7 +83,7 @@ export interface Rows {
 }
 
 /** A task in one of the lists. */
-export interface TaskOfReport
+export interface ReportTask
   extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "durationMs"> {
   lane: string;
   startMs: number;

@@ -13,6 +13,6 @@ export function encodeReport(collector: ReportCollector, name: string, progress?
   let text: string;
   do {
     text = gzipSync(Buffer.from(JSON.stringify(collector.data(name, progress)))).toString("base64");
-  } while (text.length > MAX_CHARACTERS && collector.thinOut());
+  } while (text.length > MAX_CHARACTERS && collector.downsample());
   return text;
 }

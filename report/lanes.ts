@@ -1,5 +1,5 @@
-import type { LaneParts } from "./data.ts";
-import { shortened } from "./shortened.ts";
+import type { LaneUtilization } from "./data.ts";
+import { truncate } from "./truncate.ts";
 import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { slotKey, workerName } from "../results/statistics/slots.ts";
 import { TimeBuckets } from "../results/statistics/time_buckets.ts";
@@ -7,7 +7,7 @@ import { TimeBuckets } from "../results/statistics/time_buckets.ts";
 /** More lanes would be too thin to see. */
 const MAX_LANES = 256;
 /** More intervals would be too narrow to see. */
-const MAX_PARTS = 512;
+const MAX_INTERVALS = 512;
 
 interface Lane {
   key: string | number;
@@ -20,9 +20,9 @@ interface Lane {
 
 /** The slots of a run and their utilization over time. */
 export class Lanes {
-  readonly #grid = new TimeBuckets(MAX_PARTS);
+  readonly #grid = new TimeBuckets(MAX_INTERVALS);
   readonly #lanes = new Map<string | number, Lane>();
-  readonly #more = new Set<string | number>();
+  readonly #omitted = new Set<string | number>();
 
   /** Adds a result to the lane of its slot. */
   add(result: ResultFacts): void {
@@ -36,27 +36,27 @@ export class Lanes {
   /** Returns the name of a result's slot. */
   nameOf(result: ResultFacts): string {
     const worker = workerName(result);
-    return worker === undefined ? `slot ${result.slot}` : `${shortened(worker)}, slot ${result.slot}`;
+    return worker === undefined ? `slot ${result.slot}` : `${truncate(worker)}, slot ${result.slot}`;
   }
 
   /** The number of slots that have no lane. */
-  get more(): number {
-    return this.#more.size;
+  get omitted(): number {
+    return this.#omitted.size;
   }
 
   /** The names of the lanes in the order of the slots. */
   get names(): string[] {
-    return this.#inOrder.map(({ name }) => name);
+    return this.#sorted.map(({ name }) => name);
   }
 
   /** The index of each lane in {@linkcode names}, by the key of its slot. */
   get positions(): Map<string | number, number> {
-    return new Map(this.#inOrder.map(({ key }, position) => [key, position]));
+    return new Map(this.#sorted.map(({ key }, position) => [key, position]));
   }
 
   /** The utilization of each lane over time. */
-  get parts(): LaneParts {
-    const lanes = this.#inOrder;
+  get utilization(): LaneUtilization {
+    const lanes = this.#sorted;
     const busy = lanes.map(({ busy }) => this.#grid.read(busy));
     const { fromMs, widthMs } = busy[0]!;
     return {
@@ -67,7 +67,7 @@ export class Lanes {
     };
   }
 
-  get #inOrder(): Lane[] {
+  get #sorted(): Lane[] {
     return [...this.#lanes.values()].sort((one, other) =>
       one.worker < other.worker ? -1 : one.worker > other.worker ? 1 : one.slot - other.slot
     );
@@ -78,7 +78,7 @@ export class Lanes {
     const known = this.#lanes.get(key);
     if (known) return known;
     if (this.#lanes.size === MAX_LANES) {
-      this.#more.add(key);
+      this.#omitted.add(key);
       return undefined;
     }
     const lane: Lane = {

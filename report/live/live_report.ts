@@ -9,7 +9,7 @@ import type { ResultFacts } from "../../results/statistics/results_reader.ts";
 import { LivePageServer } from "./page_server.ts";
 
 /** Minimum interval between two reports. */
-const SHORTEST_MS = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 /** Maximum share of time spent on building reports. */
 const MAX_SHARE = 0.05;
 /** Time limit for browsers to receive the last report. */
@@ -43,7 +43,7 @@ export class LiveReport {
     this.#collector = new ReportCollector(maxRows);
     this.#server = server;
     this.url = server.url;
-    server.onBrowser = (browser) => this.#welcome(browser);
+    server.onBrowser = (browser) => this.#subscribe(browser);
   }
 
   /**
@@ -58,13 +58,13 @@ export class LiveReport {
   /** Adds a result. */
   add(facts: ResultFacts, result: () => TaskResult): void {
     this.#collector.add(facts, result);
-    this.#sendSoon();
+    this.#scheduleSend();
   }
 
   /** Sets the progress of the run. */
   update({ total, finished, running, retrying }: Omit<ReportProgress, "elapsedMs">): void {
     this.#progress = { total, finished, running, retrying };
-    this.#sendSoon();
+    this.#scheduleSend();
   }
 
   /**
@@ -80,14 +80,14 @@ export class LiveReport {
     await this.#server.close(CLOSE_MS);
   }
 
-  #welcome(browser: ServerResponse): void {
+  #subscribe(browser: ServerResponse): void {
     this.#browsers.add(browser);
     browser.on("close", () => this.#browsers.delete(browser));
-    browser.on("drain", () => this.#sendSoon());
-    this.#sendSoon();
+    browser.on("drain", () => this.#scheduleSend());
+    this.#scheduleSend();
   }
 
-  #sendSoon(): void {
+  #scheduleSend(): void {
     if (this.#browsers.size === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -103,6 +103,6 @@ export class LiveReport {
     const data = encodeReport(this.#collector, this.#name, this.#progress && { ...this.#progress, elapsedMs });
     for (const browser of browsers) browser.write(`event: report\ndata: ${data}\n\n`);
     const endedMs = performance.now();
-    this.#nextMs = endedMs + Math.max(SHORTEST_MS, (endedMs - startedMs) / MAX_SHARE);
+    this.#nextMs = endedMs + Math.max(MIN_INTERVAL_MS, (endedMs - startedMs) / MAX_SHARE);
   }
 }

@@ -23,7 +23,7 @@ export class LivePageServer {
   private constructor(server: Server) {
     this.#server = server;
     this.url = `http://${HOST}:${(server.address() as AddressInfo).port}${this.#path}`;
-    server.on("request", (request, response) => this.#answer(request, response));
+    server.on("request", (request, response) => this.#handle(request, response));
   }
 
   /**
@@ -59,12 +59,12 @@ export class LivePageServer {
     clearTimeout(timer);
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  #handle(request: IncomingMessage, response: ServerResponse): void {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     const refuse = (status: number, reason: string) => {
       response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${reason}\n`);
     };
-    if (!isFromHere(request)) {
+    if (!isTrusted(request)) {
       return refuse(403, "Forbidden: this page answers only requests from this machine, and none from other sites");
     }
     if (request.method !== "GET") return refuse(405, "Method not allowed: use GET");
@@ -93,7 +93,7 @@ const HEADERS = {
  * use a local host name (the `Host` header would name that site) nor hide the origin of its requests. Accepts any port,
  * as the port may be forwarded, for instance by ssh.
  */
-function isFromHere({ headers }: IncomingMessage): boolean {
+function isTrusted({ headers }: IncomingMessage): boolean {
   const { host = "", origin } = headers;
   if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) return false;
   if (origin !== undefined && origin !== `http://${host}`) return false;

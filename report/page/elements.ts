@@ -7,9 +7,9 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   properties: Partial<HTMLElementTagNameMap[Name]> = {},
   ...children: Child[]
 ): HTMLElementTagNameMap[Name] {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...present(children));
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...present(children));
+  return created;
 }
 
 function present(children: readonly Child[]): (Node | string)[] {

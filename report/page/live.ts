@@ -9,20 +9,20 @@ export function watch(show: (data: ReportData) => void): void {
   let hasResults = false;
   let showing = Promise.resolve();
   // Decoding is asynchronous: without a queue, an event could overtake the previous report.
-  const inOrder = (action: () => unknown) => {
+  const enqueue = (action: () => unknown) => {
     showing = showing.then(action).then(() => {}, (error) => showState(`Cannot show the latest results: ${error}`));
   };
   const showConnected = () => showState(hasResults ? "" : "Waiting for the first result.");
-  source.addEventListener("open", () => inOrder(showConnected));
+  source.addEventListener("open", () => enqueue(showConnected));
   source.addEventListener("report", ({ data }) =>
-    inOrder(async () => {
+    enqueue(async () => {
       show(await decodeReport(data));
       hasResults = true;
       showConnected();
     }));
   source.addEventListener("end", ({ data }) => {
     source.close();
-    inOrder(() => {
+    enqueue(() => {
       byId("progress").hidden = true;
       showState(data);
     });
@@ -31,7 +31,7 @@ export function watch(show: (data: ReportData) => void): void {
     const next = source.readyState === EventSource.CLOSED
       ? "This page may be out of date."
       : "Reconnecting; until then, this page may be out of date.";
-    inOrder(() => showState(`The connection to taskrunner is lost. ${next}`));
+    enqueue(() => showState(`The connection to taskrunner is lost. ${next}`));
   });
 }
 

@@ -2,7 +2,7 @@
 /** The script of a report's page. @module */
 
 import { duration, grouped } from "../../text/format.ts";
-import type { ReportData, TaskOfReport } from "../data.ts";
+import type { ReportData, ReportTask } from "../data.ts";
 import { cpuTime, periodOf } from "../overview.ts";
 import { byId, element, showIn, showState } from "./elements.ts";
 import { HistogramChart } from "./histogram_chart.ts";
@@ -56,7 +56,7 @@ function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: 
 }
 
 /** Selects a task of a list and zooms the timeline to it. */
-function selectTask(task: TaskOfReport): void {
+function selectTask(task: ReportTask): void {
   const row = run!.rows.find(({ id, startMs }) => id === task.id && startMs === task.startMs);
   const shown = row ?? {
     ...task,

@@ -31,13 +31,13 @@ export function outcomes({ figures }: ReportData): HTMLElement[] {
 }
 
 function tile({ name, value, detail }: Tile): HTMLElement {
-  const made = element(
+  const created = element(
     "div",
     { className: "tile" },
     element("div", { className: "faint" }, name),
     element("div", { className: "value" }, value),
     element("div", { className: "faint" }, detail),
   );
-  made.dataset["figure"] = name;
-  return made;
+  created.dataset["figure"] = name;
+  return created;
 }

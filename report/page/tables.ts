@@ -1,11 +1,11 @@
 import { counted, duration, grouped } from "../../text/format.ts";
-import type { TaskOfReport } from "../data.ts";
+import type { ReportTask } from "../data.ts";
 import { element } from "./elements.ts";
 
 type Column = "outcome" | "status" | "attempts" | "duration" | "start";
 
 /** Creates a label for an outcome: a colored dot and its name. */
-export function outcomeLabel(outcome: TaskOfReport["outcome"]): HTMLElement {
+export function outcomeLabel(outcome: ReportTask["outcome"]): HTMLElement {
   const dot = element("span", { className: "dot" });
   dot.dataset["color"] = outcome;
   return element("span", { className: "outcome" }, dot, outcome);
@@ -13,12 +13,12 @@ export function outcomeLabel(outcome: TaskOfReport["outcome"]): HTMLElement {
 
 /** Creates a table of tasks. */
 export function taskTable(
-  tasks: readonly TaskOfReport[],
+  tasks: readonly ReportTask[],
   columns: readonly Column[],
-  onSelect: (task: TaskOfReport) => void,
+  onSelect: (task: ReportTask) => void,
 ): HTMLElement {
   if (tasks.length === 0) return element("p", { className: "faint" }, "None.");
-  const cell = (task: TaskOfReport, column: Column): HTMLElement => {
+  const cell = (task: ReportTask, column: Column): HTMLElement => {
     if (column === "outcome") return element("td", {}, outcomeLabel(task.outcome));
     const text = {
       status: task.signal ?? `${task.status ?? "–"}`,
@@ -37,14 +37,14 @@ export function taskTable(
 }
 
 /** Creates the list of unsuccessful tasks, each with the end of its standard error. */
-export function failureList(failures: readonly TaskOfReport[], onSelect: (task: TaskOfReport) => void): HTMLElement {
+export function failureList(failures: readonly ReportTask[], onSelect: (task: ReportTask) => void): HTMLElement {
   return element("div", { className: "long" }, ...failures.map((task) => failure(task, onSelect)));
 }
 
 /** Entries that the user has opened or closed, to keep their state when the list is rebuilt. */
 const isOpen = new Map<string, boolean>();
 
-function failure(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HTMLElement {
+function failure(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLElement {
   const status = task.outcome === "failed" ? `status ${task.status}` : task.signal ?? "";
   const facts = [status, duration(task.durationMs), task.attempts > 1 && counted(task.attempts, "attempt")];
   const summary = element(
@@ -67,6 +67,6 @@ function failure(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HT
   return details;
 }
 
-function idButton(task: TaskOfReport, onSelect: (task: TaskOfReport) => void): HTMLElement {
+function idButton(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLElement {
   return element("button", { className: "id", title: "Show in the timeline", onclick: () => onSelect(task) }, task.id);
 }

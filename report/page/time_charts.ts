@@ -106,12 +106,14 @@ export class TimeCharts {
     const { items, areTasks } = timelineItems(this.#data!, this.#rows, fromMs, toMs);
     this.#items = items;
     this.#areTasks = areTasks;
-    const { lanes, moreLanes, laneParts } = this.#data!;
+    const { lanes, omittedLanes, laneUtilization } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${counted(items.length, "task")}, one bar each${laneParts ? " (only tasks stored in this page)" : ""}. `
+        ? `${counted(items.length, "task")}, one bar each${
+          laneUtilization ? " (only tasks stored in this page)" : ""
+        }. `
         : "Too many tasks to draw individually: a stronger color means busier, red marks unsuccessful tasks. ",
-      moreLanes > 0 && `First ${grouped(lanes.length)} of ${grouped(lanes.length + moreLanes)} slots. ` || "",
+      omittedLanes > 0 && `First ${grouped(lanes.length)} of ${grouped(lanes.length + omittedLanes)} slots. ` || "",
       "Zoom with the slider or Ctrl + mouse wheel.",
     );
     const interval = tickMs(toMs - fromMs, this.#box.clientWidth);
@@ -127,11 +129,11 @@ export class TimeCharts {
 
   #lines(fromMs: number, toMs: number): { id: string; data: [number, number][] }[] {
     const { busy, ended, notOk, startedMs, figures } = this.#data!;
-    const isVisible = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
+    const intervalsIn = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
     // Limit the steps to what is visible, and to a few tasks each: with fewer the line would be noise.
-    const tasksPerPart = figures.results / ended.values.length;
+    const tasksPerInterval = figures.results / ended.values.length;
     const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
-    const factor = Math.ceil(Math.max(isVisible(ended) / maxSteps, TASKS_PER_STEP / tasksPerPart));
+    const factor = Math.ceil(Math.max(intervalsIn(ended) / maxSteps, TASKS_PER_STEP / tasksPerInterval));
     const steps = (series: TimeSeries) => stepsOf(series, factor, startedMs, this.#spanMs);
     const mean = (series: TimeSeries, unitMs: number) =>
       steps(series).map(({ beginMs, endMs, sum }): [number, number] => {
@@ -331,8 +333,8 @@ const DAY_MS = 86_400_000;
 
 /** Returns the interval between the ticks of an axis. */
 function tickMs(spanMs: number, pixels: number): number {
-  const leastMs = spanMs / Math.max(1, pixels / PIXELS_PER_TICK);
-  return ROUND_TIMES.find((ms) => ms >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
+  const minMs = spanMs / Math.max(1, pixels / PIXELS_PER_TICK);
+  return ROUND_TIMES.find((ms) => ms >= minMs) ?? Math.ceil(minMs / DAY_MS) * DAY_MS;
 }
 
 function timeLabel(ms: number, tickMs: number): string {

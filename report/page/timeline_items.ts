@@ -5,7 +5,7 @@ import type { Row } from "./run.ts";
 /** Maximum number of tasks to draw individually. */
 const MAX_BARS = 3_000;
 /** Number of intervals of the visible time if tasks are not drawn individually. */
-const PARTS = 500;
+const INTERVALS = 500;
 
 /** A rectangle of the timeline, in milliseconds since the run began. */
 export interface TimelineItem {
@@ -31,19 +31,21 @@ export function timelineItems(
   const visible = rows.filter(({ startMs, endMs, lane }) =>
     endMs >= fromMs && startMs <= toMs && lane < data.lanes.length
   );
-  if (visible.length <= MAX_BARS && (!data.laneParts || toMs - fromMs < data.laneParts.widthMs * 20)) {
+  if (visible.length <= MAX_BARS && (!data.laneUtilization || toMs - fromMs < data.laneUtilization.widthMs * 20)) {
     const items = visible.map((row) => {
       const { lane, startMs, endMs, outcome } = row;
       return { lane, startMs, endMs, color: OUTCOME_COLORS[outcome], opacity: 1, row };
     });
     return { items, areTasks: true };
   }
-  const parts = data.laneParts ? storedParts(data, fromMs, toMs) : partsOf(visible, fromMs, toMs);
-  return { items: [...merged(parts.map(shade)), ...merged(parts.map(mark))], areTasks: false };
+  const intervals = data.laneUtilization
+    ? storedIntervals(data, fromMs, toMs)
+    : computeIntervals(visible, fromMs, toMs);
+  return { items: [...merge(intervals.map(shade)), ...merge(intervals.map(mark))], areTasks: false };
 }
 
 /** An interval of a lane. */
-interface Part {
+interface Interval {
   lane: number;
   startMs: number;
   endMs: number;
@@ -54,31 +56,31 @@ interface Part {
 }
 
 /** Computes the utilization of the lanes from rows, if every result has one. */
-function partsOf(rows: readonly Row[], fromMs: number, toMs: number): Part[] {
-  const widthMs = (toMs - fromMs) / PARTS;
-  const lanes = new Map<number, Part[]>();
+function computeIntervals(rows: readonly Row[], fromMs: number, toMs: number): Interval[] {
+  const widthMs = (toMs - fromMs) / INTERVALS;
+  const lanes = new Map<number, Interval[]>();
   for (const { lane, startMs, endMs, outcome } of rows) {
-    if (!lanes.has(lane)) lanes.set(lane, emptyParts(lane, fromMs, widthMs));
-    const parts = lanes.get(lane)!;
-    const indexOf = (ms: number) => Math.min(PARTS - 1, Math.max(0, Math.floor((ms - fromMs) / widthMs)));
-    for (const part of parts.slice(indexOf(startMs), indexOf(endMs) + 1)) {
-      part.busy += Math.max(0, Math.min(endMs, part.endMs) - Math.max(startMs, part.startMs)) / widthMs;
+    if (!lanes.has(lane)) lanes.set(lane, emptyIntervals(lane, fromMs, widthMs));
+    const intervals = lanes.get(lane)!;
+    const indexOf = (ms: number) => Math.min(INTERVALS - 1, Math.max(0, Math.floor((ms - fromMs) / widthMs)));
+    for (const interval of intervals.slice(indexOf(startMs), indexOf(endMs) + 1)) {
+      interval.busy += Math.max(0, Math.min(endMs, interval.endMs) - Math.max(startMs, interval.startMs)) / widthMs;
     }
-    if (outcome !== "ok" && endMs <= toMs) parts[indexOf(endMs)]!.hasNotOk = true;
+    if (outcome !== "ok" && endMs <= toMs) intervals[indexOf(endMs)]!.hasNotOk = true;
   }
   return [...lanes.values()].flat();
 }
 
-function emptyParts(lane: number, fromMs: number, widthMs: number): Part[] {
-  return Array.from({ length: PARTS }, (_, index) => {
+function emptyIntervals(lane: number, fromMs: number, widthMs: number): Interval[] {
+  return Array.from({ length: INTERVALS }, (_, index) => {
     const startMs = fromMs + index * widthMs;
     return { lane, startMs, endMs: startMs + widthMs, busy: 0, hasNotOk: false };
   });
 }
 
 /** Returns the utilization of the lanes that is stored in the report and covers all results. */
-function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs: number): Part[] {
-  const { fromMs: gridMs, widthMs, busy, notOk } = laneParts!;
+function storedIntervals({ laneUtilization, startedMs }: ReportData, fromMs: number, toMs: number): Interval[] {
+  const { fromMs: gridMs, widthMs, busy, notOk } = laneUtilization!;
   return busy.flatMap((percentages, lane) =>
     percentages.map((percentage, index) => {
       const startMs = gridMs - startedMs + index * widthMs;
@@ -89,16 +91,16 @@ function storedParts({ laneParts, startedMs }: ReportData, fromMs: number, toMs:
 }
 
 /** Shades an interval in steps, so that most neighbors look alike and can be merged. */
-function shade({ lane, startMs, endMs, busy }: Part): TimelineItem {
+function shade({ lane, startMs, endMs, busy }: Interval): TimelineItem {
   return { lane, startMs, endMs, color: OUTCOME_COLORS.ok, opacity: Math.ceil(Math.min(1, busy) * 5) / 5 };
 }
 
-function mark({ lane, startMs, endMs, hasNotOk }: Part): TimelineItem {
+function mark({ lane, startMs, endMs, hasNotOk }: Interval): TimelineItem {
   return { lane, startMs, endMs, color: OUTCOME_COLORS.failed, opacity: Number(hasNotOk), isMark: true };
 }
 
 /** Merges neighbors that look alike and drops invisible items. */
-function merged(items: readonly TimelineItem[]): TimelineItem[] {
+function merge(items: readonly TimelineItem[]): TimelineItem[] {
   const result: TimelineItem[] = [];
   for (const item of items) {
     const last = result.at(-1);

@@ -409,10 +409,10 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
   const collector = new ReportCollector();
   const add = (result: TaskResult) => collector.add(factsOf(result), () => result);
   for (let slot = 300; slot >= 1; slot--) add(resultWith({ id: `${slot}`, slot }));
-  const { lanes, moreLanes, rows, laneParts } = collector.data("results");
-  assertEquals([lanes.length, lanes[0], lanes[255], moreLanes], [256, "slot 45", "slot 300", 44]);
+  const { lanes, omittedLanes, rows, laneUtilization } = collector.data("results");
+  assertEquals([lanes.length, lanes[0], lanes[255], omittedLanes], [256, "slot 45", "slot 300", 44]);
   assertEquals([rows.lanes[0], rows.lanes[255], rows.lanes[256]], [255, 0, 256]); // the last one has no lane
-  assertEquals(laneParts, undefined);
+  assertEquals(laneUtilization, undefined);
 
   const workers = new ReportCollector(2);
   for (const [host, slot] of [["b", 1], ["a", 2], ["a", 1], ["b", 1]] as const) {
@@ -422,7 +422,7 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
   const data = workers.data("results");
   assertEquals(data.lanes, ["a 7, slot 1", "a 7, slot 2", "b 7, slot 1"]);
   assertEquals(data.rows.ids.length, 2, "every second result has a row");
-  assertEquals(data.laneParts!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
+  assertEquals(data.laneUtilization!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
 });
 
 test("a report truncates huge ids, errors and outputs", TIMEOUT, async () => {
