@@ -75,7 +75,7 @@ export function countsIn(output: string): TestCounts {
   return {
     passed: last(/(?:^# pass (?=\d+$)|^ (?=\d+ pass$)|\| (?=\d+ passed ))(\d+)/gm),
     failed: last(/(?:^# fail (?=\d+$)|^ (?=\d+ fail$)|\| (?=\d+ failed ))(\d+)/gm) + last(/^# cancelled (\d+)$/gm),
-    returnedEarly: [...output.matchAll(/^(?:# )?Not tried: /gm)].length,
+    returnedEarly: [...output.matchAll(/^(?:# )?Skipped: /gm)].length,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * Installs the programs that the tests need, as root on Debian and its derivatives. Elsewhere it names the missing ones,
- * and the tests that need them are passed over. With `--closing`, prints how many tests were passed over and why, and fails
- * if there are any while `CI` is set.
+ * Installs the programs that the tests need, as root on Debian and its derivatives. Elsewhere lists the missing
+ * programs; tests that need them are skipped. With `--closing`, prints how many tests were skipped and why, and fails
+ * if any were while `CI` is set.
  *
  *     deno run -A dev/tools/prepare_tests.ts [--closing]
  */
@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { hasProgram, PACKAGES } from "../../tests/support/programs.ts";
 
-/** The file that lists why tests were passed over. */
+/** File to which tests append the reasons for skipping. */
 const { TASKRUNNER_NOT_TRIED: list, CI } = process.env;
 const isStrict = CI !== undefined && CI !== "" && CI !== "false";
 
@@ -31,14 +31,14 @@ function prepare(): void {
     try {
       install(missing);
     } catch (error) {
-      console.error(`Cannot install them: ${(error as Error).message}`);
+      console.error(`Cannot install the packages: ${(error as Error).message}`);
     }
     missing = missingPrograms();
   }
   if (missing.length === 0) return;
   console.error(`Missing programs: ${missing.join(", ")} (Debian packages: ${packagesOf(missing)})`);
   if (isStrict) process.exit(1);
-  console.error("Tests that need them will be passed over.");
+  console.error("Tests that need them will be skipped.");
 }
 
 function missingPrograms(): string[] {
@@ -55,12 +55,12 @@ function install(programs: readonly string[]): void {
   execFileSync("apt-get", ["install", "-qy", ...programs.map((program) => PACKAGES[program]!)], options);
 }
 
-/** Counts the tests that were passed over, by reason. */
+/** Prints the number of skipped tests by reason. */
 function close(): void {
   const reasons = list && existsSync(list) ? readFileSync(list, "utf8").split("\n").filter((line) => line !== "") : [];
   const counts = new Map<string, number>();
   for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
   const details = [...counts].map(([reason, count]) => `${count} × ${reason}`).join("; ");
-  console.log(`Not tried: ${reasons.length === 0 ? "nothing" : `${reasons.length} (${details})`}`);
+  console.log(`Skipped tests: ${reasons.length === 0 ? "none" : `${reasons.length} (${details})`}`);
   if (reasons.length > 0 && isStrict) process.exit(1);
 }

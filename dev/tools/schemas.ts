@@ -1,11 +1,11 @@
-/** Writes `records/task.schema.json` and `records/result.schema.json`; `deno task schemas` runs it. */
+/** Generates `records/task.schema.json` and `records/result.schema.json`; run by `deno task schemas`. */
 
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
 import { writeFile } from "node:fs/promises";
 import { resultSchema } from "../../records/result.ts";
 import { taskSchema } from "../../records/task.ts";
 
-/** What the converter cannot see: a choice made by a function, and a check of its own. */
+/** Converts the schemas that the library cannot: a lazy choice of schema, and custom checks. */
 const config: ConversionConfig = {
   errorMode: "ignore",
   overrideSchema({ valibotSchema }) {
@@ -28,7 +28,7 @@ const TASK_RULES: JsonSchema = {
   dependencies: { stdinEncoding: ["stdin"] },
 };
 
-/** The schemas by the name of their file, as text. */
+/** Returns the text of each schema file by its path. */
 export function schemaFiles(): Record<string, string> {
   const text = (title: string, description: string, schema: JsonSchema) =>
     JSON.stringify({ $schema: "http://json-schema.org/draft-07/schema#", title, description, ...schema }, null, 2) +

@@ -81,7 +81,7 @@ test("what each runtime says of its tests is understood", () => {
     deno: `running 2 tests from ./tests/x_test.ts
 it works ... ok (3ms)
 ------- output -------
-Not tried: it is not there
+Skipped: it is not there
 ----- output end -----
 it fails ... FAILED (4ms)
 
@@ -93,7 +93,7 @@ FAILED | 2 passed | 1 failed (15ms)
 `,
     bun: `tests/x_test.ts:
 (pass) it works [0.03ms]
-Not tried: it is not there
+Skipped: it is not there
 (fail) it fails [1.03ms]
 
  2 pass
@@ -101,7 +101,7 @@ Not tried: it is not there
 Ran 3 tests across 1 file. [20.00ms]
 `,
     node: `TAP version 13
-# Not tried: it is not there
+# Skipped: it is not there
 # Subtest: it works
 ok 1 - it works
 # Subtest: it fails

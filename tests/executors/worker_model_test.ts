@@ -40,7 +40,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     weight: 2,
     arbitrary: fc.tuple(status, fc.integer({ min: 1, max: 20 })).map(([status, size]): Deed => ({
       name: `report ${status} in pieces of ${size}`,
-      act: (shell, number) => shell.say(`${TIMES}${shell.token} ${number} ${status} 0\n`, size),
+      act: (shell, number) => shell.write(`${TIMES}${shell.token} ${number} ${status} 0\n`, size),
       expected: status,
     })),
   },
@@ -49,7 +49,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     arbitrary: fc.tuple(status, noise).map(([status, noise]): Deed => ({
       name: `report ${status} after ${JSON.stringify(noise)}`,
       act: (shell, number) => {
-        shell.say(noise);
+        shell.write(noise);
         shell.report(number, status);
       },
       expected: status,
@@ -60,7 +60,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     arbitrary: status.map((status): Deed => ({
       name: `begin, report ${status}`,
       act: (shell, number) => {
-        shell.say(`${shell.token} begin ${number} \n`);
+        shell.write(`${shell.token} begin ${number} \n`);
         shell.report(number, status);
       },
       expected: status,
@@ -82,18 +82,18 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   })),
   fc.constantFrom("", "x", "1", "begin 99", "0 0 0 0", "1 256 0", "1 0 2", "NaN 0 1").map((text): Deed => ({
     name: `a line of its own with ${JSON.stringify(text)}`,
-    act: (shell) => shell.say(`${TIMES}${shell.token} ${text}\n`),
+    act: (shell) => shell.write(`${TIMES}${shell.token} ${text}\n`),
     expected: "given up",
   })),
   status.map((status): Deed => ({
     name: "a report without times",
-    act: (shell, number) => shell.say(`${shell.token} ${number} ${status} 1\n`),
+    act: (shell, number) => shell.write(`${shell.token} ${number} ${status} 1\n`),
     expected: "given up",
   })),
   fc.nat(40).map((length): Deed => ({
     name: `the first ${length} characters of a report, and the end`,
     act: (shell, number) => {
-      shell.say(`${shell.token} ${number} 0 1`.slice(0, length));
+      shell.write(`${shell.token} ${number} 0 1`.slice(0, length));
       shell.exit({ code: null, signal: "SIGSEGV" });
     },
     expected: "SIGSEGV",
@@ -101,7 +101,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes): Deed => ({
     name: `the bytes ${bytes}, and the end`,
     act: (shell) => {
-      shell.say(bytes);
+      shell.write(bytes);
       shell.exit({ code: null, signal: "SIGSEGV" });
     },
     expected: "SIGSEGV",

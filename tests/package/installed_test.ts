@@ -1,4 +1,4 @@
-/** What is published, as JSR hands it out: modules by URL to Deno, a package of JavaScript to Node. */
+/** Tests the package as JSR serves it: modules by URL for Deno, a JavaScript package for Node. */
 
 import { test } from "node:test";
 import { existsSync, readFileSync } from "node:fs";
@@ -36,7 +36,7 @@ async function assertRuns(directory: string, specifier: string): Promise<void> {
 if (RUNTIME === "node") {
   const { buildNpmPackage } = await import("../../dev/tools/npm_package.ts");
 
-  test("a package in node_modules runs tasks, also in a process of its own", TIMEOUT, async () => {
+  test("a package in node_modules runs tasks, in this process and in another", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const installed = join(directory, "node_modules", "@x", "taskrunner");
       await buildNpmPackage(installed);
@@ -93,7 +93,7 @@ if (RUNTIME === "node") {
 }
 
 if (RUNTIME === "deno") {
-  test("modules from a URL run tasks, also in a process of its own", TIMEOUT, async () => {
+  test("modules from a URL run tasks, in this process and in another", TIMEOUT, async () => {
     const packages: Record<string, string> = {
       "valibot": "/node_modules/valibot/dist/index.mjs",
     };

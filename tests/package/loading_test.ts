@@ -1,4 +1,4 @@
-/** How programs load the package, and start the command. */
+/** Tests how programs load the package and start the command. */
 
 import { test } from "node:test";
 import { symlink } from "node:fs/promises";
@@ -8,15 +8,15 @@ import { assertEquals } from "@std/assert/equals";
 import { isEntryPoint } from "../../system/entry_point.ts";
 import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
-test("the package can be loaded with require, and runs tasks also in a process of its own", TIMEOUT, async () => {
+test("require() loads the package, which runs tasks in this process and in another", TIMEOUT, async () => {
   const program = join(PROJECT, "tests", "fixtures", "require_module.cjs");
   const { status, stdout } = await start(process.execPath, [...RUN_MODULE, program], { stdin: "" }).ended;
   assertEquals([status, stdout], [0, "one\ntwo\n"]);
 });
 
-// Deno looks for the other modules beside the link.
+// Deno resolves imports relative to the link, not to its target.
 if (RUNTIME !== "deno") {
-  test("the command can be started through a symbolic link", TIMEOUT, async () => {
+  test("the command starts through a symbolic link", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const link = join(directory, "taskrunner.ts");
       await symlink(join(PROJECT, "cli.ts"), link);
@@ -28,7 +28,7 @@ if (RUNTIME !== "deno") {
   });
 }
 
-test("the entry of a program is known without import.meta.main, also behind a symbolic link", async () => {
+test("isEntryPoint() works without import.meta.main, also through a symbolic link", async () => {
   await withTempDirectory(async (directory) => {
     const filename = join(PROJECT, "cli.ts");
     const link = join(directory, "link");

@@ -13,13 +13,13 @@ async function manifest(name: string): Promise<{ version: string; exports: unkno
   return JSON.parse(await readFile(join(PROJECT, name), "utf8"));
 }
 
-test("the schema files are those that the code describes; 'deno task schemas' makes them anew", async () => {
+test("the schema files are up to date (run 'deno task schemas')", async () => {
   for (const [name, text] of Object.entries(schemaFiles())) {
     assertEquals(await readFile(join(PROJECT, name), "utf8"), text, name);
   }
 });
 
-test("the task schema says what a task must be", () => {
+test("the task schema describes all fields of a task", () => {
   const schema = JSON.parse(schemaFiles()["records/task.schema.json"]!);
   assertEquals(schema.required, ["cmd"]);
   assertEquals(schema.additionalProperties, false);
@@ -45,7 +45,7 @@ test("the task schema says what a task must be", () => {
   assertEquals(schema.dependencies, { stdinEncoding: ["stdin"] });
 });
 
-test("nothing that Node 22 runs is written with `using`, which it cannot read", async () => {
+test("no module uses `using`, which Node 22 cannot parse", async () => {
   const names = (await readdir(PROJECT)).filter((name) => !name.startsWith(".") && name !== "node_modules");
   const paths = (await Promise.all(names.map(async (name) => {
     const path = join(PROJECT, name);
@@ -56,14 +56,14 @@ test("nothing that Node 22 runs is written with `using`, which it cannot read", 
   for (const path of paths) assert(!/^\s*(?:await )?using \w+ =/m.test(await readFile(path, "utf8")), path);
 });
 
-test("the version is the same in the code and in both manifests", async () => {
+test("VERSION equals the version in both manifests", async () => {
   const deno = await manifest("deno.json");
   const node = await manifest("package.json");
   assertEquals([deno.version, node.version], [VERSION, VERSION]);
   assertEquals(deno.exports, node.exports);
 });
 
-test("a result is checked as strictly as a task", () => {
+test("parseResult() is as strict as parseTask()", () => {
   const result = {
     id: "1",
     status: null,
@@ -88,7 +88,7 @@ test("a result is checked as strictly as a task", () => {
   }
 });
 
-/** The modules of the project that are loaded with one of them, itself among them. */
+/** Returns a module and all modules of the project that it loads statically. */
 async function modulesLoadedWith(path: string, loaded = new Set<string>()): Promise<Set<string>> {
   if (loaded.has(path)) return loaded;
   loaded.add(path);
@@ -99,7 +99,7 @@ async function modulesLoadedWith(path: string, loaded = new Set<string>()): Prom
   return loaded;
 }
 
-test("a run on this machine loads nothing for others and for telemetry, and --help hardly anything", async () => {
+test("a local run loads no modules for NATS and telemetry, and --help loads few modules", async () => {
   const forNats = async (path: string) => {
     return [...await modulesLoadedWith(path)].filter((name) => name.startsWith("nats/")).sort();
   };

@@ -18,7 +18,7 @@ import {
 import { withNatsServer } from "../support/nats_helpers.ts";
 import { Worker } from "../../nats/mod.ts";
 
-/** Runs the command line tool in Deno with exactly these permissions. */
+/** Runs the command on Deno with exactly these permissions. */
 function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
   const run = ["run", "--no-prompt", ...permissions, join(PROJECT, "cli.ts"), "--quiet", ...args];
   return start(process.execPath, run, { stdin: "", ...options }).ended;
@@ -31,12 +31,12 @@ const tasks = [{ cmd: "echo hi" }, { cmd: ["echo", "ho"], cwd: "/", env: { A: "1
 const outcomes = ["ok", "ok", "timeout"];
 
 if (RUNTIME === "deno") {
-  test("in Deno, --allow-run is enough to run tasks and to end them", TIMEOUT, async () => {
+  test("on Deno, --allow-run is enough to run and end tasks", TIMEOUT, async () => {
     const { stdout, stderr } = await withPermissions(["--allow-run"], ["-k"], { stdin: jsonLines(tasks) });
     assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
   });
 
-  test("in Deno, a run with --nats needs the network, the environment and the name of the host", TIMEOUT, async () => {
+  test("on Deno, --nats needs the network, the environment and the host name", TIMEOUT, async () => {
     await withNatsServer(async ({ url }) => {
       const worker = new Worker({ nats: { servers: url }, queues: ["q"], concurrency: 3 });
       const working = worker.run();
@@ -49,7 +49,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("in Deno, nobody is asked on a terminal for what can be done without", TIMEOUT, async () => {
+  test("on Deno, no prompt asks for an optional permission", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
       const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
@@ -59,7 +59,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("in Deno, files of tasks and of results need a permission each", TIMEOUT, async () => {
+  test("on Deno, the task file and the results file need one permission each", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
       const output = join(directory, "results.jsonl");
@@ -72,7 +72,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("in Deno, large output needs permissions for its directory", TIMEOUT, async () => {
+  test("on Deno, large output needs permissions for its directory", TIMEOUT, async () => {
     await withTempDirectory(async (directory) => {
       const permissions = ["--allow-run", `--allow-read=${directory}`, `--allow-write=${directory}`];
       const stdin = jsonLines([{ cmd: "printf 12345" }]);
@@ -84,15 +84,15 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("in Deno, --allow-run=sh and a place for files are enough for everything", TIMEOUT, async () => {
+  test("on Deno, --allow-run=sh and a temporary directory are enough for all tasks", TIMEOUT, async () => {
     const permissions = ["--allow-run=sh", "--allow-read=/tmp", "--allow-write=/tmp"];
     const { stdout, stderr } = await withPermissions(permissions, ["-k"], { stdin: jsonLines(tasks) });
     const results = parseResults(stdout);
     assertEquals([results.map(({ outcome }) => outcome), stderr], [outcomes, ""]);
-    assert(results[0]!.userMs !== undefined, "it did not run in a worker");
+    assert(results[0]!.userMs !== undefined, "the task did not run in a worker");
   });
 
-  test("in Deno, --allow-run for some programs and no place for files runs those programs", TIMEOUT, async () => {
+  test("on Deno, --allow-run=PROGRAM without a temporary directory runs only that program", TIMEOUT, async () => {
     const { stdout } = await withPermissions(["--allow-run=sh"], ["-k"], {
       stdin: jsonLines([{ cmd: "echo hi" }, { cmd: ["ls"] }]),
     });

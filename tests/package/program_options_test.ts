@@ -1,4 +1,4 @@
-/** What programs give to `run` and `TaskRunner`. */
+/** Tests of the options of `run` and `TaskRunner`. */
 
 import { test } from "node:test";
 import process from "node:process";
@@ -17,7 +17,7 @@ import { TASK_RUNNER_OPTION_NAMES } from "../../isolate/task_runner.ts";
 import { RUN_OPTION_NAMES } from "../../runner.ts";
 import { collect, TIMEOUT } from "../support/helpers.ts";
 
-test("an unknown option is an error that names the right one", () => {
+test("run() and TaskRunner reject an unknown option and suggest the right one", () => {
   const problems: [options: object, message: string][] = [
     [{ concurency: 2 }, 'unknown option "concurency", did you mean "concurrency"?'],
     [{ timeoutms: 2 }, 'unknown option "timeoutms", did you mean "timeoutMs"?'],
@@ -53,7 +53,7 @@ test("an unknown option is an error that names the right one", () => {
   );
 });
 
-test("options that are not an object are an error", () => {
+test("run() and TaskRunner reject options that are not an object", () => {
   for (const options of [4, "4", [4], null]) {
     assertThrows(
       () => run([], options as RunOptions),
@@ -66,7 +66,7 @@ test("options that are not an object are an error", () => {
   }
 });
 
-test("no option has the name of another one elsewhere, and advice is about options that there are", () => {
+test("the advice for unknown options names existing options and covers no known one", () => {
   for (const { known, advice } of [RUN_OPTION_NAMES, TASK_RUNNER_OPTION_NAMES]) {
     assertEquals(known.filter((name) => advice.has(name)), []);
     const recommended = [...advice.values()].flatMap((text) => /^use "(.*?)"/.exec(text)?.[1] ?? []);
@@ -74,7 +74,7 @@ test("no option has the name of another one elsewhere, and advice is about optio
   }
 });
 
-test("variables of a task that are undefined are left out", TIMEOUT, async () => {
+test("undefined variables of a task are omitted", TIMEOUT, async () => {
   const env = { A: "1", B: undefined, "C-D": undefined };
   const task: Task = { cmd: 'echo "$A ${B-none}"', env };
   assertEquals(parseTask(task).env, env);
@@ -88,7 +88,7 @@ test("variables of a task that are undefined are left out", TIMEOUT, async () =>
   await runner.runAndWait(({ stdout }) => assertEquals(stdout, "1 none\n"));
 });
 
-test("the environment of the program can be given to a task", TIMEOUT, async () => {
+test("process.env is a valid env of a task", TIMEOUT, async () => {
   for (const executor of ["shell", "process"] as const) {
     const [result] = await collect(run([{ cmd: 'echo "$PATH"', env: process.env }], { executor }));
     assertEquals([result!.outcome, result!.stdout], ["ok", `${process.env.PATH}\n`]);

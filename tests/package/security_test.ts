@@ -1,4 +1,4 @@
-/** What docs/security.md says, where no other test says it. */
+/** Tests of promises in docs/security.md that no other test covers. */
 
 import { test } from "node:test";
 import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
@@ -18,7 +18,7 @@ import { contentPolicy } from "../../report/html.ts";
 import { SCRIPT } from "../../report/page.generated.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { pathOfTest } from "../../dev/reliability/test_file.ts";
-import { verdictOf } from "../../dev/tools/audit.ts";
+import { classifyAudit } from "../../dev/tools/audit.ts";
 import {
   collect,
   jsonLines,
@@ -38,15 +38,15 @@ import {
 } from "../support/helpers.ts";
 import { RunPlace } from "../support/run_place.ts";
 
-/** Ids that would be paths, or break a name. */
+/** Ids that would be dangerous or invalid as file names. */
 const IDS = ["../../x", "/etc/x", ".", "..", "", "a/b", "a\0b", "-rf", "x".repeat(300), "\n", "$(touch x)", "*"];
 
-/** All files and directories below one. */
+/** Returns the paths of all files and directories below a directory. */
 async function namesIn(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).map(String).sort();
 }
 
-test("no file gets its name from an id: output is named by the number of its task", TIMEOUT, async () => {
+test("ids never become file names: output files are named by task number", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, IDS.map((id) => ({ id, cmd: ["echo", "long enough"] })));
     const numbers = IDS.map((_, index) => `${index + 1}.stdout`).sort();
@@ -79,17 +79,17 @@ test("no file gets its name from an id: output is named by the number of its tas
   });
 });
 
-/** What a terminal could do something at: OSC 52 and 8, CSI of 7 and of 8 bits, BEL, CR, DEL, and what turns text round. */
+/** Text that controls a terminal: OSC 52 and 8, CSI in 7 and 8 bits, BEL, CR, DEL, and marks that reverse text. */
 const HOSTILE = "\x1b]52;c;aGk=\x07\x1b]8;;http://x\x1b\\\x1b[2J\x9b31m\x90\x9d\r\b\x7f\u202e\u2066\u061c\u2028<";
-// deno-lint-ignore no-control-regex -- control characters are what it is about
-const STEERING = /[\x00-\x09\x0b-\x1f\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/u;
+// deno-lint-ignore no-control-regex -- matching control characters is the purpose
+const CONTROL = /[\x00-\x09\x0b-\x1f\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/u;
 
 function assertHarmless(text: string, what: string): void {
-  assert(text !== "", `${what} says nothing`);
-  assert(!STEERING.test(text), `${what}: ${JSON.stringify(text)}`);
+  assert(text !== "", `${what} has no output`);
+  assert(!CONTROL.test(text), `${what}: ${JSON.stringify(text)}`);
 }
 
-test("nothing from outside can steer a terminal, whichever command shows it", TIMEOUT, async () => {
+test("no command prints control characters from outside to a terminal", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [
       { id: `${HOSTILE}1`, cmd: ["printf", "%s", HOSTILE], meta: HOSTILE },
@@ -128,7 +128,7 @@ test("nothing from outside can steer a terminal, whichever command shows it", TI
   });
 });
 
-test("a hostile server of NATS can neither steer a terminal nor learn what it may not", TIMEOUT, async () => {
+test("a hostile NATS server can neither control the terminal nor learn secrets", TIMEOUT, async () => {
   const server = createServer((socket) => {
     socket.on("error", () => {}).write(
       `INFO {"server_id":"x","version":"2.10.0","proto":1,"max_payload":9,"headers":true}\r\n`,
@@ -156,34 +156,34 @@ test("a hostile server of NATS can neither steer a terminal nor learn what it ma
   server.close();
 });
 
-/** Who can do nothing that is not everybody's. Only root can become somebody else. */
+/** Prefix of a command that drops all privileges; only root can switch to another user. */
 const NOBODY = process.getuid!() === 0 ? "setpriv --reuid 65534 --regid 65534 --clear-groups" : undefined;
 
 test(
-  "temporary files and large output are private whatever the umask, and the rest is as the umask says",
+  "temporary files and large output are private at any umask, other files follow the umask",
   TIMEOUT,
   async () => {
     await Promise.all(["022", "000"].map((umask) =>
       RunPlace.with(async (place) => {
         const tmp = place.env["TMPDIR"]!;
         for (const path of [place.directory, tmp, place.shm]) await chmod(path, 0o1777);
-        // Says what there is outside of /dev/shm and TMPDIR themselves, and what somebody else can see of it.
-        const look = `find /dev/shm $TMPDIR -mindepth 1 -printf '%m %y %d\\n' | sort | uniq -c; ` +
+        // Lists everything below /dev/shm and TMPDIR, then what another user can see of it.
+        const list = `find /dev/shm $TMPDIR -mindepth 1 -printf '%m %y %d\\n' | sort | uniq -c; ` +
           (NOBODY ? `${NOBODY} find /dev/shm $TMPDIR -mindepth 2; ${NOBODY} cat ${place.output}.output/*` : ":");
         const tasks = [
           { id: "large", cmd: "echo 0123456789" },
-          { id: "look", cmd: `sleep 0 && (${look}) 2>/dev/null; true`, stdin: "a secret" },
+          { id: "list", cmd: `sleep 0 && (${list}) 2>/dev/null; true`, stdin: "a secret" },
         ];
         const args = ["-j1", "-k", "--max-inline", "10"];
         const { ended } = await place.run(tasks, args, {}, `umask ${umask}`);
         assertEquals((await ended).status, 0);
-        const [, looked] = place.results();
-        const said = looked!.stdoutFile ? await readFile(looked!.stdoutFile, "utf8") : looked!.stdout;
-        // Directories are private, so it does not matter what the files in them are.
-        const lines = said.split("\n").slice(0, -1);
+        const [, listed] = place.results();
+        const text = listed!.stdoutFile ? await readFile(listed!.stdoutFile, "utf8") : listed!.stdout;
+        // The directories are private, so the exact mode of the files in them does not matter.
+        const lines = text.split("\n").slice(0, -1);
         assertEquals(lines.filter((line) => !/^ +\d+ (700 d [12]|6\d\d f 3)$/.test(line)), []);
         assertEquals(lines.filter((line) => line.includes(" 700 d ")).length, 2);
-        assert(lines.some((line) => line.endsWith(" 600 f 3")), said);
+        assert(lines.some((line) => line.endsWith(" 600 f 3")), text);
 
         const { ended: traced } = place.start(
           ["trace", place.output, "-o", `${place.output}.trace`],
@@ -203,14 +203,14 @@ test(
   },
 );
 
-test("a link in the place of a file or directory that is to be made is not followed", TIMEOUT, async () => {
+test("a link in place of a file or directory to create is not followed", TIMEOUT, async () => {
   await withTempDirectory(async (directory) => {
     const [victim, spill, source] = ["victim", "spill", "source"].map((name) => join(directory, name));
     await mkdir(victim!);
     const file = join(victim!, "file");
     await writeFile(file, "precious");
 
-    // Who may write to the directory puts a link where output is being moved to.
+    // Another writer of the directory replaces the destination with a link while output is moved.
     await writeFile(source!, "x".repeat(100));
     const options = { maxInlineBytes: 10, onLimit: () => {} };
     for (const maxOutputBytes of [50, 1000]) {
@@ -230,14 +230,14 @@ test("a link in the place of a file or directory that is to be made is not follo
       unlinkSync(spill!);
     }
 
-    // Links that were there before, at the first names.
+    // Links exist at the first candidates for the name.
     await mkdir(spill!);
     for (const name of ["1.stdout", "1-2.stdout"]) await symlink(file, join(spill!, name));
     const [result] = await collect(run([{ cmd: "echo 0123456789" }], { maxInlineBytes: 1, spillDir: spill! }));
     assertEquals(result!.stdoutFile, join(spill!, "1-3.stdout"));
     assertEquals(await readFile(file, "utf8"), "precious");
 
-    // Somebody has guessed the name of the directory for temporary files.
+    // Another user has guessed the name of the temporary directory.
     const scratch = new ScratchDirectory("guessed", [unlimitedPlace(directory)]);
     const worker = scratch.plan();
     symlinkSync(victim!, worker.parent);
@@ -250,19 +250,19 @@ test("a link in the place of a file or directory that is to be made is not follo
     assertMatch(String(error), /EEXIST/);
     scratch.close();
     assertEquals(await readdir(victim!), ["file"]);
-    assert(existsSync(worker.parent), "what is not ours stays");
+    assert(existsSync(worker.parent), "the foreign link stays");
   });
 });
 
 if (NOBODY) {
-  test("another user finds nothing to read and nothing to change where temporary files are", TIMEOUT, async () => {
+  test("another user can neither read nor change temporary files", TIMEOUT, async () => {
     await RunPlace.with(async (place) => {
       const directories = [place.env["TMPDIR"]!, place.shm];
       for (const path of [place.directory, ...directories]) await chmod(path, 0o1777);
       const [begun, over, victim] = ["begun", "over", "victim"].map((name) => join(place.directory, name));
       await mkdir(victim!);
       for (const name of ["1", "1.out", "tasks.jsonl"]) await writeFile(join(victim!, name), "precious");
-      // Reads, moves and removes whatever it sees, and puts links in its place, again and again.
+      // Repeatedly tries to read, move and remove every temporary directory, and to replace it with a link.
       const script = `until [ -e ${over} ]; do
         for each in ${directories.map((path) => `${path}/taskrunner*`).join(" ")}; do
           [ -d "$each" ] && [ ! -L "$each" ] || continue
@@ -286,7 +286,7 @@ if (NOBODY) {
 }
 
 test(
-  "secrets of the environment, and what a task is given, are in no file, message and command line",
+  "secrets in the environment, env and stdin appear in no file, message or command line",
   TIMEOUT,
   async () => {
     await RunPlace.with(async (place) => {
@@ -302,7 +302,7 @@ test(
       const file = await taskFile(place.directory, tasks);
       const env = { TOP_SECRET: secret, NATS_PASSWORD: secret, NATS_USER: "me" };
       const { output, ended } = place.start([file, "-j5", "-o", place.output, "--watch", "0"], { stdin: "", env });
-      await waitFor("all but one", () => existsSync(place.output) && place.results().length === 4);
+      await waitFor("four of five results", () => existsSync(place.output) && place.results().length === 4);
       const commandLines = place.commandLines();
       assert(commandLines.length >= 6, `${commandLines.length} processes`);
       assertEquals(commandLines.filter((text) => text.includes(secret)), []);
@@ -318,7 +318,7 @@ test(
   },
 );
 
-test("names that mean something to JavaScript are names like any other", TIMEOUT, async () => {
+test("names that are special in JavaScript are ordinary names", TIMEOUT, async () => {
   const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
   const fields = (value: unknown) => names.map((name) => `"${name}":${JSON.stringify(value)}`).join();
   const lines = names.map((name) =>
@@ -331,22 +331,22 @@ test("names that mean something to JavaScript are names like any other", TIMEOUT
   assertEquals(JSON.parse(figures).results, 4);
 });
 
-/** What a server answers to bytes, when it has answered so many requests or closed the connection. */
+/** Sends bytes and returns the status codes of the responses, after `count` of them or when the connection closes. */
 function answerTo(port: number, bytes: string, count = 1): Promise<number[]> {
   return new Promise((resolve) => {
     let text = "";
     const statuses = () => [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status));
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
     socket.on("error", () => {}).on("close", () => resolve(statuses()));
-    socket.setEncoding("latin1").on("data", (piece) => {
-      text += piece;
+    socket.setEncoding("latin1").on("data", (chunk) => {
+      text += chunk;
       if (statuses().length >= count) socket.destroy();
     });
   });
 }
 
 test(
-  "whatever bytes the live page is sent, it shows nothing without its key and name, and goes on",
+  "the live page answers no request without its key and host name, and survives any bytes",
   TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
@@ -362,43 +362,43 @@ test(
       const find = () => /http:\S+/.exec(started.output.stderr)?.[0];
       await waitFor("the address", find);
       const { pathname, host, port } = new URL(find()!);
-      const ask = (path: string, ...headers: string[]) =>
+      const get = (path: string, ...headers: string[]) =>
         `GET ${path} HTTP/1.1\r\n${headers.map((line) => `${line}\r\n`).join("")}\r\n`;
       const right = `Host: ${host}`;
       const probes: [name: string, bytes: string, expected: number[]][] = [
-        ["the address", ask(pathname, right), [200]],
-        ["no host", ask(pathname), [400]],
-        ["no host in HTTP/1.0", ask(pathname).replace("1.1", "1.0"), [403]],
-        ["a host that was bound anew", ask(pathname, `Host: evil.example:${port}`), [403]],
-        ["two hosts", ask(pathname, "Host: evil.example", right), [403]],
-        ["a user in the host", ask(pathname, "Host: 127.0.0.1@evil.example"), [403]],
-        ["the address of another server", ask(`http://${host}${pathname}`, right), [404]],
-        ["a way up", ask(`${pathname}../../etc/passwd`, right), [404]],
-        ["a way up that is encoded", ask(`${pathname}%2e%2e%2fetc/passwd`, right), [404]],
-        ["a key that is encoded", ask(`/%${pathname.charCodeAt(1).toString(16)}${pathname.slice(2)}`, right), [404]],
-        ["slashes", ask(`//${pathname}`, right), [404]],
-        ["NUL", ask(`${pathname}\0`, right), [400]],
-        ["HEAD", ask(pathname, right).replace("GET", "HEAD"), [405]],
-        ["TRACE", ask(pathname, right).replace("GET", "TRACE"), [405]],
-        ["CONNECT", ask(pathname, right).replace("GET", "CONNECT"), []],
-        ["a method that is none", ask(pathname, right).replace("GET", "XYZ"), [400]],
-        ["a header of 1 MB", ask(pathname, right, `X: ${"x".repeat(1e6)}`), [431]],
-        ["5,000 headers", ask(pathname, right, ...Array.from({ length: 5_000 }, (_, index) => `X${index}: x`)), [431]],
-        ["two lengths", ask("/", right, "Content-Length: 5", "Transfer-Encoding: chunked") + "0\r\n\r\n", [400]],
+        ["the address", get(pathname, right), [200]],
+        ["no host", get(pathname), [400]],
+        ["no host in HTTP/1.0", get(pathname).replace("1.1", "1.0"), [403]],
+        ["a rebound host", get(pathname, `Host: evil.example:${port}`), [403]],
+        ["two hosts", get(pathname, "Host: evil.example", right), [403]],
+        ["a user in the host", get(pathname, "Host: 127.0.0.1@evil.example"), [403]],
+        ["the address of another server", get(`http://${host}${pathname}`, right), [404]],
+        ["a parent directory", get(`${pathname}../../etc/passwd`, right), [404]],
+        ["an encoded parent directory", get(`${pathname}%2e%2e%2fetc/passwd`, right), [404]],
+        ["an encoded key", get(`/%${pathname.charCodeAt(1).toString(16)}${pathname.slice(2)}`, right), [404]],
+        ["slashes", get(`//${pathname}`, right), [404]],
+        ["NUL", get(`${pathname}\0`, right), [400]],
+        ["HEAD", get(pathname, right).replace("GET", "HEAD"), [405]],
+        ["TRACE", get(pathname, right).replace("GET", "TRACE"), [405]],
+        ["CONNECT", get(pathname, right).replace("GET", "CONNECT"), []],
+        ["an unknown method", get(pathname, right).replace("GET", "XYZ"), [400]],
+        ["a header of 1 MB", get(pathname, right, `X: ${"x".repeat(1e6)}`), [431]],
+        ["5,000 headers", get(pathname, right, ...Array.from({ length: 5_000 }, (_, index) => `X${index}: x`)), [431]],
+        ["two lengths", get("/", right, "Content-Length: 5", "Transfer-Encoding: chunked") + "0\r\n\r\n", [400]],
         ["no HTTP", "\x16\x03\x01\x02\0\x01", [400]],
         [
-          "one request after the other",
-          ask("/", right) + ask(pathname, "Host: x") + ask(pathname, right).replace("GET", "POST") +
-          ask(pathname, right),
+          "pipelined requests",
+          get("/", right) + get(pathname, "Host: x") + get(pathname, right).replace("GET", "POST") +
+          get(pathname, right),
           [404, 403, 405, 200],
         ],
       ];
       for (const [name, bytes, expected] of probes) {
         const statuses = await answerTo(Number(port), bytes, expected.length || 1);
-        // A connection that is closed before all has been read is reset, and its answer may be lost with that.
+        // The server closes before reading a large request completely; the reset may discard its response.
         if (bytes.length < 10_000 || statuses.length > 0) assertEquals(statuses, expected, name);
       }
-      // Requests that never end, as many as there may be connections, hold up neither the run nor its end.
+      // Requests that never end, on all permitted connections, delay neither the run nor its end.
       const slow = Array.from({ length: 70 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
       for (const socket of slow) socket.write("GET / HTTP/1.1\r\nHost: ");
       await writeFile(go, "");
@@ -416,7 +416,7 @@ interface Manifest {
   dependencies?: Record<string, string>;
 }
 
-/** Packages and what they need, as `name | version | licence`. */
+/** Returns packages and their dependencies, as `name | version | license`. */
 function licensesOf(names: readonly string[], from = PROJECT, found = new Set<string>()): Set<string> {
   for (const name of names) {
     let directory = from;
@@ -431,7 +431,7 @@ function licensesOf(names: readonly string[], from = PROJECT, found = new Set<st
   return found;
 }
 
-test("docs/security.md lists every package that comes with the tool, with its version and licence", async () => {
+test("docs/security.md lists every bundled package with its version and license", async () => {
   const { dependencies, devDependencies } = JSON.parse(await readFile(join(PROJECT, "package.json"), "utf8"));
   const fetched = (scope: string) => Object.keys(devDependencies).filter((name) => name.startsWith(`@${scope}/`));
   const inPage = [...SCRIPT.matchAll(/^(\S+) (\d+\.\d+\.\d+), (\S+)$/gm)].map(([, ...row]) => row.join(" | "));
@@ -450,13 +450,13 @@ test("docs/security.md lists every package that comes with the tool, with its ve
   assertEquals(listed.filter((row) => !row.startsWith("@std/")).sort(), expected.sort());
 });
 
-test("the licences of what is in a report are in it whole", async () => {
+test("a report contains the complete licenses of the bundled packages", async () => {
   for (const file of ["echarts/LICENSE", "echarts/NOTICE", "echarts/licenses/LICENSE-d3", "zrender/LICENSE"]) {
     assertStringIncludes(SCRIPT, (await readFile(join(PROJECT, "node_modules", file), "utf8")).trim());
   }
 });
 
-test("every promise of docs/security.md has a test", async () => {
+test("every promise in docs/security.md has a test", async () => {
   const text = (await readFile(join(PROJECT, "docs", "security.md"), "utf8")).replace(/\s+/g, " ");
   const rows = text.match(/(?<=\| )[a-z_]+: "[^|]*/g)!;
   assert(rows.length > 20, `${rows.length} promises`);
@@ -468,7 +468,7 @@ test("every promise of docs/security.md has a test", async () => {
   }
 });
 
-test("a page may do nothing but run its own script", () => {
+test("contentPolicy() allows only the page's own script and style", () => {
   for (const isLive of [false, true]) {
     const [first, ...others] = contentPolicy(isLive).split("; ");
     assertEquals([first, others.length], ["default-src 'none'", 5]);
@@ -480,7 +480,7 @@ test("a page may do nothing but run its own script", () => {
   }
 });
 
-test("a report does not open the files that its results name", async () => {
+test("a report does not open files named in results", async () => {
   await withTempDirectory(async (directory) => {
     const file = join(directory, "private");
     await writeFile(file, "not for you");
@@ -493,12 +493,12 @@ test("a report does not open the files that its results name", async () => {
   });
 });
 
-test("an audit is passed when nothing is known, and says so where nothing could be asked", () => {
+test("classifyAudit() passes without known vulnerabilities, and when the registry does not answer", () => {
   const none = { metadata: { vulnerabilities: { total: 0 } } };
-  assertEquals(verdictOf(none), { isPassed: true, text: "no known weakness" });
+  assertEquals(classifyAudit(none), { isPassed: true, text: "no known vulnerabilities" });
   const some = { metadata: { vulnerabilities: { total: 2 } }, vulnerabilities: { a: {}, b: {} } };
-  assertEquals(verdictOf(some), { isPassed: false, text: "known weaknesses: a, b" });
+  assertEquals(classifyAudit(some), { isPassed: false, text: "known vulnerabilities: a, b" });
   const refused = { message: "405 Method Not Allowed - POST https://registry/advisories/bulk", statusCode: 405 };
-  assertEquals(verdictOf(refused).isPassed, true);
-  assertStringIncludes(verdictOf(refused).text, "the registry has no answer: 405 Method Not Allowed");
+  assertEquals(classifyAudit(refused).isPassed, true);
+  assertStringIncludes(classifyAudit(refused).text, "the registry did not answer: 405 Method Not Allowed");
 });

@@ -11,23 +11,23 @@ import { lacks, PROJECT, taskrunner, withTempDirectory } from "../support/helper
 
 const example = (name: string) => readFile(join(PROJECT, "examples", "distributed", name), "utf8");
 
-test("the systemd unit has no mistake that systemd knows of", async () => {
+test("the example systemd unit passes systemd-analyze verify", async () => {
   if (lacks("systemd-analyze")) return;
   const unit = await example("taskrunner-worker.service");
   await withTempDirectory(async (directory) => {
     const verify = async (text: string) => {
       const path = join(directory, "taskrunner-worker.service");
-      await writeFile(path, text.replace("/usr/local/bin/deno", process.execPath)); // which has to be there
+      await writeFile(path, text.replace("/usr/local/bin/deno", process.execPath)); // must exist
       const { status, stdout, stderr } = spawnSync("systemd-analyze", ["verify", path], { encoding: "utf8" });
-      return { status, said: `${stdout}${stderr}`.replaceAll(directory, "") };
+      return { status, output: `${stdout}${stderr}`.replaceAll(directory, "") };
     };
-    assertEquals(await verify(unit), { status: 0, said: "" });
-    const { said } = await verify(unit.replace("KillMode=mixed", "KillMode=mix"));
-    assertEquals(said.includes("Failed to parse kill mode"), true, said);
+    assertEquals(await verify(unit), { status: 0, output: "" });
+    const { output } = await verify(unit.replace("KillMode=mixed", "KillMode=mix"));
+    assertEquals(output.includes("Failed to parse kill mode"), true, output);
   });
 });
 
-test("both start a worker with flags that it has", async () => {
+test("the examples start a worker with existing flags", async () => {
   const [, ofUnit] = /^ExecStart=.* worker (.*)$/m.exec(await example("taskrunner-worker.service"))!;
   const { command, args } = parse(await example("kubernetes.yaml")).spec.template.spec.containers[0];
   assertEquals(command.at(-1), "worker");
@@ -37,7 +37,7 @@ test("both start a worker with flags that it has", async () => {
   }
 });
 
-test("the Kubernetes manifest is a deployment as its schema has it", async () => {
+test("the Kubernetes manifest is a valid Deployment", async () => {
   const manifest = parse(await example("kubernetes.yaml"));
   new Deployment(manifest).validate();
   const wrong: IDeployment = { ...manifest, spec: { ...manifest.spec, replicas: "three" } };

@@ -5,14 +5,14 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { lacks, PROJECT, RUN_MODULE, shell, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
-/** The programs that each language needs, first its interpreter. */
+/** The programs that each language needs; the first one is its interpreter. */
 const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   sh: ["sh", "jq"],
   python: ["python3"],
   php: ["php"],
 };
 
-test("the programs in docs/other_languages.md print the sum", TIMEOUT, async () => {
+test("the programs in docs/other_languages.md print the expected sum", TIMEOUT, async () => {
   const text = await readFile(join(PROJECT, "docs", "other_languages.md"), "utf8");
   const programs = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   assertEquals(programs.map(([, language]) => language), Object.keys(PROGRAMS));

@@ -16,10 +16,10 @@ const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([,
   language: language!,
   text: text!,
 }));
-/** The command that runs the tests would run this one, too. */
+/** Returns whether a block is the test command, which would run this test recursively. */
 const isTestCommand = (block: Block) => block.text.includes("deno task ci");
 
-/** What is different every time, made the same. */
+/** Replaces times, which differ between runs. */
 function withoutTimes(text: string): string {
   return text.replace(/"startedAt":"[^"]*"/g, '"startedAt":""').replace(
     /"(duration|user|system)Ms":[\d.]+/g,
@@ -27,9 +27,9 @@ function withoutTimes(text: string): string {
   );
 }
 
-// The commands name their runtime, so running them under one says all; Deno is the one that they name.
+// The commands call `deno`, so testing them on one runtime is enough.
 if (RUNTIME === "deno") {
-  test("every command in the README prints what the README says", TIMEOUT, async () => {
+  test("every command in the README prints the output shown there", TIMEOUT, async () => {
     if (lacks("jq")) return;
     const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
       .filter(({ block }) => block.language === "sh" && !isTestCommand(block));
@@ -49,7 +49,7 @@ if (RUNTIME === "deno") {
   });
 }
 
-test("every program in the README runs", TIMEOUT, async () => {
+test("every program in the README runs without errors", TIMEOUT, async () => {
   const programs = blocks.filter(({ language }) => language === "ts");
   assert(programs.length >= 2, "the README has programs");
   // Inside the project, where its own name resolves as it does in a program that has installed it.
@@ -66,7 +66,7 @@ test("every program in the README runs", TIMEOUT, async () => {
   }
 });
 
-test("the CI runs the test command of the README, and nothing else", async () => {
+test("CI runs the test command of the README and nothing else", async () => {
   const [command] = blocks.filter(isTestCommand);
   const script = await readFile(join(PROJECT, ".ci", "run"), "utf8");
   const lines = script.split("\n").filter((line) => line !== "" && !line.startsWith("#"));

@@ -1,14 +1,14 @@
-/** A browser for the tests. */
+/** Opens pages in Chromium for tests. */
 
 import { assertEquals } from "@std/assert/equals";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { lacks, TIMEOUT } from "./helpers.ts";
 import { pathOf } from "./programs.ts";
 
-/** Without a browser, tests are skipped. Some of them open it several times. */
+/** Options of tests in the browser: skipped without one, with time to open several pages. */
 export const IN_BROWSER = { timeout: 3 * TIMEOUT.timeout, skip: lacks("chromium") };
 
-/** Nothing that needs a network, a screen or the rights that a container lacks. */
+/** Disables features that need a network, a screen or privileges that containers lack. */
 const ARGUMENTS = "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-quic --no-first-run --disable-sync " +
   "--disable-background-networking --disable-component-update";
 
@@ -16,11 +16,11 @@ const ARGUMENTS = "--no-sandbox --disable-dev-shm-usage --disable-gpu --disable-
 export interface PageOptions extends BrowserContextOptions {
   /** A script that runs before those of the page. */
   script?: string;
-  /** The errors that the page may report. */
+  /** Matches errors that the page may report. */
   expected?: RegExp;
 }
 
-/** Opens a page, and checks that it reports no error, is refused no resource, and asks nothing of other sites. */
+/** Opens a page and checks that it reports no errors, violates no policy, and sends no requests to other sites. */
 export async function withPage<T>(
   url: string,
   use: (page: Page, browser: Browser) => Promise<T>,
@@ -37,7 +37,7 @@ export async function withPage<T>(
     page.on("pageerror", (error) => note(String(error)));
     const origin = new URL(url).protocol === "file:" ? url : new URL(url).origin;
     page.on("request", (request) => {
-      if (!request.url().startsWith(origin)) problems.push(`asked for ${request.url()}`);
+      if (!request.url().startsWith(origin)) problems.push(`requested ${request.url()}`);
     });
     await page.goto(url);
     const value = await use(page, browser);
@@ -48,7 +48,7 @@ export async function withPage<T>(
   }
 }
 
-/** Waits until the page shows a number of results. */
+/** Waits until the page shows `count` results. */
 export async function waitForResults(page: Page, count: number): Promise<void> {
   await page.waitForFunction((count) => {
     const { document } = globalThis as unknown as { document: { body: { dataset: { results?: string } } } };
@@ -59,10 +59,10 @@ export async function waitForResults(page: Page, count: number): Promise<void> {
 /** Red, green and blue, from 0 to 255. */
 export type Color = readonly [number, number, number];
 
-/** Returns the colors of points of an element as they are on the screen; `[0.5, 0]` is the middle of its upper edge. */
+/** Returns the rendered colors at points of an element, where `[0.5, 0]` is the middle of its upper edge. */
 export async function colorsOf(page: Page, selector: string, points: readonly [number, number][]): Promise<Color[]> {
   const png = (await page.locator(selector).screenshot()).toString("base64");
-  // The page itself may load no image.
+  // The policy of the page under test forbids images.
   const other = await page.context().browser()!.newPage();
   const colors = await other.evaluate(`(async () => {
     const bytes = Uint8Array.from(atob("${png}"), (character) => character.charCodeAt(0));
@@ -77,7 +77,7 @@ export async function colorsOf(page: Page, selector: string, points: readonly [n
   return colors;
 }
 
-/** Returns a color of the first element that matches each selector, and the color of its background outside of it. */
+/** Returns, for the first element that matches each selector, a color and the color behind it. */
 export async function computedColors(
   page: Page,
   selectors: readonly string[],

@@ -1,21 +1,21 @@
-/** Time and chance for code that asks the runtime for them: they do what the test says. */
+/** Replaces time and randomness, so that tests control them. */
 
 const { setTimeout: realSetTimeout, clearTimeout: realClearTimeout } = globalThis;
 const realNow = performance.now;
 const realRandom = Math.random;
 
-/** A timer that waits. */
+/** A pending timer. */
 interface Timer {
   readonly dueMs: number;
   readonly callback: () => void;
 }
 
-/** Lets everything happen that can happen without a timer and without anything from outside. */
+/** Waits until all pending microtasks and immediate callbacks have run. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
- * Stands in for `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` during a function. The timers of
- * node:test cannot do it: they leave `performance.now` as it is.
+ * Replaces `setTimeout`, `clearTimeout`, `performance.now` and `Math.random` while a function runs. The mock timers of
+ * `node:test` do not mock `performance.now`.
  */
 export class FakeClock {
   nowMs = 0;
@@ -23,17 +23,17 @@ export class FakeClock {
   readonly #random: () => number;
   #lastId = 0;
 
-  /** @param random what `Math.random` is to give. */
+  /** @param random Replacement of `Math.random`. */
   constructor(random: () => number = () => 0) {
     this.#random = random;
   }
 
-  /** How many timers wait. */
+  /** The number of pending timers. */
   get waiting(): number {
     return this.#timers.size;
   }
 
-  /** Calls a function in whose world this is the time. */
+  /** Calls a function with this clock installed. */
   async during<T>(use: () => Promise<T>): Promise<T> {
     this.#install();
     try {
@@ -44,7 +44,7 @@ export class FakeClock {
   }
 
   #install(): void {
-    // As the runtimes do it: whole milliseconds, and at least one.
+    // Like the runtimes: whole milliseconds, at least 1.
     globalThis.setTimeout = ((callback: () => void, delayMs = 0) => {
       this.#timers.set(++this.#lastId, { dueMs: this.nowMs + Math.max(1, Math.trunc(delayMs)), callback });
       return this.#lastId;
@@ -61,15 +61,15 @@ export class FakeClock {
     Math.random = realRandom;
   }
 
-  /** Lets time pass in which the program is busy: timers have to wait. */
+  /** Advances the time without running timers, as when the program is busy. */
   passes(ms: number): void {
     this.nowMs += ms;
   }
 
   /**
-   * Lets time pass. Timers go off one after the other, each when everything before it has settled.
+   * Advances the time. Due timers run in order, each after everything before it has settled.
    *
-   * @param check is called when nothing more can happen before time goes on.
+   * @param check Called whenever the program is idle, before the time advances.
    */
   async advance(ms: number, check: () => void = () => {}): Promise<void> {
     const untilMs = this.nowMs + ms;

@@ -20,20 +20,20 @@ export function fakeResult({ status = 0, ...result }: FakeResult = {}): AttemptR
 /** The ending of an attempt that SIGTERM ended. */
 export const TERMINATED = { kind: "signaled", signal: "SIGTERM", status: 143 } as const;
 
-/** An attempt that the test ends, whenever it wants. */
+/** Fake of an attempt, which ends when the test wants. */
 export class FakeExecution implements Execution {
   readonly attempt: Attempt;
-  /** Tells the pool that there was too much output. */
+  /** Notifies the pool that the attempt has exceeded its output limit. */
   readonly exceedOutput: () => void;
-  /** Tells the pool that the command begins. */
+  /** Notifies the pool that the command has started. */
   readonly begin: () => void;
   /** The `killAfterMs` of each call of `terminate`. */
   readonly terminations: number[] = [];
-  /** What it answers when it is asked whether the command has ended. */
+  /** Return value of `hasEnded`. */
   systemSaysEnded: boolean | undefined;
-  /** Whether it ends when it is terminated, and not only when the test says so. */
+  /** Whether `terminate` ends the attempt immediately; otherwise only the test ends it. */
   endsAtOnce = true;
-  /** Called for each termination, with whether there was something to end. */
+  /** Called by `terminate`, with whether the attempt was still running. */
   onTerminate: (reason: AttemptStop, killAfterMs: number, isStopped: boolean) => void = () => {};
   readonly #stop = new StopCause();
   #hasEnded = false;
@@ -78,13 +78,13 @@ export class FakeExecution implements Execution {
   }
 }
 
-/** An executor that starts nothing: the test decides when and how each attempt ends. */
+/** Executor that starts no processes: the test decides when and how each attempt ends. */
 export class FakeExecutor implements Executor {
-  /** Every attempt so far. */
+  /** All attempts so far. */
   readonly executions: FakeExecution[] = [];
   readonly discarded: AttemptResult[] = [];
   closed = 0;
-  /** Called for each attempt as it starts. A rejection fails the attempt. */
+  /** Called for each attempt that starts. A rejection fails the attempt. */
   onStart: (execution: FakeExecution) => unknown = () => {};
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
@@ -106,7 +106,7 @@ export class FakeExecutor implements Executor {
   }
 }
 
-/** An executor whose attempts end at once, with status 0. */
+/** Returns an executor whose attempts end immediately with status 0. */
 export function instantExecutor(): FakeExecutor {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end();

@@ -1,9 +1,9 @@
 import type { ChildProcess, ExitStatus, SpawnAdapter, SpawnOptions } from "../../spawn_adapters/types.ts";
 
-/** A shell that a test plays: what is written to it is seen, and it says what the test wants. */
+/** Fake of a worker's shell: observes its input, and writes what the test wants. */
 export class FakeShell implements ChildProcess {
   static #pids = 0;
-  readonly pid = 2 ** 30 + FakeShell.#pids++; // larger than any that a system gives
+  readonly pid = 2 ** 30 + FakeShell.#pids++; // above any real pid
   readonly stdin = {
     write: (text: string) => this.#onInput(text),
     close: () => this.#onClose(),
@@ -11,11 +11,11 @@ export class FakeShell implements ChildProcess {
   };
   readonly stderr = null;
   readonly stdout = { read: () => this.#read(), cancel: () => this.#end() };
-  /** The token of its reports, from the script that makes a worker of it. */
+  /** The token that signs reports, from the setup script of the worker. */
   token = "";
-  /** Called for each script after that, with the number of its report. */
+  /** Called for the script of each attempt, with the number of its report. */
   onAttempt: (number: number) => void = () => {};
-  /** Called when it is to read no more. */
+  /** Called when standard input is closed. */
   onClose: () => void = () => this.exit({ code: 0, signal: null });
   readonly #exited = Promise.withResolvers<ExitStatus>();
   #output: Uint8Array[] = [];
@@ -26,18 +26,18 @@ export class FakeShell implements ChildProcess {
     return this.#exited.promise;
   }
 
-  /** Writes to the channel, in pieces of the given number of bytes. */
-  say(text: string | Uint8Array, pieceBytes = Infinity): void {
+  /** Writes to the report channel, in chunks of `chunkBytes`. */
+  write(text: string | Uint8Array, chunkBytes = Infinity): void {
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-    for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
-      this.#output.push(bytes.slice(offset, Math.min(offset + pieceBytes, bytes.length)));
+    for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
+      this.#output.push(bytes.slice(offset, Math.min(offset + chunkBytes, bytes.length)));
     }
     this.#wake();
   }
 
-  /** Reports as a worker does. */
+  /** Writes a valid report. */
   report(number: number, status: number): void {
-    this.say(`0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n${this.token} ${number} ${status} 1\n`);
+    this.write(`0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n${this.token} ${number} ${status} 1\n`);
   }
 
   exit(status: ExitStatus): void {
@@ -70,7 +70,7 @@ export class FakeShell implements ChildProcess {
   }
 }
 
-/** Starts shells that a test plays. */
+/** Starts {@linkcode FakeShell}s. */
 export class FakeShellAdapter implements SpawnAdapter {
   readonly name = "fake";
   readonly canSignal = true;
@@ -84,7 +84,7 @@ export class FakeShellAdapter implements SpawnAdapter {
     return Promise.resolve(shell);
   }
 
-  /** Ends a shell by a signal, as the system would. */
+  /** Ends a shell at SIGKILL; ignores other signals. */
   readonly sendSignal = (pid: number, signal: NodeJS.Signals | 0): Promise<boolean> => {
     const shell = this.shells.find((shell) => shell.pid === Math.abs(pid));
     if (signal === "SIGKILL") shell?.exit({ code: null, signal });

@@ -1,4 +1,4 @@
-/** What the tests share. */
+/** Helpers shared by the tests. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -19,22 +19,16 @@ export { TIMEOUT } from "./test.ts";
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
 
-/**
- * How many times as much is tried as in a usual run of the tests. `deno task soak` sets it, for tests that try something
- * at random or again and again; they have so many times the time.
- */
+/** Multiplier for the number of random or repeated trials, and for their time limits; set by `deno task soak`. */
 export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
 
-/**
- * The size of a test whose work is done by other programs, the same on all runtimes. A usual run of the tests has a tenth
- * of it.
- */
+/** Scales the size of a test that mainly exercises other programs: a tenth in a usual run, `count` at most. */
 export const manyOf = (count: number) => Math.min(count, Math.ceil(EFFORT * count / 10));
 
-/** What random numbers begin with. Tests that use it name it where they fail. */
+/** Seed for random numbers. Tests that use it print it when they fail. */
 export const SEED = Number(process.env.TASKRUNNER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+/** Returns a generator of reproducible random numbers from 0 to 1 (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -45,16 +39,16 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** The directory of the project. */
+/** The root directory of the project. */
 export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Node compiles the modules of the tool once, not for each of the hundreds of processes that the tests start. */
+// Lets Node compile the modules once instead of in each of the hundreds of processes that the tests start.
 process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node");
 
-/** The arguments that make this runtime run a module: `process.execPath` and then these. */
+/** Arguments to run a module with `process.execPath`. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
 
-/** Calls a function with a new directory, which it removes after it. Passes over a {@linkcode NotTriedError}. */
+/** Calls a function with a temporary directory. Reports a {@linkcode NotTriedError} as skipped. */
 export async function withTempDirectory<T>(
   use: (directory: string) => Promise<T>,
   parent: string = tmpdir(),
@@ -71,17 +65,21 @@ export async function withTempDirectory<T>(
   }
 }
 
-/** Polls, less and less often, until the condition holds, and says what was waited for when it never does. */
+/**
+ * Polls a condition at increasing intervals until it is truthy.
+ *
+ * @throws an `Error` that mentions `what` after half of {@linkcode TIMEOUT}.
+ */
 export async function waitFor(what: string, condition: () => unknown): Promise<void> {
   const startedMs = performance.now();
   while (!await condition()) {
     const waitedMs = performance.now() - startedMs;
-    if (waitedMs > TIMEOUT.timeout / 2) throw new Error(`Waited in vain for ${what}`);
+    if (waitedMs > TIMEOUT.timeout / 2) throw new Error(`Timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, Math.min(5 + waitedMs / 50, 50)));
   }
 }
 
-/** Whether a process is there and has not ended; one that nobody has reaped yet has ended. */
+/** Returns whether a process is running. A zombie is not. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^[ZX]$/.test(statOf(pid)[0]!);
@@ -90,7 +88,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Sends a signal to a process, unless it has gone meanwhile. Says whether it was there. */
+/** Sends a signal to a process. Returns whether the process existed. */
 export function signalIfThere(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
@@ -100,62 +98,62 @@ export function signalIfThere(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** The id of the process that has started it. */
+/** Returns the id of a process's parent. */
 export function parentOf(pid: number): number {
   return Number(statOf(pid)[1]);
 }
 
-/** What the system says of a process, from its state on. */
+/** Returns the fields of a process's `stat` file, starting with its state. */
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** Reports that a test was passed over. `deno task test` and `deno task matrix` count these. */
+/** Reports a test as skipped. `deno task test` and `deno task matrix` count these reports. */
 export function notTried(why: string): void {
-  console.log(`Not tried: ${why}`);
+  console.log(`Skipped: ${why}`);
   const { TASKRUNNER_NOT_TRIED: file } = process.env;
   if (file) appendFileSync(file, `${why}\n`);
 }
 
-/** Returns whether a program that a test needs is missing, and reports it. The test returns then. */
+/** Returns whether a program is missing, and if so reports the test as skipped; the test then returns. */
 export function lacks(...programs: string[]): boolean {
   const missing = programs.filter((program) => !hasProgram(program));
   if (missing.length > 0) notTried(`no ${missing.join(", no ")}`);
   return missing.length > 0;
 }
 
-/** Thrown inside {@linkcode withTempDirectory} to pass over a test because something is missing. */
+/** Thrown inside {@linkcode withTempDirectory} to skip a test. */
 export class NotTriedError extends Error {
   override name = "NotTriedError";
 }
 
-/** All the values of an iterable. */
+/** Collects the values of an async iterable. */
 export async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const value of values) all.push(value);
   return all;
 }
 
-/** A stream of the text, in pieces of the given number of bytes. */
-export function byteStream(text: string | Uint8Array, pieceBytes = Infinity): ReadableStream<Uint8Array> {
+/** Returns a stream of a text in chunks of `chunkBytes`. */
+export function byteStream(text: string | Uint8Array, chunkBytes = Infinity): ReadableStream<Uint8Array> {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   let offset = 0;
   return new ReadableStream({
     pull(controller) {
       if (offset >= bytes.length) return controller.close();
-      controller.enqueue(bytes.slice(offset, offset + pieceBytes));
-      offset += pieceBytes;
+      controller.enqueue(bytes.slice(offset, offset + chunkBytes));
+      offset += chunkBytes;
     },
   });
 }
 
 const running = new Set<ChildProcess>();
 afterEach(() => {
-  for (const child of running) child.kill("SIGKILL"); // a test that failed has not waited for what it started
+  for (const child of running) child.kill("SIGKILL"); // a failed test does not wait for its programs
 });
 
-/** How a program ended. */
+/** The result of a program. */
 export interface Ended {
   status: number | null;
   signal: string | null;
@@ -163,24 +161,24 @@ export interface Ended {
   stderr: string;
 }
 
-/** How to start a program. */
+/** Options of {@linkcode start}. */
 export interface StartOptions {
   stdin?: string | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
-  /** Allows an uncaught error of the program, which otherwise fails the test. */
+  /** Whether the program may crash; otherwise an uncaught error in it fails the test. */
   mayCrash?: boolean | undefined;
 }
 
-/** A program that was started. */
+/** A started program. */
 export interface Started {
   child: ChildProcess;
-  /** What it has printed so far. */
+  /** The output so far. */
   output: { stdout: string; stderr: string };
   ended: Promise<Ended>;
 }
 
-/** Starts a program. Its standard input is `stdin` and then ends; without `stdin` it stays open. */
+/** Starts a program. Standard input contains `stdin`; without `stdin` it stays open. */
 export function start(program: string, args: readonly string[], options: StartOptions = {}): Started {
   const { stdin, cwd, env, mayCrash = false } = options;
   const child = spawn(program, args, {
@@ -191,7 +189,7 @@ export function start(program: string, args: readonly string[], options: StartOp
   running.add(child);
   child.once("exit", () => running.delete(child));
   const output = { stdout: "", stderr: "" };
-  child.stdin!.on("error", () => {}); // it need not read what it is given
+  child.stdin!.on("error", () => {}); // the program may exit without reading
   child.stdout!.setEncoding("utf8").on("data", (text: string) => output.stdout += text);
   child.stderr!.setEncoding("utf8").on("data", (text: string) => output.stderr += text);
   if (stdin !== undefined) child.stdin!.end(stdin);
@@ -200,7 +198,7 @@ export function start(program: string, args: readonly string[], options: StartOp
     child.once("close", (status, signal) => {
       if (!mayCrash && hasCrashed(output.stderr)) {
         const command = [program, ...args].join(" ");
-        noteStrayError(new Error(`An uncaught error ended a program: ${command}\n${output.stderr}`));
+        noteStrayError(new Error(`A program crashed: ${command}\n${output.stderr}`));
       }
       resolve({ status, signal, ...output });
     });
@@ -208,12 +206,12 @@ export function start(program: string, args: readonly string[], options: StartOp
   return { child, output, ended };
 }
 
-/** Starts the command line tool in the runtime under test. */
+/** Starts the command on the runtime under test. */
 export function startTaskrunner(args: readonly string[], options: StartOptions = {}): Started {
   return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], options);
 }
 
-/** Runs the command line tool in the runtime under test to its end, without the summary that it would give. */
+/** Runs the command on the runtime under test with `--quiet`. */
 export async function taskrunner(
   args: readonly string[],
   options: StartOptions = {},
@@ -222,35 +220,35 @@ export async function taskrunner(
   return { ...ended, results: parseResults(ended.stdout) };
 }
 
-/** Starts a shell script, with the runtime under test as `$RUNTIME`, as in `$RUNTIME cli.ts`. */
+/** Starts a shell script in which `$RUNTIME cli.ts` starts the command on the runtime under test. */
 export function startShell(script: string, options: StartOptions = {}): Started {
   const runtime = [process.execPath, ...RUN_MODULE].join(" ");
   return start("sh", ["-c", script], { stdin: "", ...options, env: { RUNTIME: runtime, ...options.env } });
 }
 
-/** Runs a shell script to its end, as {@linkcode startShell} starts it. */
+/** Runs a shell script as {@linkcode startShell} does, to its end. */
 export function shell(script: string, options: StartOptions = {}): Promise<Ended> {
   return startShell(script, options).ended;
 }
 
-/** The results in JSON Lines. */
+/** Parses results from JSON Lines, ignoring other lines. */
 export function parseResults(lines: string): TaskResult[] {
   return lines.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
 }
 
-/** Tasks, or other values, as JSON Lines. */
+/** Formats values as JSON Lines. */
 export function jsonLines(values: readonly unknown[]): string {
   return values.map((value) => JSON.stringify(value) + "\n").join("");
 }
 
-/** Writes a file of tasks into a directory and returns its path. */
+/** Writes a task file into a directory and returns its path. */
 export async function taskFile(directory: string, tasks: readonly unknown[], name = "tasks.jsonl"): Promise<string> {
   const path = join(directory, name);
   await writeFile(path, jsonLines(tasks));
   return path;
 }
 
-/** Tasks of which, with one retry, one in ten fails, some take too long, and few are killed. */
+/** Returns tasks of which one in ten fails, some time out and a few are killed; most succeed. */
 export function mixedTasks(count: number): Task[] {
   return Array.from({ length: count }, (_, index) => {
     const id = `task ${index + 1}`;
@@ -261,7 +259,7 @@ export function mixedTasks(count: number): Task[] {
   });
 }
 
-/** A result with some of its fields given. */
+/** Returns a result with default values for the other fields. */
 export function resultWith(fields: Partial<TaskResult>): TaskResult {
   const defaults = {
     id: "1",
@@ -278,15 +276,15 @@ export function resultWith(fields: Partial<TaskResult>): TaskResult {
 }
 
 /**
- * Writes a script that can be run. Another process writes it: those that this one starts meanwhile, in other tests,
- * would have the open file for a moment, and no system runs what is open for writing ("text file busy").
+ * Writes an executable script, in another process: if this process had the file open while another test starts a
+ * process, that child would briefly inherit the descriptor, and running the script would fail with "text file busy".
  */
 export async function writeProgram(path: string, text: string): Promise<void> {
   const { status, stderr } = await start("sh", ["-c", 'cat > "$0" && chmod 755 "$0"', path], { stdin: text }).ended;
   if (status !== 0) throw new Error(stderr);
 }
 
-/** A place for temporary files that may be used as far as it goes. */
+/** Returns a location for temporary files without a space limit. */
 export function unlimitedPlace(path: string): Place {
   return { path, wantedBytes: 0, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: 0 };
 }

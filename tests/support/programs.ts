@@ -1,4 +1,4 @@
-/** Programs that the tests need and a machine may lack. */
+/** Finds the optional programs that tests need. */
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -20,7 +20,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   "systemd-analyze": "systemd",
 };
 
-/** Returns the path of a program, as found in `PATH`. */
+/** Looks up a program in `PATH`; returns its path. */
 export function pathOf(name: string): string | undefined {
   const directories = (process.env.PATH ?? "").split(delimiter).filter((directory) => directory !== "");
   return directories.map((directory) => join(directory, name)).find((path) => {

@@ -1,7 +1,7 @@
 /**
- * Fails a test file on an unhandled rejection or an uncaught exception, in its own process or in a program that a test has
- * started. The runtimes miss some of these: Deno ignores errors thrown by timers, and Deno and Node ignore promises that
- * reject as a test ends.
+ * Fails a test file on unhandled rejections and uncaught exceptions, in its own process and in programs that tests
+ * start. The runtimes alone miss some of these: Deno ignores errors thrown by timers, and Deno and Node ignore promises
+ * that reject as a test ends.
  *
  * @module
  */
@@ -17,12 +17,12 @@ export function noteStrayError(error: unknown): void {
   strayErrors.push(error);
 }
 
-/** The line that marks an uncaught error: the last that Node and Bun print, and the first on Deno. */
-const MARK_OF_CRASH = /^(?:Node\.js v\d|Bun v\d|error: Uncaught )/m;
+/** Matches the line of an uncaught error: the last that Node and Bun print, and the first on Deno. */
+const CRASH_LINE = /^(?:Node\.js v\d|Bun v\d|error: Uncaught )/m;
 
 /** Returns whether the standard error of a program reports an uncaught error. */
 export function hasCrashed(stderr: string): boolean {
-  return MARK_OF_CRASH.test(stderr);
+  return CRASH_LINE.test(stderr);
 }
 
 function describe(error: unknown): string {
@@ -32,10 +32,10 @@ function describe(error: unknown): string {
 if ("Deno" in globalThis) {
   addEventListener("unhandledrejection", ({ reason }) => noteStrayError(reason));
   addEventListener("error", ({ error }) => {
-    // The NATS connection handles these. `defaultPrevented` cannot tell: Deno's test runner sets it on every event.
+    // The NATS connection handles ECONNRESET. `defaultPrevented` does not tell, as Deno's test runner always sets it.
     if ((error as { code?: string }).code !== "ECONNRESET") noteStrayError(error);
   });
-  // Deno ignores errors of hooks, and does not let a test end the process.
+  // Deno ignores errors thrown by hooks and does not allow tests to exit the process.
   addEventListener("unload", () => {
     for (const error of strayErrors) console.error(describe(error));
     if (strayErrors.length > 0) process.exit(1);
@@ -44,7 +44,7 @@ if ("Deno" in globalThis) {
   process.on("unhandledRejection", noteStrayError);
   process.on("uncaughtException", noteStrayError);
   afterEach(async () => {
-    await new Promise((resolve) => setTimeout(resolve)); // rejections are reported as unhandled only then
+    await new Promise((resolve) => setTimeout(resolve)); // unhandled rejections are reported after this
     const [first, ...others] = strayErrors.splice(0);
     for (const error of others) console.error(describe(error));
     if (first !== undefined) throw first;
