@@ -1,4 +1,4 @@
-/** What the tests of runs over NATS need. @module */
+/** Helpers for tests of runs over NATS. @module */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ import {
 } from "./helpers.ts";
 import { hasProgram } from "./programs.ts";
 
-/** A server of NATS, with a directory of its own. */
+/** A running NATS server. */
 export interface NatsServer {
   url: string;
   port: number;
@@ -31,10 +31,10 @@ export interface NatsServer {
 
 const servers = new Set<ChildProcess>();
 afterEach(() => {
-  for (const server of servers) server.kill("SIGKILL"); // a test that took too long has not ended what it started
+  for (const server of servers) server.kill("SIGKILL"); // a test that timed out has not stopped its servers
 });
 
-/** Starts a server of NATS with JetStream in a directory, on a port that is free or was its own before. */
+/** Starts a NATS server with JetStream data in a directory, on a free port or, to restart a server, on `port`. */
 export async function startNatsServer(
   directory: string,
   args: readonly string[] = [],
@@ -51,11 +51,11 @@ export async function startNatsServer(
   });
   servers.add(child);
   child.once("exit", () => servers.delete(child));
-  let said = "";
-  child.stderr!.on("data", (text) => said = `${said}${text}`.slice(-2_000));
+  let log = "";
+  child.stderr!.on("data", (text) => log = `${log}${text}`.slice(-2_000));
   let url = "";
-  await waitFor("the server of NATS", async () => {
-    if (child.exitCode !== null) throw new Error(`nats-server has ended; it said: ${said}`);
+  await waitFor("the NATS server", async () => {
+    if (child.exitCode !== null) throw new Error(`nats-server has exited; its log ends with: ${log}`);
     const [file] = (await readdir(ports)).filter((name) => name.endsWith(".ports"));
     if (!file) return false;
     const text = await readFile(join(ports, file), "utf8");
@@ -66,7 +66,7 @@ export async function startNatsServer(
   return { url, port: Number(new URL(url).port), process: child };
 }
 
-/** Ends a server, and waits until it has. */
+/** Stops a server and waits until it has exited. */
 export async function stopNatsServer(
   { process: child }: NatsServer,
   signal: NodeJS.Signals = "SIGKILL",
@@ -76,7 +76,7 @@ export async function stopNatsServer(
   await exited;
 }
 
-/** Calls a function with a server of NATS, and the directory that it has. */
+/** Calls a function with a NATS server and its directory. */
 export async function withNatsServer(
   use: (server: NatsServer, directory: string) => Promise<void>,
   args: readonly string[] = [],
@@ -110,7 +110,7 @@ export async function withWorker(
   }
 }
 
-/** Connects without anything of this project in between. */
+/** Calls a function with a plain NATS connection, independent of this project's client. */
 export async function withClient({ url }: NatsServer, use: (client: NatsConnection) => Promise<void>): Promise<void> {
   const client = await connect({ servers: url });
   try {
@@ -120,7 +120,7 @@ export async function withClient({ url }: NatsServer, use: (client: NatsConnecti
   }
 }
 
-/** The names of all streams that a server has, those of object stores among them. */
+/** Returns the names of all streams on a server, including those of object stores. */
 export async function streamsOf(server: NatsServer): Promise<string[]> {
   let streams: string[] = [];
   await withClient(server, async (client) => {
@@ -129,7 +129,7 @@ export async function streamsOf(server: NatsServer): Promise<string[]> {
   return streams;
 }
 
-/** Records a result for the next attempt of the only run, as a worker could. */
+/** Publishes a result for the next attempt of the only run, as a worker could. */
 export async function recordResult(server: NatsServer, message: unknown): Promise<void> {
   await withClient(server, async (client) => {
     const manager = await jetstreamManager(client);
@@ -167,13 +167,13 @@ export const OTHERS = Object.keys(COMMANDS).filter((name) => name !== RUNTIME);
 
 export interface StartWorkerOptions {
   runtime?: string;
-  /** A command that runs the command which follows it. */
+  /** Command that runs the worker, such as `env`. */
   prefix?: readonly string[];
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
 }
 
-/** Starts a worker of a queue `q`, and waits until it is connected. */
+/** Starts a worker on the queue `q` and waits until it is connected. */
 export async function startWorker(
   url: string,
   { runtime = RUNTIME, prefix = [], args = [], env = {} }: StartWorkerOptions = {},
@@ -185,7 +185,7 @@ export async function startWorker(
   return worker;
 }
 
-/** Not by `child.kill`, after which Deno takes every end for one by that signal. */
+/** Sends a signal. Does not use `child.kill`, after which Deno attributes any exit to that signal. */
 export function signal({ child }: Started, name: NodeJS.Signals): void {
   process.kill(child.pid!, name);
 }
@@ -199,7 +199,7 @@ export async function stop(worker: Started): Promise<void> {
 
 export const at = ({ url }: { url: string }, ...args: string[]) => ["--nats", url, "--queue", "q", ...args];
 
-/** The results in a file that may be just being written. */
+/** Returns the complete results in a file that may still be written. */
 export async function resultsOf(path: string): Promise<TaskResult[]> {
   const text = await readFile(path, "utf8").catch(() => "");
   return parseResults(text.slice(0, text.lastIndexOf("\n") + 1));

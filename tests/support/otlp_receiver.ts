@@ -1,17 +1,17 @@
-/** A receiver of what OpenTelemetry sends over HTTP, in the place of a collector. @module */
+/** Receives OpenTelemetry data over HTTP, in place of a collector. @module */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 
-/** What was sent at once. */
+/** A received request. */
 export interface OtlpRequest {
   path: string;
   headers: Readonly<Record<string, string | string[] | undefined>>;
   body: Uint8Array;
 }
 
-/** A span, as far as the tests look at it. */
+/** The parts of a span that tests check. */
 export interface ReceivedSpan {
   name: string;
   traceId: string;
@@ -25,30 +25,30 @@ export interface ReceivedSpan {
   resource: Record<string, string | number>;
 }
 
-// deno-lint-ignore no-explicit-any -- what it is, the protocol says
+// deno-lint-ignore no-explicit-any -- the protocol defines the structure
 type Json = Record<string, any>;
 
 export class OtlpReceiver {
   readonly url: string;
   readonly requests: OtlpRequest[] = [];
-  /** How requests are answered. */
+  /** Responds to a request. */
   answer: (request: OtlpRequest, response: ServerResponse) => void = (_, response) => response.end("{}");
 
   constructor(url: string) {
     this.url = url;
   }
 
-  /** The variables that make a program send here, in JSON. */
+  /** Environment variables with which a program sends its data here, in JSON. */
   get env(): Record<string, string> {
     return { OTEL_EXPORTER_OTLP_ENDPOINT: this.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json", TRACEPARENT: "" };
   }
 
-  /** All that has been sent, as text. */
+  /** The bodies of all requests. */
   get text(): string {
     return this.requests.map(({ body }) => new TextDecoder().decode(body)).join("\n");
   }
 
-  /** All spans so far; the run's is the last. */
+  /** All spans so far, in the order of their ends; the span of the run comes last. */
   get spans(): ReceivedSpan[] {
     return this.#sent("/v1/traces").flatMap((json) => json["resourceSpans"]).flatMap(({ resource, scopeSpans }: Json) =>
       scopeSpans.flatMap(({ spans }: Json) => spans).map((span: Json) => ({
@@ -66,15 +66,17 @@ export class OtlpReceiver {
     );
   }
 
-  /** The spans of attempts, in the order in which they have ended, and that of the run. */
+  /** The spans of the attempts, in the order of their ends, and the span of the run. */
   get trace(): { attempts: ReceivedSpan[]; run: ReceivedSpan } {
     const spans = this.spans;
     const [run, ...more] = spans.filter(({ name }) => name === "run");
-    if (!run || more.length > 0) throw new Error(`There are ${spans.length} spans, and ${more.length} more runs`);
+    if (!run || more.length > 0) {
+      throw new Error(`Expected one span of a run, got ${run ? 1 + more.length : 0} in ${spans.length} spans`);
+    }
     return { attempts: spans.filter((span) => span !== run), run };
   }
 
-  /** The numbers that were sent last, by name and outcome. */
+  /** The latest values of the metrics, by name, unit and attributes. */
   get metrics(): Record<string, number> {
     const numbers: Record<string, number> = {};
     for (const json of this.#sent("/v1/metrics").slice(-1)) {
@@ -100,7 +102,7 @@ function valuesOf(attributes: { key: string; value: Json }[]): Record<string, st
   }));
 }
 
-/** Calls a function with a receiver on a port of its own. */
+/** Calls a function with a receiver on a free port. */
 export async function withOtlpReceiver(use: (receiver: OtlpReceiver) => Promise<void>): Promise<void> {
   const take = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks = await Array.fromAsync(request as AsyncIterable<Uint8Array>);
@@ -110,7 +112,7 @@ export async function withOtlpReceiver(use: (receiver: OtlpReceiver) => Promise<
     receiver.answer(received, response);
   };
   const server = createServer((request, response) => {
-    take(request, response).catch((error) => response.destroy(error)); // a client may leave in the middle
+    take(request, response).catch((error) => response.destroy(error)); // a client may disconnect during the request
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const receiver = new OtlpReceiver(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -122,7 +124,9 @@ export async function withOtlpReceiver(use: (receiver: OtlpReceiver) => Promise<
   }
 }
 
-/** The values of a field in a message of protocol buffers: `path` has the number of each field on the way to it. */
+/**
+ * Returns the values of a nested field of a Protocol Buffers message; the second argument is its path of field numbers.
+ */
 export function fieldsOf(message: Uint8Array, [number, ...path]: readonly number[]): Uint8Array[] {
   const found: Uint8Array[] = [];
   let offset = 0;

@@ -1,11 +1,11 @@
-/** What can happen to a pool: the commands of which random schedules are made. */
+/** Generates random schedules of actions on a pool, its source and its executor. */
 
 import fc from "fast-check";
 import { RETRY_OUTCOMES, type RetryOutcome } from "../../pool/retry.ts";
 import type { FakeResult } from "./fake_executor.ts";
 import type { Live, PoolWorld, WorldSettings } from "./pool_world.ts";
 
-/** Something that can be done at once. */
+/** An action without waiting. */
 interface Deed {
   readonly name: string;
   readonly act: (world: PoolWorld) => void;
@@ -14,11 +14,11 @@ interface Deed {
 const deed = (name: string, act: Deed["act"]): Deed => ({ name, act });
 const always = (name: string, act: Deed["act"]) => fc.constant(deed(name, act));
 
-/** A choice, by how often each is to be taken beside the others. */
+/** Chooses between actions by weight. */
 const oneOf = (...choices: [weight: number, fc.Arbitrary<Deed>][]) =>
   fc.oneof(...choices.map(([weight, arbitrary]) => ({ weight, arbitrary })));
 
-/** A deed for one of the attempts that run. */
+/** Generates an action on one of the running attempts. */
 const toOne = (name: string, act: (world: PoolWorld, live: Live) => void) =>
   fc.nat({ max: 5 }).map((index) =>
     deed(`${name} (${index})`, (world) => {
@@ -44,7 +44,7 @@ const end = fc.oneof({ weight: 4, arbitrary: fc.constantFrom("ok", "failed") }, 
   arbitrary: fc.constantFrom(...Object.keys(ENDS)),
 });
 
-/** What those do who have the pool, also while it reports to them. */
+/** Calls by the user of the pool, which may also happen within its progress callback. */
 const calls = oneOf(
   [4, always("next()", (world) => world.next())],
   [4, fc.integer({ min: 1, max: 4 }).map((n) => deed(`concurrency = ${n}`, (world) => world.setConcurrency(n)))],
@@ -60,8 +60,8 @@ const task = fc.record({ retries: fc.nat({ max: 3 }), timeoutMs: fc.constantFrom
 const deeds = oneOf(
   [40, always("next()", (world) => world.next())],
   [40, task.map((task) => deed(`task ${JSON.stringify(task)}`, (world) => world.supply(task)))],
-  [50, end.chain((how) => toOne(`an end ${how}`, (world, live) => world.endAttempt(live, ENDS[how]!)))],
-  [20, end.map((how) => deed(`(the next start ends ${how})`, (world) => world.executor.endAtStart(ENDS[how]!)))],
+  [50, end.chain((how) => toOne(`end: ${how}`, (world, live) => world.endAttempt(live, ENDS[how]!)))],
+  [20, end.map((how) => deed(`(the next start ends: ${how})`, (world) => world.executor.endAtStart(ENDS[how]!)))],
   [10, calls],
   [10, reactions.map(({ name, act }) => deed(`(the next report: ${name})`, (world) => world.reactsWith(act)))],
   [10, toOne("an exit, not yet an end", (_, { execution }) => execution.exit())],
@@ -71,15 +71,15 @@ const deeds = oneOf(
   [2, always("(the next start fails)", (world) => world.executor.endAtStart(new Error("start failed")))],
   [2, always("the executor fails", (world) => world.failExecutor())],
   [5, fc.constantFrom(1, 5, 20).map((ms) => deed(`busy for ${ms} ms`, (world) => world.clock.passes(ms)))],
-  [5, always("the executor is open", (world) => world.executor.opening.resolve())],
-  [1, always("the executor cannot be opened", (world) => world.executor.opening.reject(new Error("not open")))],
-  [5, always("the executor has closed", (world) => world.executor.closing.resolve())],
+  [5, always("the executor opens", (world) => world.executor.opening.resolve())],
+  [1, always("the executor fails to open", (world) => world.executor.opening.reject(new Error("not open")))],
+  [5, always("the executor closes", (world) => world.executor.closing.resolve())],
   [2, always("the source ends", (world) => world.endSource())],
   [1, always("the source fails", (world) => world.endSource(new Error("source failed")))],
-  [1, always("no task", (world) => world.supplyNoTask())],
+  [1, always("invalid task", (world) => world.supplyNoTask())],
 );
 
-/** Things that happen one right after the other. */
+/** Performs actions without waiting in between. */
 class Happens implements fc.AsyncCommand<object, PoolWorld> {
   readonly #deeds: readonly Deed[];
 
@@ -104,7 +104,7 @@ class Happens implements fc.AsyncCommand<object, PoolWorld> {
   }
 }
 
-/** Time passes, or none, and all that can happen happens. */
+/** Advances the time and waits until everything has settled. */
 class Waits implements fc.AsyncCommand<object, PoolWorld> {
   readonly #ms: number;
 
@@ -127,14 +127,14 @@ class Waits implements fc.AsyncCommand<object, PoolWorld> {
   }
 }
 
-/** What happens, as a schedule. */
+/** Random schedules. */
 export const schedules = fc.commands([
   fc.array(deeds, { minLength: 1, maxLength: 3 }).map((deeds) => new Happens(deeds)),
   fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(1, 5, 10, 30, 100) })
     .map((ms) => new Waits(ms)),
 ], { maxCommands: 40, size: "max" });
 
-/** How the pool is set up, and what is around it. */
+/** Random settings of the pool and its environment. */
 export const settings: fc.Arbitrary<WorldSettings> = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
   keepOrder: fc.boolean(),

@@ -1,8 +1,8 @@
 /**
- * What can be known of a pool from outside: how it was set up, what was done to it, and what it has done.
+ * The externally visible state of a pool: its settings, the actions on it, and its own actions.
  *
- * An end that has just come may have been noticed by the pool or not. So time goes on in moments, from one time that
- * everything has settled to the next: what happened in a moment before was noticed.
+ * The pool may or may not have noticed an attempt that has just ended. Therefore time is divided into moments: a moment
+ * lasts until everything has settled, and the pool has noticed everything from earlier moments.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import type { AttemptResult, AttemptStop } from "../../pool/executor.ts";
 import type { Outcome, RetryOutcome } from "../../mod.ts";
 
-/** How a pool is set up. */
+/** Settings of a pool. */
 export interface PoolSettings {
   concurrency: number;
   keepOrder: boolean;
@@ -27,32 +27,33 @@ export interface TaskState {
   readonly retries: number;
   readonly timeoutMs: number | undefined;
   readonly attempts: AttemptState[];
-  /** `gone`: it will have no result. */
+  /** `waiting` for a retry; `gone` if the task will have no result. */
   state: "read" | "running" | "waiting" | "finished" | "gone";
-  /** The moment in which it got into this state. */
+  /** The moment in which the task entered its state. */
   since: number;
-  /** The time before which it is not to be tried again, and that from which it has to be. */
+  /** The earliest and the latest time of the next attempt. */
   retryMs: { from: number; by: number };
   outcome: Outcome | undefined;
-  /** The attempt that the result is about. */
+  /** The attempt that the result describes. */
   shown: AttemptState | undefined;
   isGiven: boolean;
 }
 
-/** An attempt at a task. */
+/** An attempt. */
 export interface AttemptState {
   readonly task: TaskState;
   readonly number: number;
   readonly slot: number;
   readonly startedMs: number;
-  /** The moments in which its timeout was seen to be over. */
+  /** The times at which the model was idle and the timeout was over. */
   readonly lateTurnsMs: number[];
-  /** For what it was told to end, and how long that might take. */
+  /** The calls of `terminate`. */
   readonly told: { reason: AttemptStop; killAfterMs: number }[];
-  /** The first reason for which it was told to end, if that came in time. */
+  /** The reason of the first termination while the attempt was running. */
   stoppedBy: AttemptStop | undefined;
+  /** Whether the attempt has exceeded its output limit. */
   hasExceeded: boolean;
-  /** The moment in which it ended. */
+  /** The moment in which the attempt ended. */
   endedIn: number | undefined;
   /** What it has left; nothing is known of it when the executor failed. */
   end: AttemptResult | undefined;
@@ -71,17 +72,17 @@ export class PoolState {
   protected asked = 0;
   protected hasBegun = false;
   protected sourceHasEnded = false;
-  /** Nothing more is to be read. */
+  /** Set when no more tasks may be read. */
   protected inputEnded = false;
-  /** Nothing more is to be started. */
+  /** The moment since which no more attempts may start. */
   protected drainedIn: number | undefined;
-  /** What runs is to be ended. */
+  /** Set when running attempts must be terminated. */
   protected isStopping = false;
   protected isKilling = false;
   protected returnedIn: number | undefined;
   protected executorHasFailed = false;
   protected executorHasClosed = false;
-  /** The failures of the run, as they came. */
+  /** The failures of the run, in order. */
   protected readonly failures: { error: Error; since: number; isOfSource: boolean }[] = [];
 
   constructor(settings: PoolSettings, clock: { readonly nowMs: number }) {
@@ -95,7 +96,7 @@ export class PoolState {
     this.hasBegun ||= this.returnedIn === undefined;
   }
 
-  /** The source gives a task to the pool, which has asked for it. */
+  /** The source yields a task. */
   supplies(task: { retries?: number; timeoutMs?: number }): void {
     this.isReading = false;
     const { retries, timeoutMs } = { ...this.settings, retries: this.settings.retry.limit, ...task };
@@ -113,7 +114,7 @@ export class PoolState {
     });
   }
 
-  /** The source ends, or fails; or it has given something that is no task, and has not ended. */
+  /** The source ends or fails, or, if `hasEnded` is false, yields an invalid task. */
   sourceEnds(error?: Error, hasEnded = true): void {
     this.isReading = false;
     this.sourceHasEnded ||= hasEnded;
@@ -158,7 +159,7 @@ export class PoolState {
     this.inputEnded = true;
     for (const task of this.tasks) {
       if (task.state === "waiting") this.#finishes(task, "canceled");
-      if (task.state === "read") this.changes(task, "gone"); // it was never started
+      if (task.state === "read") this.changes(task, "gone"); // never started
     }
   }
 
@@ -178,7 +179,7 @@ export class PoolState {
     this.stops();
   }
 
-  /** The executor can do nothing more. */
+  /** The executor fails as a whole. */
   executorFails(error: Error): void {
     this.fails(error);
     this.drains();
@@ -189,7 +190,7 @@ export class PoolState {
     if (error) this.fails(error);
   }
 
-  /** Everything has settled: what was to be noticed was noticed. */
+  /** Starts the next moment. */
   protected goesOn(): void {
     for (const { state, since, retryMs, attempts } of this.tasks) {
       // The wait begins when the pool has seen the end, which is now at the latest.
@@ -210,7 +211,7 @@ export class PoolState {
     return this.tasks.flatMap(({ attempts }) => attempts);
   }
 
-  /** The attempts that run. */
+  /** The running attempts. */
   get live(): AttemptState[] {
     return this.attempts.filter(({ endedIn }) => endedIn === undefined);
   }
@@ -219,12 +220,12 @@ export class PoolState {
     return this.#clock.nowMs;
   }
 
-  /** The attempts that run, or that the pool may think to run. */
+  /** The attempts that are running, or that the pool may consider running. */
   protected get perhapsLive(): AttemptState[] {
     return this.attempts.filter(({ endedIn = this.moment }) => endedIn === this.moment);
   }
 
-  /** The task that was read and not started. */
+  /** The task that was read but not started. */
   protected get ahead(): TaskState | undefined {
     return this.tasks.find(({ state }) => state === "read");
   }
@@ -233,12 +234,12 @@ export class PoolState {
     return this.tasks.filter(({ state }) => state === "finished");
   }
 
-  /** Nothing is to be done any more. */
+  /** Whether all work is done. */
   protected get isOver(): boolean {
     return this.inputEnded && this.tasks.every(({ state }) => state === "finished" || state === "gone");
   }
 
-  /** The results that can be taken, of those that are older than a moment. */
+  /** Returns the results from before a moment that can be yielded or were. */
   protected ready(moment = Infinity): TaskState[] {
     const isReady = ({ state, since }: TaskState) => state === "finished" && since < moment;
     if (!this.settings.keepOrder) return this.tasks.filter(isReady);
@@ -246,7 +247,7 @@ export class PoolState {
     return this.tasks.slice(0, first === -1 ? undefined : first).filter(isReady);
   }
 
-  /** Adds to what has happened. */
+  /** Adds an entry to the history. */
   tells(what: string): void {
     this.history.push(`${this.nowMs} ms: ${what}`);
   }
@@ -266,7 +267,7 @@ export class PoolState {
       closed: this.executorHasClosed,
     };
     const set = Object.entries(flags).filter(([, is]) => is).map(([name]) => name);
-    return [`concurrency ${this.concurrency}, results asked for: ${this.asked}`, ...set].join(", ") +
+    return [`concurrency ${this.concurrency}, calls of next(): ${this.asked}`, ...set].join(", ") +
       tasks.map((line) => `\n${line}`).join("");
   }
 

@@ -1,4 +1,4 @@
-/** A pool with all that is around it, as far as the test has it in its hand, and the model that watches both. */
+/** A pool with a controllable environment (source, executor, clock, consumer), and a model that checks the pool. */
 
 import type { AttemptResult } from "../../pool/executor.ts";
 import { ExecutorError, InvalidTaskError, type Run, run, type Task } from "../../mod.ts";
@@ -7,24 +7,24 @@ import { type FakeExecution, FakeExecutor, type FakeResult, fakeResult, TERMINAT
 import { KILL_AFTER_MS, PoolModel } from "./pool_model.ts";
 import type { AttemptState, PoolSettings } from "./pool_state.ts";
 
-/** How a pool is set up, and how what is around it behaves. */
+/** Settings of a pool and its environment. */
 export interface WorldSettings extends PoolSettings {
-  /** When the executor is open: without being opened, at once, or when the test says so. */
+  /** When the executor is open: without a call of `open()`, immediately after it, or when the test decides. */
   opens: "unasked" | "at once" | "later";
   closes: "at once" | "later" | "with an error";
-  /** Attempts end as soon as they are told to. */
+  /** Whether attempts end as soon as they are terminated. */
   diesAtOnce: boolean;
-  /** Attempts end as soon as they are started. */
+  /** Whether attempts end as soon as they start. */
   isInstant: boolean;
-  /** What chance is. */
+  /** The value of `Math.random()`. */
   random: number;
-  /** What the source has at the beginning. */
+  /** The tasks that the source has initially. */
   tasks: Partial<Task>[];
-  /** How many results are asked for at the beginning. */
+  /** The number of initial calls of `next()`. */
   asks: number;
 }
 
-/** An attempt as the pool knows it, and as the model does. */
+/** A running attempt and its state in the model. */
 export interface Live {
   execution: FakeExecution;
   model: AttemptState;
@@ -40,9 +40,9 @@ export class PoolWorld {
   readonly model: PoolModel;
   readonly run: Run;
   readonly executor: WatchedExecutor;
-  /** What is to be done when the pool reports its progress the next time. */
+  /** Actions to perform in the next progress callbacks, one in each. */
   readonly #reactions: ((world: PoolWorld) => void)[] = [];
-  /** What the source has for the pool. */
+  /** The values that the source will yield. */
   readonly #supply: (() => IteratorResult<Task> | Promise<never>)[] = [];
   #read: PromiseWithResolvers<IteratorResult<Task>> | undefined;
   #sourceHasEnded = false;
@@ -92,17 +92,17 @@ export class PoolWorld {
     for (let asked = 0; asked < settings.asks; asked++) this.next();
   }
 
-  // ---- What the caller of the pool does ----
+  // ---- Actions of the consumer ----
 
   next(): void {
     this.model.asks();
-    // A signal is looked at when the run begins, and from then on.
+    // The run checks its signal when it begins, and from then on.
     if (!this.#hasBegun && !this.model.hasReturned && this.#abort.signal.aborted) {
       this.model.stops(this.#abort.signal.reason);
     }
     this.#hasBegun = true;
     this.#takers++;
-    // Answers are seen in the order of the questions, of which one may be asked within another.
+    // Process results in the order of the calls, as one call may happen within another.
     const before = this.#answered;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#answered = promise;
@@ -163,7 +163,7 @@ export class PoolWorld {
     throw error;
   }
 
-  // ---- What the source and the executor do ----
+  // ---- Actions of the source and the executor ----
 
   supply(task: Partial<Task>): void {
     this.#supplies(() => {
@@ -205,26 +205,26 @@ export class PoolWorld {
     execution.exceedOutput();
   }
 
-  /** The attempts that run, as both know them. */
+  /** The running attempts. */
   get live(): Live[] {
     const { live } = this.model;
     return this.executor.started.filter(({ model }) => live.includes(model));
   }
 
-  /** An attempt that was not begun is withdrawn, as the pool has asked for. */
+  /** Withdraws an attempt that has not begun, after the pool has called `drain()`. */
   takeBack(live: Live): void {
     if (this.model.isDraining) this.endAttempt(live, WITHDRAWN);
   }
 
-  /** Fails if a promise was not kept. */
+  /** Rejects if a guarantee was violated. */
   check(): Promise<void> {
     const { violation, history } = this.model;
     if (violation === undefined) return Promise.resolve();
-    const text = [`Not kept: ${violation}`, "The pool by the model:", this.model, "What has happened:", ...history];
+    const text = [`Violated: ${violation}`, "State of the model:", this.model, "History:", ...history];
     return Promise.reject(new Error(text.join("\n")));
   }
 
-  /** Lets time pass, and checks that all has happened that must. */
+  /** Advances the time and checks that the pool has done everything it had to. */
   wait(ms: number): Promise<void> {
     return this.clock.advance(ms, () => this.#settles());
   }
@@ -244,9 +244,9 @@ export class PoolWorld {
     });
   }
 
-  /** Lets everything come to its end, which must come whatever was done before. */
+  /** Lets the run end, which must succeed after any schedule. */
   async windUp(): Promise<void> {
-    this.model.tells("- everything comes to its end");
+    this.model.tells("- the run is allowed to end");
     this.#reactions.length = 0;
     if (!this.#sourceHasEnded) this.endSource();
     this.executor.opening.resolve();
@@ -260,7 +260,7 @@ export class PoolWorld {
       for (const _ of this.model.tasks) this.next();
       await this.wait(0);
     }
-    if (!this.#isClosed) this.model.violation ??= "a run comes to its end";
+    if (!this.#isClosed) this.model.violation ??= "a run ends";
     await this.check();
   }
 
@@ -275,7 +275,7 @@ export class PoolWorld {
           return promise;
         },
         return: () => {
-          if (this.#sourceIsLeft) this.model.violation ??= "the source is left once";
+          if (this.#sourceIsLeft) this.model.violation ??= "the source is closed once";
           this.#sourceIsLeft = true;
           return Promise.resolve({ done: true as const, value: undefined });
         },
@@ -296,7 +296,7 @@ export class PoolWorld {
   }
 }
 
-/** Tells the model what the pool wants of it. */
+/** Executor that reports every call of the pool to the model. */
 class WatchedExecutor extends FakeExecutor {
   readonly keepsTime: boolean;
   readonly started: Live[] = [];
@@ -304,7 +304,7 @@ class WatchedExecutor extends FakeExecutor {
   readonly opening = Promise.withResolvers<void>();
   readonly closing = Promise.withResolvers<void>();
   open?: (onFailure: (error: Error) => void) => Promise<void>;
-  /** Says that nothing can be carried out any more. */
+  /** Reports a failure of the whole executor to the pool. */
   onFailure: ((error: Error) => void) | undefined;
   readonly #world: PoolWorld;
 
@@ -327,7 +327,7 @@ class WatchedExecutor extends FakeExecutor {
     if (opens === "at once") this.opening.resolve();
     if (closes === "at once") this.closing.resolve();
     if (closes === "with an error") this.closing.reject(new Error("cannot close"));
-    for (const { promise } of [this.opening, this.closing]) promise.catch(() => {}); // a run may not ask for them
+    for (const { promise } of [this.opening, this.closing]) promise.catch(() => {}); // the run may never await them
     this.onStart = (execution) => {
       const attempt = model.starts(execution.attempt);
       const live = { execution, model: attempt };

@@ -1,4 +1,4 @@
-/** A place for one run of the tool, where what it leaves behind can be seen, whatever else goes on on the machine. */
+/** Isolates a run of the command, so that tests can find its processes and temporary files. */
 
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -22,32 +22,32 @@ import {
   withTempDirectory,
 } from "./helpers.ts";
 
-/** How to have mounts of one's own. Root may; others can be root in a namespace of theirs, on most systems. */
+/** Flags of unshare(1) for a private mount namespace: root needs no user namespace, others do. */
 const UNSHARE = [["--mount"], ["--map-root-user", "--mount"]].find((flags) =>
   spawnSync("unshare", [...flags, "true"]).status === 0
 );
 
-/** Whether what a shell does first, for a run, can be to mount something that only the run sees. */
+/** Whether the setup script of a run can mount file systems that only the run sees. */
 export const CAN_MOUNT = UNSHARE !== undefined;
 
-/** What can be said of a place. */
+/** Options of {@linkcode RunPlace.with}. */
 export interface RunPlaceOptions {
-  /** How the tool is run. By default that is the runtime under test. */
+  /** Command prefix that runs a module; default: the runtime under test. */
   runtime?: readonly string[] | undefined;
-  /** Where the directory is made that stands for `/dev/shm`. By default that is the directory of the place. */
+  /** Parent of the directory that replaces `/dev/shm`; default: the directory of the place. */
   memory?: string | undefined;
 }
 
 /**
- * Has a directory of its own in the place of `/dev/shm`, another one for temporary files, and a variable that all its
- * processes have, by which they are found.
+ * Runs the command with private directories in place of `/dev/shm` and `TMPDIR`, and with a unique environment variable
+ * that identifies all processes of the run.
  */
 export class RunPlace {
   readonly directory: string;
-  /** Where the results are, for `-o`. */
+  /** Path of the results file, for `-o`. */
   readonly output: string;
   readonly env: Record<string, string>;
-  /** What stands for `/dev/shm`. */
+  /** The directory that replaces `/dev/shm`. */
   readonly shm: string;
   readonly #mark = `TASKRUNNER_TEST_MARK=${randomBytes(8).toString("hex")}`;
   readonly #runtime: readonly string[];
@@ -61,7 +61,7 @@ export class RunPlace {
     this.env = { TMPDIR: this.#tmp, [name!]: value! };
   }
 
-  /** Calls a function with a place, of which nothing is left after it. */
+  /** Calls a function with a place, then kills its processes and removes its directories. */
   static with<T>(use: (place: RunPlace) => Promise<T>, options: RunPlaceOptions = {}): Promise<T> {
     const { runtime = [process.execPath, ...RUN_MODULE], memory } = options;
     return withTempDirectory((directory) =>
@@ -82,10 +82,9 @@ export class RunPlace {
   }
 
   /**
-   * Starts the tool, in the runtime under test. The process that is started becomes the tool, so that it can be sent
-   * signals.
+   * Starts the command. The started process is the command itself, so tests can signal it.
    *
-   * @param setup what a shell does first, such as `ulimit -n 50`. The tool with its arguments is `"$@"`.
+   * @param setup Shell code to run first, such as `ulimit -n 50`; `"$@"` in it is the command with its arguments.
    */
   start(args: readonly string[], { env, ...options }: StartOptions = {}, setup = ":"): Started {
     const command = [...this.#runtime, join(PROJECT, "cli.ts"), ...args];
@@ -95,68 +94,68 @@ export class RunPlace {
     return start(program!, rest, { ...options, env: { ...this.env, ...env } });
   }
 
-  /** Starts a run of these tasks that writes to {@linkcode RunPlace.output}. */
+  /** Starts a run of tasks that writes to {@linkcode RunPlace.output}. */
   async run(tasks: readonly Task[], args: readonly string[] = [], options?: StartOptions, setup?: string) {
     const file = await taskFile(this.directory, tasks);
     return this.start([file, "-q", "-o", this.output, ...args], { stdin: "", ...options }, setup);
   }
 
-  /** The processes of the run that have not ended, those of its tasks too. */
+  /** Returns the ids of all running processes of the run, including those of its tasks. */
   processes(): number[] {
     return readdirSync("/proc").map(Number).filter((pid) => {
       if (!(pid > 0) || !isAlive(pid)) return false;
       try {
         return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(this.#mark);
       } catch {
-        return false; // it is gone meanwhile, or of somebody else
+        return false; // the process has just ended, or belongs to another user
       }
     });
   }
 
-  /** Their ids and command lines; only the id of one that has ended meanwhile. */
+  /** Returns the ids and command lines of these processes; only the id of a process that has just ended. */
   commandLines(): string[] {
     return this.processes().map(commandLine);
   }
 
-  /** The temporary files of the run. */
+  /** Returns the paths of all temporary files and directories of the run. */
   temporaryFiles(): string[] {
     return [this.#tmp, this.shm].flatMap(allIn);
   }
 
-  /** The results in a file. Each line has to be whole, and a result that the library accepts. */
+  /** Reads the results in a file. Fails unless each line is complete and a valid result. */
   results(file: string = this.output): TaskResult[] {
     return existsSync(file) ? this.resultsIn(readFileSync(file, "utf8")) : [];
   }
 
-  /** The same for the content of a file. */
+  /** Parses results from text. Fails unless each line is complete and a valid result. */
   resultsIn(text: string): TaskResult[] {
-    assert(text === "" || text.endsWith("\n"), "the last line is not whole");
+    assert(text === "" || text.endsWith("\n"), "the last line is incomplete");
     return text.split("\n").slice(0, -1).map((line) => parseResult(JSON.parse(line)));
   }
 
-  /** Each of these ids has one result, and nothing else has one. */
+  /** Asserts that there is exactly one result for each id, and none for other ids. */
   assertOneResultEach(ids: readonly string[]): void {
     assertEquals(this.results().map(({ id }) => id).sort(), [...ids].sort());
   }
 
-  /** No process is left, or will be in a moment; and then no temporary file. */
+  /** Waits until no process is left, then removes the temporary files. */
   async removeWhatIsLeft(): Promise<void> {
     await waitFor("the end of all processes", () => this.processes().length === 0);
     for (const path of this.temporaryFiles()) await rm(path, { recursive: true, force: true });
   }
 
-  /** No process and no temporary file is left, or will be in a moment. */
+  /** Waits until neither processes nor temporary files are left. */
   async waitForNothingLeft(): Promise<void> {
     await waitFor("the end of all processes", () => this.processes().length === 0).catch((error) => {
       throw new Error(`${error.message}: ${this.commandLines().join("; ")}`);
     });
-    await waitFor("the end of all temporary files", () => this.temporaryFiles().length === 0).catch((error) => {
+    await waitFor("the removal of all temporary files", () => this.temporaryFiles().length === 0).catch((error) => {
       throw new Error(`${error.message}: ${this.temporaryFiles().join(", ")}`);
     });
   }
 }
 
-/** All files and directories in a directory, which may be removed meanwhile. */
+/** Returns all paths below a directory, which may be removed at the same time. */
 function allIn(directory: string): string[] {
   try {
     return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
