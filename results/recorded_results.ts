@@ -1,4 +1,4 @@
-import { filePieces } from "../system/file_pieces.ts";
+import { readChunks } from "../system/read_chunks.ts";
 import { systemCode } from "../system/system_error.ts";
 import { ResultIndex } from "./result_index.ts";
 import { findResultsEnd, type ResultsEnd } from "./results_end.ts";
@@ -30,7 +30,7 @@ export async function readRecordedResults(
   const index = new ResultIndex(retryFailed);
   try {
     const end = await findResultsEnd(path);
-    await index.read(untilAborted(filePieces(path, end.wholeBytes), signal));
+    await index.read(untilAborted(readChunks(path, end.wholeBytes), signal));
     return { index, end };
   } catch (error) {
     signal.throwIfAborted();

@@ -1,8 +1,8 @@
 import { test } from "node:test";
 import fc from "fast-check";
 import { EFFORT, SEED, TIMEOUT } from "../support/helpers.ts";
-import { schedules, settings } from "../support/pool_deeds.ts";
-import { PoolWorld } from "../support/pool_world.ts";
+import { schedules, settings } from "../support/pool_actions.ts";
+import { PoolHarness } from "../support/pool_harness.ts";
 
 const RUNS = 500 * EFFORT;
 
@@ -11,10 +11,10 @@ test(
   { timeout: TIMEOUT.timeout * EFFORT },
   async () => {
     const keepsItsPromises = fc.asyncProperty(settings, schedules, async (settings, schedule) => {
-      const world = new PoolWorld(settings);
-      await world.clock.during(async () => {
-        await fc.asyncModelRun(() => ({ model: {}, real: world }), schedule);
-        await world.windUp();
+      const harness = new PoolHarness(settings);
+      await harness.clock.during(async () => {
+        await fc.asyncModelRun(() => ({ model: {}, real: harness }), schedule);
+        await harness.finish();
       });
     });
     await fc.assert(keepsItsPromises, { numRuns: RUNS, seed: SEED });

@@ -14,13 +14,13 @@ import { type AttemptState, PoolState, type TaskState } from "./pool_state.ts";
 export const KILL_AFTER_MS = 7;
 
 /** The state of the run and its environment when everything has settled. */
-export interface Seen {
+export interface Observed {
   haltedBy: TaskResult | undefined;
   isClosed: boolean;
   /** Whether the pool has called `return()` of the source. */
-  sourceIsLeft: boolean;
+  sourceIsClosed: boolean;
   /** The number of pending calls of `next()`. */
-  takers: number;
+  pendingNext: number;
   timers: number;
   listensToSignal: boolean;
 }
@@ -35,7 +35,7 @@ interface HookCall {
 export class PoolModel extends PoolState {
   /** The first violated guarantee. */
   violation: string | undefined;
-  #given = 0;
+  #yielded = 0;
   #startedMs = -Infinity;
   #gateWasOpen = true;
   #settledMs = 0;
@@ -43,18 +43,18 @@ export class PoolModel extends PoolState {
   #closes = 0;
   #reports = 0;
   #reportedStarts = 0;
-  #holds = 0;
+  #throttlings = 0;
   #progress: Progress | undefined;
   readonly #hooks: HookCall[] = [];
 
   // ---- Actions of the pool, and when they are allowed ----
 
   reads(): void {
-    this.#promise("no task is read before the first call of next()", this.hasBegun && this.isOpen);
-    this.#promise("no task is read once no more tasks may start", !this.inputEnded);
-    this.#promise("at most one task is read ahead", !this.isReading && !this.ahead);
-    this.#promise("a task is read only when a slot is free", this.live.length < this.concurrency);
-    this.#promise("no task is read while `concurrency` results wait for the consumer", this.#hasRoom(this.moment));
+    this.#expect("no task is read before the first call of next()", this.hasBegun && this.isOpen);
+    this.#expect("no task is read once no more tasks may start", !this.inputEnded);
+    this.#expect("at most one task is read ahead", !this.isReading && !this.readAhead);
+    this.#expect("a task is read only when a slot is free", this.live.length < this.concurrency);
+    this.#expect("no task is read while `concurrency` results wait for the consumer", this.#hasCapacity(this.moment));
     this.isReading = true;
   }
 
@@ -66,45 +66,45 @@ export class PoolModel extends PoolState {
 
   callsOnEnd(hook: HookCall, result: AttemptResult | undefined): void {
     const attempt = this.tasks[hook.sequence - 1]!.attempts[hook.number - 1];
-    this.#promise("onEnd is called once", !hook.hasEnded);
-    this.#promise("onEnd is called when the attempt has ended", attempt?.endedIn !== undefined);
-    this.#promise("onEnd gets the result, and nothing of a failed executor", result?.ending === attempt?.end?.ending);
+    this.#expect("onEnd is called once", !hook.hasEnded);
+    this.#expect("onEnd is called when the attempt has ended", attempt?.endedIn !== undefined);
+    this.#expect("onEnd gets the result, and nothing of a failed executor", result?.ending === attempt?.end?.ending);
     hook.hasEnded = true;
   }
 
   starts({ sequence, number, slot, timeoutMs }: Attempt): AttemptState {
     const hook = this.#hooks.at(-1);
     const isAnnounced = hook?.sequence === sequence && hook.number === number;
-    this.#promise("onAttemptStart is called before each start", isAnnounced);
-    this.#promise("onAttemptStart is called once", this.#hooks.length === this.attempts.length + 1);
+    this.#expect("onAttemptStart is called before each start", isAnnounced);
+    this.#expect("onAttemptStart is called once", this.#hooks.length === this.attempts.length + 1);
     const task = this.tasks[sequence - 1]!;
     const { nowMs, moment } = this;
-    this.tells(`${sequence}.${number} starts in slot ${slot}`);
-    this.#promise("no attempt starts after the run was halted, drained or stopped", !this.isDraining);
-    this.#promise("at most `concurrency` attempts run concurrently", this.live.length < this.concurrency);
-    this.#promise("no two attempts share a slot", this.live.every((other) => other.slot !== slot));
-    const taken = new Set(this.perhapsLive.map(({ slot }) => slot));
+    this.log(`${sequence}.${number} starts in slot ${slot}`);
+    this.#expect("no attempt starts after the run was halted, drained or stopped", !this.isDraining);
+    this.#expect("at most `concurrency` attempts run concurrently", this.live.length < this.concurrency);
+    this.#expect("no two attempts share a slot", this.live.every((other) => other.slot !== slot));
+    const taken = new Set(this.maybeLive.map(({ slot }) => slot));
     const lower = Array.from({ length: slot - 1 }, (_, index) => index + 1);
-    this.#promise("an attempt gets the lowest free slot", lower.every((slot) => taken.has(slot)));
-    this.#promise("starts are at least startDelayMs apart", nowMs - this.#startedMs >= this.settings.startDelayMs);
-    this.#promise("the attempts of a task are numbered consecutively", number === task.attempts.length + 1);
-    this.#promise("a task is retried at most `retries` times", number <= task.retries + 1);
-    this.#promise("the timeout is that of the task or, by default, of the run", timeoutMs === task.timeoutMs);
+    this.#expect("an attempt gets the lowest free slot", lower.every((slot) => taken.has(slot)));
+    this.#expect("starts are at least startDelayMs apart", nowMs - this.#startedMs >= this.settings.startDelayMs);
+    this.#expect("the attempts of a task are numbered consecutively", number === task.attempts.length + 1);
+    this.#expect("a task is retried at most `retries` times", number <= task.retries + 1);
+    this.#expect("the timeout is that of the task or, by default, of the run", timeoutMs === task.timeoutMs);
     if (number === 1) {
-      this.#promise("a task has one first attempt", task.state === "read");
-      this.#promise("no task starts while `concurrency` results wait for the consumer", this.#hasRoom(moment));
+      this.#expect("a task has one first attempt", task.state === "read");
+      this.#expect("no task starts while `concurrency` results wait for the consumer", this.#hasCapacity(moment));
       const isOverdue = ({ state, retryMs }: TaskState) => state === "waiting" && retryMs.by <= this.#settledMs;
-      this.#promise("due retries come before new tasks", !this.tasks.some(isOverdue));
+      this.#expect("due retries come before new tasks", !this.tasks.some(isOverdue));
     } else {
-      this.#promise("only a failed, killed or timed-out attempt is retried", task.state === "waiting");
-      this.#promise("a retry waits for its delay", nowMs >= task.retryMs.from);
+      this.#expect("only a failed, killed or timed-out attempt is retried", task.state === "waiting");
+      this.#expect("a retry waits for its delay", nowMs >= task.retryMs.from);
     }
     this.#startedMs = nowMs;
     this.#gateWasOpen &&= this.#gateIsOpen;
     this.changes(task, "running");
     const nothing = { stoppedBy: undefined, endedIn: undefined, end: undefined };
     const attempt: AttemptState = {
-      ...{ task, number, slot, startedMs: nowMs, lateTurnsMs: [], told: [] },
+      ...{ task, number, slot, startedMs: nowMs, lateTurnsMs: [], terminations: [] },
       ...{ ...nothing, hasExceeded: false, isDiscarded: false },
     };
     task.attempts.push(attempt);
@@ -113,30 +113,30 @@ export class PoolModel extends PoolState {
 
   /** The pool terminates an attempt; `isStopped` tells whether it was still running. */
   terminates(attempt: AttemptState, reason: AttemptStop, killAfterMs: number, isStopped: boolean): void {
-    this.tells(`${attempt.task.sequence}.${attempt.number} is terminated: ${reason}`);
-    this.#promise("only a running attempt is terminated", this.perhapsLive.includes(attempt));
+    this.log(`${attempt.task.sequence}.${attempt.number} is terminated: ${reason}`);
+    this.#expect("only a running attempt is terminated", this.maybeLive.includes(attempt));
     const isRight = {
       "canceled": this.isStopping || this.#isHalted && this.settings.halt!.when === "now",
       "timeout": this.#isLate(attempt),
       "output-limit": attempt.hasExceeded,
     };
-    this.#promise(
+    this.#expect(
       "an attempt is terminated only by its timeout, its output limit, or the end of the run",
       isRight[reason],
     );
     const isKill = killAfterMs === 0 && this.isKilling;
-    this.#promise(
+    this.#expect(
       "an attempt gets killAfterMs to end, unless the run is killed",
       killAfterMs === KILL_AFTER_MS || isKill,
     );
-    attempt.told.push({ reason, killAfterMs });
+    attempt.terminations.push({ reason, killAfterMs });
     if (isStopped || reason === "output-limit") attempt.stoppedBy ??= reason;
   }
 
   /** The pool notifies the executor that it will start no more attempts. */
   drainsExecutor(): void {
     const hasReason = this.isDraining || this.#isHalted || this.executorHasFailed;
-    this.#promise("the executor is drained only when the run ends early", hasReason);
+    this.#expect("the executor is drained only when the run ends early", hasReason);
     this.drains();
   }
 
@@ -144,49 +144,49 @@ export class PoolModel extends PoolState {
     const attempt = this.attempts.find(({ end }) => end?.stdout.text === stdout.text);
     if (!attempt) return; // the end of a failed attempt is unknown
     const { task, isDiscarded } = attempt;
-    this.#promise("the output of an attempt is discarded once", !isDiscarded);
-    const isUnseen = task.shown !== attempt || this.hasReturned && !task.isGiven;
-    this.#promise("only output that no result contains is discarded", isUnseen);
+    this.#expect("the output of an attempt is discarded once", !isDiscarded);
+    const isUnseen = task.shown !== attempt || this.hasReturned && !task.isYielded;
+    this.#expect("only output that no result contains is discarded", isUnseen);
     attempt.isDiscarded = true;
   }
 
   closesExecutor(): void {
-    this.#promise("the executor is closed once", ++this.#closes === 1);
-    this.#promise("the executor is closed after the last attempt", this.isOver && (this.isOpen || !this.hasBegun));
+    this.#expect("the executor is closed once", ++this.#closes === 1);
+    this.#expect("the executor is closed after the last attempt", this.isOver && (this.isOpen || !this.hasBegun));
   }
 
   gives({ id, outcome, attempts, slot, stdout }: TaskResult): void {
     const task = this.tasks[Number(id) - 1]!;
-    this.tells(`the result of ${id} is yielded: ${outcome}`);
-    this.#promise("a task has one result", task.state === "finished" && !task.isGiven);
-    this.#promise("no result is yielded after return()", (this.returnedIn ?? this.moment) === this.moment);
-    this.#promise(`the outcome of ${id} is ${task.outcome}`, outcome === task.outcome);
+    this.log(`the result of ${id} is yielded: ${outcome}`);
+    this.#expect("a task has one result", task.state === "finished" && !task.isYielded);
+    this.#expect("no result is yielded after return()", (this.returnedIn ?? this.moment) === this.moment);
+    this.#expect(`the outcome of ${id} is ${task.outcome}`, outcome === task.outcome);
     const shown = task.shown!;
-    this.#promise("a result describes the last attempt", attempts === shown.number && slot === shown.slot);
-    this.#promise("a result has the output of the last attempt", (shown.end?.stdout.text ?? "") === stdout);
+    this.#expect("a result describes the last attempt", attempts === shown.number && slot === shown.slot);
+    this.#expect("a result has the output of the last attempt", (shown.end?.stdout.text ?? "") === stdout);
     const comesBefore = this.settings.keepOrder
       ? ({ sequence, state }: TaskState) => sequence < task.sequence && state !== "gone"
       : ({ since, state }: TaskState) => since < task.since && state === "finished";
-    const isRightTurn = !this.tasks.some((other) => comesBefore(other) && !other.isGiven);
-    this.#promise("results are in the order of the tasks or, by default, of their ends", isRightTurn);
-    this.#given++;
-    task.isGiven = true;
+    const isRightTurn = !this.tasks.some((other) => comesBefore(other) && !other.isYielded);
+    this.#expect("results are in the order of the tasks or, by default, of their ends", isRightTurn);
+    this.#yielded++;
+    task.isYielded = true;
   }
 
   /** The iterator ends or throws. */
   finishes(error?: Error): void {
-    this.#promise("the iterator ends after the executor is closed", this.executorHasClosed);
-    this.#promise(
+    this.#expect("the iterator ends after the executor is closed", this.executorHasClosed);
+    this.#expect(
       "the iterator ends after the last result",
-      this.hasReturned || this.results.every((one) => one.isGiven),
+      this.hasReturned || this.results.every((one) => one.isYielded),
     );
-    this.#promise("only one error is thrown", !error || !this.#hasThrown);
-    this.#promise("no error is thrown after return()", !error || (this.returnedIn ?? this.moment) === this.moment);
+    this.#expect("only one error is thrown", !error || !this.#hasThrown);
+    this.#expect("no error is thrown after return()", !error || (this.returnedIn ?? this.moment) === this.moment);
     // The pool may ignore the error of a source that fails in the moment when the pool stops reading it.
     const sure = this.failures.filter(({ since, isOfSource }) => !isOfSource || since !== this.drainedIn);
     const first = this.failures.filter(({ since }) => since <= (sure[0]?.since ?? Infinity));
     const isFirst = error ? first.some((failure) => failure.error === error) : sure.length === 0;
-    this.#promise("the first error is thrown", isFirst || this.#hasThrown || this.hasReturned && !error);
+    this.#expect("the first error is thrown", isFirst || this.#hasThrown || this.hasReturned && !error);
     this.#hasThrown = true;
   }
 
@@ -194,92 +194,93 @@ export class PoolModel extends PoolState {
     const { finished, failed, running, retrying, throttledBy } = progress;
     const wasNoticed = ({ since }: TaskState) => since < this.moment;
     const between = (what: string, least: number, value: number, most: number) =>
-      this.#promise(`${what}: ${value} is not between ${least} and ${most}`, least <= value && value <= most);
+      this.#expect(`${what}: ${value} is not between ${least} and ${most}`, least <= value && value <= most);
     const bad = this.results.filter(({ outcome }) => outcome !== "ok" && outcome !== "canceled");
     const started = this.tasks.filter(({ attempts }) => attempts.length > 0);
     const isIn = ({ state }: TaskState) => state !== "gone";
     const mayBeIn = (task: TaskState) => isIn(task) || !wasNoticed(task);
     between("finished", this.results.filter(wasNoticed).length, finished, this.results.length);
     between("failed", bad.filter(wasNoticed).length, failed, bad.length);
-    between("running", this.live.length, running, this.perhapsLive.length);
+    between("running", this.live.length, running, this.maybeLive.length);
     const sum = finished + running + retrying;
     between("finished, running or retrying", started.filter(isIn).length, sum, started.filter(mayBeIn).length);
-    this.#promise("a run is held back only by startDelayMs", !throttledBy || !this.#gateWasOpen);
-    this.#promise("only with a free slot it is held back", !throttledBy || this.live.length < this.concurrency);
+    this.#expect("a run is held back only by startDelayMs", !throttledBy || !this.#gateWasOpen);
+    this.#expect("only with a free slot it is held back", !throttledBy || this.live.length < this.concurrency);
     this.#reports++;
     const { length } = this.attempts;
-    if (throttledBy && length === this.#reportedStarts && finished === this.#progress?.finished) this.#holds++;
+    if (throttledBy && length === this.#reportedStarts && finished === this.#progress?.finished) this.#throttlings++;
     this.#reportedStarts = length;
     this.#progress = progress;
   }
 
   // ---- What the pool must have done when everything has settled ----
 
-  settles(seen: Seen): void {
+  settles(seen: Observed): void {
     const { halt } = this.settings;
     const counts = (sequence: string) => this.#counted.some((task) => `${task.sequence}` === sequence);
-    this.#promise(
+    this.#expect(
       "haltedBy is set exactly when the limit is reached",
       this.#isHalted === (seen.haltedBy !== undefined),
     );
-    this.#promise("haltedBy is a result that counts toward the limit", !seen.haltedBy || counts(seen.haltedBy.id));
-    this.#promise("a halted run starts no more tasks", !this.#isHalted || this.isDraining);
-    this.#promise("a run whose executor has failed starts no more tasks", !this.executorHasFailed || this.isDraining);
+    this.#expect("haltedBy is a result that counts toward the limit", !seen.haltedBy || counts(seen.haltedBy.id));
+    this.#expect("a halted run starts no more tasks", !this.#isHalted || this.isDraining);
+    this.#expect("a run whose executor has failed starts no more tasks", !this.executorHasFailed || this.isDraining);
     this.isStopping ||= this.#isHalted && halt!.when === "now";
     for (const attempt of this.live) {
-      const isTold = (reason: AttemptStop) => attempt.told.some((told) => told.reason === reason);
-      this.#promise("a stopped run terminates running attempts", !this.isStopping || isTold("canceled"));
-      const isKilled = attempt.told.some(({ killAfterMs }) => killAfterMs === 0);
-      this.#promise("kill() does not wait", !this.isKilling || isKilled);
-      this.#promise("an attempt is terminated after its timeout", !this.#isOverdue(attempt) || isTold("timeout"));
-      this.#promise(
+      const wasTerminated = (reason: AttemptStop) =>
+        attempt.terminations.some((terminations) => terminations.reason === reason);
+      this.#expect("a stopped run terminates running attempts", !this.isStopping || wasTerminated("canceled"));
+      const isKilled = attempt.terminations.some(({ killAfterMs }) => killAfterMs === 0);
+      this.#expect("kill() does not wait", !this.isKilling || isKilled);
+      this.#expect("an attempt is terminated after its timeout", !this.#isOverdue(attempt) || wasTerminated("timeout"));
+      this.#expect(
         "an attempt that exceeds its output limit is terminated",
-        !attempt.hasExceeded || isTold("output-limit"),
+        !attempt.hasExceeded || wasTerminated("output-limit"),
       );
     }
 
     const hasSlot = this.hasBegun && this.isOpen && !this.isDraining && this.live.length < this.concurrency;
     const mayStart = hasSlot && this.#gateIsOpen;
     const isDue = ({ state, retryMs }: TaskState) => state === "waiting" && retryMs.by <= this.nowMs;
-    this.#promise("a retry starts as soon as possible", !mayStart || !this.tasks.some(isDue));
-    this.#promise("a task starts as soon as possible", !mayStart || !this.#hasRoom() || !this.ahead);
-    const mayRead = hasSlot && this.#hasRoom() && !this.inputEnded && !this.ahead;
-    this.#promise("a task is read as soon as possible", !mayRead || this.isReading);
-    const isLeft = this.sourceHasEnded || seen.sourceIsLeft === this.inputEnded;
-    this.#promise("the source is closed exactly when the pool stops reading", isLeft);
+    this.#expect("a retry starts as soon as possible", !mayStart || !this.tasks.some(isDue));
+    this.#expect("a task starts as soon as possible", !mayStart || !this.#hasCapacity() || !this.readAhead);
+    const mayRead = hasSlot && this.#hasCapacity() && !this.inputEnded && !this.readAhead;
+    this.#expect("a task is read as soon as possible", !mayRead || this.isReading);
+    const isLeft = this.sourceHasEnded || seen.sourceIsClosed === this.inputEnded;
+    this.#expect("the source is closed exactly when the pool stops reading", isLeft);
 
     const isSilent = ({ hasEnded, sequence, number }: HookCall) =>
       !hasEnded && this.tasks[sequence - 1]!.attempts[number - 1]!.endedIn !== undefined;
-    this.#promise("onEnd is called for each attempt that has ended", !this.#hooks.some(isSilent));
+    this.#expect("onEnd is called for each attempt that has ended", !this.#hooks.some(isSilent));
 
-    const given = Math.min(this.asked, this.ready().length);
-    this.#promise("next() resolves as soon as a result is available", this.hasReturned || this.#given === given);
-    this.#promise("every result is reported", this.results.length === (this.#progress?.finished ?? 0));
-    const told = this.attempts.length + this.results.length + this.#holds;
-    this.#promise("exactly each start, each result and each throttling is reported", this.#reports === told);
-    this.#promise("a run without a limit is not throttled", this.settings.startDelayMs > 0 || this.#holds === 0);
+    const given = Math.min(this.nextCalls, this.ready().length);
+    this.#expect("next() resolves as soon as a result is available", this.hasReturned || this.#yielded === given);
+    this.#expect("every result is reported", this.results.length === (this.#progress?.finished ?? 0));
+    const told = this.attempts.length + this.results.length + this.#throttlings;
+    this.#expect("exactly each start, each result and each throttling is reported", this.#reports === told);
+    this.#expect("a run without a limit is not throttled", this.settings.startDelayMs > 0 || this.#throttlings === 0);
     const isUnseen = ({ number, task, end }: AttemptState) => number < (task.shown?.number ?? 0) && end;
     const isKept = (attempt: AttemptState) => isUnseen(attempt) && !attempt.isDiscarded;
-    this.#promise("the output of a retried attempt is discarded", !this.attempts.some(isKept));
+    this.#expect("the output of a retried attempt is discarded", !this.attempts.some(isKept));
 
     const isOver = this.isOver && (this.hasBegun ? this.isOpen : this.hasReturned);
-    this.#promise("the executor is closed when the run is over", !isOver || this.#closes === 1);
-    this.#promise("`closed` settles exactly when the executor is closed", seen.isClosed === this.executorHasClosed);
+    this.#expect("the executor is closed when the run is over", !isOver || this.#closes === 1);
+    this.#expect("`closed` settles exactly when the executor is closed", seen.isClosed === this.executorHasClosed);
     if (seen.isClosed) {
-      this.#promise("a closed run has no pending next()", seen.takers === 0);
-      this.#promise("a closed run has no timers and listeners", seen.timers === 0 && !seen.listensToSignal);
-      const isForgotten = ({ isGiven, shown }: TaskState) => !isGiven && shown?.end && !shown.isDiscarded;
-      this.#promise(
+      this.#expect("a closed run has no pending next()", seen.pendingNext === 0);
+      this.#expect("a closed run has no timers and listeners", seen.timers === 0 && !seen.listensToSignal);
+      const isForgotten = ({ isYielded, shown }: TaskState) => !isYielded && shown?.end && !shown.isDiscarded;
+      this.#expect(
         "the output of results that were not consumed is discarded",
         !this.hasReturned || !this.results.some(isForgotten),
       );
     }
     this.#settledMs = this.nowMs;
     this.#gateWasOpen = this.#gateIsOpen;
-    this.goesOn();
+    this.nextMoment();
   }
 
-  #promise(text: string, isKept: boolean): void {
+  #expect(text: string, isKept: boolean): void {
     if (!isKept) this.violation ??= `${text} (at ${this.nowMs} ms)`;
   }
 
@@ -310,7 +311,7 @@ export class PoolModel extends PoolState {
   }
 
   /** Returns whether fewer than `concurrency` results from before a moment wait for the consumer. */
-  #hasRoom(moment?: number): boolean {
-    return this.ready(moment).length - this.asked < this.concurrency;
+  #hasCapacity(moment?: number): boolean {
+    return this.ready(moment).length - this.nextCalls < this.concurrency;
   }
 }

@@ -36,7 +36,7 @@ export interface TaskState {
   outcome: Outcome | undefined;
   /** The attempt that the result describes. */
   shown: AttemptState | undefined;
-  isGiven: boolean;
+  isYielded: boolean;
 }
 
 /** An attempt. */
@@ -48,7 +48,7 @@ export interface AttemptState {
   /** The times at which the model was idle and the timeout was over. */
   readonly lateTurnsMs: number[];
   /** The calls of `terminate`. */
-  readonly told: { reason: AttemptStop; killAfterMs: number }[];
+  readonly terminations: { reason: AttemptStop; killAfterMs: number }[];
   /** The reason of the first termination while the attempt was running. */
   stoppedBy: AttemptStop | undefined;
   /** Whether the attempt has exceeded its output limit. */
@@ -69,7 +69,7 @@ export class PoolState {
   protected readonly settings: PoolSettings;
   readonly #clock: { readonly nowMs: number };
   protected moment = 0;
-  protected asked = 0;
+  protected nextCalls = 0;
   protected hasBegun = false;
   protected sourceHasEnded = false;
   /** Set when no more tasks may be read. */
@@ -92,7 +92,7 @@ export class PoolState {
   }
 
   asks(): void {
-    this.asked++;
+    this.nextCalls++;
     this.hasBegun ||= this.returnedIn === undefined;
   }
 
@@ -110,7 +110,7 @@ export class PoolState {
       retryMs: { from: Infinity, by: Infinity },
       outcome: undefined,
       shown: undefined,
-      isGiven: false,
+      isYielded: false,
     });
   }
 
@@ -191,7 +191,7 @@ export class PoolState {
   }
 
   /** Starts the next moment. */
-  protected goesOn(): void {
+  protected nextMoment(): void {
     for (const { state, since, retryMs, attempts } of this.tasks) {
       // The wait begins when the pool has seen the end, which is now at the latest.
       if (state === "waiting" && since === this.moment) retryMs.by = this.nowMs + this.#backoffMs(attempts.length);
@@ -221,12 +221,12 @@ export class PoolState {
   }
 
   /** The attempts that are running, or that the pool may consider running. */
-  protected get perhapsLive(): AttemptState[] {
+  protected get maybeLive(): AttemptState[] {
     return this.attempts.filter(({ endedIn = this.moment }) => endedIn === this.moment);
   }
 
   /** The task that was read but not started. */
-  protected get ahead(): TaskState | undefined {
+  protected get readAhead(): TaskState | undefined {
     return this.tasks.find(({ state }) => state === "read");
   }
 
@@ -248,14 +248,14 @@ export class PoolState {
   }
 
   /** Adds an entry to the history. */
-  tells(what: string): void {
+  log(what: string): void {
     this.history.push(`${this.nowMs} ms: ${what}`);
   }
 
   toString(): string {
-    const tasks = this.tasks.map(({ sequence, state, attempts, outcome, isGiven }) => {
+    const tasks = this.tasks.map(({ sequence, state, attempts, outcome, isYielded }) => {
       const slot = state === "running" && `slot ${attempts.at(-1)!.slot}`;
-      const parts = [state, attempts.length > 0 && `attempts: ${attempts.length}`, slot, outcome, isGiven && "given"];
+      const parts = [state, attempts.length > 0 && `attempts: ${attempts.length}`, slot, outcome, isYielded && "given"];
       return `  task ${sequence}: ${parts.filter(Boolean).join(", ")}`;
     });
     const flags = {
@@ -267,7 +267,7 @@ export class PoolState {
       closed: this.executorHasClosed,
     };
     const set = Object.entries(flags).filter(([, is]) => is).map(([name]) => name);
-    return [`concurrency ${this.concurrency}, calls of next(): ${this.asked}`, ...set].join(", ") +
+    return [`concurrency ${this.concurrency}, calls of next(): ${this.nextCalls}`, ...set].join(", ") +
       tasks.map((line) => `\n${line}`).join("");
   }
 

@@ -8,7 +8,7 @@ import { KILL_AFTER_MS, PoolModel } from "./pool_model.ts";
 import type { AttemptState, PoolSettings } from "./pool_state.ts";
 
 /** Settings of a pool and its environment. */
-export interface WorldSettings extends PoolSettings {
+export interface HarnessSettings extends PoolSettings {
   /** When the executor is open: without a call of `open()`, immediately after it, or when the test decides. */
   opens: "unasked" | "at once" | "later";
   closes: "at once" | "later" | "with an error";
@@ -31,34 +31,34 @@ export interface Live {
 }
 
 const WITHDRAWN = { ending: { kind: "withdrawn" } } as const;
-/** Stands for the error of the pool about a value that is no task. */
-const NO_TASK = new TypeError("no task");
+/** Stands for the error of the pool about an invalid task. */
+const INVALID_TASK = new TypeError("invalid task");
 
-export class PoolWorld {
-  readonly settings: WorldSettings;
+export class PoolHarness {
+  readonly settings: HarnessSettings;
   readonly clock: FakeClock;
   readonly model: PoolModel;
   readonly run: Run;
-  readonly executor: WatchedExecutor;
+  readonly executor: CheckedExecutor;
   /** Actions to perform in the next progress callbacks, one in each. */
-  readonly #reactions: ((world: PoolWorld) => void)[] = [];
+  readonly #reactions: ((harness: PoolHarness) => void)[] = [];
   /** The values that the source will yield. */
-  readonly #supply: (() => IteratorResult<Task> | Promise<never>)[] = [];
+  readonly #queue: (() => IteratorResult<Task> | Promise<never>)[] = [];
   #read: PromiseWithResolvers<IteratorResult<Task>> | undefined;
   #sourceHasEnded = false;
-  #sourceIsLeft = false;
+  #sourceIsClosed = false;
   #hasBegun = false;
-  #takers = 0;
-  #answered = Promise.resolve();
+  #pendingNext = 0;
+  #processed = Promise.resolve();
   #isClosed = false;
   readonly #listeners = new Set<EventListenerOrEventListenerObject>();
   readonly #abort = new AbortController();
 
-  constructor(settings: WorldSettings) {
+  constructor(settings: HarnessSettings) {
     this.settings = settings;
     this.clock = new FakeClock(() => settings.random);
     this.model = new PoolModel(settings, this.clock);
-    this.executor = new WatchedExecutor(this);
+    this.executor = new CheckedExecutor(this);
     const { signal } = this.#abort;
     for (const [change, method] of [["add", "addEventListener"], ["delete", "removeEventListener"]] as const) {
       const real = signal[method].bind(signal);
@@ -89,7 +89,7 @@ export class PoolWorld {
     const close = () => this.#isClosed = true;
     this.run.closed.then(close, close);
     for (const task of settings.tasks) this.supply(task);
-    for (let asked = 0; asked < settings.asks; asked++) this.next();
+    for (let count = 0; count < settings.asks; count++) this.next();
   }
 
   // ---- Actions of the consumer ----
@@ -101,21 +101,21 @@ export class PoolWorld {
       this.model.stops(this.#abort.signal.reason);
     }
     this.#hasBegun = true;
-    this.#takers++;
+    this.#pendingNext++;
     // Process results in the order of the calls, as one call may happen within another.
-    const before = this.#answered;
+    const before = this.#processed;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#answered = promise;
+    this.#processed = promise;
     // oxlint-disable-next-line typescript/no-misused-promises -- `finally` waits for it
     this.run.next().finally(() => before).then(({ done, value }) => {
-      this.#takers--;
+      this.#pendingNext--;
       if (done) this.model.finishes();
       else this.model.gives(value);
     }, (error) => {
-      this.#takers--;
+      this.#pendingNext--;
       const known = error instanceof ExecutorError ? error.cause as Error : error;
-      this.model.finishes(error instanceof InvalidTaskError ? NO_TASK : known);
-    }).then(resolve).catch((error) => this.#violates(`an answer can be taken: ${error}`));
+      this.model.finishes(error instanceof InvalidTaskError ? INVALID_TASK : known);
+    }).then(resolve).catch((error) => this.#violates(`a result is valid: ${error}`));
   }
 
   drain(): void {
@@ -130,7 +130,7 @@ export class PoolWorld {
     this.#abort.abort(error);
   }
 
-  reactsWith(react: (world: PoolWorld) => void): void {
+  onNextProgress(react: (harness: PoolHarness) => void): void {
     this.#reactions.push(react);
   }
 
@@ -166,15 +166,15 @@ export class PoolWorld {
   // ---- Actions of the source and the executor ----
 
   supply(task: Partial<Task>): void {
-    this.#supplies(() => {
+    this.#enqueue(() => {
       this.model.supplies(task as { retries?: number; timeoutMs?: number });
       return { done: false, value: { cmd: "x", ...task } };
     });
   }
 
-  supplyNoTask(): void {
-    this.#supplies(() => {
-      this.model.sourceEnds(NO_TASK, false);
+  supplyInvalidTask(): void {
+    this.#enqueue(() => {
+      this.model.sourceEnds(INVALID_TASK, false);
       return { done: false, value: { cmd: 5 } as never };
     });
   }
@@ -182,7 +182,7 @@ export class PoolWorld {
   endSource(error?: Error): void {
     if (this.#sourceHasEnded) return;
     this.#sourceHasEnded = true;
-    this.#supplies(() => {
+    this.#enqueue(() => {
       this.model.sourceEnds(error);
       return error ? Promise.reject(error) : { done: true, value: undefined };
     });
@@ -212,7 +212,7 @@ export class PoolWorld {
   }
 
   /** Withdraws an attempt that has not begun, after the pool has called `drain()`. */
-  takeBack(live: Live): void {
+  withdraw(live: Live): void {
     if (this.model.isDraining) this.endAttempt(live, WITHDRAWN);
   }
 
@@ -237,16 +237,16 @@ export class PoolWorld {
     this.model.settles({
       haltedBy: this.run.haltedBy,
       isClosed: this.#isClosed,
-      sourceIsLeft: this.#sourceIsLeft,
-      takers: this.#takers,
+      sourceIsClosed: this.#sourceIsClosed,
+      pendingNext: this.#pendingNext,
       timers: this.clock.waiting,
       listensToSignal: this.#listeners.size > 0,
     });
   }
 
   /** Lets the run end, which must succeed after any schedule. */
-  async windUp(): Promise<void> {
-    this.model.tells("- the run is allowed to end");
+  async finish(): Promise<void> {
+    this.model.log("- the run is allowed to end");
     this.#reactions.length = 0;
     if (!this.#sourceHasEnded) this.endSource();
     this.executor.opening.resolve();
@@ -271,33 +271,33 @@ export class PoolWorld {
           this.model.reads();
           this.#read = Promise.withResolvers();
           const { promise } = this.#read;
-          this.#hand();
+          this.#deliver();
           return promise;
         },
         return: () => {
-          if (this.#sourceIsLeft) this.model.violation ??= "the source is closed once";
-          this.#sourceIsLeft = true;
+          if (this.#sourceIsClosed) this.model.violation ??= "the source is closed once";
+          this.#sourceIsClosed = true;
           return Promise.resolve({ done: true as const, value: undefined });
         },
       }),
     };
   }
 
-  #supplies(give: () => IteratorResult<Task> | Promise<never>): void {
-    this.#supply.push(give);
-    this.#hand();
+  #enqueue(give: () => IteratorResult<Task> | Promise<never>): void {
+    this.#queue.push(give);
+    this.#deliver();
   }
 
-  #hand(): void {
-    if (!this.#read || this.#supply.length === 0) return;
+  #deliver(): void {
+    if (!this.#read || this.#queue.length === 0) return;
     const read = this.#read;
     this.#read = undefined;
-    read.resolve(this.#supply.shift()!());
+    read.resolve(this.#queue.shift()!());
   }
 }
 
 /** Executor that reports every call of the pool to the model. */
-class WatchedExecutor extends FakeExecutor {
+class CheckedExecutor extends FakeExecutor {
   readonly keepsTime: boolean;
   readonly started: Live[] = [];
   readonly #atStart: (FakeResult | Error)[] = [];
@@ -306,13 +306,13 @@ class WatchedExecutor extends FakeExecutor {
   open?: (onFailure: (error: Error) => void) => Promise<void>;
   /** Reports a failure of the whole executor to the pool. */
   onFailure: ((error: Error) => void) | undefined;
-  readonly #world: PoolWorld;
+  readonly #harness: PoolHarness;
 
-  constructor(world: PoolWorld) {
+  constructor(harness: PoolHarness) {
     super();
-    this.#world = world;
-    const { keepsTime, opens, closes, diesAtOnce, isInstant } = world.settings;
-    const { model } = world;
+    this.#harness = harness;
+    const { keepsTime, opens, closes, diesAtOnce, isInstant } = harness.settings;
+    const { model } = harness;
     this.keepsTime = keepsTime;
     if (opens !== "unasked") {
       model.isOpen = false;
@@ -337,11 +337,11 @@ class WatchedExecutor extends FakeExecutor {
         model.ends(attempt, end);
         throw end;
       }
-      if (end) world.endAttempt(live, end);
+      if (end) harness.endAttempt(live, end);
       execution.endsAtOnce = false;
       execution.onTerminate = (reason, killAfterMs, isStopped) => {
         model.terminates(attempt, reason, killAfterMs, isStopped);
-        if (isStopped && diesAtOnce) world.endAttempt(live, { ending: TERMINATED });
+        if (isStopped && diesAtOnce) harness.endAttempt(live, { ending: TERMINATED });
       };
     };
   }
@@ -352,16 +352,16 @@ class WatchedExecutor extends FakeExecutor {
   }
 
   drain(): void {
-    this.#world.model.drainsExecutor();
+    this.#harness.model.drainsExecutor();
   }
 
   override discard(result: AttemptResult): Promise<void> {
-    this.#world.model.discards(result);
+    this.#harness.model.discards(result);
     return super.discard(result);
   }
 
   override async close(): Promise<void> {
-    const { model } = this.#world;
+    const { model } = this.#harness;
     model.closesExecutor();
     this.closed++;
     await this.closing.promise.then(() => model.executorCloses(), (error) => {
