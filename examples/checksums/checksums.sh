@@ -1,11 +1,11 @@
 #!/bin/sh
-# Takes the SHA-256 of every file below a directory, one task for each file.
-# Usage, from the project's root folder: sh examples/checksums/checksums.sh DIRECTORY [FLAG…]
+# Computes the SHA-256 checksum of every file below a directory, with one task per file.
+# Usage, from the root directory of the project: sh examples/checksums/checksums.sh DIRECTORY [FLAG…]
 set -eu
-directory=${1:?which directory?}
+directory=${1:?missing DIRECTORY}
 shift
 
-# The names go from find to jq to taskrunner to sha256sum, and no shell ever reads them.
+# The names pass from find to jq to taskrunner to sha256sum; no shell ever parses them.
 tasks=$(
   find "$directory" -type f -exec \
     jq --null-input --compact-output '$ARGS.positional[] | {id: ., cmd: ["sha256sum", "--", .]}' --args {} +

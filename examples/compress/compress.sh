@@ -1,8 +1,8 @@
 #!/bin/sh
-# Compresses every file of a directory with gzip and keeps the original.
-# Usage, from the project's root folder: sh examples/compress/compress.sh DIRECTORY [FLAG…]
+# Compresses every file in a directory with gzip and keeps the originals.
+# Usage, from the root directory of the project: sh examples/compress/compress.sh DIRECTORY [FLAG…]
 set -eu
-directory=${1:?which directory?}
+directory=${1:?missing DIRECTORY}
 shift
 [ -d "$directory" ] || { printf '%s: no such directory: %s\n' "$0" "$directory" >&2; exit 1; }
 

@@ -1,6 +1,6 @@
 /**
  * Prints the most frequent words in the files below a directory.
- * Usage, from the project's root folder: deno run -A examples/word_count/word_count.ts [DIRECTORY [ROWS]]
+ * Usage, from the root directory of the project: deno run -A examples/word_count/word_count.ts [DIRECTORY [ROWS]]
  */
 
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -30,7 +30,7 @@ const mostFrequent = [...counts].sort(([wordA, a], [wordB, b]) => b - a || (word
 for (const [word, count] of mostFrequent.slice(0, Number(rows))) console.log(`${String(count).padStart(7)} ${word}`);
 console.error(`${counts.size} different words in ${files.length} files`);
 
-/** What a task has printed. When that is too long for the result, it is in a file. */
+/** Returns the complete output of a task, which is in a file if it is too long for the result. */
 async function wholeOutput({ stdout, stdoutFile }: TaskResult): Promise<string> {
   if (stdoutFile === undefined) return stdout;
   const text = await readFile(stdoutFile, "utf8");
