@@ -1,6 +1,6 @@
 /**
- * Fails when a module imports from a room above its own, when modules import each other in a circle, or when a file is in no
- * room. Imports of types count, too. `docs/architecture.md` says what each room is for.
+ * Fails if a module imports from a room above its own, if there is an import cycle, or if a module is outside all
+ * rooms. Type imports count as well. `docs/architecture.md` describes the rooms.
  *
  *     deno run -A dev/check_layers.ts
  *
@@ -12,7 +12,7 @@ import { dirname, join, normalize } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-/** The rooms, from the roof down. A module may import from its own room and from those below. */
+/** The rooms, from top to bottom. A module may import from its own room and from rooms below it. */
 const ROOMS = [
   "mod.ts",
   "cli.ts",
@@ -31,10 +31,10 @@ const ROOMS = [
   "system",
   "text",
 ] as const;
-/** Folders that use the rooms and are not published. */
-const OUTSIDE = ["dev", "tests", "examples", "docs"];
+/** Directories that are not published, and may import from any room. */
+const UNPUBLISHED = ["dev", "tests", "examples", "docs"];
 
-/** Static and dynamic imports, and exports from elsewhere, of modules of the project. */
+/** Matches static imports, dynamic imports and re-exports with a relative specifier. */
 const IMPORT = /(?:^|[^\w.])(?:from\s*|import\s*\(?\s*)"(\.[^"]+)"/g;
 
 interface Import {
@@ -42,33 +42,36 @@ interface Import {
   line: number;
 }
 
-/** Checks modules, by their paths from the root of the project. Returns a line for each offense, with file and line. */
+/**
+ * Checks modules, given by path relative to the root of the project. Returns one message per offense, as `file:line:
+ * …`.
+ */
 export function findOffenses(modules: ReadonlyMap<string, string>): string[] {
   const graph = new Map([...modules].map(([path, text]) => [path, importsOf(path, text)]));
   const offenses: string[] = [];
   for (const [path, imports] of graph) {
-    const floor = floorOf(path);
-    if (floor === -1) {
-      offenses.push(`${path}: is in no room: there are ${ROOMS.join(", ")}`);
+    const own = roomOf(path);
+    if (own === -1) {
+      offenses.push(`${path}: is in no room: the rooms are ${ROOMS.join(", ")}`);
       continue;
     }
     for (const { target, line } of imports) {
-      const below = floorOf(target);
+      const below = roomOf(target);
       if (below === -1) offenses.push(`${path}:${line}: imports ${target}, which is in no room`);
-      else if (below < floor) {
-        offenses.push(`${path}:${line}: imports ${target}, but ${ROOMS[below]} is above ${ROOMS[floor]}`);
+      else if (below < own) {
+        offenses.push(`${path}:${line}: imports ${target}, but ${ROOMS[below]} is above ${ROOMS[own]}`);
       }
     }
   }
-  for (const circle of findCircles(graph)) {
-    const { line } = graph.get(circle[0]!)!.find(({ target }) => target === circle[1])!;
-    offenses.push(`${circle[0]}:${line}: imports itself: ${circle.join(" -> ")}`);
+  for (const cycle of findCycles(graph)) {
+    const { line } = graph.get(cycle[0]!)!.find(({ target }) => target === cycle[1])!;
+    offenses.push(`${cycle[0]}:${line}: import cycle: ${cycle.join(" -> ")}`);
   }
   return offenses;
 }
 
 function importsOf(path: string, text: string): Import[] {
-  // Only at the beginning of a line: a string can hold what looks like a comment.
+  // Removes only comments at the start of a line, as a string may contain text that looks like one.
   const code = text.replace(/^[ \t]*\/\*[\s\S]*?\*\//gm, (comment) => comment.replace(/[^\n]/g, " "));
   return [...code.matchAll(IMPORT)].map((match) => ({
     target: normalize(join(dirname(path), match[1]!)),
@@ -76,30 +79,30 @@ function importsOf(path: string, text: string): Import[] {
   }));
 }
 
-/** The index of the room that a module is in, or -1. */
-function floorOf(path: string): number {
+/** Returns the index of a module's room, or -1. */
+function roomOf(path: string): number {
   return ROOMS.findIndex((room) => path === room || path.startsWith(`${room}/`));
 }
 
-/** Circles among modules that import each other, each as the path that leads back to its beginning. */
-function findCircles(graph: ReadonlyMap<string, Import[]>): string[][] {
-  const circles: string[][] = [];
-  const isDone = new Set<string>();
-  const visit = (path: string, way: string[]): void => {
-    const begin = way.indexOf(path);
-    if (begin !== -1) circles.push([...way.slice(begin), path]);
-    if (begin !== -1 || isDone.has(path)) return;
-    for (const { target } of graph.get(path) ?? []) visit(target, [...way, path]);
-    isDone.add(path);
+/** Returns the import cycles, each as a path that ends where it starts. */
+function findCycles(graph: ReadonlyMap<string, Import[]>): string[][] {
+  const cycles: string[][] = [];
+  const visited = new Set<string>();
+  const visit = (path: string, trail: string[]): void => {
+    const begin = trail.indexOf(path);
+    if (begin !== -1) cycles.push([...trail.slice(begin), path]);
+    if (begin !== -1 || visited.has(path)) return;
+    for (const { target } of graph.get(path) ?? []) visit(target, [...trail, path]);
+    visited.add(path);
   };
   for (const path of graph.keys()) visit(path, []);
-  return circles;
+  return cycles;
 }
 
-/** Reads the modules that are published, or should be. */
+/** Reads all modules outside of {@linkcode UNPUBLISHED}. */
 async function readModules(root: string): Promise<Map<string, string>> {
   const entries = await readdir(root, { withFileTypes: true });
-  const names = entries.filter(({ name }) => !/^\.|^node_modules$/.test(name) && !OUTSIDE.includes(name));
+  const names = entries.filter(({ name }) => !/^\.|^node_modules$/.test(name) && !UNPUBLISHED.includes(name));
   const paths = (await Promise.all(names.map(async (entry) => {
     if (!entry.isDirectory()) return [entry.name];
     const inside = await readdir(join(root, entry.name), { recursive: true });

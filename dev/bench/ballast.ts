@@ -1,18 +1,18 @@
-/** Work in a program that holds memory, as a large one would. @module */
+/** Measures work in a program that holds memory, as a large program would. @module */
 
 import process from "node:process";
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** How long the work took, without what came before it, and the CPU time of the program meanwhile. */
+/** Elapsed time and CPU time of the work, without the allocation of the memory. */
 export interface Measured {
   seconds: number;
   cpuMs: number;
 }
 
-/** Takes memory, does the work while it is held, and prints what that took as JSON. */
+/** Allocates memory, does the work while holding it, and prints the {@linkcode Measured} times as JSON. */
 export async function measureWithMemory(megabytes: number, work: () => Promise<unknown>): Promise<void> {
-  // Written to, as otherwise the system would only promise it.
+  // Writes to the memory, as the system allocates pages only at the first write.
   const held = Array.from({ length: megabytes }, (_, index) => new Uint8Array(CHUNK_BYTES).fill(index % 255 + 1));
   const [startedMs, cpu] = [performance.now(), process.cpuUsage()];
   await work();

@@ -1,11 +1,12 @@
 /**
- * Measures taskrunner beside other ways to run the same commands, in one run: each round runs every contender once, and
- * what counts is the ratio to the reference of the same round. Prints a table and writes it to `dev/bench/results/`.
+ * Compares taskrunner with other ways to run the same commands. Each round runs every contender once; the result is the
+ * ratio to the reference, the first contender, within the same round. Prints tables and writes them to
+ * `dev/bench/results/`.
  *
  *     deno task bench [--rounds 5] [--tasks 20000] [WORK ...]
  *
- * The works are echo, true-array, true-string, sleep, 64-slots, 1000-slots, output and memory. The peers need
- * `apt-get install gcc libc6-dev parallel`; one that is missing is left out.
+ * WORK is echo, true-array, true-string, sleep, 64-slots, 1000-slots, output or memory; default: all. The contenders
+ * need `apt-get install gcc libc6-dev parallel`; missing ones are skipped.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -24,27 +25,30 @@ const BENCH = fileURLToPath(new URL(".", import.meta.url));
 
 interface Work {
   name: string;
-  /** As a shell would read them, and as tasks. */
+  /** The commands for a shell. */
   commands: string[];
+  /** The same commands as tasks. */
   tasks: unknown[];
   contenders: Contender[];
 }
 
 interface Contender {
   name: string;
-  /** A shell command that runs the work. `$COMMANDS` is a file of commands, `$TASKS` one of tasks, `$OUT` a new one. */
+  /**
+   * Shell command that runs the work. `$COMMANDS` is the file of commands, `$TASKS` the task file, `$OUT` a new file.
+   */
   command: string;
-  /** A slow one gets this part of the work. */
+  /** Share of the work to run, for slow contenders; default: 1. */
   part?: number;
-  /** Checks that every task has a result. */
+  /** Whether to check that every task has a result. */
   isTaskrunner?: boolean;
-  /** It prints what the work took, so that memory it takes before does not count. */
+  /** Whether the program prints its own measurement, which excludes the allocation of memory. */
   measuresItself?: boolean;
 }
 
 interface Measurement {
   perSecond: number;
-  /** CPU time of the program itself, without its children, for each task. */
+  /** CPU time of the program per task, without its children. */
   ownCpuUs: number;
 }
 
@@ -77,7 +81,7 @@ async function measureAll(): Promise<void> {
   await writeFile(join(BENCH, "results", `${name}.md`), lines.join("\n"));
 }
 
-/** A C compiler is not everywhere. */
+/** Compiles a C program; returns `undefined` without a compiler. */
 function compile(source: string, program: string): string | undefined {
   try {
     execFileSync("cc", ["-O2", "-o", program, source]);
@@ -128,7 +132,7 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   const parallel: Contender[] = has("parallel")
     ? [{ name: "GNU parallel", command: "parallel --will-cite -j8 <$COMMANDS >$OUT", part: 0.05 }]
     : [];
-  /** The shells that would be enough, with a script that only makes the same files; one shell for each CPU. */
+  /** Upper bound for shell workers: one shell per CPU runs a script that only creates the same output files. */
   const shells: Contender = {
     name: "two shells in a loop, with the same output files",
     command: `d=$(mktemp -d /dev/shm/taskrunner-bench-XXXXXX); split -n r/2 $COMMANDS $d/part.; for p in aa ab; do ` +
@@ -231,7 +235,7 @@ async function measure({ name, commands, tasks, contenders }: Work, rounds: numb
   return [
     `## ${name}: ${tasks.length} tasks, ${rounds} rounds`,
     "",
-    `| | tasks/s, median | against ${contenders[0]!.name} | least–most | CPU of the program itself, µs a task |`,
+    `| | tasks/s, median | relative to ${contenders[0]!.name} | min–max | CPU of the program itself, µs per task |`,
     "|---|---|---|---|---|",
     ...rows,
   ];
@@ -253,16 +257,16 @@ async function runOnce(contender: Contender, commands: string[], tasks: unknown[
   const status = await new Promise((resolve) => child.once("close", (code, signal) => resolve(code ?? signal)));
   const seconds = (performance.now() - startedMs) / 1000;
   clearInterval(sampling);
-  if (status !== 0) throw new Error(`${contender.name} ended with ${status}`);
+  if (status !== 0) throw new Error(`${contender.name} exited with ${status}`);
   if (contender.isTaskrunner) {
     const results = readFileSync(output!, "utf8").trimEnd().split("\n").length;
-    if (results !== count) throw new Error(`${contender.name}: ${results} results of ${count} tasks`);
+    if (results !== count) throw new Error(`${contender.name}: ${results} results for ${count} tasks`);
   }
   const measured: Measured = contender.measuresItself ? JSON.parse(printed) : { seconds, cpuMs: ownCpuMs };
   return { perSecond: count / measured.seconds, ownCpuUs: measured.cpuMs * 1000 / count };
 }
 
-/** The CPU time of a process so far, without its children; `undefined` when it has gone. */
+/** Returns the CPU time of a process so far, without its children, or `undefined` if it has ended. */
 function cpuMsOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

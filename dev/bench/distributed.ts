@@ -1,6 +1,6 @@
 /**
- * A run over NATS beside the same run on this machine: one worker of 16 slots of each runtime, and then more and more
- * workers of 4 slots for tasks that only wait.
+ * Compares a run over NATS with the same run on this machine: first one worker with 16 slots on each runtime, then an
+ * increasing number of workers with 4 slots for tasks that only sleep.
  *
  *     deno task bench:nats [--rounds 5] [--count 20000]
  */
@@ -29,7 +29,7 @@ try {
   const nats = ["--nats", await serverUrl(), "--queue", "bench"];
   const echo = await taskFile("echo", count, (number) => `echo ${number}`);
   console.log(`Median of ${rounds}, tasks per second, ${count} tasks \`echo N\`, 16 slots:\n`);
-  console.log("| runtime | on this machine | over NATS | part |");
+  console.log("| runtime | on this machine | over NATS | ratio |");
   console.log("|---|---:|---:|---:|");
   for (const runtime of Object.keys(RUNTIMES)) {
     const [here, there]: [number[], number[]] = [[], []];
@@ -43,8 +43,8 @@ try {
     console.log(`| ${runtime} | ${local.toFixed(0)} | ${remote.toFixed(0)} | ${(remote / local).toFixed(2)} |`);
   }
   const waits = await taskFile("sleep", 1_000, () => "sleep 0.05");
-  console.log("\n1,000 tasks `sleep 0.05`, workers with 4 slots each, on Node, with the same one machine for all:\n");
-  console.log("| workers | tasks per second | of what the slots allow |");
+  console.log("\n1,000 tasks `sleep 0.05`, workers with 4 slots each, on Node, all on one machine:\n");
+  console.log("| workers | tasks per second | share of the maximum for the slots |");
   console.log("|---:|---:|---:|");
   for (const workers of [1, 2, 4, 8]) {
     const speeds: number[] = [];
@@ -97,13 +97,13 @@ async function withWorkers(
   }));
 }
 
-/** How long a run takes, with the start of its process. */
+/** Returns the duration of a run, including the start of its process. */
 async function secondsOf(runtime: string, args: readonly string[]): Promise<number> {
   const startedMs = performance.now();
   const child = start(runtime, [...args, "--quiet"]);
-  let said = "";
-  child.stderr!.on("data", (text) => said += text);
+  let stderr = "";
+  child.stderr!.on("data", (text) => stderr += text);
   const status = await new Promise((resolve) => child.once("close", resolve));
-  if (status !== 0) throw new Error(`The run ended with ${status}: ${said}`);
+  if (status !== 0) throw new Error(`The run exited with ${status}: ${stderr}`);
   return (performance.now() - startedMs) / 1000;
 }

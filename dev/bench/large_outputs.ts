@@ -1,6 +1,6 @@
 /**
- * Runs 10,000 tasks that print one byte more than 64 KiB on both standard output and standard error, in the runtime
- * that runs this program, and checks every byte:
+ * Runs 10,000 tasks that each print 64 KiB + 1 byte to standard output and to standard error, and checks every byte.
+ * Runs on any runtime:
  *
  *     deno run -A dev/bench/large_outputs.ts [TASKS]     (or bun, or node)
  */
@@ -29,4 +29,4 @@ for await (const { id, outcome, stdout, stderr } of run(largeOutputs(), { concur
   checked++;
 }
 if (checked !== tasks) throw new Error(`${checked} results for ${tasks} tasks`);
-console.log(`${checked} results, every byte right, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+console.log(`${checked} results, every byte correct, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);

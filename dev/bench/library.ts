@@ -1,5 +1,5 @@
 /**
- * Runs the tasks of a file in a program that holds memory of its own, and writes the results to another file.
+ * Runs the tasks of a file with `run()` in a program that holds memory, and writes the results to another file.
  *
  *     node dev/bench/library.ts TASKS.jsonl RESULTS.jsonl JOBS MEGABYTES
  */

@@ -1,7 +1,7 @@
 /**
- * Runs `echo N` for many tasks from a file through the command line tool, on each runtime, and checks that every id
- * comes back exactly once, that the sum is right, and how the memory of the tool grows with the number of tasks. For
- * comparison, xargs does the same work in the same run.
+ * Runs many `echo N` tasks from a file on each runtime. Checks that every id has exactly one result and that the
+ * outputs add up, and measures how the memory of the command grows with the number of tasks. For comparison, runs the
+ * same commands with xargs.
  *
  *     deno task bench:many [--tasks 170000] [--jobs 8] [deno] [bun] [node]
  */
@@ -19,9 +19,9 @@ import { parseResult, readJsonLines } from "../../mod.ts";
 import { peakMemoryMiB } from "./peak_memory.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
-/** The smaller run that memory is compared with is this many times smaller. */
+/** Ratio between the two runs whose memory is compared. */
 const RATIO = 100;
-/** xargs gets this part of the work: it needs no memory, and how fast it is shows sooner. */
+/** xargs gets 1/10 of the work, which suffices to measure its speed. */
 const XARGS_PART = 10;
 
 interface Figures {
@@ -32,7 +32,9 @@ interface Figures {
 const { tasks = "170000", jobs = "8", _: names } = parseArgs(process.argv.slice(2), { string: ["tasks", "jobs", "_"] });
 const runtimes = (names as string[]).length > 0 ? names as string[] : Object.keys(RUNTIMES);
 
-console.log("| runtime | tasks | seconds | tasks/s | against xargs | peak memory, MiB | against 1/100 of the tasks |");
+console.log(
+  "| runtime | tasks | seconds | tasks/s | relative to xargs | peak memory, MiB | ratio to 1/100 of the tasks |",
+);
 console.log("|---|---|---|---|---|---|---|");
 const xargsSeconds = XARGS_PART * await measureXargs(Math.ceil(Number(tasks) / XARGS_PART));
 row("xargs -P", xargsSeconds, ["", ""]);
@@ -48,7 +50,7 @@ function row(name: string, seconds: number, memory: string[]): void {
   console.log(`| ${[name, tasks, seconds.toFixed(0), ...speed, ...memory].join(" | ")} |`);
 }
 
-/** The same work without results: how fast one shell for each task can be here. */
+/** Measures the same work without results, with one shell per task. */
 async function measureXargs(count: number): Promise<number> {
   const script =
     `seq ${count} | xargs -P ${jobs} -n 1 sh -c 'echo "$0"' | awk '{ sum += $1 } END { printf "%.0f", sum }'`;
@@ -76,7 +78,7 @@ async function measure(runtime: string, count: number): Promise<Figures> {
     const [status] = await once(child, "exit");
     clearInterval(sampling);
     const seconds = (performance.now() - startedMs) / 1000;
-    if (status !== 0) throw new Error(`${runtime} ended with ${status}`);
+    if (status !== 0) throw new Error(`${runtime} exited with ${status}`);
     await check(output, count);
     return { seconds, peakMiB };
   } finally {
@@ -97,7 +99,7 @@ async function check(path: string, count: number): Promise<void> {
   const seen = new Set<string>();
   let sum = 0;
   for await (const { value } of readJsonLines(createReadStream(path), { parse: parseResult })) {
-    if (seen.has(value.id)) throw new Error(`${value.id} came twice`);
+    if (seen.has(value.id)) throw new Error(`Task ${value.id} has two results`);
     seen.add(value.id);
     sum += Number(value.stdout);
   }

@@ -1,28 +1,28 @@
-/** Pictures of many small charts that share what their lines mean. @module */
+/** Draws grids of small charts with a common legend. @module */
 
 import * as echarts from "echarts";
 
-/** One of the charts. */
+/** One chart of the grid. */
 export interface Panel {
   title: string;
   xAxis: echarts.XAXisComponentOption;
   yAxis: echarts.YAXisComponentOption;
-  /** One for each entry of the legend, in its order. */
+  /** The data of each line, in the order of the legend. */
   lines: readonly (readonly unknown[])[];
 }
 
-/** What the charts have in common. */
+/** Options of all charts. */
 export interface PanelsOptions {
   title: string;
   legend: readonly string[];
   colors: readonly string[];
-  /** How the lines are drawn. */
+  /** Style of the lines. */
   line: Partial<echarts.LineSeriesOption>;
   width: number;
   height: number;
 }
 
-/** Draws rows of charts as one SVG, on white, which can be read on a dark page, too. */
+/** Draws rows of charts as one SVG, with a white background so that it is readable on dark pages as well. */
 export function drawPanels(rows: readonly (readonly Panel[])[], options: PanelsOptions): string {
   const { title, legend, colors, line, width, height } = options;
   const [left, top] = [65, 90];

@@ -1,34 +1,34 @@
 /**
- * A program that has tasks to run, and holds memory: one after the other, in a pool of its own, or with a `TaskRunner`.
- * Prints how it went as JSON.
+ * Holds memory and runs tasks one by one, in a simple pool, or with a `TaskRunner`. Prints a {@linkcode Report} as
+ * JSON.
  *
  *     node dev/bench/parent.ts one-by-one|pool|TaskRunner raw|sleep COUNT JOBS MEGABYTES [SECONDS]
  *
- * What is slow is given up after so many seconds, and then says how many tasks it did.
+ * Stops after SECONDS; the report has the number of tasks that were run until then.
  */
 
 import { execFileSync, spawn } from "node:child_process";
 import process from "node:process";
 import { TaskRunner } from "../../mod.ts";
 
-/** What a program says of its tasks. */
+/** The measurement of one program. */
 export interface Report {
-  /** How many tasks were run. */
+  /** The number of tasks that were run. */
   tasks: number;
   seconds: number;
-  /** How late a timer of 1 ms was, in milliseconds: the event loop did not get to it before. */
+  /** Delay of a 1 ms timer in milliseconds, which shows how long the event loop was blocked. */
   lateMs: { median: number; p99: number; p999: number; max: number };
 }
 
 const [mode, kind, count, jobs, megabytes, limitSeconds = "Infinity"] = process.argv.slice(2);
 const CHUNK_BYTES = 1024 * 1024;
-// Written to, as otherwise the system would only promise it.
+// Writes to the memory, as the system allocates pages only at the first write.
 const held = Array.from({ length: Number(megabytes) }, (_, index) => new Uint8Array(CHUNK_BYTES).fill(index % 255 + 1));
-/** The same for every way: from 1 to 10 ms, one after the other. */
+/** Returns the command of a task; sleeps cycle through 1 to 10 ms. */
 const commandOf = (number: number) =>
   `${kind === "sleep" ? `sleep 0.0${String(number % 10 + 1).padStart(2, "0")} && ` : ""}echo ${number}`;
 
-// deno-lint-ignore no-explicit-any -- only here, and only where they are
+// deno-lint-ignore no-explicit-any -- each exists only on its runtime
 const { Deno: deno, Bun: bun } = globalThis as any;
 let [tasks, sum, expected] = [0, 0, 0];
 const add = (number: number, stdout: string) => {
@@ -39,14 +39,14 @@ const add = (number: number, stdout: string) => {
 
 const startedMs = performance.now();
 const isTimeUp = () => performance.now() - startedMs > Number(limitSeconds) * 1000;
-const tasksOfRunner = mode === "TaskRunner" ? filledRunner() : undefined; // which is a loop of the caller
+const tasksOfRunner = mode === "TaskRunner" ? filledRunner() : undefined; // a plain loop, not part of the timer measurement
 const lateMs = await timerDelays({ "one-by-one": oneByOne, pool, TaskRunner: runner }[mode!]!);
 const seconds = (performance.now() - startedMs) / 1000;
 if (sum !== expected) throw new Error(`The sum is ${sum}, not ${expected}`);
 if (held.some((chunk, index) => chunk[0] !== index % 255 + 1)) throw new Error("The memory was not held");
 console.log(JSON.stringify({ tasks, seconds, lateMs } satisfies Report));
 
-// deno-lint-ignore require-await -- as the others
+// deno-lint-ignore require-await -- same signature as the other modes
 async function oneByOne(): Promise<void> {
   const decoder = new TextDecoder();
   for (let number = 1; number <= Number(count) && !isTimeUp(); number++) {
@@ -92,7 +92,7 @@ async function runner(): Promise<void> {
   await tasksOfRunner!.runAndWait(({ id, stdout }) => add(Number(id), stdout));
 }
 
-/** Does the work, and measures meanwhile how late a timer of 1 ms is. */
+/** Does the work and measures the delay of a 1 ms timer during it. */
 async function timerDelays(work: () => Promise<void>): Promise<Report["lateMs"]> {
   const delays: number[] = [0];
   let lastMs = performance.now();

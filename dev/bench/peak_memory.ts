@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The most memory a process has had, in MiB, which the kernel keeps; 0 when it has gone. */
+/** Returns the peak resident memory of a process in MiB, or 0 if it has ended. */
 export function peakMemoryMiB(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;

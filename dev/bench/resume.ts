@@ -1,6 +1,6 @@
 /**
- * Resumes a run of which all tasks but one have a result, `taskrunner --resume -o results.jsonl tasks.jsonl`, on each
- * runtime: how long that takes, also against `wc -l` of the results, and the most memory it has. Medians of five rounds.
+ * Measures `taskrunner --resume -o results.jsonl tasks.jsonl` on each runtime when all tasks but one have a result: the
+ * duration, also relative to `wc -l` of the results, and the peak memory. Prints medians of five rounds.
  *
  *     deno task bench:resume [--results 1000000]
  */
@@ -39,13 +39,13 @@ try {
     for (const [name, command] of Object.entries(RUNTIMES)) {
       measured[name] = await measure([...command, CLI, "--quiet", "--resume", "-o", results, tasks]);
       const added = (await stat(results)).size - size;
-      if (added < 100 || added > 400) throw new Error(`${name} has added ${added} bytes, which are not one result`);
+      if (added < 100 || added > 400) throw new Error(`${name} has added ${added} bytes, expected one result`);
       await truncate(results, size);
     }
     rounds.push(measured);
   }
   console.log(`${count} results of ${(size / Number(count)).toFixed(0)} bytes\n`);
-  console.log("| | seconds | seconds of CPU time | against wc -l | peak memory, MiB |");
+  console.log("| | seconds | CPU seconds | relative to wc -l | peak memory, MiB |");
   console.log("|---|---:|---:|---:|---:|");
   for (const name of Object.keys(rounds[0]!)) {
     const of = (value: (round: Record<string, Measured>) => number) => median(rounds.map(value));
@@ -68,7 +68,7 @@ function taskOf(number: number): unknown {
   return { id: idOf(number), cmd: `echo ${number}` };
 }
 
-/** As of a run of `echo N` with 16 slots. */
+/** Returns a result like those of a run of `echo N` with 16 slots. */
 function resultOf(number: number): unknown {
   return {
     id: idOf(number),
@@ -95,13 +95,13 @@ async function writeLines(path: string, count: number, valueOf: (number: number)
   await finished(file);
 }
 
-/** Runs a program to its end. GNU time asks the kernel for the most memory that it has had. */
+/** Runs a program to its end. GNU time reports its peak memory. */
 async function measure(command: readonly string[]): Promise<Measured> {
   const child = spawn("/usr/bin/time", ["-f", "%e %U %S %M", ...command], { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   child.stderr.on("data", (text) => stderr += text);
   const [status] = await once(child, "close");
-  if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}`);
+  if (status !== 0) throw new Error(`${command.join(" ")} exited with ${status}: ${stderr}`);
   const [seconds, userSeconds, systemSeconds, peakKiB] = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
   return { seconds: seconds!, cpuSeconds: userSeconds! + systemSeconds!, peakMiB: peakKiB! / 1024 };
 }

@@ -1,17 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-/** The command line tool. */
+/** Path of the command's entry module. */
 export const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
-/** How each runtime runs a module. */
+/** The command prefix with which each runtime runs a module. */
 export const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
   deno: ["deno", "run", "-A", "--v8-flags=--optimize-for-size"],
   bun: ["bun"],
   node: ["node"],
 };
 
-/** Finds the executable of a runtime: the command of its name may be a script that starts it. */
+/** Returns the path of a runtime's executable, as the command of that name may be a wrapper script. */
 export function pathOf(name: string): string {
   const args = name === "deno" ? ["eval", "-p", "Deno.execPath()"] : ["-p", "process.execPath"];
   return execFileSync(RUNTIMES[name]![0]!, args, { encoding: "utf8" }).trim();

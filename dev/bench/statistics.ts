@@ -1,6 +1,6 @@
 /**
- * Reads results with `taskrunner stats` on each runtime, and beside it with what else reads JSON Lines: a loop around
- * JSON.parse, and jq. Medians of five rounds.
+ * Compares `taskrunner stats` on each runtime with other ways to read JSON Lines: a loop around JSON.parse, and jq.
+ * Prints medians of five rounds.
  *
  *     deno task bench:stats [--results 1000000]
  */
@@ -19,7 +19,7 @@ import { peakMemoryMiB } from "./peak_memory.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
 const ROUNDS = 5;
-/** jq gets this part of the file. */
+/** jq gets 1/10 of the file. */
 const JQ_PART = 10;
 
 const LOOP = `import { createInterface } from "node:readline"; import { createReadStream } from "node:fs";
@@ -57,7 +57,7 @@ try {
   }
   const { size } = await stat(many);
   console.log(`${count} results, ${(size / Number(count)).toFixed(0)} bytes each\n`);
-  console.log("| | MB/s | MB/s of CPU time | against jq | peak memory, MiB | with 1/100 of the results |");
+  console.log("| | MB/s | MB per CPU second | relative to jq | peak memory, MiB | with 1/100 of the results |");
   console.log("|---|---:|---:|---:|---:|---:|");
   const speeds = await Promise.all(commands.map(async ([, , path], index) => {
     const megabytes = (await stat(path)).size / 1e6;
@@ -74,7 +74,7 @@ try {
   await rm(directory, { recursive: true });
 }
 
-/** Results as of a run of `echo N` with 16 slots. */
+/** Writes results like those of a run of `echo N` with 16 slots. */
 async function writeResults(path: string, count: number): Promise<void> {
   const file = createWriteStream(path);
   const startedMs = Date.parse("2026-11-23T20:00:00Z");
@@ -99,7 +99,7 @@ async function writeResults(path: string, count: number): Promise<void> {
   await finished(file);
 }
 
-/** Runs a program to its end. The shell says how much CPU time it took. */
+/** Runs a program to its end. The shell measures its CPU time. */
 async function measure(command: readonly string[]): Promise<Measured> {
   const script = 'TIMEFORMAT="%R %U %S"; time { "$@" >/dev/null & echo "$!"; wait "$!"; }';
   const child = spawn("bash", ["-c", script, "bash", ...command], { stdio: ["ignore", "pipe", "pipe"] });
@@ -109,7 +109,7 @@ async function measure(command: readonly string[]): Promise<Measured> {
   const sampling = setInterval(() => peakMiB = Math.max(peakMiB, peakMemoryMiB(Number(stdout))), 20);
   const [status] = await once(child, "close");
   clearInterval(sampling);
-  if (status !== 0) throw new Error(`${command.join(" ")} ended with ${status}: ${stderr}`);
+  if (status !== 0) throw new Error(`${command.join(" ")} exited with ${status}: ${stderr}`);
   const [seconds, userSeconds, systemSeconds] = stderr.trim().split("\n").at(-1)!.split(" ").map(Number);
   return { seconds: seconds!, cpuSeconds: userSeconds! + systemSeconds!, peakMiB };
 }

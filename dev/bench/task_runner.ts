@@ -1,7 +1,7 @@
 /**
- * `TaskRunner` beside what a program does without it, for programs that hold more and more memory: the benchmark of
- * TaskRunner.php, which this project descends from. Prints one line of JSON for each measurement, which
- * `task_runner_report.ts` makes tables and a picture of.
+ * Compares `TaskRunner` with simple ways to run commands, in programs that hold increasing amounts of memory; ported
+ * from the benchmark of TaskRunner.php, the predecessor of this project. Prints one JSON line per measurement, from
+ * which `task_runner_report.ts` creates tables and a chart.
  *
  *     deno task bench:runner [--rounds 5] [--limit 2] [--counts 1000,20000] [--memory 0,10,50,100,500,1000]
  *         [--kinds raw,sleep] [deno] [bun] [node] > results.jsonl
@@ -17,7 +17,7 @@ import { RUNTIMES } from "./runtimes.ts";
 /** The ways to run the tasks. */
 export const MODES = ["one-by-one", "pool", "TaskRunner"] as const;
 
-/** One program that has run tasks. */
+/** The measurement of one program. */
 export interface Measurement extends Report {
   round: number;
   runtime: string;
@@ -43,7 +43,7 @@ if (import.meta.main) {
         for (const megabytes of list("memory").map(Number)) {
           for (const count of list("counts").map(Number)) {
             for (const mode of MODES) {
-              // The others only have to show their speed.
+              // The slow modes may stop early, once their speed is known.
               const limit = mode === "TaskRunner" ? [] : [flags["limit"] as string];
               const args = [mode, kind, `${count}`, `${JOBS}`, `${megabytes}`, ...limit];
               const [program, ...runtimeArgs] = RUNTIMES[runtime]!;

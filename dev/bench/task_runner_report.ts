@@ -1,5 +1,5 @@
 /**
- * Makes tables, and a picture, of what `task_runner.ts` has measured.
+ * Creates tables and a chart from the measurements of `task_runner.ts`.
  *
  *     deno run -A dev/bench/task_runner_report.ts dev/bench/results/NAME.jsonl docs/task_runner.svg > tables.md
  */
@@ -18,7 +18,7 @@ const lines = readJsonLines<Measurement>(createReadStream(dataPath), { parse: (v
 const measurements = (await Array.fromAsync(lines)).map(({ value }) => value);
 
 const kinds = { raw: "echo N", sleep: "sleep 0.001–0.010 && echo N" } as const;
-/** As the picture calls the modes. */
+/** Names of the modes in the chart. */
 const labels = ["one by one", "a pool in the program", "TaskRunner"];
 const runtimes = { deno: "Deno", bun: "Bun", node: "Node" } as const;
 type Kind = keyof typeof kinds;
@@ -29,7 +29,7 @@ const sizes = distinct(({ megabytes }) => megabytes);
 for (const kind of Object.keys(kinds) as Kind[]) {
   for (const count of counts) {
     console.log(`\n## \`${kinds[kind]}\`, ${count.toLocaleString("en")} tasks\n`);
-    console.log("| runtime | memory, MB | one by one | pool | TaskRunner | against the pool | against 0 MB |");
+    console.log("| runtime | memory, MB | one by one | pool | TaskRunner | relative to the pool | relative to 0 MB |");
     console.log("|---|---:|---:|---:|---:|---:|---:|");
     for (const runtime of Object.keys(runtimes) as Runtime[]) {
       const small = speedsOf(runtime, kind, count, sizes[0]!)[2]!;
@@ -42,8 +42,8 @@ for (const kind of Object.keys(kinds) as Kind[]) {
   }
 }
 
-console.log("\n## How late a timer of 1 ms is, in milliseconds\n");
-console.log("| runtime | memory, MB | half | 99 % | 99.9 % | longest of each round |");
+console.log("\n## Delay of a 1 ms timer, in milliseconds\n");
+console.log("| runtime | memory, MB | median | 99 % | 99.9 % | maximum of each round |");
 console.log("|---|---:|---:|---:|---:|---|");
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
   for (const size of sizes) {
@@ -66,7 +66,7 @@ function find(runtime: Runtime, kind: Kind, count: number, megabytes: number, mo
   );
 }
 
-/** Tasks per second, for each mode. */
+/** Returns the tasks per second of each mode. */
 function speedsOf(runtime: Runtime, kind: Kind, count: number, megabytes: number): number[] {
   return MODES.map((mode) =>
     median(find(runtime, kind, count, megabytes, mode).map(({ tasks, seconds }) => tasks / seconds))
@@ -77,7 +77,7 @@ function whole(cell: string | number): string {
   return typeof cell === "number" ? Math.round(cell).toLocaleString("en") : cell;
 }
 
-/** A panel for each runtime and kind of task: speed over memory, a line for each mode. */
+/** Draws a panel for each runtime and kind of task, with speed over memory and one line per mode. */
 function picture(count: number): string {
   const rows = (Object.keys(kinds) as Kind[]).map((kind, row) =>
     (Object.keys(runtimes) as Runtime[]).map((runtime): Panel => {

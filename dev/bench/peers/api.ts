@@ -1,5 +1,6 @@
 /**
- * What a program does without taskrunner: one process for each command of a file, started with an API of the runtime.
+ * Runs each command of a file in a process of its own with an API of the runtime, as a program without taskrunner
+ * would.
  *
  *     node dev/bench/peers/api.ts deno|bun|node|execa|bun-shell COMMANDS JOBS MEGABYTES
  */
@@ -12,10 +13,10 @@ import { measureWithMemory } from "../ballast.ts";
 const [api, file, jobs, megabytes] = process.argv.slice(2);
 const commands = readFileSync(file!, "utf8").trimEnd().split("\n");
 
-// deno-lint-ignore no-explicit-any -- only here, and only in Bun
+// deno-lint-ignore no-explicit-any -- exists only on Bun
 const bun = (globalThis as any).Bun;
 
-/** Runs a shell command and gives what it has printed. */
+/** Functions that run a shell command and return its output. */
 const runners: Record<string, (command: string) => Promise<string>> = {
   node: runWithNode,
   async deno(command) {
@@ -33,7 +34,7 @@ const runners: Record<string, (command: string) => Promise<string>> = {
   },
   "bun-shell": (command) => bun.$`sh -c ${command}`.quiet().text(),
   async execa(command) {
-    const { execa } = await import("execa"); // which is large: the others are not to hold it
+    const { execa } = await import("execa"); // large: imported only where it is used
     return (await execa("sh", ["-c", command])).stdout;
   },
 };

@@ -1,5 +1,6 @@
-/* Runs the commands on standard input, one on each line, at most argv[2] at once, and does nothing else. argv[1]:
- * "sh" posix_spawns a shell for each, "exec" posix_spawns the program itself, "fork" only forks a process that exits. */
+/* Runs the commands on standard input, one per line, at most argv[2] concurrently, and does nothing else. argv[1] is
+ * "sh" to posix_spawn a shell for each command, "exec" to posix_spawn the program itself, or "fork" to only fork a
+ * process that exits. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
