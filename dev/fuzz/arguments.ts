@@ -1,6 +1,6 @@
 /**
- * The command line: it is taken apart, or there is one message that says what is wrong; and nothing else happens. What the
- * parser that is used takes in its strict mode, too, has the same meaning.
+ * Parsing of the command line: succeeds or fails with a single message. If `node:util` can parse the arguments in
+ * strict mode, the result is the same.
  */
 
 import { parseArgs } from "node:util";
@@ -64,7 +64,7 @@ const OPTIONS = Object.fromEntries(
   }),
 );
 
-/** The same in strict mode; nothing where that refuses it, or takes the `=` of `-j=1` for a part of the value. */
+/** Parses in strict mode; returns `undefined` if that fails, or treats the `=` of `-j=1` as part of the value. */
 function inStrictMode(args: string[]): { flags: unknown; operands: string[] } | undefined {
   if (args.some((arg) => /^-\w+=/.test(arg))) return undefined;
   try {

@@ -1,9 +1,9 @@
-/** The reader and the writer of JSON Lines: what they give is what splitting the whole and `JSON.parse` give. */
+/** The JSON Lines reader and writer: agree with splitting the whole input and `JSON.parse`. */
 
 import { assertEquals } from "@std/assert/equals";
 import { type InvalidLineError, JsonLinesWriter, readJsonLines } from "../../jsonl/mod.ts";
 import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
-import { assertExpected, linesOf, pieces } from "./target.ts";
+import { assertExpected, chunks, linesOf } from "./target.ts";
 
 type Event = { lineNumber: number; value?: unknown };
 
@@ -19,29 +19,29 @@ export const seeds = [
   new Uint8Array([0, 255, 0x22, 0xff, 0x22, 0x0a, 0x22, 0xed, 0xa0, 0x80, 0x22]),
 ];
 
-/** The first byte is the size of the pieces, the second one the limit of a line. */
+/** Takes the chunk size from the first byte and the line limit from the second. */
 export async function fuzz(data: Uint8Array): Promise<void> {
-  const [pieceBytes = 0, limit = 255] = data;
+  const [chunkBytes = 0, limit = 255] = data;
   const bytes = data.subarray(2);
   const maxLineBytes = limit < 128 ? limit + 1 : 64 * 1024 * 1024;
   const expected = eventsOf(bytes, maxLineBytes);
 
-  for (const size of [pieceBytes % 16 + 1, Math.max(1, bytes.length)]) {
+  for (const size of [chunkBytes % 16 + 1, Math.max(1, bytes.length)]) {
     const events: Event[] = [];
     const onInvalid = (error: InvalidLineError) => {
       assertExpected(error);
       events.push({ lineNumber: error.lineNumber });
     };
     const options = { maxLineBytes, onInvalid };
-    for await (const line of readJsonLines(pieces(bytes, size), options)) events.push(line);
+    for await (const line of readJsonLines(chunks(bytes, size), options)) events.push(line);
     assertEquals(events, expected);
     const { length } = expected.filter((event) => "value" in event);
-    assertEquals(await jsonLineReader(pieces(bytes, size), options).count(), length);
+    assertEquals(await jsonLineReader(chunks(bytes, size), options).count(), length);
   }
   await assertRoundTrip(expected.flatMap((event) => "value" in event ? [event.value] : []));
 }
 
-/** What reading should give: the values, and the numbers of the lines that are not valid. */
+/** Returns the expected values and the numbers of invalid lines. */
 function eventsOf(bytes: Uint8Array, maxLineBytes: number): Event[] {
   return linesOf(bytes).flatMap(({ text, bytes }, index): Event[] => {
     const lineNumber = index + 1;

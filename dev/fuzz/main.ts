@@ -1,8 +1,8 @@
 /**
- * Looks for inputs that make a target throw, guided by what they cover: `deno task fuzz [TARGET...] [--seconds N]`.
+ * Coverage-guided fuzzing of the targets: `deno task fuzz [TARGET...] [--seconds N]`.
  *
- * Jazzer.js, which is libFuzzer for JavaScript, does it, in Node. npx fetches it, as it is of no use for anything else. It
- * needs glibc 2.38 or newer; where that is not there, as on Debian 12, it gets those of Debian 13 beside it.
+ * Uses Jazzer.js (libFuzzer for JavaScript) on Node, which npx downloads on demand. Jazzer.js needs glibc 2.38 or
+ * later; on older systems such as Debian 12, the libraries of Debian 13 are unpacked into a separate directory.
  *
  * @module
  */
@@ -18,13 +18,13 @@ import { bytesOf, type Target } from "./target.ts";
 const JAZZER = "@jazzer.js/core@4.0.0";
 const TARGETS = ["jsonl", "tasks", "arguments", "units", "quoting", "results", "resume", "messages", "worker"];
 const MAX_BYTES = 2048;
-/** How long one input may take. */
+/** Time limit for a single input. */
 const LONGEST_MS = 60_000;
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const WORK = join(PROJECT, ".fuzz");
 
-/** Fetches packages of Debian 13, and unpacks them into a directory; the system stays as it is. */
+/** Downloads packages of Debian 13 and unpacks them into a directory, without changing the system. */
 const LIBRARIES = `
 mkdir -p "$1.apt/lists/partial" "$1.apt/archives/partial"
 cd "$1.apt"
@@ -41,11 +41,11 @@ const { _, seconds = "600" } = parseArgs(process.argv.slice(2), { string: ["_", 
 const names = _ as string[];
 const targets = names.length > 0 ? names : TARGETS;
 const unknown = targets.find((name) => !TARGETS.includes(name));
-if (unknown !== undefined) throw new Error(`There is no target ${unknown}; there are ${TARGETS.join(", ")}`);
+if (unknown !== undefined) throw new Error(`Unknown target ${unknown}; the targets are ${TARGETS.join(", ")}`);
 const node = nodeCommand();
 for (const name of targets) await fuzz(name);
 
-/** Fuzzes one target. What is of interest stays in `.fuzz/NAME`, for the next time. */
+/** Fuzzes one target. The corpus stays in `.fuzz/NAME` for the next run. */
 async function fuzz(name: string): Promise<void> {
   const { seeds, tokens }: Target = await import(`./${name}.ts`);
   const [corpus, bundle, dictionary] = [join(WORK, name), join(WORK, `${name}.mjs`), join(WORK, `${name}.dict`)];
@@ -64,7 +64,7 @@ function escaped(bytes: Uint8Array): string {
   return [...bytes].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
 }
 
-/** What starts Node with a C library that the fuzzer can be loaded into. */
+/** Returns the command that starts Node with a C library that is recent enough for the fuzzer. */
 function nodeCommand(): string {
   const [, minor] = run("getconf", ["GNU_LIBC_VERSION"], { stdio: "pipe" }).match(/glibc 2\.(\d+)/)!;
   if (Number(minor) >= 38) return "node";
@@ -78,6 +78,6 @@ function nodeCommand(): string {
 function run(program: string, args: readonly string[], options: SpawnSyncOptions = {}): string {
   const ended = spawnSync(program, args, { cwd: PROJECT, stdio: ["ignore", "inherit", "inherit"], ...options });
   if (ended.error) throw ended.error;
-  if (ended.status !== 0) throw new Error(`${program} ended with ${ended.status ?? ended.signal}`);
+  if (ended.status !== 0) throw new Error(`${program} exited with ${ended.status ?? ended.signal}`);
   return String(ended.stdout ?? "");
 }

@@ -1,4 +1,4 @@
-/** What workers and runs tell each other over NATS: whatever is taken for a message is right in every place that it goes to. */
+/** Messages between workers and runs over NATS: every accepted message is valid wherever it is used. */
 
 import { assert } from "@std/assert/assert";
 import { parseResult, parseTask } from "../../mod.ts";
@@ -120,7 +120,7 @@ function fuzzValue(value: unknown): void {
   assert(!Number.isNaN(new Date(startedMs + durationMs).getTime()), line);
 }
 
-/** What it gives, or nothing when that is not right, which it has to say in one way. */
+/** Returns the value of an action, or `undefined` if it fails with the expected error. */
 function attempt<T>(action: () => T): T | undefined {
   try {
     return action();

@@ -1,6 +1,6 @@
 /**
- * The quoting of values in shell commands: a value that was put into a command does what a variable with that value does
- * there, in double quotes; in dash, bash, mksh or busybox sh, which of them depends on the length of the input.
+ * Quoting of values in shell commands: an inserted value behaves like a double-quoted variable with that value. The
+ * length of the input selects dash, bash, mksh or busybox sh.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,7 +16,7 @@ import { shellQuote } from "../../text/shell_quote.ts";
 import { sh } from "../../text/shell_template.ts";
 import { assertExpected, textOf } from "./target.ts";
 
-/** What commands are made of: nothing that loops, waits, or runs in the background. */
+/** Building blocks of commands; none can loop, wait, or run in the background. */
 const PIECES = [
   ..."{} {.} {/} {//} {/.} {#} ' \" \\ $ ( ) ` # ; && || | < > << <<< <<E E $( ${x} ${x:- } { $(( )) $' $\" $# $$ $["
     .split(" "),
@@ -26,7 +26,7 @@ const PIECES = [
 
 const PIECE = new RegExp(PIECES.map((piece) => piece.replace(/[^\w\s]/g, "\\$&")).join("|"), "g");
 const MAX_PIECES = 60;
-/** Could call itself for ever. */
+/** Matches the definition of a function, which could recurse infinitely. */
 const FUNCTION = /\(\s*(#[^\n]*\n\s*)*\)/;
 
 export const tokens = [
@@ -53,7 +53,7 @@ export const seeds = [
 export async function fuzz(data: Uint8Array): Promise<void> {
   const [text = "", ...rest] = textOf(data).split("\0");
   const command = (text.match(PIECE) ?? []).slice(0, MAX_PIECES).join("");
-  // Without a directory or an extension all replacement strings give the same, and what is a plain word could run as one.
+  // Without a directory or an extension all placeholders have the same value, and a plain word could run as a command.
   const value = rest.join("").replace(/[./]/g, "").replace(/^\w+$/, "$&%");
   if (FUNCTION.test(command)) return;
   const name = SHELLS[data.length % SHELLS.length]!;
@@ -95,11 +95,11 @@ async function compare(name: string, command: string, value: string, fill: Fill)
   const reference = fill("MARK").replaceAll("'MARK'", '"$v"');
   const script = `v=${escaped(value)} quoted=${escaped(shellQuote(value))}
 filled=${escaped(filled)} reference=${escaped(reference)}
-eval "set -- $quoted"; [ "$#$1" = "1$v" ] || echo "the quoted text is another one"
+eval "set -- $quoted"; [ "$#$1" = "1$v" ] || echo "the quoted text differs"
 set --
 expected=$(eval "$reference" 9>&1 </dev/null 2>/dev/null); expected="$? $expected"
 given=$(unset expected; eval "$filled" 9>&1 </dev/null 2>/dev/null); given="$? $given"
-[ "$given" = "$expected" ] || echo "it gives $given, and with a variable $expected"
+[ "$given" = "$expected" ] || echo "the output is $given, and with a variable $expected"
 unset expected given
 echo "the end"
 `;
@@ -111,22 +111,22 @@ echo "the end"
   );
 }
 
-/** Ends the shells. */
+/** Stops the shells. */
 export function end(): void {
   for (const shell of shells.values()) shell.end();
   shells.clear();
 }
 
-/** The text as a part of a script, in another way than the tool does it. */
+/** Quotes text for a script, independently of the code under test. */
 function escaped(text: string): string {
   return text.replace(/[^\w%]/gu, (character) => character === "\n" ? '"$newline"' : `\\${character}`);
 }
 
-/** More than any case takes, also on a machine that has much to do. */
+/** Time limit of a case, generous enough for a busy machine. */
 const LONGEST_MS = 30_000;
 const shells = new Map<string, Shell>();
 
-/** A shell that goes on from case to case, where there is nothing to find and nothing can be made. */
+/** A shell that runs all cases, in a directory that was removed and without a PATH. */
 class Shell {
   readonly #command: string;
   #child: ChildProcess | undefined;
@@ -137,7 +137,7 @@ class Shell {
     this.#command = command;
   }
 
-  /** What the script prints, to its last line. */
+  /** Runs a script and returns its output. */
   run(script: string): Promise<string> {
     this.#child ??= this.#start();
     this.#answer = "";
@@ -160,13 +160,13 @@ class Shell {
     const [program, ...args] = this.#command.split(" ");
     const env = { PATH: process.env.PATH, LC_ALL: "C" };
     const child = spawn(program!, args, { cwd, env, detached: true, stdio: ["pipe", "pipe", "ignore"] });
-    child.stdin!.on("error", () => {}); // it has ended, which is seen below
+    child.stdin!.on("error", () => {}); // the exit is handled below
     child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.#answer += text;
       if (this.#answer.endsWith("the end\n")) this.#onAnswer(this.#answer);
     });
     child.once("spawn", () => rmdirSync(cwd));
-    // The timer of a case keeps the program alive, and the shells do not: the fuzzer does not say that it ends.
+    // Unreferenced, as the fuzzer does not announce its end; the timer of a case keeps the program alive.
     for (const handle of [child, child.stdin, child.stdout] as unknown as Partial<Socket>[]) handle.unref?.();
     child.once("error", (error) => this.#end(error.message)).once("exit", () => {
       if (child === this.#child) this.#end(`${this.#answer}, and then it ended`);

@@ -1,4 +1,4 @@
-/** The readers of results, for `stats`, `report`, `trace` and `watch`: the short way to read a line says what the long one does. */
+/** The result readers for `stats`, `report`, `trace` and `watch`: the fast and the full parser agree. */
 
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -6,7 +6,7 @@ import { ReportCollector } from "../../report/collector.ts";
 import { readResults, type ResultFacts } from "../../results/statistics/results_reader.ts";
 import { RunStatistics } from "../../results/statistics/run_statistics.ts";
 import { ChromeTrace } from "../../report/chrome_trace.ts";
-import { assertExpected, bytesOf, pieces, textOf } from "./target.ts";
+import { assertExpected, bytesOf, chunks, textOf } from "./target.ts";
 
 const FIELDS =
   "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash meta";
@@ -55,14 +55,14 @@ export async function fuzz(data: Uint8Array): Promise<void> {
 
 interface Read {
   facts: ResultFacts[];
-  /** Of the line that is no result. */
+  /** The error of the invalid line. */
   lineNumber: number | undefined;
 }
 
-async function factsOf(bytes: Uint8Array, pieceBytes: number): Promise<Read> {
+async function factsOf(bytes: Uint8Array, chunkBytes: number): Promise<Read> {
   const facts: ResultFacts[] = [];
   try {
-    await readResults(pieces(bytes, pieceBytes), (fact) => facts.push(fact));
+    await readResults(chunks(bytes, chunkBytes), (fact) => facts.push(fact));
     return { facts, lineNumber: undefined };
   } catch (error) {
     assertExpected(error);
@@ -70,7 +70,7 @@ async function factsOf(bytes: Uint8Array, pieceBytes: number): Promise<Read> {
   }
 }
 
-/** With nothing after it, the beginning of a result says the same in both ways; a blank before it leads to the long one. */
+/** Asserts that both parsers agree on a truncated result; a leading space selects the full parser. */
 async function assertSameBeginning(text: string): Promise<void> {
   const [beginning] = text.replace(/^\ufeff/, "").split(/(?<="stdout":")|\n/);
   if (!beginning!.endsWith('"stdout":"')) return;
@@ -79,7 +79,7 @@ async function assertSameBeginning(text: string): Promise<void> {
   assertEquals(short, long, line);
 }
 
-/** Whatever the results say, what is made of them is consistent, and can be written. */
+/** Asserts that statistics, report and trace of any results are consistent and can be serialized. */
 function assertSummed(facts: readonly ResultFacts[]): void {
   if (facts.length === 0) return;
   const [statistics, collector, trace] = [new RunStatistics(), new ReportCollector(4), new ChromeTrace()];

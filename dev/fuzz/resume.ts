@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert/equals";
 import { ResultIndex } from "../../results/result_index.ts";
 import { parseResult, type TaskResult } from "../../mod.ts";
-import { assertExpected, linesOf, pieces } from "./target.ts";
+import { assertExpected, chunks, linesOf } from "./target.ts";
 import * as results from "./results.ts";
 
 export const tokens = [...results.tokens, '"cmdHash":"a18264a2"', '"cmdHash":"-5"', '"id":"__proto__"'];

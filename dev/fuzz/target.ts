@@ -1,43 +1,45 @@
-/** What the targets share. A target is a function that takes any bytes, and throws when something is not as it should be. */
+/**
+ * The interface and helpers of fuzz targets. A target is a function that takes any bytes and throws if a check fails.
+ */
 
 import { Buffer } from "node:buffer";
 import { assert } from "@std/assert/assert";
 import { InvalidLineError } from "../../jsonl/mod.ts";
 
-/** Something that is tried with bytes that nobody has thought of. */
+/** A fuzz target. */
 export interface Target {
-  /** What inputs can be made of, for whoever makes them up. */
+  /** Building blocks of inputs. */
   tokens: readonly string[];
-  /** Inputs that say what others may look like, and those that have found something once. */
+  /** Typical inputs, and inputs that once revealed a bug. */
   seeds: readonly (string | Uint8Array)[];
-  /** Throws when it finds something. */
+  /** Checks one input; throws if a check fails. */
   fuzz: (data: Uint8Array) => void | Promise<void>;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** The bytes as text, with something in the place of what is not UTF-8. */
+/** Decodes bytes as text, with replacement characters for invalid UTF-8. */
 export function textOf(data: Uint8Array): string {
   return decoder.decode(data);
 }
 
-/** The bytes of an input. */
+/** Returns the bytes of an input. */
 export function bytesOf(input: string | Uint8Array): Uint8Array {
   return typeof input === "string" ? encoder.encode(input) : input;
 }
 
-/** The bytes in pieces. As a reader of files does, it gives them in always the same memory. */
-export function* pieces(bytes: Uint8Array, pieceBytes: number): Generator<Uint8Array, void> {
-  const memory = new Uint8Array(pieceBytes);
-  for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
-    const piece = bytes.subarray(offset, offset + pieceBytes);
+/** Yields the bytes in chunks that reuse one buffer, as a file reader does. */
+export function* chunks(bytes: Uint8Array, chunkBytes: number): Generator<Uint8Array, void> {
+  const memory = new Uint8Array(chunkBytes);
+  for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
+    const piece = bytes.subarray(offset, offset + chunkBytes);
     memory.fill(0xff).set(piece);
     yield memory.subarray(0, piece.length);
   }
 }
 
-/** The lines of the bytes, as another way to find them than that of the readers: the text, or nothing when it is not UTF-8. */
+/** Splits bytes into lines, independently of the readers under test; the text is `undefined` for invalid UTF-8. */
 export function linesOf(bytes: Uint8Array): { text: string | undefined; bytes: number }[] {
   const latin1 = Buffer.from(bytes).toString("latin1").split("\n");
   if (latin1.at(-1) === "") latin1.pop();
@@ -49,9 +51,9 @@ export function linesOf(bytes: Uint8Array): { text: string | undefined; bytes: n
   });
 }
 
-/** Passes over an error that is expected, and checks that a terminal can show it; any other is what is looked for. */
+/** Accepts an expected error if its message has no control characters, and rethrows any other error. */
 export function assertExpected(error: unknown, Expected: new (...args: never[]) => Error = InvalidLineError): void {
   if (!(error instanceof Expected)) throw error;
-  // deno-lint-ignore no-control-regex -- control characters are what it is about
+  // deno-lint-ignore no-control-regex -- matching control characters is the purpose
   assert(!/[\x00-\x1f\x7f-\x9f]/.test(error.message), `a message with control characters: ${error.message}`);
 }

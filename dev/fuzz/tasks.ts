@@ -1,9 +1,9 @@
-/** The reader of tasks: what it takes is what the table of fields says, by a check that is written from that. */
+/** The task reader: accepts exactly what an independent check of the documented fields accepts. */
 
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert/equals";
 import { readTasks, type Task } from "../../mod.ts";
-import { assertExpected, linesOf, pieces } from "./target.ts";
+import { assertExpected, chunks, linesOf } from "./target.ts";
 
 export const tokens = [
   ..."cmd id cwd env stdin stdinFile stdinEncoding timeoutMs retries meta".split(" ").map((name) => `"${name}":`),
@@ -32,7 +32,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     const value = parsed(text);
     if (!isTask(value)) return;
     const exact = parsed(text, markInexact) as Record<string, unknown>;
-    if (isMarked(exact.id)) return; // another task could have the same number
+    if (isMarked(exact.id)) return; // two different numbers could have the same text
     expected.push({
       ...value,
       id: value.id ?? `${index + 1}`,
@@ -40,7 +40,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     });
   });
   const tasks: unknown[] = [];
-  for await (const task of readTasks(pieces(data, 7), { onInvalid: (error) => assertExpected(error) })) {
+  for await (const task of readTasks(chunks(data, 7), { onInvalid: (error) => assertExpected(error) })) {
     tasks.push(Object.hasOwn(task, "meta") ? { ...task, meta: marked(task.meta) } : task);
   }
   assertEquals(tasks, expected);
@@ -56,9 +56,9 @@ function parsed(text: string | undefined, reviver?: Reviver): unknown {
   }
 }
 
-const MARK = "\ufdd0"; // in no text, as it is no character
+const MARK = "\ufdd0"; // a noncharacter, which no text contains
 
-/** Puts a text in the place of a number that JavaScript cannot hold exactly. */
+/** Replaces a number that loses precision in JavaScript with a text. */
 function markInexact(_key: string, value: unknown, { source }: { source: string }): unknown {
   if (typeof value !== "number" || isSameNumber(String(value), source)) return value;
   return MARK + source;
@@ -68,7 +68,7 @@ function isMarked(value: unknown): boolean {
   return typeof value === "string" && value.startsWith(MARK);
 }
 
-/** A value with its `JSON.rawJSON` objects as {@linkcode markInexact} gives them. */
+/** Replaces `JSON.rawJSON` objects as {@linkcode markInexact} does. */
 function marked(value: unknown): unknown {
   return parsed(JSON.stringify(value), markInexact);
 }

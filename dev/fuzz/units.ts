@@ -1,4 +1,4 @@
-/** Durations, sizes and counts: what they come to is what exact arithmetic gives, and all else is one message. */
+/** Parsing of durations, sizes and counts: agrees with exact arithmetic, or fails with a single message. */
 
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -57,7 +57,7 @@ export function fuzz(data: Uint8Array): void {
   }
 }
 
-/** A number of at most so much more or less than the exact one, or both are none. */
+/** Asserts that a number is within a tolerance of the exact value, or that neither exists. */
 function assertClose(
   given: number | undefined,
   exact: Fraction | undefined,
@@ -103,7 +103,7 @@ function exactDuration(text: string): Fraction | undefined {
   return sum;
 }
 
-/** Digits, and perhaps a point and more of them. */
+/** Parses digits with an optional fraction. */
 function decimal(text: string): Fraction | undefined {
   const [whole = "", fraction = "0", ...more] = text.split(".");
   if (more.length > 0 || ![whole, fraction].every((digits) => /^[0-9]+$/.test(digits))) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The channel of a shell worker: whatever bytes are on it, in whatever pieces, the parser does not throw, and takes for a
- * report only what has the token, the number that is due and the times in front of it.
+ * The report channel of a shell worker: for any bytes in any chunks, the parser does not throw, and accepts only
+ * reports with the token, the expected number and preceding times.
  */
 
 import { assert } from "@std/assert/assert";
@@ -52,12 +52,12 @@ export function fuzz(data: Uint8Array): void {
   }
 }
 
-function eventsOf(data: Uint8Array, pieceBytes: number): WorkerEvent[] {
+function eventsOf(data: Uint8Array, chunkBytes: number): WorkerEvent[] {
   const reader = new WorkerReportReader(TOKEN);
   reader.expect(NUMBER);
   const events: WorkerEvent[] = [];
-  for (let offset = 0; offset < data.length; offset += pieceBytes) {
-    events.push(...reader.push(data.subarray(offset, offset + pieceBytes)));
+  for (let offset = 0; offset < data.length; offset += chunkBytes) {
+    events.push(...reader.push(data.subarray(offset, offset + chunkBytes)));
   }
   return events;
 }

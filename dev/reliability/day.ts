@@ -1,6 +1,6 @@
 /**
- * Eight hours in less time: all that happens to a runner in a day, again and again. Two runs, one for each executor, go on
- * from the beginning to the end, and beside them others are interrupted and resumed.
+ * Simulates a working day of eight hours in less time. Two runs, one for each executor, last for the whole day with
+ * varying load, while others are repeatedly interrupted and resumed.
  */
 
 import { once } from "node:events";
@@ -17,22 +17,22 @@ import { FLAGS, LARGE_OUTPUTS, type Mixture, tasksOf, TROUBLE, USUAL } from "./m
 import { Sampler, type Watched } from "./sampler.ts";
 
 const HOURS = 8;
-/** The others are Deno's, at SIGUSR1. */
+/** Messages of Deno at SIGUSR1, and of the command. */
 const EXPECTED_MESSAGES =
   /^(?:taskrunner: \d+ at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
 
-/** A part of an hour. */
+/** A phase of an hour. */
 interface Phase {
   mixture: Mixture;
-  /** How long no task comes after each. By default one comes as soon as it is taken. */
+  /** Pause after each task; by default the next task is supplied immediately. */
   pauseMs?: number;
-  /** A task comes in the middle of which the input stalls, for all of the phase. */
+  /** Whether the input stalls in the middle of a task for the whole phase. */
   isStalled?: boolean;
-  /** How many more tasks run at once. */
+  /** Change of the concurrency. */
   moreJobs?: number;
 }
 
-/** What every hour has, each as long as the others. */
+/** The phases of an hour, all of the same length. */
 const PHASES: readonly Phase[] = [
   { mixture: USUAL, pauseMs: 20 },
   { mixture: USUAL },
@@ -43,18 +43,18 @@ const PHASES: readonly Phase[] = [
   { mixture: USUAL, moreJobs: -2 },
 ];
 
-/** A day in so much time. */
+/** Runs a day in `ms` milliseconds. */
 export async function runDay(name: string, runtime: readonly string[], ms: number): Promise<Watched[]> {
   const interrupting = interruptRuns(name, runtime, ms);
   const feeding = EXECUTORS.map((executor) => feedRun(name, runtime, executor, ms));
-  const ended = await Promise.allSettled([interrupting, ...feeding]); // so that each of them has left its place
+  const ended = await Promise.allSettled([interrupting, ...feeding]); // waits until all of them have cleaned up
   const errors = ended.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
   if (errors.length > 0) throw new AggregateError(errors, `${errors.length} parts of the day of ${name} went wrong`);
   console.log(await interrupting);
   return await Promise.all(feeding);
 }
 
-/** One run for all of the day, which is given tasks as they come. */
+/** Starts a run for the whole day and supplies it with tasks. */
 function feedRun(name: string, runtime: readonly string[], executor: string, ms: number): Promise<Watched> {
   return RunPlace.with(async (place) => {
     const run = place.start(["-o", place.output, "-j4", "--executor", executor, ...FLAGS]);
@@ -72,17 +72,17 @@ function feedRun(name: string, runtime: readonly string[], executor: string, ms:
   }, { runtime, memory: MEMORY });
 }
 
-/** Gives a run the tasks of a day, and says how many there were. */
+/** Supplies a run with the tasks of a day; returns their number. */
 async function feed(run: Started, executor: string, phaseMs: number): Promise<number> {
   const stdin = run.child.stdin!;
   const write = async (text: string) => {
     if (stdin.write(text)) return;
     if (await Promise.race([once(stdin, "drain"), run.ended.then(() => "ended")]) === "ended") {
-      throw new Error(`The run has ended: ${JSON.stringify(await run.ended)}`);
+      throw new Error(`The run has ended early: ${JSON.stringify(await run.ended)}`);
     }
   };
   let number = 0;
-  let endMs = performance.now(); // of the phase: one after which a long queue was left makes the next ones shorter
+  let endMs = performance.now(); // of the phase; a phase that overruns, as its queue is long, shortens the next ones
   for (let hour = 0; hour < HOURS; hour++) {
     for (const { mixture, pauseMs, isStalled, moreJobs = 0 } of PHASES) {
       endMs += phaseMs;
@@ -103,7 +103,9 @@ async function feed(run: Started, executor: string, phaseMs: number): Promise<nu
   return number;
 }
 
-/** Has more tasks run at once, or fewer. A signal is sent when the one before has been obeyed: two would be one. */
+/**
+ * Changes the concurrency. Sends each signal after the previous one has taken effect, as pending signals are merged.
+ */
 async function changeJobs({ child, output }: Started, more: number): Promise<void> {
   const answers = () => output.stderr.split("at once from now on\n").length;
   for (let sent = 0; sent < Math.abs(more); sent++) {
@@ -116,10 +118,10 @@ async function changeJobs({ child, output }: Started, more: number): Promise<voi
 const SIGNALS = ["SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"] as const;
 const STATUSES = [129, 130, 137, 143];
 const TASKS = 1_000;
-/** How long the first of them may take, and how much longer each of the next. */
+/** Maximum duration of the first run, and the increment for each further run. */
 const LONGEST_MS = 1_000;
 
-/** Runs that are interrupted at random instants and resumed until they are done, one after the other. */
+/** Repeatedly starts a run that is interrupted at random times and resumed until it is complete. */
 async function interruptRuns(name: string, runtime: readonly string[], ms: number): Promise<string> {
   const endMs = performance.now() + ms;
   const random = randomNumbers(SEED);
@@ -132,7 +134,7 @@ async function interruptRuns(name: string, runtime: readonly string[], ms: numbe
       const lines = Array.from({ length: TASKS }, (_, index) => `${JSON.stringify(task(index + 1))}\n`);
       await writeFile(input, lines.join(""));
       const args = [input, "-o", place.output, "--resume", "-j4", "--executor", executor, ...FLAGS];
-      for (let longestMs = LONGEST_MS;; longestMs += LONGEST_MS, interruptions++) { // so that it comes to an end
+      for (let longestMs = LONGEST_MS;; longestMs += LONGEST_MS, interruptions++) { // longer each time, so that it completes
         const { child, ended } = place.start(args, { stdin: "" });
         const signal = SIGNALS[Math.floor(random() * SIGNALS.length)]!;
         const timer = setTimeout(() => signalIfThere(child.pid!, signal), random() * longestMs);

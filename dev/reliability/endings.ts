@@ -1,12 +1,12 @@
 /**
- * Measures how long a run takes to end after SIGTERM, by the number of running tasks, alone and beside other processes.
- * Fails when a task lacks its result, or when a process or a directory is left.
+ * Measures how long a run takes to end after SIGTERM, by number of running tasks, on an idle machine and beside other
+ * processes. Fails if a task has no result, or if a process or directory is left.
  *
  *     deno task endings [--tasks 250,500,1000,2000] [--foreign 0,2500] [--executor shell,process] [--repeats 3]
  *         [--samples FILE] [--plot docs/endings.svg] [deno] [bun] [node]
  *
- * Needs Linux, gcc, and room for twice as many processes as tasks. Beside each time stands the cost of a static fork
- * (`static_fork.c`) at that moment, as the speed of a shared machine changes.
+ * Needs Linux, gcc, and a process limit of twice the number of tasks. Also measures the current cost of forking a
+ * static program (`static_fork.c`) with each time, as the speed of a shared machine varies.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -24,9 +24,9 @@ import { jsonLines, parseResults, PROJECT, withTempDirectory } from "../../tests
 import { drawEndings, type Ending, tableOf } from "./endings_plot.ts";
 
 const FORKS = 1_000;
-/** Of the clock in which Linux gives CPU times. */
+/** Clock in which Linux reports CPU times. */
 const TICKS_PER_SECOND = 100;
-/** Tells the processes of a run from all others. Tasks inherit it. */
+/** Variable that identifies the processes of a run, which tasks inherit. */
 const MARK = "TASKRUNNER_ENDING";
 
 const flags = parseArgs(process.argv.slice(2), {
@@ -69,7 +69,7 @@ await withTempDirectory(async (directory) => {
   if (plotPath !== undefined) await writeFile(plotPath, `${drawEndings(endings)}\n`);
 });
 
-/** Starts sleeping processes that have nothing to do with any run, and ends them at last. */
+/** Calls a function while sleeping processes exist that do not belong to any run. */
 async function besideOthers(count: number, use: () => Promise<void>): Promise<void> {
   if (count === 0) return await use();
   const script =
@@ -80,19 +80,19 @@ async function besideOthers(count: number, use: () => Promise<void>): Promise<vo
     await once(others.stdout, "data");
     await use();
   } finally {
-    others.stdin.end(); // as when this program is killed
+    others.stdin.end(); // also closed if this program is killed
     await ended;
   }
 }
 
-/** Starts a run, waits until all of its tasks run, and ends it. */
+/** Starts a run, waits until all tasks are running, and terminates it. */
 async function measure(
   { runtime, executor, tasks }: Pick<Ending, "runtime" | "executor" | "tasks">,
   directory: string,
 ): Promise<Pick<Ending, "seconds" | "cpuSeconds" | "startSeconds" | "ends">> {
   const mark = `${runtime}-${executor}-${tasks}-${Date.now()}`;
   const [input, output] = ["tasks", "results"].map((name) => join(directory, `${mark}.${name}`)) as [string, string];
-  // The argument tells these from every other sleep of the machine.
+  // The argument identifies these processes among all others named sleep.
   const cmd = `sleep 1000.${Date.now() % 1_000_000}`;
   await writeFile(input, jsonLines(Array.from({ length: tasks }, () => ({ cmd }))));
   const [program, ...args] = [
@@ -116,8 +116,8 @@ async function measure(
   try {
     let running: number[] = [];
     while (running.length < tasks) {
-      if (child.exitCode !== null) throw new Error(`The run ended with ${child.exitCode} before it was told to`);
-      await new Promise((resolve) => setTimeout(resolve, 300)); // looking takes time from the run
+      if (child.exitCode !== null) throw new Error(`The run exited with ${child.exitCode} before SIGTERM`);
+      await new Promise((resolve) => setTimeout(resolve, 300)); // polling takes CPU time from the run
       running = processesWith("cmdline", `${cmd.replace(" ", "\0")}\0`);
     }
     const outputFile = readlinkSync(`/proc/${running[0]}/fd/1`);
@@ -143,7 +143,7 @@ async function measure(
   }
 }
 
-/** The CPU time of a process and of all of its children that were waited for, in seconds. */
+/** Returns the CPU time of a process and of its reaped children, in seconds. */
 function cpuOf(pid: number): number {
   return sum(statFields(`/proc/${pid}`).slice(11, 15).map(Number)) / TICKS_PER_SECOND;
 }
@@ -156,7 +156,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0);
 }
 
-/** The processes whose file of that name in `/proc` holds the text. */
+/** Returns the ids of processes whose `cmdline` or `environ` contains a text. */
 function processesWith(file: "cmdline" | "environ", text: string): number[] {
   return readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)).map(Number).filter((pid) => {
     try {

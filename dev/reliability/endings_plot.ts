@@ -1,5 +1,5 @@
 /**
- * Draws what `endings.ts` has measured, and prints its table.
+ * Draws the measurements of `endings.ts` and prints them as a table.
  *
  *     deno run -A dev/reliability/endings_plot.ts SAMPLES.jsonl docs/endings.svg
  */
@@ -11,37 +11,37 @@ import { median } from "../bench/median.ts";
 import { drawPanels, type Panel } from "../bench/panels.ts";
 import { readJsonLines } from "../../jsonl/mod.ts";
 
-/** One run that was ended. */
+/** The measurement of one terminated run. */
 export interface Ending {
   runtime: string;
   executor: string;
-  /** How many tasks ran. */
+  /** Number of running tasks. */
   tasks: number;
-  /** How many other processes there were. */
+  /** Number of processes that do not belong to the run. */
   foreign: number;
-  /** From SIGTERM until the command had exited. */
+  /** Time from SIGTERM to the exit of the command. */
   seconds: number;
-  /** The CPU time of the command and of its tasks meanwhile. */
+  /** CPU time of the command and its tasks during that time. */
   cpuSeconds: number;
-  /** From the start of the command until all tasks ran. */
+  /** Time from the start of the command until all tasks were running. */
   startSeconds: number;
-  /** How many tasks ended with which status and signal. */
+  /** Number of tasks by status and signal. */
   ends: Readonly<Record<string, number>>;
-  /** The cost of a static fork, the mean of many before and many after. */
+  /** Mean cost of forking a static program, measured before and after the run. */
   forkUs: number;
 }
 
-/** What a static fork costs on the machine that the limits are for. */
+/** Cost of forking a static program on the machine for which the limits are defined. */
 const REFERENCE_FORK_US = 100;
 const RUNTIMES = { deno: "Deno", bun: "Bun", node: "Node" };
 const COLORS = ["#1668b8", "#e08a2c", "#3f9142", "#888888"];
-/** How long the end may take, where a static fork costs {@linkcode REFERENCE_FORK_US}. */
+/** Maximum durations on a machine where a fork costs {@linkcode REFERENCE_FORK_US}. */
 const LIMITS: readonly (readonly [tasks: number, seconds: number])[] = [[250, 0.5], [1000, 2], [2000, 4]];
 
-/** The time on a machine where a fork costs what it does in the limits. */
+/** Scales a duration to a machine where a fork costs {@linkcode REFERENCE_FORK_US}. */
 const inProportion = ({ seconds, forkUs }: Ending) => seconds * REFERENCE_FORK_US / forkUs;
 
-/** A chart for each executor, alone and beside others, with a line for each runtime and the limit. */
+/** Draws a chart per executor and number of other processes, with one line per runtime and the limit. */
 export function drawEndings(endings: readonly Ending[]): string {
   const rows = distinct(endings.map(({ foreign }) => foreign)).map((foreign) =>
     distinct(endings.map(({ executor }) => executor)).map((executor): Panel => ({
@@ -72,7 +72,7 @@ export function drawEndings(endings: readonly Ending[]): string {
   });
 }
 
-/** The endings as a table in Markdown. */
+/** Formats the measurements as a Markdown table. */
 export function tableOf(endings: readonly Ending[]): string {
   const rows = Map.groupBy(
     endings,

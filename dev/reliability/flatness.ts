@@ -1,32 +1,32 @@
-/** Whether what was measured again and again during a run has stayed the same. */
+/** Detects whether a value grows during a run. */
 
 import { median } from "../bench/median.ts";
 
-/** How much more there may be at the end than before: a part of what there was, and in any case so much. */
+/** Tolerated growth: a share of the earlier value, but at least an absolute amount. */
 export interface Tolerance {
   part: number;
-  least: number;
+  min: number;
 }
 
-/** What has become of a value. */
+/** The change of a value during a run. */
 export interface Drift {
-  /** The median of the second quarter: the first is for warming up. */
+  /** The median of the second quarter; the first quarter is the warm-up. */
   before: number;
   /** The median of the last quarter. */
   after: number;
   isFlat: boolean;
 }
 
-/** With fewer values nothing can be said. */
-const LEAST_VALUES = 12;
+/** Minimum number of samples for a comparison. */
+const MIN_VALUES = 12;
 
 /**
- * Compares quarters of a run. Their medians do not care for what comes and goes; what is never given back shows in them,
- * as it is there longer than half a quarter.
+ * Compares the medians of two quarters of a run. Medians ignore temporary peaks, but include leaked resources, which
+ * last longer than half a quarter.
  */
-export function driftOf(values: readonly number[], { part, least }: Tolerance): Drift {
-  if (values.length < LEAST_VALUES) throw new Error(`${values.length} samples are too few to tell whether it is flat`);
+export function driftOf(values: readonly number[], { part, min }: Tolerance): Drift {
+  if (values.length < MIN_VALUES) throw new Error(`Cannot compare: ${values.length} samples are too few`);
   const quarter = (number: number) => values.slice(number * values.length / 4, (number + 1) * values.length / 4);
   const [before, after] = [median(quarter(1)), median(quarter(3))];
-  return { before, after, isFlat: after - before <= Math.max(before * part, least) };
+  return { before, after, isFlat: after - before <= Math.max(before * part, min) };
 }

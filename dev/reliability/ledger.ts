@@ -2,15 +2,15 @@ import { createReadStream } from "node:fs";
 import { parseResult, readJsonLines } from "../../mod.ts";
 import { checkedNumber } from "./mixture.ts";
 
-/** What a file of results has come to. */
+/** Totals of a results file. */
 export interface Ledger {
   outcomes: Record<string, number>;
   failures: number;
 }
 
 /**
- * Checks a file of results, line by line: each is whole and what it must be, and each of the tasks from 1 to the last has
- * one. A task that was canceled has run again, and has another one.
+ * Checks a results file: every line is a complete, expected result, and each task from 1 to `last` has exactly one, not
+ * counting `canceled` results of tasks that ran again.
  */
 export async function checkResults(path: string, last: number): Promise<Ledger> {
   const isSeen = new Uint8Array(last + 1);
@@ -19,7 +19,7 @@ export async function checkResults(path: string, last: number): Promise<Ledger> 
     outcomes[result.outcome] = (outcomes[result.outcome] ?? 0) + 1;
     if (result.outcome === "canceled") continue;
     const number = await checkedNumber(result);
-    if (!(number >= 1 && number <= last)) throw new Error(`There is no task ${result.id}`);
+    if (!(number >= 1 && number <= last)) throw new Error(`Unexpected result for ${result.id}`);
     if (isSeen[number]) throw new Error(`${result.id} has two results`);
     isSeen[number] = 1;
   }
@@ -28,7 +28,7 @@ export async function checkResults(path: string, last: number): Promise<Ledger> 
   return { outcomes, failures: last - (outcomes["ok"] ?? 0) };
 }
 
-/** As the tool ends after so many tasks that were not ok. */
+/** Returns the exit status of the command for a number of tasks that were not ok. */
 export function exitStatusAfter(failures: number): number {
   return Math.min(failures, 101);
 }

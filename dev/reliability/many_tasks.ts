@@ -8,10 +8,10 @@ import { checkResults, exitStatusAfter } from "./ledger.ts";
 import { FLAGS, tasksOf, USUAL } from "./mixture.ts";
 import { Sampler, type Watched } from "./sampler.ts";
 
-/** Where the tool keeps the output of what runs, if that is there. */
+/** The directory in which the command prefers to keep the output of running tasks. */
 export const MEMORY = "/dev/shm";
 
-/** Many tasks of all kinds, from a file, in one run. */
+/** Runs many tasks of all kinds from a file. */
 export function runManyTasks(name: string, runtime: readonly string[], count: number): Promise<Watched> {
   return RunPlace.with(async (place) => {
     const input = join(place.directory, "tasks.jsonl");
@@ -25,7 +25,9 @@ export function runManyTasks(name: string, runtime: readonly string[], count: nu
     const { outcomes, failures } = await checkResults(place.output, count);
     assertEquals([status, stderr], [exitStatusAfter(failures), ""]);
     await place.waitForNothingLeft();
-    console.log(`${name}: ${count} tasks in ${seconds.toFixed()} s, each with its result: ${JSON.stringify(outcomes)}`);
+    console.log(
+      `${name}: ${count} tasks in ${seconds.toFixed()} s, each with the expected result: ${JSON.stringify(outcomes)}`,
+    );
     return { part: "one run", runtime: name, executor: "shell", samples: sampler.samples };
   }, { runtime, memory: MEMORY });
 }

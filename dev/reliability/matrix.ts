@@ -1,7 +1,7 @@
 /**
- * Runs the tests that depend on the runtime with versions of each, and those that depend on the shell with other shells as
- * `sh`, and prints what came out as a table in Markdown. When a test has failed, prints all that its file said, and ends
- * with an error. Needs npm's registry, and Debian's packages dash, bash, busybox and mksh.
+ * Runs the tests that depend on the runtime with several versions of each, and those that depend on the shell with
+ * several shells as `sh`. Prints the results as a Markdown table, and the complete output of test files that fail.
+ * Needs npm's registry, and the Debian packages dash, bash, busybox and mksh.
  *
  *     deno task matrix [--shells dash,bash,busybox,mksh] [--tests cli,executor] [deno@2.9.5] [bun] [node@22.18.0]
  */
@@ -14,17 +14,17 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { failedTestsIn, pathOfTest, runTestFile, type TestRun } from "./test_file.ts";
 
-/** The oldest that is supported, the one that is used here, and the newest, as npm knows them. */
+/** The oldest supported, the default and the newest version of each runtime, as npm versions. */
 const VERSIONS: Readonly<Record<string, readonly string[]>> = {
   deno: ["2.9.0", "2.9.5", "latest"],
   bun: ["1.4.3", "1.4.5", "latest"],
   node: ["22.18.0", "22", "24", "latest"],
 };
-/** The one of each that is tried with all shells. */
+/** The version of each runtime to test with all shells. */
 const USUAL: Readonly<Record<string, string>> = { deno: "2.9.5", bun: "1.4.5", node: "24" };
 const SHELLS = ["dash", "bash", "busybox", "mksh"];
 
-/** What the shell matters to. */
+/** Tests that depend on the shell. */
 const SHELL_TESTS = ["cli", "control", "control_cli", "differential", "each", "executor", "resume", "shell_executor"]
   .concat("shell_worker", "signals", "task_runner");
 const OTHER_TESTS = ["bad_input", "jsonl", "package", "remote_executor", "report", "results_commands", "run"]
@@ -47,7 +47,7 @@ const done = new Set<string>();
 for (const { name, version } of runtimes) {
   const program = installed(name, version);
   const exact = execFileSync(program, ["--version"], { encoding: "utf8" }).match(/\d+\.\d+\.\d+/)![0];
-  if (done.has(`${name} ${exact}`)) continue; // the newest is one of the others
+  if (done.has(`${name} ${exact}`)) continue; // "latest" equals another version
   done.add(`${name} ${exact}`);
   const row = [`${name} ${exact}`];
   for (const shell of shells) {
@@ -62,26 +62,26 @@ for (const cells of [["", ...shells], Array.from({ length: shells.length + 1 }, 
 for (const failure of failures) console.log(`\n- ${failure}`);
 process.exit(failures.length > 0 ? 1 : 0);
 
-/** The file of this version of a runtime, which npm fetches. */
+/** Downloads a version of a runtime with npm and returns the path of its executable. */
 function installed(name: string, version: string): string {
   const script = name === "deno" ? "deno eval -p 'Deno.execPath()'" : `${name} -p process.execPath`;
   return execFileSync("npx", ["-y", "-p", `${name}@${version}`, "-c", script], { encoding: "utf8" }).trim();
 }
 
-/** Runs the tests with a runtime and a shell, and says what came out in a few words. */
+/** Runs the tests with a runtime and a shell; returns a short summary. */
 async function tryOut(name: string, program: string, shell: string, label: string): Promise<string> {
   const tests = flags.tests?.split(",") ?? [...SHELL_TESTS, ...(shell === SHELLS[0] ? OTHER_TESTS : [])];
   const directory = mkdtempSync(join(tmpdir(), "taskrunner-matrix-"));
   const sum = { passed: 0, failed: 0, returnedEarly: 0, seconds: 0 };
   try {
     symlinkSync(program, join(directory, name));
-    symlinkSync(pathOf(shell), join(directory, "sh")); // each of them goes by its name
+    symlinkSync(pathOf(shell), join(directory, "sh")); // busybox selects the applet by its name
     const env = { PATH: `${directory}${delimiter}${process.env["PATH"]}` };
     for (const test of tests) {
       const run = await runTestFile(name, pathOfTest(test), env);
       for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += run[key];
       if (run.failed > 0) {
-        console.error(run.output); // a failure that comes once has to be understood from what it says
+        console.error(run.output); // a rare failure must be diagnosed from its output
         failures.push(describe(run, `${label}, ${shell}, ${test}_test.ts`));
       }
       console.error(

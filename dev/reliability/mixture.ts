@@ -1,22 +1,24 @@
-/** Tasks of every kind, each with what must become of it. Kind and number are in its id, so that a result says it all. */
+/**
+ * Tasks of every kind with their expected results. The id contains kind and number, so a result can be checked alone.
+ */
 
 import { stat } from "node:fs/promises";
 import { excerpt } from "../../text/excerpt.ts";
 import type { Task, TaskResult } from "../../mod.ts";
 
-/** How much of an output stands in a result, for `--max-inline`. */
+/** The `--max-inline` of the runs. */
 export const INLINE_BYTES = 32 * 1024;
 
-/** The flags of runs of these tasks. */
+/** The flags of the runs. */
 export const FLAGS = ["-q", "--max-inline", `${INLINE_BYTES}`, "--kill-after", "200ms"];
 
 interface Kind {
   task: (number: number) => Omit<Task, "id">;
-  /** What differs from a task that is ok at once and prints nothing. */
+  /** The differences from the result of a successful task without output. */
   result: (number: number) => Partial<TaskResult>;
 }
 
-/** All kinds. */
+/** All kinds of tasks. */
 export const KINDS = {
   plain: { task: (n) => ({ cmd: `echo ${n}` }), result: (n) => ({ stdout: `${n}\n` }) },
   program: { task: (n) => ({ cmd: ["echo", `${n}`, "a b"] }), result: (n) => ({ stdout: `${n} a b\n` }) },
@@ -69,7 +71,7 @@ export const KINDS = {
   },
   killed: { task: () => ({ cmd: "kill -9 $$" }), result: () => KILLED },
   killsGroup: { task: () => ({ cmd: "kill -9 0" }), result: () => KILLED },
-  /** Where there is no worker, this would be the tool itself. */
+  /** Not for the process executor, where the parent is the command itself. */
   killsWorker: { task: () => ({ cmd: "kill -9 $PPID" }), result: () => KILLED },
   timeout: {
     task: () => ({ cmd: "sleep 20", timeoutMs: 50 }),
@@ -90,10 +92,10 @@ const KILLED: Partial<TaskResult> = { outcome: "killed", status: 137, signal: "S
 /** A kind of task. */
 export type KindName = keyof typeof KINDS;
 
-/** How many of each kind there are, in relation to each other. */
+/** Relative frequencies of kinds. */
 export type Mixture = Partial<Record<KindName, number>>;
 
-/** What a long run may have, of 10,000 tasks. */
+/** The tasks of a typical long run, per 10,000. */
 export const USUAL: Mixture = {
   plain: 7_500,
   program: 700,
@@ -117,10 +119,10 @@ export const USUAL: Mixture = {
   missing: 10,
 };
 
-/** Outputs, most of which are too large for a result. */
+/** Mainly outputs that are too large for a result. */
 export const LARGE_OUTPUTS: Mixture = { output: 5, spilled: 5, bytes: 1, plain: 5, input: 2 };
 
-/** Nearly nothing goes well. */
+/** Mainly tasks that fail. */
 export const TROUBLE: Mixture = {
   plain: 10,
   fails: 10,
@@ -135,7 +137,7 @@ export const TROUBLE: Mixture = {
   leavesOthers: 2,
 };
 
-/** A function that makes the task with a number. */
+/** Returns a function that creates the task with a given number. */
 export function tasksOf({ ...mixture }: Mixture, executor: string): (number: number) => Task & { id: string } {
   if (executor === "process") delete mixture.killsWorker;
   const kinds = Object.entries(mixture) as [KindName, number][];
@@ -147,10 +149,10 @@ export function tasksOf({ ...mixture }: Mixture, executor: string): (number: num
   };
 }
 
-/** The multiples of it are spread evenly: of any number of tasks in a row, the right part is of each kind. */
+/** Its multiples modulo 1 are evenly distributed, so any sequence of tasks has the right share of each kind. */
 const GOLDEN_RATIO = (Math.sqrt(5) + 1) / 2;
 
-/** The number of the task that a result is of, if it is what it has to be. */
+/** Checks a result against the expected one and returns the number of its task. */
 export async function checkedNumber(result: TaskResult): Promise<number> {
   const [number, name] = result.id.split(" ");
   const expected: Partial<TaskResult> = {
@@ -164,13 +166,13 @@ export async function checkedNumber(result: TaskResult): Promise<number> {
     stderr: "",
     ...(KINDS[name as KindName] as Kind).result(Number(number)),
   };
-  if (expected.outcome === "timeout") delete expected.signal; // whichever of the two was needed
+  if (expected.outcome === "timeout") delete expected.signal; // SIGTERM or SIGKILL
   for (const key of Object.keys(expected) as (keyof TaskResult)[]) {
     if (result[key] === expected[key]) continue;
     throw new Error(`${key} should be ${excerpt(expected[key])}: ${JSON.stringify(result).slice(0, 2_000)}`);
   }
   if (result.stdoutBytes !== undefined && (await stat(result.stdoutFile!)).size !== result.stdoutBytes) {
-    throw new Error(`${result.stdoutFile} has not ${result.stdoutBytes} bytes`);
+    throw new Error(`${result.stdoutFile} does not have ${result.stdoutBytes} bytes`);
   }
   return Number(number);
 }
@@ -179,7 +181,7 @@ function inputOf(number: number): string {
   return `line of ${number}\n`.repeat(number % 50 + 1);
 }
 
-/** From 0 to 1, and like random. */
+/** Returns a quasi-random number from 0 to 1. */
 function part(number: number): number {
   return number * Math.SQRT2 % 1;
 }

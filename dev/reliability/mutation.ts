@@ -1,9 +1,9 @@
 /**
- * Mutation testing: changes the code in one place at a time, and sees whether a test fails because of it.
+ * Mutation testing: changes the code in one place at a time and checks that a test fails.
  *
  *     deno task mutation [--concurrency 2] [--mutate FILE:LINE-LINE,...] [core] [jsonl] [shell] [commands]
  *
- * A report for each group is written to `.mutation/`: one for people and one for programs.
+ * Writes an HTML and a JSON report for each group to `.mutation/`.
  */
 
 import { spawnSync } from "node:child_process";
@@ -19,11 +19,11 @@ const STRYKER = "@stryker-mutator/core@10.1.1";
 interface Group {
   mutate: string[];
   tests: string[];
-  /** What the names of tests have in them that cannot notice anything. */
+  /** Skips tests whose names contain this, as they cannot detect mutants. */
   without?: string;
 }
 
-/** What is changed, and the tests that can notice it. */
+/** Groups of files to mutate, with the tests that can detect the mutants. */
 const GROUPS: Record<string, Group> = {
   core: {
     mutate: ["pool/run.ts", "pool/running_attempt.ts", "pool/result_buffer.ts"],
@@ -55,7 +55,7 @@ const { values: { concurrency, mutate }, positionals: names } = parseArgs({
 });
 for (const name of names.length > 0 ? names : Object.keys(GROUPS)) {
   const group = GROUPS[name];
-  if (!group) throw new Error(`There is no group ${name}: there are ${Object.keys(GROUPS).join(", ")}`);
+  if (!group) throw new Error(`Unknown group ${name}; the groups are ${Object.keys(GROUPS).join(", ")}`);
   test(name, group);
 }
 
@@ -64,14 +64,14 @@ function test(name: string, group: Group): void {
   const report = `.mutation/${name}.json`;
   const options = {
     mutate: mutate?.split(",") ?? group.mutate,
-    // Not `testFiles`, which Stryker would take for names of tests.
+    // Not `testFiles`, which Stryker would interpret as test names.
     bunTestFiles: group.tests.map(pathOfTest),
     bunTestsWithout: group.without,
     testRunner: "bun",
     plugins: ["./dev/reliability/mutation_runner.ts"],
     coverageAnalysis: "perTest",
     concurrency: Number(concurrency),
-    // The runner ends what hangs.
+    // The test runner terminates hanging tests itself.
     timeoutMS: 3_600_000,
     timeoutFactor: 0,
     dryRunTimeoutMinutes: 60,
@@ -104,7 +104,7 @@ function printReport(path: string): void {
   const { files } = JSON.parse(readFileSync(path, "utf8")) as {
     files: Record<string, { source: string; mutants: Mutant[] }>;
   };
-  console.log("| file | mutants | failed a test | hung | not noticed | noticed |\n|---|---|---|---|---|---|");
+  console.log("| file | mutants | killed | timed out | survived | score |\n|---|---|---|---|---|---|");
   for (const [file, { mutants }] of Object.entries(files)) {
     const count = (...statuses: string[]) => mutants.filter(({ status }) => statuses.includes(status)).length;
     const [killed, hung, survived] = [count("Killed"), count("Timeout"), count("Survived", "NoCoverage")];

@@ -1,29 +1,29 @@
-/** What the process that runs tests is told, and what it says. @module */
+/** The protocol between the mutation runner and the process that runs tests. @module */
 
-/** A line of its standard input. Or {@linkcode GIVE_UP}. */
+/** A line on the standard input of the process, besides {@linkcode GIVE_UP}. */
 export interface Order {
-  /** The mutant to switch on. */
+  /** The mutant to activate. */
   mutant: string | undefined;
-  /** The tests to run, in this order; without it all. */
+  /** The tests to run, in this order; default: all. */
   tests?: string[];
-  /** Tests with this in their names are left out. */
+  /** Skips tests whose names contain this. */
   without?: string | undefined;
 }
 
-/** The line that makes the test that runs fail. */
+/** The line that makes the current test fail. */
 export const GIVE_UP = "give up";
 
-/** What a line of its standard output with an {@linkcode TestEvent} begins with. */
+/** Prefix of lines on standard output that contain a {@linkcode TestEvent}. */
 export const EVENT = "@test-event ";
 
-/** Something that happened to a test, or to the process. */
+/** An event of a test or of the process. */
 export type TestEvent =
-  /** `covered`: the mutants met while the modules were loaded. */
+  /** `covered`: the mutants executed while loading the modules. */
   | { type: "loaded"; covered: string[] }
   | { type: "begun"; id: string }
-  /** `covered`: the mutants met while it ran. */
+  /** `covered`: the mutants executed during the test. */
   | { type: "passed"; id: string; file: string; covered: string[] }
-  /** `isStray`: by an error that nobody caught, which may also be that of an earlier test. */
+  /** `isStray`: failed by an uncaught error, which may come from an earlier test. */
   | { type: "failed"; id: string; message: string; isStray: boolean }
-  /** All tests of the order have passed. */
+  /** All ordered tests have passed. */
   | { type: "done" };

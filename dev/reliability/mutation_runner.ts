@@ -1,6 +1,6 @@
 /**
- * How Stryker runs the tests: those that come by a mutant, the quick ones first, up to the first that fails or hangs.
- * Loaded by Stryker, in Node.
+ * Stryker's test runner: runs the tests that cover a mutant, fastest first, until one fails or hangs. Loaded by
+ * Stryker, on Node.
  *
  * @module
  */
@@ -14,27 +14,29 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { EVENT, GIVE_UP, type Order, type TestEvent } from "./mutation_events.ts";
 
-/** A test that takes this many times as long as without a mutant, and {@linkcode SPARE_MS}, is taken to hang. */
+/** A test hangs if it takes longer than this multiple of its time without a mutant, plus {@linkcode SPARE_MS}. */
 const SLOWER = 5;
 const SPARE_MS = 3_000;
-/** The time that a test has to end when it is told to give up. One that cannot takes its process with it. */
+/** Grace period for a test that was told to give up; then its process is killed. */
 const GIVE_UP_MS = 1_000;
-/** After so many tests that hung or failed a process is replaced: something of them may still go on. */
+/** Number of hung or failed tests after which a process is replaced, as remains of them may still be running. */
 const MAX_UNFINISHED = 10;
-/** Loading the modules. */
+/** Time limit for loading the modules. */
 const LOAD_MS = 60_000;
-/** A mutant that takes more memory than this, by itself or for files, would take all. */
+/** Memory limit of a mutant, including files in memory; without it a runaway mutant would exhaust the machine. */
 const MAX_BYTES = 6 * 1024 ** 3;
 
 const PROGRAM = new URL("./mutation_tests.ts", import.meta.url).pathname;
-/** In the sandbox, which all workers have as their directory. How long tests take without a mutant, the quickest first. */
+/**
+ * File in the sandbox, the working directory of all workers, with the durations of tests without a mutant, ascending.
+ */
 const DURATIONS_FILE = ".mutation_durations.json";
 const CAN_UNSHARE = spawnSync("unshare", ["--mount", "true"]).status === 0;
 
-/** How the tests of an order ended. */
+/** The outcome of an order. */
 interface Outcome {
   passed: { id: string; file: string; ms: number; covered: string[] }[];
-  /** The test that failed or hung, with what is known of it. */
+  /** The test that failed or hung, with details. */
   noticed?: { id: string; message: string; hung: boolean; isStray: boolean };
 }
 
@@ -44,7 +46,7 @@ class BunTestRunner {
   readonly #without: string | undefined;
   #durations: [id: string, ms: number][] | undefined;
   #tests: TestProcess | undefined;
-  /** How many of its tests have hung or failed. */
+  /** Number of tests in the process that have hung or failed. */
   #unfinished = 0;
 
   constructor(options: { bunTestFiles: string[]; bunTestsWithout?: string }) {
@@ -69,7 +71,7 @@ class BunTestRunner {
       tests: passed.map(({ id, file, ms }) => ({ id, name: id, fileName: file, timeSpentMs: ms, status: 0 })),
       mutantCoverage: {
         static: counts(tests.loaded),
-        // A test that comes by none has the code run in another process, and may notice any.
+        // A test that covers no mutant runs the code in another process, so any mutant may affect it.
         perTest: Object.fromEntries(
           passed.map(({ id, covered }) => [id, counts(covered.length > 0 ? covered : all)]),
         ),
@@ -88,7 +90,7 @@ class BunTestRunner {
     if (isStatic || this.#unfinished >= MAX_UNFINISHED || this.#tests?.hasEnded) await this.dispose();
     let outcome = await this.#process(isStatic ? mutant : undefined).carryOut(order, new Map(limits));
     if (outcome.noticed?.isStray && this.#unfinished > 0) {
-      await this.dispose(); // it may be an earlier mutant that was noticed
+      await this.dispose(); // the failure may be due to an earlier mutant
       outcome = await this.#process(undefined).carryOut(order, new Map(limits));
     }
     const { passed, noticed } = outcome;
@@ -113,10 +115,10 @@ class BunTestRunner {
   }
 }
 
-/** What Stryker looks for in a plugin. */
+/** The export that Stryker expects of a plugin. */
 export const strykerPlugins = [{ kind: "TestRunner", name: "bun", injectableClass: BunTestRunner }];
 
-/** A process that runs tests, with directories of its own for temporary files. */
+/** A process that runs tests, with private directories for temporary files. */
 class TestProcess {
   loaded: string[] = [];
   hasEnded = false;
@@ -128,11 +130,11 @@ class TestProcess {
   #onEvent: (event: TestEvent) => void = () => {};
   #onEnd: () => void = () => {};
 
-  /** @param mutant one that is to be active when the modules are loaded. */
+  /** @param mutant The mutant that is active while the modules are loaded. */
   constructor(files: string[], mutant: string | undefined) {
     const command = ["bun", PROGRAM, ...files];
-    // A mutant that removes the input of a task could remove /dev/null; what is mounted cannot be removed. One that lets
-    // output grow without end would take all memory.
+    // A mutant that removes the input of a task could remove /dev/null, so it is mounted. A mutant with unlimited
+    // output could exhaust the memory.
     const mounts = `mount -t tmpfs -o size=${MAX_BYTES} tmpfs /dev/shm && mount --bind /dev/null /dev/null`;
     const mount = ["unshare", "--mount", "sh", "-c", `${mounts} && exec "$@"`, "sh"];
     const [program, ...args] = CAN_UNSHARE ? [...mount, ...command] : command;
@@ -155,9 +157,9 @@ class TestProcess {
   }
 
   /**
-   * Runs tests to the first that fails or hangs.
+   * Runs tests until one fails or hangs.
    *
-   * @param limits the time that each may take, in milliseconds; without it all take as long as they need.
+   * @param limits Time limit of each test in milliseconds; default: none.
    */
   async carryOut(order: Order, limits?: ReadonlyMap<string, number>): Promise<Outcome> {
     const outcome: Outcome = { passed: [] };
@@ -195,7 +197,7 @@ class TestProcess {
     return outcome;
   }
 
-  /** Ends it, and all that its tests have started, and removes what they have left. */
+  /** Kills the process and everything that its tests have started, and removes their files. */
   async close(): Promise<void> {
     if (this.#child.pid) kill(-this.#child.pid);
     await this.#ended;
@@ -207,7 +209,7 @@ class TestProcess {
   }
 }
 
-/** How long a process has waited for a processor, where the system tells: a busy machine makes nothing hang. */
+/** Returns how long a process has waited for a CPU, if the system tells; this time does not count as hanging. */
 function waitedMs(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[1]) / 1e6;
@@ -224,14 +226,14 @@ function memoryOf(pid: number): number {
   }
 }
 
-/** The processes that have a variable in their environment and have not ended. */
+/** Returns the ids of running processes that have a variable in their environment. */
 function processesWith(variable: string): number[] {
   return readdirSync("/proc").map(Number).filter((pid) => {
     if (!(pid > 0)) return false;
     try {
       return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(variable);
     } catch {
-      return false; // it has ended, or is somebody else's
+      return false; // the process has ended, or belongs to another user
     }
   });
 }
@@ -240,6 +242,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }

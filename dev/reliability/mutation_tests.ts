@@ -1,10 +1,10 @@
 /**
- * Runs tests of several files in this process, one after the other, for one mutant after the other:
+ * Runs the tests of several files in this process, for one mutant after the other:
  *
  *     bun dev/reliability/mutation_tests.ts tests/pool/one_test.ts tests/jsonl/other_test.ts
  *
- * Takes an {@linkcode Order} a line, and runs its tests up to the first that fails. Starting Bun and loading the files
- * takes longer than most mutants need to be noticed.
+ * Reads one {@linkcode Order} per line from standard input and runs its tests until one fails. One process serves many
+ * mutants, because starting Bun and loading the files takes longer than detecting most mutants.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { resolve } from "node:path";
 import { EVENT, GIVE_UP, type Order, type TestEvent } from "./mutation_events.ts";
 import { hooks, tests } from "./mutation_register.ts";
 
-/** What the instrumented code looks at and counts in. */
+/** The global with which the instrumented code selects the active mutant and counts coverage. */
 const stryker = (globalThis as { __stryker__?: Stryker }).__stryker__ ??= {};
 interface Stryker {
   activeMutant?: string | undefined;
@@ -24,12 +24,12 @@ interface Stryker {
   mutantCoverage?: { static: Record<string, number>; perTest: Record<string, Record<string, number>> };
 }
 
-/** Fails the test that runs. */
+/** Fails the current test. */
 let fail: (error: unknown) => void = () => {};
 process.on("uncaughtException", (error) => fail(error));
 process.on("unhandledRejection", (error) => fail(error));
 
-// Bun lets nobody take the place of node:test, so the files get another name for it.
+// Bun does not allow replacing node:test, so the import in the files is rewritten.
 const register = new URL("./mutation_register.ts", import.meta.url).pathname;
 (globalThis as unknown as { Bun: { plugin(plugin: object): void } }).Bun.plugin({
   name: "tests",
@@ -45,20 +45,20 @@ for (const file of process.argv.slice(2)) {
   await import(resolve(file));
   for (const { name, callback } of tests.splice(0)) all.set(`${file}: ${name}`, { file, callback });
 }
-say({ type: "loaded", covered: Object.keys(stryker.mutantCoverage?.static ?? {}) });
+emit({ type: "loaded", covered: Object.keys(stryker.mutantCoverage?.static ?? {}) });
 createInterface({ input: process.stdin }).on("close", () => process.exit()).on("line", (line) => {
-  if (line === GIVE_UP) fail(new Error("It took too long"));
-  else carryOut(JSON.parse(line)).catch((error) => fail(error));
+  if (line === GIVE_UP) fail(new Error("Timed out"));
+  else execute(JSON.parse(line)).catch((error) => fail(error));
 });
 
-async function carryOut({ mutant, tests = [...all.keys()], without }: Order): Promise<void> {
-  // The variable is for what the tests start.
+async function execute({ mutant, tests = [...all.keys()], without }: Order): Promise<void> {
+  // The environment variable activates the mutant in processes that the tests start.
   if (mutant !== undefined) process.env.__STRYKER_ACTIVE_MUTANT__ = stryker.activeMutant = mutant;
   for (const id of tests) {
     if (without && id.includes(without)) continue;
     const { file, callback } = all.get(id)!;
     stryker.currentTestId = id;
-    say({ type: "begun", id });
+    emit({ type: "begun", id });
     let isStray = false;
     try {
       const failure = new Promise((_, reject) => {
@@ -69,15 +69,15 @@ async function carryOut({ mutant, tests = [...all.keys()], without }: Order): Pr
       });
       await Promise.race([callback(), failure]);
     } catch (error) {
-      return say({ type: "failed", id, message: `${(error as Error)?.message ?? error}`, isStray });
+      return emit({ type: "failed", id, message: `${(error as Error)?.message ?? error}`, isStray });
     } finally {
       for (const hook of hooks) await hook();
     }
-    say({ type: "passed", id, file, covered: Object.keys(stryker.mutantCoverage?.perTest[id] ?? {}) });
+    emit({ type: "passed", id, file, covered: Object.keys(stryker.mutantCoverage?.perTest[id] ?? {}) });
   }
-  say({ type: "done" });
+  emit({ type: "done" });
 }
 
-function say(event: TestEvent): void {
+function emit(event: TestEvent): void {
   writeSync(1, `\n${EVENT}${JSON.stringify(event)}\n`);
 }

@@ -1,36 +1,38 @@
-/** What the tools are put through: commands that do the same with each, and what decides. @module */
+/** The tests of `peers.ts`: equivalent commands for each tool, and the verdict on their results. @module */
 
 import type { TaskResult } from "../../mod.ts";
 
-/** The columns that have commands of their own. */
+/** The tools under test. */
 export type Tool = "xargs" | "parallel" | "taskrunner";
 
-/** One thing that is asked of each tool. */
+/** A test of all tools. */
 export interface Row {
   title: string;
-  /** Files that are there. All can be run. */
+  /** Executable files to create first. */
   files?: Record<string, string | Uint8Array>;
-  /** What bash runs in a directory of its own. `$TASKRUNNER` is the command; a tool may have no way to do it. */
+  /**
+   * Bash script for each tool, run in a temporary directory, with `$TASKRUNNER`; `none` if the tool has no equivalent.
+   */
   scripts: Record<Tool, string | { none: string }>;
   verdict: (tried: Tried) => string | Promise<string>;
 }
 
-/** What became of it. Text is one character a byte. */
+/** The result of a script. Text has one character per byte. */
 export interface Tried {
   tool: Tool;
   status: number;
   seconds: number;
-  /** What the tasks have printed, also where the tool wrote it as JSON. */
+  /** The output of the tasks, extracted from JSON if necessary. */
   stdout: string;
   stderr: string;
-  /** What came from the tool's own standard error. */
+  /** Standard error of the tool itself. */
   messages: string;
   results: TaskResult[];
   file: (name: string) => Promise<string>;
   exists: (name: string) => Promise<boolean>;
 }
 
-/** What each script begins with. `limit_memory BYTES` is for all that it starts after it. */
+/** The beginning of each script. `limit_memory BYTES` limits all processes started after it. */
 export const PRELUDE = `
 set -u
 mount -t tmpfs tmpfs /dev/shm
@@ -51,10 +53,10 @@ const shown = (text: string) => {
   const start = text.slice(0, 40).replace(/[^ -~]/g, "?").replaceAll("|", "\\|").replaceAll("`", "'");
   return `\`${start}${text.length > 40 ? "…" : ""}\``;
 };
-/** The first thing that a tool said, shortened. */
+/** Returns the first message of a tool, truncated. */
 const said = ({ messages }: Tried) => shown(lines(messages)[0] ?? "");
 
-/** The tasks have printed exactly this, in this order, and nothing else has happened. */
+/** Returns a verdict that requires exactly this output and an expected exit status. */
 function printed(expected: string, { statuses = [0] } = {}) {
   return (tried: Tried) => {
     if (tried.stdout !== expected) {
@@ -64,7 +66,7 @@ function printed(expected: string, { statuses = [0] } = {}) {
   };
 }
 
-/** A row in which values, which end with a NUL, are each printed between angle brackets. */
+/** Returns a row that prints each of several NUL-terminated values in angle brackets. */
 function valueRow(title: string, values: string[]): Row {
   const bytes = values.map((value) => `${value}\0`).join("");
   return {
@@ -90,10 +92,10 @@ p() { head -c 100000 /dev/zero | tr '\\0' $1; }
 p a; printf ' '; { p b; printf ' '; } >&2; p c; printf ' '; { p d; printf ' '; } >&2; p e; { p f; } >&2; echo; echo >&2
 `;
 
-/** All rows, in the order in which the document has them. */
+/** All rows, in the order of docs/reliability.md. */
 export const ROWS: Row[] = [
   {
-    title: "30 tasks at once print 0.3 MB to each output: no half lines, none mixed",
+    title: "30 concurrent tasks print 0.3 MB to each output: no split or mixed lines",
     files: { mycommand: MIXED },
     scripts: {
       xargs: "seq 30 | xargs -P30 -n1 ./mycommand",
@@ -108,7 +110,7 @@ export const ROWS: Row[] = [
     },
   },
   {
-    title: "stderr apart from stdout",
+    title: "stderr separate from stdout",
     files: { mycommand: "#!/bin/sh\necho stdout; echo stderr >&2; echo stdout; echo stderr >&2\n" },
     scripts: {
       xargs: "echo 1 | xargs -P1 -n1 ./mycommand",
@@ -119,7 +121,7 @@ export const ROWS: Row[] = [
       stdout === "stdout\n".repeat(2) && stderr === "stderr\n".repeat(2) ? yes : no("merged"),
   },
   {
-    title: "which task has printed what, on both outputs",
+    title: "attribution of both outputs to tasks",
     scripts: {
       xargs: { none: "no: no way" },
       parallel: "printf 'a\\nb\\n' | parallel --tag 'echo out; echo err >&2; : {}'",
@@ -133,7 +135,7 @@ export const ROWS: Row[] = [
     },
   },
   {
-    title: "outputs in the order of the input",
+    title: "outputs in input order",
     scripts: {
       xargs: "printf '0.6\\n0.3\\n0\\n' | xargs -P3 -n1 sh -c 'sleep $0; echo $0'",
       parallel: "printf '0.6\\n0.3\\n0\\n' | parallel -k -j3 'sleep {}; echo {}'",
@@ -142,7 +144,7 @@ export const ROWS: Row[] = [
     verdict: printed("0.6\n0.3\n0\n"),
   },
   {
-    title: "1.5 GB of output with 300 MB of memory, 3 tasks at once",
+    title: "1.5 GB of output with 300 MB of memory, 3 concurrent tasks",
     scripts: {
       xargs:
         "limit_memory 300M; seq 3 | xargs -P3 -n1 sh -c 'yes cccccccccccccccccccccccccccccc | head -c 500000000' | wc -c",
@@ -167,7 +169,7 @@ export const ROWS: Row[] = [
     verdict: (tried) => tried.stdout.trim() === "4300000000" ? yes : no(`${tried.stdout.trim()} bytes, ${said(tried)}`),
   },
   {
-    title: "each of the 256 bytes in an output unchanged",
+    title: "all 256 byte values unchanged in an output",
     files: { all: Uint8Array.from({ length: 256 }, (_, index) => index) },
     scripts: {
       xargs: "echo all | xargs -n1 cat",
@@ -177,7 +179,7 @@ export const ROWS: Row[] = [
     verdict: printed("\0" + allBytes),
   },
   {
-    title: "a valid JSON record for each task, whatever it prints",
+    title: "a valid JSON record per task, for any output",
     files: { all: Uint8Array.from({ length: 256 }, (_, index) => index) },
     scripts: {
       xargs: { none: "no: no records" },
@@ -208,10 +210,10 @@ export const ROWS: Row[] = [
       stdout.trim() === "300000000" ? `yes, ${seconds.toFixed(1)} s` : no(shown(stdout)),
   },
   {
-    title: "the disk for temporary files is full for 3 s: said",
+    title: "the disk for temporary files is full for 3 s: reported",
     files: {
       mycommand: `#!/bin/sh
-# From 1 MB on there is no room, until it has been full for a while.
+# After 1 MB, fills the disk for 3 s.
 head -c 1000000 /dev/zero | tr '\\0' X
 cat /dev/zero > $TMPDIR/fill 2>/dev/null
 head -c 1000000 /dev/zero | tr '\\0' X
@@ -238,7 +240,7 @@ echo Final output
     },
   },
   {
-    title: "the disk with the results is full: said",
+    title: "the disk for the results is full: reported",
     scripts: {
       xargs: "seq 3 | xargs -n1 printf '%01000d\\n' > /dev/full",
       parallel: "seq 3 | parallel printf '%01000d\\\\n' > /dev/full",
@@ -247,7 +249,7 @@ echo Final output
     verdict: (tried) => tried.status === 0 ? no(`status 0, ${said(tried)}`) : `yes: ${said(tried)}`,
   },
   {
-    title: "`kill -9`: no temporary file is left",
+    title: "`kill -9`: no temporary files left",
     scripts: withEach({
       xargs: "xargs -P2 -n1 sh -c 'echo out; touch started$0; sleep 1; echo out' < values > /dev/null & tool=$!",
       parallel: "parallel -j2 'echo out; touch started{}; sleep 1; echo out' < values > /dev/null & tool=$!",
@@ -264,7 +266,7 @@ echo Final output
     },
   },
   {
-    title: "`kill -9` in the middle of 100 tasks, then again with what the tool has for that",
+    title: "`kill -9` during 100 tasks, then resumed",
     scripts: withEach(
       {
         xargs: { none: "no: no way" },
@@ -282,7 +284,7 @@ echo Final output
     },
   },
   {
-    title: "SIGTERM, for GNU parallel twice as its manual says: tasks and their children end",
+    title: "SIGTERM (twice for GNU parallel, as in its manual): tasks and their children end",
     scripts: withEach(
       {
         xargs: "xargs -P2 -n1 sh -c 'sleep 300 & touch started$0; wait' < values & tool=$!",
@@ -308,7 +310,7 @@ echo Final output
     verdict: printed("music"),
   },
   {
-    title: "the same with what the manual has for that (`-d '\\n'`)",
+    title: "the same file with the flag for lines (`-d '\\n'`)",
     files: { [RECORD]: "music" },
     scripts: {
       xargs: "ls My*jpg | xargs -d '\\n' cat",
@@ -317,7 +319,7 @@ echo Final output
     },
     verdict: printed("music"),
   },
-  valueRow("values with quotes, blanks, backslashes, `$`, `;`, `` ` ``", [
+  valueRow("values with quotes, spaces, backslashes, `$`, `;`, `` ` ``", [
     `a  b`,
     `'`,
     `"`,
@@ -339,14 +341,14 @@ echo Final output
     "{.}",
   ]),
   valueRow("values with newlines", ["a\nb", "\n", "a\n\n"]),
-  valueRow("values that begin with `-`", ["-n", "--", "-", "--help"]),
-  valueRow("a value of nothing", ["a", "", "b"]),
+  valueRow("values that start with `-`", ["-n", "--", "-", "--help"]),
+  valueRow("an empty value", ["a", "", "b"]),
   valueRow("values in UTF-8", ["é", "日本語", "😀", "e\u0301"].map(bytes)),
   valueRow("values that are not UTF-8", ["\xff", "a\xc3", "\xed\xa0\x80"]),
-  valueRow("a value with each byte from 1 to 127", [allBytes.slice(0, 127)]),
-  valueRow("a value with each byte from 1 to 255", [allBytes]),
+  valueRow("a value with all bytes from 1 to 127", [allBytes.slice(0, 127)]),
+  valueRow("a value with all bytes from 1 to 255", [allBytes]),
   {
-    title: 'a value between quotes of the command (`echo "it is {}"`) runs nothing',
+    title: 'a value within quotes of the command (`echo "it is {}"`) is not executed',
     files: { values: '$(touch oops)\n"; touch oops; "\na b\n' },
     scripts: {
       xargs: `xargs -d '\\n' -I{} sh -c 'echo "it is {}"' < values; ls oops 2>/dev/null`,
@@ -380,7 +382,7 @@ echo Final output
     verdict: printed(bytes(`A  "b"\n1\n2\nx 2\né\n`)),
   },
   {
-    title: "composed commands: `echo foo; echo {} | tr a-z A-Z`",
+    title: "compound commands: `echo foo; echo {} | tr a-z A-Z`",
     scripts: {
       xargs: "echo bar | xargs echo foo';' echo",
       parallel: "echo bar | parallel 'echo foo; echo {} | tr a-z A-Z'",
@@ -390,7 +392,7 @@ echo Final output
       tried.tool === "xargs" && tried.stdout !== "foo\nBAR\n" ? "only with `sh -c`" : printed("foo\nBAR\n")(tried),
   },
   {
-    title: "the value more than once in a command",
+    title: "the value twice in a command",
     scripts: {
       xargs: "echo bar | xargs -I{} echo {} foo {}",
       parallel: "echo bar | parallel echo {} foo {}",
@@ -419,7 +421,7 @@ echo Final output
     verdict: (tried) => tried.stdout.trim() === "1000001" ? yes : no(`${said(tried)}`),
   },
   {
-    title: "a value of 100 MB of which `{.}` is short",
+    title: "a value of 100 MB with a short `{.}`",
     scripts: {
       xargs: { none: "no: has no `{.}`" },
       parallel: "{ printf foo.; head -c 100000000 /dev/zero | tr '\\0' x; } | parallel echo {.}",
@@ -428,7 +430,7 @@ echo Final output
     verdict: (tried) => tried.stdout === "foo\n" ? yes : no(said(tried)),
   },
   {
-    title: "a line of 4.3 GB between two good ones, with 2 GB of memory: said, and the good ones run",
+    title: "a line of 4.3 GB between two valid lines, with 2 GB of memory: reported, and the valid lines run",
     scripts: withEach({
       xargs: "xargs -d '\\n' -n1 echo",
       parallel: "parallel -k echo",
@@ -440,7 +442,7 @@ echo Final output
         : no(`printed ${shown(tried.stdout)}, status ${tried.status}, ${said(tried)}`),
   },
   {
-    title: "1,000 words on a command line",
+    title: "1,000 arguments",
     files: { tasks: jobsFile([{ cmd: ["printf", "%s,", ...numbers(1000)] }]) },
     scripts: {
       xargs: "seq 1000 | xargs -n1000 printf '%s,'",
@@ -450,7 +452,7 @@ echo Final output
     verdict: printed(numbers(1000).map((number) => `${number},`).join("")),
   },
   {
-    title: "lines of input gathered until a command line is full",
+    title: "as many input lines per command line as fit",
     scripts: {
       xargs: "seq 100000 | xargs echo | wc -l",
       parallel: "seq 100000 | parallel -m echo | wc -l",
@@ -472,7 +474,7 @@ echo Final output
     verdict: async ({ exists, status }) => status === 0 && await exists("first") ? yes : no("it waits"),
   },
   {
-    title: "a result is there before the input ends",
+    title: "a result is available before the input ends",
     scripts: withEach(
       {
         xargs: "xargs -P2 -n1 echo",
@@ -486,7 +488,7 @@ echo Final output
     verdict: ({ status }) => status === 0 ? yes : no("only when another task ends or the input does"),
   },
   {
-    title: "a task that reads its input takes nothing from others",
+    title: "a task that reads standard input takes no input of other tasks",
     scripts: {
       xargs: "seq 3 | xargs -n1 sh -c 'cat; echo $0'",
       parallel: "seq 3 | parallel -k 'cat; echo {}'",
@@ -495,7 +497,7 @@ echo Final output
     verdict: printed("1\n2\n3\n"),
   },
   {
-    title: "one of three tasks fails: the others run, and the exit status tells",
+    title: "one of three tasks fails: the others run, and the exit status is not 0",
     scripts: failing("[ $v != b ] || exit 3; "),
     verdict: othersRan,
   },
@@ -530,7 +532,7 @@ echo Final output
     verdict: othersRan,
   },
   {
-    title: "exit status or signal of each task, and how long it took",
+    title: "exit status or signal and duration of each task",
     scripts: {
       xargs: { none: "no: no record" },
       parallel: "parallel --joblog log ::: 'exit 3' 'kill -9 $$' true; cut -f 4,7,8 log | tail -n 3 | sort",
@@ -543,7 +545,7 @@ echo Final output
         : no(shown(stdout)),
   },
   {
-    title: "a limit of time ends a task and its children",
+    title: "a timeout ends a task and its children",
     scripts: withEach({
       xargs: "echo 1 | xargs -n1 timeout 0.5 sh -c 'sleep 300 & wait'",
       parallel: "echo 1 | parallel --timeout 0.5 'sleep 300 & : {}; wait'",
@@ -553,7 +555,7 @@ echo Final output
       await file("left") === "0\n" && seconds < 200 ? yes : no(`${(await file("left")).trim()} left`),
   },
   {
-    title: "a task leaves a process in the background that has its output open: it is over all the same",
+    title: "a background process keeps the output of a task open: the task still ends",
     scripts: withEach({
       xargs: "echo 1 | xargs -n1 sh -c 'sleep 60 & echo hi'",
       parallel: "echo 1 | parallel 'sleep 60 & echo hi; : {}'",
@@ -563,7 +565,7 @@ echo Final output
       stdout === "hi\n" && seconds < 50 ? yes : no(`its reader waits ${seconds.toFixed(0)} s`),
   },
   {
-    title: "nobody reads the results (`head -n 1`) of 1,000,000 tasks: it ends",
+    title: "the reader of the results of 1,000,000 tasks exits (`head -n 1`): the run ends",
     scripts: {
       xargs: "seq 1000000 | xargs -P2 -n1 echo | head -n 1 > /dev/null",
       parallel: "seq 1000000 | parallel -j2 echo | head -n 1 > /dev/null",
@@ -572,7 +574,7 @@ echo Final output
     verdict: ({ seconds }) => seconds < 60 ? yes : no(`after ${seconds.toFixed(0)} s`),
   },
   {
-    title: "ends at the first failure, if that is wanted",
+    title: "stops at the first failure on request",
     scripts: {
       xargs: "printf '%s\\n' a b c | xargs -P1 -n1 sh -c 'touch ran.$0; [ $0 != b ] || exit 255'",
       parallel: "printf '%s\\n' a b c | parallel -j1 --halt now,fail=1 'touch ran.{}; [ {} != b ]'",
@@ -585,14 +587,14 @@ echo Final output
   },
 ];
 
-/** The same done around the commands of all tools. */
+/** Applies a function to the scripts of all tools. */
 function withEach(scripts: Row["scripts"], wrap: (script: string) => string): Row["scripts"] {
   const { xargs, parallel, taskrunner } = scripts;
   const each = (script: string | { none: string }) => typeof script === "string" ? wrap(script) : script;
   return { xargs: each(xargs), parallel: each(parallel), taskrunner: each(taskrunner) };
 }
 
-/** Three tasks one after the other, a, b and c, of which something happens to b. */
+/** Returns scripts that run the tasks a, b and c in order; `what` makes b fail. */
 function failing(what: string): Row["scripts"] {
   return {
     xargs: `printf '%s\\n' a b c | xargs -P1 -n1 sh -c 'v=$0; ${what}touch ran.$v'`,
@@ -601,7 +603,7 @@ function failing(what: string): Row["scripts"] {
   };
 }
 
-/** What is done about b is no matter of a and c, but is told. */
+/** Requires that a and c ran and that the exit status is not 0. */
 async function othersRan({ status, exists }: Tried): Promise<string> {
   const missing = (await Promise.all(["a", "c"].map(async (name) => await exists(`ran.${name}`) ? [] : [name]))).flat();
   if (missing.length > 0) return no(`${missing.join(" and ")} did not run, status ${status}`);

@@ -1,11 +1,11 @@
 /**
- * Puts xargs, GNU parallel and this tool, on its three runtimes, through the list that runners of tasks are judged by, and
- * prints what came out as a table in Markdown. The list is that of parallel_alternatives(7), and more that users notice.
+ * Compares the behavior of xargs, GNU parallel and taskrunner (on three runtimes) with the test list of
+ * parallel_alternatives(7) and further tests, and prints the results as a Markdown table.
  *
  *     deno task reliability:peers [WORD ...]
  *
- * With words only the rows are tried whose titles have one of them. It needs root and Linux, for small disks and limits of
- * memory, and `apt-get install parallel jq util-linux`. What is written is removed again, 5 GB at a time at most.
+ * With WORDs, runs only rows whose titles contain one of them. Needs root on Linux, for small disks and memory limits,
+ * up to 5 GB of temporary disk space, and `apt-get install parallel jq util-linux`.
  */
 
 import { Buffer } from "node:buffer";
@@ -21,10 +21,10 @@ import { CLI, RUNTIMES } from "../bench/runtimes.ts";
 import { parseResult, type TaskResult } from "../../mod.ts";
 import { PRELUDE, type Row, ROWS, type Tool, type Tried } from "./peer_rows.ts";
 
-/** Longer takes nothing that works. */
+/** Time limit of a test, far above what any working tool needs. */
 const TIMEOUT_MS = 600_000;
 
-/** The columns: how each tool is called, and which of the commands of a row it gets. */
+/** The columns: the tool, which selects the script of a row, and the command that calls it. */
 const COLUMNS: { name: string; tool: Tool; call: string }[] = [
   { name: "xargs", tool: "xargs", call: "" },
   { name: "GNU parallel", tool: "parallel", call: "" },
@@ -48,7 +48,7 @@ for (const row of rows) {
 }
 console.log(table.map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
 
-/** What one tool does about one row, in few words. */
+/** Runs one row with one tool and returns the text of the cell. */
 async function cellOf(row: Row, tool: Tool, call: string): Promise<string> {
   const script = row.scripts[tool];
   if (typeof script !== "string") return script.none;
@@ -67,14 +67,14 @@ async function cellOf(row: Row, tool: Tool, call: string): Promise<string> {
   } finally {
     await rm(directory, { recursive: true, force: true });
     for (const parent of ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"]) {
-      await rmdir(join(parent, basename(directory))).catch(() => {}); // few rows have a control group
+      await rmdir(join(parent, basename(directory))).catch(() => {}); // most rows have no control group
     }
   }
 }
 
 /**
- * Runs a script where it has its own temporary files, `/dev/shm` and process ids, so that nothing of it is left. Its
- * outputs go through pipes, as those of most do.
+ * Runs a script with private temporary files, `/dev/shm` and process ids, so that nothing is left behind. Its outputs
+ * are pipes, as usual.
  */
 async function runScript(script: string, call: string, directory: string): Promise<number | "stuck"> {
   const unshare = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];

@@ -1,50 +1,50 @@
-/** What a run has of everything that could run out, looked at again and again. */
+/** Samples the resources that a run uses. */
 
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import type { RunPlace } from "../../tests/support/run_place.ts";
 import type { Tolerance } from "./flatness.ts";
 
-/** One look at a run. */
+/** A sample of a run. */
 export interface Sample {
-  /** Since it began. */
+  /** Time since the start of the run. */
   seconds: number;
-  /** The results it has written. */
+  /** Number of written results. */
   tasks: number;
-  /** Memory of the tool that is its own or in use, and of it with its workers and tasks. */
+  /** Private and resident memory of the command, and memory including its workers and tasks. */
   memoryMiB: number;
   treeMiB: number;
-  /** Descriptors of the tool, and of all. */
+  /** Descriptors of the command, and of all processes of the run. */
   descriptors: number;
   treeDescriptors: number;
   threads: number;
   processes: number;
-  /** Files and directories. */
+  /** Number of temporary files and directories. */
   temporaryFiles: number;
 }
 
-/** A run that was watched. */
+/** A run with its samples. */
 export interface Watched {
-  /** What the tool did. */
+  /** Description of the run. */
   part: string;
   runtime: string;
   executor: string;
   samples: readonly Sample[];
 }
 
-/** What has to stay as it is. What is rounded up or shared by some tasks comes and goes by one or two. */
+/** Values that must not grow. Small absolute tolerances allow for rounding and for resources shared by tasks. */
 export const TOLERANCES = {
-  memoryMiB: { part: 0.1, least: 8 },
-  treeMiB: { part: 0.1, least: 16 },
-  descriptors: { part: 0.1, least: 4 },
-  treeDescriptors: { part: 0.1, least: 16 },
-  threads: { part: 0.1, least: 2 },
-  processes: { part: 0.1, least: 4 },
-  temporaryFiles: { part: 0.1, least: 8 },
+  memoryMiB: { part: 0.1, min: 8 },
+  treeMiB: { part: 0.1, min: 16 },
+  descriptors: { part: 0.1, min: 4 },
+  treeDescriptors: { part: 0.1, min: 16 },
+  threads: { part: 0.1, min: 2 },
+  processes: { part: 0.1, min: 4 },
+  temporaryFiles: { part: 0.1, min: 8 },
 } as const satisfies Partial<Record<keyof Sample, Tolerance>>;
 
 const LF = 0x0a;
 
-/** Looks at a run at intervals. */
+/** Samples a run at intervals. */
 export class Sampler {
   readonly samples: Sample[] = [];
   readonly #place: RunPlace;
@@ -55,7 +55,7 @@ export class Sampler {
   #results: number | undefined;
   #tasks = 0;
 
-  /** @param pid the process of the tool. */
+  /** @param pid Process of the command. */
   constructor(place: RunPlace, pid: number, everyMs = 1_000) {
     this.#place = place;
     this.#pid = pid;
@@ -69,7 +69,7 @@ export class Sampler {
 
   #look(): void {
     const tool = processAt(this.#pid);
-    if (!tool) return; // it has ended
+    if (!tool) return; // the run has ended
     const others = this.#place.processes().filter((pid) => pid !== this.#pid).map(processAt);
     const tree = [tool, ...others.filter((process) => process !== undefined)];
     this.samples.push({
@@ -85,7 +85,7 @@ export class Sampler {
     });
   }
 
-  /** Counts the lines that have come since. */
+  /** Counts the lines that were added since the last sample. */
   #countResults(): number {
     if (!existsSync(this.#place.output)) return 0;
     this.#results ??= openSync(this.#place.output, "r");
@@ -96,7 +96,7 @@ export class Sampler {
   }
 }
 
-/** What the system says of a process, `undefined` when it has ended. */
+/** Reads the resource usage of a process; returns `undefined` if it has ended. */
 function processAt(pid: number) {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

@@ -1,7 +1,7 @@
 /**
- * Runs each test file many times on each runtime, several at once, next to busy loops that keep the load high. Prints which
- * files failed and how often, and keeps the output of each failure. Fails when a file failed; SIGINT ends everything that
- * it started.
+ * Runs each test file many times on each runtime, several concurrently, beside busy loops that keep the load high.
+ * Prints which files failed and how often, and saves the output of each failure. Fails if a file failed. SIGINT
+ * terminates everything.
  *
  *     deno task shake [FILE...] [--times 10] [--load 30] [--jobs 6] [--runtimes deno,bun,node] [--minutes 30]
  */
@@ -14,7 +14,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { failedTestsIn, pathOfTest, runTestFile, TEST_COMMANDS, testFiles } from "./test_file.ts";
 
-/** Keeps a CPU busy as long as its parent lives. */
+/** Shell script that keeps a CPU busy as long as its parent lives. */
 const BUSY_LOOP = 'while kill -0 "$0" 2> /dev/null; do n=0; while [ $n -lt 100000 ]; do n=$((n + 1)); done; done';
 
 const flags = parseArgs(process.argv.slice(2), {
@@ -38,11 +38,11 @@ const directory = mkdtempSync(join(tmpdir(), "taskrunner-shake-"));
 const abort = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => abort.abort(signal));
 
-// In rounds, so that frequent failures show up early.
+// Runs in rounds, so that frequent failures show up early.
 const queue = Array.from({ length: times! }, (_, index) => index + 1)
   .flatMap((round) => files.flatMap((file) => runtimes.map((runtime) => ({ round, file, runtime }))));
 const total = queue.length;
-// Each in its own session: Linux may share CPU time by session, and all loops would get as much as one test.
+// Each loop gets its own session: Linux may share CPU time by session, and all loops together would count as one test.
 const loops = Array.from({ length: Math.max(0, load! - jobs!) }, () => {
   return spawn("sh", ["-c", BUSY_LOOP, String(process.pid)], { stdio: "ignore", detached: true });
 });

@@ -1,12 +1,12 @@
 /**
- * The long part of the tests: a million tasks in one run, a day in half an hour, and every test that tries something at
- * random, many times over. Ends with an error when a task has not become what it must, when anything is left, or when
- * memory, descriptors, threads, processes or temporary files grow.
+ * Long-running tests: a million tasks in one run, a simulated day in half an hour, and all randomized tests with more
+ * trials. Fails if a task has an unexpected result, if anything is left behind, or if memory, descriptors, threads,
+ * processes or temporary files grow.
  *
  *     deno task soak [--tasks 1000000] [--minutes 30] [--effort 10] [--samples FILE] [--plot docs/soak.svg]
  *         [deno] [bun] [node]
  *
- * A part whose number is 0 is left out. The runtime is Deno when none is named.
+ * Skips a part whose number is 0. The default runtime is Deno.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
@@ -42,7 +42,7 @@ for (const name of names.length > 0 ? names : ["deno"]) {
 if (plotPath !== undefined) await writeFile(plotPath, `${drawSoak(lines)}\n`);
 process.exit(isBad ? 1 : 0);
 
-/** Keeps what was seen of a run, and says whether it was flat. */
+/** Saves the samples of a run and prints whether its resource usage was flat. */
 async function watch(run: Watched): Promise<void> {
   const { samples, ...rest } = run;
   const added = samples.map((sample): SampleLine => ({ ...rest, ...sample }));
@@ -56,7 +56,7 @@ async function watch(run: Watched): Promise<void> {
   }
 }
 
-/** Runs the tests that know how to try more often. */
+/** Runs the randomized tests with an increased number of trials. */
 async function testAtRandom(runtime: string): Promise<void> {
   const files = testFiles().filter((file) => /\b(?:EFFORT|manyOf)\b/.test(readFileSync(join(PROJECT, file), "utf8")));
   for (const file of files) {

@@ -1,5 +1,5 @@
 /**
- * Draws what `soak.ts` has seen.
+ * Draws the samples of `soak.ts`.
  *
  *     deno run -A dev/reliability/soak_plot.ts SAMPLES.jsonl docs/soak.svg
  */
@@ -12,7 +12,7 @@ import { drawPanels, type Panel } from "../bench/panels.ts";
 import { readJsonLines } from "../../jsonl/mod.ts";
 import type { Sample, Watched } from "./sampler.ts";
 
-/** As each of its lines has one sample. */
+/** A line of the samples file. */
 export type SampleLine = Omit<Watched, "samples"> & Sample;
 
 const RUNTIMES = { deno: "Deno", bun: "Bun", node: "Node" };
@@ -25,10 +25,10 @@ const METRICS = {
   processes: "processes",
   temporaryFiles: "temporary files",
 } as const satisfies Partial<Record<keyof Sample, string>>;
-/** How many points a line has at most. */
+/** Maximum number of points of a line. */
 const POINTS = 150;
 
-/** A row of charts for each thing that could grow, a column for each run, and a line for each runtime. */
+/** Draws a row of charts per resource and a column per run, with one line per runtime. */
 export function drawSoak(lines: readonly SampleLine[]): string {
   const runs = [...new Set(lines.map(({ part, executor }) => `${part}, ${executor} executor`))];
   const rows = Object.entries(METRICS).map(([metric, title]) =>
@@ -54,7 +54,7 @@ export function drawSoak(lines: readonly SampleLine[]): string {
   });
 }
 
-/** Minutes and values, each the median of some samples in a row when there are many. */
+/** Returns points of minutes and values; of many samples, medians of consecutive ones. */
 function pointsOf(samples: readonly Sample[], metric: keyof Sample): [number, number][] {
   const size = Math.ceil(samples.length / POINTS);
   return Array.from({ length: Math.ceil(samples.length / Math.max(size, 1)) }, (_, index) => {

@@ -1,4 +1,4 @@
-/* Prints what a fork of a small static program costs, in microseconds: the mean of as many as it is told. */
+/* Prints the mean cost of forking a small static program, in microseconds; the argument is the number of forks. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>

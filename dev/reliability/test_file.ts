@@ -1,4 +1,4 @@
-/** Runs a file of tests on any runtime, and counts. */
+/** Runs test files on any runtime and counts their tests. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,42 +7,42 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { PROJECT } from "../../tests/support/helpers.ts";
 
-/** How each runtime runs a file of tests, which stands last. */
+/** The command with which each runtime runs a test file, whose path is to be appended. */
 export const TEST_COMMANDS: Readonly<Record<string, readonly string[]>> = {
   deno: ["deno", "test", "-A", "--no-check"],
   bun: ["bun", "test", "--timeout", "600000"],
   node: ["node", "--test", "--test-force-exit", "--test-reporter=tap"],
 };
 
-/** What became of the tests of a file. */
+/** Counts of tests by outcome. */
 export interface TestCounts {
   passed: number;
   failed: number;
-  /** Of those that passed: what they need is not there, so they have tried nothing. */
+  /** Tests among the passed ones that returned early, because something that they need is missing. */
   returnedEarly: number;
 }
 
-/** All that a run of a file has given. */
+/** The result of running a test file. */
 export interface TestRun extends TestCounts {
   output: string;
   seconds: number;
 }
 
-/** The files of tests, by their paths in the project. */
+/** Returns the paths of all test files, relative to the project. */
 export function testFiles(): string[] {
   const names = readdirSync(join(PROJECT, "tests"), { recursive: true, encoding: "utf8" });
   return names.filter((name) => name.endsWith("_test.ts")).map((name) => `tests/${name}`).sort();
 }
 
-/** The path of a file of tests by its name, such as `runner`, `runner_test.ts` or the path itself. */
+/** Returns the path of a test file for its name, such as `runner`, `runner_test.ts` or the path. */
 export function pathOfTest(name: string): string {
   const ending = `/${basename(name).replace(/(_test)?([.]ts)?$/, "")}_test.ts`;
   const path = testFiles().find((path) => path.endsWith(ending));
-  if (path === undefined) throw new Error(`There are no tests ${name}`);
+  if (path === undefined) throw new Error(`There is no test file ${name}`);
   return path;
 }
 
-/** Runs a file of tests, by its path, with additional environment variables. Aborting the signal kills its process group. */
+/** Runs a test file with additional environment variables. Aborting `signal` kills its process group. */
 export async function runTestFile(
   runtime: string,
   path: string,
@@ -55,7 +55,7 @@ export async function runTestFile(
     cwd: PROJECT,
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
-    detached: signal !== undefined, // a process group of its own, which can be ended as a whole
+    detached: signal !== undefined, // a separate process group, to kill as a whole
   });
   const end = () => process.kill(-child.pid!, "SIGKILL");
   signal?.addEventListener("abort", end);
@@ -65,11 +65,11 @@ export async function runTestFile(
   signal?.removeEventListener("abort", end);
   const seconds = (performance.now() - startedMs) / 1000;
   const counts = countsIn(output);
-  if (status !== 0 && counts.failed === 0) counts.failed = 1; // it did not even come to its tests
+  if (status !== 0 && counts.failed === 0) counts.failed = 1; // the file failed before its tests
   return { ...counts, output, seconds };
 }
 
-/** Reads the counts at the end of what the three runtimes say. */
+/** Parses the counts from the end of a runtime's output. */
 export function countsIn(output: string): TestCounts {
   const last = (pattern: RegExp) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0);
   return {
@@ -79,7 +79,7 @@ export function countsIn(output: string): TestCounts {
   };
 }
 
-/** The names of tests that failed, as the three runtimes say them. */
+/** Parses the names of failed tests from a runtime's output. */
 export function failedTestsIn(output: string): string[] {
   const names = output.matchAll(
     /^(?:not ok \d+ - (.*)|\(fail\) (.*?)(?: \[[\d.]+m?s\])?|(\S.*?) => .*_test\.ts:\d+:\d+)$/gm,

@@ -1,9 +1,10 @@
 /**
- * Timeouts under load, beside timeout(1): `deno task reliability:timeouts [--load 20] [--rounds 5] [--executor process]`.
+ * Compares timeouts under load with timeout(1).
  *
- * In 64 slots, beside busy loops, half of the tasks need 80 % of their limit, and half 150 %. Counted is what ended in the
- * wrong way: a short task that was timed out, or a long one that was not. The same commands run under
- * `xargs -P64 timeout` as the measure of what the machine allows.
+ *     deno task reliability:timeouts [--load 20] [--rounds 5] [--executor process]
+ *
+ * Runs tasks in 64 slots beside busy loops: half of the tasks need 80 % of the time limit, half 150 %. Counts short
+ * tasks that time out and long tasks that do not. `xargs -P64 timeout` with the same commands is the baseline.
  *
  * @module
  */
@@ -25,7 +26,7 @@ const { load, rounds, executor: executors = "shell,process" } = parseArgs(proces
 const loops = startLoops(Number(load ?? 20));
 try {
   console.log(`${loops.length} busy loops; ${TASKS} tasks in ${SLOTS} slots, limit ${LIMIT_SECONDS} s\n`);
-  console.log("| how | short tasks timed out | long tasks not timed out | tasks of each |");
+  console.log("| runner | short tasks timed out | long tasks not timed out | tasks of each kind |");
   console.log("| --- | --: | --: | --: |");
   const ways: [string, () => Promise<[number, number]>][] = [["xargs -P64 timeout", underTimeout]];
   for (const [name, runtime] of Object.entries(RUNTIMES)) {
@@ -46,7 +47,7 @@ try {
   for (const loop of loops) loop.kill("SIGKILL");
 }
 
-/** Loops that end with this program, however that ends. */
+/** Starts busy loops that end when this program ends, even if it is killed. */
 function startLoops(count: number): ChildProcess[] {
   return Array.from(
     { length: count },
@@ -54,12 +55,12 @@ function startLoops(count: number): ChildProcess[] {
   );
 }
 
-/** How long the task with an index sleeps, in seconds. */
+/** Returns the duration of a task in seconds. */
 function sleepOf(index: number): number {
   return SHARES[index % SHARES.length]! * LIMIT_SECONDS;
 }
 
-/** Counts what timeout(1) has ended in the wrong way. It says 124 for a task that it has ended. */
+/** Counts the wrong decisions of timeout(1), which exits with 124 after a timeout. */
 async function underTimeout(): Promise<[short: number, long: number]> {
   const script = `timeout ${LIMIT_SECONDS} sh -c "sleep $1"; echo "$1 $?"`;
   const input = Array.from({ length: TASKS }, (_, index) => `${sleepOf(index)}\n`).join("");
@@ -79,7 +80,7 @@ async function underUs(
 }
 
 function count(ends: [seconds: number, isTimeout: boolean][]): [short: number, long: number] {
-  if (ends.length !== TASKS) throw new Error(`There are ${ends.length} results of ${TASKS} tasks`);
+  if (ends.length !== TASKS) throw new Error(`Got ${ends.length} results for ${TASKS} tasks`);
   const isShort = (seconds: number) => seconds < LIMIT_SECONDS;
   return [
     ends.filter(([seconds, isTimeout]) => isShort(seconds) && isTimeout).length,
@@ -87,7 +88,7 @@ function count(ends: [seconds: number, isTimeout: boolean][]): [short: number, l
   ];
 }
 
-/** What a program prints. */
+/** Runs a program and returns its output. */
 function output(program: string, args: readonly string[], input: string): Promise<string> {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   let text = "";

@@ -16,7 +16,7 @@ import { RunPlace } from "../support/run_place.ts";
 
 test("what is never given back is noticed, and what comes and goes is not", () => {
   const samples = (value: (index: number) => number) => Array.from({ length: 100 }, (_, index) => value(index));
-  const tolerance = { part: 0.1, least: 2 };
+  const tolerance = { part: 0.1, min: 2 };
   assertEquals(driftOf(samples((index) => 50 + index), tolerance), { before: 87, after: 137, isFlat: false });
   assertEquals(driftOf(samples((index) => 50 - index / 2), tolerance).isFlat, true);
   const warmUp = samples((index) => Math.min(index, 20) + index % 7);
@@ -69,7 +69,7 @@ test("a result that is missing, doubled, torn or not what it must be is noticed"
     await assertRejects(
       () => check(jsonLines([one, two, resultWith({ id: "3 plain", stdout: "3\n" })])),
       Error,
-      "no task 3",
+      "Unexpected result for 3 plain",
     );
     await assertRejects(() => check(jsonLines([one, { ...two, status: 4 }])), Error, "status should be 3");
     await assertRejects(() => check(jsonLines([one, two]).slice(0, -5)), Error, "Line 2");
