@@ -18,7 +18,7 @@ for (const character of '"\\/bfnrt') ESCAPES[character.charCodeAt(0)] = 1;
 /** A decimal number with at most this many digits survives conversion to a JavaScript number. */
 const MAX_DIGITS = 15;
 const MAX_DEPTH = 100;
-/** Number of expected fields to try, as fields in between may be missing, before searching all by name. */
+/** Number of next fields to compare with, as optional ones may be missing, before searching all fields by name. */
 const MAX_MISSING = 4;
 const encoder = new TextEncoder();
 

@@ -2,7 +2,7 @@
 
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
-/** The adapter for Deno. Needs `--allow-run`, or `--allow-run=sh,PROGRAM,…` for each program to run. */
+/** The adapter for Deno. Needs `--allow-run`, or `--allow-run=sh,PROGRAM,…` with all programs to run. */
 export const spawnAdapter: SpawnAdapter = {
   name: "deno",
   // Without the permission Deno would prompt the user for each signal.

@@ -5,8 +5,8 @@ import type { SpawnAdapter } from "./types.ts";
 export type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /**
- * Returns the spawn adapter of the current runtime, which is detected by the globals `Deno` and `Bun`; otherwise
- * Node's.
+ * Returns the spawn adapter of the current runtime: that of Deno or Bun if the global of that name exists, otherwise
+ * that of Node.
  */
 export async function defaultSpawnAdapter(): Promise<SpawnAdapter> {
   const { spawnAdapter } = "Deno" in globalThis

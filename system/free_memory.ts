@@ -22,8 +22,8 @@ const CONTROL_GROUPS = [
 ];
 
 /**
- * Returns how many bytes of memory can be allocated without swapping: the least that the system and the control groups
- * of this process, as in a container, have available. Reclaimable file cache counts as available.
+ * Returns the number of bytes that can be allocated without swapping: the minimum of what the system and each control
+ * group of this process, for instance that of a container, have available. Reclaimable file cache counts as available.
  *
  * @param root Directory that contains `/proc` and `/sys`.
  * @throws the system's error when the amount cannot be determined.

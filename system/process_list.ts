@@ -22,7 +22,7 @@ export interface ProcessList {
    */
   scan(): ProcessGroups | undefined;
   /**
-   * Returns whether a process is running. Zombies and processes that this one cannot see are not.
+   * Returns whether a process is running. Zombies count as ended, as do processes that this one cannot see.
    *
    * @param startTicks Start time of the expected process, to detect a reused pid.
    */

@@ -85,8 +85,7 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
   signal.throwIfAborted();
   const wake = () => openAsWriter(path);
   signal.addEventListener("abort", wake);
-  // Without O_NONBLOCK, with which a FIFO reads as ended both before a writer opens it and after the last has closed
-  // it.
+  // Not with O_NONBLOCK, which would read a FIFO without writers as ended, even before its first writer opens it.
   const descriptor = await openDescriptor(path, "r").finally(() => signal.removeEventListener("abort", wake));
   if (isatty(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
   if (!fstatSync(descriptor).isFIFO()) return createReadStream(path, { fd: descriptor });

@@ -24,7 +24,7 @@ export function optionNames(hints: Readonly<Record<string, OptionHint>>): Option
   return { known: Object.keys(hints), advice: new Map(advice) };
 }
 
-/** Merges sets of option names; for a name with several advices the last one wins. */
+/** Merges sets of option names. If several have advice for a name, the last one wins. */
 export function joinOptionNames(...all: readonly OptionNames[]): OptionNames {
   return {
     known: all.flatMap(({ known }) => known),

@@ -49,7 +49,7 @@ export async function runDay(name: string, runtime: readonly string[], ms: numbe
   const feeding = EXECUTORS.map((executor) => feedRun(name, runtime, executor, ms));
   const ended = await Promise.allSettled([interrupting, ...feeding]); // waits until all of them have cleaned up
   const errors = ended.flatMap((end) => end.status === "rejected" ? [end.reason] : []);
-  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} parts of the day of ${name} went wrong`);
+  if (errors.length > 0) throw new AggregateError(errors, `${errors.length} parts of the day of ${name} failed`);
   console.log(await interrupting);
   return await Promise.all(feeding);
 }

@@ -101,5 +101,5 @@ function pathOf(shell: string): string {
 }
 
 function describe({ output }: TestRun, where: string): string {
-  return `${where}: ${failedTestsIn(output).join("; ") || "no test by its name, see what it said"}`;
+  return `${where}: ${failedTestsIn(output).join("; ") || "no failed test is named, see its output"}`;
 }

@@ -126,7 +126,7 @@ class TestProcess {
   readonly #mark = randomBytes(8).toString("hex");
   readonly #directory = mkdtempSync(join(tmpdir(), "mutation-"));
   readonly #ended: Promise<void>;
-  #said = "";
+  #stderrEnd = "";
   #onEvent: (event: TestEvent) => void = () => {};
   #onEnd: () => void = () => {};
 
@@ -146,7 +146,10 @@ class TestProcess {
     if (mutant !== undefined) env.__STRYKER_ACTIVE_MUTANT__ = mutant;
     const child = this.#child = spawn(program!, args, { env, detached: true });
     child.stdin!.on("error", () => {});
-    child.stderr!.setEncoding("utf8").on("data", (text: string) => this.#said = (this.#said + text).slice(-2_000));
+    child.stderr!.setEncoding("utf8").on(
+      "data",
+      (text: string) => this.#stderrEnd = (this.#stderrEnd + text).slice(-2_000),
+    );
     createInterface({ input: child.stdout! }).on("line", (line) => {
       if (line.startsWith(EVENT)) this.#onEvent(JSON.parse(line.slice(EVENT.length)));
     });
@@ -178,7 +181,7 @@ class TestProcess {
         if (late > 0) hung = true;
         if (late > GIVE_UP_MS) kill(-this.#child.pid!);
       }, 200);
-      this.#onEnd = () => end(`the process ended: ${this.#said}`, true);
+      this.#onEnd = () => end(`the process ended: ${this.#stderrEnd}`, true);
       this.#onEvent = (event) => {
         if (event.type === "loaded") this.loaded = event.covered;
         if (event.type === "failed") end(event.message, event.isStray);

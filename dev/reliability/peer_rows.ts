@@ -49,18 +49,18 @@ wait_for_the_end_of_all() { for i in $(seq 100); do [ "$(pgrep -vxc bash)" = 0 ]
 const yes = "yes";
 const no = (what: string) => `no: ${what}`;
 const lines = (text: string) => text.split("\n").slice(0, -1);
-const shown = (text: string) => {
+const quoted = (text: string) => {
   const start = text.slice(0, 40).replace(/[^ -~]/g, "?").replaceAll("|", "\\|").replaceAll("`", "'");
   return `\`${start}${text.length > 40 ? "…" : ""}\``;
 };
 /** Returns the first message of a tool, truncated. */
-const said = ({ messages }: Tried) => shown(lines(messages)[0] ?? "");
+const firstMessage = ({ messages }: Tried) => quoted(lines(messages)[0] ?? "");
 
 /** Returns a verdict that requires exactly this output and an expected exit status. */
 function printed(expected: string, { statuses = [0] } = {}) {
   return (tried: Tried) => {
     if (tried.stdout !== expected) {
-      return no(tried.stdout === "" ? `nothing, ${said(tried)}` : `printed ${shown(tried.stdout)}`);
+      return no(tried.stdout === "" ? `nothing, ${firstMessage(tried)}` : `printed ${quoted(tried.stdout)}`);
     }
     return statuses.includes(tried.status) ? yes : no(`status ${tried.status}`);
   };
@@ -123,15 +123,15 @@ export const ROWS: Row[] = [
   {
     title: "attribution of both outputs to tasks",
     scripts: {
-      xargs: { none: "no: no way" },
+      xargs: { none: "no: not supported" },
       parallel: "printf 'a\\nb\\n' | parallel --tag 'echo out; echo err >&2; : {}'",
       taskrunner: "printf 'a\\nb\\n' | $TASKRUNNER each -k 'echo out; echo err >&2; : {}'",
     },
     verdict({ tool, results, stdout, messages }) {
-      const told = tool === "taskrunner"
+      const labeled = tool === "taskrunner"
         ? results.map(({ id, stdout, stderr }) => `${id}\t${stdout}${id}\t${stderr}`).join("")
         : stdout + messages;
-      return lines(told).sort().join() === "a\terr,a\tout,b\terr,b\tout" ? yes : no(shown(told));
+      return lines(labeled).sort().join() === "a\terr,a\tout,b\terr,b\tout" ? yes : no(quoted(labeled));
     },
   },
   {
@@ -166,7 +166,8 @@ export const ROWS: Row[] = [
         `echo 1 | $TASKRUNNER each --max-output 5G --spill-dir /dev/shm/more 'head -c 4300000000 /dev/zero | tr "\\0" x; : {}' |
         jq -r .stdoutFile | tr '\\n' '\\0' | xargs -0 cat | wc -c`,
     },
-    verdict: (tried) => tried.stdout.trim() === "4300000000" ? yes : no(`${tried.stdout.trim()} bytes, ${said(tried)}`),
+    verdict: (tried) =>
+      tried.stdout.trim() === "4300000000" ? yes : no(`${tried.stdout.trim()} bytes, ${firstMessage(tried)}`),
   },
   {
     title: "all 256 byte values unchanged in an output",
@@ -207,7 +208,7 @@ export const ROWS: Row[] = [
         `seq 30 | $TASKRUNNER each -j4 './mycommand {}' | jq -r .stdoutFile | tr '\\n' '\\0' | xargs -0 cat | wc -c`,
     },
     verdict: ({ stdout, seconds }) =>
-      stdout.trim() === "300000000" ? `yes, ${seconds.toFixed(1)} s` : no(shown(stdout)),
+      stdout.trim() === "300000000" ? `yes, ${seconds.toFixed(1)} s` : no(quoted(stdout)),
   },
   {
     title: "the disk for temporary files is full for 3 s: reported",
@@ -236,7 +237,9 @@ echo Final output
       }
       const { status, tool, results: [result] } = tried;
       if (status === 0) return no("incomplete, status 0");
-      return tool === "taskrunner" ? `yes: \`${result!.outcome}\`, \`${result!.error}\`` : `yes: ${said(tried)}`;
+      return tool === "taskrunner"
+        ? `yes: \`${result!.outcome}\`, \`${result!.error}\``
+        : `yes: ${firstMessage(tried)}`;
     },
   },
   {
@@ -246,7 +249,7 @@ echo Final output
       parallel: "seq 3 | parallel printf '%01000d\\\\n' > /dev/full",
       taskrunner: `seq 3 | $TASKRUNNER each "printf '%01000d\\n' {}" > /dev/full`,
     },
-    verdict: (tried) => tried.status === 0 ? no(`status 0, ${said(tried)}`) : `yes: ${said(tried)}`,
+    verdict: (tried) => tried.status === 0 ? no(`status 0, ${firstMessage(tried)}`) : `yes: ${firstMessage(tried)}`,
   },
   {
     title: "`kill -9`: no temporary files left",
@@ -262,14 +265,14 @@ echo Final output
       const [before, after, processes, started] = lines(stdout).map(Number);
       if (after! > 0 || processes! > 0) return no(`${after} files, ${processes} processes`);
       if (started !== 2) return no(`${started} tasks were started`);
-      return before === 0 ? yes : `yes, ${before} until its tasks have ended`;
+      return before === 0 ? yes : `yes, after its tasks have ended (${before} before)`;
     },
   },
   {
     title: "`kill -9` during 100 tasks, then resumed",
     scripts: withEach(
       {
-        xargs: { none: "no: no way" },
+        xargs: { none: "no: not supported" },
         parallel: "parallel -j2 --joblog log --resume 'echo {} >> ran; sleep 0.02' < values > /dev/null",
         taskrunner: "$TASKRUNNER each -j2 -o results --resume 'echo {} >> ran; sleep 0.02' < values",
       },
@@ -356,10 +359,10 @@ echo Final output
       taskrunner: `$TASKRUNNER each -k 'echo "it is {}"' < values; ls oops >&2 2>/dev/null || :`,
     },
     verdict({ stdout, messages }) {
-      if (/^oops/m.test(stdout + messages)) return no("it ran a command");
+      if (/^oops/m.test(stdout + messages)) return no("ran a command");
       return stdout === 'it is $(touch oops)\nit is "; touch oops; "\nit is a b\n'
         ? yes
-        : no(`printed ${shown(stdout)}`);
+        : no(`printed ${quoted(stdout)}`);
     },
   },
   {
@@ -408,7 +411,7 @@ echo Final output
       taskrunner:
         "head -c 131000 /dev/zero | tr '\\0' x | $TASKRUNNER each 'echo {}' | jq -r .stdout | head -n1 | wc -c",
     },
-    verdict: (tried) => tried.stdout.trim() === "131001" ? yes : no(`${said(tried)}`),
+    verdict: (tried) => tried.stdout.trim() === "131001" ? yes : no(`${firstMessage(tried)}`),
   },
   {
     title: "a value of 1,000,000 characters",
@@ -418,16 +421,16 @@ echo Final output
       taskrunner:
         "head -c 1000000 /dev/zero | tr '\\0' x | $TASKRUNNER each 'echo {}' | jq -r .stdout | head -n1 | wc -c",
     },
-    verdict: (tried) => tried.stdout.trim() === "1000001" ? yes : no(`${said(tried)}`),
+    verdict: (tried) => tried.stdout.trim() === "1000001" ? yes : no(`${firstMessage(tried)}`),
   },
   {
     title: "a value of 100 MB with a short `{.}`",
     scripts: {
-      xargs: { none: "no: has no `{.}`" },
+      xargs: { none: "no: no `{.}`" },
       parallel: "{ printf foo.; head -c 100000000 /dev/zero | tr '\\0' x; } | parallel echo {.}",
       taskrunner: "{ printf foo.; head -c 100000000 /dev/zero | tr '\\0' x; } | $TASKRUNNER each 'echo {.}'",
     },
-    verdict: (tried) => tried.stdout === "foo\n" ? yes : no(said(tried)),
+    verdict: (tried) => tried.stdout === "foo\n" ? yes : no(firstMessage(tried)),
   },
   {
     title: "a line of 4.3 GB between two valid lines, with 2 GB of memory: reported, and the valid lines run",
@@ -438,8 +441,8 @@ echo Final output
     }, (script) => `limit_memory 2G; { echo a; head -c 4300000000 /dev/zero | tr '\\0' x; echo; echo b; } | ${script}`),
     verdict: (tried) =>
       tried.stdout === "a\nb\n" && tried.status !== 0
-        ? `yes, ${tried.seconds.toFixed(0)} s: ${said(tried)}`
-        : no(`printed ${shown(tried.stdout)}, status ${tried.status}, ${said(tried)}`),
+        ? `yes, ${tried.seconds.toFixed(0)} s: ${firstMessage(tried)}`
+        : no(`printed ${quoted(tried.stdout)}, status ${tried.status}, ${firstMessage(tried)}`),
   },
   {
     title: "1,000 arguments",
@@ -456,7 +459,7 @@ echo Final output
     scripts: {
       xargs: "seq 100000 | xargs echo | wc -l",
       parallel: "seq 100000 | parallel -m echo | wc -l",
-      taskrunner: { none: "no: one task a line" },
+      taskrunner: { none: "no: one task per line" },
     },
     verdict: ({ stdout }) => Number(stdout) < 50 ? yes : no(stdout),
   },
@@ -471,7 +474,8 @@ echo Final output
       (script) =>
         `{ echo first; for i in $(seq 100); do [ -e first ] && break; sleep 0.1; done; [ -e first ] && echo second; } | ${script}`,
     ),
-    verdict: async ({ exists, status }) => status === 0 && await exists("first") ? yes : no("it waits"),
+    verdict: async ({ exists, status }) =>
+      status === 0 && await exists("first") ? yes : no("waits for the end of the input"),
   },
   {
     title: "a result is available before the input ends",
@@ -485,7 +489,7 @@ echo Final output
         `{ echo first; for i in $(seq 60); do [ -s out ] && break; sleep 0.1; done; [ -s out ] && touch early; echo second; } |
        ${script} > out; ls early`,
     ),
-    verdict: ({ status }) => status === 0 ? yes : no("only when another task ends or the input does"),
+    verdict: ({ status }) => status === 0 ? yes : no("only after another task or the input has ended"),
   },
   {
     title: "a task that reads standard input takes no input of other tasks",
@@ -542,7 +546,7 @@ echo Final output
     verdict: ({ stdout }) =>
       lines(stdout).map((line) => line.replace(/^ *[\d.]+\t/, "")).sort().join() === "0\t0,0\t9,3\t0"
         ? yes
-        : no(shown(stdout)),
+        : no(quoted(stdout)),
   },
   {
     title: "a timeout ends a task and its children",
@@ -581,7 +585,7 @@ echo Final output
       taskrunner: "printf '%s\\n' a b c | $TASKRUNNER each -j1 --halt now,fail=1 'touch ran.{}; [ {} != b ]'",
     },
     async verdict({ tool, status, exists }) {
-      if (status === 0 || await exists("ran.c")) return no("it goes on");
+      if (status === 0 || await exists("ran.c")) return no("continues");
       return tool === "xargs" ? "yes, with a status of 255" : yes;
     },
   },
