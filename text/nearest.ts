@@ -7,12 +7,12 @@ const MAX_LENGTH = 100;
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
-  const given = bare(name);
+  const given = normalize(name);
   let found: string | undefined;
   // Any two single letters are one replacement apart, so a single letter has to match.
   let leastDistance = given.length > 1 ? Math.ceil(given.length / 3) + 1 : 1;
   for (const candidate of known) {
-    const distance = abbreviates(bare(candidate), given) ? 1 : editDistance(given, bare(candidate));
+    const distance = abbreviates(normalize(candidate), given) ? 1 : editDistance(given, normalize(candidate));
     if (distance >= leastDistance) continue;
     leastDistance = distance;
     found = candidate;
@@ -20,7 +20,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return found;
 }
 
-function bare(name: string): string {
+function normalize(name: string): string {
   return name.replace(/^-+/, "").toLowerCase();
 }
 

@@ -17,20 +17,20 @@ import { sh } from "../../text/shell_template.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 /** Building blocks of commands; none can loop, wait, or run in the background. */
-const PIECES = [
+const FRAGMENTS = [
   ..."{} {.} {/} {//} {/.} {#} ' \" \\ $ ( ) ` # ; && || | < > << <<< <<E E $( ${x} ${x:- } { $(( )) $' $\" $# $$ $["
     .split(" "),
   ..."[[ ]] [ ] ! = == =~ ~ * ? @( +( x : $x , ^ - \t \n".split(" "),
   ...[" ", "echo ", "case ", " in ", " esac", "if ", " then ", " fi", "for ", " do ", " done"],
 ].toSorted((one, other) => other.length - one.length);
 
-const PIECE = new RegExp(PIECES.map((piece) => piece.replace(/[^\w\s]/g, "\\$&")).join("|"), "g");
-const MAX_PIECES = 60;
+const FRAGMENT = new RegExp(FRAGMENTS.map((fragment) => fragment.replace(/[^\w\s]/g, "\\$&")).join("|"), "g");
+const MAX_FRAGMENTS = 60;
 /** Matches the definition of a function, which could recurse infinitely. */
 const FUNCTION = /\(\s*(#[^\n]*\n\s*)*\)/;
 
 export const tokens = [
-  ...PIECES,
+  ...FRAGMENTS,
   ..."\0 canary $(canary) `canary` '; \"; \\'; }; ); \ncanary\n a[$(canary)] ;; é 😀 \r \x01 \x7f \x81 -n %s".split(
     " ",
   ),
@@ -52,7 +52,7 @@ export const seeds = [
 
 export async function fuzz(data: Uint8Array): Promise<void> {
   const [text = "", ...rest] = textOf(data).split("\0");
-  const command = (text.match(PIECE) ?? []).slice(0, MAX_PIECES).join("");
+  const command = (text.match(FRAGMENT) ?? []).slice(0, MAX_FRAGMENTS).join("");
   // Without a directory or an extension all placeholders have the same value, and a plain word could run as a command.
   const value = rest.join("").replace(/[./]/g, "").replace(/^\w+$/, "$&%");
   if (FUNCTION.test(command)) return;

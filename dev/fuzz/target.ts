@@ -33,9 +33,9 @@ export function bytesOf(input: string | Uint8Array): Uint8Array {
 export function* chunks(bytes: Uint8Array, chunkBytes: number): Generator<Uint8Array, void> {
   const memory = new Uint8Array(chunkBytes);
   for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
-    const piece = bytes.subarray(offset, offset + chunkBytes);
-    memory.fill(0xff).set(piece);
-    yield memory.subarray(0, piece.length);
+    const chunk = bytes.subarray(offset, offset + chunkBytes);
+    memory.fill(0xff).set(chunk);
+    yield memory.subarray(0, chunk.length);
   }
 }
 

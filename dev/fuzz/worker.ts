@@ -48,7 +48,7 @@ export function fuzz(data: Uint8Array): void {
     assert(userMs >= 0 && systemMs >= 0 && Number.isInteger(userMs + systemMs), `the times ${userMs}, ${systemMs}`);
     const line = `${TOKEN} ${NUMBER} ${status} ${Number(stderrIsEmpty)}`;
     const isThere = controlLines.includes(line) || controlLines.includes(line.replace(/ \S+ (\d)$/, " - $1"));
-    assert(isThere, `no line has said ${line}`);
+    assert(isThere, `no line contains ${line}`);
   }
 }
 

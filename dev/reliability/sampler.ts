@@ -51,7 +51,7 @@ export class Sampler {
   readonly #pid: number;
   readonly #startedMs = performance.now();
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #piece = new Uint8Array(256 * 1024);
+  readonly #buffer = new Uint8Array(256 * 1024);
   #results: number | undefined;
   #tasks = 0;
 
@@ -89,8 +89,8 @@ export class Sampler {
   #countResults(): number {
     if (!existsSync(this.#place.output)) return 0;
     this.#results ??= openSync(this.#place.output, "r");
-    for (let bytes; (bytes = readSync(this.#results, this.#piece)) > 0;) {
-      for (let at = -1; (at = this.#piece.subarray(0, bytes).indexOf(LF, at + 1)) !== -1;) this.#tasks++;
+    for (let bytes; (bytes = readSync(this.#results, this.#buffer)) > 0;) {
+      for (let at = -1; (at = this.#buffer.subarray(0, bytes).indexOf(LF, at + 1)) !== -1;) this.#tasks++;
     }
     return this.#tasks;
   }

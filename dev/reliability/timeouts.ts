@@ -92,7 +92,7 @@ function count(ends: [seconds: number, isTimeout: boolean][]): [short: number, l
 function output(program: string, args: readonly string[], input: string): Promise<string> {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   let text = "";
-  child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
   child.stdin.end(input);
   return new Promise((resolve, reject) => {
     child.once("error", reject);

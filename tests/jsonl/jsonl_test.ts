@@ -48,7 +48,7 @@ test("readJsonLines() accepts a byte order mark only at the start of the input",
   assertEquals(problems.length, 1);
 });
 
-test("readJsonLines() skips lines of JSON whitespace, and of no other", async () => {
+test("readJsonLines() skips only lines of JSON whitespace", async () => {
   assertEquals((await valuesAndProblems("\u00a0\n\f\n\v\n")).problems.length, 3);
 });
 
@@ -420,7 +420,7 @@ test("JsonLinesWriter writes the first line immediately and batches lines added 
   assertEquals(writes, ["1\n", "2\n3\n"]);
 });
 
-test("write() applies back pressure when the buffer is full", async () => {
+test("write() applies backpressure when the buffer is full", async () => {
   const gate = Promise.withResolvers<void>();
   const writer = new JsonLinesWriter({ write: () => gate.promise });
   const half = "x".repeat(600_000);
