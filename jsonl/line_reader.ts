@@ -92,7 +92,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return { done: true, value: undefined };
   }
 
-  /** Reads to the end and returns the number of lines. Faster than `next`, which allocates a promise per line. */
+  /** Reads to the end and returns the number of records. Faster than `next`, which allocates a promise per line. */
   async count(): Promise<number> {
     let count = 0;
     await this.#find(() => {

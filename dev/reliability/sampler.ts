@@ -10,11 +10,13 @@ export interface Sample {
   seconds: number;
   /** Number of written results. */
   tasks: number;
-  /** Private and resident memory of the command, and memory including its workers and tasks. */
+  /** Resident memory of the command. */
   memoryMiB: number;
+  /** Resident memory of the command, its workers and its tasks. */
   treeMiB: number;
-  /** Descriptors of the command, and of all processes of the run. */
+  /** Descriptors of the command. */
   descriptors: number;
+  /** Descriptors of the command, its workers and its tasks. */
   treeDescriptors: number;
   threads: number;
   processes: number;

@@ -14,7 +14,7 @@ interface AuditReport {
   message?: string;
 }
 
-/** Returns the result of an audit. Passes on errors, as mirrors of the registry often do not support audits. */
+/** Returns the result of an audit. An error counts as passed, as mirrors of the registry often lack audits. */
 export function classifyAudit(
   { metadata, vulnerabilities = {}, message }: AuditReport,
 ): { isPassed: boolean; text: string } {
