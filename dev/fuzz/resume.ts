@@ -48,7 +48,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
   for (const retryFailed of [false, true]) {
     try {
       const index = new ResultIndex(retryFailed);
-      await index.read(pieces(data, 11));
+      await index.read(chunks(data, 11));
       assertEquals([badLine, index.size], [undefined, expected.size]);
       for (const { id, outcome } of [...expected.values(), { id: "new", outcome: "canceled" } as const]) {
         const isDone = outcome === "ok" || outcome !== "canceled" && !retryFailed;
