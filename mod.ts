@@ -36,7 +36,7 @@
  * - A run that is left or stopped ends the process groups of its running tasks, grandchildren included. They also end with
  *   the program, even after `process.exit`, an uncaught error or SIGKILL; see {@linkcode RunOptions.cleanup}.
  * - Each slot has a shell that runs one task after another, so that most tasks start no shell. A result is the same as
- *   after a fresh `sh -c`; the README lists the differences that a task can see.
+ *   after a fresh `sh -c`; `docs/reference/runtimes.md` lists the differences that a task can see.
  *
  * Deno needs `--allow-run=sh` or `--allow-run`, read and write permission for the directory for temporary files (without
  * it each task gets a process of its own) and, for output that is too large for a result, for `spillDir`. A POSIX `sh`

@@ -516,7 +516,7 @@ test("the CPU time of an attempt is that of the attempt", TIMEOUT, async () => {
   assert(times[0]! >= 20 && times[1]! <= 20 && times[2]! >= 20, `${times}`);
 });
 
-// The rest are the known differences from a fresh shell, as the README has them.
+// The rest are the known differences from a fresh shell, as docs/reference/runtimes.md lists them.
 
 test(
   "known difference: when a signal ends the last program of a command, the result says it, not the shell",

@@ -1,25 +1,38 @@
 import { test } from "node:test";
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { lacks, PROJECT, RUN_MODULE, RUNTIME, shell, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import {
+  lacks,
+  PROJECT,
+  RUN_MODULE,
+  RUNTIME,
+  shell,
+  start,
+  TIMEOUT,
+  withTempDirectory,
+  writeProgram,
+} from "../support/helpers.ts";
+import { hasProgram } from "../support/programs.ts";
+import { type Block, blocksOf, pagesBelow, readPage } from "../support/pages.ts";
 
-interface Block {
-  language: string;
-  text: string;
-}
+/** The pages whose commands and programs run, in the order of their paths. */
+const PAGES = ["README.md", ...await pagesBelow("docs/guides"), ...await pagesBelow("docs/reference")];
+/** Pages of which other tests run the commands, with a server or with interpreters. */
+const TESTED_ELSEWHERE = new Set(["docs/guides/distributed.md", "docs/guides/other-languages.md"]);
+/** What the commands call besides the tool. */
+const PROGRAMS = ["jq", "gzip", "seq", "xargs"];
+/** The tool that one guide compares with: its commands run where it is installed. */
+const isOfPeer = (block: Block) => block.text.startsWith("parallel ");
 
-const readme = await readFile(join(PROJECT, "README.md"), "utf8");
-const blocks: Block[] = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language, text]) => ({
-  language: language!,
-  text: text!,
-}));
-/** Returns whether a block is the test command, which would run this test recursively. */
+const readme = blocksOf(await readPage("README.md"));
+/** The command that runs the tests would run this one, too. */
 const isTestCommand = (block: Block) => block.text.includes("deno task ci");
+const isInstall = (block: Block) => block.heading === "Install";
 
-/** Replaces times, which differ between runs. */
+/** Replaces what differs between two runs. */
 function withoutTimes(text: string): string {
   return text.replace(/"startedAt":"[^"]*"/g, '"startedAt":""').replace(
     /"(duration|user|system)Ms":[\d.]+/g,
@@ -27,47 +40,98 @@ function withoutTimes(text: string): string {
   );
 }
 
-// The commands call `deno`, so testing them on one runtime is enough.
-if (RUNTIME === "deno") {
-  test("every command in the README prints the output shown there", TIMEOUT, async () => {
-    if (lacks("jq")) return;
-    const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
-      .filter(({ block }) => block.language === "sh" && !isTestCommand(block));
-    assert(commands.length >= 3, "the README has commands");
+/** Puts the command under test into a directory, and returns a PATH that begins with it. */
+async function pathWithTaskrunner(directory: string): Promise<string> {
+  const bin = join(directory, "bin");
+  await mkdir(bin);
+  const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")].map((word) => `'${word}'`).join(" ");
+  await writeProgram(join(bin, "taskrunner"), `#!/bin/sh\nexec ${command} "$@"\n`);
+  return `${bin}:${process.env.PATH}`;
+}
+
+for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {
+  const blocks = blocksOf(await readPage(page));
+  const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
+    .filter(({ block }) => block.language === "sh" && !isTestCommand(block) && !isInstall(block));
+  if (commands.length === 0) continue;
+  test(`every command in ${page} prints what the page shows`, TIMEOUT, async () => {
+    if (lacks(...PROGRAMS)) return;
     await withTempDirectory(async (directory) => {
-      for (const name of await readdir(PROJECT)) {
-        if (name === ".git") continue;
-        if (name === "node_modules") await symlink(join(PROJECT, name), join(directory, name));
-        else await cp(join(PROJECT, name), join(directory, name), { recursive: true });
-      }
+      const PATH = await pathWithTaskrunner(directory);
+      const cwd = join(directory, "here");
+      await mkdir(cwd);
       for (const { block, output } of commands) {
-        assert(output && ["jsonl", "text"].includes(output.language), `no output follows: ${block.text}`);
-        const { stdout, stderr } = await shell(block.text, { cwd: directory });
-        assertEquals(withoutTimes(stdout), withoutTimes(output.text), stderr);
+        if (isOfPeer(block) && !hasProgram("parallel")) continue;
+        const expected = output && ["jsonl", "text"].includes(output.language) ? output.text : "";
+        const env = { PATH, TMPDIR: directory, PARALLEL_HOME: directory };
+        const { stdout, stderr } = await shell(block.text, { cwd, env });
+        assertEquals(withoutTimes(stdout), withoutTimes(expected), `${block.text}\n${stderr}`);
       }
     });
   });
 }
 
-test("every program in the README runs without errors", TIMEOUT, async () => {
-  const programs = blocks.filter(({ language }) => language === "ts");
-  assert(programs.length >= 2, "the README has programs");
+/** Node 22 cannot parse `await using`. */
+const hasUsing = RUNTIME !== "node" || Number.parseInt(process.versions.node) >= 24;
+
+test("every program in the README, the guides and the reference runs", TIMEOUT, async () => {
+  const programs: { page: string; text: string }[] = [];
+  for (const page of PAGES) {
+    for (const { language, text } of blocksOf(await readPage(page))) {
+      if (language === "ts" && (hasUsing || !text.includes("await using"))) programs.push({ page, text });
+    }
+  }
+  assert(programs.length >= 4, `${programs.length} programs`);
   // Inside the project, where its own name resolves as it does in a program that has installed it.
   const directory = await mkdtemp(join(PROJECT, ".readme-"));
   try {
-    for (const [index, { text }] of programs.entries()) {
+    for (const [index, { page, text }] of programs.entries()) {
       const path = join(directory, `program${index}.ts`);
       await writeFile(path, text);
-      const { status, stderr } = await start(process.execPath, [...RUN_MODULE, path], { stdin: "" }).ended;
-      assertEquals([status, stderr], [0, ""]);
+      const { status, stderr } = await start(process.execPath, [...RUN_MODULE, path], { stdin: "", cwd: directory })
+        .ended;
+      assertEquals([status, stderr], [0, ""], `${page}\n${text}`);
     }
   } finally {
     await rm(directory, { recursive: true });
   }
 });
 
-test("CI runs the test command of the README and nothing else", async () => {
-  const [command] = blocks.filter(isTestCommand);
+const installs = readme.filter((block) => isInstall(block) && block.language === "sh");
+const RUNTIME_OF_INSTALL: Readonly<Record<string, string>> = { "deno install": "deno", "npm ci": "node" };
+
+test("the README shows how to install the command for each kind of runtime", () => {
+  const known = Object.keys(RUNTIME_OF_INSTALL);
+  assertEquals(installs.map(({ text }) => known.find((words) => text.startsWith(words))), known);
+});
+
+for (const { text } of installs) {
+  const [, runtime] = Object.entries(RUNTIME_OF_INSTALL).find(([words]) => text.startsWith(words)) ?? [];
+  if (runtime !== RUNTIME) continue;
+  test(`the README's commands install the command with ${runtime}`, TIMEOUT, async () => {
+    await withTempDirectory(async (directory) => {
+      const clone = join(directory, "taskrunner");
+      await mkdir(clone);
+      for (const name of await readdir(PROJECT)) {
+        if (name === "node_modules" || name.startsWith(".readme-") || name === ".git") continue;
+        await cp(join(PROJECT, name), join(clone, name), { recursive: true });
+      }
+      const root = join(directory, "root");
+      const env = {
+        PATH: `${join(root, "bin")}:${process.env.PATH}`,
+        DENO_INSTALL_ROOT: root,
+        npm_config_prefer_offline: "true",
+        npm_config_loglevel: "error",
+      };
+      const script = `${text}\ncd /\necho '{"cmd":"echo hello"}' | taskrunner --quiet`;
+      const { status, stdout, stderr } = await shell(script, { cwd: clone, env });
+      assertEquals([status, /"stdout":"hello\\n"/.test(stdout)], [0, true], stdout + stderr);
+    });
+  });
+}
+
+test("the CI runs the test command of the README, and nothing else", async () => {
+  const [command] = readme.filter(isTestCommand);
   const script = await readFile(join(PROJECT, ".ci", "run"), "utf8");
   const lines = script.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   assertEquals(lines, ["set -eu", 'cd "$(dirname "$0")/.."', "export CI=true", command!.text.trim()]);

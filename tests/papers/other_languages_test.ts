@@ -5,15 +5,15 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { lacks, PROJECT, RUN_MODULE, shell, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
 
-/** The programs that each language needs; the first one is its interpreter. */
+/** The programs that each language needs, first its interpreter. */
 const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   sh: ["sh", "jq"],
   python: ["python3"],
   php: ["php"],
 };
 
-test("the programs in docs/other_languages.md print the expected sum", TIMEOUT, async () => {
-  const text = await readFile(join(PROJECT, "docs", "other_languages.md"), "utf8");
+test("the programs in docs/guides/other-languages.md print the sum", TIMEOUT, async () => {
+  const text = await readFile(join(PROJECT, "docs", "guides", "other-languages.md"), "utf8");
   const programs = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   assertEquals(programs.map(([, language]) => language), Object.keys(PROGRAMS));
   for (const [, language, code] of programs) {
