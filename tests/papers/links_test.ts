@@ -43,6 +43,7 @@ test("every file that a page names exists", async () => {
   for (const page of await allPages()) {
     // Links are relative to their page, and have a test of their own.
     for (const [name] of (await readPage(page)).replace(/\]\([^)]*\)/g, "").matchAll(path)) {
+      if (/\b[A-Z]{2,}\./.test(name)) continue; // a placeholder such as cli/commands/NAME.ts
       names++;
       if (!existsSync(join(PROJECT, name))) missing.push(`${page}: ${name}`);
     }
