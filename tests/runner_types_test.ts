@@ -1,13 +1,13 @@
 /** Types of `run` and `TaskRunner`, and diagnostics of the compiler for programs that use them. */
 
-import { test } from "node:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { PROJECT, RUNTIME, start, TIMEOUT, withTempDirectory } from "./support/helpers.ts";
+import { PROJECT, RUNTIME, start, withTempDirectory } from "./support/helpers.ts";
+import { test } from "./support/test.ts";
 
 const IMPORT = `import { run, type RunOptions, type Task, TaskRunner } from "${
   pathToFileURL(join(PROJECT, "mod.ts"))
@@ -48,12 +48,12 @@ async function check(path: string): Promise<{ status: number | null; stderr: str
 
 // The compiler does not depend on the runtime, and only Deno has it built in.
 if (RUNTIME === "deno") {
-  test("run() and TaskRunner infer the type of meta", TIMEOUT, async () => {
+  test("run() and TaskRunner infer the type of meta", async () => {
     const { status, stderr } = await check(join(PROJECT, "tests", "fixtures", "inferred_meta.ts"));
     assertEquals([status, stderr], [0, ""]);
   });
 
-  test("run() with a wrong field in a literal gives a diagnostic that names the field", TIMEOUT, async () => {
+  test("run() with a wrong field in a literal gives a diagnostic that names the field", async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "mistakes.ts");
       await writeFile(path, [IMPORT, ...MISTAKES.map(([code]) => code), ""].join("\n"));

@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { jsonLines, shell, taskFile, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { jsonLines, shell, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Lines that are no tasks, and what is said about them. */
 const BAD_LINES: [string | Uint8Array, string][] = [
@@ -35,7 +35,7 @@ function withLine(bad: string | Uint8Array): Uint8Array {
 }
 
 for (const [line, problem] of BAD_LINES) {
-  test(`a file with a bad line runs nothing, and the message has the line: ${problem}`, TIMEOUT, async () => {
+  test(`a file with a bad line runs nothing, and the message has the line: ${problem}`, async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "tasks.jsonl");
       await writeFile(path, withLine(line));
@@ -50,7 +50,6 @@ for (const [line, problem] of BAD_LINES) {
 
 test(
   "a stream with a bad line finishes what runs, writes its results, and then says what is wrong",
-  TIMEOUT,
   async () => {
     const stdin = jsonLines([{ cmd: "sleep 1; echo slow" }, { cmd: "echo quick" }]) + "oops\n" +
       jsonLines([{ cmd: "echo no" }]);
@@ -63,7 +62,6 @@ test(
 
 test(
   "with --on-invalid skip bad lines are reported and the rest runs, from a file and from a stream",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const lines = jsonLines([{ cmd: "echo 1" }, { cmdd: "echo 2" }, { cmd: "echo 3" }, 4]) + '{"cmd":"cut of';
@@ -84,7 +82,7 @@ test(
   },
 );
 
-test("a line over the limit of 64 MiB is an error with its number", TIMEOUT, async () => {
+test("a line over the limit of 64 MiB is an error with its number", async () => {
   const script = `{ echo '{"cmd":"echo first"}'; head -c 70000000 /dev/zero | tr '\\0' ' '; } | $RUNTIME cli.ts`;
   const { status, stdout, stderr } = await shell(script);
   assertEquals(status, 255);
@@ -92,14 +90,14 @@ test("a line over the limit of 64 MiB is an error with its number", TIMEOUT, asy
   assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is longer than the limit of 67108864 bytes");
 });
 
-test("a last line that is cut off is said to be so", TIMEOUT, async () => {
+test("a last line that is cut off is said to be so", async () => {
   const { status, results, stderr } = await taskrunner([], { stdin: '{"cmd":"echo 1"}\n{"cmd":"ech' });
   assertEquals([status, results.length], [255, 1]);
   assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is not valid JSON");
   assertStringIncludes(stderr, "the input ends here, without a newline: was it cut off?");
 });
 
-test("a task file that cannot be read is an error that says why", TIMEOUT, async () => {
+test("a task file that cannot be read is an error that says why", async () => {
   await withTempDirectory(async (directory) => {
     const secret = await taskFile(directory, [{ cmd: "true" }], "secret.jsonl");
     await symlink("loop", join(directory, "loop"));
@@ -123,12 +121,12 @@ test("a task file that cannot be read is an error that says why", TIMEOUT, async
   });
 });
 
-test("standard input that is a directory is an error", TIMEOUT, async () => {
+test("standard input that is a directory is an error", async () => {
   const { status, stderr } = await shell("$RUNTIME cli.ts < /");
   assertEquals([status, stderr], [255, 'taskrunner: Cannot read tasks from "standard input": it is a directory\n']);
 });
 
-test("a results file that cannot be written is an error, and nothing runs", TIMEOUT, async () => {
+test("a results file that cannot be written is an error, and nothing runs", async () => {
   await withTempDirectory(async (directory) => {
     await mkdir(join(directory, "folder"));
     const cases = [
@@ -145,7 +143,7 @@ test("a results file that cannot be written is an error, and nothing runs", TIME
   });
 });
 
-test("wrong flags are errors that say what would be right", TIMEOUT, async () => {
+test("wrong flags are errors that say what would be right", async () => {
   const jobs = "--jobs must be a number of at least 1, or a percentage of the CPUs such as 50%, got";
   const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
   const cases: [string[], string][] = [
@@ -206,7 +204,6 @@ test("wrong flags are errors that say what would be right", TIMEOUT, async () =>
 
 test(
   "a task whose directory or program does not exist has a result, and is no error of the tool",
-  TIMEOUT,
   async () => {
     const tasks = [{ cmd: "true", cwd: "/no/such" }, { cmd: ["/no/such/program"] }, { cmd: ["/etc/passwd"] }];
     const { status, results, stderr } = await taskrunner(["-k"], { stdin: jsonLines(tasks) });
@@ -219,7 +216,7 @@ test(
   },
 );
 
-test("control characters from the input do not reach the terminal", TIMEOUT, async () => {
+test("control characters from the input do not reach the terminal", async () => {
   const { stderr } = await taskrunner(["--on-invalid", "skip"], {
     stdin: '\x1b[2J\n{"cmd":"x","\x1b[2J":1}\n{"cmd":"\\u001b[2J\\u0000"}\n',
   });
@@ -228,7 +225,7 @@ test("control characters from the input do not reach the terminal", TIMEOUT, asy
   assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(stderr), JSON.stringify(stderr));
 });
 
-test("the file is named as it was given", TIMEOUT, async () => {
+test("the file is named as it was given", async () => {
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "t.jsonl"), "x\n");
     const { stderr } = await taskrunner(["t.jsonl"], { cwd: directory });

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,14 +26,14 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const echo = (count: number) => Array.from({ length: count }, (_, index) => ({ cmd: `echo ${index + 1}` }));
 
-test("tasks from standard input give a result line each on standard output", TIMEOUT, async () => {
+test("tasks from standard input give a result line each on standard output", async () => {
   for (const args of [[], ["run"], ["-"], ["run", "-"]]) {
     const { status, stdout, stderr } = await taskrunner(args, {
       stdin: '{"cmd":"echo hi"}\n{"id":"x","cmd":["echo","ho"]}',
@@ -45,7 +44,7 @@ test("tasks from standard input give a result line each on standard output", TIM
   }
 });
 
-test("tasks from a file give the same, with `run` and without", TIMEOUT, async () => {
+test("tasks from a file give the same, with `run` and without", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(directory, echo(3));
     for (const args of [[path], ["run", path], ["run", "--", path]]) {
@@ -55,7 +54,7 @@ test("tasks from a file give the same, with `run` and without", TIMEOUT, async (
   });
 });
 
-test("a file named like the command is given as a path", TIMEOUT, async () => {
+test("a file named like the command is given as a path", async () => {
   await withTempDirectory(async (directory) => {
     await taskFile(directory, echo(1), "run");
     const { results } = await taskrunner(["./run"], { cwd: directory });
@@ -63,12 +62,12 @@ test("a file named like the command is given as a path", TIMEOUT, async () => {
   });
 });
 
-test("mod.ts is the command, too, as `deno run jsr:@x/taskrunner` needs it", TIMEOUT, async () => {
+test("mod.ts is the command, too, as `deno run jsr:@x/taskrunner` needs it", async () => {
   const args = [...RUN_MODULE, join(PROJECT, "mod.ts"), "--version"];
   assertEquals((await start(process.execPath, args, { stdin: "" }).ended).stdout, `taskrunner ${VERSION}\n`);
 });
 
-test("-o writes the results to a file", TIMEOUT, async () => {
+test("-o writes the results to a file", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const { status, stdout } = await taskrunner(["-o", path], { stdin: jsonLines(echo(20)) });
@@ -80,7 +79,7 @@ test("-o writes the results to a file", TIMEOUT, async () => {
   });
 });
 
-test("-o may be a file that is no regular one", TIMEOUT, async () => {
+test("-o may be a file that is no regular one", async () => {
   await withTempDirectory(async (directory) => {
     const options = { stdin: jsonLines([{ cmd: "printf 12345" }]), env: { TMPDIR: directory } };
     const { status, stderr } = await taskrunner(["-o", "/dev/null", "--max-inline", "1"], options);
@@ -89,7 +88,7 @@ test("-o may be a file that is no regular one", TIMEOUT, async () => {
   });
 });
 
-test("results that are there are never overwritten", TIMEOUT, async () => {
+test("results that are there are never overwritten", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, "precious\n");
@@ -103,7 +102,7 @@ test("results that are there are never overwritten", TIMEOUT, async () => {
   });
 });
 
-test("-k gives the results in the order of the tasks", TIMEOUT, async () => {
+test("-k gives the results in the order of the tasks", async () => {
   const tasks = [{ cmd: "sleep 0.5; echo 1" }, { cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "echo 4" }];
   for (const flag of ["-k", "--keep-order"]) {
     const { results } = await taskrunner([flag, "-j", "4"], { stdin: jsonLines(tasks) });
@@ -111,7 +110,7 @@ test("-k gives the results in the order of the tasks", TIMEOUT, async () => {
   }
 });
 
-test("-j says how many tasks run at once", TIMEOUT, async () => {
+test("-j says how many tasks run at once", async () => {
   await withTempDirectory(async (directory) => {
     // Each of four tasks waits until it sees the three others, so that fewer than four slots would wait for ever.
     const meet = (name: number) => ({
@@ -127,28 +126,28 @@ test("-j says how many tasks run at once", TIMEOUT, async () => {
   });
 });
 
-test("--shell chooses the shell", TIMEOUT, async () => {
+test("--shell chooses the shell", async () => {
   const { results } = await taskrunner(["--shell", "bash"], {
     stdin: jsonLines([{ cmd: "echo ${BASH_VERSION:+bash}" }]),
   });
   assertEquals(results[0]!.stdout, "bash\n");
 });
 
-test("--executor takes the names of executors", TIMEOUT, async () => {
+test("--executor takes the names of executors", async () => {
   assertEquals((await taskrunner(["--executor", "process"], { stdin: jsonLines(echo(1)) })).status, 0);
   const { status, stderr } = await taskrunner(["--executor", "magic"]);
   assertEquals(status, 255);
   assertStringIncludes(stderr, '--executor must be shell or process, got "magic"');
 });
 
-test("--max-output ends a task that prints too much", TIMEOUT, async () => {
+test("--max-output ends a task that prints too much", async () => {
   const flags = ["-j1", "--max-output", "2k", "--kill-after", "0"];
   const { status, results } = await taskrunner(flags, { stdin: jsonLines([{ cmd: "yes" }, { cmd: "echo 2" }]) });
   assertEquals(status, 1);
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout.length]), [["output-limit", 2000], ["ok", 2]]);
 });
 
-test("--max-inline and --spill-dir say what stands in the line and where the rest goes", TIMEOUT, async () => {
+test("--max-inline and --spill-dir say what stands in the line and where the rest goes", async () => {
   await withTempDirectory(async (directory) => {
     const stdin = jsonLines([{ cmd: "head -c 2000 /dev/zero | tr '\\0' x" }]);
     const spill = join(directory, "spill");
@@ -164,7 +163,7 @@ test("--max-inline and --spill-dir say what stands in the line and where the res
   });
 });
 
-test("the exit status is the number of tasks that were not ok, and 101 for more than 100", TIMEOUT, async () => {
+test("the exit status is the number of tasks that were not ok, and 101 for more than 100", async () => {
   const failing = (count: number) => jsonLines([{ cmd: "true" }, ...Array(count).fill({ cmd: ["false"] })]);
   for (const [count, expected] of [[0, 0], [1, 1], [3, 3], [100, 100], [101, 101], [120, 101]] as const) {
     assertEquals((await taskrunner(["-j8"], { stdin: failing(count) })).status, expected);
@@ -173,11 +172,11 @@ test("the exit status is the number of tasks that were not ok, and 101 for more 
   assertEquals(status, 2);
 });
 
-test("no tasks are no error", TIMEOUT, async () => {
+test("no tasks are no error", async () => {
   assertEquals([(await taskrunner([])).status, (await taskrunner(["/dev/null"])).status], [0, 0]);
 });
 
-test("--help shows every flag, and --version the version", TIMEOUT, async () => {
+test("--help shows every flag, and --version the version", async () => {
   for (const flag of ["--help", "-h"]) {
     const { status, stdout, stderr } = await taskrunner([flag]);
     assertEquals([status, stderr], [0, ""]);
@@ -192,7 +191,7 @@ test("--help shows every flag, and --version the version", TIMEOUT, async () => 
 
 // Deno loads what a literal import() names before it runs anything, and evaluates it only then.
 if (RUNTIME !== "deno") {
-  test("--help works without the pool and the schema library, so it does not wait for them", TIMEOUT, async () => {
+  test("--help works without the pool and the schema library, so it does not wait for them", async () => {
     await withTempDirectory(async (directory) => {
       for (const part of ["cli.ts", "cli", "system", "text", "jsonl", "package.json"]) {
         await cp(join(PROJECT, part), join(directory, part), { recursive: true });
@@ -209,7 +208,7 @@ if (RUNTIME !== "deno") {
   });
 }
 
-test("--dry-run checks every line and runs nothing", TIMEOUT, async () => {
+test("--dry-run checks every line and runs nothing", async () => {
   await withTempDirectory(async (directory) => {
     const good = await taskFile(directory, [{ cmd: `touch ${directory}/ran` }, { cmd: "true" }], "good.jsonl");
     const { status, stdout, stderr } = await taskrunner(["--dry-run", good]);
@@ -223,7 +222,7 @@ test("--dry-run checks every line and runs nothing", TIMEOUT, async () => {
   });
 });
 
-test("the first result comes before the input ends", TIMEOUT, async () => {
+test("the first result comes before the input ends", async () => {
   const { child, output, ended } = startTaskrunner([]);
   child.stdin!.write('{"cmd":"echo early"}\n');
   await waitFor("the first result", () => output.stdout.includes("early"));
@@ -231,7 +230,7 @@ test("the first result comes before the input ends", TIMEOUT, async () => {
   assertEquals(parseResults((await ended).stdout).length, 2);
 });
 
-test("a closed standard output ends the run quietly", TIMEOUT, async () => {
+test("a closed standard output ends the run quietly", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(directory, echo(100_000));
     const { stdout, stderr } = await shell(`{ $RUNTIME cli.ts ${path}; echo "status $?" >&2; } | head -n 3 | wc -l`);
@@ -239,7 +238,7 @@ test("a closed standard output ends the run quietly", TIMEOUT, async () => {
   });
 });
 
-test("a signal that asks to stop ends what runs, and its results are written", TIMEOUT, async () => {
+test("a signal that asks to stop ends what runs, and its results are written", async () => {
   const signals = [["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
   for (const [signal, expected] of signals) {
     await withTempDirectory(async (directory) => {
@@ -258,7 +257,7 @@ test("a signal that asks to stop ends what runs, and its results are written", T
   }
 });
 
-test("a second signal does not wait for a task that ignores the first", TIMEOUT, async () => {
+test("a second signal does not wait for a task that ignores the first", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `trap 'touch asked' TERM; echo $$ > pid; while :; do sleep 0.01; done`;
     const { child, ended } = startTaskrunner(["--kill-after", "1h"], { stdin: jsonLines([{ cmd, cwd: directory }]) });
@@ -273,7 +272,7 @@ test("a second signal does not wait for a task that ignores the first", TIMEOUT,
   });
 });
 
-test("messages are written to the end, however slow their reader is", TIMEOUT, async () => {
+test("messages are written to the end, however slow their reader is", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "bad.jsonl");
     await writeFile(path, "bad\n".repeat(20_000));
@@ -282,7 +281,7 @@ test("messages are written to the end, however slow their reader is", TIMEOUT, a
   });
 });
 
-test("a run that waits for its input can be stopped, also while it checks", TIMEOUT, async () => {
+test("a run that waits for its input can be stopped, also while it checks", async () => {
   for (const flag of ["-j1", "--dry-run"]) {
     const { child, output, ended } = startTaskrunner([flag]);
     child.stdin!.write(flag === "-j1" ? '{"cmd":"echo early"}\n' : "bad\n");
@@ -292,7 +291,7 @@ test("a run that waits for its input can be stopped, also while it checks", TIME
   }
 });
 
-test("a results file that is a pipe ends the run quietly when it is closed", TIMEOUT, async () => {
+test("a results file that is a pipe ends the run quietly when it is closed", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(directory, echo(100_000));
     const script = `{ $RUNTIME cli.ts ${path} -o /dev/stdout; echo "status $?" >&2; } | head -n 3 | wc -l`;
@@ -301,7 +300,7 @@ test("a results file that is a pipe ends the run quietly when it is closed", TIM
   });
 });
 
-test("a flag that takes no value leaves the operand after it alone", TIMEOUT, async () => {
+test("a flag that takes no value leaves the operand after it alone", async () => {
   await withTempDirectory(async (directory) => {
     await taskFile(directory, echo(2), "true");
     const { stderr } = await taskrunner(["--dry-run", "true"], { cwd: directory });
@@ -360,7 +359,7 @@ test("a percentage of jobs is one of the CPUs", () => {
   assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
 });
 
-test("a slow reader of the results loses none of them", TIMEOUT, async () => {
+test("a slow reader of the results loses none of them", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(
       directory,
@@ -376,7 +375,7 @@ test("a slow reader of the results loses none of them", TIMEOUT, async () => {
   });
 });
 
-test("a full disk ends the run with a message, and the results file ends with a whole line", TIMEOUT, async () => {
+test("a full disk ends the run with a message, and the results file ends with a whole line", async () => {
   await withTempDirectory(async (directory) => {
     // A limit of the size of files does what a full disk does, and needs no root; SIGXFSZ is ignored as runtimes do.
     const path = join(directory, "results.jsonl");
@@ -398,13 +397,13 @@ test("a full disk ends the run with a message, and the results file ends with a 
   });
 });
 
-test("standard output on a full disk is an error that says so", TIMEOUT, async () => {
+test("standard output on a full disk is an error that says so", async () => {
   const { status, stderr } = await shell(`echo '{"cmd":"true"}' | $RUNTIME cli.ts > /dev/full`);
   assertEquals(status, 255);
   assertStringIncludes(stderr, "Cannot write to standard output: no space left on the device");
 });
 
-test("nothing is left in the directory for temporary files", TIMEOUT, async () => {
+test("nothing is left in the directory for temporary files", async () => {
   await withTempDirectory(async (directory) => {
     const { status } = await taskrunner([], { stdin: jsonLines(echo(5)), env: { TMPDIR: directory } });
     assertEquals([status, await readdir(directory)], [0, []]);

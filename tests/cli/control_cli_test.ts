@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import { duration } from "../../text/format.ts";
 import { parseDuration } from "../../cli/args/units.ts";
-import { jsonLines, taskFile, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { jsonLines, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 test("a duration is written as for timeout(1), or with several units", () => {
   const durations: [string, number][] = [
@@ -32,7 +32,7 @@ test("a duration is written as for timeout(1), or with several units", () => {
   ]);
 });
 
-test("--timeout, --kill-after, --retries and --retry-delay are for every task", TIMEOUT, async () => {
+test("--timeout, --kill-after, --retries and --retry-delay are for every task", async () => {
   const flags = ["--timeout", "200ms", "--kill-after", "50ms", "--retries", "1", "--retry-delay", "1ms"];
   const stdin = jsonLines([
     { cmd: "trap '' TERM; while :; do sleep 0.01; done" },
@@ -50,7 +50,7 @@ test("--timeout, --kill-after, --retries and --retry-delay are for every task", 
   }
 });
 
-test("--retry-on names the outcomes after which tasks are retried", TIMEOUT, async () => {
+test("--retry-on names the outcomes after which tasks are retried", async () => {
   const stdin = jsonLines([{ cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "sleep 60", timeoutMs: 50 }]);
   const attempts = async (flags: string[]) => {
     const { results } = await taskrunner(["-k", "--retries", "1", ...flags], { stdin });
@@ -61,7 +61,7 @@ test("--retry-on names the outcomes after which tasks are retried", TIMEOUT, asy
   assertEquals(await attempts(["--retry-on", "failed,not-started"]), [2, 2, 1]);
 });
 
-test("a task knows its id, its slot and its attempt", TIMEOUT, async () => {
+test("a task knows its id, its slot and its attempt", async () => {
   const cmd = 'echo "$TASKRUNNER_ID,$TASKRUNNER_SLOT,$TASKRUNNER_ATTEMPT"; [ $TASKRUNNER_ATTEMPT = 2 ]';
   const ids = ["plain", "it's\n$HOME", "a\0b", "é", "x".repeat(200_000)];
   const programs = ids.map((id) => ({ id, cmd: ["sh", "-c", cmd] }));
@@ -77,7 +77,7 @@ test("a task knows its id, its slot and its attempt", TIMEOUT, async () => {
   }
 });
 
-test("--halt ends the run as in GNU parallel, and so does its exit status", TIMEOUT, async () => {
+test("--halt ends the run as in GNU parallel, and so does its exit status", async () => {
   await withTempDirectory(async (directory) => {
     const statuses = [0, 7, 0, 1, 1, 0, 0, 0, 0, 0];
     const path = await taskFile(directory, statuses.map((status) => ({ cmd: `exit ${status}` })));
@@ -107,7 +107,7 @@ test("--halt ends the run as in GNU parallel, and so does its exit status", TIME
   });
 });
 
-test("a run that halts because of an output limit does not end as if all were well", TIMEOUT, async () => {
+test("a run that halts because of an output limit does not end as if all were well", async () => {
   const stdin = jsonLines([{ cmd: "echo this is too much; exit 0" }, { cmd: "true" }]);
   for (const halt of ["now,fail=1", "soon,done=1"]) {
     const flags = ["-j1", "--max-output", "5", "--halt", halt];
@@ -117,7 +117,7 @@ test("a run that halts because of an output limit does not end as if all were we
   }
 });
 
-test("11 of 20 tasks that failed are 55 per cent", TIMEOUT, async () => {
+test("11 of 20 tasks that failed are 55 per cent", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(
       directory,
@@ -127,7 +127,7 @@ test("11 of 20 tasks that failed are 55 per cent", TIMEOUT, async () => {
   });
 });
 
-test("halting now ends what runs, and its results come as canceled", TIMEOUT, async () => {
+test("halting now ends what runs, and its results come as canceled", async () => {
   const stdin = jsonLines([{ cmd: "sleep 300" }, { cmd: "exit 5" }]);
   const { status, results } = await taskrunner(["-j2", "--halt", "now,fail=1"], { stdin });
   assertEquals([status, results.map(({ id, outcome }) => [id, outcome])], [5, [["2", "failed"], ["1", "canceled"]]]);

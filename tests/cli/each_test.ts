@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,10 +17,10 @@ import {
   parseResults,
   startTaskrunner,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 test("replacement strings give what GNU parallel gives", async () => {
   // As printed by: printf VALUES | parallel -k printf '%s,' {} {.} {/} {//} {/.} {#}
@@ -183,7 +182,7 @@ const VALUES = [
   `"\n${DANGER}\n"`,
 ];
 
-test("no value ever runs as a command, whatever command it is put into", TIMEOUT, async () => {
+test("no value ever runs as a command, whatever command it is put into", async () => {
   const commands = fc.array(fc.constantFrom(...PIECES), { minLength: 2, maxLength: 14 }).map((pieces) =>
     pieces.join("")
   );
@@ -216,7 +215,7 @@ test("no value ever runs as a command, whatever command it is put into", TIMEOUT
   });
 });
 
-test("each makes a task of every line, with the line as its id", TIMEOUT, async () => {
+test("each makes a task of every line, with the line as its id", async () => {
   const { status, results } = await taskrunner(["each", "echo {#}: {}", "-k"], { stdin: "a b\n\n$HOME\r\nlast" });
   assertEquals(status, 0);
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), [
@@ -228,18 +227,18 @@ test("each makes a task of every line, with the line as its id", TIMEOUT, async 
   assertEquals((await taskrunner(["each", "echo"])).stdout, "");
 });
 
-test("each takes values after :::, also such as look like flags", TIMEOUT, async () => {
+test("each takes values after :::, also such as look like flags", async () => {
   const { results } = await taskrunner(["-k", "each", "echo v", "--jobs", "1", ":::", "-k", "a b", "--help", "x\ny"]);
   assertEquals(results.map(({ stdout }) => stdout), ["v -k\n", "v a b\n", "v --help\n", "v x\ny\n"]);
   assertEquals((await taskrunner(["each", "echo", ":::"])).stdout, "");
 });
 
-test("each takes values that end with a NUL", TIMEOUT, async () => {
+test("each takes values that end with a NUL", async () => {
   const { results } = await taskrunner(["each", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
   assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
 });
 
-test("each --print shows the tasks, which run as they are", TIMEOUT, async () => {
+test("each --print shows the tasks, which run as they are", async () => {
   const printed = await taskrunner(["each", "wc -c < {}", "--print"], { stdin: "it's\na.b\n" });
   assertEquals(printed.stdout, `{"id":"it's","cmd":"wc -c < 'it'\\\\''s'"}\n{"id":"a.b","cmd":"wc -c < 'a.b'"}\n`);
   assertEquals([printed.status, printed.stderr], [0, ""]);
@@ -251,7 +250,7 @@ test("each --print shows the tasks, which run as they are", TIMEOUT, async () =>
   });
 });
 
-test("each --print ends on a signal, and has printed what came", TIMEOUT, async () => {
+test("each --print ends on a signal, and has printed what came", async () => {
   const { child, output, ended } = startTaskrunner(["each", "echo", "--print"]);
   child.stdin!.write("a\n");
   await waitFor("the first task", () => output.stdout.includes("\n"));
@@ -259,7 +258,7 @@ test("each --print ends on a signal, and has printed what came", TIMEOUT, async 
   assertEquals((await ended).status, 130);
 });
 
-test("each goes on after an interruption by the values", TIMEOUT, async () => {
+test("each goes on after an interruption by the values", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const resume = (values: string[]) =>
@@ -280,7 +279,7 @@ test("each goes on after an interruption by the values", TIMEOUT, async () => {
   });
 });
 
-test("a value that cannot be one is an error with its line, or is passed over", TIMEOUT, async () => {
+test("a value that cannot be one is an error with its line, or is passed over", async () => {
   const bytes = "a\nb\0c\nd\n";
   const wrong = await taskrunner(["each", "echo"], { stdin: bytes });
   assertEquals(wrong.status, 255);
@@ -289,13 +288,13 @@ test("a value that cannot be one is an error with its line, or is passed over", 
   assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
 });
 
-test("values after ::: are counted before anything runs", TIMEOUT, async () => {
+test("values after ::: are counted before anything runs", async () => {
   const flags = ["each", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
   const { results, status } = await taskrunner(flags);
   assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
 });
 
-test("wrong uses of each are errors that say what would be right", TIMEOUT, async () => {
+test("wrong uses of each are errors that say what would be right", async () => {
   const cases: [args: string[], message: string][] = [
     [["each"], "The command is missing, as in taskrunner each 'gzip -k {}'"],
     [["each", " "], "The command is missing"],

@@ -1,6 +1,5 @@
 /** Progress on standard error: a bar on a terminal, lines elsewhere, and the warning of an idle run. */
 
-import { test } from "node:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
@@ -13,7 +12,8 @@ import { type BarTerminal, ProgressBar } from "../../cli/ui/progress_bar.ts";
 import { ThrottleWarning } from "../../cli/ui/throttle_warning.ts";
 import type { Progress } from "../../pool/options.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { shell, startShell, taskFile, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { shell, startShell, taskFile, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const PROGRESS: Progress = { total: 4, finished: 2, failed: 1, running: 1, retrying: 0 };
 
@@ -206,7 +206,7 @@ test("progressLines() writes a line at each interval until stop()", async () => 
   endless.stop();
 });
 
-test("a run on a terminal draws a bar and leaves a clean line, also after Ctrl-C", TIMEOUT, async () => {
+test("a run on a terminal draws a bar and leaves a clean line, also after Ctrl-C", async () => {
   await withTempDirectory(async (directory) => {
     const wait = { id: "wait", cmd: `touch ${directory}/on; until test -e ${directory}/go; do sleep 0.01; done` };
     const tasks = await taskFile(directory, [{ id: "first", cmd: "exit 1" }, wait]);
@@ -229,7 +229,7 @@ test("a run on a terminal draws a bar and leaves a clean line, also after Ctrl-C
   });
 });
 
-test("a bar follows the width of its terminal", TIMEOUT, async () => {
+test("a bar follows the width of its terminal", async () => {
   await withTempDirectory(async (directory) => {
     const wait = { cmd: `until test -e ${directory}/go; do sleep 0.01; done` };
     const tasks = await taskFile(directory, [{ cmd: "true" }, wait]);

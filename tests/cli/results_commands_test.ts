@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,12 +15,12 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
-test("stats says what a run came to, for people and as JSON", TIMEOUT, async () => {
+test("stats says what a run came to, for people and as JSON", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, mixedTasks(40));
@@ -47,7 +46,7 @@ test("stats says what a run came to, for people and as JSON", TIMEOUT, async () 
   });
 });
 
-test("stats reads from a pipe, and leaves out a last line that is not whole", TIMEOUT, async () => {
+test("stats reads from a pipe, and leaves out a last line that is not whole", async () => {
   const lines = jsonLines([resultWith({ id: "\x1b[31m" }), resultWith({ id: "2" })]);
   const piped = await taskrunner(["stats", "-"], { stdin: lines });
   assertEquals([piped.status, piped.stderr], [0, ""]);
@@ -62,13 +61,13 @@ test("stats reads from a pipe, and leaves out a last line that is not whole", TI
   });
 });
 
-test("stats keeps the digits of what is small", TIMEOUT, async () => {
+test("stats keeps the digits of what is small", async () => {
   const stdin = jsonLines([resultWith({}), resultWith({ startedAt: "2026-01-02T06:04:05.678Z" })]);
   const { perSecond, utilization } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
   assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilization > 0);
 });
 
-test("looking at results ends at a signal", TIMEOUT, async () => {
+test("looking at results ends at a signal", async () => {
   const { child, ended } = startTaskrunner(["stats", "-"]);
   // More than a pipe holds: when all of it is written, it is being read.
   const lines = jsonLines(Array(5_000).fill(resultWith({})));
@@ -78,7 +77,7 @@ test("looking at results ends at a signal", TIMEOUT, async () => {
   assertEquals([status, stdout, stderr], [143, "", ""]);
 });
 
-test("what is no file of results is an error that says where", TIMEOUT, async () => {
+test("what is no file of results is an error that says where", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: "true" }]);
     const empty = await taskFile(directory, [], "empty.jsonl");
@@ -132,7 +131,7 @@ function checkTrace(text: string): TraceEvent[] {
   return traceEvents;
 }
 
-test("trace has a slice for each result on the track of its slot, and counts what runs", TIMEOUT, async () => {
+test("trace has a slice for each result on the track of its slot, and counts what runs", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, mixedTasks(60));
@@ -154,7 +153,7 @@ test("trace has a slice for each result on the track of its slot, and counts wha
   });
 });
 
-test("a trace of workers on other machines has a process for each", TIMEOUT, async () => {
+test("a trace of workers on other machines has a process for each", async () => {
   const on = (host: string, slot: number, id: string) => resultWith({ id, slot, worker: { host, pid: 7 } });
   const { stdout } = await startTaskrunner(["trace", "-"], {
     stdin: jsonLines([on("b", 1, "x"), on("a", 1, "y"), on("a", 2, "z"), on("b", 1, "later")]),
@@ -165,7 +164,7 @@ test("a trace of workers on other machines has a process for each", TIMEOUT, asy
   assertEquals(new Set(events.flatMap((event) => event.ph === "X" ? [event.pid] : [])).size, 2);
 });
 
-test("a clock that was set back does not make slices overlap", TIMEOUT, async () => {
+test("a clock that was set back does not make slices overlap", async () => {
   const at = (startedAt: string, id: string) => resultWith({ id, startedAt, durationMs: 2_000 });
   const stdin = jsonLines([
     at("2026-10-25T00:59:59.000Z", "a"),
@@ -176,7 +175,7 @@ test("a clock that was set back does not make slices overlap", TIMEOUT, async ()
   assertEquals(checkTrace(stdout).flatMap((event) => event.ph === "X" ? [event.name] : []), ["b", "c", "a"]);
 });
 
-test("-o leaves the file alone that a run has no result in yet", TIMEOUT, async () => {
+test("-o leaves the file alone that a run has no result in yet", async () => {
   await withTempDirectory(async (directory) => {
     const [path, on, go] = ["results.jsonl", "on", "go"].map((name) => join(directory, name)) as [
       string,
@@ -196,7 +195,7 @@ test("-o leaves the file alone that a run has no result in yet", TIMEOUT, async 
   });
 });
 
-test("-o writes a trace, also over an old one, and over nothing else", TIMEOUT, async () => {
+test("-o writes a trace, also over an old one, and over nothing else", async () => {
   await withTempDirectory(async (directory) => {
     const results = await taskFile(directory, [resultWith({})], "results.jsonl");
     const trace = join(directory, "trace.json");

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { appendFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,16 +16,16 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const task = (id: string, cmd: Task["cmd"] = "x"): Task => ({ id, cmd });
 
 const idsOf = (results: TaskResult[]) => results.map(({ id }) => id);
 
-test("--resume goes on where a run has stopped, and can be given from the beginning", TIMEOUT, async () => {
+test("--resume goes on where a run has stopped, and can be given from the beginning", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const say = (id: string) => ({ id, cmd: `echo ${id} >> ${directory}/ran; [ ${id} != b ] || exit 3` });
@@ -43,7 +42,7 @@ test("--resume goes on where a run has stopped, and can be given from the beginn
   });
 });
 
-test("what is torn at the end of the results is cut off and said, and that task runs again", TIMEOUT, async () => {
+test("what is torn at the end of the results is cut off and said, and that task runs again", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, ["a", "b", "c"].map((id) => task(id, `echo ${id}`)));
@@ -73,7 +72,7 @@ test("what is torn at the end of the results is cut off and said, and that task 
   });
 });
 
-test("a line that is no result is an error that names it, and nothing is run or changed", TIMEOUT, async () => {
+test("a line that is no result is an error that names it, and nothing is run or changed", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`)]);
@@ -92,7 +91,7 @@ test("a line that is no result is an error that names it, and nothing is run or 
   });
 });
 
-test("--resume locks and repairs the results before it checks the tasks", TIMEOUT, async () => {
+test("--resume locks and repairs the results before it checks the tasks", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`), { id: "b" }]);
@@ -112,7 +111,7 @@ test("--resume locks and repairs the results before it checks the tasks", TIMEOU
   });
 });
 
-test("--resume names the two lines that have the same id, and the line without one", TIMEOUT, async () => {
+test("--resume names the two lines that have the same id, and the line without one", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const same = join(directory, "same.jsonl");
@@ -129,7 +128,7 @@ test("--resume names the two lines that have the same id, and the line without o
   });
 });
 
-test("a task whose command has changed is named, and not run again", TIMEOUT, async () => {
+test("a task whose command has changed is named, and not run again", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, ["a", "b", "c", "d", "e"].map((id) => task(id, `echo ${id}`)));
@@ -147,7 +146,7 @@ test("a task whose command has changed is named, and not run again", TIMEOUT, as
   });
 });
 
-test("--dry-run says what --resume would pass over, and changes nothing", TIMEOUT, async () => {
+test("--dry-run says what --resume would pass over, and changes nothing", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const text = `${JSON.stringify(resultWith({ id: "a" }))}\n{"id":`;
@@ -162,7 +161,7 @@ test("--dry-run says what --resume would pass over, and changes nothing", TIMEOU
   });
 });
 
-test("a run that is killed at any instant can be resumed until it is done", TIMEOUT, async () => {
+test("a run that is killed at any instant can be resumed until it is done", async () => {
   await withTempDirectory(async (directory) => {
     const [output, count] = [join(directory, "results.jsonl"), 40];
     const tasks = Array.from({ length: count }, (_, index) => ({
@@ -205,7 +204,6 @@ const pause = () => new Promise<false>((resolve) => setTimeout(resolve, 1, false
 
 test(
   "two runs do not write to one file at the same time, and a killed one keeps no other from it",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const path = (name: string) => join(directory, name);
@@ -245,7 +243,7 @@ for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKE
   const title = locker
     ? `with only ${locker} to lock a file, it is locked`
     : "without a program that locks files, that is said";
-  test(`${title}, on Node and Bun`, TIMEOUT, async () => {
+  test(`${title}, on Node and Bun`, async () => {
     await withTempDirectory(async (directory) => {
       const bin = join(directory, "bin");
       const links = ["sh", "sleep"].map((name) => `ln -s "$(command -v ${name})" ${bin}/${name}`);

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
@@ -18,10 +17,10 @@ import {
   startShell,
   startTaskrunner,
   taskFile,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** A task that is there until the file `go` is, and has a child and a grandchild. */
 const family = (directory: string) =>
@@ -54,7 +53,6 @@ for (const executor of ["shell", "process"]) {
   for (const [signal, expected] of SIGNALS) {
     test(
       `${signal} leaves no process with the ${executor} executor, and a whole file of results`,
-      TIMEOUT,
       async () => {
         await withTempDirectory(async (directory) => {
           const output = join(directory, "results.jsonl");
@@ -75,7 +73,7 @@ for (const executor of ["shell", "process"]) {
     );
   }
 
-  test(`SIGHUP starts nothing more and lets what runs finish, with the ${executor} executor`, TIMEOUT, async () => {
+  test(`SIGHUP starts nothing more and lets what runs finish, with the ${executor} executor`, async () => {
     await withTempDirectory(async (directory) => {
       const tasks = [{ cmd: family(directory) }, { cmd: `touch ${directory}/next` }];
       const args = ["-q", "-j1", "--executor", executor];
@@ -95,7 +93,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none", TIMEOUT, async () => {
+test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "touch started.$TASKRUNNER_ID; until test -e go.$TASKRUNNER_ID; do sleep 0.01; done";
     const tasks = Array.from({ length: 6 }, () => ({ cmd, cwd: directory }));
@@ -123,7 +121,7 @@ test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none"
   });
 });
 
-test("SIGUSR1 opens no debugger that others could use", TIMEOUT, async () => {
+test("SIGUSR1 opens no debugger that others could use", async () => {
   await withTempDirectory(async (directory) => {
     const [started, go] = [join(directory, "started"), join(directory, "go")];
     const tasks = [{ cmd: `touch ${started}; until test -e ${go}; do sleep 0.01; done` }];
@@ -145,7 +143,7 @@ test("SIGUSR1 opens no debugger that others could use", TIMEOUT, async () => {
   });
 });
 
-test("under nohup the run outlives its terminal", TIMEOUT, async () => {
+test("under nohup the run outlives its terminal", async () => {
   await withTempDirectory(async (directory) => {
     const wait = { cmd: "echo $PPID > worker; until test -e go; do sleep 0.01; done", cwd: directory };
     const tasks = await taskFile(directory, [wait, { cmd: "echo last" }]);
@@ -162,7 +160,7 @@ test("under nohup the run outlives its terminal", TIMEOUT, async () => {
   });
 });
 
-test("tasks ignore nothing that the command was started to ignore, as nohup and & do", TIMEOUT, async () => {
+test("tasks ignore nothing that the command was started to ignore, as nohup and & do", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: ["grep", "^SigIgn", "/proc/self/status"] }]);
     const ignored = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM"] as const;
@@ -178,7 +176,6 @@ test("tasks ignore nothing that the command was started to ignore, as nohup and 
 
 test(
   "as the first process of a container the run ends on a signal, and says that it reaps no others",
-  TIMEOUT,
   async () => {
     const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
     if (!canUnshare) return notTried("this user must not make namespaces");

@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
@@ -23,6 +22,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** A terminal that takes nothing stops the whole program, as a write to it blocks in all runtimes. */
 const KINDS = ["pipe", "socket", "terminal"];
@@ -88,7 +88,7 @@ for (const kind of KINDS) {
   });
 }
 
-test("a promise that never settles does not end the command as a success", TIMEOUT, async () => {
+test("a promise that never settles does not end the command as a success", async () => {
   const { status } = await shell("$RUNTIME tests/fixtures/lost_promise.ts --version");
   assertEquals(status, 255);
 });

@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { Summary } from "../../cli/ui/summary.ts";
-import { jsonLines, resultWith, startTaskrunner, TIMEOUT } from "../support/helpers.ts";
+import { jsonLines, resultWith, startTaskrunner } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
-test("the command prints a summary unless --quiet is given", TIMEOUT, async () => {
+test("the command prints a summary unless --quiet is given", async () => {
   const stdin = jsonLines([{ id: "a", cmd: "exit 3" }, { id: "b\n", cmd: "sleep 0.1" }, { id: "c", cmd: ["no-such"] }]);
   const { stderr } = await startTaskrunner(["-j1"], { stdin }).ended;
   const lines = stderr.split("\n");

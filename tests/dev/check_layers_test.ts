@@ -1,6 +1,6 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { findOffenses } from "../../dev/check_layers.ts";
+import { test } from "../support/test.ts";
 
 const offensesOf = (modules: Record<string, string>) => findOffenses(new Map(Object.entries(modules)));
 

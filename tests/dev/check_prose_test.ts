@@ -1,6 +1,6 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { findOffenses } from "../../dev/check_prose.ts";
+import { test } from "../support/test.ts";
 
 /** The offenses without their remedies. */
 const offensesOf = (text: string, path = "a.ts") =>

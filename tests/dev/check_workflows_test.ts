@@ -1,6 +1,6 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { RUNTIME } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 // GitHub's packages for workflows load in Bun only.
 if (RUNTIME === "bun") {

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import * as args from "../../dev/fuzz/arguments.ts";
@@ -12,6 +11,7 @@ import * as tasks from "../../dev/fuzz/tasks.ts";
 import * as units from "../../dev/fuzz/units.ts";
 import * as worker from "../../dev/fuzz/worker.ts";
 import { EFFORT, lacks, SEED } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const TIMEOUT = { timeout: 600_000 * EFFORT };
 

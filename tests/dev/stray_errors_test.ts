@@ -1,11 +1,11 @@
 /** Tests that `stray_errors.ts` makes a test file fail on errors that would otherwise go unnoticed. */
 
 import process from "node:process";
-import { test } from "node:test";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { PROJECT, RUNTIME, start, TIMEOUT } from "../support/helpers.ts";
+import { PROJECT, RUNTIME, start } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const TEST_ARGS = { deno: ["test", "-A", "--no-check"], bun: ["test"], node: ["--test", "--test-force-exit"] }[RUNTIME];
 
@@ -22,7 +22,6 @@ async function runWith(program: string, where: "here" | "child"): Promise<{ stat
 for (const where of ["here", "child"] as const) {
   test(
     `a test file fails on an unhandled error, ${where === "here" ? "in its own process" : "in a program"}`,
-    TIMEOUT,
     async () => {
       const programs = [
         'Promise.reject(new Error("stray"))',

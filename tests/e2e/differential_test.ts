@@ -2,13 +2,13 @@ import { Buffer } from "node:buffer";
 import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import { run, sh } from "../../mod.ts";
 import { SNIPPETS } from "../fixtures/snippets.ts";
 import { collect, EFFORT, lacks, manyOf, start, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** These compare thousands of processes. */
 const TIMEOUT = { timeout: 900_000 };

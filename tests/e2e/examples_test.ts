@@ -6,17 +6,16 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import {
   lacks,
   parseResults,
   PROJECT,
   shell,
   type StartOptions,
-  TIMEOUT,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** A directory of real files: on systems without Debian's licenses, some of the project's own. */
 const LICENSES = "/usr/share/common-licenses";
@@ -67,12 +66,12 @@ async function assertSumsOfSha256sum(directory: string): Promise<void> {
   assert(one.stdout !== "");
 }
 
-test("checksums gives the sums of one run of sha256sum, in the same order", TIMEOUT, async () => {
+test("checksums gives the sums of one run of sha256sum, in the same order", async () => {
   if (lacks("jq")) return;
   await assertSumsOfSha256sum(CORPUS);
 });
 
-test("checksums gives the sums of files with any name, and of more than a pipe can hold", TIMEOUT, async () => {
+test("checksums gives the sums of files with any name, and of more than a pipe can hold", async () => {
   if (lacks("jq")) return;
   const longNames = Array.from({ length: 120 }, (_, number) => `${"long ".repeat(40)}${number}`);
   const slowToSum = ["large", "larger"];
@@ -101,12 +100,12 @@ async function assertCountsOfGrep(directory: string, files: number, env: Record<
   assert(words > 0);
 }
 
-test("word_count prints the counts that one grep over all files finds", TIMEOUT, async () => {
+test("word_count prints the counts that one grep over all files finds", async () => {
   const entries = await readdir(CORPUS, { withFileTypes: true });
   await assertCountsOfGrep(CORPUS, entries.filter((entry) => entry.isFile()).length);
 });
 
-test("word_count prints as many words as it is asked for, 10 without a number", TIMEOUT, async () => {
+test("word_count prints as many words as it is asked for, 10 without a number", async () => {
   const all = (await inProject(COUNT_WITH_GREP, CORPUS)).stdout.replaceAll(/^\d+ /gm, "").split("\n");
   for (const [rows, expected] of [["", 10], ["3", 3]] as const) {
     const { stdout } = await inProject(`$RUNTIME ${WORD_COUNT} "$directory" ${rows}`, CORPUS);
@@ -114,7 +113,7 @@ test("word_count prints as many words as it is asked for, 10 without a number", 
   }
 });
 
-test("word_count counts files with any name, and more words than a result holds by default", TIMEOUT, async () => {
+test("word_count counts files with any name, and more words than a result holds by default", async () => {
   await withFiles(NAMES, async (directory) => {
     const letters = (number: number) => number.toString().replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)]!);
     const words = Array.from({ length: 100_000 }, (_, number) => letters(number));
@@ -129,7 +128,7 @@ test("word_count counts files with any name, and more words than a result holds 
   });
 });
 
-test("compress keeps every file and makes a compressed one that decompresses to the same", TIMEOUT, async () => {
+test("compress keeps every file and makes a compressed one that decompresses to the same", async () => {
   if (lacks("jq")) return;
   await withFiles(NAMES, async (directory) => {
     const copied = await inProject(`cp "${CORPUS}"/* "$directory"`, directory);
@@ -147,7 +146,7 @@ test("compress keeps every file and makes a compressed one that decompresses to 
   });
 });
 
-test("compress passes over compressed files, links and directories, and reports what failed", TIMEOUT, async () => {
+test("compress passes over compressed files, links and directories, and reports what failed", async () => {
   if (lacks("jq")) return;
   await withFiles(["good", "bad", "bad.gz"], async (directory) => {
     await symlink("good", join(directory, "link"));
@@ -169,7 +168,7 @@ test("compress passes over compressed files, links and directories, and reports 
   });
 });
 
-test("The examples do nothing for an empty directory", TIMEOUT, async () => {
+test("The examples do nothing for an empty directory", async () => {
   if (lacks("jq")) return;
   await withFiles([], async (directory) => {
     for (const command of [`sh ${CHECKSUMS}`, `sh ${COMPRESS}`, `$RUNTIME ${WORD_COUNT}`]) {
@@ -179,7 +178,7 @@ test("The examples do nothing for an empty directory", TIMEOUT, async () => {
   });
 });
 
-test("The examples fail when there is no such directory, and name it", TIMEOUT, async () => {
+test("The examples fail when there is no such directory, and name it", async () => {
   if (lacks("jq")) return;
   await withTempDirectory(async (temporary) => {
     for (const command of [`sh ${CHECKSUMS}`, `sh ${COMPRESS}`, `$RUNTIME ${WORD_COUNT}`]) {
@@ -193,7 +192,7 @@ test("The examples fail when there is no such directory, and name it", TIMEOUT, 
   });
 });
 
-test("The scripts hand their flags to taskrunner", TIMEOUT, async () => {
+test("The scripts hand their flags to taskrunner", async () => {
   if (lacks("jq")) return;
   for (const script of [CHECKSUMS, COMPRESS]) {
     const { status, stdout } = await inProject(`sh ${script} "$directory" --version`, CORPUS);
@@ -202,7 +201,7 @@ test("The scripts hand their flags to taskrunner", TIMEOUT, async () => {
   }
 });
 
-test("The scripts run nothing when jq fails on the way", TIMEOUT, async () => {
+test("The scripts run nothing when jq fails on the way", async () => {
   if (lacks("jq")) return;
   await withFiles(["one", "two"], async (directory) => {
     const bin = `${directory}.bin`;
@@ -220,7 +219,7 @@ test("The scripts run nothing when jq fails on the way", TIMEOUT, async () => {
 
 // Other systems have no such names.
 if (process.platform === "linux") {
-  test("The examples fail for a file whose name is not UTF-8, and do the others", TIMEOUT, async () => {
+  test("The examples fail for a file whose name is not UTF-8, and do the others", async () => {
     if (lacks("jq")) return;
     await withFiles(["good"], async (directory) => {
       await inProject(`touch "$directory/$(printf 'caf\\351')"`, directory);
@@ -241,7 +240,7 @@ if (process.platform === "linux") {
   });
 }
 
-test("The commands in the READMEs of the examples work", TIMEOUT, async () => {
+test("The commands in the READMEs of the examples work", async () => {
   if (lacks("jq")) return;
   const expected = {
     checksums: /^all the same$/m,

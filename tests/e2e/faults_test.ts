@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
@@ -21,6 +20,7 @@ import {
   waitFor,
 } from "../support/helpers.ts";
 import { RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 /** Starting a runtime takes seconds where much else goes on, and these start many. */

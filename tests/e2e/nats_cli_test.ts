@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -15,7 +14,6 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
@@ -31,8 +29,9 @@ import {
   withClient,
   withNatsServer,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
-test("what a worker was running when it was killed is ended, and runs again elsewhere", TIMEOUT, async () => {
+test("what a worker was running when it was killed is ended, and runs again elsewhere", async () => {
   await withNatsServer(async (server, directory) => {
     const path = (name: string) => join(directory, name);
     await mkdir(path("tmp"));
@@ -56,7 +55,7 @@ test("what a worker was running when it was killed is ended, and runs again else
   });
 });
 
-test("a worker that was stopped for a while changes nothing any more", TIMEOUT, async () => {
+test("a worker that was stopped for a while changes nothing any more", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const cmd =
@@ -77,7 +76,7 @@ test("a worker that was stopped for a while changes nothing any more", TIMEOUT, 
   });
 });
 
-test("a task that kills its worker again and again has a result that says so", TIMEOUT, async () => {
+test("a task that kills its worker again and again has a result that says so", async () => {
   await withNatsServer(async (server, directory) => {
     const poison = `echo >> ${directory}/begun; kill -9 $(ps -o ppid= -p $PPID); sleep 300`;
     const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
@@ -95,7 +94,7 @@ test("a task that kills its worker again and again has a result that says so", T
   });
 });
 
-test("a run that was killed goes on where it was, and nothing that has a result runs again", TIMEOUT, async () => {
+test("a run that was killed goes on where it was, and nothing that has a result runs again", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; echo $TASKRUNNER_ID; sleep 0.01`;
@@ -118,7 +117,7 @@ test("a run that was killed goes on where it was, and nothing that has a result 
   });
 });
 
-test("--resume-failed runs a failed task again, also when the run before it was killed", TIMEOUT, async () => {
+test("--resume-failed runs a failed task again, also when the run before it was killed", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -141,7 +140,7 @@ test("--resume-failed runs a failed task again, also when the run before it was 
   });
 });
 
-test("a run that is drained waits for what a worker runs that does not answer for a while", TIMEOUT, async () => {
+test("a run that is drained waits for what a worker runs that does not answer for a while", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -164,7 +163,7 @@ test("a run that is drained waits for what a worker runs that does not answer fo
   });
 });
 
-test("a worker that is told twice to stop kills what it runs, which begins elsewhere at once", TIMEOUT, async () => {
+test("a worker that is told twice to stop kills what it runs, which begins elsewhere at once", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -185,7 +184,7 @@ test("a worker that is told twice to stop kills what it runs, which begins elsew
   });
 });
 
-test("output of which a worker has lost the file is said to be lost", TIMEOUT, async () => {
+test("output of which a worker has lost the file is said to be lost", async () => {
   await withNatsServer(async (server, directory) => {
     const temporary = join(directory, "tmp");
     await mkdir(temporary);
@@ -207,7 +206,7 @@ test("output of which a worker has lost the file is said to be lost", TIMEOUT, a
 });
 
 for (const name of ["SIGINT", "SIGTERM"] as const) {
-  test(`${name} ends a run on all workers, and leaves nothing on the server`, TIMEOUT, async () => {
+  test(`${name} ends a run on all workers, and leaves nothing on the server`, async () => {
     await withNatsServer(async (server, directory) => {
       const worker = await startWorker(server.url);
       const tasks = Array.from(
@@ -229,7 +228,6 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 
 test(
   "the server and what proves who one is come from the environment or a context, and tasks do not see them",
-  TIMEOUT,
   async () => {
     const config = 'jetstream { domain: hub }\nauthorization { user: me, password: "secret-word" }';
     await withNatsServer(
@@ -277,7 +275,7 @@ test(
   },
 );
 
-test("a run can be shown and removed", TIMEOUT, async () => {
+test("a run can be shown and removed", async () => {
   await withNatsServer(async (server, directory) => {
     const running = startTaskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
     const runs = (...args: string[]) => taskrunner(["runs", ...args, "--nats", server.url]);
@@ -298,7 +296,7 @@ test("a run can be shown and removed", TIMEOUT, async () => {
   });
 });
 
-test("the commands in docs/guides/distributed.md work as written", TIMEOUT, async () => {
+test("the commands in docs/guides/distributed.md work as written", async () => {
   if (lacks("nats-server")) return;
   const text = await readFile(join(PROJECT, "docs", "guides", "distributed.md"), "utf8");
   const [server, worker, run] = /```sh\n([^`]*)```/.exec(text)![1]!.trim().split("\n");
@@ -323,7 +321,7 @@ test("the commands in docs/guides/distributed.md work as written", TIMEOUT, asyn
   });
 });
 
-test("wrong usage is said before anything is done", TIMEOUT, async () => {
+test("wrong usage is said before anything is done", async () => {
   const errors: [string[], RegExp][] = [
     [["--nats", "nats://127.0.0.1:1"], /Name the queue of the tasks: --queue NAME/],
     [["--queue", "q"], /Name the server: --nats nats:\/\/HOST:4222, or NATS_URL/],

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { mkdir } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -20,6 +19,7 @@ import {
   streamsOf,
   withClient,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Ports that were free a moment ago: the servers of a cluster must know each other's before they start. */
 async function freePorts(count: number): Promise<number[]> {

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +9,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
 import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
-import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
   linesOf,
   type NatsServer,
@@ -21,6 +20,7 @@ import {
   withNatsServer,
   withWorker,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 const attemptsOf = async ({ url }: NatsServer) => (await listRuns({ servers: url }))[0]?.attempts;
 
@@ -29,7 +29,7 @@ const removeTheRun = async ({ url }: NatsServer) => {
   await removeRun({ servers: url }, remote!);
 };
 
-test("a run that is removed while it waits for its input ends with an error", TIMEOUT, async () => {
+test("a run that is removed while it waits for its input ends with an error", async () => {
   await withNatsServer(async (server) => {
     const { promise: never } = Promise.withResolvers<void>();
     async function* tasks(): AsyncGenerator<Task> {
@@ -48,7 +48,7 @@ test("a run that is removed while it waits for its input ends with an error", TI
   });
 });
 
-test("a run that is removed while a task waits to be tried again ends with an error", TIMEOUT, async () => {
+test("a run that is removed while a task waits to be tried again ends with an error", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const results = collect(run([{ cmd: "exit 3", retries: 1 }], {
@@ -63,7 +63,7 @@ test("a run that is removed while a task waits to be tried again ends with an er
   });
 });
 
-test("a run that is stopped while it sends a large task ends, and leaves nothing", TIMEOUT, async () => {
+test("a run that is stopped while it sends a large task ends, and leaves nothing", async () => {
   await withNatsServer(async (server) => {
     const stop = new AbortController();
     const tasks = Array.from({ length: 8 }, () => ({ cmd: "wc -c", stdin: "x".repeat(10_000_000) }));
@@ -80,7 +80,7 @@ test("a run that is stopped while it sends a large task ends, and leaves nothing
   });
 });
 
-test("a worker that heard nothing of the server for a while takes tasks again, though one runs", TIMEOUT, async () => {
+test("a worker that heard nothing of the server for a while takes tasks again, though one runs", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const path = (name: string) => join(directory, name);
@@ -109,7 +109,7 @@ test("a worker that heard nothing of the server for a while takes tasks again, t
   });
 });
 
-test("what is sent and what ends while the server is away runs once, and is not lost", TIMEOUT, async () => {
+test("what is sent and what ends while the server is away runs once, and is not lost", async () => {
   await withTempDirectory(async (directory) => {
     const path = (name: string) => join(directory, name);
     let server = await startNatsServer(directory);
@@ -138,7 +138,7 @@ test("what is sent and what ends while the server is away runs once, and is not 
   });
 });
 
-test("replicas that the server cannot have are an error at once", TIMEOUT, async () => {
+test("replicas that the server cannot have are an error at once", async () => {
   await withNatsServer(async (server) => {
     const options: RunOptions = { executor: natsExecutor({ servers: server.url, queue: "q", replicas: 3 }) };
     await assertRejects(() => collect(run([{ cmd: "true" }], options)), Error, "replicas > 1 not supported");
@@ -148,7 +148,6 @@ test("replicas that the server cannot have are an error at once", TIMEOUT, async
 
 test(
   "a run that was begun again under its name is a new one, also to a worker that knew the old one",
-  TIMEOUT,
   async () => {
     await withNatsServer(async (server, directory) => {
       const path = join(directory, "begun");
@@ -170,7 +169,7 @@ test(
   },
 );
 
-test("a run that goes on keeps the time that its workers have", TIMEOUT, async () => {
+test("a run that goes on keeps the time that its workers have", async () => {
   await withNatsServer(async (server, directory) => {
     const path = join(directory, "begun");
     const tasks = [{ cmd: `echo >> ${path}; until [ -e ${directory}/go ]; do sleep 0.05; done` }];
@@ -196,7 +195,7 @@ test("a run that goes on keeps the time that its workers have", TIMEOUT, async (
   });
 });
 
-test("a run that was killed while it was being made is made anew when it is to go on", TIMEOUT, async () => {
+test("a run that was killed while it was being made is made anew when it is to go on", async () => {
   await withNatsServer(async (server) => {
     await withClient(server, async (client) => {
       const manager = await jetstreamManager(client);
@@ -210,7 +209,7 @@ test("a run that was killed while it was being made is made anew when it is to g
   });
 });
 
-test("tasks that workers hand back do not count as lost with them", TIMEOUT, async () => {
+test("tasks that workers hand back do not count as lost with them", async () => {
   await withNatsServer(async (server) => {
     const tasks = Array.from({ length: 300 }, (_, id) => ({ id, cmd: "sleep 0.01" }));
     const all = collect(run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
@@ -237,7 +236,7 @@ test("tasks that workers hand back do not count as lost with them", TIMEOUT, asy
   });
 });
 
-test("what others send to a run does no harm", TIMEOUT, async () => {
+test("what others send to a run does no harm", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.05; done; echo done`;
@@ -265,7 +264,7 @@ test("what others send to a run does no harm", TIMEOUT, async () => {
   });
 });
 
-test("tasks of two runs that share a worker wait for none that was handed back", TIMEOUT, async () => {
+test("tasks of two runs that share a worker wait for none that was handed back", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const startedMs = performance.now();
@@ -279,7 +278,7 @@ test("tasks of two runs that share a worker wait for none that was handed back",
   });
 });
 
-test("a server that has no room for the tasks is an error", TIMEOUT, async () => {
+test("a server that has no room for the tasks is an error", async () => {
   await withNatsServer(
     async (server) => {
       const nats = { servers: server.url, queue: "q" };
@@ -296,7 +295,7 @@ test("a server that has no room for the tasks is an error", TIMEOUT, async () =>
   );
 });
 
-test("what onNotice throws ends the run", TIMEOUT, async () => {
+test("what onNotice throws ends the run", async () => {
   await withNatsServer(async (server) => {
     const nats = { servers: server.url, queue: "q", run: "r" };
     const onNotice = () => {
@@ -311,7 +310,7 @@ test("what onNotice throws ends the run", TIMEOUT, async () => {
   });
 });
 
-test("a login that is not good any more ends a run and a worker with an error", TIMEOUT, async () => {
+test("a login that is not good any more ends a run and a worker with an error", async () => {
   await withTempDirectory(async (directory) => {
     const login = (password: string) => ["--user", "me", "--pass", password];
     let server = await startNatsServer(directory, login("first-word"));
@@ -340,7 +339,7 @@ test("a login that is not good any more ends a run and a worker with an error", 
 });
 
 for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
-  test(`a worker that may not write to ${forbidden} runs nothing twice, but ends with an error`, TIMEOUT, async () => {
+  test(`a worker that may not write to ${forbidden} runs nothing twice, but ends with an error`, async () => {
     const users = `authorization { users: [
       { user: me, password: "a-word" }
       { user: worker, password: "a-word", permissions: { publish: { deny: "${forbidden}" } } }
@@ -376,7 +375,7 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
 
 for (const isolate of [true, false]) {
   const who = isolate ? "by a process of its own" : "in this process";
-  test(`that a server has no room for results is said where the tasks are, ${who}`, TIMEOUT, async () => {
+  test(`that a server has no room for results is said where the tasks are, ${who}`, async () => {
     await withNatsServer(
       async (server) => {
         await withWorker(server, async () => {

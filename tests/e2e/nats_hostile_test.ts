@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -16,7 +15,7 @@ import { natsExecutor } from "../../nats/mod.ts";
 import { checkConfig, checkControl, checkResult, checkTaskMessage } from "../../nats/client/check_message.ts";
 import { PROTOCOL_VERSION, type RunConfig } from "../../nats/client/protocol.ts";
 import { listRuns } from "../../nats/client/runs.ts";
-import { collect, parseResults, startTaskrunner, TIMEOUT, waitFor } from "../support/helpers.ts";
+import { collect, parseResults, startTaskrunner, waitFor } from "../support/helpers.ts";
 import {
   at,
   ended,
@@ -28,6 +27,7 @@ import {
   withNatsServer,
   withWorker,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 const through = ({ url }: NatsServer): RunOptions => ({ executor: natsExecutor({ servers: url, queue: "q" }) });
 
@@ -177,7 +177,7 @@ test("what is no task, no setting and no wish is none", () => {
   }
 });
 
-test("a result from elsewhere names no file of this machine", TIMEOUT, async () => {
+test("a result from elsewhere names no file of this machine", async () => {
   await withNatsServer(async (server, directory) => {
     const file = join(directory, "mine");
     await writeFile(file, "mine");
@@ -192,7 +192,7 @@ test("a result from elsewhere names no file of this machine", TIMEOUT, async () 
   });
 });
 
-test("what is no result ends one task with an error, and no other and no run", TIMEOUT, async () => {
+test("what is no result ends one task with an error, and no other and no run", async () => {
   await withNatsServer(async (server) => {
     const noObject = { object: { id: "../x", bytes: 1, sha256: "0".repeat(64) } };
     const wrong: [unknown, RegExp][] = [
@@ -249,7 +249,6 @@ async function withStream(
 
 test(
   "a worker's message spoils neither the file of results nor the exit status, and ends no run",
-  TIMEOUT,
   async () => {
     await withNatsServer(async (server, directory) => {
       const [path, tasks] = [join(directory, "results.jsonl"), join(directory, "tasks.jsonl")];
@@ -277,7 +276,7 @@ test(
   },
 );
 
-test("a worker records why it cannot begin what is no task, and works on", TIMEOUT, async () => {
+test("a worker records why it cannot begin what is no task, and works on", async () => {
   await withNatsServer(async (server, directory) => {
     const notices: string[] = [];
     await withClient(server, async (client) => {
@@ -340,7 +339,7 @@ test("a worker records why it cannot begin what is no task, and works on", TIMEO
   });
 });
 
-test("a time to end in that no timer can hold is the longest that one can", TIMEOUT, async () => {
+test("a time to end in that no timer can hold is the longest that one can", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `trap 'echo told; exit 0' TERM; : > ${directory}/begun; while :; do sleep 0.01; done`;
@@ -358,7 +357,6 @@ test("a time to end in that no timer can hold is the longest that one can", TIME
 
 test(
   "a result that was there before its attempt ends that, and the run does not wait for another",
-  TIMEOUT,
   async () => {
     await withNatsServer(async (server) => {
       const task = { id: "a", cmd: "exit 3", retries: 1 };
@@ -422,7 +420,7 @@ const HARMS: Record<string, (stream: string, manager: JetStreamManager) => Promi
 };
 
 for (const [what, harm] of Object.entries(HARMS)) {
-  test(`a run ends with an error when ${what}, after what workers have begun`, TIMEOUT, async () => {
+  test(`a run ends with an error when ${what}, after what workers have begun`, async () => {
     await withNatsServer(async (server, directory) => {
       const { results, error } = await runWhile(server, directory, harm);
       assertEquals([results[0]?.id, results.filter(({ outcome }) => outcome !== "ok")], ["begun", []]);
@@ -435,7 +433,7 @@ for (const [what, harm] of Object.entries(HARMS)) {
   });
 }
 
-test("a run says so when what its tasks are handed out by was removed", TIMEOUT, async () => {
+test("a run says so when what its tasks are handed out by was removed", async () => {
   await withNatsServer(async (server, directory) => {
     const { results, error } = await runWhile(server, directory, (stream, manager) => {
       return manager.consumers.delete(stream, "tasks");
@@ -448,7 +446,7 @@ test("a run says so when what its tasks are handed out by was removed", TIMEOUT,
   });
 });
 
-test("a run reads on when what it reads results through was removed", TIMEOUT, async () => {
+test("a run reads on when what it reads results through was removed", async () => {
   await withNatsServer(async (server, directory) => {
     const { results, error } = await runWhile(server, directory, async (stream, manager) => {
       const consumers = await Array.fromAsync(manager.consumers.list(stream));
@@ -459,7 +457,7 @@ test("a run reads on when what it reads results through was removed", TIMEOUT, a
   });
 });
 
-test("a run says so when its stream was removed, and so do both when only its objects were", TIMEOUT, async () => {
+test("a run says so when its stream was removed, and so do both when only its objects were", async () => {
   await withNatsServer(async (server, directory) => {
     const { error } = await runWhile(server, directory, (stream, manager) => manager.streams.delete(stream));
     assertMatch(
@@ -512,7 +510,7 @@ test("a run says so when its stream was removed, and so do both when only its ob
   });
 });
 
-test("an output is taken from an object up to what it may have, and no further", TIMEOUT, async () => {
+test("an output is taken from an object up to what it may have, and no further", async () => {
   await withNatsServer(async (server, directory) => {
     const options = {
       ...through(server),

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
@@ -25,6 +24,7 @@ import {
   stopNatsServer,
   withNatsServer,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 /** These run thousands of tasks. */
 const TIMEOUT = { timeout: 300_000 };

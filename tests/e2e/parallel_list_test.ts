@@ -1,6 +1,5 @@
 /** What runners of tasks are judged by, from parallel_alternatives(7), as far as no other test has it. */
 
-import { test } from "node:test";
 import { readFileSync } from "node:fs";
 import { appendFile, link, mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,6 +18,7 @@ import {
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** For what is tried as often as the effort says. */
 const LONG = { timeout: TIMEOUT.timeout * EFFORT };
@@ -63,7 +63,6 @@ test("outputs of tasks that run at once do not mix, on either stream", LONG, asy
 for (const executor of ["shell", "process"]) {
   test(
     `special characters arrive as they are with the ${executor} executor, wherever they stand`,
-    TIMEOUT,
     async () => {
       const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
       const tasks = SPECIAL.flatMap((text, index): Task[] => [
@@ -81,7 +80,7 @@ for (const executor of ["shell", "process"]) {
     },
   );
 
-  test(`paths with special characters work with the ${executor} executor`, TIMEOUT, async () => {
+  test(`paths with special characters work with the ${executor} executor`, async () => {
     await withTempDirectory(async (directory) => {
       const names = SPECIAL.map((name) => name.replaceAll("/", ""));
       await writeProgram(join(directory, "program"), "#!/bin/sh\ncat\n");
@@ -100,7 +99,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("files of tasks, of results and of large output may have any name", TIMEOUT, async () => {
+test("files of tasks, of results and of large output may have any name", async () => {
   await withTempDirectory(async (directory) => {
     for (const name of [EVERY_CHARACTER.replaceAll("/", ""), "-n", "*"]) {
       await taskFile(directory, [{ id: name, cmd: "printf 123456" }], name);
@@ -115,7 +114,7 @@ test("files of tasks, of results and of large output may have any name", TIMEOUT
   });
 });
 
-test("a file whose name is not UTF-8 is reached by a pattern, and said in base64", TIMEOUT, async () => {
+test("a file whose name is not UTF-8 is reached by a pattern, and said in base64", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "name=$(printf 'x\\377\\303'); echo content > \"$name\" && cat x* && printf %s x* >&2";
     const { results: [result] } = await taskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
@@ -146,7 +145,7 @@ test("a line that is longer than memory is an error, is not held, and the others
   });
 });
 
-test("a command has as many words, and an output line too, as they may", TIMEOUT, async () => {
+test("a command has as many words, and an output line too, as they may", async () => {
   const words = numbers(1_000).map(String);
   const line = words.join(" ");
   const stdin = jsonLines([
@@ -160,7 +159,7 @@ test("a command has as many words, and an output line too, as they may", TIMEOUT
   assertEquals(results.map(({ stdout }) => stdout), [expected, expected, `${line}\n`.repeat(1_000)]);
 });
 
-test("each takes values with special characters, long ones and such of many words", TIMEOUT, async () => {
+test("each takes values with special characters, long ones and such of many words", async () => {
   const values = [...SPECIAL, "", numbers(1_000).join(" "), "x".repeat(131_000), "é".repeat(500_000)];
   const { status, results } = await taskrunner(["each", "printf '%s|' {}", "-0k"], { stdin: values.join("\0") + "\0" });
   assertEquals([status, results.length], [0, values.length]);

@@ -3,7 +3,6 @@
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
@@ -21,6 +20,7 @@ import {
   writeProgram,
 } from "../support/helpers.ts";
 import { CAN_MOUNT, RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 const SLOW = { timeout: TIMEOUT.timeout * Math.max(2, EFFORT) };
 const EXECUTORS = ["shell", "process"] as const;
@@ -298,7 +298,7 @@ test("with too few processes for -j, tasks wait for those that run", SLOW, async
   });
 });
 
-test("a shell that dies before its first task is known not to have run it", TIMEOUT, async () => {
+test("a shell that dies before its first task is known not to have run it", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "short-lived");
     await writeProgram(path, '#!/bin/sh\n[ $# = 0 ] || exec sh "$@"\nsed -u "/_report .* 1 /q" | sh\n');

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
@@ -11,8 +10,9 @@ import { checkResults, exitStatusAfter } from "../../dev/reliability/ledger.ts";
 import { FLAGS, type KindName, KINDS, tasksOf } from "../../dev/reliability/mixture.ts";
 import { Sampler } from "../../dev/reliability/sampler.ts";
 import { countsIn, failedTestsIn } from "../../dev/reliability/test_file.ts";
-import { jsonLines, resultWith, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { jsonLines, resultWith, withTempDirectory } from "../support/helpers.ts";
 import { RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 test("what is never given back is noticed, and what comes and goes is not", () => {
   const samples = (value: (index: number) => number) => Array.from({ length: 100 }, (_, index) => value(index));
@@ -27,7 +27,7 @@ test("what is never given back is noticed, and what comes and goes is not", () =
   assertThrows(() => driftOf([1, 2, 3], tolerance), Error, "3 samples are too few");
 });
 
-test("tasks of every kind become what the soak expects of them", TIMEOUT, async () => {
+test("tasks of every kind become what the soak expects of them", async () => {
   for (const executor of EXECUTORS) {
     await RunPlace.with(async (place) => {
       const all = Object.fromEntries(Object.keys(KINDS).map((name) => [name, 1]));

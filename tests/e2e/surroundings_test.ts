@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,6 +20,7 @@ import {
   waitFor,
 } from "../support/helpers.ts";
 import { RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 /** Starting a runtime takes seconds where much else goes on, and these start many. */

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,18 +18,18 @@ import {
   RUNTIME,
   shell,
   start,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const IS_MKSH = (await shell('echo "${KSH_VERSION-}"')).stdout.includes("MIRBSD");
 
 /** What every executor has to do alike. */
 function contract(executor: "shell" | "process"): void {
-  const behaves = (behaviour: string, options: typeof TIMEOUT, fn: () => Promise<void>) =>
-    test(`with the ${executor} executor ${behaviour}`, options, fn);
+  const behaves = (behaviour: string, fn: () => Promise<void>) =>
+    test(`with the ${executor} executor ${behaviour}`, fn);
 
   /** A worker that is mksh cannot tell it from the exit status 143. */
   const SIGTERM = IS_MKSH && executor === "shell" ? undefined : "SIGTERM";
@@ -49,7 +48,7 @@ function contract(executor: "shell" | "process"): void {
     return [status, outcome, stdout, stderr];
   }
 
-  behaves("a string runs as under sh -c", TIMEOUT, async () => {
+  behaves("a string runs as under sh -c", async () => {
     assertEquals(await outcomeOf({ cmd: "echo out; echo err >&2" }), [0, "ok", "out\n", "err\n"]);
     assertEquals(await outcomeOf({ cmd: 'printf \'%s|\' "$0" "$#"' }), [0, "ok", "sh|0|", ""]);
     assertEquals(await outcomeOf({ cmd: "exit 3" }), [3, "failed", "", ""]);
@@ -57,7 +56,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals((await outcomeOf({ cmd: "echo 'unterminated" }))[1], "failed");
   });
 
-  behaves("an array runs as it is, and no shell sees its arguments", TIMEOUT, async () => {
+  behaves("an array runs as it is, and no shell sees its arguments", async () => {
     const args = ["$HOME", "a b", "*", "`id`", "", "'\"\\", "--", "é\n"];
     assertEquals(await outcomeOf({ cmd: ["printf", "%s|", ...args] }), [
       0,
@@ -67,7 +66,7 @@ function contract(executor: "shell" | "process"): void {
     ]);
   });
 
-  behaves("another shell can be chosen", TIMEOUT, async () => {
+  behaves("another shell can be chosen", async () => {
     const bash = await resultOf({ cmd: 'echo "${BASH_VERSION:+bash}"' }, { shell: "bash" });
     assertEquals(bash.stdout, "bash\n");
     const missing = await resultOf({ cmd: "true" }, { shell: "/no/such/shell" });
@@ -75,25 +74,25 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(missing.error, 'Cannot start the task: the program "/no/such/shell" was not found');
   });
 
-  behaves("a signal that ends a task is named, with the status that a shell gives", TIMEOUT, async () => {
+  behaves("a signal that ends a task is named, with the status that a shell gives", async () => {
     const { status, outcome, signal } = await resultOf({ cmd: "kill -KILL $$" });
     assertEquals([status, outcome, signal], [137, "killed", "SIGKILL"]);
   });
 
-  behaves("a status above 128 that a task gives itself is no signal", TIMEOUT, async () => {
+  behaves("a status above 128 that a task gives itself is no signal", async () => {
     for (const cmd of ["exit 143", "(exit 143)", "sh -c 'exit 143'", ["sh", "-c", "exit 143"]]) {
       const { status, outcome, signal } = await resultOf({ cmd });
       assertEquals([cmd, status, outcome, signal], [cmd, 143, "failed", undefined]);
     }
   });
 
-  behaves("a task has taken the time from its start to its end", TIMEOUT, async () => {
+  behaves("a task has taken the time from its start to its end", async () => {
     const startedMs = performance.now();
     const { durationMs } = await resultOf({ cmd: "sleep 0.1" });
     assert(durationMs >= 90 && durationMs <= performance.now() - startedMs, `${durationMs}`);
   });
 
-  behaves("cwd, env and stdin reach the task", TIMEOUT, async () => {
+  behaves("cwd, env and stdin reach the task", async () => {
     await withTempDirectory(async (directory) => {
       await writeFile(join(directory, "here"), "");
       const task = { cmd: 'ls; cat; echo "$A"', cwd: directory, env: { A: "x\ny" }, stdin: "in\n" };
@@ -101,7 +100,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("every kind of task finds its id, slot, attempt and all of its env in its environment", TIMEOUT, async () => {
+  behaves("every kind of task finds its id, slot, attempt and all of its env in its environment", async () => {
     const look = "echo $TASKRUNNER_ID $TASKRUNNER_SLOT $TASKRUNNER_ATTEMPT $A $B";
     const env = { A: "1", B: "2" };
     const tasks = [look, `${look} | cat`, `: /dev/fd; ${look}`, ["sh", "-c", look]].map((cmd) => ({ cmd, env }));
@@ -110,7 +109,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(await outcomeOf({ cmd: "echo hi", env: {} }), [0, "ok", "hi\n", ""]);
   });
 
-  behaves("a cwd is entered whatever its name, and what CDPATH and OLDPWD say is for tasks only", TIMEOUT, async () => {
+  behaves("a cwd is entered whatever its name, and what CDPATH and OLDPWD say is for tasks only", async () => {
     await withTempDirectory(async (directory) => {
       const names = ["-", "tmp", "a b"]; // CDPATH=/ has a tmp, too
       await Promise.all(names.map((name) => mkdir(join(directory, name))));
@@ -127,19 +126,19 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("without stdin a task reads nothing, also when the runner's own stdin is open", TIMEOUT, async () => {
+  behaves("without stdin a task reads nothing, also when the runner's own stdin is open", async () => {
     assertEquals(await outcomeOf({ cmd: "cat; echo end" }), [0, "ok", "end\n", ""]);
     assertEquals(await outcomeOf({ cmd: "cat; echo end", stdin: "" }), [0, "ok", "end\n", ""]);
   });
 
-  behaves("a task need not read what it is given", TIMEOUT, async () => {
+  behaves("a task need not read what it is given", async () => {
     const stdin = "x".repeat(5_000_000);
     assertEquals(await outcomeOf({ cmd: "head -c 1", stdin }), [0, "ok", "x", ""]);
     assertEquals(await outcomeOf({ cmd: "exec true", stdin }), [0, "ok", "", ""]);
     assertEquals(await outcomeOf({ cmd: "wc -c", stdin }), [0, "ok", "5000000\n", ""]);
   });
 
-  behaves("a task that cannot be started says why, with the status that a shell gives", TIMEOUT, async () => {
+  behaves("a task that cannot be started says why, with the status that a shell gives", async () => {
     await withTempDirectory(async (directory) => {
       const file = join(directory, "file");
       await writeFile(file, "");
@@ -163,7 +162,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("bytes that are not UTF-8 come as base64, all others as they are", TIMEOUT, async () => {
+  behaves("bytes that are not UTF-8 come as base64, all others as they are", async () => {
     const binary = await resultOf({ cmd: "printf 'a\\377\\000b'; printf '\\303' >&2" });
     assertEquals([binary.stdout, binary.stdoutEncoding], ["Yf8AYg==", "base64"]);
     assertEquals([binary.stderr, binary.stderrEncoding], ["ww==", "base64"]);
@@ -171,7 +170,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([text.stdout, text.stdoutEncoding], ["\ufeff\0\x01é😀\r\n", undefined]);
   });
 
-  behaves("every byte of output that is larger than a pipe arrives, on both streams at once", TIMEOUT, async () => {
+  behaves("every byte of output that is larger than a pipe arrives, on both streams at once", async () => {
     const result = await resultOf({
       cmd: "head -c 65537 /dev/zero | tr '\\0' o; head -c 65537 /dev/zero | tr '\\0' e >&2",
     });
@@ -181,7 +180,6 @@ function contract(executor: "shell" | "process"): void {
 
   behaves(
     "output up to the limit stands in the result, and of more the first part, with a file that has all",
-    TIMEOUT,
     async () => {
       await withTempDirectory(async (directory) => {
         const options = { maxInlineBytes: 10, spillDir: join(directory, "new", "spill") };
@@ -205,7 +203,7 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  behaves("the first part of large output is not cut in the middle of a character", TIMEOUT, async () => {
+  behaves("the first part of large output is not cut in the middle of a character", async () => {
     await withTempDirectory(async (spillDir) => {
       for (const [maxInlineBytes, stdout] of [[0, ""], [1, "a"], [2, "a"], [4, "a"], [5, "a😀"], [6, "a😀"]] as const) {
         const result = await resultOf({ cmd: "printf 'a😀é.'" }, { maxInlineBytes, spillDir });
@@ -214,13 +212,13 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a character that is cut by a chunk boundary is not damaged", TIMEOUT, async () => {
+  behaves("a character that is cut by a chunk boundary is not damaged", async () => {
     const cmd = "printf '\\303'; sleep 0.05; printf '\\251\\360\\237'; sleep 0.05; printf '\\230\\200'";
     const { stdout, stdoutEncoding } = await resultOf({ cmd });
     assertEquals([stdout, stdoutEncoding], ["é😀", undefined]);
   });
 
-  behaves("without spillDir large output goes to a new private directory for temporary files", TIMEOUT, async () => {
+  behaves("without spillDir large output goes to a new private directory for temporary files", async () => {
     await withTempDirectory(async (directory) => {
       const before = process.env["TMPDIR"];
       process.env["TMPDIR"] = directory;
@@ -238,7 +236,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a failed attempt leaves no file when the task is tried again", TIMEOUT, async () => {
+  behaves("a failed attempt leaves no file when the task is tried again", async () => {
     await withTempDirectory(async (directory) => {
       const spillDir = join(directory, "spill");
       const cmd = `printf 12345; test -e ${directory}/tried || { touch ${directory}/tried; exit 1; }`;
@@ -248,7 +246,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("output that cannot be kept makes the task fail, and says why", TIMEOUT, async () => {
+  behaves("output that cannot be kept makes the task fail, and says why", async () => {
     const nowhere = await resultOf({ cmd: "printf 12345" }, { maxInlineBytes: 2, spillDir: "/proc/no/such" });
     assertEquals(nowhere.error, "Cannot keep all of the output: no such file or directory");
     await withTempDirectory(async (directory) => {
@@ -261,7 +259,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task that prints more than it may is ended, and so much of its output is kept", TIMEOUT, async () => {
+  behaves("a task that prints more than it may is ended, and so much of its output is kept", async () => {
     await withTempDirectory(async (spillDir) => {
       const options = { maxInlineBytes: 10, maxOutputBytes: 99_999, killAfterMs: 200, spillDir };
       const error = "The task printed more than its limit allows. Only the first 99999 bytes of an output were kept";
@@ -287,7 +285,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("what was cut stays so, whatever still prints to it", TIMEOUT, async () => {
+  behaves("what was cut stays so, whatever still prints to it", async () => {
     await withTempDirectory(async (directory) => {
       const [spillDir, path] = [join(directory, "spill"), (name: string) => join(directory, name)];
       const print = `while :; do echo more; echo more >> ${path("printed")}; sleep 0.01; done`;
@@ -312,7 +310,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("the limit counts each output by itself, and holds for a task that has ended, too", TIMEOUT, async () => {
+  behaves("the limit counts each output by itself, and holds for a task that has ended, too", async () => {
     const cmd = "trap '' TERM; printf 12345; printf 12345 >&2";
     assertEquals(await outcomeOf({ cmd }, { maxOutputBytes: 5 }), [0, "ok", "12345", "12345"]);
     const { outcome, stdout, stderr } = await resultOf({ cmd }, { maxOutputBytes: 4 });
@@ -321,7 +319,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals((await outcomeOf({ cmd }, { maxOutputBytes: Infinity }))[1], "ok");
   });
 
-  behaves("a result does not wait for what a task leaves in the background", TIMEOUT, async () => {
+  behaves("a result does not wait for what a task leaves in the background", async () => {
     await withTempDirectory(async (directory) => {
       const cmd = `sleep 300 & echo $! > ${directory}/pid; echo done`;
       const result = await resultOf({ cmd });
@@ -334,7 +332,7 @@ function contract(executor: "shell" | "process"): void {
   });
 
   if (executor === "process") {
-    behaves("a result does not wait for a background process that prints for ever", TIMEOUT, async () => {
+    behaves("a result does not wait for a background process that prints for ever", async () => {
       await withTempDirectory(async (directory) => {
         for (const printer of ["yes", "while :; do echo .; sleep 0.01; done"]) {
           const result = await resultOf({ cmd: `{ ${printer}; } & echo $! > ${directory}/pid` }, {
@@ -350,7 +348,6 @@ function contract(executor: "shell" | "process"): void {
 
   behaves(
     "all that a task has printed arrives, also when something in the background holds the pipe",
-    TIMEOUT,
     async () => {
       const size = 60_000; // below what a pipe holds, so that the task ends before any of it is read
       const results = run(
@@ -361,7 +358,7 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  behaves("when a run is stopped, everything that its tasks have started is ended", TIMEOUT, async () => {
+  behaves("when a run is stopped, everything that its tasks have started is ended", async () => {
     await withTempDirectory(async (directory) => {
       // One that obeys, one with a child, one that ignores SIGTERM, and one that is stopped.
       const cmds = [
@@ -389,7 +386,6 @@ function contract(executor: "shell" | "process"): void {
 
   behaves(
     "a program that takes ten results of 1,000,000 tasks and stops, ends, and no process is left",
-    TIMEOUT,
     async () => {
       await withTempDirectory(async (directory) => {
         // The tenth waits until another one has begun.
@@ -417,12 +413,12 @@ function contract(executor: "shell" | "process"): void {
     });
   }
 
-  behaves("a task that is ended keeps what it has printed", TIMEOUT, async () => {
+  behaves("a task that is ended keeps what it has printed", async () => {
     const { status, outcome, stdout, signal } = await stoppedWhenReady("echo before; touch ready; sleep 300", 60_000);
     assertEquals([status, outcome, stdout, signal], [143, "canceled", "before\n", SIGTERM]);
   });
 
-  behaves("a task that ignores SIGTERM gets SIGKILL", TIMEOUT, async () => {
+  behaves("a task that ignores SIGTERM gets SIGKILL", async () => {
     const { status, outcome, signal } = await stoppedWhenReady(
       "trap '' TERM; touch ready; while :; do sleep 0.01; done",
       50,
@@ -430,7 +426,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([status, outcome, signal], [137, "canceled", "SIGKILL"]);
   });
 
-  behaves("a task that ignores SIGTERM and is being ended ends at once when the run is killed", TIMEOUT, async () => {
+  behaves("a task that ignores SIGTERM and is being ended ends at once when the run is killed", async () => {
     await withTempDirectory(async (directory) => {
       const stop = new AbortController();
       const cmd = "trap '' TERM; touch ready; while :; do sleep 0.01; done";
@@ -444,19 +440,19 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task that is stopped is ended by SIGTERM, too", TIMEOUT, async () => {
+  behaves("a task that is stopped is ended by SIGTERM, too", async () => {
     const { status, outcome, signal } = await stoppedWhenReady("touch ready; kill -STOP $$; sleep 300", 60_000);
     assertEquals([status, outcome, signal], [143, "canceled", SIGTERM]);
   });
 
-  behaves("a task ends with its timeout, with status 124", TIMEOUT, async () => {
+  behaves("a task ends with its timeout, with status 124", async () => {
     // The first task is for its slot to be ready: else the time could be over before the second has begun.
     const tasks = [{ cmd: "true" }, { cmd: "exec sleep 300", timeoutMs: 500 }];
     const [, result] = await collect(run(tasks, { concurrency: 1 }));
     assertEquals([result!.status, result!.outcome, result!.signal], [124, "timeout", "SIGTERM"]);
   });
 
-  behaves("what a task has put into a session of its own is left alone", TIMEOUT, async () => {
+  behaves("what a task has put into a session of its own is left alone", async () => {
     await withTempDirectory(async (directory) => {
       const cmd = `setsid sh -c 'echo $$ > ${directory}/pid; exec sleep 300' > /dev/null 2>&1 & wait`;
       const stop = new AbortController();
@@ -473,7 +469,6 @@ function contract(executor: "shell" | "process"): void {
 
   behaves(
     "a run that is aborted while it waits for standard input does not keep the program alive",
-    TIMEOUT,
     async () => {
       const program = start(process.execPath, [
         ...RUN_MODULE,
@@ -487,7 +482,6 @@ function contract(executor: "shell" | "process"): void {
 
   behaves(
     "output that cannot be kept because there is no directory for it fails the task, not the run",
-    TIMEOUT,
     async () => {
       const script = `echo '{"cmd":"echo hello"}' | TMPDIR=/no/such/directory $RUNTIME cli.ts -q --max-inline 1`;
       const { status, stdout, stderr } = await shell(script);
@@ -496,7 +490,7 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  behaves("a timeout ends the children of a task, and leaves other tasks alone", TIMEOUT, async () => {
+  behaves("a timeout ends the children of a task, and leaves other tasks alone", async () => {
     await withTempDirectory(async (directory) => {
       const stays = `until test -e ${directory}/go; do sleep 0.01; done; echo done`;
       const results = run([
@@ -511,7 +505,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task cannot be confused with its neighbours", TIMEOUT, async () => {
+  behaves("a task cannot be confused with its neighbours", async () => {
     const tasks = Array.from({ length: 100 }, (_, index) => ({
       cmd: `echo ${index}; echo e${index} >&2; exit ${index}`,
     }));
@@ -521,7 +515,7 @@ function contract(executor: "shell" | "process"): void {
     }
   });
 
-  behaves("a program that is in a directory named by the task is found", TIMEOUT, async () => {
+  behaves("a program that is in a directory named by the task is found", async () => {
     await withTempDirectory(async (directory) => {
       await mkdir(join(directory, "bin"));
       await writeProgram(join(directory, "bin", "tool"), "#!/bin/sh\necho tool\n");
@@ -529,7 +523,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("another spawn adapter can be handed in", TIMEOUT, async () => {
+  behaves("another spawn adapter can be handed in", async () => {
     let started = 0;
     const spawnAdapter = {
       name: "counting",
@@ -541,7 +535,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(started, 1);
   });
 
-  behaves("a run that is stopped while a process starts ends that process, too", TIMEOUT, async () => {
+  behaves("a run that is stopped while a process starts ends that process, too", async () => {
     const stop = new AbortController();
     const starting = Promise.withResolvers<void>();
     const pids: number[] = [];
@@ -567,7 +561,7 @@ function contract(executor: "shell" | "process"): void {
   });
 
   if (executor === "process" && RUNTIME !== "bun") return;
-  behaves("the CPU time of a task is known", TIMEOUT, async () => {
+  behaves("the CPU time of a task is known", async () => {
     const busy = { cmd: "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done" };
     const results = await collect(run([busy, { cmd: "true" }], { concurrency: 1 }));
     const [one, other] = results.map(({ userMs, systemMs }) => userMs! + systemMs!);

@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -10,7 +9,8 @@ import fc from "fast-check";
 import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
 import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
-import { collect, EFFORT, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { collect, EFFORT, SEED, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 
@@ -25,7 +25,7 @@ const bytesOf = (outputs: readonly TaskOutput[], id: string, stream: string) =>
   Buffer.concat(outputs.filter((output) => output.id === id && output.stream === stream).map(({ bytes }) => bytes));
 
 for (const executor of EXECUTORS) {
-  test(`with the ${executor} executor lines arrive while their task runs`, TIMEOUT, async () => {
+  test(`with the ${executor} executor lines arrive while their task runs`, async () => {
     await withTempDirectory(async (cwd) => {
       // The task waits for a file that is made only when its first line has arrived.
       const cmd = "echo first; until [ -e seen ]; do sleep 0.01; done; echo last >&2";
@@ -42,7 +42,7 @@ for (const executor of EXECUTORS) {
     });
   });
 
-  test(`with the ${executor} executor live output has the bytes of the result`, TIMEOUT, async () => {
+  test(`with the ${executor} executor live output has the bytes of the result`, async () => {
     const tasks: Task[] = [
       { id: "binary", cmd: "head -c 3000000 /dev/urandom; printf err >&2" },
       { id: "lines", cmd: "seq 200000; seq 3 >&2; printf unfinished" },
@@ -63,7 +63,7 @@ for (const executor of EXECUTORS) {
     }
   });
 
-  test(`with the ${executor} executor live output ends at the limit, and says the attempt`, TIMEOUT, async () => {
+  test(`with the ${executor} executor live output ends at the limit, and says the attempt`, async () => {
     const { outputs, results } = await runLive([
       { id: "much", cmd: "yes" },
       { id: "again", cmd: "echo hi; exit 1", retries: 1 },
@@ -82,7 +82,7 @@ for (const executor of EXECUTORS) {
     ]);
   });
 
-  test(`with the ${executor} executor an exception of onOutput stops the run`, TIMEOUT, async () => {
+  test(`with the ${executor} executor an exception of onOutput stops the run`, async () => {
     const onOutput = () => {
       throw new Error("enough");
     };

@@ -4,11 +4,11 @@ import { chmodSync, existsSync, linkSync, mkdirSync, statSync, symlinkSync, writ
 import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { cutOutputFile, readSmallFile, takeOutputFile } from "../../executors/shell/output_file.ts";
 import { run, type Task } from "../../mod.ts";
-import { collect, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { collect, start, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const LARGE = "x".repeat(100_000);
 
@@ -22,7 +22,7 @@ const REPLACEMENTS: Readonly<Record<string, (path: string, foreign: string) => P
 };
 
 for (const [name, replace] of Object.entries(REPLACEMENTS)) {
-  test(`an output whose file became ${name} cannot be got at`, TIMEOUT, async () => {
+  test(`an output whose file became ${name} cannot be got at`, async () => {
     await withTempDirectory(async (directory) => {
       const [path, foreign] = [join(directory, "output"), join(directory, "foreign")];
       writeFileSync(foreign, LARGE, { mode: 0o640 });
@@ -38,7 +38,7 @@ for (const [name, replace] of Object.entries(REPLACEMENTS)) {
   });
 }
 
-test("an output whose file became a socket cannot be got at", TIMEOUT, async () => {
+test("an output whose file became a socket cannot be got at", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "output");
     const server = createServer();
@@ -53,7 +53,7 @@ test("an output whose file became a socket cannot be got at", TIMEOUT, async () 
   });
 });
 
-test("a file with another name is copied, and is neither cut, moved nor given another mode", TIMEOUT, async () => {
+test("a file with another name is copied, and is neither cut, moved nor given another mode", async () => {
   await withTempDirectory(async (directory) => {
     const [path, foreign, target] = ["output", "foreign", "target"].map((name) => join(directory, name)) as [
       string,
@@ -76,7 +76,7 @@ test("a file with another name is copied, and is neither cut, moved nor given an
   });
 });
 
-test("a task that replaces its output has an honest result, and hurts no other file", TIMEOUT, async () => {
+test("a task that replaces its output has an honest result, and hurts no other file", async () => {
   await withTempDirectory(async (directory) => {
     const foreign = join(directory, "foreign");
     writeFileSync(foreign, LARGE, { mode: 0o640 });

@@ -1,6 +1,6 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { type CommandKind, isPlainVariable, kindOfCommand } from "../../executors/shell/plain_command.ts";
+import { test } from "../support/test.ts";
 
 /** That these look the same in a worker as under a fresh shell is for tests/e2e/differential_test.ts to see. */
 function assertKind(kind: CommandKind, commands: readonly string[]): void {

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -8,7 +7,8 @@ import { PROCESSES, type ProcessGroups, type ProcessList, type RunningProcess } 
 import { type SendSignal, signalSender } from "../../executors/send_signal.ts";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../../spawn_adapters/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { signalIfThere, start, TIMEOUT, waitFor } from "../support/helpers.ts";
+import { signalIfThere, start, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** A process of a machine that is not there. */
 interface FakeProcess extends RunningProcess {
@@ -269,7 +269,7 @@ test("a group whose signals cannot be sent is given up, and no promise rejects",
   });
 });
 
-test("the list of processes has those that run, and no zombie", TIMEOUT, async () => {
+test("the list of processes has those that run, and no zombie", async () => {
   // The shell gives way to a program that never waits for the child that the shell had.
   const { child, output, ended } = start("sh", ["-c", "true & echo $!; exec sleep 300"]);
   await waitFor("the child", () => output.stdout !== "");
@@ -288,7 +288,6 @@ test("the list of processes has those that run, and no zombie", TIMEOUT, async (
 
 test(
   "where a shell has to send signals, one sends many, and says of each whether there was anything",
-  TIMEOUT,
   async () => {
     const real = await defaultSpawnAdapter();
     let spawned = 0;

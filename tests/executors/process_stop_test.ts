@@ -1,8 +1,8 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import type { AttemptStop } from "../../mod.ts";
 import { createExecutor } from "../../executors/mod.ts";
 import type { ExitStatus, OutputReader, SpawnAdapter } from "../../spawn_adapters/types.ts";
+import { test } from "../support/test.ts";
 
 /** A process whose exit and output the test decides. */
 class FakeProcess {

@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -22,20 +21,20 @@ import {
   parseResults,
   shell,
   startTaskrunner,
-  TIMEOUT,
   unlimitedPlace,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
 import { CAN_MOUNT, RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 /** Runs tasks one after the other in one worker. */
 function inOneWorker(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
   return collect(run(tasks, { executor: "shell", concurrency: 1, ...options }));
 }
 
-test("nothing that a task sets up is seen by the next", TIMEOUT, async () => {
+test("nothing that a task sets up is seen by the next", async () => {
   const look = [
     'echo "$A|$B|$(pwd)|$(umask)|$(ulimit -n)|$-|$#|$(trap)|$(alias)|$(type f)"',
     'echo "$A" "$B" "$PWD" $?',
@@ -63,12 +62,12 @@ test("nothing that a task sets up is seen by the next", TIMEOUT, async () => {
   assertEquals(seen(results.slice(-look.length)), seen(clean));
 });
 
-test("every task has a process id of its own", TIMEOUT, async () => {
+test("every task has a process id of its own", async () => {
   const results = await inOneWorker(Array.from({ length: 20 }, () => ({ cmd: "echo $$" })));
   assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 20);
 });
 
-test("a program that cannot be run is named on line 1, however many tasks the worker has had", TIMEOUT, async () => {
+test("a program that cannot be run is named on line 1, however many tasks the worker has had", async () => {
   await withTempDirectory(async (directory) => {
     const file = join(directory, "no program");
     await writeFile(file, "");
@@ -95,7 +94,7 @@ test("a program that cannot be run is named on line 1, however many tasks the wo
   });
 });
 
-test("commands of several megabytes run", TIMEOUT, async () => {
+test("commands of several megabytes run", async () => {
   const large = "x".repeat(3_000_000);
   const [echo, count, last] = await inOneWorker([
     { cmd: `echo '${large}'` },
@@ -106,7 +105,7 @@ test("commands of several megabytes run", TIMEOUT, async () => {
   assertEquals([count!.stdout.trim(), last!.stdout], ["3000001", "last\n"]);
 });
 
-test("a worker that a task has killed is replaced, and no other task notices", TIMEOUT, async () => {
+test("a worker that a task has killed is replaced, and no other task notices", async () => {
   await withTempDirectory(async (directory) => {
     const steady = `until test -e ${directory}/go; do sleep 0.01; done; echo steady`;
     const bad = [
@@ -143,7 +142,7 @@ test("a worker that a task has killed is replaced, and no other task notices", T
   });
 });
 
-test("what a task leaves running when it kills its worker is ended", TIMEOUT, async () => {
+test("what a task leaves running when it kills its worker is ended", async () => {
   await withTempDirectory(async (directory) => {
     const [result] = await inOneWorker([{ cmd: `echo $$ > ${directory}/pid; kill -9 $PPID; sleep 300` }]);
     assertEquals([result!.status, result!.outcome], [137, "killed"]);
@@ -151,7 +150,7 @@ test("what a task leaves running when it kills its worker is ended", TIMEOUT, as
   });
 });
 
-test("a task that kills its worker while it is being ended is ended", TIMEOUT, async () => {
+test("a task that kills its worker while it is being ended is ended", async () => {
   await withTempDirectory(async (directory) => {
     // As long as it ignores SIGTERM, it is taken for a part of the worker that begins it; its child tells when that comes.
     const cmd = `
@@ -171,7 +170,7 @@ test("a task that kills its worker while it is being ended is ended", TIMEOUT, a
   });
 });
 
-test("a worker that a task has stopped goes on", TIMEOUT, async () => {
+test("a worker that a task has stopped goes on", async () => {
   const results = await inOneWorker([{ cmd: "kill -STOP $PPID; echo stopped" }, { cmd: "echo next" }]);
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
 });
@@ -199,7 +198,7 @@ async function assertAllRun(spawnAdapter: SpawnAdapter): Promise<void> {
   );
 }
 
-test("a worker that dies before its first task is not waited for", TIMEOUT, async () => {
+test("a worker that dies before its first task is not waited for", async () => {
   let workers = 0;
   const spawnAdapter = await adapterThat((worker) => {
     if (worker.stdin === null || workers++ > 0) return worker;
@@ -213,13 +212,13 @@ test("a worker that dies before its first task is not waited for", TIMEOUT, asyn
   assertEquals(workers, 2);
 });
 
-test("a task whose worker comes to its end before it runs in a process of its own", TIMEOUT, async () => {
+test("a task whose worker comes to its end before it runs in a process of its own", async () => {
   await assertAllRun(
     await adapterThat((worker) => toldOtherwise(worker, (text) => text.includes("second") ? `exit 3\n${text}` : text)),
   );
 });
 
-test("a worker goes on that is stopped as it starts, or when it has nothing to do", TIMEOUT, async () => {
+test("a worker goes on that is stopped as it starts, or when it has nothing to do", async () => {
   const spawnAdapter = await adapterThat((worker) => {
     process.kill(worker.pid, "SIGSTOP");
     return worker;
@@ -236,7 +235,7 @@ test("a worker goes on that is stopped as it starts, or when it has nothing to d
   });
 });
 
-test("a timeout spares what an earlier task of the slot has left in the background", TIMEOUT, async () => {
+test("a timeout spares what an earlier task of the slot has left in the background", async () => {
   await withTempDirectory(async (directory) => {
     const [, late, after] = await inOneWorker([
       { cmd: `sleep 300 >/dev/null 2>&1 & echo $! > ${directory}/left` },
@@ -253,7 +252,7 @@ test("a timeout spares what an earlier task of the slot has left in the backgrou
   });
 });
 
-test("a process in the background never writes into the output of another task", TIMEOUT, async () => {
+test("a process in the background never writes into the output of another task", async () => {
   await withTempDirectory(async (directory) => {
     const noisy = `(while test -e ${directory}; do echo noise; echo noise >&2; sleep 0.001; done) &`;
     const waits = `i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.005; done; echo quiet`;
@@ -262,7 +261,7 @@ test("a process in the background never writes into the output of another task",
   });
 });
 
-test("a stop in the instant in which a task starts ends it by SIGTERM", TIMEOUT, async () => {
+test("a stop in the instant in which a task starts ends it by SIGTERM", async () => {
   for (let round = 0; round < 30; round++) {
     const results = run([{ cmd: "sleep 300" }], { executor: "shell", signal: AbortSignal.timeout(round) });
     const startedMs = performance.now();
@@ -273,7 +272,7 @@ test("a stop in the instant in which a task starts ends it by SIGTERM", TIMEOUT,
   }
 });
 
-test("the directory of a worker is private, and is gone after every end of the program", TIMEOUT, async () => {
+test("the directory of a worker is private, and is gone after every end of the program", async () => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     await withTempDirectory(async (directory) => {
       // The glob hides from taskrunner that this asks for a descriptor: it would get a pipe.
@@ -291,7 +290,7 @@ test("the directory of a worker is private, and is gone after every end of the p
   }
 });
 
-test("the directory is gone when the program is killed while it ends a task", TIMEOUT, async () => {
+test("the directory is gone when the program is killed while it ends a task", async () => {
   await withTempDirectory(async (directory) => {
     const find = "dirname $(readlink /proc/$$/f?/2) > path";
     const cmd = `trap ': > asked' TERM; ${find}; : > on; until test -e go; do sleep 0.01; done`;
@@ -309,7 +308,7 @@ test("the directory is gone when the program is killed while it ends a task", TI
   });
 });
 
-test("the directory of a worker that has ended is gone when the result is there", TIMEOUT, async () => {
+test("the directory of a worker that has ended is gone when the result is there", async () => {
   await withTempDirectory(async (directory) => {
     const look = "ls $(dirname $(dirname $(readlink /proc/$$/f?/2)))";
     const results = run([
@@ -323,7 +322,7 @@ test("the directory of a worker that has ended is gone when the result is there"
   });
 });
 
-test("a worker gives way to another when there is no room for its directory any more", TIMEOUT, async () => {
+test("a worker gives way to another when there is no room for its directory any more", async () => {
   if (!CAN_MOUNT) return notTried("this user must not make mounts");
   await RunPlace.with(async (place) => {
     const look = "dirname $(readlink /proc/$$/f?/2)";
@@ -341,7 +340,7 @@ test("a worker gives way to another when there is no room for its directory any 
   });
 });
 
-test("without its directory a worker gives honest results, and is replaced", TIMEOUT, async () => {
+test("without its directory a worker gives honest results, and is replaced", async () => {
   const remove = "rm -r $(dirname $(readlink /proc/$$/f?/2)); echo lost";
   const results = await inOneWorker([{ cmd: remove }, { cmd: "cat", stdin: "next\n" }, { cmd: ["echo", "one more"] }]);
   assertEquals([results[0]!.outcome, results[0]!.status, results[0]!.stdout], ["failed", 0, ""]);
@@ -405,12 +404,12 @@ test("in a place in memory there are only as many workers as may fill it and lea
   });
 });
 
-test("where no worker can be had, tasks run in processes of their own", TIMEOUT, async () => {
+test("where no worker can be had, tasks run in processes of their own", async () => {
   const missing = await inOneWorker([{ cmd: "echo hi" }, { cmd: ["echo", "ho"] }], { shell: "/no/such/shell" });
   assertEquals(missing.map(({ outcome, stdout }) => [outcome, stdout]), [["not-started", ""], ["ok", "ho\n"]]);
 });
 
-test("a program that cannot be run has not started, whatever the shell says of it", TIMEOUT, async () => {
+test("a program that cannot be run has not started, whatever the shell says of it", async () => {
   if (lacks("bash", "busybox", "mksh")) return;
   await withTempDirectory(async (directory) => {
     const [ash, file] = [join(directory, "ash"), join(directory, "file")];
@@ -434,7 +433,7 @@ test("a program that cannot be run has not started, whatever the shell says of i
   });
 });
 
-test("what no shell can do is done by a process of its own", TIMEOUT, async () => {
+test("what no shell can do is done by a process of its own", async () => {
   const [variable, program, last] = await inOneWorker([
     { cmd: ["env"], env: { "a-b": "1", C: "2" } },
     { cmd: ["-x", "y"] },
@@ -452,14 +451,14 @@ test("what no shell can do is done by a process of its own", TIMEOUT, async () =
   assertEquals([group, Number(parent)], [pid, process.pid]);
 });
 
-test("an array is a process of the worker, like a string", TIMEOUT, async () => {
+test("an array is a process of the worker, like a string", async () => {
   const look = { cmd: ["sh", "-c", "echo $PPID"] };
   const parents = (await inOneWorker([look, { cmd: "echo $PPID" }, look])).map(({ stdout }) => Number(stdout));
   assertEquals(new Set(parents).size, 1);
   assert(parents[0] !== process.pid);
 });
 
-test("the directory of a worker has no files but those of the task that runs", TIMEOUT, async () => {
+test("the directory of a worker has no files but those of the task that runs", async () => {
   const look = "cd $(dirname $(readlink /proc/$$/f?/2)) && ls && stat -Lc %a /proc/$$/f?/0";
   const before = [
     { cmd: "cat; echo e >&2", stdin: "x" },
@@ -473,7 +472,7 @@ test("the directory of a worker has no files but those of the task that runs", T
   assertMatch(last!.stdout, /^(\d+)\.err\n\1\.in\n\1\.out\n600\n$/);
 });
 
-test("what a program prints is never changed, although it may look like a message of the shell", TIMEOUT, async () => {
+test("what a program prints is never changed, although it may look like a message of the shell", async () => {
   await withTempDirectory(async (directory) => {
     const program = join(directory, "say");
     await writeProgram(program, '#!/bin/sh\necho "sh: $1: said" >&2\nexit $2\n');
@@ -489,16 +488,16 @@ test("what a program prints is never changed, although it may look like a messag
   });
 });
 
-test("a run without tasks ends", TIMEOUT, async () => {
+test("a run without tasks ends", async () => {
   assertEquals(await inOneWorker([]), []);
 });
 
-test("where no worker can be had, a task is ended like any other", TIMEOUT, async () => {
+test("where no worker can be had, a task is ended like any other", async () => {
   const [late] = await inOneWorker([{ cmd: ["sleep", "300"], timeoutMs: 100 }], { shell: "/no/such/shell" });
   assertEquals([late!.outcome, late!.signal], ["timeout", "SIGTERM"]);
 });
 
-test("a file that a task opens by the name of its own descriptor is not emptied", TIMEOUT, async () => {
+test("a file that a task opens by the name of its own descriptor is not emptied", async () => {
   const cmd = "echo a >&2; echo b >/dev/stderr; echo c >/dev/stdout; echo d; (exit 4)";
   const copy = { cmd: ["tee", "/dev/stderr"], stdin: "x\n" };
   const results = await inOneWorker([{ cmd }, { cmd: ["sh", "-c", cmd] }, copy]);
@@ -509,7 +508,7 @@ test("a file that a task opens by the name of its own descriptor is not emptied"
   ]);
 });
 
-test("the CPU time of an attempt is that of the attempt", TIMEOUT, async () => {
+test("the CPU time of an attempt is that of the attempt", async () => {
   const busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
   const times = (await inOneWorker([{ cmd: busy }, { cmd: "true" }, { cmd: busy }]))
     .map(({ userMs, systemMs }) => userMs! + systemMs!);
@@ -520,14 +519,13 @@ test("the CPU time of an attempt is that of the attempt", TIMEOUT, async () => {
 
 test(
   "known difference: when a signal ends the last program of a command, the result says it, not the shell",
-  TIMEOUT,
   async () => {
     const [worker] = await inOneWorker([{ cmd: "sh -c 'kill -KILL $$'" }], { shell: "dash" });
     assertEquals([worker!.status, worker!.outcome, worker!.signal, worker!.stderr], [137, "killed", "SIGKILL", ""]);
   },
 );
 
-test("known difference: the parent of a task is its worker, and tasks of a slot share a group", TIMEOUT, async () => {
+test("known difference: the parent of a task is its worker, and tasks of a slot share a group", async () => {
   const look = "echo $PPID; ps -o pgid= -p $$";
   const results = await inOneWorker([{ cmd: look }, { cmd: look }, { cmd: ["sh", "-c", look] }]);
   const seen = new Set(results.map(({ stdout }) => stdout.replace(/\s+/g, " ")));
@@ -536,7 +534,7 @@ test("known difference: the parent of a task is its worker, and tasks of a slot 
   assertEquals(parent, group);
 });
 
-test("known difference: a command longer than an argument may be is evaluated by its worker", TIMEOUT, async () => {
+test("known difference: a command longer than an argument may be is evaluated by its worker", async () => {
   const longestBytes = 128 * 1024 - 1; // with the NUL at its end
   const command = (text: string) => ({ cmd: `: ${text}; if :; then nosuch; fi` });
   const room = longestBytes - command("").cmd.length;
@@ -553,7 +551,6 @@ test("known difference: a command longer than an argument may be is evaluated by
 
 test(
   "known difference: in the background a process prints to a file that is gone, and is not told",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const [result] = await inOneWorker([{
@@ -566,14 +563,14 @@ test(
   },
 );
 
-test("known difference: variables whose names no shell takes do not come through dash", TIMEOUT, async () => {
+test("known difference: variables whose names no shell takes do not come through dash", async () => {
   const script = `echo '{"cmd":["env"]}' | env not.a-name=x taken=y $RUNTIME cli.ts --shell dash`;
   const [result] = parseResults((await shell(script)).stdout);
   assertEquals(/^taken=y$/m.test(result!.stdout), true);
   assertEquals(/^not.a-name=x$/m.test(result!.stdout), false);
 });
 
-test("workers without a task give way when nothing else can be started", TIMEOUT, async () => {
+test("workers without a task give way when nothing else can be started", async () => {
   const real = await defaultSpawnAdapter();
   let alive = 0;
   // As with too few descriptors: there is one process at a time.

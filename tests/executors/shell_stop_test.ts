@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { writeFileSync } from "node:fs";
 import { assertEquals } from "@std/assert/equals";
 import { resultWithoutOutput } from "../../pool/executor.ts";
@@ -7,6 +6,7 @@ import { type ShellContext, ShellExecution } from "../../executors/shell/executi
 import type { ShellWorker } from "../../executors/shell/worker.ts";
 import { SpillDirectory } from "../../executors/spill_directory.ts";
 import { withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const ATTEMPT = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
 

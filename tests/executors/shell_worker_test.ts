@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,12 +14,12 @@ import { defaultSpawnAdapter } from "../../spawn_adapters/mod.ts";
 import {
   isAlive,
   signalIfThere,
-  TIMEOUT,
   unlimitedPlace,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const adapter = await defaultSpawnAdapter();
 
@@ -77,7 +76,7 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
 }
 
-test("a worker reports the status and the CPU time of each attempt by itself", TIMEOUT, async () => {
+test("a worker reports the status and the CPU time of each attempt by itself", async () => {
   await withWorkers(async (start) => {
     const worker = await start();
     const reports = [];
@@ -95,7 +94,6 @@ test("a worker reports the status and the CPU time of each attempt by itself", T
 
 test(
   "a worker that has been killed says so, also to whoever comes later, and does not wait for what has its output",
-  TIMEOUT,
   async () => {
     await withWorkers(async (start, _woken, directory) => {
       const worker = await start();
@@ -112,7 +110,7 @@ test(
   },
 );
 
-test("a worker is told to go on when it owes something, and only then", TIMEOUT, async () => {
+test("a worker is told to go on when it owes something, and only then", async () => {
   await withWorkers(async (start, woken) => {
     const [idle, stopped, retired] = [await start(), await start(), await start()];
     const report = retired.run(scriptOf(retired, ":").replace(/\n$/, () => "; kill -STOP $$\n"));
@@ -125,7 +123,7 @@ test("a worker is told to go on when it owes something, and only then", TIMEOUT,
   });
 });
 
-test("what is no shell, or has a limit for files, does not become a worker, and does not stay", TIMEOUT, async () => {
+test("what is no shell, or has a limit for files, does not become a worker, and does not stay", async () => {
   await withWorkers(async (start, _woken, directory) => {
     await assertRejects(() => start("true"), Error, "It is no shell that can be a worker");
     const pid = join(directory, "pid");
@@ -140,7 +138,6 @@ test("what is no shell, or has a limit for files, does not become a worker, and 
 
 test(
   "the directory of a worker has the name of its process, and is there as long as somebody wants it",
-  TIMEOUT,
   async () => {
     await withWorkers(async (start) => {
       const worker = await start();

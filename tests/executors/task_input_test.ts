@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { mkdir, open, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { assertEquals } from "@std/assert/equals";
 import { run as runTasks, type RunOptions, type Task } from "../../mod.ts";
-import { collect, lacks, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { collect, lacks, start, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 const BASE64 = btoa(String.fromCharCode(...ALL_BYTES));
@@ -34,7 +34,7 @@ async function outputsOf(tasks: Task[], options: RunOptions) {
 }
 
 for (const shell of ["dash", "bash", "mksh"].filter((shell) => !lacks(shell))) {
-  test(`a worker that is ${shell} opens files for tasks`, TIMEOUT, async () => {
+  test(`a worker that is ${shell} opens files for tasks`, async () => {
     await withTempDirectory(async (cwd) => {
       const [fifo] = await makeFifos(cwd, ["fifo"]);
       const socket = createServer().listen(join(cwd, "socket"));
@@ -65,8 +65,7 @@ for (const shell of ["dash", "bash", "mksh"].filter((shell) => !lacks(shell))) {
 }
 
 for (const executor of ["shell", "process"] as const) {
-  const behaves = (behavior: string, fn: () => Promise<void>) =>
-    test(`with the ${executor} executor ${behavior}`, TIMEOUT, fn);
+  const behaves = (behavior: string, fn: () => Promise<void>) => test(`with the ${executor} executor ${behavior}`, fn);
 
   const run = (tasks: Iterable<Task>, options: RunOptions = {}) => runTasks(tasks, { executor, ...options });
   const outputs = (tasks: Task[], options: RunOptions = {}) => outputsOf(tasks, { executor, ...options });

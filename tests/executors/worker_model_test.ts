@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
@@ -9,6 +8,7 @@ import { type AttemptFiles, attemptScript } from "../../executors/shell/script.t
 import { ShellWorker } from "../../executors/shell/worker.ts";
 import { type FakeShell, FakeShellAdapter } from "../support/fake_shell.ts";
 import { EFFORT, SEED, TIMEOUT, unlimitedPlace, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const TIMES = "0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n";
 

@@ -3,27 +3,19 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import type { Task } from "../../mod.ts";
-import {
-  isAlive,
-  jsonLines,
-  startTaskrunner,
-  taskrunner,
-  TIMEOUT,
-  waitFor,
-  withTempDirectory,
-} from "../support/helpers.ts";
+import { isAlive, jsonLines, startTaskrunner, taskrunner, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 const SHELLS = ["dash", "bash", "mksh"] as const;
 
 const ok = ({ id, outcome, status }: { id: string; outcome: string; status: number | null }) => [id, outcome, status];
 
-test("the name of a directory that looks like a report changes nothing", TIMEOUT, async () => {
+test("the name of a directory that looks like a report changes nothing", async () => {
   // A worker counts what it is asked for: two scripts to get ready, then each task.
   const forged = Array.from({ length: 24 }, (_, index) => {
     const number = 4 + 2 * index + Math.floor(index / 3) % 2;
@@ -107,7 +99,6 @@ test("no environment makes a worker of bash lose or change a result", { timeout:
 
 test(
   "scripts of BASH_ENV that wait or take the outputs belong to the tasks, not to their workers",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const script = join(directory, "script");
@@ -137,7 +128,7 @@ echo $$ >> "$PIDS"
 exec sleep 1000
 `;
 
-test("a signal ends a run whose shells do not answer, and leaves none", TIMEOUT, async () => {
+test("a signal ends a run whose shells do not answer, and leaves none", async () => {
   await withTempDirectory(async (directory) => {
     const [shell, pids] = [join(directory, "silent"), join(directory, "pids")];
     await writeFile(shell, SILENT, { mode: 0o755 });
@@ -159,7 +150,7 @@ test("a signal ends a run whose shells do not answer, and leaves none", TIMEOUT,
   });
 });
 
-test("where shells do not answer, tasks run in processes of their own, with their timeouts", TIMEOUT, async () => {
+test("where shells do not answer, tasks run in processes of their own, with their timeouts", async () => {
   await withTempDirectory(async (directory) => {
     const [shell, pids] = [join(directory, "silent"), join(directory, "pids")];
     await writeFile(shell, SILENT, { mode: 0o755 });
@@ -184,7 +175,7 @@ test("where shells do not answer, tasks run in processes of their own, with thei
   });
 });
 
-test("only the worker says that nothing ran: what a task prints is no verdict", TIMEOUT, async () => {
+test("only the worker says that nothing ran: what a task prints is no verdict", async () => {
   const printing: Task["cmd"][] = [
     "echo important; PATH=/nonexistent; exec sh",
     "echo important; exec /no/such",
@@ -212,7 +203,7 @@ test("only the worker says that nothing ran: what a task prints is no verdict", 
   }
 });
 
-test("a signal is seen in commands that name their own descriptors, too", TIMEOUT, async () => {
+test("a signal is seen in commands that name their own descriptors, too", async () => {
   const signals = ["SEGV", "KILL", "TERM", "ABRT", "USR1", "BUS", "HUP", "ALRM"];
   const commands = ["ulimit -c 0; ", "echo a >/dev/stderr; ", ": /dev/fd/1; ", ": /proc/self/fd/0; "];
   const tasks = signals.flatMap((signal) => commands.map((command) => ({ cmd: `${command}kill -${signal} $$` })));
@@ -228,7 +219,7 @@ test("a signal is seen in commands that name their own descriptors, too", TIMEOU
   }
 });
 
-test("without its files a worker is replaced, and no status is never a signal", TIMEOUT, async () => {
+test("without its files a worker is replaced, and no status is never a signal", async () => {
   await withTempDirectory(async (directory) => {
     const empty = 'rm -rf "$(dirname "$(readlink /proc/$$/f?/1)")"';
     const after = ["echo a >/dev/stderr", "ulimit -n >/dev/null; exit 3", "echo b", "true", "exit 5"];
@@ -250,7 +241,7 @@ test("without its files a worker is replaced, and no status is never a signal", 
   });
 });
 
-test("tasks of a worker have the variables that shells change when they start", TIMEOUT, async () => {
+test("tasks of a worker have the variables that shells change when they start", async () => {
   await withTempDirectory(async (directory) => {
     const script = join(directory, "env");
     await writeFile(script, "seen=yes\n");
@@ -274,7 +265,7 @@ test("tasks of a worker have the variables that shells change when they start", 
   });
 });
 
-test("a task that opens the channel of its worker decides nothing by it", TIMEOUT, async () => {
+test("a task that opens the channel of its worker decides nothing by it", async () => {
   const texts = ["1 0 1", "2 0 1", "0m0s 0m0s\\n0m0s 0m0s\\n2 0 1", "begin 2", "x".repeat(70_000), "Killed"];
   const write = (text: string) => `printf '%b\\n' '${text}' >/proc/$PPID/fd/1; exit 3`; // sockets cannot be opened
   const tasks = texts.flatMap((text) => [{ cmd: write(text) }, { cmd: "echo good" }]);
@@ -287,7 +278,7 @@ test("a task that opens the channel of its worker decides nothing by it", TIMEOU
   }
 });
 
-test("an error of 127 with much output is taken like any other", TIMEOUT, async () => {
+test("an error of 127 with much output is taken like any other", async () => {
   const cmd = "head -c 30000000 /dev/zero >&2; exit 127";
   const { results } = await taskrunner(["-j1", "--max-inline", "1k"], { stdin: jsonLines([{ cmd }]) });
   assertEquals([results[0]!.status, results[0]!.stderrBytes], [127, 30_000_000]);

@@ -1,6 +1,6 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { type WorkerEvent, WorkerReportReader } from "../../executors/shell/worker_report.ts";
+import { test } from "../support/test.ts";
 
 const TOKEN = "0123456789abcdef01234567";
 const TIMES = "0m0.00s 0m0.01s\n0m1.50s 0m0.25s\n";

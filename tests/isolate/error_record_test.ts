@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
 import { ExecutorError, InvalidLineError, InvalidTaskError, ResourceShortageError } from "../../mod.ts";
 import { fromErrorRecord, toErrorRecord } from "../../isolate/error_record.ts";
 import { checkMessage } from "../../isolate/protocol.ts";
+import { test } from "../support/test.ts";
 
 /** Sends an error as the process does. */
 function sent(error: unknown): Error {

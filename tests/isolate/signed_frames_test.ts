@@ -1,9 +1,9 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import fc from "fast-check";
 import { FrameSigner, InvalidFrameError, verifyFrames } from "../../isolate/signed_frames.ts";
-import { byteStream, collect, TIMEOUT } from "../support/helpers.ts";
+import { byteStream, collect } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const KEY = "the key";
 const texts = fc.array(fc.string({ unit: "binary" }), { maxLength: 5 });
@@ -22,7 +22,7 @@ async function verified(bytes: Uint8Array, chunkBytes = Infinity): Promise<strin
   return (await collect(verifyFrames(byteStream(bytes, chunkBytes), KEY))).map((content) => decoder.decode(content));
 }
 
-test("verifyFrames() yields what FrameSigner signed, for chunks of any size", TIMEOUT, async () => {
+test("verifyFrames() yields what FrameSigner signed, for chunks of any size", async () => {
   await fc.assert(fc.asyncProperty(texts, fc.integer({ min: 1, max: 200 }), async (contents, chunkBytes) => {
     assertEquals(await verified(joined(signed(contents)), chunkBytes), contents);
   }));
@@ -34,7 +34,7 @@ test("FrameSigner writes each header as a line of JSON", () => {
   assertEquals([lengthSignature.length, signature.length, length, secondLength], [32, 32, 11, 3]);
 });
 
-test("verifyFrames() yields the complete frames of a stream that ends early", TIMEOUT, async () => {
+test("verifyFrames() yields the complete frames of a stream that ends early", async () => {
   await fc.assert(fc.asyncProperty(texts, fc.nat(), async (contents, number) => {
     const frames = signed(contents);
     const bytes = joined(frames);
@@ -45,7 +45,7 @@ test("verifyFrames() yields the complete frames of a stream that ends early", TI
   }));
 });
 
-test("verifyFrames() yields nothing from the first changed byte on", TIMEOUT, async () => {
+test("verifyFrames() yields nothing from the first changed byte on", async () => {
   await fc.assert(
     fc.asyncProperty(texts, fc.nat(), fc.integer({ min: 1, max: 255 }), async (contents, number, change) => {
       const bytes = joined(signed(["first", ...contents, "last"]));

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -38,6 +37,7 @@ import {
 } from "../support/helpers.ts";
 import { executorFactory as failingFactory } from "../fixtures/failing_executor.ts";
 import { executorFactory } from "../fixtures/fixed_status.ts";
+import { test } from "../support/test.ts";
 
 function runnerOf(tasks: readonly Task[], options: number | TaskRunnerOptions = {}): TaskRunner {
   const runner = new TaskRunner(options);
@@ -50,7 +50,6 @@ function eitherWay(behaviour: string, fn: (isolate: boolean) => Promise<void>): 
   for (const isolate of [true, false]) {
     test(
       `TaskRunner ${behaviour} ${isolate ? "in a process of its own" : "in this process"}`,
-      TIMEOUT,
       () => fn(isolate),
     );
   }
@@ -281,7 +280,7 @@ test("TaskRunner rejects wrong options and tasks at once", () => {
   assertEquals(runner.size, 0);
 });
 
-test("TaskRunner names the directory of a run in no command line", TIMEOUT, async () => {
+test("TaskRunner names the directory of a run in no command line", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "ls $TMPDIR; cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
     const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
@@ -292,7 +291,7 @@ test("TaskRunner names the directory of a run in no command line", TIMEOUT, asyn
   });
 });
 
-test("TaskRunner keeps the tasks in a private file, and removes the file at the end", TIMEOUT, async () => {
+test("TaskRunner keeps the tasks in a private file, and removes the file at the end", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "cd $TMPDIR/taskrunner-*[0-9a-f]/ && stat -c '%a %n' . tasks.jsonl";
     const { stdout } = await startProgram(directory, [{ cmd }], { executor: "process" }).ended;
@@ -383,7 +382,7 @@ test("runtimeCommand() rejects a bundled program", () => {
   assertThrows(bundled, Error, "this program was bundled, and has no module that could be started");
 });
 
-test("the process removes nothing from a directory that is not its own", TIMEOUT, async () => {
+test("the process removes nothing from a directory that is not its own", async () => {
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "tasks.jsonl"), "");
     const args = [...RUN_MODULE, join(PROJECT, "isolate", "main.ts")];
@@ -396,7 +395,7 @@ test("the process removes nothing from a directory that is not its own", TIMEOUT
 });
 
 if (RUNTIME === "deno") {
-  test("TaskRunner gives its process no permission of Deno that the program lacks", TIMEOUT, async () => {
+  test("TaskRunner gives its process no permission of Deno that the program lacks", async () => {
     await withTempDirectory(async (directory) => {
       const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
       const tasks = [{ cmd: "echo hi" }, { cmd: ["sh", "-c", "tr '\\0' '\\n' < /proc/$PPID/cmdline"] }];
@@ -432,7 +431,7 @@ if (RUNTIME === "deno") {
 }
 
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-  test(`TaskRunner leaves no process and no file when ${signal} ends the program`, TIMEOUT, async () => {
+  test(`TaskRunner leaves no process and no file when ${signal} ends the program`, async () => {
     await withTempDirectory(async (directory) => {
       // A task runs below its worker, and that below the process which runs the pool.
       const says = "echo $$ $PPID $(ps -o ppid= -p $PPID) $(f=fd; readlink /proc/self/$f/2)";
@@ -455,7 +454,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-test("TaskRunner reports how its process died, and how many results it had", TIMEOUT, async () => {
+test("TaskRunner reports how its process died, and how many results it had", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
     const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
@@ -473,7 +472,7 @@ test("TaskRunner reports how its process died, and how many results it had", TIM
   });
 });
 
-test("TaskRunner reports the standard error of a process that cannot start", TIMEOUT, async () => {
+test("TaskRunner reports the standard error of a process that cannot start", async () => {
   const [name, value, said] = ({
     deno: ["DENO_V8_FLAGS", "--no-such-flag", /V8 did not recognize flag '--no-such-flag'/],
     bun: ["BUN_OPTIONS", "--preload /missing.ts", /preload not found/],
@@ -489,7 +488,7 @@ test("TaskRunner reports the standard error of a process that cannot start", TIM
   });
 });
 
-test("TaskRunner reports a missing directory for temporary files, and a remedy", TIMEOUT, async () => {
+test("TaskRunner reports a missing directory for temporary files, and a remedy", async () => {
   await withTempDirectory(async (directory) => {
     const missing = join(directory, "missing");
     const { stdout } = await startProgram(missing, [{ cmd: "true" }]).ended;
@@ -501,7 +500,7 @@ test("TaskRunner reports a missing directory for temporary files, and a remedy",
   });
 });
 
-test("TaskRunner leaves nothing behind when it is stopped while the run begins", TIMEOUT, async () => {
+test("TaskRunner leaves nothing behind when it is stopped while the run begins", async () => {
   await withTempDirectory(async (directory) => {
     await withVariable("TMPDIR", directory, async () => {
       const cmd = `echo $$ > ${directory}/started; sleep 300`;
@@ -518,7 +517,7 @@ test("TaskRunner leaves nothing behind when it is stopped while the run begins",
   });
 });
 
-test("TaskRunner cancels its tasks when its process gets SIGTERM", TIMEOUT, async () => {
+test("TaskRunner cancels its tasks when its process gets SIGTERM", async () => {
   const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", "kill -TERM $(ps -o ppid= -p $PPID); sleep 300"] }], {
     concurrency: 1,
   });
@@ -528,7 +527,7 @@ test("TaskRunner cancels its tasks when its process gets SIGTERM", TIMEOUT, asyn
   assertEquals(outcomes, ["ok", "canceled"]);
 });
 
-test("TaskRunner accepts no result that a task forged", TIMEOUT, async () => {
+test("TaskRunner accepts no result that a task forged", async () => {
   const forged = '["x","result",{"id":"forged","status":0,"stdout":"","stderr":""}]';
   const places = ["/dev/stdout", "/dev/stderr", "/dev/tty"];
   const tasks = places.map((place) => ({ id: place, cmd: `echo '${forged}' >> ${place}` }));
@@ -549,7 +548,7 @@ test("TaskRunner accepts no result that a task forged", TIMEOUT, async () => {
   }
 });
 
-test("TaskRunner accepts no result that a task changed", TIMEOUT, async () => {
+test("TaskRunner accepts no result that a task changed", async () => {
   const change = 'sed -u \'s/true/forged/g; s/"status":0/"status":9/\'';
   const thief = `exec 3<> ${descriptorOfProcess(1)} && ${change} <&3 >&3`;
   const tasks = Array.from({ length: 500 }, (_, index) => ({ id: `true${index}`, cmd: "true" }));
@@ -563,7 +562,7 @@ test("TaskRunner accepts no result that a task changed", TIMEOUT, async () => {
 
 for (const isolate of [true, false]) {
   const where = isolate ? "in a process of its own" : "in this process";
-  test(`TaskRunner uses the executor of a factory ${where}`, TIMEOUT, async () => {
+  test(`TaskRunner uses the executor of a factory ${where}`, async () => {
     const notices: string[] = [];
     const executor = executorFactory({ status: 3, onNotice: (text) => notices.push(text) });
     const runner = new TaskRunner({ executor, isolate, maxInlineBytes: 1234 });

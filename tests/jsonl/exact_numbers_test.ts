@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -11,8 +10,9 @@ import { mayLoseDigits, parseExactly, rawNumber } from "../../jsonl/exact_number
 import { InvalidTaskError, parseTask, readTasks, run, type Task, TaskRunner } from "../../mod.ts";
 import { natsExecutor } from "../../nats/mod.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
-import { collect, EFFORT, SEED, startTaskrunner, taskrunner, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { collect, EFFORT, SEED, startTaskrunner, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { withNatsServer, withWorker } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -143,7 +143,7 @@ test("readTasks() keeps all digits of numbers in meta, and rejects an id that wo
   );
 });
 
-test("the command keeps all digits of numbers in meta, and rejects an id that would lose some", TIMEOUT, async () => {
+test("the command keeps all digits of numbers in meta, and rejects an id that would lose some", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "tasks.jsonl");
     const output = join(directory, "results.jsonl");
@@ -172,7 +172,7 @@ test("the command keeps all digits of numbers in meta, and rejects an id that wo
   });
 });
 
-test("TaskRunner keeps all digits of numbers in meta, in this process and in another", TIMEOUT, async () => {
+test("TaskRunner keeps all digits of numbers in meta, in this process and in another", async () => {
   const line = `{"id":"a","cmd":"true","meta":[${INEXACT}]}\n`;
   const tasks = await collect(readTasks([encode(line)]));
   for (const isolate of [true, false]) {
@@ -183,7 +183,7 @@ test("TaskRunner keeps all digits of numbers in meta, in this process and in ano
   }
 });
 
-test("natsExecutor() keeps all digits of numbers in meta", TIMEOUT, async () => {
+test("natsExecutor() keeps all digits of numbers in meta", async () => {
   const tasks = await collect(readTasks([encode(`{"id":"a","cmd":"true","meta":[${INEXACT}]}\n`)]));
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {

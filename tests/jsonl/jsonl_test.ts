@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -12,6 +11,7 @@ import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOpt
 import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
 import { byteStream, collect, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 

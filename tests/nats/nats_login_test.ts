@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,8 +12,9 @@ import { connect, nkeys } from "@nats-io/transport-node";
 import { run, type TaskResult } from "../../mod.ts";
 import { type NatsConnectionOptions, natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns } from "../../nats/client/runs.ts";
-import { collect, lacks, PROJECT, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { collect, lacks, PROJECT, waitFor, withTempDirectory } from "../support/helpers.ts";
 import { startNatsServer, stopNatsServer } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Starts a server with a configuration, and a worker and a run that have to get in. Gives what the run's task printed. */
 async function runWith(
@@ -45,7 +45,7 @@ async function runWith(
   }
 }
 
-test("natsExecutor() logs in with a token, from an option or the URL", TIMEOUT, async () => {
+test("natsExecutor() logs in with a token, from an option or the URL", async () => {
   await withTempDirectory(async (directory) => {
     const config = "authorization { token: a-token }";
     assertEquals(await runWith(config, directory, { token: "a-token" }), "in\n");
@@ -53,7 +53,7 @@ test("natsExecutor() logs in with a token, from an option or the URL", TIMEOUT, 
   });
 });
 
-test("natsExecutor() logs in with the seed of an nkey", TIMEOUT, async () => {
+test("natsExecutor() logs in with the seed of an nkey", async () => {
   await withTempDirectory(async (directory) => {
     const pair = nkeys.createUser();
     const nkeyFile = join(directory, "user.nk");
@@ -69,7 +69,7 @@ test("natsExecutor() logs in with the seed of an nkey", TIMEOUT, async () => {
   });
 });
 
-test("natsExecutor() logs in with a credentials file", TIMEOUT, async () => {
+test("natsExecutor() logs in with a credentials file", async () => {
   await withTempDirectory(async (directory) => {
     const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()];
     const systemKey = nkeys.createAccount().getPublicKey();
@@ -102,7 +102,7 @@ test("natsExecutor() logs in with a credentials file", TIMEOUT, async () => {
   });
 });
 
-test("natsExecutor() connects over TLS with a client certificate", TIMEOUT, async () => {
+test("natsExecutor() connects over TLS with a client certificate", async () => {
   if (lacks("openssl")) return;
   await withTempDirectory(async (directory) => {
     const file = (name: string) => join(directory, name);
@@ -142,7 +142,6 @@ test("natsExecutor() connects over TLS with a client certificate", TIMEOUT, asyn
 
 test(
   "with examples/distributed/nats-server.conf a worker has the permissions that it needs, and no others",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const example = await readFile(join(PROJECT, "examples", "distributed", "nats-server.conf"), "utf8");

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -16,6 +15,7 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { assertEachOnce, COMMANDS, linesOf, OTHERS, signal, startWorker, stop } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 const ip = (...args: string[]) => execFileSync("ip", args, { stdio: "pipe" });
 

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +10,7 @@ import { assertThrows } from "@std/assert/throws";
 import { run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
 import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
-import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
   type NatsServer,
   startNatsServer,
@@ -19,6 +18,7 @@ import {
   withNatsServer,
   withWorker,
 } from "../support/nats_helpers.ts";
+import { test } from "../support/test.ts";
 
 const through = ({ url }: NatsServer, options: RunOptions = {}): RunOptions => ({
   ...options,
@@ -30,7 +30,7 @@ function comparable({ slot: _, startedAt: __, durationMs: ___, userMs: ____, sys
   return rest;
 }
 
-test("results equal those of a local run, and name their worker", TIMEOUT, async () => {
+test("results equal those of a local run, and name their worker", async () => {
   const tasks: Task[] = [
     { cmd: "echo hi; echo oh >&2" },
     { cmd: ["printf", "%s", "$HOME"] },
@@ -63,7 +63,7 @@ test("results equal those of a local run, and name their worker", TIMEOUT, async
   });
 });
 
-test("the timeout of a task starts when a worker begins it", TIMEOUT, async () => {
+test("the timeout of a task starts when a worker begins it", async () => {
   await withNatsServer(async (server) => {
     const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], through(server));
     const first = results.next();
@@ -73,7 +73,7 @@ test("the timeout of a task starts when a worker begins it", TIMEOUT, async () =
   });
 });
 
-test("a run reports that no worker takes its tasks", TIMEOUT, async () => {
+test("a run reports that no worker takes its tasks", async () => {
   await withNatsServer(async (server) => {
     const said = Promise.withResolvers<string>();
     const all = collect(
@@ -84,7 +84,7 @@ test("a run reports that no worker takes its tasks", TIMEOUT, async () => {
   });
 });
 
-test("a server without JetStream is an error that names the remedy", TIMEOUT, async () => {
+test("a server without JetStream is an error that names the remedy", async () => {
   await withTempDirectory(async (directory) => {
     const server = await startNatsServer(directory, [], -1, {}, []);
     try {
@@ -97,7 +97,7 @@ test("a server without JetStream is an error that names the remedy", TIMEOUT, as
   });
 });
 
-test("tasks with the same id and command are different tasks", TIMEOUT, async () => {
+test("tasks with the same id and command are different tasks", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo x >> ${directory}/ran`;
@@ -108,7 +108,7 @@ test("tasks with the same id and command are different tasks", TIMEOUT, async ()
   });
 });
 
-test("a repeated task runs again after its first result", TIMEOUT, async () => {
+test("a repeated task runs again after its first result", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const again = { id: "a", cmd: `echo x >> ${directory}/ran` };
@@ -120,7 +120,7 @@ test("a repeated task runs again after its first result", TIMEOUT, async () => {
   });
 });
 
-test("equal large tasks are different tasks, and each arrives complete", TIMEOUT, async () => {
+test("equal large tasks are different tasks, and each arrives complete", async () => {
   await withNatsServer(async (server) => {
     const attempts = async () => (await listRuns({ servers: server.url }))[0]?.attempts ?? 0;
     async function* tasks(): AsyncGenerator<Task> {
@@ -137,7 +137,7 @@ test("equal large tasks are different tasks, and each arrives complete", TIMEOUT
   });
 });
 
-test("input and output larger than a message arrive complete", TIMEOUT, async () => {
+test("input and output larger than a message arrive complete", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const stdin = "é".repeat(1_000_000);
@@ -159,7 +159,7 @@ test("input and output larger than a message arrive complete", TIMEOUT, async ()
   });
 });
 
-test("a stopped run terminates running tasks, emits their results, and withdraws the others", TIMEOUT, async () => {
+test("a stopped run terminates running tasks, emits their results, and withdraws the others", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const stop = new AbortController();
@@ -181,7 +181,7 @@ test("a stopped run terminates running tasks, emits their results, and withdraws
   });
 });
 
-test("a drained run emits the results of begun tasks, and withdraws the others", TIMEOUT, async () => {
+test("a drained run emits the results of begun tasks, and withdraws the others", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo > ${directory}/$TASKRUNNER_ID; until [ -e ${directory}/go ]; do sleep 0.01; done`;
@@ -198,7 +198,7 @@ test("a drained run emits the results of begun tasks, and withdraws the others",
   });
 });
 
-test("halted and abandoned runs end at once, and leave nothing on the server", TIMEOUT, async () => {
+test("halted and abandoned runs end at once, and leave nothing on the server", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];
@@ -214,7 +214,7 @@ test("halted and abandoned runs end at once, and leave nothing on the server", T
   });
 });
 
-test("a drained worker finishes its running tasks, and another worker takes the others", TIMEOUT, async () => {
+test("a drained worker finishes its running tasks, and another worker takes the others", async () => {
   await withNatsServer(async (server, directory) => {
     const cmd = `echo >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
     const all = collect(run(Array(12).fill({ cmd }), through(server)));
@@ -233,7 +233,7 @@ test("a drained worker finishes its running tasks, and another worker takes the 
   });
 });
 
-test("a killed and restarted server loses nothing", TIMEOUT, async () => {
+test("a killed and restarted server loses nothing", async () => {
   await withTempDirectory(async (directory) => {
     let server = await startNatsServer(directory);
     const notices: string[] = [];
@@ -263,7 +263,7 @@ test("a killed and restarted server loses nothing", TIMEOUT, async () => {
   });
 });
 
-test("a stopped run ends even when the server does not answer", TIMEOUT, async () => {
+test("a stopped run ends even when the server does not answer", async () => {
   await withNatsServer(async (server) => {
     const stop = new AbortController();
     const notices: string[] = [];
@@ -278,7 +278,7 @@ test("a stopped run ends even when the server does not answer", TIMEOUT, async (
   });
 });
 
-test("a run that is removed from the server ends with an error, and its tasks are terminated", TIMEOUT, async () => {
+test("a run that is removed from the server ends with an error, and its tasks are terminated", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], through(server)));
@@ -296,7 +296,7 @@ test("a run that is removed from the server ends with an error, and its tasks ar
   });
 });
 
-test("many large outputs arrive complete, a few at a time", TIMEOUT, async () => {
+test("many large outputs arrive complete, a few at a time", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const tasks = Array.from({ length: 60 }, (_, number) => ({ cmd: `yes ${number} | head -c 200000` }));
@@ -311,7 +311,7 @@ test("many large outputs arrive complete, a few at a time", TIMEOUT, async () =>
   });
 });
 
-test("TaskRunner runs tasks on workers", TIMEOUT, async () => {
+test("TaskRunner runs tasks on workers", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       for (const isolate of [true, false]) {
@@ -327,7 +327,6 @@ test("TaskRunner runs tasks on workers", TIMEOUT, async () => {
 
 test(
   "an unreachable server and a rejected login are errors before any task starts",
-  TIMEOUT,
   async () => {
     const tasks = [{ cmd: "true" }];
     const nowhere = { executor: natsExecutor({ servers: "nats://127.0.0.1:1", queue: "q" }) };

@@ -1,9 +1,9 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import type { AttemptEnding } from "../../mod.ts";
 import { checkResult } from "../../nats/client/check_message.ts";
 import { recordedEnding } from "../../nats/worker/recorded_ending.ts";
 import { resultWithoutOutput } from "../../pool/executor.ts";
+import { test } from "../support/test.ts";
 
 test("recordedEnding() returns endings that a run accepts", () => {
   const kept: AttemptEnding[] = [

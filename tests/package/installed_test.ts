@@ -1,6 +1,5 @@
 /** Tests the package as JSR serves it: modules by URL for Deno, a JavaScript package for Node. */
 
-import { test } from "node:test";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -11,7 +10,8 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { VERSION } from "../../text/version.ts";
-import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const program = (specifier: string) =>
   `import { run, TaskRunner } from ${JSON.stringify(specifier)};
@@ -36,7 +36,7 @@ async function assertRuns(directory: string, specifier: string): Promise<void> {
 if (RUNTIME === "node") {
   const { buildNpmPackage } = await import("../../dev/tools/npm_package.ts");
 
-  test("a package in node_modules runs tasks, in this process and in another", TIMEOUT, async () => {
+  test("a package in node_modules runs tasks, in this process and in another", async () => {
     await withTempDirectory(async (directory) => {
       const installed = join(directory, "node_modules", "@x", "taskrunner");
       await buildNpmPackage(installed);
@@ -54,7 +54,7 @@ if (RUNTIME === "node") {
     });
   });
 
-  test("the command of the npm package runs tasks from the link that npm makes", TIMEOUT, async () => {
+  test("the command of the npm package runs tasks from the link that npm makes", async () => {
     await withTempDirectory(async (directory) => {
       const installed = join(directory, "node_modules/@x/taskrunner");
       await buildNpmPackage(installed);
@@ -70,7 +70,7 @@ if (RUNTIME === "node") {
     });
   });
 
-  test("every export of the npm package has a module and declarations", TIMEOUT, async () => {
+  test("every export of the npm package has a module and declarations", async () => {
     await withTempDirectory(async (directory) => {
       await buildNpmPackage(directory);
       const { exports } = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
@@ -93,7 +93,7 @@ if (RUNTIME === "node") {
 }
 
 if (RUNTIME === "deno") {
-  test("modules from a URL run tasks, in this process and in another", TIMEOUT, async () => {
+  test("modules from a URL run tasks, in this process and in another", async () => {
     const packages: Record<string, string> = {
       "valibot": "/node_modules/valibot/dist/index.mjs",
     };

@@ -1,14 +1,14 @@
 /** Tests how programs load the package and start the command. */
 
-import { test } from "node:test";
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { isEntryPoint } from "../../system/entry_point.ts";
-import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
-test("require() loads the package, which runs tasks in this process and in another", TIMEOUT, async () => {
+test("require() loads the package, which runs tasks in this process and in another", async () => {
   const program = join(PROJECT, "tests", "fixtures", "require_module.cjs");
   const { status, stdout } = await start(process.execPath, [...RUN_MODULE, program], { stdin: "" }).ended;
   assertEquals([status, stdout], [0, "one\ntwo\n"]);
@@ -16,7 +16,7 @@ test("require() loads the package, which runs tasks in this process and in anoth
 
 // Deno resolves imports relative to the link, not to its target.
 if (RUNTIME !== "deno") {
-  test("the command starts through a symbolic link", TIMEOUT, async () => {
+  test("the command starts through a symbolic link", async () => {
     await withTempDirectory(async (directory) => {
       const link = join(directory, "taskrunner.ts");
       await symlink(join(PROJECT, "cli.ts"), link);

@@ -1,5 +1,4 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { test } from "node:test";
 import { dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -8,6 +7,7 @@ import { VERSION } from "../../text/version.ts";
 import { parseResult } from "../../records/result.ts";
 import { schemaFiles } from "../../dev/tools/schemas.ts";
 import { PROJECT } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 async function manifest(name: string): Promise<{ version: string; exports: unknown }> {
   return JSON.parse(await readFile(join(PROJECT, name), "utf8"));

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,11 +11,11 @@ import {
   start,
   type StartOptions,
   taskFile,
-  TIMEOUT,
   withTempDirectory,
 } from "../support/helpers.ts";
 import { withNatsServer } from "../support/nats_helpers.ts";
 import { Worker } from "../../nats/mod.ts";
+import { test } from "../support/test.ts";
 
 /** Runs the command on Deno with exactly these permissions. */
 function withPermissions(permissions: string[], args: string[], options: StartOptions = {}) {
@@ -31,12 +30,12 @@ const tasks = [{ cmd: "echo hi" }, { cmd: ["echo", "ho"], cwd: "/", env: { A: "1
 const outcomes = ["ok", "ok", "timeout"];
 
 if (RUNTIME === "deno") {
-  test("on Deno, --allow-run is enough to run and end tasks", TIMEOUT, async () => {
+  test("on Deno, --allow-run is enough to run and end tasks", async () => {
     const { stdout, stderr } = await withPermissions(["--allow-run"], ["-k"], { stdin: jsonLines(tasks) });
     assertEquals([parseResults(stdout).map(({ outcome }) => outcome), stderr], [outcomes, ""]);
   });
 
-  test("on Deno, --nats needs the network, the environment and the host name", TIMEOUT, async () => {
+  test("on Deno, --nats needs the network, the environment and the host name", async () => {
     await withNatsServer(async ({ url }) => {
       const worker = new Worker({ nats: { servers: url }, queues: ["q"], concurrency: 3 });
       const working = worker.run();
@@ -49,7 +48,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("on Deno, no prompt asks for an optional permission", TIMEOUT, async () => {
+  test("on Deno, no prompt asks for an optional permission", async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
       const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
@@ -59,7 +58,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("on Deno, the task file and the results file need one permission each", TIMEOUT, async () => {
+  test("on Deno, the task file and the results file need one permission each", async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
       const output = join(directory, "results.jsonl");
@@ -72,7 +71,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("on Deno, large output needs permissions for its directory", TIMEOUT, async () => {
+  test("on Deno, large output needs permissions for its directory", async () => {
     await withTempDirectory(async (directory) => {
       const permissions = ["--allow-run", `--allow-read=${directory}`, `--allow-write=${directory}`];
       const stdin = jsonLines([{ cmd: "printf 12345" }]);
@@ -84,7 +83,7 @@ if (RUNTIME === "deno") {
     });
   });
 
-  test("on Deno, --allow-run=sh and a temporary directory are enough for all tasks", TIMEOUT, async () => {
+  test("on Deno, --allow-run=sh and a temporary directory are enough for all tasks", async () => {
     const permissions = ["--allow-run=sh", "--allow-read=/tmp", "--allow-write=/tmp"];
     const { stdout, stderr } = await withPermissions(permissions, ["-k"], { stdin: jsonLines(tasks) });
     const results = parseResults(stdout);
@@ -92,7 +91,7 @@ if (RUNTIME === "deno") {
     assert(results[0]!.userMs !== undefined, "the task did not run in a worker");
   });
 
-  test("on Deno, --allow-run=PROGRAM without a temporary directory runs only that program", TIMEOUT, async () => {
+  test("on Deno, --allow-run=PROGRAM without a temporary directory runs only that program", async () => {
     const { stdout } = await withPermissions(["--allow-run=sh"], ["-k"], {
       stdin: jsonLines([{ cmd: "echo hi" }, { cmd: ["ls"] }]),
     });

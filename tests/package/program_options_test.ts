@@ -1,6 +1,5 @@
 /** Tests of the options of `run` and `TaskRunner`. */
 
-import { test } from "node:test";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
@@ -15,7 +14,8 @@ import {
 } from "../../mod.ts";
 import { TASK_RUNNER_OPTION_NAMES } from "../../isolate/task_runner.ts";
 import { RUN_OPTION_NAMES } from "../../runner.ts";
-import { collect, TIMEOUT } from "../support/helpers.ts";
+import { collect } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 test("run() and TaskRunner reject an unknown option and suggest the right one", () => {
   const problems: [options: object, message: string][] = [
@@ -74,7 +74,7 @@ test("the advice for unknown options names existing options and covers no known 
   }
 });
 
-test("undefined variables of a task are omitted", TIMEOUT, async () => {
+test("undefined variables of a task are omitted", async () => {
   const env = { A: "1", B: undefined, "C-D": undefined };
   const task: Task = { cmd: 'echo "$A ${B-none}"', env };
   assertEquals(parseTask(task).env, env);
@@ -88,7 +88,7 @@ test("undefined variables of a task are omitted", TIMEOUT, async () => {
   await runner.runAndWait(({ stdout }) => assertEquals(stdout, "1 none\n"));
 });
 
-test("process.env is a valid env of a task", TIMEOUT, async () => {
+test("process.env is a valid env of a task", async () => {
   for (const executor of ["shell", "process"] as const) {
     const [result] = await collect(run([{ cmd: 'echo "$PATH"', env: process.env }], { executor }));
     assertEquals([result!.outcome, result!.stdout], ["ok", `${process.env.PATH}\n`]);

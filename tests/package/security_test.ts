@@ -1,6 +1,5 @@
 /** Tests of promises in docs/security.md that no other test covers. */
 
-import { test } from "node:test";
 import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
@@ -31,12 +30,12 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  TIMEOUT,
   unlimitedPlace,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
 import { RunPlace } from "../support/run_place.ts";
+import { test } from "../support/test.ts";
 
 /** Ids that would be dangerous or invalid as file names. */
 const IDS = ["../../x", "/etc/x", ".", "..", "", "a/b", "a\0b", "-rf", "x".repeat(300), "\n", "$(touch x)", "*"];
@@ -46,7 +45,7 @@ async function namesIn(directory: string): Promise<string[]> {
   return (await readdir(directory, { recursive: true })).map(String).sort();
 }
 
-test("ids never become file names: output files are named by task number", TIMEOUT, async () => {
+test("ids never become file names: output files are named by task number", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, IDS.map((id) => ({ id, cmd: ["echo", "long enough"] })));
     const numbers = IDS.map((_, index) => `${index + 1}.stdout`).sort();
@@ -89,7 +88,7 @@ function assertHarmless(text: string, what: string): void {
   assert(!CONTROL.test(text), `${what}: ${JSON.stringify(text)}`);
 }
 
-test("no command prints control characters from outside to a terminal", TIMEOUT, async () => {
+test("no command prints control characters from outside to a terminal", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [
       { id: `${HOSTILE}1`, cmd: ["printf", "%s", HOSTILE], meta: HOSTILE },
@@ -128,7 +127,7 @@ test("no command prints control characters from outside to a terminal", TIMEOUT,
   });
 });
 
-test("a hostile NATS server can neither control the terminal nor learn secrets", TIMEOUT, async () => {
+test("a hostile NATS server can neither control the terminal nor learn secrets", async () => {
   const server = createServer((socket) => {
     socket.on("error", () => {}).write(
       `INFO {"server_id":"x","version":"2.10.0","proto":1,"max_payload":9,"headers":true}\r\n`,
@@ -161,7 +160,6 @@ const NOBODY = process.getuid!() === 0 ? "setpriv --reuid 65534 --regid 65534 --
 
 test(
   "temporary files and large output are private at any umask, other files follow the umask",
-  TIMEOUT,
   async () => {
     await Promise.all(["022", "000"].map((umask) =>
       RunPlace.with(async (place) => {
@@ -203,7 +201,7 @@ test(
   },
 );
 
-test("a link in place of a file or directory to create is not followed", TIMEOUT, async () => {
+test("a link in place of a file or directory to create is not followed", async () => {
   await withTempDirectory(async (directory) => {
     const [victim, spill, source] = ["victim", "spill", "source"].map((name) => join(directory, name));
     await mkdir(victim!);
@@ -255,7 +253,7 @@ test("a link in place of a file or directory to create is not followed", TIMEOUT
 });
 
 if (NOBODY) {
-  test("another user can neither read nor change temporary files", TIMEOUT, async () => {
+  test("another user can neither read nor change temporary files", async () => {
     await RunPlace.with(async (place) => {
       const directories = [place.env["TMPDIR"]!, place.shm];
       for (const path of [place.directory, ...directories]) await chmod(path, 0o1777);
@@ -287,7 +285,6 @@ if (NOBODY) {
 
 test(
   "secrets in the environment, env and stdin appear in no file, message or command line",
-  TIMEOUT,
   async () => {
     await RunPlace.with(async (place) => {
       const [secret, go] = ["s3cret-w0rd", join(place.directory, "go")];
@@ -318,7 +315,7 @@ test(
   },
 );
 
-test("names that are special in JavaScript are ordinary names", TIMEOUT, async () => {
+test("names that are special in JavaScript are ordinary names", async () => {
   const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
   const fields = (value: unknown) => names.map((name) => `"${name}":${JSON.stringify(value)}`).join();
   const lines = names.map((name) =>
@@ -347,7 +344,6 @@ function answerTo(port: number, bytes: string, count = 1): Promise<number[]> {
 
 test(
   "the live page answers no request without its key and host name, and survives any bytes",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const go = join(directory, "go");

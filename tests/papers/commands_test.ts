@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,12 +10,12 @@ import {
   RUNTIME,
   shell,
   start,
-  TIMEOUT,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
 import { hasProgram } from "../support/programs.ts";
 import { type Block, blocksOf, pagesBelow, readPage } from "../support/pages.ts";
+import { test } from "../support/test.ts";
 
 /** The pages whose commands and programs run, in the order of their paths. */
 const PAGES = ["README.md", ...await pagesBelow("docs/guides"), ...await pagesBelow("docs/reference")];
@@ -54,7 +53,7 @@ for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {
   const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
     .filter(({ block }) => block.language === "sh" && !isTestCommand(block) && !isInstall(block));
   if (commands.length === 0) continue;
-  test(`every command in ${page} prints what the page shows`, TIMEOUT, async () => {
+  test(`every command in ${page} prints what the page shows`, async () => {
     if (lacks(...PROGRAMS)) return;
     await withTempDirectory(async (directory) => {
       const PATH = await pathWithTaskrunner(directory);
@@ -74,7 +73,7 @@ for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {
 /** Node 22 cannot parse `await using`. */
 const hasUsing = RUNTIME !== "node" || Number.parseInt(process.versions.node) >= 24;
 
-test("every program in the README, the guides and the reference runs", TIMEOUT, async () => {
+test("every program in the README, the guides and the reference runs", async () => {
   const programs: { page: string; text: string }[] = [];
   for (const page of PAGES) {
     for (const { language, text } of blocksOf(await readPage(page))) {
@@ -108,7 +107,7 @@ test("the README shows how to install the command for each kind of runtime", () 
 for (const { text } of installs) {
   const [, runtime] = Object.entries(RUNTIME_OF_INSTALL).find(([words]) => text.startsWith(words)) ?? [];
   if (runtime !== RUNTIME) continue;
-  test(`the README's commands install the command with ${runtime}`, TIMEOUT, async () => {
+  test(`the README's commands install the command with ${runtime}`, async () => {
     await withTempDirectory(async (directory) => {
       const clone = join(directory, "taskrunner");
       await mkdir(clone);

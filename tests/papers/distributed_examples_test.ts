@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +7,7 @@ import { assertThrows } from "@std/assert/throws";
 import { Deployment, type IDeployment } from "kubernetes-models/apps/v1";
 import { parse } from "yaml";
 import { lacks, PROJECT, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const example = (name: string) => readFile(join(PROJECT, "examples", "distributed", name), "utf8");
 

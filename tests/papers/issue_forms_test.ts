@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { parse } from "yaml";
 import { PROJECT } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 interface Field {
   type: string;

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
@@ -6,6 +5,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { PROJECT } from "../support/helpers.ts";
 import { anchorsOf, pagesBelow, proseOf, readPage } from "../support/pages.ts";
+import { test } from "../support/test.ts";
 
 /** All pages that people read. */
 async function allPages(): Promise<string[]> {

@@ -1,9 +1,9 @@
-import { test } from "node:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
-import { lacks, PROJECT, RUN_MODULE, shell, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { lacks, PROJECT, RUN_MODULE, shell, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** The programs that each language needs, first its interpreter. */
 const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
@@ -12,7 +12,7 @@ const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   php: ["php"],
 };
 
-test("the programs in docs/guides/other-languages.md print the sum", TIMEOUT, async () => {
+test("the programs in docs/guides/other-languages.md print the sum", async () => {
   const text = await readFile(join(PROJECT, "docs", "guides", "other-languages.md"), "utf8");
   const programs = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   assertEquals(programs.map(([, language]) => language), Object.keys(PROGRAMS));

@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { PROJECT } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Documents whose paths and links must exist, so that no recipe names a file that has moved. */
 const DOCUMENTS = ["CONTRIBUTING.md", "SECURITY.md"];

@@ -1,10 +1,10 @@
-import { test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { PROJECT, taskrunner, TIMEOUT } from "../support/helpers.ts";
+import { PROJECT, taskrunner } from "../support/helpers.ts";
 import { readPage, rowsOf } from "../support/pages.ts";
+import { test } from "../support/test.ts";
 
 /** A flag as the help or the page has it, such as `-j, --jobs N|N%`. */
 interface FlagRow {
@@ -37,7 +37,7 @@ function flagsOfPage(page: string): Map<string, FlagRow> {
   return flags;
 }
 
-test("docs/reference/flags.md has the commands, flags and defaults of the help", TIMEOUT, async () => {
+test("docs/reference/flags.md has the commands, flags and defaults of the help", async () => {
   const page = await readPage("docs/reference/flags.md");
   const { stdout: help } = await taskrunner(["--help"]);
   const commands = [...help.matchAll(/^(?:Usage:)? +taskrunner \[?(\w+)\]? /gm)].map(([, name]) => name!);

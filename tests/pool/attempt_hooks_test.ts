@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
@@ -11,7 +10,8 @@ import {
   type RunOptions,
 } from "../../mod.ts";
 import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
-import { collect, TIMEOUT, waitFor } from "../support/helpers.ts";
+import { collect, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const tasks = (count: number) => Array.from({ length: count }, () => ({ cmd: "x" }));
 
@@ -183,7 +183,6 @@ test("a return value of onAttemptStart that is neither hooks nor undefined ends 
 for (const executor of ["shell", "process"] as const) {
   test(
     `the environment of a hook reaches a task, which overrides it, with the executor ${executor}`,
-    TIMEOUT,
     async () => {
       const onAttemptStart = () => ({ env: { A: "$(hook)'", B: "hook", "C-D": "odd" } });
       const options = { executor, onAttemptStart, keepOrder: true };

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { ResourceShortageError, run } from "../../mod.ts";
@@ -6,6 +5,7 @@ import { CapacityEstimate } from "../../pool/capacity_estimate.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** How an attempt ends that the system could not start. */
 const SHORTAGE = { ending: { kind: "no-resources", reason: "too few of everything" } } as const;

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -21,6 +20,7 @@ import { backoffMs } from "../../pool/backoff.ts";
 import { RETRY_OUTCOMES } from "../../pool/retry.ts";
 import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const tasks = (count: number, task: Partial<Task> = {}): Task[] =>
   Array.from({ length: count }, (_, index) => ({ id: index + 1, cmd: "x", ...task }));

@@ -1,8 +1,8 @@
-import { test } from "node:test";
 import fc from "fast-check";
 import { EFFORT, SEED, TIMEOUT } from "../support/helpers.ts";
 import { schedules, settings } from "../support/pool_actions.ts";
 import { PoolHarness } from "../support/pool_harness.ts";
+import { test } from "../support/test.ts";
 
 const RUNS = 500 * EFFORT;
 

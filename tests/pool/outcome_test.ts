@@ -1,7 +1,7 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { type AttemptEnding, resultWithoutOutput } from "../../pool/executor.ts";
 import { classify, hasResult, type StopReason } from "../../pool/outcome.ts";
+import { test } from "../support/test.ts";
 
 const ENDINGS: [ending: AttemptEnding, status: number | null, outcome: string, hasResult: boolean][] = [
   [{ kind: "exited", status: 0 }, 0, "ok", true],

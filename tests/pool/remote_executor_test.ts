@@ -1,9 +1,9 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { ExecutorError, run, type Task, type TaskResult } from "../../mod.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** What the pool lets an executor do whose attempts run somewhere else. */
 class RemoteExecutor extends FakeExecutor {

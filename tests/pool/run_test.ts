@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -8,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { ExecutorError, InvalidTaskError, run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import { FakeExecutor, type FakeResult, instantExecutor, TERMINATED } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const task = (id: number): Task => ({ id, cmd: "x" });
 const tasks = (count: number): Task[] => Array.from({ length: count }, (_, index) => task(index + 1));

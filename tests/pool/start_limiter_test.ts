@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -21,10 +20,10 @@ import {
   shell,
   startShell,
   startTaskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** A gate in a world that the test makes. */
 function gateIn(limits: Partial<StartLimits>) {
@@ -130,7 +129,7 @@ test("what is held back is not started, and that is said once", async () => {
   assertEquals((await next).done, true);
 });
 
-test("a run with nothing left to start does not wait for the gate", TIMEOUT, async () => {
+test("a run with nothing left to start does not wait for the gate", async () => {
   const executor = instantExecutor();
   const never = { executor, minFreeMemoryBytes: 2 ** 60 };
   assertEquals(await collect(run([], never)), []);
@@ -248,7 +247,6 @@ test("a run that is held back ends when it is told to", async () => {
 
 test(
   "a run that is drained keeps no program alive until something could be started or tried again",
-  TIMEOUT,
   async () => {
     const { status, stdout, stderr } = await shell("$RUNTIME tests/fixtures/drain_while_waiting.ts");
     assertEquals([status, stdout, stderr], [0, "canceled\n", ""]);
@@ -331,7 +329,7 @@ test("a limit of load is a number or a percentage of the CPUs", () => {
   }
 });
 
-test("a run in which nothing can start says so once, and ends on a signal", TIMEOUT, async () => {
+test("a run in which nothing can start says so once, and ends on a signal", async () => {
   const { child, output, ended } = startTaskrunner(["--memfree", "900T"], { stdin: jsonLines([{ cmd: "true" }]) });
   const notice = "taskrunner: no task is running: --memfree 900T waits for free memory\n";
   await waitFor("the notice", () => output.stderr === notice);
@@ -340,7 +338,7 @@ test("a run in which nothing can start says so once, and ends on a signal", TIME
   assertEquals([status, stdout, stderr], [143, "", notice]);
 });
 
-test("--memfree holds back starts until enough memory is free, and says so", TIMEOUT, async () => {
+test("--memfree holds back starts until enough memory is free, and says so", async () => {
   if ((await shell("unshare --mount true")).status !== 0) return notTried("this user must not make mounts");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, { meminfo: "MemAvailable: 1000 kB\n", tasks: jsonLines([{ cmd: "echo ran" }]) });
@@ -355,7 +353,7 @@ test("--memfree holds back starts until enough memory is free, and says so", TIM
   });
 });
 
-test("--load holds back starts while too much runs, of other programs, too", TIMEOUT, async () => {
+test("--load holds back starts while too much runs, of other programs, too", async () => {
   if ((await shell("unshare --pid --fork true")).status !== 0) return notTried("this user must not make namespaces");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, {

@@ -1,7 +1,7 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { type AttemptStop, resultWithoutOutput } from "../../pool/executor.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
+import { test } from "../support/test.ts";
 
 test("StopCause keeps the first reason, and after an end only the output limit", () => {
   const schedules: [events: (AttemptStop | "end")[], cause: AttemptStop | undefined][] = [

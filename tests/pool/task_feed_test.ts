@@ -1,9 +1,9 @@
-import { test } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import type { Job } from "../../pool/job.ts";
 import { createJob, TaskQueue } from "../../pool/task_feed.ts";
 import { EFFORT, SEED } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 test("TaskQueue keeps the order of its tasks, whichever are taken or removed", () => {
   const deeds = fc.array(fc.record({ deed: fc.constantFrom("add", "add", "take", "remove"), which: fc.nat(9) }));

@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -10,7 +9,8 @@ import { createPool, type Progress, type Task, TaskAbortError, type TaskPool, ty
 import { QueuedTaskPool } from "../../pool/task_pool.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type FakeExecution, FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
-import { EFFORT, SEED, shell, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { EFFORT, SEED, shell, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 
@@ -22,7 +22,7 @@ async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
   return await promise.then(() => new Error("It was fulfilled"), (error) => error);
 }
 
-test("run() resolves to the result of the task, with both executors", TIMEOUT, async () => {
+test("run() resolves to the result of the task, with both executors", async () => {
   for (const executor of EXECUTORS) {
     await using pool = createPool({ executor, concurrency: 2 });
     const results = await Promise.all([
@@ -72,7 +72,7 @@ test("run() rejects a value that is not a task, and the pool continues", async (
   await pool.close();
 });
 
-test("an aborted signal terminates a running task and drops a waiting one", TIMEOUT, async () => {
+test("an aborted signal terminates a running task and drops a waiting one", async () => {
   for (const executor of EXECUTORS) {
     await withTempDirectory(async (cwd) => {
       await using pool = createPool({ executor, concurrency: 1 });
@@ -259,7 +259,7 @@ test("onProgress counts all tasks of the pool", async () => {
   });
 });
 
-test("a pool that nobody closes lets the program end, also when promises were dropped", TIMEOUT, async () => {
+test("a pool that nobody closes lets the program end, also when promises were dropped", async () => {
   const { stdout, stderr, status } = await shell("exec $RUNTIME tests/fixtures/pool_left_open.ts");
   assertEquals([stdout, stderr, status], ["hi\n20 0 0\n", "", 0]);
 });
@@ -273,7 +273,7 @@ const deeds = fc.array(
   { maxLength: 40 },
 );
 
-test("whatever happens, each promise settles once, with the result of its task", TIMEOUT, async () => {
+test("whatever happens, each promise settles once, with the result of its task", async () => {
   const property = fc.asyncProperty(deeds, fc.integer({ min: 1, max: 4 }), async (deeds, concurrency) => {
     const executor = new FakeExecutor();
     const pool: TaskPool = createPool({ executor, concurrency, retry: 1 });

@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { createExecutor } from "../../executors/mod.ts";
@@ -13,7 +12,8 @@ import { RunningAttempt } from "../../pool/running_attempt.ts";
 import { UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
-import { collect, isAlive, TIMEOUT, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** An executor that says when each attempt begins. */
 class BeginningExecutor extends FakeExecutor {
@@ -99,7 +99,7 @@ function isIdle(pid: number): boolean {
 }
 
 for (const kind of ["shell", "process"] as const) {
-  test(`an end that has happened wins over a timer that is late, with the executor ${kind}`, TIMEOUT, async () => {
+  test(`an end that has happened wins over a timer that is late, with the executor ${kind}`, async () => {
     await withTempDirectory(async (directory) => {
       const [timeoutMs, rounds] = [100, 10];
       const real = createExecutor({ executor: kind });
@@ -148,7 +148,7 @@ async function workerOf(executor: Executor, directory: string): Promise<number> 
   return Number(readFileSync(join(directory, "worker"), "latin1"));
 }
 
-test("the time of a command runs while its runner is too busy to see that it has begun", TIMEOUT, async () => {
+test("the time of a command runs while its runner is too busy to see that it has begun", async () => {
   await withTempDirectory(async (directory) => {
     const [timeoutMs, busyMs] = [1_000, 3_000];
     const begun = join(directory, "begun");
@@ -173,7 +173,7 @@ test("the time of a command runs while its runner is too busy to see that it has
   });
 });
 
-test("a worker that is slow to start takes no time from its task", TIMEOUT, async () => {
+test("a worker that is slow to start takes no time from its task", async () => {
   await withTempDirectory(async (directory) => {
     // The shell waits until the test has seen that nothing was timed out, for longer than the timeout.
     const gate = join(directory, "gate");

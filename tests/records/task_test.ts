@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { environmentOf } from "../../executors/task_variables.ts";
@@ -10,6 +9,7 @@ import { InvalidTaskError } from "../../records/invalid_task_error.ts";
 import { type CheckedTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
 import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 function problemOf(value: unknown): string {
   const error = assertThrows(() => parseTask(value), InvalidTaskError);

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -22,10 +21,10 @@ import {
   resultWith,
   taskFile,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Generates a report of results in a directory and returns its path. */
 async function reportOf(directory: string, results: readonly TaskResult[], name = "results.jsonl"): Promise<string> {
@@ -45,7 +44,7 @@ async function textOf(page: Page, selector: string): Promise<string> {
 /** The version of Bun that generates the page; other versions generate another bundle. */
 const [, BUNDLER_VERSION] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "README.md"), "utf8"))!;
 if (process.versions["bun"] === BUNDLER_VERSION) {
-  test("report/page.generated.ts is up to date with report/page (run 'deno task page')", TIMEOUT, async () => {
+  test("report/page.generated.ts is up to date with report/page (run 'deno task page')", async () => {
     const generated = await readFile(join(PROJECT, "report", "page.generated.ts"), "utf8");
     assert(generated === await pageModule(), "report/page.generated.ts is out of date");
   });
@@ -425,7 +424,7 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
   assertEquals(data.laneUtilization!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
 });
 
-test("a report truncates huge ids, errors and outputs", TIMEOUT, async () => {
+test("a report truncates huge ids, errors and outputs", async () => {
   const huge = "x".repeat(3_000_000);
   await withTempDirectory(async (directory) => {
     const results = [resultWith({ id: huge, error: huge, stderr: huge, outcome: "failed" })];
@@ -434,7 +433,7 @@ test("a report truncates huge ids, errors and outputs", TIMEOUT, async () => {
   });
 });
 
-test("a report overwrites an old report, but no other file", TIMEOUT, async () => {
+test("a report overwrites an old report, but no other file", async () => {
   await withTempDirectory(async (directory) => {
     const report = await reportOf(directory, [resultWith({})]);
     const first = await readFile(report, "utf8");

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { appendFile, readdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
@@ -27,10 +26,10 @@ import {
   type Started,
   startTaskrunner,
   taskFile,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 /** Waits for the URL of the page on standard error and returns it. */
 async function urlOf({ output }: Started): Promise<string> {
@@ -174,7 +173,7 @@ test("neither a closed nor a stalled browser affects the run", IN_BROWSER, async
   });
 });
 
-test("no other site can read the page or its events", TIMEOUT, async () => {
+test("no other site can read the page or its events", async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const run = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
@@ -210,7 +209,7 @@ test("no other site can read the page or its events", TIMEOUT, async () => {
   });
 });
 
-test("the live page needs the key in its URL, which is different for each run", TIMEOUT, async () => {
+test("the live page needs the key in its URL, which is different for each run", async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const tasks = await taskFile(directory, held(1, go));
@@ -228,7 +227,7 @@ test("the live page needs the key in its URL, which is different for each run", 
   });
 });
 
-test("a port in use is an error before any task runs", TIMEOUT, async () => {
+test("a port in use is an error before any task runs", async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const first = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
@@ -281,7 +280,6 @@ test("watch follows a results file as it grows, even if it does not exist yet", 
 
 test(
   "watch fails when the file is truncated or replaced, or is not a results file",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "results.jsonl");
@@ -318,7 +316,7 @@ test(
   },
 );
 
-test("connections to the live page are limited, to leave descriptors for tasks", TIMEOUT, async () => {
+test("connections to the live page are limited, to leave descriptors for tasks", async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const run = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
@@ -337,7 +335,7 @@ test("connections to the live page are limited, to leave descriptors for tasks",
 });
 
 if (RUNTIME === "deno") {
-  test("on Deno, --watch without the permission for its port fails before any task runs", TIMEOUT, async () => {
+  test("on Deno, --watch without the permission for its port fails before any task runs", async () => {
     const permissions = ["--no-prompt", "--allow-read", "--allow-write", "--allow-run", "--allow-env", "--allow-sys"];
     const args = ["run", ...permissions, join(PROJECT, "cli.ts"), "each", "echo {}", "--watch", "0", ":::", "1"];
     const { status, stdout, stderr } = await start(process.execPath, args, { stdin: "" }).ended;

@@ -2,7 +2,6 @@ import { Buffer } from "node:buffer";
 import { stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -10,7 +9,8 @@ import fc from "fast-check";
 import { main } from "../../cli/main.ts";
 import { ResultIndex } from "../../results/result_index.ts";
 import { findResultsEnd } from "../../results/results_end.ts";
-import { EFFORT, jsonLines, resultWith, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { EFFORT, jsonLines, resultWith, SEED, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -112,7 +112,7 @@ const REFUSED: Record<string, [text: string, message: RegExp]> = {
   "events of go test": ['{"Time":"2026-01-01T00:00:00Z","Action":"pass","Test":"T"}', /unknown field "Time"/],
 };
 
-test("all readers accept strange but valid results", TIMEOUT, async () => {
+test("all readers accept strange but valid results", async () => {
   for (const [name, text] of Object.entries(READ)) {
     for (const args of [["stats"], ["stats", "--json"], ["trace"], ["report"]]) {
       const { status, stdout, stderr } = await ask([...args, "-"], text);
@@ -129,7 +129,7 @@ test("all readers accept strange but valid results", TIMEOUT, async () => {
   assertEquals(({} as { polluted?: number }).polluted, undefined);
 });
 
-test("all readers reject an invalid result, with its line and the reason", TIMEOUT, async () => {
+test("all readers reject an invalid result, with its line and the reason", async () => {
   for (const [name, [text, message]] of Object.entries(REFUSED)) {
     for (const command of ["stats", "trace", "report"]) {
       const { status, stdout, stderr } = await ask([command, "-"], `\n${text}`);
@@ -144,7 +144,6 @@ test("all readers reject an invalid result, with its line and the reason", TIMEO
 
 test(
   "report names a line that is invalid after its beginning",
-  TIMEOUT,
   async () => {
     const line = JSON.stringify(failed);
     const cases = [
@@ -160,7 +159,7 @@ test(
   },
 );
 
-test("findResultsEnd() finds the end of the whole results for any cut", TIMEOUT, async () => {
+test("findResultsEnd() finds the end of the whole results for any cut", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const line = fc.tuple(fc.nat(300), fc.boolean()).map(([length, isLong]) =>
@@ -184,7 +183,7 @@ test("findResultsEnd() finds the end of the whole results for any cut", TIMEOUT,
   });
 });
 
-test("findResultsEnd() does not load an unfinished line into memory", TIMEOUT, async () => {
+test("findResultsEnd() does not load an unfinished line into memory", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, `${GOOD}\n`);

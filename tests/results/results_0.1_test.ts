@@ -1,6 +1,5 @@
 /** Version 0.1 of the command wrote `results_0.1.jsonl`; later versions must read it. */
 
-import { test } from "node:test";
 import { copyFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
@@ -16,9 +15,9 @@ import {
   PROJECT,
   startTaskrunner,
   taskFile,
-  TIMEOUT,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const RESULTS = join(PROJECT, "tests/fixtures/results_0.1.jsonl");
 const TASKS = join(PROJECT, "tests/fixtures/tasks_0.1.jsonl");
@@ -68,7 +67,7 @@ test("ResultsFile reads the results of 0.1", async () => {
   });
 });
 
-test("--resume on the results of 0.1 runs nothing again", TIMEOUT, async () => {
+test("--resume on the results of 0.1 runs nothing again", async () => {
   const tasks = (await readFixtureTasks()).filter(({ id }) => id !== "canceled");
   await withCopy(async (path, directory) => {
     const { status, stderr } = await startTaskrunner([await taskFile(directory, tasks), "-o", path, "--resume"], {
@@ -80,7 +79,7 @@ test("--resume on the results of 0.1 runs nothing again", TIMEOUT, async () => {
   });
 });
 
-test("stats, trace and report read the results of 0.1", TIMEOUT, async () => {
+test("stats, trace and report read the results of 0.1", async () => {
   const ask = (...args: string[]) => startTaskrunner(args, { stdin: "" }).ended;
   const stats = await ask("stats", RESULTS, "--json");
   assertEquals([stats.status, stats.stderr], [0, ""]);

@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { appendFile, mkdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -30,9 +29,9 @@ import {
   resultWith,
   shell,
   start,
-  TIMEOUT,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const result = (id: string, outcome: Outcome = "ok", cmd?: Task["cmd"]): TaskResult =>
   resultWith({
@@ -436,7 +435,7 @@ test("append() follows a file that was renamed", async () => {
   });
 });
 
-test("append() leaves whole lines when a write fails", TIMEOUT, async () => {
+test("append() leaves whole lines when a write fails", async () => {
   if (lacks("prlimit")) return;
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
@@ -467,7 +466,7 @@ test("flush() and close() report a device without space", async () => {
   await assertFails(() => other.close(), "no-space", /no space left/);
 });
 
-test("a FIFO takes results, and flush() reports that its reader is gone", TIMEOUT, async () => {
+test("a FIFO takes results, and flush() reports that its reader is gone", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "fifo");
     assertEquals((await shell(`mkfifo ${path}`)).status, 0);

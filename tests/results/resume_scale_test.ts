@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { assert } from "@std/assert/assert";
@@ -16,6 +15,7 @@ import { TaskPass } from "../../results/task_pass.ts";
 import { parseTask, type Task, type TaskResult } from "../../mod.ts";
 import { OUTCOMES, parseResult } from "../../records/result.ts";
 import { EFFORT, SEED } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });

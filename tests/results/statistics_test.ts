@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
@@ -12,6 +11,7 @@ import { RunStatistics } from "../../results/statistics/run_statistics.ts";
 import { TimeBuckets } from "../../results/statistics/time_buckets.ts";
 import { TopK } from "../../results/statistics/top_k.ts";
 import { byteStream, jsonLines, resultWith } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 async function factsOf(text: string, pieceBytes = Infinity): Promise<ResultFacts[]> {
   const all: ResultFacts[] = [];

@@ -1,6 +1,5 @@
 /** Tests that no processes are left when a program ends while its tasks run. */
 
-import { test } from "node:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -22,10 +21,10 @@ import {
   type StartOptions,
   startTaskrunner,
   taskFile,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"] as const;
 const OWN_WAYS = ["process.exit", "an uncaught error", "an unhandled rejection"];
@@ -99,7 +98,7 @@ function isIdle(pid: number): boolean {
 
 for (const [mode, options] of Object.entries(MODES)) {
   for (const way of [...SIGNALS, ...OWN_WAYS]) {
-    test(`${mode}: a program ended by ${way} leaves no process behind`, TIMEOUT, async () => {
+    test(`${mode}: a program ended by ${way} leaves no process behind`, async () => {
       await withTempDirectory(async (directory) => {
         const tasks = endlessTasks(directory);
         const program = startProgram(way, tasks, { ...options, concurrency: tasks.length });
@@ -122,7 +121,7 @@ for (const [mode, options] of Object.entries(MODES)) {
 }
 
 for (const executor of ["shell", "process"] as const) {
-  test(`background processes of a finished task stay, with the ${executor} executor`, TIMEOUT, async () => {
+  test(`background processes of a finished task stay, with the ${executor} executor`, async () => {
     await withTempDirectory(async (directory) => {
       const [left, running] = [join(directory, "left"), join(directory, "running")];
       const tasks = [{ cmd: `sleep 300 & ${writePid(left, "$!")}` }, { cmd: `${writePid(running)}; sleep 300; :` }];
@@ -142,7 +141,7 @@ for (const executor of ["shell", "process"] as const) {
   });
 }
 
-test("a program's own signal handler is called, and its tasks keep running", TIMEOUT, async () => {
+test("a program's own signal handler is called, and its tasks keep running", async () => {
   await withTempDirectory(async (directory) => {
     await Promise.all(["shell", "process"].map(async (executor) => {
       const [task, go] = ["task", "go"].map((name) => join(directory, `${executor}-${name}`)) as [string, string];
@@ -159,7 +158,7 @@ test("a program's own signal handler is called, and its tasks keep running", TIM
   });
 });
 
-test("the guard has its own session and none of the program's output descriptors", TIMEOUT, async () => {
+test("the guard has its own session and none of the program's output descriptors", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const { child, ended } = startProgram("nothing", [{ cmd }], { executor: "process" });
@@ -179,7 +178,7 @@ test("the guard has its own session and none of the program's output descriptors
   });
 });
 
-test("no environment variable disables the guard", TIMEOUT, async () => {
+test("no environment variable disables the guard", async () => {
   const bash = (await shell("command -v bash")).stdout.trim();
   await withTempDirectory(async (directory) => {
     await symlink(bash, join(directory, "sh"));
@@ -218,7 +217,7 @@ test("no environment variable disables the guard", TIMEOUT, async () => {
   });
 });
 
-test("a killed guard is replaced by one that knows all groups", TIMEOUT, async () => {
+test("a killed guard is replaced by one that knows all groups", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const { child, ended } = startProgram("nothing", [{ cmd }], { executor: "process" });
@@ -237,7 +236,7 @@ test("a killed guard is replaced by one that knows all groups", TIMEOUT, async (
   });
 });
 
-test("with { cleanup: false } no guard starts and tasks outlive their program", TIMEOUT, async () => {
+test("with { cleanup: false } no guard starts and tasks outlive their program", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `${writePid(join(directory, "task"))}; exec sleep 300`;
     const options = { executor: "process", cleanup: false };
@@ -254,7 +253,7 @@ test("with { cleanup: false } no guard starts and tasks outlive their program", 
   });
 });
 
-test("the command leaves no task behind when it is killed by SIGKILL", TIMEOUT, async () => {
+test("the command leaves no task behind when it is killed by SIGKILL", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, endlessTasks(directory));
     for (const executor of ["shell", "process"]) {
@@ -269,7 +268,7 @@ test("the command leaves no task behind when it is killed by SIGKILL", TIMEOUT, 
   });
 });
 
-test("a run leaves neither a process nor its guard", TIMEOUT, async () => {
+test("a run leaves neither a process nor its guard", async () => {
   const own = await defaultSpawnAdapter();
   for (const executor of ["shell", "process"] as const) {
     const ended: (ExitStatus | undefined)[] = [];
@@ -290,7 +289,7 @@ test("a run leaves neither a process nor its guard", TIMEOUT, async () => {
   }
 });
 
-test("a run kills a stopped guard and ends", TIMEOUT, async () => {
+test("a run kills a stopped guard and ends", async () => {
   const own = await defaultSpawnAdapter();
   const guards: number[] = [];
   const spawnAdapter: SpawnAdapter = {
@@ -308,7 +307,7 @@ test("a run kills a stopped guard and ends", TIMEOUT, async () => {
   await waitFor("the end of the guard", () => !isAlive(guards[0]!));
 });
 
-test("tasks run even if the guard cannot start", TIMEOUT, async () => {
+test("tasks run even if the guard cannot start", async () => {
   const own = await defaultSpawnAdapter();
   const spawnAdapter: SpawnAdapter = {
     ...own,
@@ -321,7 +320,7 @@ test("tasks run even if the guard cannot start", TIMEOUT, async () => {
   }
 });
 
-test("the guard does not keep an idle program alive", TIMEOUT, async () => {
+test("the guard does not keep an idle program alive", async () => {
   const { status, stdout, stderr } = await start(process.execPath, fixture("leave_a_run.ts"), { stdin: "" }).ended;
   assertEquals([status, stdout, stderr], [0, "ok\n", ""]);
 });
@@ -329,7 +328,6 @@ test("the guard does not keep an idle program alive", TIMEOUT, async () => {
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   test(
     `the process of a TaskRunner ends when ${signal} ends its caller, even if its shells hang`,
-    TIMEOUT,
     async () => {
       await withTempDirectory(async (directory) => {
         const [file, pidFile] = [join(directory, "env"), join(directory, "shell")];

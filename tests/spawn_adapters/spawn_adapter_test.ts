@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -21,11 +20,11 @@ import {
   notTried,
   RUNTIME,
   signalIfThere,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const ownAdapter = await defaultSpawnAdapter();
 /** Deno and Bun also provide the API of Node. */
@@ -58,7 +57,7 @@ function contract(adapter: SpawnAdapter) {
   const sh = (command: string, options: Partial<SpawnOptions> = {}) =>
     adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", stderr: "piped", ...options });
   const behaves = (behaviour: string, fn: () => Promise<void>) =>
-    test(`${adapter.name} adapter: spawn() ${behaviour}`, TIMEOUT, fn);
+    test(`${adapter.name} adapter: spawn() ${behaviour}`, fn);
   const codeOfFailure = async (options: SpawnOptions) => {
     const child = await adapter.spawn(options).catch((error) => error);
     assert(child instanceof Error, "the process was started");
@@ -281,7 +280,6 @@ test("defaultSpawnAdapter() returns the adapter of the runtime", () => {
 
 test(
   `${RUNTIME} adapter: spawn() ${RUNTIME === "node" ? "cannot tell" : "tells"} a signal without a name from success`,
-  TIMEOUT,
   async () => {
     const child = await ownAdapter.spawn({ program: "sh", args: ["-c", "kill -35 $$"], stdin: "null", stderr: "null" });
     const { code, signal } = await ended(child);
@@ -291,7 +289,6 @@ test(
 
 test(
   "ProcessGuard ends groups and removes paths after its program has ended, even if the guard was killed before",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const started: ChildProcess[] = [];
@@ -366,7 +363,7 @@ test("ProcessGuard batches the changes of many processes in few writes", async (
 });
 
 for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
-  test(`GUARD_SCRIPT runs in ${shell}`, TIMEOUT, async () => {
+  test(`GUARD_SCRIPT runs in ${shell}`, async () => {
     const [program, ...args] = shell.split(" ");
     const spawn = (script: string): Promise<ChildProcess> =>
       ownAdapter.spawn({ program: "sh", args: ["-c", script], stdin: "piped", stderr: "null" });

@@ -43,7 +43,7 @@ export class PoolModel extends PoolState {
   #closes = 0;
   #reports = 0;
   #reportedStarts = 0;
-  #throttlings = 0;
+  #throttleReports = 0;
   #progress: Progress | undefined;
   readonly #hooks: HookCall[] = [];
 
@@ -208,7 +208,9 @@ export class PoolModel extends PoolState {
     this.#expect("only with a free slot it is held back", !throttledBy || this.live.length < this.concurrency);
     this.#reports++;
     const { length } = this.attempts;
-    if (throttledBy && length === this.#reportedStarts && finished === this.#progress?.finished) this.#throttlings++;
+    if (throttledBy && length === this.#reportedStarts && finished === this.#progress?.finished) {
+      this.#throttleReports++;
+    }
     this.#reportedStarts = length;
     this.#progress = progress;
   }
@@ -256,9 +258,12 @@ export class PoolModel extends PoolState {
     const given = Math.min(this.nextCalls, this.ready().length);
     this.#expect("next() resolves as soon as a result is available", this.hasReturned || this.#yielded === given);
     this.#expect("every result is reported", this.results.length === (this.#progress?.finished ?? 0));
-    const told = this.attempts.length + this.results.length + this.#throttlings;
+    const told = this.attempts.length + this.results.length + this.#throttleReports;
     this.#expect("exactly each start, each result and each throttling is reported", this.#reports === told);
-    this.#expect("a run without a limit is not throttled", this.settings.startDelayMs > 0 || this.#throttlings === 0);
+    this.#expect(
+      "a run without a limit is not throttled",
+      this.settings.startDelayMs > 0 || this.#throttleReports === 0,
+    );
     const isUnseen = ({ number, task, end }: AttemptState) => number < (task.shown?.number ?? 0) && end;
     const isKept = (attempt: AttemptState) => isUnseen(attempt) && !attempt.isDiscarded;
     this.#expect("the output of a retried attempt is discarded", !this.attempts.some(isKept));

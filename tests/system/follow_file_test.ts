@@ -1,15 +1,14 @@
 import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import { followLines } from "../../system/follow_file.ts";
-import { EFFORT, SEED, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { EFFORT, SEED, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 test(
   "followLines() yields whole lines of a growing file, for any lengths of lines and writes",
-  TIMEOUT,
   async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "results.jsonl");

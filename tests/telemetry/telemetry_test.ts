@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,17 +21,17 @@ import {
   start,
   startTaskrunner,
   taskrunner,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
 import { at, withNatsServer, withWorker } from "../support/nats_helpers.ts";
 import { fieldsOf, type OtlpReceiver, withOtlpReceiver } from "../support/otlp_receiver.ts";
+import { test } from "../support/test.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = "b7ad6b7169203331";
 
-test("a run is a trace with a span for each attempt, without secrets", TIMEOUT, async () => {
+test("a run is a trace with a span for each attempt, without secrets", async () => {
   await withOtlpReceiver(async (receiver) => {
     const secret = { env: { A: "secret" }, stdin: "secret", meta: "secret" };
     const tasks = [
@@ -92,7 +91,7 @@ test("a run is a trace with a span for each attempt, without secrets", TIMEOUT, 
 });
 
 for (const executor of ["shell", "process"]) {
-  test(`a task finds the span of its attempt in TRACEPARENT, with the ${executor} executor`, TIMEOUT, async () => {
+  test(`a task finds the span of its attempt in TRACEPARENT, with the ${executor} executor`, async () => {
     await withOtlpReceiver(async (receiver) => {
       const tasks = [
         { cmd: "echo $TRACEPARENT; exit 1", retries: 1 },
@@ -117,7 +116,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("the run continues a valid trace from its environment", TIMEOUT, async () => {
+test("the run continues a valid trace from its environment", async () => {
   await withOtlpReceiver(async (receiver) => {
     const trace = async (TRACEPARENT: string) => {
       receiver.requests.length = 0;
@@ -144,7 +143,7 @@ test("the run continues a valid trace from its environment", TIMEOUT, async () =
   });
 });
 
-test("the metrics count running, done and failed tasks", TIMEOUT, async () => {
+test("the metrics count running, done and failed tasks", async () => {
   await withOtlpReceiver(async (receiver) => {
     await withTempDirectory(async (directory) => {
       const wait = { cmd: "until test -e go; do sleep 0.01; done", cwd: directory };
@@ -169,7 +168,7 @@ test("the metrics count running, done and failed tasks", TIMEOUT, async () => {
   });
 });
 
-test("the default protocol is http/protobuf", TIMEOUT, async () => {
+test("the default protocol is http/protobuf", async () => {
   await withOtlpReceiver(async ({ url, requests }) => {
     const env = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/spans`, OTEL_SERVICE_NAME: "nightly" };
     await taskrunner(["each", "true", ":::", "x"], { env });
@@ -194,7 +193,7 @@ const TROUBLES: Record<string, { answer?: OtlpReceiver["answer"]; reason: string
 };
 
 for (const [trouble, { answer, reason }] of Object.entries(TROUBLES)) {
-  test(`a collector that ${trouble} changes no result, and is reported once without secrets`, TIMEOUT, async () => {
+  test(`a collector that ${trouble} changes no result, and is reported once without secrets`, async () => {
     await withOtlpReceiver(async (receiver) => {
       receiver.answer = answer ?? receiver.answer;
       const OTEL_EXPORTER_OTLP_ENDPOINT = answer ? receiver.url : "http://user:p4ssword@127.0.0.1:1";
@@ -213,7 +212,7 @@ for (const [trouble, { answer, reason }] of Object.entries(TROUBLES)) {
   });
 }
 
-test("spans that overflow the queue of a slow collector are counted", TIMEOUT, async () => {
+test("spans that overflow the queue of a slow collector are counted", async () => {
   await withOtlpReceiver(async (receiver) => {
     const released = Promise.withResolvers<void>();
     receiver.answer = (_, response) => void released.promise.then(() => response.end("{}"));
@@ -233,7 +232,7 @@ test("spans that overflow the queue of a slow collector are counted", TIMEOUT, a
   });
 });
 
-test("spans of tasks that SIGTERM ends reach the collector", TIMEOUT, async () => {
+test("spans of tasks that SIGTERM ends reach the collector", async () => {
   await withOtlpReceiver(async (receiver) => {
     await withTempDirectory(async (directory) => {
       const { child, ended } = startTaskrunner(["-q", "-j1"], {
@@ -253,7 +252,7 @@ test("spans of tasks that SIGTERM ends reach the collector", TIMEOUT, async () =
   });
 });
 
-test("a task on another machine finds its span, and a resumed run keeps earlier results", TIMEOUT, async () => {
+test("a task on another machine finds its span, and a resumed run keeps earlier results", async () => {
   await withNatsServer(async (server, directory) => {
     await withOtlpReceiver(async (receiver) => {
       await withWorker(server, async () => {
@@ -281,7 +280,7 @@ test("a task on another machine finds its span, and a resumed run keeps earlier 
   });
 });
 
-test("RunTrace.startAttempt() ends the span of each attempt that began", TIMEOUT, async () => {
+test("RunTrace.startAttempt() ends the span of each attempt that began", async () => {
   const settings = readTelemetrySettings({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://127.0.0.1:9" });
   const { common, traces } = await loadPackages(settings);
   const spans: ReadableSpan[] = [];
@@ -398,7 +397,7 @@ test("readTelemetryNumbers() reports and ignores numbers out of range", () => {
   assertEquals([tracesTimeoutMs, metricsTimeoutMs], [8, 7]);
 });
 
-test("numbers out of range lose no spans and do not hang the run", TIMEOUT, async () => {
+test("numbers out of range lose no spans and do not hang the run", async () => {
   await withOtlpReceiver(async (receiver) => {
     for (const value of ["0", "0.5", "1e300"]) {
       receiver.requests.length = 0;
@@ -414,7 +413,7 @@ test("numbers out of range lose no spans and do not hang the run", TIMEOUT, asyn
   });
 });
 
-test("invalid settings disable telemetry, and the run continues", TIMEOUT, async () => {
+test("invalid settings disable telemetry, and the run continues", async () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
   const { status, stderr } = await taskrunner(["each", "true", ":::", "x"], { env });
   const reason = 'OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, got "grpc"';
@@ -424,7 +423,6 @@ test("invalid settings disable telemetry, and the run continues", TIMEOUT, async
 if (RUNTIME === "deno") {
   test(
     "on Deno, telemetry needs permission for the environment and the collector, and never prompts",
-    TIMEOUT,
     async () => {
       await withOtlpReceiver(async (receiver) => {
         const { host } = new URL(receiver.url);

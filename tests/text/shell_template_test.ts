@@ -1,4 +1,3 @@
-import { test } from "node:test";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +6,8 @@ import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { run, sh, type ShellValue, type ShellWord } from "../../mod.ts";
-import { collect, lacks, manyOf, TIMEOUT, withTempDirectory } from "../support/helpers.ts";
+import { collect, lacks, manyOf, withTempDirectory } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
 
 const SHELLS = ["sh", "dash", "bash", "mksh", "busybox"].filter((shell) => !lacks(shell));
 const commandOf = (shell: string, command: string) => {
@@ -160,7 +160,7 @@ const word: fc.Arbitrary<ShellWord> = fc.oneof(
   fc.bigInt(),
 );
 
-test("random values reach a program unchanged through every shell", TIMEOUT, async () => {
+test("random values reach a program unchanged through every shell", async () => {
   const value: fc.Arbitrary<ShellValue> = fc.oneof(word, fc.array(word, { maxLength: 4 }));
   const property = fc.asyncProperty(
     fc.array(fc.array(value, { maxLength: 6 }), { minLength: 20, maxLength: 20 }),
@@ -177,7 +177,7 @@ test("random values reach a program unchanged through every shell", TIMEOUT, asy
   await fc.assert(property, { numRuns: manyOf(20), endOnFailure: true });
 });
 
-test("no value ever runs as a command, whatever text it is put into", TIMEOUT, async () => {
+test("no value ever runs as a command, whatever text it is put into", async () => {
   const pieces = [
     ..."{} {} {} {} ' \" \\ \\\\ $ ( ) ` # ; && | < > << <<E E $( $x \\${x:- } { $(( )) $' $\" $# $$ [ ] ! = ~ a * ? @( $["
       .split(" "),
