@@ -5,7 +5,15 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
-import { createPool, type Progress, type Task, TaskAbortError, type TaskPool, type TaskResult } from "../../mod.ts";
+import {
+  createPool,
+  type CreatePoolOptions,
+  type Progress,
+  type Task,
+  TaskAbortError,
+  type TaskPool,
+  type TaskResult,
+} from "../../mod.ts";
 import { QueuedTaskPool } from "../../pool/task_pool.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type FakeExecution, FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
@@ -17,6 +25,16 @@ const EXECUTORS = ["shell", "process"] as const;
 /** Lets everything happen that needs neither a timer nor anything from outside. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
+/** Calls a function with a pool, and disposes of the pool: Node 22 cannot parse `await using`. */
+async function withPool(options: CreatePoolOptions, use: (pool: TaskPool) => Promise<void>): Promise<void> {
+  const pool = createPool(options);
+  try {
+    await use(pool);
+  } finally {
+    await pool[Symbol.asyncDispose]();
+  }
+}
+
 /** Returns the reason for which a promise rejects. */
 async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
   return await promise.then(() => new Error("It was fulfilled"), (error) => error);
@@ -24,13 +42,17 @@ async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
 
 test("run() resolves to the result of the task, with both executors", async () => {
   for (const executor of EXECUTORS) {
-    await using pool = createPool({ executor, concurrency: 2 });
-    const results = await Promise.all([
-      pool.run({ id: "a", cmd: "cat", stdin: "text", meta: { n: 1 } }),
-      pool.run("echo $((1 + 1))"),
-      pool.run(["printf", "%s", "$x"]),
-      pool.run("exit 3"),
-    ]);
+    const results: TaskResult[] = [];
+    await withPool({ executor, concurrency: 2 }, async (pool) => {
+      results.push(
+        ...await Promise.all([
+          pool.run({ id: "a", cmd: "cat", stdin: "text", meta: { n: 1 } }),
+          pool.run("echo $((1 + 1))"),
+          pool.run(["printf", "%s", "$x"]),
+          pool.run("exit 3"),
+        ]),
+      );
+    });
     assertEquals(
       results.map(({ id, outcome, stdout, status }) => [id, outcome, stdout, status]),
       [["a", "ok", "text", 0], ["2", "ok", "2\n", 0], ["3", "ok", "$x", 0], ["4", "failed", "", 3]],
@@ -74,25 +96,26 @@ test("run() rejects a value that is not a task, and the pool continues", async (
 
 test("an aborted signal terminates a running task and drops a waiting one", async () => {
   for (const executor of EXECUTORS) {
-    await withTempDirectory(async (cwd) => {
-      await using pool = createPool({ executor, concurrency: 1 });
-      const controller = new AbortController();
-      const { signal } = controller;
-      const running = pool.run({ cmd: "echo output; : >begun; sleep 60", cwd }, { signal });
-      const waiting = pool.run("echo never", { signal });
-      const other = pool.run("echo other");
-      await waitFor("the command to begin", () => existsSync(join(cwd, "begun")));
-      controller.abort(new Error("enough"));
-      const errors = [await rejectionOf(running), await rejectionOf(waiting)] as TaskAbortError[];
-      for (const error of errors) {
-        assert(error instanceof TaskAbortError);
-        assertEquals([error.name, (error.cause as Error).message], ["AbortError", "enough"]);
-      }
-      const [first, second] = errors.map(({ result }) => result);
-      assertEquals([first?.outcome, first?.stdout, second], ["canceled", "output\n", undefined]);
-      assertEquals((await other).stdout, "other\n");
-      assert(await rejectionOf(pool.run("echo late", { signal })) instanceof TaskAbortError);
-    });
+    await withTempDirectory((cwd) =>
+      withPool({ executor, concurrency: 1 }, async (pool) => {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const running = pool.run({ cmd: "echo output; : >begun; sleep 60", cwd }, { signal });
+        const waiting = pool.run("echo never", { signal });
+        const other = pool.run("echo other");
+        await waitFor("the command to begin", () => existsSync(join(cwd, "begun")));
+        controller.abort(new Error("enough"));
+        const errors = [await rejectionOf(running), await rejectionOf(waiting)] as TaskAbortError[];
+        for (const error of errors) {
+          assert(error instanceof TaskAbortError);
+          assertEquals([error.name, (error.cause as Error).message], ["AbortError", "enough"]);
+        }
+        const [first, second] = errors.map(({ result }) => result);
+        assertEquals([first?.outcome, first?.stdout, second], ["canceled", "output\n", undefined]);
+        assertEquals((await other).stdout, "other\n");
+        assert(await rejectionOf(pool.run("echo late", { signal })) instanceof TaskAbortError);
+      })
+    );
   }
 });
 
@@ -161,10 +184,10 @@ test("close() finishes the tasks that were added, and takes no others", async ()
 test("the end of an `await using` block terminates what runs, and no dropped promise ends the program", async () => {
   const executor = new FakeExecutor();
   const promises: Promise<TaskResult>[] = [];
-  {
-    await using pool = createPool({ executor, concurrency: 1 });
+  await withPool({ executor, concurrency: 1 }, (pool) => {
     promises.push(pool.run("x"), pool.run("x"));
-  }
+    return Promise.resolve();
+  });
   const errors = await Promise.all(promises.map(rejectionOf)) as TaskAbortError[];
   assertEquals(errors.map(({ name, result }) => [name, result?.outcome]), [
     ["AbortError", "canceled"],

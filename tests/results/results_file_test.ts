@@ -7,6 +7,7 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import {
+  InvalidTaskError,
   type Outcome,
   parseResult,
   ResultsFile,
@@ -188,7 +189,7 @@ test("remaining() requires an id of its own for each task", async () => {
       RangeError,
       'the id "1" is also the id of task 1',
     );
-    await assertRejects(() => remainingIds(file, [{ cmd: 7 } as never]), TypeError, "Cannot read task 1");
+    await assertRejects(() => remainingIds(file, [{ cmd: 7 } as never]), InvalidTaskError, "Cannot read task 1");
     assertEquals(await remainingIds(file, [task("b"), task("a")]), ["b"]);
   });
 });
