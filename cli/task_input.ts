@@ -11,7 +11,7 @@ import { InvalidLineError } from "../jsonl/mod.ts";
 import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
 import { LineReader } from "../jsonl/line_reader.ts";
 import { taskOfLine, withAllDigits } from "../records/read_tasks.ts";
-import { checkTaskLine, type Task } from "../records/task.ts";
+import { checkTaskLine, markChecked, type Task } from "../records/task.ts";
 import type { CommandTemplate } from "./args/command_template.ts";
 import type { Io } from "./io.ts";
 
@@ -166,8 +166,10 @@ export class TaskInput {
     };
     return {
       refine: withAllDigits,
-      parse: (value, line) =>
-        pass ? this.#unlessDone(checkTaskLine(value, { lineNumber: line }), line, pass) : taskOfLine(value, line),
+      parse: (value, line) => {
+        if (!pass) return markChecked(taskOfLine(value, line));
+        return this.#unlessDone(markChecked(checkTaskLine(value, { lineNumber: line })), line, pass);
+      },
       ...(onInvalid === "skip" && { onInvalid: skip }),
     };
   }

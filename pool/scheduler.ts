@@ -25,6 +25,8 @@ export interface SchedulerOutput {
   deliver(): void;
 }
 
+const NO_HOOKS: AttemptHooks = {};
+
 /** A slot in use. Its attempt is absent until the hooks of the attempt have been called. */
 interface Slot {
   job: Job;
@@ -260,12 +262,12 @@ export class Scheduler {
       }
       const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
       output?.end();
-      this.#call(() => onEnd?.(result));
+      if (onEnd) this.#call(() => onEnd(result));
       return result;
     } catch (error) {
       const reason = `The executor failed: ${systemReason(error)}`;
       this.drain({ error: new ExecutorError(reason, { cause: error }) });
-      this.#call(() => onEnd?.(undefined));
+      if (onEnd) this.#call(() => onEnd(undefined));
       return resultWithoutOutput({ kind: "lost", reason }, performance.now() - startedMs);
     }
   }
@@ -295,9 +297,10 @@ export class Scheduler {
 
   #reportProgress(): void {
     const { onProgress, total } = this.#settings;
+    if (!onProgress) return;
     const { throttledBy } = this.#policy;
     this.#call(() =>
-      onProgress?.({
+      onProgress({
         total,
         finished: this.#finished,
         failed: this.#failed,
@@ -311,8 +314,8 @@ export class Scheduler {
   /** Returns the hooks of an attempt that is about to start. */
   #startHooks({ id, sequence, number, slot, task }: Attempt): AttemptHooks {
     const { onAttemptStart } = this.#settings;
-    if (!onAttemptStart) return {};
-    return this.#call(() => checkAttemptHooks(onAttemptStart({ id, sequence, number, slot, task }))) ?? {};
+    if (!onAttemptStart) return NO_HOOKS;
+    return this.#call(() => checkAttemptHooks(onAttemptStart({ id, sequence, number, slot, task }))) ?? NO_HOOKS;
   }
 
   #liveOutput(attempt: Attempt): LiveOutput | undefined {

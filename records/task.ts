@@ -288,7 +288,17 @@ export function parseTask(value: unknown): CheckedTask {
 
 /** {@linkcode parseTask} for a task whose origin is known. */
 export function checkTask(value: unknown, origin: TaskOrigin = {}): CheckedTask {
+  if (typeof value === "object" && value !== null && checkedTasks.has(value)) return value as CheckedTask;
   return check(programTaskSchema, withPath(value, origin), origin);
+}
+
+/** Tasks that were checked and are in nobody else's hands, so that they need not be checked again. */
+const checkedTasks = new WeakSet<object>();
+
+/** Spares a task further checks. Only for a task that no program can change. */
+export function markChecked(task: CheckedTask): CheckedTask {
+  checkedTasks.add(task);
+  return task;
 }
 
 /** {@linkcode parseTask} for a line of JSON, which has `stdinFile` and `stdinEncoding` instead of objects as `stdin`. */

@@ -53,6 +53,7 @@ export interface ResultsFileOptions {
 }
 
 let readIndex: (file: ResultsFile) => ResultIndex | undefined;
+let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
 
 /**
  * A file with one result on each line. While it is open, no other program that uses this class or the command writes to it.
@@ -111,6 +112,7 @@ export class ResultsFile implements AsyncDisposable {
 
   static {
     readIndex = (file) => file.#index;
+    appendUnchecked = (file, result) => file.#append(result);
   }
 
   private constructor(path: string, file: FileHandle) {
@@ -218,14 +220,8 @@ export class ResultsFile implements AsyncDisposable {
    * @throws `TypeError` or `RangeError` when the value is not a result.
    */
   async append(result: TaskResult): Promise<void> {
-    if (this.#isClosed) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
     parseResult(result);
-    await this.#reporting(async () => {
-      await this.#writer.write(result);
-      if (this.#isRegular) await this.#writer.flush();
-    });
-    this.#index?.add(result);
-    this.#changed.delete(result.id);
+    await this.#append(result);
   }
 
   /**
@@ -234,7 +230,11 @@ export class ResultsFile implements AsyncDisposable {
    * @throws {ResultsFileError} as {@linkcode append}.
    */
   async flush(): Promise<void> {
-    await this.#reporting(() => this.#writer.flush());
+    try {
+      await this.#writer.flush();
+    } catch (error) {
+      throw this.#reported(error);
+    }
   }
 
   /**
@@ -258,6 +258,18 @@ export class ResultsFile implements AsyncDisposable {
   /** Closes the file, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #append(result: TaskResult): Promise<void> {
+    if (this.#isClosed) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+    try {
+      await this.#writer.write(result);
+      if (this.#isRegular) await this.#writer.flush();
+    } catch (error) {
+      throw this.#reported(error);
+    }
+    this.#index?.add(result);
+    this.#changed.delete(result.id);
   }
 
   get #isRegular(): boolean {
@@ -343,13 +355,10 @@ export class ResultsFile implements AsyncDisposable {
     throw new ResultsFileError("Cannot write results to", this.path, kind, reason);
   }
 
-  async #reporting(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#isFailureReported ||= error instanceof ResultsFileError;
-      throw error;
-    }
+  /** Notes that the caller gets an error, which `close` then does not throw again. */
+  #reported(error: unknown): unknown {
+    this.#isFailureReported ||= error instanceof ResultsFileError;
+    return error;
   }
 
   async #release(): Promise<void> {
@@ -362,6 +371,11 @@ export class ResultsFile implements AsyncDisposable {
 /** Returns the index of a file that was opened with `resume`, for lookups without a task object. */
 export function indexOfResultsFile(file: ResultsFile): ResultIndex | undefined {
   return readIndex(file);
+}
+
+/** Appends a result that comes from a run, and so is one. */
+export function appendOwnResult(file: ResultsFile, result: TaskResult): Promise<void> {
+  return appendUnchecked(file, result);
 }
 
 /** Opening a FIFO would wait for its reader, which is of no use: only a regular file can be resumed. */

@@ -12,7 +12,12 @@ import type { ExecutorFactory } from "../../pool/executor.ts";
 import type { Run } from "../../pool/run.ts";
 import { run, type RunOptions } from "../../runner.ts";
 import { readRecordedResults } from "../../results/recorded_results.ts";
-import { indexOfResultsFile, ResultsFile, type ResultsFileOptions } from "../../results/results_file.ts";
+import {
+  appendOwnResult,
+  indexOfResultsFile,
+  ResultsFile,
+  type ResultsFileOptions,
+} from "../../results/results_file.ts";
 import { ResultsFileError } from "../../results/results_file_error.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { openTelemetry } from "../../telemetry/open.ts";
@@ -195,7 +200,7 @@ function sinkOf(file: ResultsFile): ResultSink {
     throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
   };
   return {
-    write: (result) => file.append(result).catch(rethrow),
+    write: (result) => appendOwnResult(file, result).catch(rethrow),
     flush: () => file.flush().catch(rethrow),
   };
 }
