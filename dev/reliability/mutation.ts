@@ -26,8 +26,28 @@ interface Group {
 /** Groups of files to mutate, with the tests that can detect the mutants. */
 const GROUPS: Record<string, Group> = {
   core: {
-    mutate: ["pool/run.ts", "pool/running_attempt.ts", "pool/result_buffer.ts"],
-    tests: ["run", "control", "remote_executor", "start_limiter", "capacity_estimate", "model"],
+    mutate: [
+      "pool/scheduler.ts",
+      "pool/run.ts",
+      "pool/task_pool.ts",
+      "pool/task_feed.ts",
+      "pool/retry_queue.ts",
+      "pool/start_policy.ts",
+      "pool/signal_watch.ts",
+      "pool/running_attempt.ts",
+      "pool/result_buffer.ts",
+    ],
+    tests: [
+      "run",
+      "task_pool",
+      "task_feed",
+      "control",
+      "attempt_hooks",
+      "remote_executor",
+      "start_limiter",
+      "capacity_estimate",
+      "model",
+    ],
   },
   jsonl: {
     mutate: ["jsonl/jsonl_reader.ts", "jsonl/jsonl_writer.ts", "jsonl/line_reader.ts"],
