@@ -15,6 +15,8 @@ import { parseArgs } from "node:util";
 import { pathOfTest } from "./test_file.ts";
 
 const STRYKER = "@stryker-mutator/core@10.1.1";
+/** Stryker reads `tsconfig.json` with it, and does not bring it. */
+const TYPESCRIPT = "typescript@5.9.3";
 
 interface Group {
   mutate: string[];
@@ -107,7 +109,9 @@ function test(name: string, group: Group): void {
   };
   const file = join(directory, "options.json");
   writeFileSync(file, JSON.stringify(options));
-  const { status } = spawnSync("npx", ["-y", "-p", STRYKER, "stryker", "run", file], { stdio: "inherit" });
+  const { status } = spawnSync("npx", ["-y", "-p", STRYKER, "-p", TYPESCRIPT, "stryker", "run", file], {
+    stdio: "inherit",
+  });
   rmSync(directory, { recursive: true, force: true });
   if (status !== 0) process.exit(1);
   printReport(report);
