@@ -1,11 +1,11 @@
 import { PROCESSES, type ProcessGroups, type ProcessList } from "../system/process_list.ts";
 
 /** Scans take at most a quarter of the time. */
-const SCAN_REST = 3;
+const SCAN_PAUSE_FACTOR = 3;
 /** Much less time than it takes until the id of a process is used again. */
-const MAX_REST_MS = 500;
+const MAX_PAUSE_MS = 500;
 /** Many times what a look at one group takes. */
-const LOOK_REST_MS = 0.2;
+const POLL_PAUSE_MS = 0.2;
 
 /**
  * What all terminations that are under way share: scans of all processes, and how often each may look at its own group.
@@ -14,29 +14,29 @@ const LOOK_REST_MS = 0.2;
 export class GroupWatch {
   readonly processes: ProcessList;
   /** How many terminations are under way. */
-  #users = 0;
+  #terminations = 0;
   #scan: { startedMs: number; groups: ProcessGroups | undefined } | undefined;
   #nextScan: Promise<void> | undefined;
   /** When the next scan may begin. */
-  #restedAtMs = -Infinity;
+  #nextScanMs = -Infinity;
 
   constructor(processes: ProcessList) {
     this.processes = processes;
   }
 
   /** The least time between two looks at a group. */
-  get restMs(): number {
-    return Math.min(MAX_REST_MS, LOOK_REST_MS * this.#users);
+  get pollPauseMs(): number {
+    return Math.min(MAX_PAUSE_MS, POLL_PAUSE_MS * this.#terminations);
   }
 
   /** Calls a function that ends a group. */
-  async use(end: () => Promise<void>): Promise<void> {
-    this.#users++;
+  async track(end: () => Promise<void>): Promise<void> {
+    this.#terminations++;
     try {
       await end();
     } finally {
-      this.#users--;
-      if (this.#users === 0) this.#scan = undefined; // it may be large
+      this.#terminations--;
+      if (this.#terminations === 0) this.#scan = undefined; // it may be large
     }
   }
 
@@ -50,14 +50,14 @@ export class GroupWatch {
   }
 
   async #scanNext(): Promise<void> {
-    const waitMs = this.#restedAtMs - performance.now();
+    const waitMs = this.#nextScanMs - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     else await Promise.resolve(); // for all that are to be ended at the same time
     this.#nextScan = undefined;
     const startedMs = performance.now();
     this.#scan = { startedMs, groups: this.processes.scan() };
     const endedMs = performance.now();
-    this.#restedAtMs = endedMs + Math.min(MAX_REST_MS, SCAN_REST * (endedMs - startedMs));
+    this.#nextScanMs = endedMs + Math.min(MAX_PAUSE_MS, SCAN_PAUSE_FACTOR * (endedMs - startedMs));
   }
 }
 

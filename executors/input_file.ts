@@ -8,7 +8,7 @@ import { isPlainVariable } from "./shell/plain_command.ts";
 import { literalPath } from "./shell/script.ts";
 
 /**
- * Opens a file and starts a program, and marks standard output when it has opened the file, and when it cannot start the
+ * Opens a file and starts a program, and markers standard output when it has opened the file, and when it cannot start the
  * program. In bash `exec` returns then; in other shells it ends the shell, which runs the trap. Some shells take `--`
  * after `exec` for a program, and the others take a program whose name begins with a dash for an option.
  */
@@ -22,68 +22,68 @@ exec "$@"
 `;
 
 /** Lines by which the shell reports its progress before the program can print. */
-export interface OpeningMarks {
+export interface StartMarkers {
   opened: string;
   failed: string;
 }
 
 /** A command that opens a file, and how to recognize its reports. */
-export interface OpeningCommand extends Pick<SpawnOptions, "program" | "args" | "env"> {
-  marks: OpeningMarks;
+export interface InputFileCommand extends Pick<SpawnOptions, "program" | "args" | "env"> {
+  markers: StartMarkers;
 }
 
 /**
  * Returns a command that starts another command with a file as standard input. The shell is found in the `PATH` of the
  * runner, and the program in that of the task.
  */
-export function openingCommand(
+export function inputFileCommand(
   file: string,
   command: readonly string[],
   { PATH, ...env }: Readonly<Record<string, string>>,
-): OpeningCommand {
-  const token = randomBytes(12).toString("hex"); // no program can print the marks
+): InputFileCommand {
+  const token = randomBytes(12).toString("hex"); // no program can print the markers
   const script = PATH === undefined ? SCRIPT : `PATH=${shellQuote(PATH)}\nexport PATH\n${SCRIPT}`;
   return {
     program: "sh",
     args: ["-c", script, token, literalPath(file), ...command],
     env,
-    marks: { opened: `${token} opened\n`, failed: `${token} failed\n` },
+    markers: { opened: `${token} opened\n`, failed: `${token} failed\n` },
   };
 }
 
 /** Returns the name of a variable that a shell does not hand on as it is; `undefined` when there is none. */
-export function unkeptVariable(env: Readonly<Record<string, string>> | undefined): string | undefined {
+export function unsupportedVariable(env: Readonly<Record<string, string>> | undefined): string | undefined {
   return Object.keys(env ?? {}).find((name) => !isPlainVariable(name));
 }
 
-/** Output of a program behind the marks of the shell that started it. */
-export class MarkedOutput implements OutputReader {
+/** Output of a program behind the markers of the shell that started it. */
+export class MarkerReader implements OutputReader {
   readonly #reader: OutputReader;
-  readonly #marks: OpeningMarks;
-  /** Bytes that may be a part of the marks. */
+  readonly #markers: StartMarkers;
+  /** Bytes that may be a part of the markers. */
   #head: Uint8Array | undefined = new Uint8Array();
   #isOpened = false;
   #hasFailed = false;
 
-  constructor(reader: OutputReader, marks: OpeningMarks) {
+  constructor(reader: OutputReader, markers: StartMarkers) {
     this.#reader = reader;
-    this.#marks = marks;
+    this.#markers = markers;
   }
 
   /** Returns why the program has not started, by the exit status of the shell; `undefined` when it has started. */
-  isUnstarted(status: number): "input" | { code: string } | undefined {
+  startFailure(status: number): "input" | { code: string } | undefined {
     if (!this.#isOpened) return "input";
     return this.#hasFailed ? { code: status === 127 ? "ENOENT" : "EACCES" } : undefined;
   }
 
   async read(): Promise<Uint8Array | undefined> {
-    const { opened, failed } = this.#marks;
+    const { opened, failed } = this.#markers;
     while (this.#head) {
       const chunk = await this.#reader.read();
       const head = Buffer.concat([this.#head, chunk ?? new Uint8Array()]);
       const text = head.subarray(0, opened.length + failed.length).toString("latin1");
-      const mayGoOn = text.length < opened.length + failed.length && (opened + failed).startsWith(text);
-      if (chunk && mayGoOn) {
+      const isIncomplete = text.length < opened.length + failed.length && (opened + failed).startsWith(text);
+      if (chunk && isIncomplete) {
         this.#head = head;
         continue;
       }

@@ -8,7 +8,7 @@ import { filePath } from "../system/file_path.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { privateDirectoryName } from "../system/temporary_directory.ts";
 import { ProcessExecutor } from "./process.ts";
-import { scratchPlaces } from "./shell/scratch_directory.ts";
+import { scratchLocations } from "./shell/scratch_directory.ts";
 import { signalSender } from "./send_signal.ts";
 import { ShellExecutor } from "./shell/executor.ts";
 import { SpillDirectory } from "./spill_directory.ts";
@@ -68,7 +68,7 @@ export const EXECUTORS = ["shell", "process"] as const;
 export const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
 /** What is not for everybody to say. */
-export interface InnerExecutorOptions extends LocalExecutorOptions {
+export interface InternalExecutorOptions extends LocalExecutorOptions {
   /** @default {"shell"} */
   executor?: typeof EXECUTORS[number] | undefined;
   /** What the names of directories for temporary files begin with. */
@@ -128,7 +128,7 @@ export function spillPath(spillDir: string | URL | undefined): string | undefine
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function createExecutor(options: InnerExecutorOptions): Executor {
+export function createExecutor(options: InternalExecutorOptions): Executor {
   const { executor = "shell", spawnAdapter, temporaryPrefix, cleanup = true } = options;
   if (!EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
@@ -141,7 +141,7 @@ export function createExecutor(options: InnerExecutorOptions): Executor {
     ? new ProcessGuard({
       adapter,
       shell: guardShell,
-      removePrefixes: () => scratchPlaces(maxOutputBytes).map(({ path }) => join(path, scratchPrefix)),
+      removePrefixes: () => scratchLocations(maxOutputBytes).map(({ path }) => join(path, scratchPrefix)),
     })
     : undefined;
   const guard = options.guard ?? ownGuard;

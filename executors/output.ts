@@ -23,7 +23,7 @@ export function encodeOutput(bytes: Uint8Array): Output {
 }
 
 /** Leaves out a character at the end that is only partly there, so that text that was cut is still text. */
-export function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
+export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
   const longest = Math.min(3, bytes.length);
   for (let back = 1; back <= longest; back++) {
     const byte = bytes[bytes.length - back]!;
@@ -36,7 +36,7 @@ export function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
 }
 
 /** What is kept of an output stream, and where. */
-export interface OutputOptions {
+export interface CaptureOptions {
   /** How much stands in the result. */
   maxInlineBytes: number;
   /** How much is kept, there or in a file. */
@@ -62,12 +62,12 @@ export class CapturedOutput {
   /** Whether it is waiting for more to read, not busy writing what it has. */
   waiting = false;
   readonly #reader: OutputReader;
-  readonly #options: OutputOptions;
+  readonly #options: CaptureOptions;
   readonly #inline = new ByteBuffer();
   #file: SpillFile | undefined;
   #fileError: string | undefined;
 
-  constructor(reader: OutputReader, options: OutputOptions) {
+  constructor(reader: OutputReader, options: CaptureOptions) {
     this.#reader = reader;
     this.#options = options;
     this.done = this.#readAll();
@@ -75,10 +75,10 @@ export class CapturedOutput {
 
   /** Why not everything was kept. */
   get error(): string | undefined {
-    return this.#fileError ?? (this.#isCut ? outputCut(this.#options.maxOutputBytes) : undefined);
+    return this.#fileError ?? (this.#isTruncated ? outputTruncated(this.#options.maxOutputBytes) : undefined);
   }
 
-  get #isCut(): boolean {
+  get #isTruncated(): boolean {
     return this.bytes > this.#options.maxOutputBytes;
   }
 
@@ -96,7 +96,7 @@ export class CapturedOutput {
     const inline = this.#inline.take();
     const bytes = this.#keptBytes;
     const isAll = bytes <= this.#options.maxInlineBytes;
-    const first = encodeOutput(isAll && !this.#isCut ? inline : withoutCutCharacter(inline));
+    const first = encodeOutput(isAll && !this.#isTruncated ? inline : withoutPartialCharacter(inline));
     if (isAll) return first;
     const output = { ...first, bytes };
     await this.#file?.handle.close().catch((error) => this.#fail(error));
@@ -113,9 +113,9 @@ export class CapturedOutput {
       this.waiting = false;
       if (chunk === undefined) return;
       const { maxOutputBytes, onLimit, onOutput } = this.#options;
-      const [wasCut, roomBytes] = [this.#isCut, maxOutputBytes - this.#keptBytes];
+      const [wasTruncated, roomBytes] = [this.#isTruncated, maxOutputBytes - this.#keptBytes];
       this.bytes += chunk.length;
-      if (this.#isCut && !wasCut) onLimit();
+      if (this.#isTruncated && !wasTruncated) onLimit();
       const kept = chunk.subarray(0, roomBytes);
       onOutput?.(kept.slice()); // the reader uses its memory again
       await this.#keep(kept);
@@ -148,7 +148,7 @@ export function outputLost(reason: string): string {
 }
 
 /** What is said of output that is larger than what is kept. */
-export function outputCut(maxOutputBytes: number): string {
+export function outputTruncated(maxOutputBytes: number): string {
   return `Only the first ${maxOutputBytes} bytes of an output were kept`;
 }
 

@@ -14,7 +14,7 @@ import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
 import { inputOf } from "../records/task_input.ts";
-import { MarkedOutput, openingCommand, unkeptVariable } from "./input_file.ts";
+import { inputFileCommand, MarkerReader, unsupportedVariable } from "./input_file.ts";
 import {
   type Attempt,
   type AttemptCallbacks,
@@ -117,10 +117,10 @@ class ProcessExecution implements Execution {
     const [program, args] = typeof task.cmd === "string"
       ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
       : [task.cmd[0]!, task.cmd.slice(1)];
-    const env = { ...taskVariables(this.#attempt), ...directoryVariable(task.cwd), ...environmentOf(this.#attempt) };
-    const lostVariable = file === undefined ? undefined : unkeptVariable(environmentOf(this.#attempt));
+    const env = { ...taskVariables(this.#attempt), ...pwdVariable(task.cwd), ...environmentOf(this.#attempt) };
+    const lostVariable = file === undefined ? undefined : unsupportedVariable(environmentOf(this.#attempt));
     if (lostVariable !== undefined) return unusableVariable(lostVariable, 0);
-    const opening = file === undefined ? undefined : openingCommand(file, [program, ...args], env);
+    const opening = file === undefined ? undefined : inputFileCommand(file, [program, ...args], env);
     let startedMs = performance.now();
     let child: ChildProcess | undefined;
     try {
@@ -152,7 +152,7 @@ class ProcessExecution implements Execution {
     if (this.#killAfterMs !== undefined) this.#terminate(this.#killAfterMs);
     if (data !== undefined) child.stdin?.write(data);
     child.stdin?.close();
-    const marked = opening && new MarkedOutput(child.stdout, opening.marks);
+    const marked = opening && new MarkerReader(child.stdout, opening.markers);
     const stdout = this.#capture(marked ?? child.stdout, "stdout");
     const stderr = this.#capture(child.stderr!, "stderr");
     const { code, signal, ...times } = await exited;
@@ -160,7 +160,7 @@ class ProcessExecution implements Execution {
     child.stdin?.abort(); // what it has not read by now it never will
     await drain([stdout, stderr]);
     if (marked && code) {
-      const problem = marked.isUnstarted(code);
+      const problem = marked.startFailure(code);
       if (problem) await discardOutput(await stdout.finish(), await stderr.finish());
       if (problem === "input") return unusableInput(file!, task.cwd, times.durationMs);
       if (problem) return unusableProgram(program, problem, times.durationMs);
@@ -194,7 +194,7 @@ function endingOf({ code, signal }: Pick<ExitStatus, "code" | "signal">): Attemp
 }
 
 /** `PWD` for a program in another directory than the runner's, as a shell that goes there has it. */
-function directoryVariable(cwd: string | undefined): { PWD?: string } {
+function pwdVariable(cwd: string | undefined): { PWD?: string } {
   if (cwd === undefined || !isPermitted({ name: "read", path: cwd })) return {};
   try {
     return { PWD: realpathSync(cwd) };

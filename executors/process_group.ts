@@ -39,7 +39,7 @@ export class ProcessGroupTermination {
   /** When SIGKILL was first sent. */
   #killedMs = Infinity;
   /** The first process of the attempt, when older processes of the group are to be spared. */
-  #first: RunningProcess | undefined;
+  #root: RunningProcess | undefined;
   /** The processes of the attempt that were sent a signal one by one, as others are spared. */
   #members: readonly RunningProcess[] = [];
   /** Ends what waits when SIGKILL is brought forward. */
@@ -56,7 +56,7 @@ export class ProcessGroupTermination {
     this.#sendSignal = sendSignal;
     this.#watch = watch;
     this.#killAt = performance.now() + killAfterMs;
-    this.gone = watch.use(() => this.#terminate(attemptSinceMs));
+    this.gone = watch.track(() => this.#terminate(attemptSinceMs));
   }
 
   /** Brings SIGKILL forward. */
@@ -69,7 +69,7 @@ export class ProcessGroupTermination {
     if (attemptSinceMs !== undefined) this.foundAttempt = await this.#findAttempt(attemptSinceMs);
     if (!this.foundAttempt) return;
     await this.#signal("SIGTERM");
-    for (let pollMs = MIN_POLL_MS; await this.#isLeft(); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
+    for (let pollMs = MIN_POLL_MS; await this.#isAlive(); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
       const nowMs = performance.now();
       if (nowMs > this.#killedMs + REAP_MS) return;
       if (nowMs >= this.#killAt && this.#killedMs === Infinity) {
@@ -97,7 +97,7 @@ export class ProcessGroupTermination {
       const child = members.find(({ parentPid }) => parentPid === this.#groupId);
       if (child && !this.#isStarting(child, attemptSinceMs)) {
         const others = members.filter(({ pid }) => pid !== this.#groupId);
-        if (others.some((other) => isOlder(other, child))) this.#first = child;
+        if (others.some((other) => isOlder(other, child))) this.#root = child;
         this.#members = others.filter((other) => !isOlder(other, child));
         return true;
       }
@@ -116,7 +116,7 @@ export class ProcessGroupTermination {
 
   async #signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const { processes } = this.#watch;
-    const targets = this.#first
+    const targets = this.#root
       ? this.#members.filter(({ pid, startTicks }) => processes.isRunning(pid, startTicks)).map(({ pid }) => pid)
       : [-this.#groupId];
     const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal]; // what is stopped must go on to end
@@ -132,13 +132,13 @@ export class ProcessGroupTermination {
     }
   }
 
-  async #isLeft(): Promise<boolean> {
-    if (!this.#first) return await this.#send(-this.#groupId, 0);
+  async #isAlive(): Promise<boolean> {
+    if (!this.#root) return await this.#send(-this.#groupId, 0);
     const { processes } = this.#watch;
     if (this.#members.some(({ pid, startTicks }) => processes.isRunning(pid, startTicks))) return true;
     // Before they ended they may have started others.
     const groups = await this.#watch.groupsSince(performance.now());
-    const first = this.#first;
+    const first = this.#root;
     this.#members =
       groups?.get(this.#groupId)?.filter((member) => member.pid !== this.#groupId && !isOlder(member, first)) ?? [];
     if (this.#members.length > 0) await this.#signal(this.#killedMs === Infinity ? "SIGTERM" : "SIGKILL");
@@ -150,23 +150,23 @@ export class ProcessGroupTermination {
    * many containers, never does it. Only Linux can tell.
    */
   async #hasOnlyZombies(): Promise<boolean> {
-    if (this.#first || this.#watch.processes.isRunning(this.#groupId)) return false;
-    const groups = await Promise.race([this.#watch.groupsSince(performance.now()), this.#woken()]);
+    if (this.#root || this.#watch.processes.isRunning(this.#groupId)) return false;
+    const groups = await Promise.race([this.#watch.groupsSince(performance.now()), this.#wakeUp()]);
     return groups !== undefined && !groups.has(this.#groupId);
   }
 
   /** Waits between two looks, and not longer than until SIGKILL is due. */
   async #pause(pollMs: number): Promise<void> {
-    const ms = Math.max(pollMs, this.#watch.restMs);
+    const ms = Math.max(pollMs, this.#watch.pollPauseMs);
     const leftMs = this.#killedMs === Infinity ? Math.max(MIN_POLL_MS, this.#killAt - performance.now()) : Infinity;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const over = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.min(ms, leftMs)));
-    await Promise.race([over, this.#woken()]);
+    await Promise.race([over, this.#wakeUp()]);
     clearTimeout(timer);
   }
 
   /** Settles when SIGKILL is brought forward. */
-  #woken(): Promise<undefined> {
+  #wakeUp(): Promise<undefined> {
     return new Promise((resolve) => this.#wake = () => resolve(undefined));
   }
 }

@@ -28,7 +28,7 @@ const SCRIPT = 'while [ $# -gt 0 ]; do kill "-$1" "$2" 2>/dev/null; echo "status
 /** Far below what a command line can hold. */
 const MAX_SIGNALS = 2_000;
 
-interface Request {
+interface SignalRequest {
   pid: number;
   name: string;
   outcome: PromiseWithResolvers<boolean>;
@@ -38,7 +38,7 @@ interface Request {
 class SignalShell {
   readonly #adapter: SpawnAdapter;
   readonly #shell: string;
-  readonly #requests: Request[] = [];
+  readonly #requests: SignalRequest[] = [];
   #isBusy = false;
 
   constructor(adapter: SpawnAdapter, shell: string) {
@@ -50,7 +50,7 @@ class SignalShell {
     const name = signal === 0 ? "0" : signal.slice("SIG".length);
     const outcome = Promise.withResolvers<boolean>();
     this.#requests.push({ pid, name, outcome });
-    if (!this.#isBusy) this.#sendAll().catch((error) => this.#refuse(this.#requests.splice(0), error));
+    if (!this.#isBusy) this.#sendAll().catch((error) => this.#reject(this.#requests.splice(0), error));
     return outcome.promise;
   }
 
@@ -58,19 +58,19 @@ class SignalShell {
     this.#isBusy = true;
     await Promise.resolve(); // for all that is sent at the same time
     while (this.#requests.length > 0) {
-      const some = this.#requests.splice(0, MAX_SIGNALS);
+      const batch = this.#requests.splice(0, MAX_SIGNALS);
       try {
-        const statuses = await this.#kill(some.flatMap(({ name, pid }) => [name, `${pid}`]));
-        if (statuses.length !== some.length) throw new Error("The shell that sends signals has ended before its time");
-        some.forEach(({ outcome }, index) => outcome.resolve(statuses[index] === "0"));
+        const statuses = await this.#kill(batch.flatMap(({ name, pid }) => [name, `${pid}`]));
+        if (statuses.length !== batch.length) throw new Error("The shell that sends signals has ended before its time");
+        batch.forEach(({ outcome }, index) => outcome.resolve(statuses[index] === "0"));
       } catch (error) {
-        this.#refuse(some, error);
+        this.#reject(batch, error);
       }
     }
     this.#isBusy = false;
   }
 
-  #refuse(requests: readonly Request[], error: unknown): void {
+  #reject(requests: readonly SignalRequest[], error: unknown): void {
     for (const { outcome } of requests) outcome.reject(error);
   }
 

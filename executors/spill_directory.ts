@@ -16,7 +16,7 @@ export interface SpillFile {
 
 /** Where output goes that is too large for the result line. Made when the first file needs it; the files stay. */
 export class SpillDirectory {
-  readonly #wanted: string | undefined;
+  readonly #requestedPath: string | undefined;
   readonly #prefix: string;
   #path: Promise<string> | undefined;
 
@@ -25,7 +25,7 @@ export class SpillDirectory {
    * @param prefix what the name of that begins with.
    */
   constructor(path: string | undefined, prefix: string = TEMPORARY_PREFIX) {
-    this.#wanted = path;
+    this.#requestedPath = path;
     this.#prefix = prefix;
   }
 
@@ -48,15 +48,15 @@ export class SpillDirectory {
 
   /** Removes the directory if it is empty and was not asked for by name. */
   async close(): Promise<void> {
-    if (this.#wanted !== undefined || !this.#path) return;
+    if (this.#requestedPath !== undefined || !this.#path) return;
     await this.#path.then(rmdir).catch(() => {});
   }
 
   async #make(): Promise<string> {
-    if (this.#wanted === undefined) {
+    if (this.#requestedPath === undefined) {
       return await mkdtemp(join(temporaryDirectory(), `${this.#prefix}-output-`));
     }
-    const path = resolve(this.#wanted);
+    const path = resolve(this.#requestedPath);
     await makeDirectory(path);
     return path;
   }

@@ -172,7 +172,7 @@ export interface Executor {
   /** How many attempts at once suit it. Without it, as many as there are CPUs. */
   readonly concurrency?: number | undefined;
   /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
-  readonly keepsTime?: boolean | undefined;
+  readonly enforcesTimeout?: boolean | undefined;
   /**
    * True when it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Else the time counts from
    * {@linkcode Executor.start}.

@@ -30,7 +30,7 @@ export class RunningAttempt {
     this.#killAfterMs = killAfterMs;
     const { timeoutMs } = attempt;
     const startTimer = (agoMs = 0) => {
-      if (executor.keepsTime || timeoutMs === undefined || this.#hasEnded) return;
+      if (executor.enforcesTimeout || timeoutMs === undefined || this.#hasEnded) return;
       this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), Math.max(0, timeoutMs - agoMs));
     };
     this.#execution = executor.start(attempt, {

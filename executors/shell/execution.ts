@@ -6,14 +6,20 @@ import type { SendSignal } from "../send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../../system/signals.ts";
 import { unusableDirectory, unusableInput, unusableProgram } from "../not_started.ts";
 import { outputLost } from "../output.ts";
-import { cutOutputFile, readSmallFile, removeFile, type TakenOutput, takeOutputFile } from "./output_file.ts";
-import { kindOfCommand } from "./plain_command.ts";
+import {
+  type CollectedOutput,
+  collectOutputFile,
+  readSmallFile,
+  removeFile,
+  truncateOutputFile,
+} from "./output_file.ts";
+import { classifyCommand } from "./plain_command.ts";
 import { OutputFollower } from "./output_follower.ts";
-import { opensDescriptors } from "./own_descriptors.ts";
+import { needsPipes } from "./needs_pipes.ts";
 import { hasNoChildren } from "../../system/process_state.ts";
 import { type AttemptFiles, attemptScript } from "./script.ts";
-import type { ShellTraits } from "./traits.ts";
-import type { AttemptReport, ShellWorker, WorkerDeath } from "./worker.ts";
+import type { ShellCapabilities } from "./probe.ts";
+import type { AttemptReport, ShellWorker, WorkerExit } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
@@ -41,15 +47,15 @@ export interface ShellContext {
   /** The worker of a slot; `undefined` when none can be had. It never rejects. */
   worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
   /** What is known about the shell. Always there when a worker was had. */
-  traits: ShellTraits | undefined;
+  capabilities: ShellCapabilities | undefined;
   /** Lets a worker go. */
   dismiss(worker: ShellWorker): void;
   /** Those that a worker carries out now. */
   readonly running: Set<ShellExecution>;
 }
 
-const NOTHING: TakenOutput = { output: { text: "" } };
-const REMOVED: TakenOutput = {
+const EMPTY: CollectedOutput = { output: { text: "" } };
+const MISSING: CollectedOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
@@ -57,7 +63,7 @@ const REMOVED: TakenOutput = {
 const BEGIN_MS = 10_000;
 /** The longest time that the shell of a worker outlives the rest of its group. */
 const REAP_MS = 2_000;
-const FULL = "no space was left on the device for temporary files";
+const DEVICE_FULL = "no space was left on the device for temporary files";
 
 /** An attempt that a worker carries out. */
 export class ShellExecution implements Execution {
@@ -68,11 +74,11 @@ export class ShellExecution implements Execution {
   readonly #callbacks: AttemptCallbacks;
   readonly #context: ShellContext;
   /** True when its outputs are pipes, as for a command that opens them by name. */
-  readonly #wantsPipes: boolean;
+  readonly #usesPipes: boolean;
   /** True when the worker reports the beginning of the command. */
   readonly #reportsBegin: boolean;
   /** When the command began, where the worker says it. */
-  #begunMs: number | undefined;
+  #beganMs: number | undefined;
   #files: AttemptFiles | undefined;
   /** Readers of the output, when the run wants it live. */
   #followers: OutputFollower[] = [];
@@ -82,7 +88,7 @@ export class ShellExecution implements Execution {
   #wasFull = false;
   readonly #stop = new StopCause();
   /** The termination that was asked for while no process was there to be ended. */
-  #earlyStop: { reason: AttemptStop; killAfterMs: number } | undefined;
+  #pendingStop: { reason: AttemptStop; killAfterMs: number } | undefined;
   /** Ends the wait for a worker. */
   #stopWaiting: (() => void) | undefined;
   #termination: ProcessGroupTermination | undefined;
@@ -93,8 +99,8 @@ export class ShellExecution implements Execution {
     this.#attempt = attempt;
     this.#callbacks = callbacks;
     this.#context = context;
-    this.#wantsPipes = opensDescriptors(attempt.task.cmd);
-    this.#reportsBegin = this.#wantsPipes || attempt.timeoutMs !== undefined;
+    this.#usesPipes = needsPipes(attempt.task.cmd);
+    this.#reportsBegin = this.#usesPipes || attempt.timeoutMs !== undefined;
     this.ended = this.#run().then((result) => this.#stop.applyTo(result));
   }
 
@@ -104,8 +110,8 @@ export class ShellExecution implements Execution {
     if (this.#termination) this.#termination.killAfter(killAfterMs);
     else if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
     else {
-      this.#earlyStop ??= { reason, killAfterMs };
-      this.#earlyStop.killAfterMs = Math.min(killAfterMs, this.#earlyStop.killAfterMs);
+      this.#pendingStop ??= { reason, killAfterMs };
+      this.#pendingStop.killAfterMs = Math.min(killAfterMs, this.#pendingStop.killAfterMs);
       this.#stopWaiting?.();
     }
   }
@@ -119,21 +125,21 @@ export class ShellExecution implements Execution {
    * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; sees whether there
    * is room for it; and gives up a worker that does not begin.
    */
-  watch(): void {
+  poll(): void {
     for (const follower of this.#followers) follower.read();
     this.#wasFull ||= this.#worker!.directory.isFull;
     const { stdout, stderr } = this.#files!;
     const { maxOutputBytes } = this.#context;
-    const isCut = [stdout, stderr].map((path) => cutOutputFile(path, maxOutputBytes));
-    if (isCut.includes(true)) this.#callbacks.onOutputLimit();
-    const mayBegin = !this.#reportsBegin || this.#begunMs !== undefined || this.#termination !== undefined;
-    if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.giveUp("it did not begin the task");
+    const isTruncated = [stdout, stderr].map((path) => truncateOutputFile(path, maxOutputBytes));
+    if (isTruncated.includes(true)) this.#callbacks.onOutputLimit();
+    const mayBegin = !this.#reportsBegin || this.#beganMs !== undefined || this.#termination !== undefined;
+    if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.kill("it did not begin the task");
   }
 
   async #run(): Promise<AttemptResult> {
     const { task } = this.#attempt;
     const worker = await this.#findWorker();
-    if (this.#earlyStop) return resultWithoutOutput({ kind: "withdrawn" });
+    if (this.#pendingStop) return resultWithoutOutput({ kind: "withdrawn" });
     if (!worker) return await this.#runAsProcess();
     const number = worker.nextNumber;
     const { data, file: inputFile } = { data: undefined, file: undefined, ...inputOf(task) };
@@ -145,8 +151,8 @@ export class ShellExecution implements Execution {
       return await this.#runAsProcess();
     }
     const { cmd, cwd } = task;
-    const mayBePlain = typeof cmd === "string" && !this.#wantsPipes && this.#context.traits!.runsPlainCommands;
-    const kind = mayBePlain ? kindOfCommand(cmd) : "other";
+    const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
+    const kind = mayBePlain ? classifyCommand(cmd) : "other";
     const line = worker.nextLine;
     const script = attemptScript({
       number,
@@ -158,7 +164,7 @@ export class ShellExecution implements Execution {
       files,
       inputFile,
       kind,
-      wantsPipes: this.#wantsPipes,
+      usesPipes: this.#usesPipes,
       reportsBegin: this.#reportsBegin,
     });
     this.#worker = worker;
@@ -167,7 +173,7 @@ export class ShellExecution implements Execution {
     this.startedMs = performance.now();
     this.#context.running.add(this);
     const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
-    const durationMs = performance.now() - (this.#begunMs ?? this.startedMs);
+    const durationMs = performance.now() - (this.#beganMs ?? this.startedMs);
     this.#hasEnded = true;
     this.#stop.end();
     this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
@@ -181,9 +187,9 @@ export class ShellExecution implements Execution {
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
       renumberMessage(files.stderr, this.#context.shell, line);
     }
-    const end = couldNotBegin(outcome) && this.#begunMs === undefined && !existsSync(files.stdout)
-      ? await this.#endOfNothing(worker, files, wasStopped, durationMs)
-      : await this.#endOf(worker, outcome, files, inputFile, durationMs);
+    const end = mayNotHaveBegun(outcome) && this.#beganMs === undefined && !existsSync(files.stdout)
+      ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
+      : await this.#resultOf(worker, outcome, files, inputFile, durationMs);
     if (data !== undefined) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
     return end ?? await this.#runAsProcess();
@@ -199,8 +205,8 @@ export class ShellExecution implements Execution {
   #begin(uptimeMs: number | undefined): void {
     const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs - UPTIME_STEP_MS;
     const now = performance.now();
-    this.#begunMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
-    this.#callbacks.onStart(now - this.#begunMs);
+    this.#beganMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
+    this.#callbacks.onStart(now - this.#beganMs);
   }
 
   #endGroup(worker: ShellWorker, killAfterMs: number): void {
@@ -208,19 +214,19 @@ export class ShellExecution implements Execution {
     const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
     const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
     this.#termination = termination;
-    if (!this.#hasEnded) this.#awaitReport(worker, termination);
+    if (!this.#hasEnded) this.#enforceReport(worker, termination);
   }
 
   /** Gives up a worker whose attempt has been ended, and that neither reports nor ends itself. */
-  #awaitReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
+  #enforceReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
     const wait = () => {
-      if (!this.#hasEnded) setTimeout(() => worker.giveUp("it did not end with its task"), REAP_MS);
+      if (!this.#hasEnded) setTimeout(() => worker.kill("it did not end with its task"), REAP_MS);
     };
     gone.then(wait, wait);
   }
 
   /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */
-  async #endOfNothing(
+  async #unstartedResult(
     worker: ShellWorker,
     files: AttemptFiles,
     wasStopped: boolean,
@@ -233,9 +239,9 @@ export class ShellExecution implements Execution {
   }
 
   /** How the attempt ended. */
-  async #endOf(
+  async #resultOf(
     worker: ShellWorker,
-    outcome: AttemptReport | WorkerDeath,
+    outcome: AttemptReport | WorkerExit,
     files: AttemptFiles,
     inputFile: string | undefined,
     durationMs: number,
@@ -248,11 +254,11 @@ export class ShellExecution implements Execution {
     const isExecFailure = (status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure));
     // When nothing ran, only the shell can have printed something.
     if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
-    const stdout = this.#take(files, "stdout");
+    const stdout = this.#collect(files, "stdout");
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
-    const stderr = stderrIsEmpty ? NOTHING : this.#take(files, "stderr");
-    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? REMOVED, await stderr ?? REMOVED];
+    const stderr = stderrIsEmpty ? EMPTY : this.#collect(files, "stderr");
+    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
     if (inputFile !== undefined && status !== 0) {
       removeFile(files.inputFailure);
@@ -269,7 +275,7 @@ export class ShellExecution implements Execution {
       ...("status" in outcome && { userMs: outcome.userMs, systemMs: outcome.systemMs }),
       stdout: out.output,
       stderr: err.output,
-      outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(FULL) : undefined),
+      outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(DEVICE_FULL) : undefined),
     };
   }
 
@@ -282,20 +288,21 @@ export class ShellExecution implements Execution {
     );
   }
 
-  #take(files: AttemptFiles, stream: OutputStream): TakenOutput | Promise<TakenOutput> | undefined {
+  #collect(files: AttemptFiles, stream: OutputStream): CollectedOutput | Promise<CollectedOutput> | undefined {
     const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#context;
-    return takeOutputFile(files[stream], {
+    return collectOutputFile(files[stream], {
       maxInlineBytes,
       maxOutputBytes,
       // A part of an output in a file would look like all of it.
-      createFile: () => this.#wasFull ? Promise.reject(new Error(FULL)) : spillDirectory.create(this.#attempt, stream),
+      createFile: () =>
+        this.#wasFull ? Promise.reject(new Error(DEVICE_FULL)) : spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
     });
   }
 
   #runAsProcess(): Promise<AttemptResult> {
     this.#process = this.#context.startProcess(this.#attempt, this.#callbacks);
-    if (this.#earlyStop) this.#process.terminate(this.#earlyStop.reason, this.#earlyStop.killAfterMs);
+    if (this.#pendingStop) this.#process.terminate(this.#pendingStop.reason, this.#pendingStop.killAfterMs);
     return this.#process.ended;
   }
 }
@@ -324,11 +331,11 @@ function filesOf(directory: string, number: number, hasData: boolean): AttemptFi
 }
 
 /** Whether the worker may have failed before the command. It then has a message for that, and no signal is involved. */
-function couldNotBegin(outcome: AttemptReport | WorkerDeath): boolean {
+function mayNotHaveBegun(outcome: AttemptReport | WorkerExit): boolean {
   return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
 }
 
-function endingOf(outcome: AttemptReport | WorkerDeath): AttemptEnding {
+function endingOf(outcome: AttemptReport | WorkerExit): AttemptEnding {
   if ("exit" in outcome) {
     const signal = outcome.exit?.signal;
     if (signal) return { kind: "signaled", signal, status: statusOfSignal(signal) };

@@ -4,18 +4,18 @@ import type { SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { Task } from "../../records/task.ts";
 import { discardOutput } from "../output.ts";
 import { isPlainVariable } from "./plain_command.ts";
-import { ScratchDirectory, scratchPlaces } from "./scratch_directory.ts";
+import { ScratchDirectory, scratchLocations } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./execution.ts";
 import { type WorkerEnvironment, workerEnvironment } from "./environment.ts";
-import { isLongerThanAnArgument } from "./script.ts";
-import { learnTraits, type ShellTraits } from "./traits.ts";
+import { exceedsArgumentLimit } from "./script.ts";
+import { probeShell, type ShellCapabilities } from "./probe.ts";
 import { ShellWorker, UnusableShellError } from "./worker.ts";
 import type { StartPacer } from "../start_pacer.ts";
 import type { Attempt, AttemptCallbacks, AttemptResult, Execution, Executor } from "../../pool/executor.ts";
 
 /** What a {@linkcode ShellExecutor} needs to know. */
 export interface ShellExecutorOptions
-  extends Omit<ShellContext, "worker" | "traits" | "dismiss" | "running" | "startProcess"> {
+  extends Omit<ShellContext, "worker" | "capabilities" | "dismiss" | "running" | "startProcess"> {
   /** Carries out what no worker can. */
   processes: Executor;
   /** Finds the way to start a process. */
@@ -27,11 +27,11 @@ export interface ShellExecutorOptions
 }
 
 /** How often it is seen how much a task has printed, and whether there is room for it. */
-const LOOK_MS = 100;
+const POLL_MS = 100;
 /** The least pause after a look at all running tasks, in multiples of its cost: thousands of tasks take a while. */
-const LOOK_REST = 10;
+const POLL_PAUSE_FACTOR = 10;
 /** The time without workers after a shell that could not be one: finding that out again costs each attempt seconds. */
-const UNUSABLE_MS = 60_000;
+const UNUSABLE_SHELL_MS = 60_000;
 
 /**
  * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
@@ -50,19 +50,19 @@ export class ShellExecutor implements Executor {
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
   /** Slots whose worker is in use, or about to be. */
-  readonly #usedSlots = new Set<number>();
-  #traits: Promise<ShellTraits> | undefined;
-  #lookTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #busySlots = new Set<number>();
+  #capabilities: Promise<ShellCapabilities> | undefined;
+  #pollTimer: ReturnType<typeof setTimeout> | undefined;
   /** No worker is started before, by `performance.now()`. */
   #noWorkersBeforeMs = -Infinity;
   #isClosed = false;
 
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
-    this.#scratch = new ScratchDirectory(options.temporaryPrefix, scratchPlaces(options.maxOutputBytes));
+    this.#scratch = new ScratchDirectory(options.temporaryPrefix, scratchLocations(options.maxOutputBytes));
     this.#context = {
       ...options,
-      traits: undefined,
+      capabilities: undefined,
       worker: (slot) => this.#worker(slot),
       dismiss: (worker) => this.#dismiss(worker),
       startProcess: (attempt, callbacks) => this.#startProcess(attempt, callbacks),
@@ -74,12 +74,12 @@ export class ShellExecutor implements Executor {
     if (!this.#environment.isUsable || needsProcess(attempt)) {
       return this.#startProcess(attempt, callbacks);
     }
-    this.#lookTimer ??= setTimeout(() => this.#watchRunning(), LOOK_MS);
+    this.#pollTimer ??= setTimeout(() => this.#pollRunning(), POLL_MS);
     const { slot } = attempt;
-    this.#usedSlots.add(slot);
+    this.#busySlots.add(slot);
     const execution = new ShellExecution(attempt, callbacks, this.#context);
     const release = () => {
-      this.#usedSlots.delete(slot);
+      this.#busySlots.delete(slot);
     };
     execution.ended.then(release, release);
     return execution;
@@ -91,7 +91,7 @@ export class ShellExecutor implements Executor {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearTimeout(this.#lookTimer);
+    clearTimeout(this.#pollTimer);
     this.#scratch.close();
     for (const worker of this.#workers.values()) worker.retire();
     await Promise.all(this.#starting.values());
@@ -104,28 +104,28 @@ export class ShellExecutor implements Executor {
     const starting = this.#starting.get(slot);
     if (starting) return starting;
     const current = this.#workers.get(slot);
-    const isUsable = current?.isUsable && current.directory.hasRoom;
-    if (isUsable && this.#context.traits) return current;
+    const isUsable = current?.isUsable && current.directory.hasSpace;
+    if (isUsable && this.#context.capabilities) return current;
     if (current && !isUsable) this.#dismiss(current);
-    const ready = this.#readyWorker(slot, isUsable ? current : undefined).catch((error) => {
+    const ready = this.#prepareWorker(slot, isUsable ? current : undefined).catch((error) => {
       // Without a worker the attempt runs in a process of its own.
-      if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_MS;
+      if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_SHELL_MS;
       return undefined;
     }).finally(() => this.#starting.delete(slot));
     this.#starting.set(slot, ready);
     return ready;
   }
 
-  async #readyWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
+  async #prepareWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
     if (performance.now() < this.#noWorkersBeforeMs) return undefined;
     const worker = current ?? await this.#startWorker(slot);
-    this.#context.traits = await (this.#traits ??= this.#learnTraits(worker));
+    this.#context.capabilities = await (this.#capabilities ??= this.#probeShell(worker));
     return worker.isUsable ? worker : undefined;
   }
 
   async #startWorker(slot: number): Promise<ShellWorker> {
     const { adapter, shell, sendSignal, pacer } = this.#options;
-    const directory = this.#scratch.plan();
+    const directory = this.#scratch.reserve();
     const environment = this.#environment;
     try {
       const options = { adapter: await adapter(), shell, directory, environment, sendSignal };
@@ -140,9 +140,9 @@ export class ShellExecutor implements Executor {
     }
   }
 
-  #learnTraits(worker: ShellWorker): Promise<ShellTraits> {
-    return learnTraits(worker, this.#options.shell).catch((error) => {
-      this.#traits = undefined; // the next one may live longer
+  #probeShell(worker: ShellWorker): Promise<ShellCapabilities> {
+    return probeShell(worker, this.#options.shell).catch((error) => {
+      this.#capabilities = undefined; // the next one may live longer
       throw error;
     });
   }
@@ -159,7 +159,7 @@ export class ShellExecutor implements Executor {
 
   #dismissIdleWorkers(): void {
     for (const [slot, worker] of this.#workers) {
-      if (!this.#usedSlots.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
+      if (!this.#busySlots.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
     }
   }
 
@@ -169,13 +169,13 @@ export class ShellExecutor implements Executor {
   }
 
   /** Looks at what has been running for a while. */
-  #watchRunning(): void {
+  #pollRunning(): void {
     const startedMs = performance.now();
     for (const execution of this.#running) {
-      if (execution.startedMs < startedMs - LOOK_MS) execution.watch();
+      if (execution.startedMs < startedMs - POLL_MS) execution.poll();
     }
-    const pauseMs = Math.max(LOOK_MS, LOOK_REST * (performance.now() - startedMs));
-    this.#lookTimer = setTimeout(() => this.#watchRunning(), pauseMs);
+    const pauseMs = Math.max(POLL_MS, POLL_PAUSE_FACTOR * (performance.now() - startedMs));
+    this.#pollTimer = setTimeout(() => this.#pollRunning(), pauseMs);
   }
 }
 
@@ -186,5 +186,5 @@ export class ShellExecutor implements Executor {
 function needsProcess({ task: { cmd, env: taskEnv }, env }: Attempt): boolean {
   const isPlain = (env: Task["env"]) => env === undefined || Object.keys(env).every(isPlainVariable);
   if (!isPlain(env) || !isPlain(taskEnv)) return true;
-  return typeof cmd !== "string" && (cmd[0]!.startsWith("-") || cmd.some(isLongerThanAnArgument));
+  return typeof cmd !== "string" && (cmd[0]!.startsWith("-") || cmd.some(exceedsArgumentLimit));
 }

@@ -16,7 +16,7 @@ import {
 import { type FileHandle, rename, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 import { writeAll } from "../../system/write_all.ts";
-import { encodeOutput, outputCut, outputLost, type OutputOptions, withoutCutCharacter } from "../output.ts";
+import { type CaptureOptions, encodeOutput, outputLost, outputTruncated, withoutPartialCharacter } from "../output.ts";
 import type { SpillFile } from "../spill_directory.ts";
 import type { Output } from "../../pool/executor.ts";
 
@@ -31,7 +31,7 @@ const OPEN_FLAGS = constants.O_NONBLOCK | constants.O_NOFOLLOW;
  * The errors for a file that is not there, or that nobody can get at because something else is where it, or its directory,
  * was: a link, a FIFO, a socket or a directory.
  */
-const GONE: ReadonlySet<string | undefined> = new Set([
+const INACCESSIBLE: ReadonlySet<string | undefined> = new Set([
   "ENOENT",
   "ENOTDIR",
   "ELOOP",
@@ -43,7 +43,7 @@ const GONE: ReadonlySet<string | undefined> = new Set([
 const REPLACED = "its file was replaced while the task ran";
 
 /** An output that was taken, or why not all of it could be kept. */
-export interface TakenOutput {
+export interface CollectedOutput {
   output: Output;
   error?: string;
 }
@@ -63,7 +63,7 @@ export function readSmallFile(path: string): string | undefined {
   try {
     file = openSync(path, constants.O_RDONLY | OPEN_FLAGS);
     if (!fstatSync(file).isFile()) return undefined;
-    const bytes = readInto(new Uint8Array(4 * 1024 + 1), file);
+    const bytes = readStart(new Uint8Array(4 * 1024 + 1), file);
     return bytes.length > 4 * 1024 ? undefined : new TextDecoder().decode(bytes);
   } catch {
     return undefined;
@@ -74,15 +74,15 @@ export function readSmallFile(path: string): string | undefined {
 
 /**
  * Cuts a file off that has more than is kept of an output, and says whether it had. It keeps one byte more, by which
- * {@linkcode takeOutputFile} knows.
+ * {@linkcode collectOutputFile} knows.
  */
-export function cutOutputFile(path: string, maxOutputBytes: number): boolean {
+export function truncateOutputFile(path: string, maxOutputBytes: number): boolean {
   let file: number | undefined;
   try {
     const found = lstatSync(path);
     if (!found.isFile() || found.size <= maxOutputBytes) return false;
     file = openSync(path, constants.O_WRONLY | OPEN_FLAGS);
-    if (!isOurs(fstatSync(file), found)) return false;
+    if (!isSoleLink(fstatSync(file), found)) return false;
     ftruncateSync(file, maxOutputBytes + 1);
     return true;
   } catch {
@@ -93,7 +93,7 @@ export function cutOutputFile(path: string, maxOutputBytes: number): boolean {
 }
 
 /** Returns whether an open file is the one found by its name, and has no other name by which it is somebody else's. */
-function isOurs(open: Stats, found: Stats): boolean {
+function isSoleLink(open: Stats, found: Stats): boolean {
   return open.isFile() && open.nlink === 1 && open.ino === found.ino && open.dev === found.dev;
 }
 
@@ -102,32 +102,32 @@ function isOurs(open: Stats, found: Stats): boolean {
  *
  * @returns `undefined` when it cannot be got at; a promise when it is too large for the result, and has to be moved.
  */
-export function takeOutputFile(
+export function collectOutputFile(
   path: string,
-  options: OutputOptions,
-): TakenOutput | Promise<TakenOutput> | undefined {
+  options: CaptureOptions,
+): CollectedOutput | Promise<CollectedOutput> | undefined {
   const { maxInlineBytes, maxOutputBytes, createFile, onLimit } = options;
   let file: number | undefined;
   try {
     file = openSync(path, constants.O_RDONLY | OPEN_FLAGS);
-    const first = readInto(buffer, file);
+    const first = readStart(buffer, file);
     if (first.length < BUFFER_BYTES && first.length <= Math.min(maxInlineBytes, maxOutputBytes)) {
       return { output: encodeOutput(first) };
     }
     const { size } = fstatSync(file);
-    const isCut = size > maxOutputBytes;
-    const bytes = isCut ? maxOutputBytes : size;
-    if (isCut) onLimit();
+    const isTruncated = size > maxOutputBytes;
+    const bytes = isTruncated ? maxOutputBytes : size;
+    if (isTruncated) onLimit();
     // Read once more from the beginning: a background process may write on, but what is here is here.
-    const inline = readInto(new Uint8Array(Math.min(bytes, maxInlineBytes)), file);
+    const inline = readStart(new Uint8Array(Math.min(bytes, maxInlineBytes)), file);
     const isAll = bytes <= maxInlineBytes;
-    const output = encodeOutput(isAll && !isCut ? inline : withoutCutCharacter(inline));
-    if (isAll) return { output, ...(isCut && { error: outputCut(bytes) }) };
-    const moved = moveFile({ path, file, bytes, isCut }, output, createFile);
+    const output = encodeOutput(isAll && !isTruncated ? inline : withoutPartialCharacter(inline));
+    if (isAll) return { output, ...(isTruncated && { error: outputTruncated(bytes) }) };
+    const moved = moveFile({ path, file, bytes, isTruncated }, output, createFile);
     file = undefined; // closed and removed by the other
     return moved;
   } catch (error) {
-    if (GONE.has(systemCode(error))) return undefined;
+    if (INACCESSIBLE.has(systemCode(error))) return undefined;
     return { output: { text: "" }, error: outputLost(systemReason(error)) };
   } finally {
     if (file !== undefined) {
@@ -138,7 +138,7 @@ export function takeOutputFile(
 }
 
 /** As many of the bytes, from the beginning of the file, as are there. */
-function readInto(bytes: Uint8Array, file: number): Uint8Array {
+function readStart(bytes: Uint8Array, file: number): Uint8Array {
   return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
 }
 
@@ -149,25 +149,25 @@ interface LargeFile {
   /** The number of bytes that are kept. */
   bytes: number;
   /** True when the file has more than that. */
-  isCut: boolean;
+  isTruncated: boolean;
 }
 
 async function moveFile(
-  { path, file, bytes, isCut }: LargeFile,
+  { path, file, bytes, isTruncated }: LargeFile,
   inline: Output,
   createFile: () => Promise<SpillFile>,
-): Promise<TakenOutput> {
+): Promise<CollectedOutput> {
   let target: SpillFile | undefined;
   try {
     target = await createFile();
     try {
       // One that was cut is copied: what still prints into it must not make it longer again.
-      if (!isCut && await isRenamed(path, file, target.path)) {
+      if (!isTruncated && await moveOpenFile(path, file, target.path)) {
         return { output: { ...inline, bytes: fstatSync(file).size, file: target.path } };
       }
-      const copiedBytes = await copyInto(target.handle, file, isCut ? bytes : Infinity);
+      const copiedBytes = await copyInto(target.handle, file, isTruncated ? bytes : Infinity);
       const output = { ...inline, bytes: copiedBytes, file: target.path };
-      return { output, ...(isCut && { error: outputCut(copiedBytes) }) };
+      return { output, ...(isTruncated && { error: outputTruncated(copiedBytes) }) };
     } finally {
       await target.handle.close();
     }
@@ -201,8 +201,8 @@ function readAt(file: number, bytes: Uint8Array, position: number): Promise<numb
 }
 
 /** Renames an open file, unless the new name is on another disk, or the file has other names by which it is wanted. */
-async function isRenamed(path: string, file: number, newPath: string): Promise<boolean> {
-  if (!isOurs(fstatSync(file), lstatSync(path))) return false;
+async function moveOpenFile(path: string, file: number, newPath: string): Promise<boolean> {
+  if (!isSoleLink(fstatSync(file), lstatSync(path))) return false;
   fchmodSync(file, 0o600);
   try {
     await rename(path, newPath);
@@ -210,6 +210,6 @@ async function isRenamed(path: string, file: number, newPath: string): Promise<b
     if (systemCode(error) !== "EXDEV") throw error;
     return false;
   }
-  if (!isOurs(fstatSync(file), lstatSync(newPath))) throw new Error(REPLACED); // in the moment before
+  if (!isSoleLink(fstatSync(file), lstatSync(newPath))) throw new Error(REPLACED); // in the moment before
   return true;
 }

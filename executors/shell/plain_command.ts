@@ -18,15 +18,15 @@ const RESERVED = "case coproc do done elif else esac fi for function if in selec
  * The built-in commands of all shells but for those that are harmless (`: [ cd echo false printf pwd test true`). They
  * look at the shell they run in, change how it reads what follows, or end more than a subshell.
  */
-const BUILT_IN = (". alias bg bind break builtin caller chdir command compgen complete compopt continue declare dirs " +
+const BUILTINS = (". alias bg bind break builtin caller chdir command compgen complete compopt continue declare dirs " +
   "disown enable eval exec exit export fc fg getopts global hash help history jobs kill let local logout mapfile mknod " +
   "newgrp popd print pushd read readarray readonly realpath rename return set shift shopt source suspend times trap " +
   "type typeset ulimit umask unalias unset wait whence").split(" ");
 
 /** Harmless built-in commands that have more than one way to fail, and name the line then. */
-const TALKATIVE: ReadonlySet<string> = new Set(["[", "cd", "printf", "pwd", "test"]);
+const VERBOSE_BUILTINS: ReadonlySet<string> = new Set(["[", "cd", "printf", "pwd", "test"]);
 
-const NOT_PLAIN: ReadonlySet<string> = new Set([...RESERVED, ...BUILT_IN]);
+const NOT_PLAIN: ReadonlySet<string> = new Set([...RESERVED, ...BUILTINS]);
 
 /** Variables that shells make up, or that change what they do. */
 const SPECIAL_VARIABLES: ReadonlySet<string> = new Set(
@@ -60,7 +60,7 @@ const VARIABLES = new RegExp(String.raw`\$\{?(${NAME})`, "g");
 export type CommandKind = "simple" | "plain" | "other";
 
 /** Finds out what kind of command it is. */
-export function kindOfCommand(command: string): CommandKind {
+export function classifyCommand(command: string): CommandKind {
   /** What the simple command under way has had so far. */
   let has: "nothing" | "no command word" | "a command word" = "nothing";
   /** What stands before it calls for a command: the beginning, `&&`, `||` or `|`. */
@@ -80,7 +80,7 @@ export function kindOfCommand(command: string): CommandKind {
       else if (has !== "a command word") {
         const variable = ASSIGNMENT.exec(word)?.[1];
         if (variable === undefined ? !isPlainCommandWord(word) : !isPlainVariable(variable)) return "other";
-        if (TALKATIVE.has(withoutQuotes(word))) isSimple = false;
+        if (VERBOSE_BUILTINS.has(withoutQuotes(word))) isSimple = false;
         has = variable === undefined ? "a command word" : "no command word";
       }
     } else if (wantsFile) {

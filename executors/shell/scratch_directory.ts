@@ -8,28 +8,28 @@ import { privateDirectoryName, temporaryDirectory } from "../../system/temporary
 const MEMORY_DIRECTORY = "/dev/shm";
 
 /** Less than this in memory is left to others: in a container it is often 64 MiB, and a task that fills it fails. */
-const ROOM_BYTES = 1024 ** 3;
+const MIN_FREE_MEMORY_BYTES = 1024 ** 3;
 
 /** With less than this on a disk, what runs would soon find it full. */
-const DISK_ROOM_BYTES = 64 * 1024 ** 2;
+const MIN_FREE_DISK_BYTES = 64 * 1024 ** 2;
 
 /** With less than this free, something may have been too large to be written: a file system keeps some space for itself. */
 const FULL_BYTES = 1024 ** 2;
 
 /** How long a look at the free space is good for when there is much. Nothing writes so fast that it is gone by then. */
-const LOOK_MS = 20;
+const MAX_AGE_MS = 20;
 
 /** A directory to make others in. */
-export interface Place {
+export interface ScratchLocation {
   path: string;
   /** The free space that there should be. */
-  wantedBytes: number;
+  minFreeBytes: number;
   /** How much more there should be for each worker that has its directory here. */
-  workerBytes: number;
-  /** What limits the space besides the size of the place. */
+  bytesPerWorker: number;
+  /** What limits the space besides the size of the location. */
   freeBytes: () => number;
   /** What counts as the free space where it cannot be seen. */
-  unseenBytes: number;
+  unknownFreeBytes: number;
 }
 
 /**
@@ -38,15 +38,15 @@ export interface Place {
  */
 export class ScratchDirectory {
   /** By the directory they are in, in the order of preference. */
-  readonly #roots: Root[];
+  readonly #roots: ScratchRoot[];
 
   /**
    * @param prefix what the name of the directory that has them all begins with.
-   * @param places where to make it, the best first. Where there is less room than wanted is passed over.
+   * @param locations where to make it, the best first. Where there is less room than wanted is passed over.
    */
-  constructor(prefix: string | undefined, places: readonly Place[]) {
-    const [name, triedName] = [privateDirectoryName(prefix), privateDirectoryName(prefix)];
-    this.#roots = places.map((place) => new Root(place, name, triedName));
+  constructor(prefix: string | undefined, locations: readonly ScratchLocation[]) {
+    const [name, probeName] = [privateDirectoryName(prefix), privateDirectoryName(prefix)];
+    this.#roots = locations.map((location) => new ScratchRoot(location, name, probeName));
   }
 
   /**
@@ -54,8 +54,8 @@ export class ScratchDirectory {
    *
    * @throws when there is none.
    */
-  plan(): WorkerDirectory {
-    const root = this.#roots.find((root) => root.hasRoomFor(root.workers + 1) && root.isWritable());
+  reserve(): WorkerDirectory {
+    const root = this.#roots.find((root) => root.hasSpaceFor(root.workers + 1) && root.isWritable());
     if (!root) throw new Error("There is no place for temporary files");
     root.workers++;
     return new WorkerDirectory(root);
@@ -69,11 +69,11 @@ export class ScratchDirectory {
 
 /** A directory of one worker, which is not there before it is made. */
 export class WorkerDirectory {
-  readonly #root: Root;
+  readonly #root: ScratchRoot;
   #pid = 0;
   #isRemoved = false;
 
-  constructor(root: Root) {
+  constructor(root: ScratchRoot) {
     this.#root = root;
   }
 
@@ -92,8 +92,8 @@ export class WorkerDirectory {
   }
 
   /** Whether there is as much room as there should be. */
-  get hasRoom(): boolean {
-    return this.#root.hasRoomFor(this.#root.workers);
+  get hasSpace(): boolean {
+    return this.#root.hasSpaceFor(this.#root.workers);
   }
 
   /** Whether there is next to no room, so that output may have been lost. */
@@ -118,23 +118,23 @@ export class WorkerDirectory {
   }
 }
 
-class Root {
+class ScratchRoot {
   readonly path: string;
   /** How many workers have their directory here. */
   workers = 0;
-  readonly #triedPath: string;
-  readonly #place: Place;
+  readonly #probePath: string;
+  readonly #location: ScratchLocation;
   #isMade = false;
   /** On the disk, or whatever it is. */
   #freeBytes = 0;
   /** What of it can be used. */
-  #roomBytes = 0;
-  #lookedAtMs = -Infinity;
+  #usableBytes = 0;
+  #measuredAtMs = -Infinity;
 
-  constructor(place: Place, name: string, triedName: string) {
-    this.#place = place;
-    this.path = join(place.path, name);
-    this.#triedPath = join(place.path, triedName);
+  constructor(location: ScratchLocation, name: string, probeName: string) {
+    this.#location = location;
+    this.path = join(location.path, name);
+    this.#probePath = join(location.path, probeName);
   }
 
   make(): void {
@@ -150,36 +150,36 @@ class Root {
   isWritable(): boolean {
     if (this.#isMade) return true;
     try {
-      mkdirSync(this.#triedPath, { mode: 0o700 });
-      rmdirSync(this.#triedPath);
+      mkdirSync(this.#probePath, { mode: 0o700 });
+      rmdirSync(this.#probePath);
       return true;
     } catch {
       return false;
     }
   }
 
-  hasRoomFor(workers: number): boolean {
-    const { wantedBytes, workerBytes } = this.#place;
-    this.#look();
-    return this.#roomBytes >= wantedBytes + workers * workerBytes;
+  hasSpaceFor(workers: number): boolean {
+    const { minFreeBytes, bytesPerWorker } = this.#location;
+    this.#measure();
+    return this.#usableBytes >= minFreeBytes + workers * bytesPerWorker;
   }
 
   isFull(): boolean {
-    this.#look();
+    this.#measure();
     return this.#freeBytes < FULL_BYTES;
   }
 
-  #look(): void {
+  #measure(): void {
     const nowMs = performance.now();
-    if (nowMs - this.#lookedAtMs < LOOK_MS && this.#roomBytes > ROOM_BYTES / 2) return;
-    this.#lookedAtMs = nowMs;
-    const { path, unseenBytes, freeBytes } = this.#place;
-    this.#freeBytes = this.#roomBytes = unseenBytes;
+    if (nowMs - this.#measuredAtMs < MAX_AGE_MS && this.#usableBytes > MIN_FREE_MEMORY_BYTES / 2) return;
+    this.#measuredAtMs = nowMs;
+    const { path, unknownFreeBytes, freeBytes } = this.#location;
+    this.#freeBytes = this.#usableBytes = unknownFreeBytes;
     try {
       if (!isPermitted({ name: "sys", kind: "statfs" })) return;
       const { bavail, bsize } = statfsSync(path);
       this.#freeBytes = bavail * bsize;
-      this.#roomBytes = Math.min(this.#freeBytes, freeBytes());
+      this.#usableBytes = Math.min(this.#freeBytes, freeBytes());
     } catch {
       // It stays unknown.
     }
@@ -193,9 +193,19 @@ class Root {
  *
  * @param maxOutputBytes how much a task may print.
  */
-export function scratchPlaces(maxOutputBytes: number): Place[] {
-  const memory = { wantedBytes: ROOM_BYTES, workerBytes: maxOutputBytes, freeBytes: freeMemoryBytes, unseenBytes: 0 };
-  const disk = { wantedBytes: DISK_ROOM_BYTES, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: Infinity };
-  const places = [{ path: MEMORY_DIRECTORY, ...memory }, { path: temporaryDirectory(), ...disk }];
-  return places.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
+export function scratchLocations(maxOutputBytes: number): ScratchLocation[] {
+  const memory = {
+    minFreeBytes: MIN_FREE_MEMORY_BYTES,
+    bytesPerWorker: maxOutputBytes,
+    freeBytes: freeMemoryBytes,
+    unknownFreeBytes: 0,
+  };
+  const disk = {
+    minFreeBytes: MIN_FREE_DISK_BYTES,
+    bytesPerWorker: 0,
+    freeBytes: () => Infinity,
+    unknownFreeBytes: Infinity,
+  };
+  const locations = [{ path: MEMORY_DIRECTORY, ...memory }, { path: temporaryDirectory(), ...disk }];
+  return locations.filter(({ path }) => isPermitted({ name: "read", path }, { name: "write", path }));
 }

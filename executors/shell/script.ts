@@ -33,7 +33,7 @@ export interface ScriptOptions {
   inputFile: string | undefined;
   kind: CommandKind;
   /** Whether the outputs must be pipes, as for a command that opens them by name. */
-  wantsPipes: boolean;
+  usesPipes: boolean;
   /** True when the worker has to report the beginning of the command, as a timeout counts from there. */
   reportsBegin: boolean;
 }
@@ -66,7 +66,7 @@ const NOW = `${FUNCTION_PREFIX}now`;
 const [RUN, OPEN, INPUT, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 
 /** The built-in commands that scripts of workers use. An exported function with such a name takes their place in bash. */
-export const USED_COMMANDS: ReadonlySet<string> = new Set(
+export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
   ": [ cd echo eval exec exit export kill read rm rmdir set times trap type ulimit unset".split(" "),
 );
 
@@ -131,7 +131,7 @@ export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' E
 
 /** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
 export function attemptScript(options: ScriptOptions): string {
-  const { number, cmd, cwd, variables, env, shell, files, inputFile, kind, wantsPipes, reportsBegin } = options;
+  const { number, cmd, cwd, variables, env, shell, files, inputFile, kind, usesPipes, reportsBegin } = options;
   const assign = `${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const input = inputFile === undefined ? "" : openInput(inputFile, files.inputFailure);
@@ -141,9 +141,9 @@ export function attemptScript(options: ScriptOptions): string {
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
   // A failure before the files are opened goes to the channel of the worker, as there is no output yet.
   const begin = reportsBegin ? `${BEGIN} ${number}; ` : "";
-  if (wantsPipes) {
+  if (usesPipes) {
     const source = `(${exports}${invocation(cmd, shell, execFailure)}\n)`;
-    return `${assign}(${enter}${begin}${throughPipes(source, options)}); ${REPORT} - ${number} ${stderr}\n`;
+    return `${assign}(${enter}${begin}${pipeOutputs(source, options)}); ${REPORT} - ${number} ${stderr}\n`;
   }
   const open = `${enter}${begin}${OPEN} ${stdin} ${stdout} ${stderr} || exit 126; `;
   const isOneLine = !`${assign}${enter}${exports}`.includes("\n");
@@ -163,7 +163,7 @@ export function attemptScript(options: ScriptOptions): string {
  * such as /dev/stderr would be emptied. The shell that waits for the subshell says its status and messages on the channel
  * of the worker, as the pipeline has a status of its own.
  */
-function throughPipes(subshell: string, { number, files }: ScriptOptions): string {
+function pipeOutputs(subshell: string, { number, files }: ScriptOptions): string {
   const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
   const source = `{ ${subshell} <${stdin} 2>&4 3>&- 4>&- 5>&-; ${STATUS} $? ${number}; }`;
   const toStderr = `{ ${source} 4>&1 >&3 2>&5 | cat >>${stderr} 3>&- 5>&-; }`;
@@ -171,7 +171,7 @@ function throughPipes(subshell: string, { number, files }: ScriptOptions): strin
 }
 
 function invocation(cmd: string | readonly string[], shell: string, execFailure: string): string {
-  if (typeof cmd === "string" && isLongerThanAnArgument(cmd)) {
+  if (typeof cmd === "string" && exceedsArgumentLimit(cmd)) {
     return `unset -f ${FUNCTIONS.join(" ")}; eval ${shellQuote(cmd)}`;
   }
   const words = typeof cmd === "string" ? [shell, "-c", "--", cmd, shell] : cmd;
@@ -180,7 +180,7 @@ function invocation(cmd: string | readonly string[], shell: string, execFailure:
 }
 
 /** Returns whether the system takes no argument that is as long as a text. */
-export function isLongerThanAnArgument(cmd: string): boolean {
+export function exceedsArgumentLimit(cmd: string): boolean {
   return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
 }
 
@@ -211,6 +211,6 @@ function assignments(variables: Readonly<Record<string, string>>): string {
 }
 
 /** A script whose report has the messages of a plain command on two lines, for a program that is missing. */
-export function traitsScript(number: number, program: string): string {
+export function probeScript(number: number, program: string): string {
   return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${REPORT} 0 ${number} /\n`;
 }

@@ -12,7 +12,7 @@ import { type WorkerReport, WorkerReportReader } from "./worker_report.ts";
 export type AttemptReport = WorkerReport;
 
 /** A worker that has ended, or can no longer be trusted, while an attempt ran. */
-export interface WorkerDeath {
+export interface WorkerExit {
   /** The exit status of its shell; `undefined` when it is not known. */
   exit: ExitStatus | undefined;
   /** Why the worker was given up, when its shell did not end by itself. */
@@ -64,7 +64,7 @@ export class ShellWorker {
   /** Nothing of a task is in its group yet. */
   #isProbing = false;
   /** Set when no more reports are taken. */
-  #death: WorkerDeath | undefined;
+  #exit: WorkerExit | undefined;
   /** Nothing has come on the channel in this round. */
   #isQuiet = false;
   #isReadToEnd = false;
@@ -74,9 +74,9 @@ export class ShellWorker {
   #userMs = 0;
   #systemMs = 0;
   /** Since when something is expected of it, by `performance.now()`. */
-  #owesSinceMs = Infinity;
+  #busySinceMs = Infinity;
   #retirementTimer: ReturnType<typeof setTimeout> | undefined;
-  #resolve: ((outcome: AttemptReport | WorkerDeath) => void) | undefined;
+  #resolve: ((outcome: AttemptReport | WorkerExit) => void) | undefined;
   #onBegin: ((uptimeMs: number | undefined) => void) | undefined;
 
   private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
@@ -84,7 +84,7 @@ export class ShellWorker {
     this.directory = directory;
     this.#sendSignal = sendSignal;
     const waker = setInterval(() => {
-      if (performance.now() - this.#owesSinceMs > WAKE_MS) this.#signal("SIGCONT");
+      if (performance.now() - this.#busySinceMs > WAKE_MS) this.#signal("SIGCONT");
     }, WAKE_MS);
     this.ended = child.exited.then((exit) => {
       clearInterval(waker);
@@ -94,7 +94,7 @@ export class ShellWorker {
       return exit;
     });
     // Whatever goes wrong with the channel, nobody waits for a report that cannot come.
-    this.#read().catch((error) => this.giveUp(`its reports cannot be read: ${error}`));
+    this.#read().catch((error) => this.kill(`its reports cannot be read: ${error}`));
   }
 
   /** Starts a shell, which leads a process group of its own. It is a worker when it is {@linkcode prepare}d. */
@@ -103,7 +103,7 @@ export class ShellWorker {
     const child = await adapter.spawn({
       program: shell,
       args: ["-c", 'exec "$0" 2>&1', shell],
-      env: environment.atStart,
+      env: environment.startup,
       stdin: "piped",
       stderr: "null",
     });
@@ -143,7 +143,7 @@ export class ShellWorker {
 
   /** Whether it can be given another script. */
   get isUsable(): boolean {
-    return !this.#isRetired && !this.#hasEnded && this.#death === undefined;
+    return !this.#isRetired && !this.#hasEnded && this.#exit === undefined;
   }
 
   /** The number that the next script has to report. */
@@ -166,12 +166,12 @@ export class ShellWorker {
    *
    * @param onBegin called when the worker says that the command of the script begins, and how long Linux has been up then.
    */
-  run(script: string, onBegin?: (uptimeMs: number | undefined) => void): Promise<AttemptReport | WorkerDeath> {
-    if (this.#death) return Promise.resolve(this.#death);
+  run(script: string, onBegin?: (uptimeMs: number | undefined) => void): Promise<AttemptReport | WorkerExit> {
+    if (this.#exit) return Promise.resolve(this.#exit);
     this.#number++;
     this.#reader.expect(this.#number);
     this.#onBegin = onBegin;
-    this.#owesSinceMs = performance.now();
+    this.#busySinceMs = performance.now();
     this.#write(script);
     return new Promise((resolve) => this.#resolve = resolve);
   }
@@ -183,7 +183,7 @@ export class ShellWorker {
    */
   async probe(script: string): Promise<AttemptReport> {
     this.#isProbing = true;
-    const timer = setTimeout(() => this.giveUp("it does not answer"), ANSWER_MS);
+    const timer = setTimeout(() => this.kill("it does not answer"), ANSWER_MS);
     try {
       const report = await this.run(script);
       if ("status" in report) return report;
@@ -199,20 +199,20 @@ export class ShellWorker {
   retire(): void {
     if (this.#isRetired) return;
     this.#isRetired = true;
-    this.#owesSinceMs = performance.now();
+    this.#busySinceMs = performance.now();
     this.#write(RETIREMENT_SCRIPT);
     this.#child.stdin!.close();
     if (this.#resolve === undefined) this.#awaitRetirement();
-    else if (this.#isProbing) this.giveUp("it is not wanted any more");
+    else if (this.#isProbing) this.kill("it is not wanted any more");
   }
 
   /**
    * Ends the shell, and takes no report of it any more. What a task has started is for the caller to end. The attempt under
    * way ends when the shell has, so that it is known whether its command has begun.
    */
-  giveUp(reason: string): void {
-    if (this.#death) return;
-    this.#death = { exit: undefined, reason };
+  kill(reason: string): void {
+    if (this.#exit) return;
+    this.#exit = { exit: undefined, reason };
     this.#isRetired = true;
     this.#signal("SIGKILL");
     setTimeout(() => this.#child.stdout.cancel(), REAP_MS);
@@ -253,25 +253,25 @@ export class ShellWorker {
       this.#isQuiet = false;
       for (const event of this.#reader.push(bytes)) {
         if (event.kind === "begin") this.#onBegin?.(event.uptimeMs);
-        else if (event.kind === "violation") this.giveUp(event.reason);
-        else if (!this.#death) this.#settle(this.#ownTimes(event.report));
+        else if (event.kind === "violation") this.kill(event.reason);
+        else if (!this.#exit) this.#settle(this.#attemptTimes(event.report));
       }
     }
     this.#isReadToEnd = true;
-    this.#settle(this.#death ??= { exit: await this.ended });
+    this.#settle(this.#exit ??= { exit: await this.ended });
   }
 
   /** The report with the CPU times of its own attempt. */
-  #ownTimes(report: WorkerReport): AttemptReport {
+  #attemptTimes(report: WorkerReport): AttemptReport {
     const userMs = Math.max(0, report.userMs - this.#userMs);
     const systemMs = Math.max(0, report.systemMs - this.#systemMs);
     [this.#userMs, this.#systemMs] = [report.userMs, report.systemMs];
     return { ...report, userMs, systemMs };
   }
 
-  #settle(outcome: AttemptReport | WorkerDeath): void {
+  #settle(outcome: AttemptReport | WorkerExit): void {
     if (this.#isRetired) this.#awaitRetirement();
-    else this.#owesSinceMs = Infinity;
+    else this.#busySinceMs = Infinity;
     this.#resolve?.(outcome);
     this.#resolve = undefined;
   }

@@ -30,8 +30,9 @@ export type WorkerEvent =
 const STATUS = String.raw`\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]`;
 /** The beginning of an attempt, the status of one with pipes, or a report. */
 const CONTROL_LINE = new RegExp(
-  String.raw`^(?:begin (?<begun>\d+) (?<uptime>\d{1,12}\.\d\d)?|status (?<asked>\d+) (?<said>${STATUS})|` +
-    String.raw`(?<reported>\d+) (?<status>${STATUS}|-) (?<stderr>[01]))$`,
+  String
+    .raw`^(?:begin (?<beginNumber>\d+) (?<uptime>\d{1,12}\.\d\d)?|status (?<statusNumber>\d+) (?<pipedStatus>${STATUS})|` +
+    String.raw`(?<reportNumber>\d+) (?<status>${STATUS}|-) (?<stderr>[01]))$`,
 );
 
 /** The longest line, and the longest messages, that are kept. A shell says far less. */
@@ -39,7 +40,7 @@ const MAX_CHARACTERS = 64 * 1024;
 
 const TIME = String.raw`(\d{1,12})m(\d{1,2})(?:[.,](\d{1,9}))?s`;
 const TIMES = new RegExp(`^${TIME} ${TIME}$`);
-const OWN_TIMES = new RegExp(`${TIME} ${TIME}$`);
+const SHELL_TIMES = new RegExp(`${TIME} ${TIME}$`);
 
 /** Parses the channel of one worker. It never throws, whatever the channel carries. */
 export class WorkerReportReader {
@@ -96,23 +97,23 @@ export class WorkerReportReader {
   #parseControlLine(text: string): WorkerEvent | undefined {
     const fields = CONTROL_LINE.exec(text)?.groups;
     if (!fields) return violation("a report was malformed");
-    if (Number(fields.begun ?? fields.asked ?? fields.reported) !== this.#number) {
+    if (Number(fields.beginNumber ?? fields.statusNumber ?? fields.reportNumber) !== this.#number) {
       return violation("a report was for another attempt");
     }
-    if (fields.begun !== undefined) {
+    if (fields.beginNumber !== undefined) {
       if (this.#hasBegun) return violation("an attempt began twice");
       this.#hasBegun = true;
       return { kind: "begin", uptimeMs: fields.uptime === undefined ? undefined : Number(fields.uptime) * 1_000 };
     }
-    if (fields.said !== undefined) {
+    if (fields.pipedStatus !== undefined) {
       if (this.#status !== null) return violation("a status was said twice");
-      this.#status = Number(fields.said);
+      this.#status = Number(fields.pipedStatus);
       return undefined;
     }
     const childTimes = TIMES.exec(this.#messages.pop() ?? "");
     const lastMessage = this.#messages.pop() ?? "";
-    if (!childTimes || !OWN_TIMES.test(lastMessage)) return violation("a report had no CPU times");
-    const unfinished = lastMessage.replace(OWN_TIMES, ""); // a message without a newline
+    if (!childTimes || !SHELL_TIMES.test(lastMessage)) return violation("a report had no CPU times");
+    const unfinished = lastMessage.replace(SHELL_TIMES, ""); // a message without a newline
     if (unfinished !== "") this.#messages.push(unfinished);
     const [userMs, systemMs] = [millisecondsOf(childTimes.slice(1, 4)), millisecondsOf(childTimes.slice(4, 7))];
     const messages = this.#messages.join("\n");

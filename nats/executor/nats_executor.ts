@@ -74,7 +74,7 @@ export class NatsExecutor implements Executor {
   /** High, as many machines may be waiting for tasks. */
   readonly concurrency = 10_000;
   /** True, as a task may wait for a worker. */
-  readonly keepsTime = true;
+  readonly enforcesTimeout = true;
   readonly #options: NatsOptions;
   readonly #config: RunConfig;
   readonly #spillDirectory: SpillDirectory;

@@ -1,7 +1,7 @@
 /** Runs tasks of other programs, which arrive through NATS JetStream. @module */
 
 import { join } from "node:path";
-import { scratchPlaces } from "../../executors/shell/scratch_directory.ts";
+import { scratchLocations } from "../../executors/shell/scratch_directory.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { privateDirectoryName } from "../../system/temporary_directory.ts";
 import { checkConcurrency } from "../../pool/options.ts";
@@ -68,7 +68,7 @@ export class Worker {
   readonly #temporaryPrefix = privateDirectoryName();
   readonly #guard = new ProcessGuard({
     adapter: defaultSpawnAdapter,
-    removePrefixes: () => scratchPlaces(0).map(({ path }) => join(path, this.#temporaryPrefix)),
+    removePrefixes: () => scratchLocations(0).map(({ path }) => join(path, this.#temporaryPrefix)),
   });
   readonly #connected = Promise.withResolvers<void>();
   #isDraining = false;

@@ -5,7 +5,7 @@ import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
-import { cutOutputFile, readSmallFile, takeOutputFile } from "../../executors/shell/output_file.ts";
+import { collectOutputFile, readSmallFile, truncateOutputFile } from "../../executors/shell/output_file.ts";
 import { run, type Task } from "../../mod.ts";
 import { collect, start, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
@@ -30,9 +30,9 @@ for (const [name, replace] of Object.entries(REPLACEMENTS)) {
       const createFile = () => Promise.reject(new Error("never"));
       for (const maxInlineBytes of [0, 1_000_000]) {
         const options = { maxInlineBytes, maxOutputBytes: 50_000, createFile, onLimit() {} };
-        assertEquals(await takeOutputFile(path, options), undefined);
+        assertEquals(await collectOutputFile(path, options), undefined);
       }
-      assertEquals([cutOutputFile(path, 1), readSmallFile(path)], [false, undefined]);
+      assertEquals([truncateOutputFile(path, 1), readSmallFile(path)], [false, undefined]);
       assertEquals([await readFile(foreign, "utf8"), statSync(foreign).mode & 0o777], [LARGE, 0o640]);
     });
   });
@@ -45,8 +45,8 @@ test("an output whose file became a socket cannot be got at", async () => {
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
       const options = { maxInlineBytes: 10, maxOutputBytes: 10, createFile: () => Promise.reject(), onLimit() {} };
-      assertEquals(await takeOutputFile(path, options), undefined);
-      assertEquals([cutOutputFile(path, 0), readSmallFile(path)], [false, undefined]);
+      assertEquals(await collectOutputFile(path, options), undefined);
+      assertEquals([truncateOutputFile(path, 0), readSmallFile(path)], [false, undefined]);
     } finally {
       await new Promise((resolve) => server.close(resolve));
     }
@@ -63,9 +63,9 @@ test("a file with another name is copied, and is neither cut, moved nor given an
     writeFileSync(foreign, LARGE);
     chmodSync(foreign, 0o644);
     linkSync(foreign, path);
-    assertEquals(cutOutputFile(path, 10), false);
+    assertEquals(truncateOutputFile(path, 10), false);
     const createFile = async () => ({ path: target, handle: await open(target, "wx", 0o600) });
-    const taken = await takeOutputFile(path, { maxInlineBytes: 10, maxOutputBytes: 1e9, createFile, onLimit() {} });
+    const taken = await collectOutputFile(path, { maxInlineBytes: 10, maxOutputBytes: 1e9, createFile, onLimit() {} });
     assertEquals(taken, { output: { text: LARGE.slice(0, 10), bytes: LARGE.length, file: target } });
     assertEquals([existsSync(path), await readFile(foreign, "utf8"), await readFile(target, "utf8")], [
       false,

@@ -1,11 +1,11 @@
 import { assertEquals } from "@std/assert/equals";
-import { type CommandKind, isPlainVariable, kindOfCommand } from "../../executors/shell/plain_command.ts";
+import { classifyCommand, type CommandKind, isPlainVariable } from "../../executors/shell/plain_command.ts";
 import { test } from "../support/test.ts";
 
 /** That these look the same in a worker as under a fresh shell is for tests/e2e/differential_test.ts to see. */
 function assertKind(kind: CommandKind, commands: readonly string[]): void {
   assertEquals(
-    commands.map((command) => [command, kindOfCommand(command)]),
+    commands.map((command) => [command, classifyCommand(command)]),
     commands.map((command) => [command, kind]),
   );
 }

@@ -21,7 +21,7 @@ import {
   parseResults,
   shell,
   startTaskrunner,
-  unlimitedPlace,
+  unlimitedLocation,
   waitFor,
   withTempDirectory,
   writeProgram,
@@ -356,9 +356,9 @@ test("a place without room is passed over, and one that is full is said to be", 
     const [first, second] = [join(directory, "first"), join(directory, "second")];
     await mkdir(first);
     await mkdir(second);
-    const place = (path: string, wantedBytes: number) => ({ ...unlimitedPlace(path), wantedBytes });
-    const enough = new ScratchDirectory(undefined, [place(first, 1), place(second, 0)]);
-    const planned = enough.plan();
+    const location = (path: string, minFreeBytes: number) => ({ ...unlimitedLocation(path), minFreeBytes });
+    const enough = new ScratchDirectory(undefined, [location(first, 1), location(second, 0)]);
+    const planned = enough.reserve();
     planned.nameAfter(17);
     assertEquals(planned.path, join(planned.parent, "17"));
     assertStringIncludes(planned.parent, first);
@@ -367,15 +367,15 @@ test("a place without room is passed over, and one that is full is said to be", 
     assert((await stat(planned.path)).isDirectory());
     assertEquals((await stat(planned.parent)).mode & 0o777, 0o700);
     enough.close();
-    const tooLittle = new ScratchDirectory(undefined, [place(first, 2 ** 60), place(second, 0)]);
-    const worker = tooLittle.plan();
+    const tooLittle = new ScratchDirectory(undefined, [location(first, 2 ** 60), location(second, 0)]);
+    const worker = tooLittle.reserve();
     worker.make();
     assertStringIncludes(worker.parent, second);
-    assertEquals([worker.hasRoom, worker.isFull], [true, false]);
+    assertEquals([worker.hasSpace, worker.isFull], [true, false]);
     tooLittle.close();
     assertEquals([await readdir(first), await readdir(second)], [[], []]);
     assertThrows(
-      () => new ScratchDirectory(undefined, [place(join(directory, "none"), 0)]).plan(),
+      () => new ScratchDirectory(undefined, [location(join(directory, "none"), 0)]).reserve(),
       Error,
       "There is no place for temporary files",
     );
@@ -389,17 +389,17 @@ test("in a place in memory there are only as many workers as may fill it and lea
     await mkdir(disk);
     let freeBytes = 10;
     const scratch = new ScratchDirectory(undefined, [
-      { ...unlimitedPlace(memory), wantedBytes: 3, workerBytes: 3, freeBytes: () => freeBytes },
-      unlimitedPlace(disk),
+      { ...unlimitedLocation(memory), minFreeBytes: 3, bytesPerWorker: 3, freeBytes: () => freeBytes },
+      unlimitedLocation(disk),
     ]);
-    const place = ({ parent }: { parent: string }) => parent.startsWith(memory) ? "memory" : "disk";
-    const workers = [scratch.plan(), scratch.plan(), scratch.plan()];
-    assertEquals(workers.map(place), ["memory", "memory", "disk"]);
+    const locationOf = ({ parent }: { parent: string }) => parent.startsWith(memory) ? "memory" : "disk";
+    const workers = [scratch.reserve(), scratch.reserve(), scratch.reserve()];
+    assertEquals(workers.map(locationOf), ["memory", "memory", "disk"]);
     workers[0]!.remove();
     workers[0]!.remove(); // again: it counts once
-    assertEquals([scratch.plan(), scratch.plan()].map(place), ["memory", "disk"]);
+    assertEquals([scratch.reserve(), scratch.reserve()].map(locationOf), ["memory", "disk"]);
     freeBytes = 8; // somebody else takes memory
-    assertEquals(workers.slice(1).map(({ hasRoom }) => hasRoom), [false, true]);
+    assertEquals(workers.slice(1).map(({ hasSpace }) => hasSpace), [false, true]);
     scratch.close();
   });
 });

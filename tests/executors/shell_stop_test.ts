@@ -21,7 +21,7 @@ function contextOf(directory: string, worker: ShellContext["worker"]): ShellCont
       throw new Error("No process is wanted");
     },
     worker,
-    traits: { runsPlainCommands: false } as ShellContext["traits"],
+    capabilities: { runsPlainCommands: false } as ShellContext["capabilities"],
     dismiss() {},
     running: new Set(),
   };

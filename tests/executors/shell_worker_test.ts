@@ -14,7 +14,7 @@ import { defaultSpawnAdapter } from "../../spawn_adapters/mod.ts";
 import {
   isAlive,
   signalIfThere,
-  unlimitedPlace,
+  unlimitedLocation,
   waitFor,
   withTempDirectory,
   writeProgram,
@@ -28,7 +28,7 @@ async function withWorkers(
   use: (start: (shell?: string) => Promise<ShellWorker>, woken: Set<number>, directory: string) => Promise<void>,
 ): Promise<void> {
   await withTempDirectory(async (directory) => {
-    const scratch = new ScratchDirectory(undefined, [unlimitedPlace(directory)]);
+    const scratch = new ScratchDirectory(undefined, [unlimitedLocation(directory)]);
     const woken = new Set<number>();
     const workers: ShellWorker[] = [];
     const start = async (shell = "sh") => {
@@ -37,7 +37,7 @@ async function withWorkers(
         if (signal === "SIGCONT") woken.add(pid);
         return Promise.resolve(signalIfThere(pid, signal as NodeJS.Signals));
       };
-      const options = { adapter, shell, directory: scratch.plan(), environment, sendSignal };
+      const options = { adapter, shell, directory: scratch.reserve(), environment, sendSignal };
       const worker = await ShellWorker.spawn(options);
       workers.push(worker);
       await worker.prepare(environment);
@@ -70,7 +70,7 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
     env: undefined,
     shell: "sh",
     kind: "other",
-    wantsPipes: false,
+    usesPipes: false,
     reportsBegin: false,
   } as const;
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });

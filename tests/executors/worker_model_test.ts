@@ -7,7 +7,7 @@ import { workerEnvironment } from "../../executors/shell/environment.ts";
 import { type AttemptFiles, attemptScript } from "../../executors/shell/script.ts";
 import { ShellWorker } from "../../executors/shell/worker.ts";
 import { type FakeShell, FakeShellAdapter } from "../support/fake_shell.ts";
-import { EFFORT, SEED, TIMEOUT, unlimitedPlace, withTempDirectory } from "../support/helpers.ts";
+import { EFFORT, SEED, TIMEOUT, unlimitedLocation, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const TIMES = "0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n";
@@ -123,15 +123,15 @@ test("whatever a shell writes, each attempt has its own report or the end of its
       env: undefined,
       shell: "sh",
       kind: "other",
-      wantsPipes: false,
+      usesPipes: false,
     } as const;
     await fc.assert(
       fc.asyncProperty(fc.array(deed, { minLength: 1, maxLength: 12 }), async (deeds) => {
         const adapter = new FakeShellAdapter();
         const { sendSignal } = adapter;
-        const scratch = new ScratchDirectory(undefined, [unlimitedPlace(directory)]);
+        const scratch = new ScratchDirectory(undefined, [unlimitedLocation(directory)]);
         const start = async () => {
-          const options = { adapter, shell: "sh", directory: scratch.plan(), environment, sendSignal };
+          const options = { adapter, shell: "sh", directory: scratch.reserve(), environment, sendSignal };
           const worker = await ShellWorker.spawn(options);
           await worker.prepare(environment);
           return { worker, shell: adapter.shells.at(-1)! };

@@ -9,7 +9,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { takeOutputFile } from "../../executors/shell/output_file.ts";
+import { collectOutputFile } from "../../executors/shell/output_file.ts";
 import { ScratchDirectory } from "../../executors/shell/scratch_directory.ts";
 import { run } from "../../mod.ts";
 import { ReportCollector } from "../../report/collector.ts";
@@ -30,7 +30,7 @@ import {
   startTaskrunner,
   taskFile,
   taskrunner,
-  unlimitedPlace,
+  unlimitedLocation,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
@@ -213,7 +213,7 @@ test("a link in place of a file or directory to create is not followed", async (
     const options = { maxInlineBytes: 10, onLimit: () => {} };
     for (const maxOutputBytes of [50, 1000]) {
       await writeFile(source!, "x".repeat(100));
-      const taken = await takeOutputFile(source!, {
+      const taken = await collectOutputFile(source!, {
         ...options,
         maxOutputBytes,
         async createFile() {
@@ -236,8 +236,8 @@ test("a link in place of a file or directory to create is not followed", async (
     assertEquals(await readFile(file, "utf8"), "precious");
 
     // Another user has guessed the name of the temporary directory.
-    const scratch = new ScratchDirectory("guessed", [unlimitedPlace(directory)]);
-    const worker = scratch.plan();
+    const scratch = new ScratchDirectory("guessed", [unlimitedLocation(directory)]);
+    const worker = scratch.reserve();
     symlinkSync(victim!, worker.parent);
     let error: unknown;
     try {

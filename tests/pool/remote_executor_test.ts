@@ -8,7 +8,7 @@ import { test } from "../support/test.ts";
 /** What the pool lets an executor do whose attempts run somewhere else. */
 class RemoteExecutor extends FakeExecutor {
   readonly concurrency = 3;
-  readonly keepsTime = true;
+  readonly enforcesTimeout = true;
   drains = 0;
   readonly opening = Promise.withResolvers<void>();
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Place } from "../../executors/shell/scratch_directory.ts";
+import type { ScratchLocation } from "../../executors/shell/scratch_directory.ts";
 import type { Task, TaskResult } from "../../mod.ts";
 import { hasProgram } from "./programs.ts";
 import { hasCrashed, noteStrayError } from "./stray_errors.ts";
@@ -285,6 +285,6 @@ export async function writeProgram(path: string, text: string): Promise<void> {
 }
 
 /** Returns a location for temporary files without a space limit. */
-export function unlimitedPlace(path: string): Place {
-  return { path, wantedBytes: 0, workerBytes: 0, freeBytes: () => Infinity, unseenBytes: 0 };
+export function unlimitedLocation(path: string): ScratchLocation {
+  return { path, minFreeBytes: 0, bytesPerWorker: 0, freeBytes: () => Infinity, unknownFreeBytes: 0 };
 }

@@ -152,7 +152,7 @@ export const settings: fc.Arbitrary<HarnessSettings> = fc.record({
   }),
   startDelayMs: fc.constantFrom(0, 0, 5, 20),
   timeoutMs: fc.constantFrom(undefined, undefined, 20),
-  keepsTime: fc.boolean(),
+  enforcesTimeout: fc.boolean(),
   halt: fc.option(
     fc.record({
       when: fc.constantFrom("now" as const, "soon" as const),

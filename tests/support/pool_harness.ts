@@ -298,7 +298,7 @@ export class PoolHarness {
 
 /** Executor that reports every call of the pool to the model. */
 class CheckedExecutor extends FakeExecutor {
-  readonly keepsTime: boolean;
+  readonly enforcesTimeout: boolean;
   readonly started: Live[] = [];
   readonly #atStart: (FakeResult | Error)[] = [];
   readonly opening = Promise.withResolvers<void>();
@@ -311,9 +311,9 @@ class CheckedExecutor extends FakeExecutor {
   constructor(harness: PoolHarness) {
     super();
     this.#harness = harness;
-    const { keepsTime, opens, closes, diesAtOnce, isInstant } = harness.settings;
+    const { enforcesTimeout, opens, closes, diesAtOnce, isInstant } = harness.settings;
     const { model } = harness;
-    this.keepsTime = keepsTime;
+    this.enforcesTimeout = enforcesTimeout;
     if (opens !== "unasked") {
       model.isOpen = false;
       this.open = (onFailure) => {

@@ -305,7 +305,7 @@ export class PoolModel extends PoolState {
   }
 
   #isLate({ startedMs, task }: AttemptState): boolean {
-    return !this.settings.keepsTime && this.nowMs >= startedMs + (task.timeoutMs ?? Infinity);
+    return !this.settings.enforcesTimeout && this.nowMs >= startedMs + (task.timeoutMs ?? Infinity);
   }
 
   /** Returns whether the timeout has been over for so many turns that the pool must have noticed an earlier exit. */

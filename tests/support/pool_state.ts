@@ -17,7 +17,7 @@ export interface PoolSettings {
   retry: { limit: number; delayMs: number; maxDelayMs: number; on: readonly RetryOutcome[] };
   startDelayMs: number;
   timeoutMs: number | undefined;
-  keepsTime: boolean;
+  enforcesTimeout: boolean;
   halt: { when: "now" | "soon"; on: "fail" | "success" | "done"; count: number } | undefined;
 }
 

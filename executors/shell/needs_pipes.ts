@@ -2,6 +2,6 @@
 const OWN_DESCRIPTOR = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
 
 /** Returns whether a command could tell that its outputs are files: one that it opens by name would be emptied. */
-export function opensDescriptors(cmd: string | readonly string[]): boolean {
+export function needsPipes(cmd: string | readonly string[]): boolean {
   return typeof cmd === "string" ? OWN_DESCRIPTOR.test(cmd) : cmd.some((argument) => OWN_DESCRIPTOR.test(argument));
 }
