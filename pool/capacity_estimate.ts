@@ -19,7 +19,7 @@ export class CapacityEstimate {
   }
 
   /** Records that an attempt had what it needed. */
-  succeeded(): void {
+  recordSuccess(): void {
     this.#noneSinceMs = undefined;
   }
 
@@ -29,7 +29,7 @@ export class CapacityEstimate {
    * @param running The number of other attempts that run.
    * @returns true when trying again may help.
    */
-  lacked(running: number): boolean {
+  recordShortage(running: number): boolean {
     const nowMs = this.#nowMs();
     this.#attempts = Math.min(this.#attempts, running);
     this.#growsAtMs = nowMs + RETRY_MS;

@@ -11,7 +11,7 @@ export interface Job {
   readonly sequence: number;
   readonly cmdHash: string;
   /** The last attempt, once one has ended. */
-  last: { meta: AttemptMeta; end: AttemptResult } | undefined;
+  lastAttempt: { meta: AttemptMeta; result: AttemptResult } | undefined;
   /** True when the caller no longer wants the task to run. */
   isCanceled: boolean;
 }
@@ -19,5 +19,5 @@ export interface Job {
 /** The result of a task, and the attempt that it describes. */
 export interface Finished {
   readonly result: TaskResult;
-  readonly end: AttemptResult;
+  readonly attemptResult: AttemptResult;
 }

@@ -96,7 +96,7 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
       this.#scheduler.close();
     }
     await this.closed;
-    await Promise.all(this.#results.clear().map(({ end }) => this.#scheduler.discard(end)));
+    await Promise.all(this.#results.clear().map(({ attemptResult }) => this.#scheduler.discard(attemptResult)));
     return { done: true, value: undefined };
   }
 

@@ -165,8 +165,8 @@ export class Scheduler {
   }
 
   /** Removes the files of an attempt that nobody gets to see. */
-  discard(end: AttemptResult): Promise<void> {
-    return this.#executor.discard(end);
+  discard(result: AttemptResult): Promise<void> {
+    return this.#executor.discard(result);
   }
 
   async #awaitOpening(opened: Promise<void>): Promise<void> {
@@ -215,32 +215,34 @@ export class Scheduler {
 
   /** Runs one attempt, then emits the result or schedules a retry. */
   async #runAttempt(job: Job): Promise<void> {
-    const { task, id, sequence, cmdHash, last } = job;
-    const number = (last?.meta.attempts ?? 0) + 1;
+    const { task, id, sequence, cmdHash, lastAttempt } = job;
+    const number = (lastAttempt?.meta.attempts ?? 0) + 1;
     const free = this.#slots.indexOf(undefined);
     const index = free === -1 ? this.#slots.length : free;
     const startedAt = new Date().toISOString();
     const { timeoutMs = this.#settings.timeoutMs } = task;
     this.#running++;
-    this.#policy.started();
+    this.#policy.recordStart();
     const attempt = this.#attempt(job, { task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
-    const end = await attempt;
-    const hasRun = hasResult(end);
+    const attemptResult = await attempt;
+    const hasRun = hasResult(attemptResult);
     // The files of the attempt before, which nobody gets to see now.
-    if (last && hasRun) await this.#executor.discard(last.end).catch(() => {});
+    if (lastAttempt && hasRun) await this.#executor.discard(lastAttempt.result).catch(() => {});
     this.#slots[index] = undefined;
     this.#running--;
     const isOver = this.#isDraining || job.isCanceled;
     if (!hasRun) {
-      if (end.ending.kind === "no-resources" && !isOver) return this.#startLater(job, end.ending.reason);
+      if (attemptResult.ending.kind === "no-resources" && !isOver) {
+        return this.#startLater(job, attemptResult.ending.reason);
+      }
       this.#giveUp(job);
       return this.tick();
     }
-    this.#policy.succeeded();
-    const meta = { id, attempts: number, slot: index + 1, startedAt, ...end.place, cmdHash };
-    const result = toResult(meta, end, end.stoppedBy, task.meta);
-    job.last = { meta, end };
+    this.#policy.recordSuccess();
+    const meta = { id, attempts: number, slot: index + 1, startedAt, ...attemptResult.place, cmdHash };
+    const result = toResult(meta, attemptResult, attemptResult.stoppedBy, task.meta);
+    job.lastAttempt = { meta, result: attemptResult };
     const { retry } = this.#settings;
     if (!retry.on.has(result.outcome) || number > (task.retries ?? retry.limit)) this.#finish(job, result);
     else if (isOver) this.#giveUp(job);
@@ -275,7 +277,7 @@ export class Scheduler {
   /** Queues a task that lacked resources, or ends the run when no task seems to get any. */
   #startLater(job: Job, reason: string): void {
     this.#retries.add(job, 0);
-    if (!this.#policy.lacked(this.#running)) {
+    if (!this.#policy.recordShortage(this.#running)) {
       this.drain({ error: new ResourceShortageError(`Cannot start any task: ${reason}`) });
     }
     this.tick();
@@ -283,15 +285,15 @@ export class Scheduler {
 
   /** Ends a task that could run again and will not. A task that never ran has no result. */
   #giveUp(job: Job): void {
-    if (!job.last) return this.#output.skip(job);
-    const { meta, end } = job.last;
-    this.#finish(job, toResult(meta, end, "not-retried", job.task.meta));
+    if (!job.lastAttempt) return this.#output.skip(job);
+    const { meta, result } = job.lastAttempt;
+    this.#finish(job, toResult(meta, result, "not-retried", job.task.meta));
   }
 
   #finish(job: Job, result: TaskResult): void {
     this.#finished++;
     if (result.outcome !== "ok" && result.outcome !== "canceled") this.#failed++;
-    this.#output.add(job, { result, end: job.last!.end });
+    this.#output.add(job, { result, attemptResult: job.lastAttempt!.result });
     this.#reportProgress();
   }
 

@@ -63,7 +63,7 @@ export class StartLimiter {
   }
 
   /** Records the start of a task. */
-  started(): void {
+  recordStart(): void {
     this.#startedMs = this.#nowMs();
   }
 

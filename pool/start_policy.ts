@@ -29,13 +29,13 @@ export class StartPolicy {
   }
 
   /** Records that an attempt has been handed to the executor. */
-  started(): void {
-    this.#limiter?.started();
+  recordStart(): void {
+    this.#limiter?.recordStart();
   }
 
   /** Records that the system had enough for an attempt. */
-  succeeded(): void {
-    this.#capacity.succeeded();
+  recordSuccess(): void {
+    this.#capacity.recordSuccess();
   }
 
   /**
@@ -43,8 +43,8 @@ export class StartPolicy {
    *
    * @returns false when waiting longer is of no use.
    */
-  lacked(running: number): boolean {
-    return this.#capacity.lacked(running);
+  recordShortage(running: number): boolean {
+    return this.#capacity.recordShortage(running);
   }
 
   /** Forgets the hold, when nothing is left to start. */

@@ -35,7 +35,7 @@ export interface FeedReader {
 export function createJob(value: unknown, sequence: number): Job {
   const task = checkTask(value, { number: sequence });
   const id = String(task.id ?? sequence);
-  return { task, id, sequence, cmdHash: commandHash(task.cmd), last: undefined, isCanceled: false };
+  return { task, id, sequence, cmdHash: commandHash(task.cmd), lastAttempt: undefined, isCanceled: false };
 }
 
 /** Reads tasks from a source, at most one ahead: the source may have cost or side effects of its own. */

@@ -14,19 +14,19 @@ test("room for more attempts is tried from time to time, and given up when there
   let nowMs = 0;
   const room = new CapacityEstimate(() => nowMs);
   assertEquals(room.check(1_000), undefined);
-  assertEquals(room.lacked(2), true);
+  assertEquals(room.recordShortage(2), true);
   assertEquals(room.check(1), undefined);
   assertEquals(room.check(2), { reason: "shortage", waitMs: 250 });
   nowMs = 250;
   assertEquals(room.check(2), undefined);
   assertEquals(room.check(3)?.reason, "shortage");
-  assertEquals(room.lacked(0), true);
+  assertEquals(room.recordShortage(0), true);
   nowMs = 10_000;
-  assertEquals(room.lacked(0), true);
+  assertEquals(room.recordShortage(0), true);
   nowMs = 10_250;
-  assertEquals(room.lacked(0), false);
-  room.succeeded();
-  assertEquals(room.lacked(0), true);
+  assertEquals(room.recordShortage(0), false);
+  room.recordSuccess();
+  assertEquals(room.recordShortage(0), true);
 });
 
 test("a task that could not be started is started later, which is no attempt, unless the run is to end", async () => {

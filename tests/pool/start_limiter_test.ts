@@ -46,7 +46,7 @@ test("after each start the next one has to wait for the delay", () => {
   const { world, make } = gateIn({ startDelayMs: 50 });
   const gate = make();
   assertEquals(gate.check(0), undefined);
-  gate.started();
+  gate.recordStart();
   world.nowMs = 20;
   assertEquals(gate.check(1), { reason: "delay", waitMs: 30 });
   world.nowMs = 50;
