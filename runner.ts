@@ -1,6 +1,6 @@
 /** `run()`: a pool with the executor that the options choose. @module */
 
-import { createExecutor, EXECUTORS, type LocalExecutorOptions, outputOptions } from "./executors/mod.ts";
+import { createExecutor, EXECUTORS, executorSettings, type LocalExecutorOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
 import type { Source } from "./jsonl/source.ts";
 import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
@@ -176,13 +176,13 @@ export function createPool(options: CreatePoolOptions = {}): TaskPool {
  * @throws `RangeError` for an option that is out of range.
  */
 export function chooseExecutor(options: RunOptions): Executor {
-  const { executor = "shell", killAfterMs = 5_000 } = options;
+  const { executor = "shell" } = options;
   const isName = typeof executor !== "object" || executor === null;
   if (isName && !EXECUTORS.includes(executor)) {
     const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
     throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
   }
   if (isName) return createExecutor({ ...options, executor });
-  const output = outputOptions(options);
-  return isExecutorFactory(executor) ? executor.create({ ...output, killAfterMs }) : executor;
+  const settings = executorSettings(options);
+  return isExecutorFactory(executor) ? executor.create(settings) : executor;
 }

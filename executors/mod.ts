@@ -13,7 +13,8 @@ import { signalSender } from "./send_signal.ts";
 import { ShellExecutor } from "./shell/executor.ts";
 import { SpillDirectory } from "./spill_directory.ts";
 import { StartPacer } from "./start_pacer.ts";
-import type { Executor } from "../pool/executor.ts";
+import type { Executor, ExecutorSettings } from "../pool/executor.ts";
+import { DEFAULT_KILL_AFTER_MS, type PoolOptions } from "../pool/options.ts";
 
 /** Options of the executors that run tasks on this machine. */
 export interface LocalExecutorOptions {
@@ -77,22 +78,16 @@ export interface InternalExecutorOptions extends LocalExecutorOptions {
   guard?: ProcessGuard | undefined;
 }
 
-/** The options that every executor has, complete. */
-interface OutputOptions {
-  shell: string;
-  maxInlineBytes: number;
-  maxOutputBytes: number;
-  /** A path. */
-  spillDir: string | undefined;
-}
-
 /**
- * Checks the options that every executor has, and fills in what was not given.
+ * Checks the options that all executors share, and fills in the defaults.
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function outputOptions(options: LocalExecutorOptions): OutputOptions {
+export function executorSettings(
+  options: LocalExecutorOptions & Pick<PoolOptions, "killAfterMs">,
+): ExecutorSettings {
   const { shell = "sh", maxInlineBytes = 1024 ** 2, maxOutputBytes = 1024 ** 3 } = options;
+  const { killAfterMs = DEFAULT_KILL_AFTER_MS } = options;
   if (!Number.isSafeInteger(maxInlineBytes) || maxInlineBytes < 0 || maxInlineBytes > MAX_INLINE_BYTES) {
     throw new RangeError(
       `Cannot start the pool: maxInlineBytes must be an integer from 0 to ${MAX_INLINE_BYTES}, got ${maxInlineBytes}`,
@@ -106,7 +101,7 @@ export function outputOptions(options: LocalExecutorOptions): OutputOptions {
     );
   }
   if (shell === "") throw new RangeError("Cannot start the pool: shell must name a program, got an empty string");
-  return { shell, maxInlineBytes, maxOutputBytes, spillDir: spillPath(options.spillDir) };
+  return { shell, maxInlineBytes, maxOutputBytes, killAfterMs, spillDir: spillPath(options.spillDir) };
 }
 
 /**
@@ -133,7 +128,7 @@ export function createExecutor(options: InternalExecutorOptions): Executor {
   if (!EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
   }
-  const { shell, maxInlineBytes, maxOutputBytes, spillDir } = outputOptions(options);
+  const { shell, maxInlineBytes, maxOutputBytes, spillDir } = executorSettings(options);
   const adapter = spawnAdapter ? () => spawnAdapter : defaultSpawnAdapter;
   const scratchPrefix = temporaryPrefix ?? privateDirectoryName();
   const guardShell = ["sh", shell].find((command) => isPermitted({ name: "run", command }));

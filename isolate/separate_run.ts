@@ -11,7 +11,7 @@ import { writeAll } from "../system/write_all.ts";
 import { mayLoseDigits, parseExactly } from "../jsonl/exact_numbers.ts";
 import { type JsonLine, jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
-import { checkConcurrency } from "../pool/options.ts";
+import { checkConcurrency, DEFAULT_KILL_AFTER_MS } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
 import { ExecutorError, ResourceShortageError } from "../pool/errors.ts";
@@ -290,7 +290,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       if (this.#commands) this.#child.stdin!.close();
       else this.#send(["return"]);
       this.#child.stdout.cancel();
-      const { killAfterMs = 5_000 } = this.#options;
+      const { killAfterMs = DEFAULT_KILL_AFTER_MS } = this.#options;
       const timer = setTimeout(() => this.#child!.stdin!.close(), Math.min(killAfterMs + RETURN_MS, MAX_TIMEOUT_MS));
       await this.#child.exited;
       clearTimeout(timer);

@@ -129,6 +129,9 @@ export interface PoolSettings {
   outputBy: "line" | "chunk";
 }
 
+/** The default of {@linkcode PoolOptions.killAfterMs}, in milliseconds. */
+export const DEFAULT_KILL_AFTER_MS = 5_000;
+
 const ACTION = "Cannot start the pool";
 
 /**
@@ -142,7 +145,7 @@ export function poolSettings(
   executor: Pick<Executor, "concurrency" | "reportsOutput">,
 ): PoolSettings {
   const { concurrency = executor.concurrency ?? availableParallelism(), signal, total = count } = options;
-  const { killAfterMs = 5_000, timeoutMs, outputBy = "line" } = options;
+  const { killAfterMs = DEFAULT_KILL_AFTER_MS, timeoutMs, outputBy = "line" } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
   const check = (isRight: boolean, name: keyof PoolOptions, what: string) => {
     if (isRight) return;
