@@ -8,6 +8,7 @@ import { statusOfSignal } from "../system/signals.ts";
 import type { ProcessGuard } from "../spawn_adapters/guard.ts";
 import type { ChildProcess, ExitStatus, OutputReader, SpawnAdapter } from "../spawn_adapters/types.ts";
 import { unusableDirectory, unusableInput, unusableProgram, unusableVariable } from "./not_started.ts";
+import { drain } from "./drain.ts";
 import { CapturedOutput, discardOutput } from "./output.ts";
 import { isZombie } from "../system/process_state.ts";
 import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
@@ -158,7 +159,7 @@ class ProcessExecution implements Execution {
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
     child.stdin?.abort(); // what it has not read by now it never will
-    await drain([stdout, stderr]);
+    await drainOutputs([stdout, stderr]);
     if (marked && code) {
       const problem = marked.startFailure(code);
       if (problem) await discardOutput(await stdout.finish(), await stderr.finish());
@@ -203,40 +204,18 @@ function pwdVariable(cwd: string | undefined): { PWD?: string } {
   }
 }
 
-const ROUND_MS = 25;
-const QUIET_ROUNDS = 4;
-const MAX_ROUNDS = 40;
-/** More than any pipe holds, so what comes after it was printed after the process had ended. */
+/** More than a pipe holds. */
 const MAX_PIPE_BYTES = 1024 * 1024;
 
-/**
- * Reads what an ended process has left in its pipes. Their end may never come: something that was left in the
- * background can hold them open. So it is over when nothing has come for a while, and in any case when all that the
- * process itself can have printed has been read.
- */
-async function drain(outputs: CapturedOutput[]): Promise<void> {
-  const done = Promise.all(outputs.map((output) => output.done));
-  const bytes = () => outputs.reduce((sum, output) => sum + output.bytes, 0);
-  const bytesAtExit = bytes();
-  for (let round = 0, quiet = 0; quiet < QUIET_ROUNDS && round < MAX_ROUNDS;) {
-    const before = bytes();
-    if (before - bytesAtExit > outputs.length * MAX_PIPE_BYTES) break;
-    if (await settlesWithin(done, ROUND_MS)) return;
-    if (!outputs.every((output) => output.waiting)) continue;
-    round++;
-    quiet = bytes() === before ? quiet + 1 : 0;
-  }
-  for (const output of outputs) output.stop();
-  await done;
-}
-
-function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, false);
-    const settle = () => {
-      clearTimeout(timer);
-      resolve(true);
-    };
-    promise.then(settle, settle);
+/** Finishes reading the outputs of an ended process. */
+async function drainOutputs(outputs: readonly CapturedOutput[]): Promise<void> {
+  const ended = Promise.all(outputs.map(({ done }) => done));
+  await drain({
+    ended,
+    bytesRead: () => outputs.reduce((sum, { bytes }) => sum + bytes, 0),
+    isReading: () => outputs.every(({ waiting }) => waiting),
+    maxBytes: outputs.length * MAX_PIPE_BYTES,
+    cancel: () => outputs.forEach((output) => output.stop()),
   });
+  await ended;
 }

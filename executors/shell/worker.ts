@@ -1,6 +1,7 @@
 /** A shell that is started once and carries out one attempt after another. @module */
 
 import { randomBytes } from "node:crypto";
+import { drain } from "../drain.ts";
 import type { SendSignal } from "../send_signal.ts";
 import type { ChildProcess, ExitStatus, SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { WorkerDirectory } from "./scratch_directory.ts";
@@ -28,13 +29,6 @@ export class UnusableShellError extends Error {
 const ANSWER_MS = 10_000;
 /** The time for a worker without work to end, and again after it was told to go on: it may be stopped. */
 const RETIREMENT_MS = 2_000;
-/**
- * Rounds without output after which the channel of an ended worker is closed, as something else can have it open, and their
- * length. Each is a turn of the event loop: when the program was busy, a timer comes before what has been written.
- */
-const QUIET_ROUNDS = 4;
-const MAX_ROUNDS = 40;
-const ROUND_MS = 25;
 /** The longest time from SIGKILL to the end. A process that hangs in the kernel must not hold a run for ever. */
 const REAP_MS = 2_000;
 /** How often it is told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
@@ -65,9 +59,7 @@ export class ShellWorker {
   #isProbing = false;
   /** Set when no more reports are taken. */
   #exit: WorkerExit | undefined;
-  /** Nothing has come on the channel in this round. */
-  #isQuiet = false;
-  #isReadToEnd = false;
+  #bytesRead = 0;
   #number = 0;
   #line = 1;
   /** CPU time of everything it has reported. */
@@ -90,11 +82,12 @@ export class ShellWorker {
       clearInterval(waker);
       clearTimeout(this.#retirementTimer);
       this.#hasEnded = true;
-      this.#finishReading();
       return exit;
     });
-    // Whatever goes wrong with the channel, nobody waits for a report that cannot come.
-    this.#read().catch((error) => this.kill(`its reports cannot be read: ${error}`));
+    // An error on the channel kills the shell, so that nobody waits for a report that cannot arrive.
+    const read = this.#read().catch((error) => this.kill(`its reports cannot be read: ${error}`));
+    const cancel = () => child.stdout.cancel();
+    this.ended.then(() => drain({ ended: read, bytesRead: () => this.#bytesRead, cancel })).catch(() => {});
   }
 
   /** Starts a shell, which leads a process group of its own. It is a worker when it is {@linkcode prepare}d. */
@@ -218,14 +211,6 @@ export class ShellWorker {
     setTimeout(() => this.#child.stdout.cancel(), REAP_MS);
   }
 
-  /** Closes the channel of a shell that has ended when nothing has come for some rounds, if its end does not come. */
-  #finishReading(quietRounds = QUIET_ROUNDS, rounds = MAX_ROUNDS): void {
-    if (this.#isReadToEnd) return;
-    if (quietRounds === 0 || rounds === 0) return this.#child.stdout.cancel();
-    this.#isQuiet = true;
-    setTimeout(() => this.#finishReading(this.#isQuiet ? quietRounds - 1 : QUIET_ROUNDS, rounds - 1), ROUND_MS);
-  }
-
   #awaitRetirement(): void {
     if (this.#hasEnded) return;
     this.#retirementTimer ??= setTimeout(() => {
@@ -250,14 +235,13 @@ export class ShellWorker {
     for (;;) {
       const bytes = await this.#child.stdout.read();
       if (!bytes) break;
-      this.#isQuiet = false;
+      this.#bytesRead += bytes.length;
       for (const event of this.#reader.push(bytes)) {
         if (event.kind === "begin") this.#onBegin?.(event.uptimeMs);
         else if (event.kind === "violation") this.kill(event.reason);
         else if (!this.#exit) this.#settle(this.#attemptTimes(event.report));
       }
     }
-    this.#isReadToEnd = true;
     this.#settle(this.#exit ??= { exit: await this.ended });
   }
 

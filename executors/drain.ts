@@ -1,0 +1,58 @@
+/** Reads the rest of the output of a process that has ended. @module */
+
+/** The length of a round. */
+const ROUND_MS = 25;
+/** Several rounds, because in a busy program a timer fires before the bytes that have arrived are read. */
+const QUIET_ROUNDS = 4;
+const MAX_ROUNDS = 40;
+
+/** The output of an ended process. */
+export interface OpenOutput {
+  /** Settles at the end of the output. Never rejects. */
+  ended: Promise<unknown>;
+  /** Returns the number of bytes that have been read. */
+  bytesRead: () => number;
+  /**
+   * Returns false while the reader is busy and cannot read. Such a round does not count.
+   *
+   * @default always true
+   */
+  isReading?: () => boolean;
+  /**
+   * The number of bytes that the process itself can have left in its pipes. More comes from another process.
+   *
+   * @default {Infinity}
+   */
+  maxBytes?: number;
+  /** Called when the rest of the output is not wanted. */
+  cancel: () => void;
+}
+
+/**
+ * Reads on until the output of an ended process ends, and cancels the output when nothing has arrived for some rounds:
+ * a background process may hold its pipes open for ever.
+ */
+export async function drain(output: OpenOutput): Promise<void> {
+  const { ended, bytesRead, isReading = () => true, maxBytes = Infinity, cancel } = output;
+  const bytesAtExit = bytesRead();
+  for (let round = 0, quietRounds = 0; quietRounds < QUIET_ROUNDS && round < MAX_ROUNDS;) {
+    const bytesBefore = bytesRead();
+    if (bytesBefore - bytesAtExit > maxBytes) break;
+    if (await settlesWithin(ended, ROUND_MS)) return;
+    if (!isReading()) continue;
+    round++;
+    quietRounds = bytesRead() === bytesBefore ? quietRounds + 1 : 0;
+  }
+  cancel();
+}
+
+function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, false);
+    const settle = () => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    promise.then(settle, settle);
+  });
+}
