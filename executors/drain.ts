@@ -1,36 +1,36 @@
-/** Reads the rest of the output of a process that has ended. @module */
+/** Waits for the rest of the output of an exited process. @module */
 
 /** The length of a round. */
 const ROUND_MS = 25;
-/** Several rounds, because in a busy program a timer fires before the bytes that have arrived are read. */
+/** More than one, because in a busy program a timer fires before pending bytes are read. */
 const QUIET_ROUNDS = 4;
 const MAX_ROUNDS = 40;
 
-/** The output of an ended process. */
+/** The output of an exited process. */
 export interface OpenOutput {
   /** Settles at the end of the output. Never rejects. */
   ended: Promise<unknown>;
   /** Returns the number of bytes that have been read. */
   bytesRead: () => number;
   /**
-   * Returns false while the reader is busy and cannot read. Such a round does not count.
+   * Returns false while the reader is busy with earlier bytes. Such a round does not count.
    *
    * @default always true
    */
   isReading?: () => boolean;
   /**
-   * The number of bytes that the process itself can have left in its pipes. More comes from another process.
+   * The number of bytes that the process can have left in its pipes. Further bytes come from another process.
    *
    * @default {Infinity}
    */
   maxBytes?: number;
-  /** Called when the rest of the output is not wanted. */
+  /** Called to discard the rest of the output. */
   cancel: () => void;
 }
 
 /**
- * Reads on until the output of an ended process ends, and cancels the output when nothing has arrived for some rounds:
- * a background process may hold its pipes open for ever.
+ * Waits until the output of an exited process ends. Cancels the output when nothing arrives for several rounds, because a
+ * background process may hold the pipes open forever.
  */
 export async function drain(output: OpenOutput): Promise<void> {
   const { ended, bytesRead, isReading = () => true, maxBytes = Infinity, cancel } = output;

@@ -1,48 +1,48 @@
 import { PROCESSES, type ProcessGroups, type ProcessList } from "../system/process_list.ts";
 
-/** Scans take at most a quarter of the time. */
+/** The pause after a scan, as a multiple of its duration: scans take at most a quarter of the time. */
 const SCAN_PAUSE_FACTOR = 3;
-/** Much less time than it takes until the id of a process is used again. */
+/** The longest pause, far below the time until Linux reuses a process id. */
 const MAX_PAUSE_MS = 500;
-/** Many times what a look at one group takes. */
+/** The pause between two polls of a group, for each running termination: many times the cost of a poll. */
 const POLL_PAUSE_MS = 0.2;
 
 /**
- * What all terminations that are under way share: scans of all processes, and how often each may look at its own group.
- * The work of ending many groups thus grows with their number and with that of all processes, but not with the product.
+ * Shares scans of all processes between running terminations, and limits the rate at which they poll their groups. The
+ * cost of terminating many groups grows with the number of groups plus the number of processes, not with their product.
  */
 export class GroupWatch {
   readonly processes: ProcessList;
-  /** How many terminations are under way. */
+  /** The number of running terminations. */
   #terminations = 0;
   #scan: { startedMs: number; groups: ProcessGroups | undefined } | undefined;
   #nextScan: Promise<void> | undefined;
-  /** When the next scan may begin. */
+  /** The earliest start of the next scan, by `performance.now()`. */
   #nextScanMs = -Infinity;
 
   constructor(processes: ProcessList) {
     this.processes = processes;
   }
 
-  /** The least time between two looks at a group. */
+  /** The shortest pause between two polls of a group, in milliseconds. */
   get pollPauseMs(): number {
     return Math.min(MAX_PAUSE_MS, POLL_PAUSE_MS * this.#terminations);
   }
 
-  /** Calls a function that ends a group. */
-  async track(end: () => Promise<void>): Promise<void> {
+  /** Runs a termination. */
+  async track(terminate: () => Promise<void>): Promise<void> {
     this.#terminations++;
     try {
-      await end();
+      await terminate();
     } finally {
       this.#terminations--;
-      if (this.#terminations === 0) this.#scan = undefined; // it may be large
+      if (this.#terminations === 0) this.#scan = undefined; // frees memory
     }
   }
 
   /**
-   * Returns all processes as a scan has seen them that began at that time or later; `undefined` where they cannot be
-   * seen. Everybody who waits gets the same scan.
+   * Returns the result of a scan that started at the given time or later; `undefined` where processes cannot be listed.
+   * Concurrent callers share one scan.
    */
   async groupsSince(sinceMs: number): Promise<ProcessGroups | undefined> {
     while (!this.#scan || this.#scan.startedMs < sinceMs) await (this.#nextScan ??= this.#scanNext());
@@ -52,7 +52,7 @@ export class GroupWatch {
   async #scanNext(): Promise<void> {
     const waitMs = this.#nextScanMs - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    else await Promise.resolve(); // for all that are to be ended at the same time
+    else await Promise.resolve(); // so that all terminations of this turn share the scan
     this.#nextScan = undefined;
     const startedMs = performance.now();
     this.#scan = { startedMs, groups: this.processes.scan() };
@@ -61,5 +61,5 @@ export class GroupWatch {
   }
 }
 
-/** The watch of this program. */
+/** The watch that all terminations of this program share. */
 export const GROUP_WATCH: GroupWatch = new GroupWatch(PROCESSES);

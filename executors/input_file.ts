@@ -1,4 +1,8 @@
-/** A process whose standard input is a file, which a shell in that process opens before it starts the program. @module */
+/**
+ * Gives a program a file as standard input: a shell opens the file and then executes the program.
+ *
+ * @module
+ */
 
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -8,9 +12,9 @@ import { isPlainVariable } from "./shell/plain_command.ts";
 import { literalPath } from "./shell/script.ts";
 
 /**
- * Opens a file and starts a program, and markers standard output when it has opened the file, and when it cannot start the
- * program. In bash `exec` returns then; in other shells it ends the shell, which runs the trap. Some shells take `--`
- * after `exec` for a program, and the others take a program whose name begins with a dash for an option.
+ * Opens the file and executes the program. Prints a marker after opening the file, and another when `exec` fails. With
+ * `execfail`, bash continues after a failed `exec`; other shells exit, which runs the trap. The `case` is needed because
+ * some shells take `--` after `exec` as the program, and others take a program such as `-x` as an option.
  */
 const SCRIPT = `shopt -s execfail 2>/dev/null
 [ ! -d "$1" ] && [ -r "$1" ] && exec <"$1" || exit 126
@@ -21,27 +25,29 @@ case "$1" in -*) (exec -- true) 2>/dev/null && exec -- "$@" ;; esac
 exec "$@"
 `;
 
-/** Lines by which the shell reports its progress before the program can print. */
+/** Lines that the shell prints before the output of the program. */
 export interface StartMarkers {
+  /** Printed when the file is open. */
   opened: string;
+  /** Printed when the program could not start. */
   failed: string;
 }
 
-/** A command that opens a file, and how to recognize its reports. */
+/** A command that opens a file and starts another command, with the markers that it prints. */
 export interface InputFileCommand extends Pick<SpawnOptions, "program" | "args" | "env"> {
   markers: StartMarkers;
 }
 
 /**
- * Returns a command that starts another command with a file as standard input. The shell is found in the `PATH` of the
- * runner, and the program in that of the task.
+ * Returns a command that starts another command with a file as standard input. The shell is looked up in the `PATH` of
+ * the runner, the program in the `PATH` of the task.
  */
 export function inputFileCommand(
   file: string,
   command: readonly string[],
   { PATH, ...env }: Readonly<Record<string, string>>,
 ): InputFileCommand {
-  const token = randomBytes(12).toString("hex"); // no program can print the markers
+  const token = randomBytes(12).toString("hex"); // so that no program can print the markers
   const script = PATH === undefined ? SCRIPT : `PATH=${shellQuote(PATH)}\nexport PATH\n${SCRIPT}`;
   return {
     program: "sh",
@@ -51,16 +57,16 @@ export function inputFileCommand(
   };
 }
 
-/** Returns the name of a variable that a shell does not hand on as it is; `undefined` when there is none. */
+/** Returns the name of the first variable that a shell does not pass on unchanged, if there is one. */
 export function unsupportedVariable(env: Readonly<Record<string, string>> | undefined): string | undefined {
   return Object.keys(env ?? {}).find((name) => !isPlainVariable(name));
 }
 
-/** Output of a program behind the markers of the shell that started it. */
+/** Reads the output of a program, and removes the markers of the shell that started the program. */
 export class MarkerReader implements OutputReader {
   readonly #reader: OutputReader;
   readonly #markers: StartMarkers;
-  /** Bytes that may be a part of the markers. */
+  /** Bytes that may belong to the markers; `undefined` once the markers are removed. */
   #head: Uint8Array | undefined = new Uint8Array();
   #isOpened = false;
   #hasFailed = false;
@@ -70,7 +76,12 @@ export class MarkerReader implements OutputReader {
     this.#markers = markers;
   }
 
-  /** Returns why the program has not started, by the exit status of the shell; `undefined` when it has started. */
+  /**
+   * Returns why the program did not start: `input` when the file could not be opened, else a system error code.
+   *
+   * @param status The exit status of the shell.
+   * @returns `undefined` when the program started.
+   */
   startFailure(status: number): "input" | { code: string } | undefined {
     if (!this.#isOpened) return "input";
     return this.#hasFailed ? { code: status === 127 ? "ENOENT" : "EACCES" } : undefined;

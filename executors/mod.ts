@@ -1,4 +1,4 @@
-/** Makes the executors that carry out attempts on this machine. @module */
+/** Creates the executors that run attempts on this machine. @module */
 
 import { join } from "node:path";
 import { defaultSpawnAdapter, type SpawnAdapter } from "../spawn_adapters/mod.ts";
@@ -19,62 +19,70 @@ import { DEFAULT_KILL_AFTER_MS, type PoolOptions } from "../pool/options.ts";
 /** Options of the executors that run tasks on this machine. */
 export interface LocalExecutorOptions {
   /**
-   * The shell for commands given as a string: a path, or a name that is looked up in `PATH`. They run as under
-   * `SHELL -c -- COMMAND SHELL`, where the last is `$0`. With dash plain commands are fastest.
+   * The shell for commands that are strings: a path, or a name to look up in `PATH`. A command runs as with
+   * `SHELL -c -- COMMAND SHELL`, where the second `SHELL` becomes `$0`. Plain commands run fastest with dash.
    *
    * @default {"sh"}
    */
   shell?: string | undefined;
   /**
-   * How many bytes of each output stream stand in the result. Of more, the result has the first part, and a file in
-   * `spillDir` has all. At most 32 MiB.
+   * The number of bytes of each output stream in the result, at most 32 MiB. Of larger output, the result has the first
+   * part, and a file in `spillDir` has all of it.
    *
    * @default {1_048_576} (1 MiB)
    */
   maxInlineBytes?: number | undefined;
   /**
-   * The directory for output that is too large for the result, as a path or a `file:` URL. It is made when it is needed,
-   * and its files stay.
+   * The directory for output that is too large for the result, as a path or a `file:` URL. The first such output creates
+   * the directory; its files are not deleted.
    *
-   * @default a new directory `taskrunner-output-…` below the system's directory for temporary files
+   * @default a new directory `taskrunner-output-…` in the system's directory for temporary files
    */
   spillDir?: string | URL | undefined;
   /**
-   * How many bytes a task may print to each of its output streams. One that prints more is ended, as after its timeout; it
-   * comes with the outcome `output-limit` and with so much of that output. `Infinity` is no limit.
+   * The maximum number of bytes that a task may write to each output stream; `Infinity` for no limit. A task that writes
+   * more is terminated as after a timeout. Its outcome is `output-limit`, and the output is truncated to this size.
    *
    * @default {1_073_741_824} (1 GiB)
    */
   maxOutputBytes?: number | undefined;
   /**
-   * How processes are started.
+   * The adapter that starts processes.
    *
-   * @default the adapter of the runtime
+   * @default the adapter for the current runtime
    */
   spawnAdapter?: SpawnAdapter | undefined;
   /**
-   * Ends the running tasks, with all that they have started, when this program ends without ending the run: by a signal,
-   * SIGKILL too, by `process.exit` or by an error that nobody catches. They get SIGTERM, and within a second SIGKILL. A small
-   * shell in the background does it, so that this program's own handling of signals stays as it is.
+   * Terminates running tasks and their child processes when this program dies during a run: by a signal (SIGKILL
+   * included), by `process.exit`, or by an uncaught error. The processes get SIGTERM, and SIGKILL within a second. A small
+   * background shell sends these signals, so this program keeps its own signal handlers.
    *
    * @default {true}
    */
   cleanup?: boolean | undefined;
 }
 
-/** The names of the executors that run tasks here. */
+/** The names of the executors for this machine. */
 export const EXECUTORS = ["shell", "process"] as const;
 
-/** So that a line of JSON stays below what a string can hold, even when every byte of both streams is escaped. */
+/** Keeps a line of JSON below the maximum length of a string, even with every byte of both streams escaped. */
 export const MAX_INLINE_BYTES = 32 * 1024 * 1024;
 
-/** What is not for everybody to say. */
+/** Options of {@linkcode createExecutor}. The additional ones are internal. */
 export interface InternalExecutorOptions extends LocalExecutorOptions {
   /** @default {"shell"} */
   executor?: typeof EXECUTORS[number] | undefined;
-  /** What the names of directories for temporary files begin with. */
+  /**
+   * The prefix for the names of temporary directories.
+   *
+   * @default a random name for scratch directories, `taskrunner` for spill directories
+   */
   temporaryPrefix?: string | undefined;
-  /** Watches the processes, instead of a guard of the executor's own. */
+  /**
+   * The guard that watches the processes.
+   *
+   * @default a guard that the executor starts and closes, unless `cleanup` is false
+   */
   guard?: ProcessGuard | undefined;
 }
 
@@ -107,7 +115,7 @@ export function executorSettings(
 /**
  * Returns the option `spillDir` as a path.
  *
- * @throws `RangeError` for a URL that names no file of this machine.
+ * @throws `RangeError` for a URL that is not a path on this machine.
  */
 export function spillPath(spillDir: string | URL | undefined): string | undefined {
   try {
@@ -119,7 +127,7 @@ export function spillPath(spillDir: string | URL | undefined): string | undefine
 }
 
 /**
- * Makes an executor. It is closed by the run that it was made for.
+ * Creates the executor of one run, which has to close it.
  *
  * @throws `RangeError` for an option that is out of range.
  */

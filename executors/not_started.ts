@@ -1,4 +1,4 @@
-/** Results of attempts that could not start, with the statuses that a shell gives: 127 not found, else 126. @module */
+/** Results of attempts that could not start, with the exit statuses of shells: 127 for not found, else 126. @module */
 
 import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -7,20 +7,20 @@ import { isPermitted } from "../system/deno_permissions.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
 import { type AttemptResult, resultWithoutOutput } from "../pool/executor.ts";
 
-/** Remedies by the error of the system for a resource that ran out, whatever is to be started. */
+/** Remedies by the code of the system error for an exhausted resource. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  EMFILE: "the limit for this program is to be raised (ulimit -n)",
-  ENFILE: "the limit for all programs is to be raised (fs.file-max)",
-  EAGAIN: "the limit is to be raised (ulimit -u, or that of the container), or others are to be ended",
-  ENOMEM: "others are to be ended, or the limit is to be raised (ulimit -v, or that of the container)",
+  EMFILE: "raise the limit for this program (ulimit -n)",
+  ENFILE: "raise the limit for all programs (fs.file-max)",
+  EAGAIN: "raise the limit (ulimit -u, or that of the container), or end other processes",
+  ENOMEM: "end other processes, or raise the limit (ulimit -v, or that of the container)",
 };
 
-/** Returns whether an error of the system means that it has too few of something that every process needs. */
+/** Returns whether a system error means that a resource which every process needs is exhausted. */
 export function isShortage(error: unknown): boolean {
   return Object.hasOwn(REMEDIES, systemCode(error) ?? "");
 }
 
-/** Returns the result of an attempt whose working directory cannot be used; `undefined` when it can. */
+/** Returns the result of an attempt whose working directory is unusable; `undefined` when the directory is usable. */
 export async function unusableDirectory(
   cwd: string | undefined,
   durationMs: number,
@@ -31,7 +31,7 @@ export async function unusableDirectory(
   return spawnFailed(126, `the working directory ${excerpt(cwd)} ${problem}`, durationMs);
 }
 
-/** Returns the result of an attempt that could not open the file for its standard input; a relative path is below `cwd`. */
+/** Returns the result of an attempt that could not open its input file. A relative path is resolved against `cwd`. */
 export async function unusableInput(
   file: string,
   cwd: string | undefined,
@@ -41,26 +41,26 @@ export async function unusableInput(
   return spawnFailed(126, `the file for standard input ${excerpt(file)} ${problem}`, durationMs);
 }
 
-/** Returns the result of an attempt with a variable that is lost when a shell opens the file for its standard input. */
+/** Returns the result of an attempt with a variable that the shell which opens its input file cannot pass on. */
 export function unusableVariable(name: string, durationMs: number): AttemptResult {
   return spawnFailed(
     126,
-    `the variable ${excerpt(name)} cannot be set beside a file for standard input, which a shell opens; ` +
-      "redirect standard input in the command instead",
+    `the variable ${excerpt(name)} cannot be set together with a file for standard input, because a shell opens the ` +
+      "file and does not pass the variable on; redirect standard input in the command instead",
     durationMs,
   );
 }
 
-/** Returns the result of an attempt whose program the system did not start. */
+/** Returns the result of an attempt whose program could not start because of a system error. */
 export function unusableProgram(program: string, error: unknown, durationMs: number): AttemptResult {
   const code = systemCode(error) ?? "";
   switch (code) {
     case "ENOENT":
       return spawnFailed(127, `the program ${excerpt(program)} was not found`, durationMs);
     case "EACCES":
-      return spawnFailed(126, `the program ${excerpt(program)} may not be executed`, durationMs);
+      return spawnFailed(126, `the program ${excerpt(program)} is not executable`, durationMs);
     case "E2BIG":
-      return spawnFailed(126, "the command and its environment are longer than the system allows", durationMs);
+      return spawnFailed(126, "the command and its environment exceed the size limit of the system", durationMs);
     default: {
       const reason = systemReason(error);
       if (!isShortage(error)) return spawnFailed(126, reason, durationMs);
@@ -81,9 +81,9 @@ async function directoryProblem(path: string): Promise<string | undefined> {
   }
 }
 
-/** Says why a file could not be opened; a file that could be opened by now was changed meanwhile. */
+/** Returns why a file could not be opened. The file may have changed since. */
 async function inputProblem(path: string): Promise<string> {
-  if (!isPermitted({ name: "read", path })) return "could not be opened"; // else Deno would ask the user
+  if (!isPermitted({ name: "read", path })) return "could not be opened"; // Deno would prompt the user
   try {
     if ((await stat(path)).isDirectory()) return "is a directory";
     await access(path, constants.R_OK);

@@ -1,7 +1,7 @@
 import { type OptionHint, optionNames } from "../text/unknown_option.ts";
 import type { LocalExecutorOptions } from "./mod.ts";
 
-/** With the names in this command, GNU parallel, xargs and execa. */
+/** Options with their names in this command, GNU parallel, xargs and execa. */
 const HINTS: Record<keyof LocalExecutorOptions, OptionHint> = {
   shell: { otherNames: "shellPath sh" },
   maxInlineBytes: { otherNames: "inline inlineBytes maxInline" },

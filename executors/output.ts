@@ -9,7 +9,7 @@ import type { Output } from "../pool/executor.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Bytes as they stand in a result: text when they are UTF-8, else base64. Nothing is lost either way. */
+/** Encodes bytes for a result: as text when they are valid UTF-8, else as base64. */
 export function encodeOutput(bytes: Uint8Array): Output {
   try {
     return { text: utf8.decode(bytes) };
@@ -22,7 +22,7 @@ export function encodeOutput(bytes: Uint8Array): Output {
   }
 }
 
-/** Leaves out a character at the end that is only partly there, so that text that was cut is still text. */
+/** Removes an incomplete UTF-8 character from the end, so that truncated text stays valid. */
 export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
   const longest = Math.min(3, bytes.length);
   for (let back = 1; back <= longest; back++) {
@@ -35,31 +35,30 @@ export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** What is kept of an output stream, and where. */
+/** Options for capturing an output stream. */
 export interface CaptureOptions {
-  /** How much stands in the result. */
+  /** The number of bytes for the result. */
   maxInlineBytes: number;
-  /** How much is kept, there or in a file. */
+  /** The number of bytes to keep, in the result or in a file. */
   maxOutputBytes: number;
-  /** Makes the file for what is too large for the result. */
+  /** Creates the file for output that is too large for the result. */
   createFile: () => Promise<SpillFile>;
-  /** Is told when there is more than is kept. */
+  /** Called when the output exceeds `maxOutputBytes`. */
   onLimit: () => void;
-  /** Called with a copy of each chunk that is kept. Must not throw. */
+  /** Called with a copy of each kept chunk. Must not throw. */
   onOutput?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /**
- * Reads one output stream of a process to its end: the first part into memory and, when that is not all, everything
- * that is kept into a file. It holds no more than the first part and one chunk, and reads on whatever happens, because a
- * process that nobody reads from would hang.
+ * Captures an output stream of a process: small output in memory, larger output in a file. Memory holds only the part for
+ * the result and one chunk. Reads to the end even after an error, because a process with a full pipe would hang.
  */
 export class CapturedOutput {
   /** Settles when the stream has ended or {@linkcode stop} was called. Never rejects. */
   readonly done: Promise<void>;
-  /** How much has been read. */
+  /** The number of bytes read so far. */
   bytes = 0;
-  /** Whether it is waiting for more to read, not busy writing what it has. */
+  /** True while waiting for output, false while writing output to the file. */
   waiting = false;
   readonly #reader: OutputReader;
   readonly #options: CaptureOptions;
@@ -73,7 +72,7 @@ export class CapturedOutput {
     this.done = this.#readAll();
   }
 
-  /** Why not everything was kept. */
+  /** The reason for missing output, as one sentence; `undefined` when all of it was kept. */
   get error(): string | undefined {
     return this.#fileError ?? (this.#isTruncated ? outputTruncated(this.#options.maxOutputBytes) : undefined);
   }
@@ -86,12 +85,12 @@ export class CapturedOutput {
     return Math.min(this.bytes, this.#options.maxOutputBytes);
   }
 
-  /** Ends the reading with what has been read so far. */
+  /** Stops reading. */
   stop(): void {
     this.#reader.cancel();
   }
 
-  /** What has been read. Call it once, when {@linkcode done} has settled. */
+  /** Returns the captured output. Must be called once, after {@linkcode done} has settled. */
   async finish(): Promise<Output> {
     const inline = this.#inline.take();
     const bytes = this.#keptBytes;
@@ -101,7 +100,7 @@ export class CapturedOutput {
     const output = { ...first, bytes };
     await this.#file?.handle.close().catch((error) => this.#fail(error));
     if (this.#file && this.#fileError === undefined) return { ...output, file: this.#file.path };
-    // A part of it in a file would look like all of it, and what fills a full disk should go.
+    // An incomplete file would look complete, and may have filled the disk.
     if (this.#file) await unlink(this.#file.path).catch(() => {});
     return output;
   }
@@ -117,7 +116,7 @@ export class CapturedOutput {
       this.bytes += chunk.length;
       if (this.#isTruncated && !wasTruncated) onLimit();
       const kept = chunk.subarray(0, roomBytes);
-      onOutput?.(kept.slice()); // the reader uses its memory again
+      onOutput?.(kept.slice()); // the reader reuses its buffer
       await this.#keep(kept);
     }
   }
@@ -142,17 +141,17 @@ export class CapturedOutput {
   }
 }
 
-/** What is said of output that could not be kept. */
+/** Returns the error for output that could not be kept. */
 export function outputLost(reason: string): string {
   return `Cannot keep all of the output: ${reason}`;
 }
 
-/** What is said of output that is larger than what is kept. */
+/** Returns the error for output that exceeds its limit. */
 export function outputTruncated(maxOutputBytes: number): string {
-  return `Only the first ${maxOutputBytes} bytes of an output were kept`;
+  return `Output was truncated to its first ${maxOutputBytes} bytes`;
 }
 
-/** Removes the files of output that nobody will get to see. */
+/** Deletes the files of outputs that no result will refer to. */
 export async function discardOutput(...outputs: Output[]): Promise<void> {
   for (const { file } of outputs) {
     if (file !== undefined) await unlink(file).catch(() => {});

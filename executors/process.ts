@@ -1,4 +1,4 @@
-/** Carries out each attempt in a process of its own. @module */
+/** Runs each attempt in its own process. @module */
 
 import { realpathSync } from "node:fs";
 import { isPermitted } from "../system/deno_permissions.ts";
@@ -28,26 +28,26 @@ import {
 } from "../pool/executor.ts";
 import { StopCause } from "../pool/stop_cause.ts";
 
-/** What a {@linkcode ProcessExecutor} needs to know. */
+/** Options of {@linkcode ProcessExecutor}. */
 export interface ProcessExecutorOptions {
-  /** Finds the way to start a process. */
+  /** Returns the adapter that starts processes. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
-  /** The shell that runs commands given as a string, as `SHELL -c -- COMMAND SHELL`. */
+  /** The shell for commands that are strings. */
   shell: string;
-  /** How much of each output stream stands in the result. */
+  /** The number of bytes of each output stream in the result. */
   maxInlineBytes: number;
-  /** How much of each is kept. */
+  /** The number of bytes of each output stream to keep. */
   maxOutputBytes: number;
-  /** Where larger output goes. */
+  /** The directory for output that is too large for the result. */
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
-  /** Says when a process may be started. */
+  /** Delays starts of processes. */
   pacer: StartPacer;
-  /** Watches the processes of this executor alone, and is closed with it. */
+  /** The guard to close together with the executor. */
   guard?: ProcessGuard | undefined;
 }
 
-/** Starts a new process for every attempt: a shell for a string, the program itself for an array. */
+/** Starts a process for each attempt: a shell for a string, the program itself for an array. */
 export class ProcessExecutor implements Executor {
   readonly reportsStart = true;
   readonly reportsOutput = true;
@@ -79,7 +79,7 @@ class ProcessExecution implements Execution {
   readonly #stop = new StopCause();
   #child: ChildProcess | undefined;
   #hasExited = false;
-  /** Set when the attempt was to be ended before its process was there. */
+  /** Set when the attempt is terminated before its process has started. */
   #killAfterMs: number | undefined;
   #termination: ProcessGroupTermination | undefined;
 
@@ -116,7 +116,7 @@ class ProcessExecution implements Execution {
     const { adapter, shell, pacer } = this.#options;
     const { data, file } = { data: undefined, file: undefined, ...inputOf(task) };
     const [program, args] = typeof task.cmd === "string"
-      ? [shell, ["-c", "--", task.cmd, shell]] // the last is $0, which not every runtime leaves as it is
+      ? [shell, ["-c", "--", task.cmd, shell]] // the last sets $0, which otherwise depends on the runtime
       : [task.cmd[0]!, task.cmd.slice(1)];
     const env = { ...taskVariables(this.#attempt), ...pwdVariable(task.cwd), ...environmentOf(this.#attempt) };
     const lostVariable = file === undefined ? undefined : unsupportedVariable(environmentOf(this.#attempt));
@@ -127,7 +127,7 @@ class ProcessExecution implements Execution {
     try {
       const spawnAdapter = await adapter();
       child = await pacer.start(() => {
-        if (this.#killAfterMs !== undefined) return Promise.resolve(undefined); // it was ended while it waited
+        if (this.#killAfterMs !== undefined) return Promise.resolve(undefined); // terminated while waiting
         startedMs = performance.now();
         return spawnAdapter.spawn({
           ...opening ?? { program, args, env },
@@ -138,7 +138,7 @@ class ProcessExecution implements Execution {
       });
     } catch (error) {
       const durationMs = performance.now() - startedMs;
-      // The runtimes report a missing directory as a missing program.
+      // Runtimes report a missing working directory as a missing program.
       return await unusableDirectory(task.cwd, durationMs) ??
         unusableProgram(opening?.program ?? program, error, durationMs);
     }
@@ -158,7 +158,7 @@ class ProcessExecution implements Execution {
     const stderr = this.#capture(child.stderr!, "stderr");
     const { code, signal, ...times } = await exited;
     await this.#termination?.gone;
-    child.stdin?.abort(); // what it has not read by now it never will
+    child.stdin?.abort(); // the process can no longer read it
     await drainOutputs([stdout, stderr]);
     if (marked && code) {
       const problem = marked.startFailure(code);
@@ -194,20 +194,20 @@ function endingOf({ code, signal }: Pick<ExitStatus, "code" | "signal">): Attemp
   return { kind: "lost", reason: "Cannot tell how the task ended: the runtime reported no exit status" };
 }
 
-/** `PWD` for a program in another directory than the runner's, as a shell that goes there has it. */
+/** Returns `PWD` for a program in the directory `cwd`, as a shell would set it after `cd`. */
 function pwdVariable(cwd: string | undefined): { PWD?: string } {
   if (cwd === undefined || !isPermitted({ name: "read", path: cwd })) return {};
   try {
     return { PWD: realpathSync(cwd) };
   } catch {
-    return {}; // to start the program there says why it cannot be used
+    return {}; // starting the program reports why the directory is unusable
   }
 }
 
 /** More than a pipe holds. */
 const MAX_PIPE_BYTES = 1024 * 1024;
 
-/** Finishes reading the outputs of an ended process. */
+/** Waits for the rest of the outputs of an exited process. */
 async function drainOutputs(outputs: readonly CapturedOutput[]): Promise<void> {
   const ended = Promise.all(outputs.map(({ done }) => done));
   await drain({

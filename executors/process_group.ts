@@ -2,50 +2,51 @@ import { GROUP_WATCH, type GroupWatch } from "./group_watch.ts";
 import type { RunningProcess } from "../system/process_list.ts";
 import type { SendSignal } from "./send_signal.ts";
 
-/** How long what got SIGKILL may take to be gone: something that hangs in the kernel must not hold a run for ever. */
+/** The longest wait after SIGKILL: a process that hangs in the kernel must not block the run. */
 const REAP_MS = 2_000;
 const MIN_POLL_MS = 1;
 const MAX_POLL_MS = 50;
-/** How long a worker's child may take to stop ignoring or catching signals as its worker does. After that it wants to. */
+/** The time for a child of a worker to reset inherited traps. A child that handles SIGTERM later does so by itself. */
 const START_MS = 200;
 
-/** The processes to end. */
+/** The processes to terminate. */
 export interface ProcessGroup {
-  /** The id of the group. Its leader must not have been reaped yet. */
+  /** The id of the group. The leader must not have been reaped yet. */
   id: number;
   /**
-   * Given when the leader is a worker that starts one attempt after another: when this one was handed to it, by
-   * `performance.now()`. What earlier attempts have left in the background is spared. The worker must end by itself when
-   * its child has.
+   * The time at which the leader, a shell worker, received the attempt, by `performance.now()`. Background processes of
+   * earlier attempts are spared. The worker must exit by itself after its child.
+   *
+   * @default the leader is not a worker; the whole group is terminated
    */
   attemptSinceMs?: number;
 }
 
 /**
- * Ends a process group: SIGTERM to all of it, and SIGKILL to what is left when the time is over.
+ * Terminates a process group: sends SIGTERM to all processes, and SIGKILL to those that remain after a delay.
  *
- * The id of a group stays taken as long as anything of it is alive, so the group is watched closely and left alone once
- * it is gone: after that the id may belong to somebody else.
+ * The system may reuse the id of a group as soon as its last process is gone. The group is therefore polled at short
+ * intervals, and gets no signal after it was found empty.
  */
 export class ProcessGroupTermination {
-  /** Settles when nothing of the group is left. Never rejects. */
+  /** Settles when no process of the group remains. Never rejects. */
   readonly gone: Promise<void>;
-  /** Whether the attempt was there to be ended. It is not found when its worker has gone before. */
+  /** False when the worker ended before it started the attempt. */
   foundAttempt = true;
   readonly #groupId: number;
   readonly #sendSignal: SendSignal;
   readonly #watch: GroupWatch;
-  #killAt: number;
-  /** When SIGKILL was first sent. */
+  #killAtMs: number;
+  /** The time of the first SIGKILL. */
   #killedMs = Infinity;
-  /** The first process of the attempt, when older processes of the group are to be spared. */
+  /** The first process of the attempt; `undefined` when the group has no older processes to spare. */
   #root: RunningProcess | undefined;
-  /** The processes of the attempt that were sent a signal one by one, as others are spared. */
+  /** The processes of the attempt, which get signals one by one when others are spared. */
   #members: readonly RunningProcess[] = [];
-  /** Ends what waits when SIGKILL is brought forward. */
+  /** Interrupts a pause when SIGKILL is brought forward. */
   #wake: (() => void) | undefined;
 
-  /** Starts to end the group. */
+  /** Starts the termination. */
   constructor(
     { id, attemptSinceMs }: ProcessGroup,
     killAfterMs: number,
@@ -55,13 +56,13 @@ export class ProcessGroupTermination {
     this.#groupId = id;
     this.#sendSignal = sendSignal;
     this.#watch = watch;
-    this.#killAt = performance.now() + killAfterMs;
+    this.#killAtMs = performance.now() + killAfterMs;
     this.gone = watch.track(() => this.#terminate(attemptSinceMs));
   }
 
   /** Brings SIGKILL forward. */
   killAfter(killAfterMs: number): void {
-    this.#killAt = Math.min(this.#killAt, performance.now() + killAfterMs);
+    this.#killAtMs = Math.min(this.#killAtMs, performance.now() + killAfterMs);
     this.#wake?.();
   }
 
@@ -72,12 +73,12 @@ export class ProcessGroupTermination {
     for (let pollMs = MIN_POLL_MS; await this.#isAlive(); pollMs = Math.min(pollMs * 2, MAX_POLL_MS)) {
       const nowMs = performance.now();
       if (nowMs > this.#killedMs + REAP_MS) return;
-      if (nowMs >= this.#killAt && this.#killedMs === Infinity) {
+      if (nowMs >= this.#killAtMs && this.#killedMs === Infinity) {
         this.#killedMs = nowMs;
         await this.#signal("SIGKILL");
       }
       if (pollMs === MAX_POLL_MS && await this.#hasOnlyZombies()) {
-        await this.#signal("SIGKILL"); // for what was being forked while we looked
+        await this.#signal("SIGKILL"); // for a process that was forked during the scan
         return;
       }
       await this.#pause(pollMs);
@@ -85,9 +86,10 @@ export class ProcessGroupTermination {
   }
 
   /**
-   * Waits for the worker to start the attempt, so that it is not missed, and spares what is older. Only Linux can tell.
+   * Waits until the worker has started the attempt, and finds the processes that are not older than the attempt. Without
+   * `/proc`, all processes of the group count.
    *
-   * @returns whether there is something to end.
+   * @returns false when there is nothing to terminate.
    */
   async #findAttempt(attemptSinceMs: number): Promise<boolean> {
     for (let sinceMs = attemptSinceMs;; sinceMs = performance.now()) {
@@ -102,16 +104,16 @@ export class ProcessGroupTermination {
         return true;
       }
       if (!members.some(({ pid }) => pid === this.#groupId)) return false;
-      // A worker that starts nothing, though it has had all the time and more, never will.
-      if (!child && performance.now() > this.#killAt + REAP_MS) await this.#send(this.#groupId, "SIGKILL");
+      // A worker that has not started the attempt by now never will.
+      if (!child && performance.now() > this.#killAtMs + REAP_MS) await this.#send(this.#groupId, "SIGKILL");
       await this.#pause(MIN_POLL_MS);
     }
   }
 
-  /** Whether a child still has its worker's traps, so that SIGTERM would be lost. SIGKILL never is. */
+  /** Returns true while a child has the traps of its worker, so that SIGTERM would be lost. */
   #isStarting({ pid }: RunningProcess, sinceMs: number): boolean {
     const nowMs = performance.now();
-    return nowMs - sinceMs <= START_MS && nowMs < this.#killAt && this.#watch.processes.handlesSigterm(pid);
+    return nowMs - sinceMs <= START_MS && nowMs < this.#killAtMs && this.#watch.processes.handlesSigterm(pid);
   }
 
   async #signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
@@ -119,11 +121,12 @@ export class ProcessGroupTermination {
     const targets = this.#root
       ? this.#members.filter(({ pid, startTicks }) => processes.isRunning(pid, startTicks)).map(({ pid }) => pid)
       : [-this.#groupId];
-    const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal]; // what is stopped must go on to end
+    // A stopped process handles SIGTERM only after SIGCONT.
+    const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal];
     await Promise.all(targets.flatMap((target) => signals.map((each) => this.#send(target, each))));
   }
 
-  /** Returns whether there was anything to signal. When that cannot be found out there may be. */
+  /** Returns whether the target exists. Assumes so when the signal cannot be sent. */
   async #send(pid: number, signal: NodeJS.Signals | 0): Promise<boolean> {
     try {
       return await this.#sendSignal(pid, signal);
@@ -136,7 +139,7 @@ export class ProcessGroupTermination {
     if (!this.#root) return await this.#send(-this.#groupId, 0);
     const { processes } = this.#watch;
     if (this.#members.some(({ pid, startTicks }) => processes.isRunning(pid, startTicks))) return true;
-    // Before they ended they may have started others.
+    // They may have started other processes before they ended.
     const groups = await this.#watch.groupsSince(performance.now());
     const first = this.#root;
     this.#members =
@@ -146,8 +149,8 @@ export class ProcessGroupTermination {
   }
 
   /**
-   * Whether all that is left are zombies: they have ended, and wait to be reaped by an init process that is slow or, in
-   * many containers, never does it. Only Linux can tell.
+   * Returns whether only zombies remain. The init process of many containers never reaps them. Always false without
+   * `/proc`.
    */
   async #hasOnlyZombies(): Promise<boolean> {
     if (this.#root || this.#watch.processes.isRunning(this.#groupId)) return false;
@@ -155,13 +158,13 @@ export class ProcessGroupTermination {
     return groups !== undefined && !groups.has(this.#groupId);
   }
 
-  /** Waits between two looks, and not longer than until SIGKILL is due. */
+  /** Waits until the next poll, or until SIGKILL is due. */
   async #pause(pollMs: number): Promise<void> {
     const ms = Math.max(pollMs, this.#watch.pollPauseMs);
-    const leftMs = this.#killedMs === Infinity ? Math.max(MIN_POLL_MS, this.#killAt - performance.now()) : Infinity;
+    const leftMs = this.#killedMs === Infinity ? Math.max(MIN_POLL_MS, this.#killAtMs - performance.now()) : Infinity;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.min(ms, leftMs)));
-    await Promise.race([over, this.#wakeUp()]);
+    const elapsed = new Promise<void>((resolve) => timer = setTimeout(resolve, Math.min(ms, leftMs)));
+    await Promise.race([elapsed, this.#wakeUp()]);
     clearTimeout(timer);
   }
 
@@ -171,7 +174,7 @@ export class ProcessGroupTermination {
   }
 }
 
-/** Ticks are long, but within one of them process ids go up. */
+/** Compares by pid within a clock tick, in which pids increase. */
 function isOlder(one: RunningProcess, other: RunningProcess): boolean {
   return one.startTicks < other.startTicks || (one.startTicks === other.startTicks && one.pid < other.pid);
 }

@@ -2,13 +2,13 @@ import process from "node:process";
 import type { SpawnAdapter } from "../spawn_adapters/types.ts";
 
 /**
- * Sends a signal to a process, or to a group when the number is negative; 0 only looks.
+ * Sends a signal to a process, or to a process group when the number is negative. Signal 0 only checks existence.
  *
- * @returns whether there was anything to signal.
+ * @returns whether the target exists.
  */
 export type SendSignal = (pid: number, signal: NodeJS.Signals | 0) => Promise<boolean>;
 
-/** Makes the function that sends signals: by itself or, where that is not permitted, through a shell. */
+/** Returns a function that sends signals: directly or, where this program may not signal, through a shell. */
 export function signalSender(findAdapter: () => SpawnAdapter | Promise<SpawnAdapter>, shell: string): SendSignal {
   let adapter: SpawnAdapter | undefined;
   let signalShell: SignalShell | undefined;
@@ -18,14 +18,14 @@ export function signalSender(findAdapter: () => SpawnAdapter | Promise<SpawnAdap
     try {
       return process.kill(pid, signal);
     } catch (error) {
-      return (error as { code?: string }).code !== "ESRCH"; // what may not be signalled, as after setuid, is there
+      return (error as { code?: string }).code !== "ESRCH"; // with EPERM, as after setuid, the target exists
     }
   };
 }
 
-/** Sends each pair of a signal and a target, and prints a line with the status of each. */
+/** Takes pairs of a signal and a target. Prints the status of each `kill`. */
 const SCRIPT = 'while [ $# -gt 0 ]; do kill "-$1" "$2" 2>/dev/null; echo "status $?"; shift 2; done';
-/** Far below what a command line can hold. */
+/** Far below the size limit of a command line. */
 const MAX_SIGNALS = 2_000;
 
 interface SignalRequest {
@@ -34,7 +34,7 @@ interface SignalRequest {
   outcome: PromiseWithResolvers<boolean>;
 }
 
-/** Sends signals through shells, one at a time: what is asked for meanwhile goes into the next one. */
+/** Sends signals through one shell at a time. Requests that arrive meanwhile go to the next shell. */
 class SignalShell {
   readonly #adapter: SpawnAdapter;
   readonly #shell: string;
@@ -56,12 +56,12 @@ class SignalShell {
 
   async #sendAll(): Promise<void> {
     this.#isBusy = true;
-    await Promise.resolve(); // for all that is sent at the same time
+    await Promise.resolve(); // to batch the requests of this turn
     while (this.#requests.length > 0) {
       const batch = this.#requests.splice(0, MAX_SIGNALS);
       try {
         const statuses = await this.#kill(batch.flatMap(({ name, pid }) => [name, `${pid}`]));
-        if (statuses.length !== batch.length) throw new Error("The shell that sends signals has ended before its time");
+        if (statuses.length !== batch.length) throw new Error("The shell that sends signals ended early");
         batch.forEach(({ outcome }, index) => outcome.resolve(statuses[index] === "0"));
       } catch (error) {
         this.#reject(batch, error);
@@ -74,7 +74,7 @@ class SignalShell {
     for (const { outcome } of requests) outcome.reject(error);
   }
 
-  /** Returns the status of each kill(1). */
+  /** Returns the exit status of each `kill`. */
   async #kill(args: readonly string[]): Promise<string[]> {
     const child = await this.#adapter.spawn({
       program: this.#shell,

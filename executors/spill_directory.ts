@@ -14,25 +14,25 @@ export interface SpillFile {
   handle: FileHandle;
 }
 
-/** Where output goes that is too large for the result line. Made when the first file needs it; the files stay. */
+/** The directory for output that is too large for a result. The first file creates it; the files are not deleted. */
 export class SpillDirectory {
   readonly #requestedPath: string | undefined;
   readonly #prefix: string;
   #path: Promise<string> | undefined;
 
   /**
-   * @param path default: a new directory below the system's directory for temporary files.
-   * @param prefix what the name of that begins with.
+   * @param path The directory; by default, a new one in the system's directory for temporary files.
+   * @param prefix The prefix for the name of a new directory.
    */
   constructor(path: string | undefined, prefix: string = TEMPORARY_PREFIX) {
     this.#requestedPath = path;
     this.#prefix = prefix;
   }
 
-  /** Makes a new file for an output of an attempt. One that is there already, perhaps from a run before, is never written to or followed. */
+  /** Creates a file for an output of an attempt. Existing files, such as those of an earlier run, are never opened. */
   async create({ sequence, number }: Attempt, stream: OutputStream): Promise<SpillFile> {
     const directory = await (this.#path ??= this.#make().catch((error) => {
-      this.#path = undefined; // it may work the next time
+      this.#path = undefined; // so that the next file tries again
       throw error;
     }));
     const name = number === 1 ? `${sequence}` : `${sequence}.${number}`;
@@ -46,7 +46,7 @@ export class SpillDirectory {
     }
   }
 
-  /** Removes the directory if it is empty and was not asked for by name. */
+  /** Removes a directory that has no files, unless the caller chose it. */
   async close(): Promise<void> {
     if (this.#requestedPath !== undefined || !this.#path) return;
     await this.#path.then(rmdir).catch(() => {});
@@ -62,7 +62,7 @@ export class SpillDirectory {
   }
 }
 
-/** As `mkdir -p`. Node's own way to do that never ends where a directory is seen and none can be made, as in /proc. */
+/** Works like `mkdir -p`. The `recursive` option of Node's mkdir() never returns in /proc. */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });

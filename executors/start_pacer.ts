@@ -1,16 +1,15 @@
-/** The longest time that starts of processes block the event loop before ends of processes, timers and results have a turn. */
+/** The time that starts may block the event loop before other events get a turn. */
 const MAX_BLOCKED_MS = 10;
 
 /**
- * Lets the event loop turn between starts of processes. The runtimes block while they start one, which takes milliseconds
- * where fork is dear: without turns in between, timers of those that were started first would go off before their ends are
- * seen.
+ * Yields to the event loop between starts of processes. Runtimes block while they start a process, for milliseconds where
+ * fork is slow. Without pauses, timeouts of the first processes would fire before the program sees that they ended.
  */
 export class StartPacer {
   #blockedMs = 0;
   #turn: Promise<void> | undefined;
 
-  /** Starts a process when it is time. */
+  /** Calls `start`, after a turn of the event loop if earlier calls have blocked the loop for long. */
   async start<T>(start: () => Promise<T>): Promise<T> {
     while (this.#blockedMs > MAX_BLOCKED_MS) await this.#nextTurn();
     const startedMs = performance.now();
@@ -21,7 +20,7 @@ export class StartPacer {
 
   #nextTurn(): Promise<void> {
     return this.#turn ??= new Promise((resolve) => {
-      // Deno sees nothing from outside in a turn without a timer.
+      // On Deno, a turn without a timer does not poll for I/O.
       setTimeout(() => {
         this.#blockedMs = 0;
         this.#turn = undefined;

@@ -1,13 +1,13 @@
 import type { Task } from "../records/task.ts";
 import type { Attempt } from "../pool/executor.ts";
 
-/** The names of what {@linkcode taskVariables} gives. */
+/** The names of the variables that {@linkcode taskVariables} returns. */
 export const TASK_VARIABLES = ["TASKRUNNER_ID", "TASKRUNNER_SLOT", "TASKRUNNER_ATTEMPT"] as const;
 
-/** Much longer, and no program could be started: the system takes 128 KiB for a variable. */
+/** Far below the 128 KiB that Linux allows for a variable: with a longer one, no program starts. */
 const MAX_ID_LENGTH = 32 * 1024;
 
-/** What the environment of a task has besides that of the runner and {@linkcode taskVariables}. */
+/** Returns the variables that the attempt and the task add to the environment, without {@linkcode taskVariables}. */
 export function environmentOf({ env, task }: Pick<Attempt, "env" | "task">): Attempt["env"] {
   return env ? { ...env, ...defined(task.env) } : defined(task.env);
 }
@@ -20,7 +20,7 @@ function defined(env: Task["env"]): Attempt["env"] {
   );
 }
 
-/** The environment variables by which a task knows what it is. */
+/** Returns the environment variables that identify the attempt to its task. */
 export function taskVariables({ id, slot, number }: Attempt): Record<typeof TASK_VARIABLES[number], string> {
   return {
     TASKRUNNER_ID: id.slice(0, MAX_ID_LENGTH).replaceAll("\0", ""),

@@ -3,9 +3,9 @@
 import { systemReason } from "../system/system_error.ts";
 
 /**
- * The system has too few processes, descriptors or memory to start any task, although none is running.
+ * The system lacks processes, descriptors or memory to start any task, although no task is running.
  *
- * Thrown by the iterator of `run` after some seconds of attempts. Tasks that have not run have no result.
+ * Thrown by the iterator of `run` when no task could start for 10 seconds. Tasks that never ran have no result.
  */
 export class ResourceShortageError extends Error {
   /** The name of the class. */
@@ -13,11 +13,11 @@ export class ResourceShortageError extends Error {
 }
 
 /**
- * The executor failed, so the run ended: it could not start, lost its connection, or has a defect. For a `TaskRunner` it
- * is also the error for a process that could not start or that ended early.
+ * The executor failed, which ends the run. For example, the executor could not start or lost its connection. With a
+ * `TaskRunner`, also the error when its process could not start or ended early.
  *
- * Thrown by the iterator of `run` after the results of the running tasks. The `cause` is the error of the executor,
- * where there is one.
+ * Thrown by the iterator of `run` after the results of the running tasks. `cause` is the error of the executor, if there
+ * is one.
  */
 export class ExecutorError extends Error {
   /** The name of the class. */

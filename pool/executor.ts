@@ -1,51 +1,59 @@
-/** The contract between the pool and what carries out an attempt. @module */
+/** The interface between the pool and executors. @module */
 
 import type { CheckedTask } from "../records/task.ts";
 
 /** One execution of a task. */
 export interface Attempt {
-  /** What is to be carried out. */
+  /** The task to run. */
   task: CheckedTask;
-  /** The id of the task, as it stands in the result. */
+  /** The id of the task, as in its result. */
   id: string;
   /** The number of the task in the run, from 1. */
   sequence: number;
   /** 1 for the first attempt of the task, 2 for its first retry. */
   number: number;
-  /** The place in the pool, from 1. No two attempts that run at the same time have the same one. */
+  /** The number of the slot, from 1. No two running attempts have the same slot. */
   slot: number;
-  /** The longest that it may run, in milliseconds. */
+  /**
+   * The longest duration, in milliseconds.
+   *
+   * @default no limit
+   */
   timeoutMs?: number | undefined;
-  /** Variables for its environment. Those that the task has itself go before them. */
+  /**
+   * Variables to add to the environment. The `env` of the task overrides them.
+   *
+   * @default none
+   */
   env?: Readonly<Record<string, string>> | undefined;
 }
 
-/** One output stream of an attempt that has ended. */
+/** The captured output stream of an attempt. */
 export interface Output {
-  /** All that was kept of it as text or, when `bytes` is there, the first part. */
+  /** The output or, when `bytes` is set, its first part: as text, or as base64 when `encoding` is set. */
   text: string;
-  /** There when the bytes are not UTF-8. */
+  /** Set when the output is not valid UTF-8. */
   encoding?: "base64";
-  /** The size of all that was kept, when `text` is only the first part. */
+  /** The size of the captured output; set when `text` is only the first part. */
   bytes?: number;
-  /** The file with all that was kept, when `text` is only the first part. Not there when it could not be written. */
+  /** The path of the file with the captured output; set when `text` is only the first part, unless writing failed. */
   file?: string;
 }
 
-/** What can end an attempt that has not ended by itself. */
+/** The reason for which an attempt is terminated. */
 export type AttemptStop = "canceled" | "output-limit" | "timeout";
 
-/** Where and when an attempt ran, when that was not in the pool that wanted it. */
+/** The worker that ran an attempt, and the slot and start time there. */
 export interface AttemptPlace {
-  /** The place in the worker's own pool, from 1. */
+  /** The slot in the pool of the worker, from 1. */
   slot: number;
-  /** When it was started, by the worker's clock: ISO 8601, UTC. */
+  /** The start time by the clock of the worker: ISO 8601, UTC. */
   startedAt: string;
-  /** Who ran it. */
+  /** The host name and pid of the worker. */
   worker: { host: string; pid: number };
 }
 
-/** How an attempt ended, told apart by `kind`. */
+/** The end of an attempt, as a union on `kind`. */
 export type AttemptEnding =
   | AttemptExited
   | AttemptSignaled
@@ -62,7 +70,7 @@ export interface AttemptExited {
   status: number;
 }
 
-/** An attempt that a signal ended. */
+/** An attempt that a signal terminated. */
 export interface AttemptSignaled {
   /** Tells this ending from the others. */
   kind: "signaled";
@@ -72,17 +80,17 @@ export interface AttemptSignaled {
   status: number | null;
 }
 
-/** An attempt whose program or working directory cannot be used. Nothing ran. */
+/** An attempt whose program, working directory or input file is unusable. Nothing ran. */
 export interface AttemptSpawnFailed {
   /** Tells this ending from the others. */
   kind: "spawn-failed";
-  /** The exit status that a shell reports: 127 for a program that was not found, else 126. */
+  /** The exit status that a shell reports: 127 when the program was not found, else 126. */
   status: 126 | 127;
   /** The reason, as one sentence. */
   reason: string;
 }
 
-/** An attempt that cannot start now because the system lacks processes, descriptors or memory. The pool starts it later. */
+/** An attempt that cannot start because the system lacks processes, descriptors or memory. The pool tries again later. */
 export interface AttemptNoResources {
   /** Tells this ending from the others. */
   kind: "no-resources";
@@ -90,7 +98,7 @@ export interface AttemptNoResources {
   reason: string;
 }
 
-/** An attempt whose end nobody saw: the process that ran it is gone or broken. */
+/** An attempt with an unknown end: the process that ran the attempt is gone or broken. */
 export interface AttemptLost {
   /** Tells this ending from the others. */
   kind: "lost";
@@ -104,21 +112,21 @@ export interface AttemptWithdrawn {
   kind: "withdrawn";
 }
 
-/** The end of an attempt, with its captured output. */
+/** The result of an attempt, with its captured output. */
 export interface AttemptResult {
-  /** How the attempt ended. */
+  /** The end of the attempt. */
   ending: AttemptEnding;
-  /** The first reason for which the attempt was terminated; absent when it ended by itself. Decides the outcome. */
+  /** The first reason for a termination, which decides the outcome. Absent when the attempt ended by itself. */
   stoppedBy?: AttemptStop | undefined;
-  /** Where and when the attempt ran, when that was not in the pool that wanted it. */
+  /** The worker that ran the attempt; absent when the attempt ran on this machine. */
   place?: AttemptPlace | undefined;
-  /** Why some of the output is missing, as one sentence. */
+  /** The reason for missing output, as one sentence; absent when the output is complete. */
   outputError?: string | undefined;
-  /** How long the attempt ran, in milliseconds. */
+  /** The duration of the attempt, in milliseconds. */
   durationMs: number;
-  /** CPU time in user mode, in milliseconds, where it is known. */
+  /** CPU time in user mode, in milliseconds, if available. */
   userMs?: number | undefined;
-  /** CPU time in the kernel, in milliseconds, where it is known. */
+  /** CPU time in kernel mode, in milliseconds, if available. */
   systemMs?: number | undefined;
   /** The captured standard output. */
   stdout: Output;
@@ -129,24 +137,23 @@ export interface AttemptResult {
 /** An attempt that has been started. */
 export interface Execution {
   /**
-   * Asks the system whether the command has ended, although {@linkcode Execution.ended} has not settled yet: an end that
-   * has happened wins over a timeout.
+   * Asks the system whether the command has ended. Called when a timeout expires, because a command that has already ended
+   * does not time out, even if {@linkcode Execution.ended} has not settled yet.
    *
-   * @returns `undefined` when the system cannot tell.
+   * @returns `undefined` when the system provides no answer.
    */
   hasEnded?(): boolean | undefined;
   /**
-   * Settles when everything that the attempt started is accounted for. Rejects only when the executor fails, never because
-   * of what a task does.
+   * Resolves when the attempt has ended and its output is collected. Rejects only when the executor fails, never because of
+   * the task.
    */
   readonly ended: Promise<AttemptResult>;
   /**
-   * Ends the attempt with its whole process group: sends SIGTERM, and SIGKILL to what is left after `killAfterMs`. A second
-   * call can bring SIGKILL forward.
+   * Terminates the attempt with its process group: sends SIGTERM, and SIGKILL to the remaining processes after
+   * `killAfterMs`. A second call can bring SIGKILL forward.
    *
-   * The executor reports the reason of the first call as {@linkcode AttemptResult.stoppedBy}, unless the attempt had ended
-   * by itself before; `output-limit` counts even then. An executor decides this with a `StopCause`. When the executor
-   * fails, nobody knows whether the attempt was stopped: its ending is `lost`.
+   * The executor reports the reason of the first call as {@linkcode AttemptResult.stoppedBy}, unless the attempt has already
+   * ended by itself; `output-limit` counts even then. The class `StopCause` implements this rule.
    */
   terminate(reason: AttemptStop, killAfterMs: number): void;
 }
@@ -154,87 +161,100 @@ export interface Execution {
 /** Callbacks of an attempt, called after {@linkcode Executor.start} has returned. */
 export interface AttemptCallbacks {
   /**
-   * Called, perhaps more than once, when an output has become larger than what is kept of it. What comes after is thrown
-   * away; it is for the caller to end the attempt.
+   * Called, perhaps more than once, when an output exceeds its limit. The executor discards the excess; the pool terminates
+   * the attempt.
    */
   onOutputLimit: () => void;
   /**
-   * Called with the output piece by piece, up to the limit of what is kept, before the attempt has ended. The bytes must
-   * stay valid. Never throws. Only there when the run wants it and the executor has {@linkcode Executor.reportsOutput}.
+   * Called with each piece of output, up to its limit, before the attempt ends. The bytes must stay valid. Never throws.
+   * Absent unless the run requests live output and {@linkcode Executor.reportsOutput} is true.
    */
   onOutput?: ((stream: "stdout" | "stderr", bytes: Uint8Array) => void) | undefined;
-  /** Called when the command begins, or has begun some milliseconds ago: a timeout counts from then. */
+  /** Called when the command starts, or `agoMs` milliseconds later. The timeout counts from the start. */
   onStart: (agoMs?: number) => void;
 }
 
-/** Carries out attempts, one per slot at a time. An executor belongs to one run. */
+/** Runs attempts, at most one per slot at a time. An executor belongs to one run. */
 export interface Executor {
-  /** How many attempts at once suit it. Without it, as many as there are CPUs. */
+  /**
+   * The default for {@linkcode PoolOptions.concurrency}.
+   *
+   * @default the number of CPUs that this process may use
+   */
   readonly concurrency?: number | undefined;
-  /** Whether it ends attempts after their `timeoutMs` by itself, as only it knows when they begin to run. */
+  /**
+   * True when the executor enforces timeouts itself, because the pool does not see the start of commands.
+   *
+   * @default {false}
+   */
   readonly enforcesTimeout?: boolean | undefined;
   /**
-   * True when it calls {@linkcode AttemptCallbacks.onStart} for each attempt that has a timeout. Else the time counts from
-   * {@linkcode Executor.start}.
+   * True when the executor calls {@linkcode AttemptCallbacks.onStart} for each attempt with a timeout. Otherwise timeouts
+   * count from {@linkcode Executor.start}.
+   *
+   * @default {false}
    */
   readonly reportsStart?: boolean | undefined;
-  /** True when the executor calls {@linkcode AttemptCallbacks.onOutput}. */
+  /**
+   * True when the executor calls {@linkcode AttemptCallbacks.onOutput}.
+   *
+   * @default {false}
+   */
   readonly reportsOutput?: boolean | undefined;
   /**
-   * Makes ready for the first attempt. What it throws ends the run before anything was started.
+   * Prepares for the first attempt. A rejection ends the run before any task starts.
    *
-   * @param onFailure is called when no attempt can be carried out any more, and why. Those that have not ended are
-   * withdrawn.
+   * @param onFailure Called when the executor can run no further attempts. The executor withdraws the unfinished ones.
    */
   open?(onFailure: (error: Error) => void): Promise<void>;
   /** Starts an attempt. */
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
-  /** No more attempts will be started, and those that have not begun to run need not. Can be called more than once. */
+  /** Tells the executor that no further attempts start, so that it may withdraw queued ones. Can be called repeatedly. */
   drain?(): void;
-  /** Removes the output files of an attempt whose result nobody gets: it was retried, or its result was not wanted. */
+  /** Deletes the output files of an attempt that was retried, or whose result the caller did not take. */
   discard(result: AttemptResult): Promise<void>;
-  /** Removes the files and processes that the executor keeps for itself. Called once, when no attempt is running. */
+  /** Releases the files and processes of the executor. Called once, when no attempt is running. */
   close(): Promise<void>;
 }
 
-/** The settings of a run that its executor needs. */
+/** The settings of a run for its executor. */
 export interface ExecutorSettings {
-  /** The shell for commands given as a string: a path, or a name that is looked up in `PATH`. */
+  /** The shell for commands that are strings: a path, or a name to look up in `PATH`. */
   shell: string;
-  /** The bytes of each output stream that a result has. */
+  /** The number of bytes of each output stream in the result. */
   maxInlineBytes: number;
-  /** The bytes that a task may print to each of its output streams; `Infinity` is no limit. */
+  /** The maximum number of bytes that a task may write to each output stream; `Infinity` for no limit. */
   maxOutputBytes: number;
   /** The time from SIGTERM to SIGKILL, in milliseconds. */
   killAfterMs: number;
-  /** The directory for output that is too large for a result. */
+  /** The path of the directory for output that is too large for a result; `undefined` for a new temporary directory. */
   spillDir: string | undefined;
 }
 
-/** Makes executors of one kind: a value for the option `executor`, as `natsExecutor()` returns it. */
+/** Creates executors: a value for the option `executor`, such as the return value of `natsExecutor()`. */
 export interface ExecutorFactory {
   /**
-   * Makes the executor of one run. It must take nothing that needs to be closed before {@linkcode Executor.open}: a
-   * `TaskRunner` makes one only to read its concurrency.
+   * Creates the executor of one run. Must not acquire resources before {@linkcode Executor.open}, because a `TaskRunner`
+   * creates an executor only to read its concurrency.
    */
   create(settings: ExecutorSettings): Executor;
   /**
-   * The URL of a module that exports `executorFactory(options)`, so that another process can make the same executor. Without
-   * it a `TaskRunner` needs `{ isolate: false }`; on Deno it does, too, in a program without `--allow-all`.
+   * The URL of a module that exports `executorFactory(options)`, so that another process can create the same executor.
+   * Without `module`, or on Deno without `--allow-all`, a `TaskRunner` needs `{ isolate: false }`.
    */
   readonly module?: string | undefined;
-  /** The options for that function, which JSON can hold. They get an `onNotice` there. */
+  /** The options for that function, as values that JSON can represent. The other process adds `onNotice`. */
   readonly options?: object | undefined;
-  /** Called with each message for people from an executor in another process. */
+  /** Called with each status message of an executor in another process. */
   readonly onNotice?: ((text: string) => void) | undefined;
 }
 
-/** Returns whether a value of the option `executor` is a factory. */
+/** Returns whether a value is an executor factory. */
 export function isExecutorFactory(executor: unknown): executor is ExecutorFactory {
   return typeof executor === "object" && executor !== null && "create" in executor;
 }
 
-/** Returns the result of an attempt that has no output. */
+/** Returns the result of an attempt without output. */
 export function resultWithoutOutput(ending: AttemptEnding, durationMs = 0): AttemptResult {
   return { ending, durationMs, stdout: { text: "" }, stderr: { text: "" } };
 }

@@ -1,26 +1,26 @@
-/** The environment of shell workers: what a shell makes of it when it starts, and how tasks get it as it was. @module */
+/** The environment of shell workers: shells change it at startup, and tasks need it unchanged. @module */
 
 import process from "node:process";
 import { isPermitted } from "../../system/deno_permissions.ts";
 import { REQUIRED_BUILTINS } from "./script.ts";
 
-/** The environment of a worker, which tasks get as the runner has it. */
+/** Variables for starting a worker. */
 export interface WorkerEnvironment {
-  /** False when no shell can be a worker in it, as far as can be told before one is started. */
+  /** False when variables would make a shell misbehave as a worker. Unreadable variables are not checked. */
   isUsable: boolean;
-  /** Variables that the shell starts with instead of those of the runner. */
+  /** Variables that override those of the runner while the shell starts. */
   startup: Readonly<Record<string, string>>;
-  /** Variables that a worker sets, or unsets, when it has started: those of the runner. */
+  /** Variables of the runner that the started worker sets or, for `undefined`, unsets. */
   restored: Readonly<Record<string, string | undefined>>;
 }
 
-/** Names of scripts that a shell runs when it starts. An empty one is none. */
+/** Variables with the path of a script that a shell runs at startup. With an empty path it runs none. */
 const STARTUP_SCRIPTS = ["BASH_ENV", "ENV"];
-/** Options for bash, with which it prints or does more than it is asked to. */
+/** Variables with options of bash, such as `xtrace`, that disturb the protocol of workers. */
 const OPTIONS = ["SHELLOPTS", "BASHOPTS"];
 
-/** Finds out how a worker gets an environment. By default it is that of this process. */
-export function workerEnvironment(env: NodeJS.ProcessEnv | undefined = ownEnvironment()): WorkerEnvironment {
+/** Returns the variables for starting a worker, from the given environment or from that of this process. */
+export function workerEnvironment(env: NodeJS.ProcessEnv | undefined = runnerEnvironment()): WorkerEnvironment {
   const startup: Record<string, string> = {};
   const restored: Record<string, string | undefined> = {};
   let isUsable = true;
@@ -29,22 +29,22 @@ export function workerEnvironment(env: NodeJS.ProcessEnv | undefined = ownEnviro
       if (!env[name]) continue;
       startup[name] = "";
       restored[name] = env[name];
-      if (env[name].includes("\ufffd")) isUsable = false; // it may not be as it was
+      if (env[name].includes("\ufffd")) isUsable = false; // bytes were lost in decoding
     }
-    restored["SHLVL"] = env["SHLVL"]; // bash and others count themselves
+    restored["SHLVL"] = env["SHLVL"]; // shells such as bash increment it
     if (OPTIONS.some((name) => env[name] !== undefined)) isUsable = false;
-    if (Object.keys(env).some(replacesUsedCommand)) isUsable = false;
+    if (Object.keys(env).some(shadowsBuiltin)) isUsable = false;
   }
   return { isUsable, startup, restored };
 }
 
-/** Returns whether a variable is an exported function of bash that a worker would take for the built-in command. */
-function replacesUsedCommand(name: string): boolean {
-  const [, called] = /^BASH_FUNC_(.*)(?:%%|\(\))$/.exec(name) ?? [];
-  return called !== undefined && REQUIRED_BUILTINS.has(called);
+/** Returns whether a variable is an exported function of bash that shadows a built-in which workers use. */
+function shadowsBuiltin(variable: string): boolean {
+  const [, name] = /^BASH_FUNC_(.*)(?:%%|\(\))$/.exec(variable) ?? [];
+  return name !== undefined && REQUIRED_BUILTINS.has(name);
 }
 
-/** `undefined` where Deno does not let it be seen: then a worker is given up that does not do what it should. */
-function ownEnvironment(): NodeJS.ProcessEnv | undefined {
+/** Returns `undefined` where Deno denies access. Then only the reports of a worker reveal that it is unusable. */
+function runnerEnvironment(): NodeJS.ProcessEnv | undefined {
   return isPermitted({ name: "env" }) ? process.env : undefined;
 }

@@ -1,4 +1,4 @@
-/** One attempt in a shell worker. @module */
+/** Runs one attempt in a shell worker. @module */
 
 import { existsSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../process_group.ts";
@@ -35,22 +35,22 @@ import {
 } from "../../pool/executor.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
 
-/** What an attempt needs of the executor it belongs to. */
+/** The settings and workers that an executor shares with its attempts. */
 export interface ShellContext {
   shell: string;
   maxInlineBytes: number;
   maxOutputBytes: number;
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
-  /** Carries out what no worker can. */
+  /** Runs an attempt in its own process. */
   startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
-  /** The worker of a slot; `undefined` when none can be had. It never rejects. */
+  /** Returns the worker of a slot; `undefined` when no worker can start. Never rejects. */
   worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
-  /** What is known about the shell. Always there when a worker was had. */
+  /** The capabilities of the shell, known once there is a worker. */
   capabilities: ShellCapabilities | undefined;
-  /** Lets a worker go. */
+  /** Retires a worker and removes its directory. */
   dismiss(worker: ShellWorker): void;
-  /** Those that a worker carries out now. */
+  /** The attempts that workers are running. */
   readonly running: Set<ShellExecution>;
 }
 
@@ -59,40 +59,40 @@ const MISSING: CollectedOutput = {
   output: { text: "" },
   error: outputLost("its file was removed while the task ran"),
 };
-/** The longest time until a worker begins an attempt that has a timeout. Then the attempt gets a process of its own. */
+/** The time for a worker to report the start of a command. Afterwards the attempt runs in its own process. */
 const BEGIN_MS = 10_000;
-/** The longest time that the shell of a worker outlives the rest of its group. */
+/** The time for a worker to report or exit after the rest of its group is gone. */
 const REAP_MS = 2_000;
-const DEVICE_FULL = "no space was left on the device for temporary files";
+const DEVICE_FULL = "no space left on the device for temporary files";
 
-/** An attempt that a worker carries out. */
+/** An attempt in a shell worker. */
 export class ShellExecution implements Execution {
   readonly ended: Promise<AttemptResult>;
-  /** When it was handed to its worker, by `performance.now()`. */
+  /** The time at which the worker received the attempt, by `performance.now()`. */
   startedMs = Infinity;
   readonly #attempt: Attempt;
   readonly #callbacks: AttemptCallbacks;
   readonly #context: ShellContext;
-  /** True when its outputs are pipes, as for a command that opens them by name. */
+  /** True when the outputs of the command are pipes instead of files. */
   readonly #usesPipes: boolean;
-  /** True when the worker reports the beginning of the command. */
+  /** True when the worker reports the start of the command. */
   readonly #reportsBegin: boolean;
-  /** When the command began, where the worker says it. */
+  /** The start of the command, where the worker reports it, by `performance.now()`. */
   #beganMs: number | undefined;
   #files: AttemptFiles | undefined;
-  /** Readers of the output, when the run wants it live. */
+  /** Readers of live output. */
   #followers: OutputFollower[] = [];
   #worker: ShellWorker | undefined;
   #hasEnded = false;
-  /** Where its output goes was full at some time. */
+  /** True when the file system of the output files was full at some time. */
   #wasFull = false;
   readonly #stop = new StopCause();
-  /** The termination that was asked for while no process was there to be ended. */
+  /** A termination that was requested before the attempt had a process. */
   #pendingStop: { reason: AttemptStop; killAfterMs: number } | undefined;
   /** Ends the wait for a worker. */
   #stopWaiting: (() => void) | undefined;
   #termination: ProcessGroupTermination | undefined;
-  /** The attempt as a process of its own, when no worker could begin it. */
+  /** The attempt in its own process, when no worker could start it. */
   #process: Execution | undefined;
 
   constructor(attempt: Attempt, callbacks: AttemptCallbacks, context: ShellContext) {
@@ -122,18 +122,18 @@ export class ShellExecution implements Execution {
   }
 
   /**
-   * Cuts off output that has grown too large, for the whole of the attempt, as that may not end at once; sees whether there
-   * is room for it; and gives up a worker that does not begin.
+   * Truncates output above its limit, records a full file system, and kills a worker that does not start the command.
+   * Called regularly while the attempt runs, because a task may print more after the termination for its output.
    */
   poll(): void {
     for (const follower of this.#followers) follower.read();
     this.#wasFull ||= this.#worker!.directory.isFull;
     const { stdout, stderr } = this.#files!;
     const { maxOutputBytes } = this.#context;
-    const isTruncated = [stdout, stderr].map((path) => truncateOutputFile(path, maxOutputBytes));
-    if (isTruncated.includes(true)) this.#callbacks.onOutputLimit();
-    const mayBegin = !this.#reportsBegin || this.#beganMs !== undefined || this.#termination !== undefined;
-    if (!mayBegin && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.kill("it did not begin the task");
+    const areTruncated = [stdout, stderr].map((path) => truncateOutputFile(path, maxOutputBytes));
+    if (areTruncated.includes(true)) this.#callbacks.onOutputLimit();
+    const isOnTime = !this.#reportsBegin || this.#beganMs !== undefined || this.#termination !== undefined;
+    if (!isOnTime && performance.now() - this.startedMs > BEGIN_MS) this.#worker!.kill("it did not start the task");
   }
 
   async #run(): Promise<AttemptResult> {
@@ -143,7 +143,7 @@ export class ShellExecution implements Execution {
     if (!worker) return await this.#runAsProcess();
     const number = worker.nextNumber;
     const { data, file: inputFile } = { data: undefined, file: undefined, ...inputOf(task) };
-    const files = filesOf(worker.directory.path, number, data !== undefined);
+    const files = attemptFiles(worker.directory.path, number, data !== undefined);
     try {
       if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
     } catch {
@@ -176,12 +176,12 @@ export class ShellExecution implements Execution {
     const durationMs = performance.now() - (this.#beganMs ?? this.startedMs);
     this.#hasEnded = true;
     this.#stop.end();
-    this.#wasFull ||= worker.directory.isFull; // before its files are removed, which may be what fills it
+    this.#wasFull ||= worker.directory.isFull; // before the removal of files frees space
     this.#context.running.delete(this);
     const wasStopped = this.#termination !== undefined;
     await this.#termination?.gone;
     if ("exit" in outcome && !this.#termination?.foundAttempt) {
-      this.#endGroup(worker, 0); // its task may be without it, and not over
+      this.#endGroup(worker, 0); // processes of the task may survive the worker
       await this.#termination!.gone;
     }
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
@@ -195,7 +195,7 @@ export class ShellExecution implements Execution {
     return end ?? await this.#runAsProcess();
   }
 
-  /** The worker of the slot, or `undefined` when there is none or the attempt is not to begin. */
+  /** Returns the worker of the slot; `undefined` without a worker, or when a stop interrupts the wait. */
   #findWorker(): ShellWorker | undefined | Promise<ShellWorker | undefined> {
     const worker = this.#context.worker(this.#attempt.slot);
     if (!(worker instanceof Promise)) return worker;
@@ -210,14 +210,14 @@ export class ShellExecution implements Execution {
   }
 
   #endGroup(worker: ShellWorker, killAfterMs: number): void {
-    worker.retire(); // it belongs to the group, which is over when nobody is left
+    worker.retire(); // the worker must exit, because it belongs to the group
     const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
     const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
     this.#termination = termination;
     if (!this.#hasEnded) this.#enforceReport(worker, termination);
   }
 
-  /** Gives up a worker whose attempt has been ended, and that neither reports nor ends itself. */
+  /** Kills a worker that neither reports nor exits after the termination of its attempt. */
   #enforceReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
     const wait = () => {
       if (!this.#hasEnded) setTimeout(() => worker.kill("it did not end with its task"), REAP_MS);
@@ -225,7 +225,7 @@ export class ShellExecution implements Execution {
     gone.then(wait, wait);
   }
 
-  /** How an attempt ended that has not begun; `undefined` when it could be carried out by a process of its own. */
+  /** Returns the result of an attempt that never began; `undefined` to run the attempt in its own process. */
   async #unstartedResult(
     worker: ShellWorker,
     files: AttemptFiles,
@@ -234,11 +234,11 @@ export class ShellExecution implements Execution {
   ): Promise<AttemptResult | undefined> {
     removeFile(files.stderr);
     const end = await unusableDirectory(this.#attempt.task.cwd, durationMs);
-    if (!end) this.#context.dismiss(worker); // it cannot make files any more
+    if (!end) this.#context.dismiss(worker); // it cannot create files
     return end ?? (wasStopped ? resultWithoutOutput({ kind: "withdrawn" }) : undefined);
   }
 
-  /** How the attempt ended. */
+  /** Returns the result of an attempt that began, and deletes the files of the attempt. */
   async #resultOf(
     worker: ShellWorker,
     outcome: AttemptReport | WorkerExit,
@@ -252,14 +252,14 @@ export class ShellExecution implements Execution {
     const status = ending.kind === "exited" ? ending.status : undefined;
     const isUnopened = inputFile !== undefined && status !== 0 && worker.hasSigned(readSmallFile(files.inputFailure));
     const isExecFailure = (status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure));
-    // When nothing ran, only the shell can have printed something.
+    // When nothing ran, the output is from the shell.
     if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
     const stdout = this.#collect(files, "stdout");
     const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
     const stderr = stderrIsEmpty ? EMPTY : this.#collect(files, "stderr");
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
-    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be gone, too
+    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be missing, too
     if (inputFile !== undefined && status !== 0) {
       removeFile(files.inputFailure);
       if (isUnopened && status !== undefined && status <= 128) return unusableInput(inputFile, task.cwd, durationMs);
@@ -293,7 +293,7 @@ export class ShellExecution implements Execution {
     return collectOutputFile(files[stream], {
       maxInlineBytes,
       maxOutputBytes,
-      // A part of an output in a file would look like all of it.
+      // An incomplete file would look complete.
       createFile: () =>
         this.#wasFull ? Promise.reject(new Error(DEVICE_FULL)) : spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
@@ -307,20 +307,20 @@ export class ShellExecution implements Execution {
   }
 }
 
-/** Makes what a worker said about the line it was on what a fresh shell says about its first one. */
+/** Replaces the line number in a message of the worker by 1, as in the message of a fresh shell. */
 function renumberMessage(path: string, shell: string, line: number): void {
-  const message = readSmallFile(path); // a message of a shell has no more than the name of a command in it
-  const said = `${shell}: ${line}: `;
-  if (!message?.startsWith(said)) return;
+  const message = readSmallFile(path); // such messages are short
+  const prefix = `${shell}: ${line}: `;
+  if (!message?.startsWith(prefix)) return;
   removeFile(path);
   try {
-    writeFileSync(path, `${shell}: 1: ${message.slice(said.length)}`, { mode: 0o600, flag: "wx" });
+    writeFileSync(path, `${shell}: 1: ${message.slice(prefix.length)}`, { mode: 0o600, flag: "wx" });
   } catch {
-    // Whoever takes the output will find out why.
+    // Collecting the output reports the error.
   }
 }
 
-function filesOf(directory: string, number: number, hasData: boolean): AttemptFiles {
+function attemptFiles(directory: string, number: number, hasData: boolean): AttemptFiles {
   return {
     stdin: hasData ? `${directory}/${number}.in` : "/dev/null",
     stdout: `${directory}/${number}.out`,
@@ -330,7 +330,7 @@ function filesOf(directory: string, number: number, hasData: boolean): AttemptFi
   };
 }
 
-/** Whether the worker may have failed before the command. It then has a message for that, and no signal is involved. */
+/** Returns true when the worker may have failed before the command: it printed a message, and no signal ended it. */
 function mayNotHaveBegun(outcome: AttemptReport | WorkerExit): boolean {
   return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
 }
@@ -339,11 +339,13 @@ function endingOf(outcome: AttemptReport | WorkerExit): AttemptEnding {
   if ("exit" in outcome) {
     const signal = outcome.exit?.signal;
     if (signal) return { kind: "signaled", signal, status: statusOfSignal(signal) };
-    return lost(`the shell that ran it was given up: ${outcome.reason ?? "it ended while the task ran"}`);
+    return lost(
+      outcome.reason ? `its shell was killed because ${outcome.reason}` : "its shell ended while the task ran",
+    );
   }
   const { status, messages } = outcome;
   if (status === null) return lost("its shell was killed");
-  // A shell says so when a signal ended its child. Without a word the status is what the command has given itself.
+  // Shells print a message when a signal ends their child. Without one, the command exited with this status.
   const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
   return signal === undefined ? { kind: "exited", status } : { kind: "signaled", signal, status };
 }

@@ -1,4 +1,4 @@
-/** Carries out attempts in long-lived shells, one for each slot. @module */
+/** Runs attempts in long-lived shells, one for each slot. @module */
 
 import type { SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { Task } from "../../records/task.ts";
@@ -13,29 +13,29 @@ import { ShellWorker, UnusableShellError } from "./worker.ts";
 import type { StartPacer } from "../start_pacer.ts";
 import type { Attempt, AttemptCallbacks, AttemptResult, Execution, Executor } from "../../pool/executor.ts";
 
-/** What a {@linkcode ShellExecutor} needs to know. */
+/** Options of {@linkcode ShellExecutor}. */
 export interface ShellExecutorOptions
   extends Omit<ShellContext, "worker" | "capabilities" | "dismiss" | "running" | "startProcess"> {
-  /** Carries out what no worker can. */
+  /** Runs attempts that no worker can run. */
   processes: Executor;
-  /** Finds the way to start a process. */
+  /** Returns the adapter that starts processes. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
-  /** Says when a shell may be started. */
+  /** Delays starts of shells. */
   pacer: StartPacer;
-  /** What the name of the directory for the output of what runs begins with. */
+  /** The prefix for the names of scratch directories. */
   temporaryPrefix: string | undefined;
 }
 
-/** How often it is seen how much a task has printed, and whether there is room for it. */
+/** Interval between two checks of running attempts. */
 const POLL_MS = 100;
-/** The least pause after a look at all running tasks, in multiples of its cost: thousands of tasks take a while. */
+/** The shortest pause between checks, as a multiple of their duration: thousands of attempts take a while. */
 const POLL_PAUSE_FACTOR = 10;
-/** The time without workers after a shell that could not be one: finding that out again costs each attempt seconds. */
+/** The time without workers after a shell failed as a worker: each new trial would delay an attempt by seconds. */
 const UNUSABLE_SHELL_MS = 60_000;
 
 /**
- * Hands each attempt to the worker of its slot. A plain command runs in a subshell of the worker, an array as a process
- * of it, any other command as a `sh -c` that the worker starts. What needs more goes to the executor for processes.
+ * Runs each attempt in the worker of its slot: a plain command in a subshell of the worker, an array as a child process,
+ * and any other command with `sh -c`. Attempts that no worker can run go to the process executor.
  */
 export class ShellExecutor implements Executor {
   readonly reportsStart = true;
@@ -44,16 +44,16 @@ export class ShellExecutor implements Executor {
   readonly #context: ShellContext;
   readonly #scratch: ScratchDirectory;
   readonly #environment: WorkerEnvironment = workerEnvironment();
-  /** By slot. */
+  /** Workers by slot. */
   readonly #workers = new Map<number, ShellWorker>();
-  /** Workers that are being made ready, by slot. */
+  /** Workers that are starting, by slot. */
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
-  /** Slots whose worker is in use, or about to be. */
+  /** Slots with a running attempt. */
   readonly #busySlots = new Set<number>();
   #capabilities: Promise<ShellCapabilities> | undefined;
   #pollTimer: ReturnType<typeof setTimeout> | undefined;
-  /** No worker is started before, by `performance.now()`. */
+  /** The time before which no worker starts, by `performance.now()`. */
   #noWorkersBeforeMs = -Infinity;
   #isClosed = false;
 
@@ -99,7 +99,7 @@ export class ShellExecutor implements Executor {
     await this.#options.processes.close();
   }
 
-  /** The worker of a slot, at once when it is ready. */
+  /** Returns the worker of a slot, synchronously when it is ready. */
   #worker(slot: number): ShellWorker | Promise<ShellWorker | undefined> {
     const starting = this.#starting.get(slot);
     if (starting) return starting;
@@ -108,7 +108,7 @@ export class ShellExecutor implements Executor {
     if (isUsable && this.#context.capabilities) return current;
     if (current && !isUsable) this.#dismiss(current);
     const ready = this.#prepareWorker(slot, isUsable ? current : undefined).catch((error) => {
-      // Without a worker the attempt runs in a process of its own.
+      // Without a worker, the attempt runs in its own process.
       if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_SHELL_MS;
       return undefined;
     }).finally(() => this.#starting.delete(slot));
@@ -142,18 +142,18 @@ export class ShellExecutor implements Executor {
 
   #probeShell(worker: ShellWorker): Promise<ShellCapabilities> {
     return probeShell(worker, this.#options.shell).catch((error) => {
-      this.#capabilities = undefined; // the next one may live longer
+      this.#capabilities = undefined; // so that the next worker probes the shell again
       throw error;
     });
   }
 
-  /** Starts a process. Workers without a task must not keep the descriptors or processes that it lacks. */
+  /** Starts an attempt in its own process. When the system lacks resources, dismisses idle workers. */
   #startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     const execution = this.#options.processes.start(attempt, callbacks);
     const relieve = ({ ending }: AttemptResult) => {
       if (ending.kind === "no-resources") this.#dismissIdleWorkers();
     };
-    execution.ended.then(relieve, () => {}); // who has started it sees the error
+    execution.ended.then(relieve, () => {}); // the owner of the execution handles the error
     return execution;
   }
 
@@ -168,7 +168,7 @@ export class ShellExecutor implements Executor {
     worker.retire();
   }
 
-  /** Looks at what has been running for a while. */
+  /** Checks all attempts that have been running for {@linkcode POLL_MS}, and schedules the next check. */
   #pollRunning(): void {
     const startedMs = performance.now();
     for (const execution of this.#running) {
@@ -180,8 +180,8 @@ export class ShellExecutor implements Executor {
 }
 
 /**
- * Returns whether a task needs what no worker can do: set any variable, `exec` a program whose name begins like an option, and say why it cannot be
- * started when an argument is too long.
+ * Returns whether no worker can run the attempt: shells cannot set all variables, cannot `exec` a program whose name
+ * begins with a dash, and do not all report an argument that is too long.
  */
 function needsProcess({ task: { cmd, env: taskEnv }, env }: Attempt): boolean {
   const isPlain = (env: Task["env"]) => env === undefined || Object.keys(env).every(isPlainVariable);

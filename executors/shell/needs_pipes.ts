@@ -1,7 +1,7 @@
-/** Names for the descriptors of a process, and the limit of what its files may hold. */
-const OWN_DESCRIPTOR = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
+/** Names of the descriptors of a process, and the command that limits the size of files. */
+const PATTERN = /\/dev\/(?:std|fd)|\/proc\/[^/]+\/fd|\bulimit\b/;
 
-/** Returns whether a command could tell that its outputs are files: one that it opens by name would be emptied. */
+/** Returns whether a command may need pipes as outputs: opening an output file by its `/dev` name would truncate it. */
 export function needsPipes(cmd: string | readonly string[]): boolean {
-  return typeof cmd === "string" ? OWN_DESCRIPTOR.test(cmd) : cmd.some((argument) => OWN_DESCRIPTOR.test(argument));
+  return typeof cmd === "string" ? PATTERN.test(cmd) : cmd.some((argument) => PATTERN.test(argument));
 }

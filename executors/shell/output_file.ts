@@ -1,4 +1,4 @@
-/** Takes the output of an attempt out of the files it was written to. @module */
+/** Collects the output of an attempt from its output files. @module */
 
 import {
   closeSync,
@@ -20,17 +20,14 @@ import { type CaptureOptions, encodeOutput, outputLost, outputTruncated, without
 import type { SpillFile } from "../spill_directory.ts";
 import type { Output } from "../../pool/executor.ts";
 
-/** Most output is far shorter, and is read at one go. */
+/** Most output fits and is read in one call. */
 const BUFFER_BYTES = 64 * 1024;
 const buffer = new Uint8Array(BUFFER_BYTES);
 
-/** A task can put anything where its output file was: a link is not followed, and a FIFO does not wait for a writer. */
+/** A task may replace its output file: these flags follow no link, and do not wait for the writer of a FIFO. */
 const OPEN_FLAGS = constants.O_NONBLOCK | constants.O_NOFOLLOW;
 
-/**
- * The errors for a file that is not there, or that nobody can get at because something else is where it, or its directory,
- * was: a link, a FIFO, a socket or a directory.
- */
+/** Error codes for a missing file, or for a link, FIFO, socket or directory in the place of the file or its directory. */
 const INACCESSIBLE: ReadonlySet<string | undefined> = new Set([
   "ENOENT",
   "ENOTDIR",
@@ -42,22 +39,22 @@ const INACCESSIBLE: ReadonlySet<string | undefined> = new Set([
 ]);
 const REPLACED = "its file was replaced while the task ran";
 
-/** An output that was taken, or why not all of it could be kept. */
+/** An output, with the reason for missing parts. */
 export interface CollectedOutput {
   output: Output;
   error?: string;
 }
 
-/** Removes a file that may not be there. */
+/** Removes a file if it exists. */
 export function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It was not made, or somebody else has removed it.
+    // It was never created, or is already gone.
   }
 }
 
-/** Reads a file of at most 4 KiB; `undefined` when it is larger, no regular file, or cannot be got at. */
+/** Reads a file of at most 4 KiB; returns `undefined` when it is larger, not a regular file, or inaccessible. */
 export function readSmallFile(path: string): string | undefined {
   let file: number | undefined;
   try {
@@ -73,8 +70,10 @@ export function readSmallFile(path: string): string | undefined {
 }
 
 /**
- * Cuts a file off that has more than is kept of an output, and says whether it had. It keeps one byte more, by which
- * {@linkcode collectOutputFile} knows.
+ * Truncates an output file that exceeds the limit. Keeps one byte above the limit, so that {@linkcode collectOutputFile}
+ * detects the truncation.
+ *
+ * @returns whether the file exceeded the limit.
  */
 export function truncateOutputFile(path: string, maxOutputBytes: number): boolean {
   let file: number | undefined;
@@ -86,21 +85,21 @@ export function truncateOutputFile(path: string, maxOutputBytes: number): boolea
     ftruncateSync(file, maxOutputBytes + 1);
     return true;
   } catch {
-    return false; // it was not made yet, or was removed; whoever takes it will find out
+    return false; // the file does not exist yet, or was removed, which collecting it reports
   } finally {
     if (file !== undefined) closeSync(file);
   }
 }
 
-/** Returns whether an open file is the one found by its name, and has no other name by which it is somebody else's. */
+/** Returns whether an open file is a regular file that has the found name and no other name. */
 function isSoleLink(open: Stats, found: Stats): boolean {
   return open.isFile() && open.nlink === 1 && open.ino === found.ino && open.dev === found.dev;
 }
 
 /**
- * Takes a file's content, and the file away.
+ * Reads an output file and removes it. Output that is too large for the result moves to a new file.
  *
- * @returns `undefined` when it cannot be got at; a promise when it is too large for the result, and has to be moved.
+ * @returns a promise only when the output moves; `undefined` when the file is inaccessible.
  */
 export function collectOutputFile(
   path: string,
@@ -118,13 +117,13 @@ export function collectOutputFile(
     const isTruncated = size > maxOutputBytes;
     const bytes = isTruncated ? maxOutputBytes : size;
     if (isTruncated) onLimit();
-    // Read once more from the beginning: a background process may write on, but what is here is here.
+    // The size is fixed here: a background process may append more.
     const inline = readStart(new Uint8Array(Math.min(bytes, maxInlineBytes)), file);
     const isAll = bytes <= maxInlineBytes;
     const output = encodeOutput(isAll && !isTruncated ? inline : withoutPartialCharacter(inline));
     if (isAll) return { output, ...(isTruncated && { error: outputTruncated(bytes) }) };
     const moved = moveFile({ path, file, bytes, isTruncated }, output, createFile);
-    file = undefined; // closed and removed by the other
+    file = undefined; // moveFile() closes it
     return moved;
   } catch (error) {
     if (INACCESSIBLE.has(systemCode(error))) return undefined;
@@ -137,7 +136,7 @@ export function collectOutputFile(
   }
 }
 
-/** As many of the bytes, from the beginning of the file, as are there. */
+/** Fills the buffer from the beginning of a file. Returns the part that was filled. */
 function readStart(bytes: Uint8Array, file: number): Uint8Array {
   return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0));
 }
@@ -146,9 +145,9 @@ function readStart(bytes: Uint8Array, file: number): Uint8Array {
 interface LargeFile {
   path: string;
   file: number;
-  /** The number of bytes that are kept. */
+  /** The number of bytes to keep. */
   bytes: number;
-  /** True when the file has more than that. */
+  /** True when the file has more bytes. */
   isTruncated: boolean;
 }
 
@@ -161,7 +160,7 @@ async function moveFile(
   try {
     target = await createFile();
     try {
-      // One that was cut is copied: what still prints into it must not make it longer again.
+      // A truncated file is copied: a process may still append to the original.
       if (!isTruncated && await moveOpenFile(path, file, target.path)) {
         return { output: { ...inline, bytes: fstatSync(file).size, file: target.path } };
       }
@@ -172,7 +171,7 @@ async function moveFile(
       await target.handle.close();
     }
   } catch (error) {
-    // A part of it in a file would look like all of it, and what fills a full disk should go.
+    // An incomplete file would look complete, and may have filled the disk.
     if (target) await unlink(target.path).catch(() => {});
     return { output: { ...inline, bytes }, error: outputLost(systemReason(error)) };
   } finally {
@@ -181,14 +180,14 @@ async function moveFile(
   }
 }
 
-/** Copies an open file into another: its name could be that of a link by now. */
+/** Copies by descriptor, because the name may be a link by now. Returns the number of copied bytes. */
 async function copyInto(target: FileHandle, file: number, maxBytes: number): Promise<number> {
-  const piece = new Uint8Array(1024 * 1024);
+  const chunk = new Uint8Array(1024 * 1024);
   let copiedBytes = 0;
   while (copiedBytes < maxBytes) {
-    const length = await readAt(file, piece.subarray(0, Math.min(piece.length, maxBytes - copiedBytes)), copiedBytes);
+    const length = await readAt(file, chunk.subarray(0, Math.min(chunk.length, maxBytes - copiedBytes)), copiedBytes);
     if (length === 0) break;
-    await writeAll(target, piece.subarray(0, length));
+    await writeAll(target, chunk.subarray(0, length));
     copiedBytes += length;
   }
   return copiedBytes;
@@ -200,7 +199,7 @@ function readAt(file: number, bytes: Uint8Array, position: number): Promise<numb
   });
 }
 
-/** Renames an open file, unless the new name is on another disk, or the file has other names by which it is wanted. */
+/** Renames an open file. Returns false when the target is on another file system, or when the file has other names. */
 async function moveOpenFile(path: string, file: number, newPath: string): Promise<boolean> {
   if (!isSoleLink(fstatSync(file), lstatSync(path))) return false;
   fchmodSync(file, 0o600);
@@ -210,6 +209,6 @@ async function moveOpenFile(path: string, file: number, newPath: string): Promis
     if (systemCode(error) !== "EXDEV") throw error;
     return false;
   }
-  if (!isSoleLink(fstatSync(file), lstatSync(newPath))) throw new Error(REPLACED); // in the moment before
+  if (!isSoleLink(fstatSync(file), lstatSync(newPath))) throw new Error(REPLACED); // replaced between check and rename
   return true;
 }

@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-/** A task can replace its output file: a link is not followed, and a FIFO does not wait for a writer. */
+/** A task may replace its output file: these flags follow no link, and do not wait for the writer of a FIFO. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 const CHUNK_BYTES = 64 * 1024;
-/** Bytes that are read at once, between two turns of the event loop. */
+/** The number of bytes to read in one turn of the event loop. */
 const TURN_BYTES = 1024 * 1024;
 
-/** Reads what is appended to a file. */
+/** Reads a file while another process appends to it. */
 export class OutputFollower {
   readonly #path: string;
   readonly #maxBytes: number;
@@ -14,8 +14,8 @@ export class OutputFollower {
   #offset = 0;
 
   /**
-   * @param maxBytes Bytes after which nothing is delivered.
-   * @param onBytes Called with each chunk, which it may keep.
+   * @param maxBytes The number of bytes to deliver at most.
+   * @param onBytes Called with each chunk. The chunk stays valid.
    */
   constructor(path: string, maxBytes: number, onBytes: (bytes: Uint8Array) => void) {
     this.#path = path;
@@ -31,13 +31,13 @@ export class OutputFollower {
       if (!fstatSync(file).isFile()) return false;
       return this.#readFrom(file);
     } catch {
-      return false; // the result says what is wrong with the file
+      return false; // the result reports the error
     } finally {
       if (file !== undefined) closeSync(file);
     }
   }
 
-  /** Delivers all bytes that are left. */
+  /** Delivers the remaining bytes. */
   async readAll(): Promise<void> {
     while (this.read()) await new Promise<void>((resolve) => setImmediate(resolve));
   }

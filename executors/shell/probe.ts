@@ -1,20 +1,22 @@
-/** What has to be known about a shell before its workers can be trusted with more than starting programs. @module */
+/** Probes whether a shell can run plain commands in its workers. @module */
 
 import type { ShellWorker } from "./worker.ts";
 import { probeScript } from "./script.ts";
 
-/** Abilities of a shell. */
+/** The capabilities of a shell. */
 export interface ShellCapabilities {
-  /** Whether plain commands look the same from a subshell of a worker as from a shell of their own. */
+  /** True when plain commands print the same messages in a subshell of a worker as in a fresh shell. */
   runsPlainCommands: boolean;
 }
 
-/** A program that cannot be there. */
+/** A program that cannot exist. */
 const NO_PROGRAM = "/dev/null/x";
 
 /**
- * Probes a shell. Rejects when the worker dies of it. The only shell so far whose messages stay the same is dash, which is
- * the `sh` of Debian and Ubuntu: others count lines differently in a script that they read from a pipe.
+ * Determines the capabilities of a shell. Of the tested shells, only dash (the `sh` of Debian and Ubuntu) prints the same
+ * messages: the others number the lines of a script from a pipe differently.
+ *
+ * @throws `Error` when the worker fails.
  */
 export async function probeShell(worker: ShellWorker, shell: string): Promise<ShellCapabilities> {
   const report = await worker.probe(probeScript(worker.nextNumber, NO_PROGRAM));

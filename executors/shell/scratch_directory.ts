@@ -4,45 +4,42 @@ import { isPermitted } from "../../system/deno_permissions.ts";
 import { freeMemoryBytes } from "../../system/free_memory.ts";
 import { privateDirectoryName, temporaryDirectory } from "../../system/temporary_directory.ts";
 
-/** A file system in memory, which nearly every Linux has. */
+/** A file system in memory, on nearly every Linux. */
 const MEMORY_DIRECTORY = "/dev/shm";
 
-/** Less than this in memory is left to others: in a container it is often 64 MiB, and a task that fills it fails. */
+/** The free space to keep in memory. Many containers have only 64 MiB there, which one task could fill. */
 const MIN_FREE_MEMORY_BYTES = 1024 ** 3;
 
-/** With less than this on a disk, what runs would soon find it full. */
+/** The free space that a disk must have. */
 const MIN_FREE_DISK_BYTES = 64 * 1024 ** 2;
 
-/** With less than this free, something may have been too large to be written: a file system keeps some space for itself. */
+/** The free space below which a write may have failed: file systems reserve some blocks. */
 const FULL_BYTES = 1024 ** 2;
 
-/** How long a look at the free space is good for when there is much. Nothing writes so fast that it is gone by then. */
+/** Age up to which a measurement of ample free space is used, in milliseconds. */
 const MAX_AGE_MS = 20;
 
-/** A directory to make others in. */
+/** A directory in which scratch directories can be created. */
 export interface ScratchLocation {
   path: string;
-  /** The free space that there should be. */
+  /** The free space to keep, in bytes. */
   minFreeBytes: number;
-  /** How much more there should be for each worker that has its directory here. */
+  /** The additional free space for each worker, in bytes. */
   bytesPerWorker: number;
-  /** What limits the space besides the size of the location. */
+  /** Returns a limit besides the free space of the file system, such as the free memory. */
   freeBytes: () => number;
-  /** What counts as the free space where it cannot be seen. */
+  /** The assumed free space where it cannot be measured, in bytes. */
   unknownFreeBytes: number;
 }
 
-/**
- * Where shell workers keep the output of what runs: in memory while there is room, else in the system's directory for
- * temporary files. The directories are private and are removed at the end.
- */
+/** Allocates private directories in which shell workers keep the output of running tasks. */
 export class ScratchDirectory {
-  /** By the directory they are in, in the order of preference. */
+  /** The directories that hold those of the workers, in order of preference. */
   readonly #roots: ScratchRoot[];
 
   /**
-   * @param prefix what the name of the directory that has them all begins with.
-   * @param locations where to make it, the best first. Where there is less room than wanted is passed over.
+   * @param prefix The prefix for the names of directories.
+   * @param locations The locations to use, in order of preference. Those with too little free space are skipped.
    */
   constructor(prefix: string | undefined, locations: readonly ScratchLocation[]) {
     const [name, probeName] = [privateDirectoryName(prefix), privateDirectoryName(prefix)];
@@ -50,24 +47,24 @@ export class ScratchDirectory {
   }
 
   /**
-   * Finds a place for the directory of one worker.
+   * Chooses the location for the directory of one worker.
    *
-   * @throws when there is none.
+   * @throws `Error` when no location is writable and has enough free space.
    */
   reserve(): WorkerDirectory {
     const root = this.#roots.find((root) => root.hasSpaceFor(root.workers + 1) && root.isWritable());
-    if (!root) throw new Error("There is no place for temporary files");
+    if (!root) throw new Error("Cannot create a scratch directory: no location is writable and has enough free space");
     root.workers++;
     return new WorkerDirectory(root);
   }
 
-  /** Removes all of them. */
+  /** Removes all directories. */
   close(): void {
     for (const root of this.#roots) root.remove();
   }
 }
 
-/** A directory of one worker, which is not there before it is made. */
+/** The directory of one worker, which does not exist until {@linkcode make}. */
 export class WorkerDirectory {
   readonly #root: ScratchRoot;
   #pid = 0;
@@ -77,7 +74,7 @@ export class WorkerDirectory {
     this.#root = root;
   }
 
-  /** Gives it the name by which other workers see whether its own is gone. */
+  /** Sets the name to a pid, so that other workers can detect and remove the directory of a dead worker. */
   nameAfter(pid: number): void {
     this.#pid = pid;
   }
@@ -86,17 +83,17 @@ export class WorkerDirectory {
     return join(this.parent, `${this.#pid}`);
   }
 
-  /** The directory it is in, which is empty when the last worker has gone. */
+  /** The directory that holds the directories of all workers. */
   get parent(): string {
     return this.#root.path;
   }
 
-  /** Whether there is as much room as there should be. */
+  /** True when the location has enough free space for its workers. */
   get hasSpace(): boolean {
     return this.#root.hasSpaceFor(this.#root.workers);
   }
 
-  /** Whether there is next to no room, so that output may have been lost. */
+  /** True when the file system is full, so that output may be missing. */
   get isFull(): boolean {
     return this.#root.isFull();
   }
@@ -106,28 +103,29 @@ export class WorkerDirectory {
     mkdirSync(this.path, { mode: 0o700 });
   }
 
-  /** Removes it, made or not. */
+  /** Removes the directory, if it exists, and frees its place. */
   remove(): void {
     if (!this.#isRemoved) this.#root.workers--;
     this.#isRemoved = true;
     try {
-      rmdirSync(this.path); // it is empty, unless something is left in the background that prints
+      rmdirSync(this.path); // fast when empty; background processes may leave files
     } catch {
       rmSync(this.path, { recursive: true, force: true });
     }
   }
 }
 
+/** A directory at one location, which holds the directories of workers. */
 class ScratchRoot {
   readonly path: string;
-  /** How many workers have their directory here. */
+  /** The number of workers with a directory here. */
   workers = 0;
   readonly #probePath: string;
   readonly #location: ScratchLocation;
   #isMade = false;
-  /** On the disk, or whatever it is. */
+  /** The free space of the file system. */
   #freeBytes = 0;
-  /** What of it can be used. */
+  /** The part of the free space within the limit of the location. */
   #usableBytes = 0;
   #measuredAtMs = -Infinity;
 
@@ -146,7 +144,7 @@ class ScratchRoot {
     if (this.#isMade) rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** Found out by trying, which says more than any permission; by another name, as others may see it and take it. */
+  /** Returns whether a directory can be created here. Tries another name, so that nobody learns the real one. */
   isWritable(): boolean {
     if (this.#isMade) return true;
     try {
@@ -181,17 +179,17 @@ class ScratchRoot {
       this.#freeBytes = bavail * bsize;
       this.#usableBytes = Math.min(this.#freeBytes, freeBytes());
     } catch {
-      // It stays unknown.
+      // The fallback stays.
     }
   }
 }
 
 /**
- * Where scratch directories are made when nothing else is said: in memory, or with other temporary files. In memory only
- * those are that could print all they may and yet leave room, also below the limit of a container: who takes more memory
- * than there is, is killed.
+ * Returns the locations for scratch directories: memory first, then the system's directory for temporary files. Memory is
+ * used only while all tasks could print their maximum and leave some of it free, because the kernel kills programs that
+ * exceed the memory of the system or of a container.
  *
- * @param maxOutputBytes how much a task may print.
+ * @param maxOutputBytes The maximum number of bytes that a task prints to one output stream.
  */
 export function scratchLocations(maxOutputBytes: number): ScratchLocation[] {
   const memory = {

@@ -1,93 +1,97 @@
-/** Scripts for shell workers: each carries out one attempt and ends with its report. @module */
+/** Scripts for shell workers. Each script runs one attempt and ends with its report. @module */
 
 import { shellQuote } from "../../text/shell_quote.ts";
 import { type CommandKind, FUNCTION_PREFIX } from "./plain_command.ts";
 import { UPTIME_FILE } from "../../system/system_uptime.ts";
 import { TASK_VARIABLES } from "../task_variables.ts";
 
-/** Files of one attempt. */
+/** The paths of the files of one attempt. */
 export interface AttemptFiles {
-  /** A file of the worker, or `/dev/null`. */
+  /** A file in the directory of the worker, or `/dev/null`. */
   stdin: string;
   stdout: string;
   stderr: string;
-  /** Made by the worker when `exec` failed, so that nothing ran. */
+  /** Created by the worker when `exec` fails, so that nothing runs. */
   execFailure: string;
-  /** Made by the worker when the task's own file for standard input could not be opened, so that nothing ran. */
+  /** Created by the worker when it cannot open the input file of the task, so that nothing runs. */
   inputFailure: string;
 }
 
-/** What the script of an attempt has to do. */
+/** Options of {@linkcode attemptScript}. */
 export interface ScriptOptions {
-  /** Stands in the report, so that it cannot be that of another attempt. */
+  /** The number of the script, which the report repeats. */
   number: number;
   cmd: string | readonly string[];
   cwd: string | undefined;
-  /** {@linkcode TASK_VARIABLES} with their values; the worker exports them. */
+  /** The values of {@linkcode TASK_VARIABLES}, which the worker exports. */
   variables: Readonly<Record<string, string>>;
-  /** Only variables that a shell can have. */
+  /** Additional variables. Shells must be able to export all of them. */
   env: Readonly<Record<string, string>> | undefined;
   shell: string;
   files: AttemptFiles;
-  /** The task's own file for standard input, relative to `cwd`. */
+  /** The input file of the task, relative to `cwd`. */
   inputFile: string | undefined;
   kind: CommandKind;
-  /** Whether the outputs must be pipes, as for a command that opens them by name. */
+  /** True when the outputs must be pipes, as for a command that opens them by name. */
   usesPipes: boolean;
-  /** True when the worker has to report the beginning of the command, as a timeout counts from there. */
+  /** True when the worker must report the start of the command, from which a timeout counts. */
   reportsBegin: boolean;
 }
 
-/** Options of the first script of a worker. */
+/** Options of {@linkcode workerScript}. */
 export interface WorkerScriptOptions {
   /** The number of the first report. */
   number: number;
-  /** Begins each line of the worker's reports. No task can know it. */
+  /** The secret at the beginning of each control line. */
   token: string;
   /** The directory of the worker. */
   directory: string;
-  /** The directory that it is in, with those of the other workers. */
+  /** The directory that holds the directories of all workers. */
   parent: string;
-  /** Variables that this script sets or, for `undefined`, unsets: those that starting a shell changes. */
+  /** Variables that the script sets or, for `undefined`, unsets, because starting a shell changes them. */
   restored: Readonly<Record<string, string | undefined>>;
 }
 
-/** The system takes no argument that is longer, with the NUL at its end. */
+/** The longest argument that Linux allows, without its NUL. */
 const MAX_ARGUMENT_BYTES = 128 * 1024 - 1;
 
-/** What a task may send to the whole group of its worker, which has to outlive it. */
+/** Signals that a worker survives: a task may send them to its process group, which includes the worker. */
 const SIGNALS = "HUP INT QUIT PIPE ALRM TERM USR1 USR2";
 
 const FUNCTIONS = ["run", "open", "input", "begin", "guard", "fail", "status", "report", "clean"].map((name) =>
   FUNCTION_PREFIX + name
 );
-/** When an attempt begins, as long as it takes to say that. */
+/** A variable that exists only while the start of an attempt is reported. */
 const NOW = `${FUNCTION_PREFIX}now`;
 const [RUN, OPEN, INPUT, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 
-/** The built-in commands that scripts of workers use. An exported function with such a name takes their place in bash. */
+/** The built-in commands that worker scripts use. In bash, an exported function with such a name shadows them. */
 export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
   ": [ cd echo eval exec exit export kill read rm rmdir set times trap type ulimit unset".split(" "),
 );
 
 /**
- * What a worker reads first. It outlives what a task sends to its group, and cleans up when its runner is suddenly gone.
- * Signals are caught, as a subshell then has them back by itself, where one would have to be told not to ignore them.
+ * Returns the setup script of a worker. The script exports the variables of attempts once; later scripts only assign them.
+ * It catches the signals that a task may send to its process group. Ignoring them would not do, because subshells reset
+ * caught signals, but not ignored ones.
  *
- * `run` runs a script whose lines are counted from 1, as those of a fresh shell are, for the messages that name a line.
- * `eval` does that, too, but puts its own name into each message. Whoever sends the signal again finds nothing to run.
- * A trap that went off meanwhile would take the place of the attempt's status, so signals are ignored.
+ * The script defines these functions, which leave no variable that a task could see:
  *
- * What each attempt assigns to its variables is in its environment, as they are exported once.
+ * - `clean` runs at exit. It removes the directories of this worker and of killed workers, and their parent when that is
+ *   empty. Directories are named after pids. A zombie, which `kill -0` still finds, has no `/proc/PID/cwd`.
+ * - `run` runs a plain command and counts its lines from 1, as a fresh shell does in its messages. A trap resets the count;
+ *   `eval` does so, too, but adds its name to messages. The inner trap makes a second USR1 harmless. Other signals are
+ *   ignored meanwhile, because their traps would replace the status of the attempt.
+ * - `open` redirects the subshell to the files of the attempt.
+ * - `input` then opens the input file of the task, so that a name such as `/dev/stdin` does not refer to a descriptor of
+ *   the worker. Where a failed `exec` exits from the subshell, the trap runs `fail`.
+ * - `begin` reports the start of the command with the uptime, because a busy runner may read the report late.
+ * - `guard` arranges that `fail` runs when `exec` fails: by a trap or, in bash, which drops its traps before `exec`, by
+ *   looking up the program beforehand.
+ * - `fail` writes the token to a file; `status` and `report` write control lines.
  *
- * `open` makes the files of an attempt those of its subshell. `input` opens the task's own file for standard input after
- * that: as the name of a descriptor, such as `/dev/stdin`, it must not mean one of the worker. Where `exec` ends the
- * subshell because it cannot open the file, the trap runs `fail`. `begin`, `status` and `report` write control lines, and leave no
- * variable behind, which a task would see. `begin` says when it was, as the runner may be busy while it happens. `guard` sees to it that `fail` runs when `exec` fails: as a trap of the
- * subshell or, as bash has forgotten its traps by then, when the program cannot be found before. `clean` removes the directory, also those of workers that were killed, and the one they are in with the last
- * of them: each is named after its process, and of one that has ended but is not reaped yet Linux knows no working
- * directory. The first report is that the worker is there, and whether files may be of any size: output that is a file
- * would end a task that may print as much as it likes into a pipe.
+ * The first report tells whether the size of files is unlimited. With a limit, a task could fail because its output goes
+ * to a file instead of a pipe.
  */
 export function workerScript({ number, token, directory, parent, restored }: WorkerScriptOptions): string {
   const [own, common] = [directory, parent].map(shellQuote);
@@ -123,13 +127,10 @@ ${REPORT} $? ${number} /
 `;
 }
 
-/**
- * What a worker is told when it is to end while its runner goes on: what it leaves on the disk is still wanted, unless the
- * runner is gone before it.
- */
+/** The last script of a worker. At exit, the worker removes its directory only if the runner, which reads it, is dead. */
 export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' EXIT\n`;
 
-/** The script that runs one attempt and reports how it ended. It is one line when the command is simple. */
+/** Returns the script that runs one attempt and reports its status. For a simple command, it is one line. */
 export function attemptScript(options: ScriptOptions): string {
   const { number, cmd, cwd, variables, env, shell, files, inputFile, kind, usesPipes, reportsBegin } = options;
   const assign = `${assignments(variables)}; `;
@@ -139,7 +140,7 @@ export function attemptScript(options: ScriptOptions): string {
   const [stdin, stdout, stderr, execFailure] = [files.stdin, files.stdout, files.stderr, files.execFailure]
     .map(shellQuote) as [string, string, string, string];
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
-  // A failure before the files are opened goes to the channel of the worker, as there is no output yet.
+  // Errors before `open` go to the channel of the worker, because the output files are not open yet.
   const begin = reportsBegin ? `${BEGIN} ${number}; ` : "";
   if (usesPipes) {
     const source = `(${exports}${invocation(cmd, shell, execFailure)}\n)`;
@@ -159,9 +160,9 @@ export function attemptScript(options: ScriptOptions): string {
 }
 
 /**
- * Runs a subshell with pipes for its outputs, which two processes write to the files: a file that a command opens by a name
- * such as /dev/stderr would be emptied. The shell that waits for the subshell says its status and messages on the channel
- * of the worker, as the pipeline has a status of its own.
+ * Runs a subshell with pipes as outputs, which two `cat` processes write to the output files. With files, a command that
+ * opens `/dev/stderr` would truncate its own output. The shell that waits for the subshell writes the status to the channel,
+ * because the pipeline has another status.
  */
 function pipeOutputs(subshell: string, { number, files }: ScriptOptions): string {
   const [stdin, stdout, stderr] = [files.stdin, files.stdout, files.stderr].map(shellQuote);
@@ -179,24 +180,24 @@ function invocation(cmd: string | readonly string[], shell: string, execFailure:
   return `${GUARD} ${program} ${shellQuote(`${FAIL} ${execFailure}`)}; exec ${[program, ...args].join(" ")}`;
 }
 
-/** Returns whether the system takes no argument that is as long as a text. */
-export function exceedsArgumentLimit(cmd: string): boolean {
-  return cmd.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(cmd).length > MAX_ARGUMENT_BYTES;
+/** Returns whether a text is too long for an argument of a program. */
+export function exceedsArgumentLimit(text: string): boolean {
+  return text.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(text).length > MAX_ARGUMENT_BYTES;
 }
 
-/** A worker's way into a directory: `.`-relative, because of CDPATH, and back to the OLDPWD that a task would see. */
+/** Changes the directory. The prefix `./` disables CDPATH, and OLDPWD is restored for the task. */
 function changeDirectory(cwd: string): string {
   const path = shellQuote(cwd.startsWith("/") ? cwd : `./${cwd}`);
   return 'set -- ${OLDPWD+"$OLDPWD"}; ' + `cd -P -- ${path} || exit 126; ` +
     'unset OLDPWD; [ $# = 0 ] || export OLDPWD="$1"; set --; ';
 }
 
-/** The way of a subshell to the task's own file for standard input. */
+/** Opens the input file of the task as standard input of the subshell. */
 function openInput(file: string, failure: string): string {
   return `${INPUT} ${shellQuote(literalPath(file))} ${shellQuote(shellQuote(failure))}; `;
 }
 
-/** A path that no shell takes for anything else, as bash does with `/dev/tcp/HOST/PORT` in a redirection. */
+/** Returns a path without special meaning in a redirection, such as `/dev/tcp/HOST/PORT` has in bash. */
 export function literalPath(path: string): string {
   return path.startsWith("/") ? `/.${path}` : `./${path}`;
 }
@@ -210,7 +211,7 @@ function assignments(variables: Readonly<Record<string, string>>): string {
   return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`).join(" ");
 }
 
-/** A script whose report has the messages of a plain command on two lines, for a program that is missing. */
+/** Returns a script that runs a missing program on two lines of a plain command. Its report has the messages. */
 export function probeScript(number: number, program: string): string {
   return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${REPORT} 0 ${number} /\n`;
 }

@@ -1,4 +1,4 @@
-/** A shell that is started once and carries out one attempt after another. @module */
+/** A long-lived shell that runs one attempt after another. @module */
 
 import { randomBytes } from "node:crypto";
 import { drain } from "../drain.ts";
@@ -9,45 +9,45 @@ import type { WorkerEnvironment } from "./environment.ts";
 import { RETIREMENT_SCRIPT, workerScript } from "./script.ts";
 import { type WorkerReport, WorkerReportReader } from "./worker_report.ts";
 
-/** The report of one attempt, with CPU times of that attempt alone. */
+/** The report of one attempt, with the CPU times of that attempt alone. */
 export type AttemptReport = WorkerReport;
 
-/** A worker that has ended, or can no longer be trusted, while an attempt ran. */
+/** The end of a worker, or a violation of its protocol, during an attempt. */
 export interface WorkerExit {
-  /** The exit status of its shell; `undefined` when it is not known. */
+  /** The exit status of the shell; `undefined` after a violation. */
   exit: ExitStatus | undefined;
-  /** Why the worker was given up, when its shell did not end by itself. */
+  /** The reason for which the runner killed the shell. */
   reason?: string;
 }
 
-/** The worker did what no shell does that can be a worker. Another one of the same shell would, too. */
+/** The shell cannot be a worker. Another process of the same shell would fail, too. */
 export class UnusableShellError extends Error {
   override name = "UnusableShellError";
 }
 
-/** The longest time for what every shell does at once: to start, and to answer a probe. */
+/** The time for a shell to start and to answer a probe. */
 const ANSWER_MS = 10_000;
-/** The time for a worker without work to end, and again after it was told to go on: it may be stopped. */
+/** The time for a retired worker to exit, before SIGCONT and again before SIGKILL. */
 const RETIREMENT_MS = 2_000;
-/** The longest time from SIGKILL to the end. A process that hangs in the kernel must not hold a run for ever. */
+/** The longest wait after SIGKILL: a process that hangs in the kernel must not block the run. */
 const REAP_MS = 2_000;
-/** How often it is told to go on: a task can stop its own, as with `kill -STOP $PPID`, and nobody else would wake it. */
+/** Interval of SIGCONT to a busy worker: a task may have stopped its worker, as with `kill -STOP $PPID`. */
 const WAKE_MS = 1_000;
 
 /** Options of {@linkcode ShellWorker.spawn}. */
 export interface WorkerOptions {
   adapter: SpawnAdapter;
-  /** A path, or a name that is looked up in `PATH`. */
+  /** A path, or a name to look up in `PATH`. */
   shell: string;
   directory: WorkerDirectory;
   environment: WorkerEnvironment;
   sendSignal: SendSignal;
 }
 
-/** A shell that reads scripts from its standard input. */
+/** A shell that reads scripts from its standard input and reports on its standard output, the channel. */
 export class ShellWorker {
   readonly directory: WorkerDirectory;
-  /** Settles when the shell has ended. Never rejects. */
+  /** Settles when the shell has exited. Never rejects. */
   readonly ended: Promise<ExitStatus>;
   readonly #child: ChildProcess;
   readonly #sendSignal: SendSignal;
@@ -55,17 +55,17 @@ export class ShellWorker {
   readonly #reader = new WorkerReportReader(this.#token);
   #isRetired = false;
   #hasEnded = false;
-  /** Nothing of a task is in its group yet. */
+  /** True during a probe, while no process of a task is in the group. */
   #isProbing = false;
-  /** Set when no more reports are taken. */
+  /** Set once further reports are ignored. */
   #exit: WorkerExit | undefined;
   #bytesRead = 0;
   #number = 0;
   #line = 1;
-  /** CPU time of everything it has reported. */
+  /** CPU times of all reports so far. */
   #userMs = 0;
   #systemMs = 0;
-  /** Since when something is expected of it, by `performance.now()`. */
+  /** The time since which the worker owes a report or its exit, by `performance.now()`. */
   #busySinceMs = Infinity;
   #retirementTimer: ReturnType<typeof setTimeout> | undefined;
   #resolve: ((outcome: AttemptReport | WorkerExit) => void) | undefined;
@@ -90,9 +90,9 @@ export class ShellWorker {
     this.ended.then(() => drain({ ended: read, bytesRead: () => this.#bytesRead, cancel })).catch(() => {});
   }
 
-  /** Starts a shell, which leads a process group of its own. It is a worker when it is {@linkcode prepare}d. */
+  /** Starts a shell as the leader of a process group. {@linkcode prepare} makes it a worker. */
   static async spawn({ adapter, shell, directory, environment, sendSignal }: WorkerOptions): Promise<ShellWorker> {
-    // The first shell gives way to a second, which has its name as it was given (Deno hands on a path) and one output.
+    // The first shell executes a second one, with the shell's name as given (Deno passes a path) and a single output.
     const child = await adapter.spawn({
       program: shell,
       args: ["-c", 'exec "$0" 2>&1', shell],
@@ -105,10 +105,9 @@ export class ShellWorker {
   }
 
   /**
-   * Makes a worker of the shell. Its directory is made when the shell is there to remove it, also if this program is killed
-   * in that moment.
+   * Makes the shell a worker. The directory is created last, so that the shell can remove it when this program is killed.
    *
-   * @throws {UnusableShellError} when the shell cannot be a worker. In any case it is ended when this rejects.
+   * @throws {UnusableShellError} when the shell cannot be a worker. The shell is retired after every error.
    */
   async prepare({ restored }: WorkerEnvironment): Promise<void> {
     try {
@@ -121,7 +120,7 @@ export class ShellWorker {
         restored,
       });
       const { status } = await this.probe(script);
-      if (status !== 0) throw new UnusableShellError("The size of files is limited, and that of output is not");
+      if (status !== 0) throw new UnusableShellError("Cannot use the shell as a worker: it limits the size of files");
       this.directory.make();
     } catch (error) {
       this.retire();
@@ -129,35 +128,35 @@ export class ShellWorker {
     }
   }
 
-  /** The id of its process and of its process group. */
+  /** The id of the process and of its group. */
   get pid(): number {
     return this.#child.pid;
   }
 
-  /** Whether it can be given another script. */
+  /** True when the worker can run another script. */
   get isUsable(): boolean {
     return !this.#isRetired && !this.#hasEnded && this.#exit === undefined;
   }
 
-  /** The number that the next script has to report. */
+  /** The number that the next script must report. */
   get nextNumber(): number {
     return this.#number + 1;
   }
 
-  /** The line on which the next script begins, as the shell counts them. */
+  /** The line number at which the next script begins. */
   get nextLine(): number {
     return this.#line;
   }
 
-  /** Returns whether the worker itself, which alone knows its token, has written a text. */
+  /** Returns whether a text is the token, which only the worker can have written. */
   hasSigned(text: string | undefined): boolean {
     return text === `${this.#token}\n`;
   }
 
   /**
-   * Runs a script to its report. Not before the one before has been reported.
+   * Runs a script and returns its report. Must not be called before the previous report.
    *
-   * @param onBegin called when the worker says that the command of the script begins, and how long Linux has been up then.
+   * @param onBegin Called when the command of the script begins, with the uptime of Linux where the shell can read it.
    */
   run(script: string, onBegin?: (uptimeMs: number | undefined) => void): Promise<AttemptReport | WorkerExit> {
     if (this.#exit) return Promise.resolve(this.#exit);
@@ -170,9 +169,10 @@ export class ShellWorker {
   }
 
   /**
-   * Runs a script that every shell reports at once.
+   * Runs a script to which every usable shell answers quickly.
    *
-   * @throws {UnusableShellError} when there is no report in time, or it is malformed.
+   * @throws {UnusableShellError} when no valid report arrives in time.
+   * @throws `Error` when a signal ended the shell.
    */
   async probe(script: string): Promise<AttemptReport> {
     this.#isProbing = true;
@@ -180,15 +180,17 @@ export class ShellWorker {
     try {
       const report = await this.run(script);
       if ("status" in report) return report;
-      if (report.exit?.signal) throw new Error(`The shell was ended by ${report.exit.signal}`);
-      throw new UnusableShellError(`It is no shell that can be a worker: ${report.reason ?? "it has ended"}`);
+      if (report.exit?.signal) {
+        throw new Error(`Cannot use the shell as a worker: ${report.exit.signal} ended the shell`);
+      }
+      throw new UnusableShellError(`Cannot use the shell as a worker: ${report.reason ?? "it exited"}`);
     } finally {
       clearTimeout(timer);
       this.#isProbing = false;
     }
   }
 
-  /** Lets it end when it has nothing more to do, and ends it when it does not. */
+  /** Asks the worker to exit after its last script, and kills the worker if it does not. */
   retire(): void {
     if (this.#isRetired) return;
     this.#isRetired = true;
@@ -196,12 +198,12 @@ export class ShellWorker {
     this.#write(RETIREMENT_SCRIPT);
     this.#child.stdin!.close();
     if (this.#resolve === undefined) this.#awaitRetirement();
-    else if (this.#isProbing) this.kill("it is not wanted any more");
+    else if (this.#isProbing) this.kill("it is no longer needed");
   }
 
   /**
-   * Ends the shell, and takes no report of it any more. What a task has started is for the caller to end. The attempt under
-   * way ends when the shell has, so that it is known whether its command has begun.
+   * Kills the shell and ignores its reports. The caller must terminate the processes of the task. The pending run settles
+   * when the channel ends, so that an earlier report of the start still counts.
    */
   kill(reason: string): void {
     if (this.#exit) return;
@@ -219,10 +221,10 @@ export class ShellWorker {
     }, RETIREMENT_MS);
   }
 
-  /** Signals the shell, whose id is taken until it is reaped, and not what tasks have left in its group. */
+  /** Signals the shell, and its group only during a probe: later, tasks may have left processes in the group. */
   #signal(signal: "SIGCONT" | "SIGKILL"): void {
     if (this.#hasEnded) return;
-    // Without permission nothing can be done.
+    // Without permission to signal, the timeouts of the caller apply.
     this.#sendSignal(this.#isProbing ? -this.pid : this.pid, signal).catch(() => {});
   }
 
@@ -245,7 +247,7 @@ export class ShellWorker {
     this.#settle(this.#exit ??= { exit: await this.ended });
   }
 
-  /** The report with the CPU times of its own attempt. */
+  /** Returns the report with the CPU times of its attempt alone. */
   #attemptTimes(report: WorkerReport): AttemptReport {
     const userMs = Math.max(0, report.userMs - this.#userMs);
     const systemMs = Math.max(0, report.systemMs - this.#systemMs);

@@ -1,66 +1,67 @@
 /**
- * Reads the channel on which a shell worker reports.
+ * Parses the channel on which a shell worker reports.
  *
- * The channel carries control lines, which begin with the secret token of the worker, and messages that the shell itself
- * prints. Only a control line decides anything. `docs/worker_protocol.md` has the whole protocol.
+ * The channel carries control lines, which begin with the secret token of the worker, and messages of the shell. Only
+ * control lines have an effect. `docs/worker_protocol.md` specifies the protocol.
  *
  * @module
  */
 
-/** The report of a worker about one attempt. */
+/** The report of one attempt. */
 export interface WorkerReport {
-  /** `$?` of the attempt; `null` when the shell that waited for it could not say it. */
+  /** The exit status of the attempt; `null` when the shell that waited for the attempt did not report it. */
   status: number | null;
+  /** True when the file for standard error is empty. */
   stderrIsEmpty: boolean;
-  /** CPU time in user mode of everything that the worker has waited for so far, in milliseconds. */
+  /** CPU time in user mode of all children of the worker so far, in milliseconds. */
   userMs: number;
-  /** CPU time in the kernel, likewise. */
+  /** CPU time in kernel mode of all children of the worker so far, in milliseconds. */
   systemMs: number;
-  /** Messages of the shell itself since the previous report, such as `Killed`. */
+  /** Messages of the shell since the previous report, such as `Killed`. */
   messages: string;
 }
 
 /** An event on the channel. */
 export type WorkerEvent =
-  /** The command begins, and how long Linux has then been up, where the shell can see it. */
+  /** The command begins. The uptime of Linux is absent where the shell cannot read it. */
   | { kind: "begin"; uptimeMs: number | undefined }
   | { kind: "report"; report: WorkerReport }
   | { kind: "violation"; reason: string };
 
 const STATUS = String.raw`\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5]`;
-/** The beginning of an attempt, the status of one with pipes, or a report. */
+/** The start of an attempt, the status of an attempt with pipes, or a report. */
 const CONTROL_LINE = new RegExp(
   String
     .raw`^(?:begin (?<beginNumber>\d+) (?<uptime>\d{1,12}\.\d\d)?|status (?<statusNumber>\d+) (?<pipedStatus>${STATUS})|` +
     String.raw`(?<reportNumber>\d+) (?<status>${STATUS}|-) (?<stderr>[01]))$`,
 );
 
-/** The longest line, and the longest messages, that are kept. A shell says far less. */
+/** The longest line, and the longest messages, to keep. Shells print far less. */
 const MAX_CHARACTERS = 64 * 1024;
 
 const TIME = String.raw`(\d{1,12})m(\d{1,2})(?:[.,](\d{1,9}))?s`;
 const TIMES = new RegExp(`^${TIME} ${TIME}$`);
 const SHELL_TIMES = new RegExp(`${TIME} ${TIME}$`);
 
-/** Parses the channel of one worker. It never throws, whatever the channel carries. */
+/** Parses the channel of one worker. Never throws. */
 export class WorkerReportReader {
   readonly #prefix: string;
   readonly #decoder = new TextDecoder();
-  /** The beginning of a line whose end has not arrived. */
+  /** An incomplete line. */
   #partial = "";
   #messages: string[] = [];
   #messagesLength = 0;
   #number = 0;
   #hasBegun = false;
-  /** The status of an attempt with pipes, which comes before its report. */
+  /** The status of an attempt with pipes, which precedes its report. */
   #status: number | null = null;
 
-  /** @param token begins each control line. */
+  /** @param token The beginning of each control line. */
   constructor(token: string) {
     this.#prefix = `${token} `;
   }
 
-  /** Expects the report of the attempt with this number next. Anything else is a violation. */
+  /** Sets the number of the next report. A control line with another number is a violation. */
   expect(number: number): void {
     this.#number = number;
     this.#hasBegun = false;
@@ -68,10 +69,10 @@ export class WorkerReportReader {
     this.#clearMessages();
   }
 
-  /** Takes what the worker has written, and returns the events in it. Nothing after a violation is to be used. */
+  /** Parses bytes from the channel. Events after a violation must not be used. */
   push(bytes: Uint8Array): WorkerEvent[] {
     const lines = (this.#partial + this.#decoder.decode(bytes, { stream: true })).split("\n");
-    // Only the beginning tells whether it is a control line, and those are short.
+    // Control lines are short, so the rest of a long line is irrelevant.
     this.#partial = lines.pop()!.slice(0, MAX_CHARACTERS);
     const events: WorkerEvent[] = [];
     for (const line of lines) {
@@ -84,7 +85,7 @@ export class WorkerReportReader {
   }
 
   #addMessage(line: string): undefined {
-    if (this.#messagesLength > MAX_CHARACTERS) this.#clearMessages(); // the times are in the last two lines
+    if (this.#messagesLength > MAX_CHARACTERS) this.#clearMessages(); // only the last two lines, the times, matter
     this.#messages.push(line);
     this.#messagesLength += line.length;
   }
@@ -106,18 +107,18 @@ export class WorkerReportReader {
       return { kind: "begin", uptimeMs: fields.uptime === undefined ? undefined : Number(fields.uptime) * 1_000 };
     }
     if (fields.pipedStatus !== undefined) {
-      if (this.#status !== null) return violation("a status was said twice");
+      if (this.#status !== null) return violation("a status was reported twice");
       this.#status = Number(fields.pipedStatus);
       return undefined;
     }
     const childTimes = TIMES.exec(this.#messages.pop() ?? "");
     const lastMessage = this.#messages.pop() ?? "";
     if (!childTimes || !SHELL_TIMES.test(lastMessage)) return violation("a report had no CPU times");
-    const unfinished = lastMessage.replace(SHELL_TIMES, ""); // a message without a newline
+    const unfinished = lastMessage.replace(SHELL_TIMES, ""); // a message without a newline precedes the times
     if (unfinished !== "") this.#messages.push(unfinished);
     const [userMs, systemMs] = [millisecondsOf(childTimes.slice(1, 4)), millisecondsOf(childTimes.slice(4, 7))];
     const messages = this.#messages.join("\n");
-    this.#number = 0; // none is due
+    this.#number = 0; // no report is due
     this.#clearMessages();
     return {
       kind: "report",
@@ -132,7 +133,7 @@ export class WorkerReportReader {
   }
 }
 
-/** Converts minutes, seconds and a fraction as `times` prints them. */
+/** Converts minutes, seconds and a fraction, as `times` prints them, to milliseconds. */
 function millisecondsOf([minutes, seconds, fraction = "0"]: readonly (string | undefined)[]): number {
   return Number(minutes) * 60_000 + Math.round(Number(`${seconds}.${fraction}`) * 1_000);
 }

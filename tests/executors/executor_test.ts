@@ -144,13 +144,13 @@ function contract(executor: "shell" | "process"): void {
       await writeFile(file, "");
       const cases: [Task, number, string][] = [
         [{ cmd: ["no-such-program"] }, 127, 'the program "no-such-program" was not found'],
-        [{ cmd: [file] }, 126, `the program ${JSON.stringify(file)} may not be executed`],
+        [{ cmd: [file] }, 126, `the program ${JSON.stringify(file)} is not executable`],
         [{ cmd: "true", cwd: "/no/such/dir" }, 126, 'the working directory "/no/such/dir" does not exist'],
         [{ cmd: ["true"], cwd: file }, 126, `the working directory ${JSON.stringify(file)} is not a directory`],
         [
           { cmd: ["/bin/true", "x".repeat(200_000)] }, // by its path, as mksh has one of its own
           126,
-          "the command and its environment are longer than the system allows",
+          "the command and its environment exceed the size limit of the system",
         ],
       ];
       for (const [task, status, reason] of cases) {
@@ -262,7 +262,7 @@ function contract(executor: "shell" | "process"): void {
   behaves("a task that prints more than it may is ended, and so much of its output is kept", async () => {
     await withTempDirectory(async (spillDir) => {
       const options = { maxInlineBytes: 10, maxOutputBytes: 99_999, killAfterMs: 200, spillDir };
-      const error = "The task printed more than its limit allows. Only the first 99999 bytes of an output were kept";
+      const error = "The task printed more than its limit allows. Output was truncated to its first 99999 bytes";
       const loud = await resultOf({ cmd: "yes", retries: 3 }, { ...options, killAfterMs: 60_000 });
       assertEquals([loud.outcome, loud.status, loud.signal, loud.attempts], ["output-limit", 143, "SIGTERM", 1]);
       assertEquals([loud.stdout, loud.stdoutBytes, loud.error], ["y\n".repeat(5), 99_999, error]);

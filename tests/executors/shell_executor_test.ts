@@ -377,7 +377,7 @@ test("a place without room is passed over, and one that is full is said to be", 
     assertThrows(
       () => new ScratchDirectory(undefined, [location(join(directory, "none"), 0)]).reserve(),
       Error,
-      "There is no place for temporary files",
+      "Cannot create a scratch directory: no location is writable and has enough free space",
     );
   });
 });

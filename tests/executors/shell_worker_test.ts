@@ -125,11 +125,11 @@ test("a worker is told to go on when it owes something, and only then", async ()
 
 test("what is no shell, or has a limit for files, does not become a worker, and does not stay", async () => {
   await withWorkers(async (start, _woken, directory) => {
-    await assertRejects(() => start("true"), Error, "It is no shell that can be a worker");
+    await assertRejects(() => start("true"), Error, "Cannot use the shell as a worker: it exited");
     const pid = join(directory, "pid");
     const limited = join(directory, "limited");
     await writeProgram(limited, `#!/bin/sh\necho $$ > ${shellQuote(pid)}\nulimit -f 1000\nexec sh "$@"\n`);
-    await assertRejects(() => start(limited), Error, "The size of files is limited, and that of output is not");
+    await assertRejects(() => start(limited), Error, "Cannot use the shell as a worker: it limits the size of files");
     const shell = Number(await readFile(pid, "utf8"));
     await waitFor("the end of the shell", () => !isAlive(shell));
     assertEquals((await readdir(directory)).sort(), ["limited", "pid"]);

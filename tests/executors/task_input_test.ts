@@ -184,7 +184,7 @@ for (const executor of ["shell", "process"] as const) {
       };
       assertEquals(seen.filter(([_, outcome]) => outcome !== "killed"), [
         notStarted(127, 'the program "no-such-program" was not found'),
-        notStarted(126, `the program ${JSON.stringify(stdinFile)} may not be executed`),
+        notStarted(126, `the program ${JSON.stringify(stdinFile)} is not executable`),
         notStarted(126, 'the working directory "/no/such/dir" does not exist'),
         notStarted(126, 'the working directory "/no/such/dir" does not exist'),
         ...[1, 2, 126, 127, 200].map((status) => [status, "failed", undefined, "in\n", ""]),
@@ -294,8 +294,9 @@ for (const executor of ["shell", "process"] as const) {
 
   behaves("a variable that no shell hands on is refused beside a file, which a shell opens", async () => {
     for (const name of ["not-a-name", "IFS", "PWD"]) {
-      const error = `Cannot start the task: the variable "${name}" cannot be set beside a file for standard input, ` +
-        "which a shell opens; redirect standard input in the command instead";
+      const error = `Cannot start the task: the variable "${name}" cannot be set together with a file for standard ` +
+        "input, because a shell opens the file and does not pass the variable on; redirect standard input in the " +
+        "command instead";
       const task = { cmd: ["cat"], env: { [name]: "x" } };
       assertEquals(await outputs([{ ...task, stdinFile: "/dev/null" }, { ...task, stdin: ALL_BYTES }]), [
         ["not-started", "", "", error],

@@ -125,7 +125,7 @@ test("the status of an attempt with pipes comes before its report, once", () => 
     (reportOf(`Segmentation fault\n${said}${report}`) as { messages: unknown }).messages,
     "Segmentation fault",
   );
-  assertEquals(reportOf(said + said), violation("a status was said twice"));
+  assertEquals(reportOf(said + said), violation("a status was reported twice"));
 });
 
 test("a report or a beginning that comes again is a violation", () => {

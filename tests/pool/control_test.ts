@@ -144,7 +144,7 @@ test("a task without a delay is tried again more than a thousand times without a
 });
 
 test("of a timeout and too much output, the first is the outcome, and what was lost is said with either", async () => {
-  const outputError = "Only the first 5 bytes of an output were kept";
+  const outputError = "Output was truncated to its first 5 bytes";
   const resultWith = async (timeoutMs: number) => {
     const executor = new FakeExecutor();
     executor.onStart = (execution) => execution.endsAtOnce = false;
