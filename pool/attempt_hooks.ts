@@ -8,11 +8,17 @@ export type AttemptStart = Readonly<Pick<Attempt, "id" | "sequence" | "number" |
 
 /** The return value of {@linkcode PoolOptions.onAttemptStart}. */
 export interface AttemptHooks {
-  /** Variables added to the environment of the attempt. The `env` of the task overrides them. */
+  /**
+   * Variables to add to the environment of the attempt. The `env` of the task overrides them.
+   *
+   * @default none
+   */
   env?: Readonly<Record<string, string>> | undefined;
   /**
-   * Called once, when the attempt has ended, with its result. The result is `undefined` when the executor failed, so that
-   * nobody knows how the attempt ended. An error that the callback throws stops the run.
+   * Called once, after the end of the attempt, with its result; with `undefined` when the executor failed, because the end
+   * is then unknown. An error thrown by the callback stops the run.
+   *
+   * @default no callback
    */
   onEnd?: ((result: AttemptResult | undefined) => void) | undefined;
 }

@@ -1,14 +1,14 @@
 /** The delays between the attempts of a task. */
 export interface Backoff {
-  /** The delay before the second attempt, in milliseconds; it doubles before each further attempt. */
+  /** The delay before the second attempt, in milliseconds. The delay doubles before each further attempt. */
   firstMs: number;
   /** The longest delay, in milliseconds, unless `firstMs` is longer. */
   maxMs: number;
 }
 
 /**
- * Returns the delay after the given number of attempts, in milliseconds: at random between half of the doubled delay and
- * all of it, so that tasks that failed together do not start again together.
+ * Returns the delay after the given number of attempts, in milliseconds. Takes off a random part of up to half of the
+ * delay, so that tasks that failed together are not retried together.
  */
 export function backoffMs({ firstMs, maxMs }: Backoff, attempts: number, random = Math.random): number {
   if (firstMs === 0) return 0; // 0 times Infinity is not a number

@@ -4,8 +4,8 @@ const RETRY_MS = 250;
 const GIVE_UP_MS = 10_000;
 
 /**
- * Estimates how many attempts the system has processes, descriptors and memory for. The system tells only when they run
- * out: the estimate is then the number that run, and grows slowly from there.
+ * Estimates for how many attempts the system has processes, descriptors and memory. The estimate is infinite until a start
+ * fails. It is then the number of running attempts, and grows slowly.
  */
 export class CapacityEstimate {
   readonly #nowMs: () => number;
@@ -18,16 +18,16 @@ export class CapacityEstimate {
     this.#nowMs = nowMs;
   }
 
-  /** Records that an attempt had what it needed. */
+  /** Records an attempt that had the resources it needed. */
   recordSuccess(): void {
     this.#noneSinceMs = undefined;
   }
 
   /**
-   * Records that the system lacked resources for an attempt.
+   * Records an attempt for which the system lacked resources.
    *
-   * @param running The number of other attempts that run.
-   * @returns true when trying again may help.
+   * @param running The number of other running attempts.
+   * @returns false when waiting longer is futile.
    */
   recordShortage(running: number): boolean {
     const nowMs = this.#nowMs();
@@ -38,7 +38,7 @@ export class CapacityEstimate {
     return nowMs - this.#noneSinceMs < GIVE_UP_MS;
   }
 
-  /** Returns when to ask again; `undefined` when another attempt may start. */
+  /** Returns the time until the next check; `undefined` when another attempt may start. */
   check(running: number): { reason: "shortage"; waitMs: number } | undefined {
     if (running < this.#attempts) return undefined;
     const nowMs = this.#nowMs();

@@ -2,17 +2,17 @@ import type { TaskResult } from "../records/result.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
 
-/** How a run ends early, and which results it counts. */
+/** The condition for an early end of a run. */
 export interface HaltCondition {
   /**
-   * `now` ends the running tasks, `soon` lets them finish; neither starts another task.
+   * The treatment of running tasks: `now` terminates them, `soon` lets them finish. In both cases, no other task starts.
    *
    * @default {"now"}
    */
   when?: "now" | "soon" | undefined;
   /**
-   * The results to count: those that are not `ok`, those that are, or both. A task that is retried counts once, with its
-   * last attempt; a canceled task does not count.
+   * The results to count: `success` counts those whose outcome is `ok`, `fail` all others, and `done` both. A retried task
+   * counts once, with its last attempt. A canceled task does not count.
    *
    * @default {"fail"}
    */
@@ -27,25 +27,25 @@ export interface HaltAtCount extends HaltCondition {
    * @default {1}
    */
   count?: number | undefined;
-  /** Not beside `count`. */
+  /** Excludes `count`. */
   percent?: undefined;
 }
 
 /** A {@linkcode Halt} at a percentage of all tasks. */
 export interface HaltAtPercent extends HaltCondition {
   /**
-   * The percentage of all tasks at which the run ends, greater than 0 and at most 100. It is exact: 1.1 % of 3,000 tasks
-   * are 33. A string such as `"33.3333333333333333333"` holds digits that a number cannot.
+   * The percentage of all tasks at which the run ends, greater than 0 and at most 100. The percentage is exact: 1.1 % of
+   * 3,000 tasks are 33 tasks. A string such as `"33.3333333333333333333"` allows more digits than a number.
    */
   percent: number | string;
-  /** Not beside `percent`. */
+  /** Excludes `percent`. */
   count?: undefined;
 }
 
 /**
- * When to end a run before its tasks are done, as with GNU parallel's `--halt`. `{}` ends it at the first failure.
+ * The condition for an early end of a run, as with GNU parallel's `--halt`. `{}` ends the run at the first failure.
  *
- * @example Let the running tasks finish when a tenth of all has failed
+ * @example Start no more tasks when a tenth of all tasks has failed
  * ```ts
  * import { type Halt, run } from "@x/taskrunner";
  * import { assertEquals } from "@std/assert/equals";
@@ -85,7 +85,7 @@ const EXAMPLE = 'an object such as { when: "now", on: "fail", count: 1 }';
 /**
  * Checks the option `halt`, and fills in its defaults.
  *
- * @param action the beginning of the message.
+ * @param action The beginning of error messages.
  * @throws `RangeError` for a value out of range, `TypeError` for an unknown key.
  */
 export function haltPolicy(halt: Halt, action: string): HaltPolicy {
@@ -107,7 +107,7 @@ export function haltPolicy(halt: Halt, action: string): HaltPolicy {
   return { when, on, limit };
 }
 
-/** Digits as `String` writes a number or a person does; an exponent of a number has at most three digits. */
+/** A decimal as written by `String()` or by a person. The exponent of a number has at most three digits. */
 const DECIMAL = /^(\d+)(?:\.(\d+))?(?:e-(\d{1,3}))?$/;
 
 /** Returns a percentage as an exact fraction; `undefined` when it is out of range. */
@@ -120,7 +120,7 @@ function fractionOf(percent: unknown): Fraction | undefined {
   return numerator > 0n && numerator <= denominator ? { numerator, denominator } : undefined;
 }
 
-/** Returns the number of results at which a run of `total` tasks ends: a percentage is rounded up. */
+/** Returns the number of results at which a run of `total` tasks ends. Rounds a percentage up. */
 export function countOf({ limit }: HaltPolicy, total: number | undefined): number {
   if (typeof limit === "number") return limit;
   const { numerator, denominator } = limit;
@@ -133,13 +133,13 @@ export class HaltCounter {
   readonly #limit: number;
   #count = 0;
 
-  /** @param total the number of tasks, for a percentage. */
+  /** @param total The number of tasks, for a percentage. */
   constructor(policy: HaltPolicy, total: number | undefined) {
     this.#on = policy.on;
     this.#limit = countOf(policy, total);
   }
 
-  /** Counts a result, and returns whether that result meets the policy. */
+  /** Counts a result. Returns whether this result meets the policy. */
   meets({ outcome }: TaskResult): boolean {
     if (outcome === "canceled" || this.#count >= this.#limit) return false;
     if (this.#on === "fail" && outcome === "ok") return false;

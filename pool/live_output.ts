@@ -1,17 +1,19 @@
 import type { Attempt } from "./executor.ts";
 import { LineSplitter, TaskOutput } from "./task_output.ts";
 
-/** Options for the output of running tasks. */
+/** Options for the live output of tasks. */
 export interface LiveOutputOptions {
   /**
-   * Called with each piece of output of a running task, soon after the task has written it: at once with the `process`
-   * executor, within a tenth of a second with the `shell` executor. All pieces of an attempt come before its result, those
-   * of one stream in order. The result has the output as well. An exception stops the run. Executors of other machines do
-   * not have this option.
+   * Called with each piece of output of a running task: immediately with the `process` executor, within about 100
+   * milliseconds with the `shell` executor. All pieces of an attempt arrive before its result, and those of one stream in
+   * order. The result contains the output as well. An error thrown by the callback stops the run. Not available with
+   * executors for other machines.
+   *
+   * @default no callback
    */
   onOutput?: ((output: TaskOutput) => void) | undefined;
   /**
-   * The pieces: a `line` with its newline (lines of more than 64 KiB come in parts), or a `chunk` as it was read.
+   * The unit of pieces: a `line` with its newline (in parts when longer than 64 KiB), or a `chunk` as it was read.
    *
    * @default {"line"}
    */
@@ -40,7 +42,7 @@ export class LiveOutput {
     if (bytes.length > 0) this.#push(stream, bytes);
   }
 
-  /** Delivers last lines without a newline. */
+  /** Delivers the last lines, if they have no newline. */
   end(): void {
     for (const splitter of this.#splitters) splitter.flush();
   }

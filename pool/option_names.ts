@@ -33,7 +33,7 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
   onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };
 
-/** Other names of what `retry` holds. */
+/** Other names for the fields of `retry`. */
 const RETRY_HINTS: readonly [field: keyof RetryOptions, otherNames: string][] = [
   ["delayMs", "backoff minTimeout restartDelay retryBackoff retryDelay retryDelayMs retryInterval"],
   ["maxDelayMs", "maxBackoff maxDelay maxRetryDelay maxRetryDelayMs maxTimeout"],

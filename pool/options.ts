@@ -10,9 +10,9 @@ import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 /** The progress of a run. */
 export interface Progress {
-  /** The number of tasks, where it is known. */
+  /** The number of tasks; `undefined` when it is unknown. */
   total: number | undefined;
-  /** The number of tasks that have a result. */
+  /** The number of tasks with a result. */
   finished: number;
   /** The number of results whose outcome is neither `ok` nor `canceled`. */
   failed: number;
@@ -20,80 +20,96 @@ export interface Progress {
   running: number;
   /** The number of tasks that wait for a retry. */
   retrying: number;
-  /** The limit that delays the next start although a slot is free. */
+  /** The limit that delays the next start while a slot is free; absent when no limit does. */
   throttledBy?: ThrottleReason | undefined;
 }
 
 /** Options for the scheduling of tasks. */
 export interface PoolOptions extends LiveOutputOptions {
   /**
-   * The largest number of tasks that run at once.
+   * The maximum number of tasks that run at once.
    *
    * @default the number of CPUs that this process may use; 10,000 when the tasks run on other machines
    */
   concurrency?: number | undefined;
   /**
-   * Yields the results in the order of the tasks instead of the order of completion. While a task holds up the results of
-   * 1,000 other tasks, or of 4 times the concurrency if that is more, no task starts.
+   * Yields results in the order of the tasks instead of the order of completion. No task starts while an unfinished task
+   * holds up 1,000 results, or 4 times the concurrency if that is more.
    *
    * @default {false}
    */
   keepOrder?: boolean | undefined;
   /**
-   * Stops the run: no task starts, the running tasks end, and their results have the outcome `canceled`. After the last
-   * result the iterator throws the reason of the signal.
+   * A signal that stops the run. When it is aborted, no task starts, and running tasks are terminated with the outcome
+   * `canceled`. After the last result, the iterator throws the reason of the signal.
+   *
+   * @default no signal
    */
   signal?: AbortSignal | undefined;
-  /** The longest duration of an attempt of a task without `timeoutMs`, in milliseconds. */
+  /**
+   * The longest duration of an attempt, in milliseconds, for tasks without `timeoutMs`.
+   *
+   * @default no limit
+   */
   timeoutMs?: number | undefined;
   /**
-   * The time from SIGTERM to SIGKILL for a task that has to end, in milliseconds.
+   * The time from SIGTERM to SIGKILL when a task is terminated, in milliseconds.
    *
    * @default {5_000}
    */
   killAfterMs?: number | undefined;
   /**
-   * When and how often tasks are retried. A number is short for `{ limit: … }`.
+   * The conditions and delays of retries. A number is short for `{ limit: … }`.
    *
    * @default no retries, unless a task has `retries`
    */
   retry?: number | RetryOptions | undefined;
   /**
-   * The shortest time between two starts, in milliseconds, as with GNU parallel's `--delay`.
+   * The minimum time between two starts, in milliseconds, as with GNU parallel's `--delay`.
    *
    * @default {0}
    */
   startDelayMs?: number | undefined;
   /**
-   * Starts no task unless the load is less than this number, as with GNU parallel's `--load`. The load is the current
-   * number of threads that run, wait for a CPU or wait for a disk, of all visible processes.
+   * The load from which on no task starts, as with GNU parallel's `--load`. The load is the number of threads of all
+   * visible processes that run, wait for a CPU or wait for a disk.
+   *
+   * @default no limit
    */
   maxLoad?: number | undefined;
   /**
-   * Starts no task unless this number of bytes of memory is free, as with GNU parallel's `--memfree`; in a control group
-   * with a limit, as in a container, the free bytes within the limit count. Running tasks are left alone.
+   * The number of free bytes of memory below which no task starts, as with GNU parallel's `--memfree`. In a control group
+   * with a memory limit, such as a container, the free bytes within that limit count. Running tasks are not affected.
+   *
+   * @default no limit
    */
   minFreeMemoryBytes?: number | undefined;
   /**
-   * When to end the run early; `{}` is at the first failure. The iterator then ends without an error, and
-   * {@linkcode Run.haltedBy} has the result that met the condition.
+   * The condition for an early end of the run; `{}` is the first failure. The iterator then ends without an error, and
+   * {@linkcode Run.haltedBy} is the result that met the condition.
+   *
+   * @default the run ends after all tasks
    */
   halt?: Halt | undefined;
   /**
-   * The number of tasks, for a {@linkcode PoolOptions.halt} at a percentage and for {@linkcode Progress}.
+   * The number of tasks, for {@linkcode PoolOptions.halt} at a percentage and for {@linkcode Progress}.
    *
    * @default the length of an array of tasks
    */
   total?: number | undefined;
-  /** Called when a task starts, is delayed by a limit, or has its result. An error of this function stops the run. */
+  /**
+   * Called when a task starts, is delayed by a limit, or has its result. An error thrown by the callback stops the run.
+   *
+   * @default no callback
+   */
   onProgress?: ((progress: Progress) => void) | undefined;
   /**
-   * Called synchronously before each attempt starts, retries included. Can return variables for the environment of the
-   * attempt, and a callback for its end. An error that it throws stops the run, and the attempt does not start.
+   * Called synchronously before each attempt, retries included. May return variables for the environment of the attempt
+   * and a callback for its end. An error thrown by the callback stops the run; the attempt then does not start.
    *
-   * @default no hook
+   * @default no callback
    *
-   * @example Measure attempts, and tell each its trace
+   * @example Pass a trace id to each attempt, and record how it ends
    * ```ts
    * import { run } from "@x/taskrunner";
    * import { assertEquals } from "@std/assert/equals";
@@ -147,9 +163,9 @@ export function poolSettings(
   const { concurrency = executor.concurrency ?? availableParallelism(), signal, total = count } = options;
   const { killAfterMs = DEFAULT_KILL_AFTER_MS, timeoutMs, outputBy = "line" } = options;
   const { startDelayMs = 0, maxLoad, minFreeMemoryBytes } = options;
-  const check = (isRight: boolean, name: keyof PoolOptions, what: string) => {
-    if (isRight) return;
-    throw new RangeError(`${ACTION}: ${name} must be ${what}, got ${excerpt(options[name])}`);
+  const check = (isValid: boolean, name: keyof PoolOptions, expected: string) => {
+    if (isValid) return;
+    throw new RangeError(`${ACTION}: ${name} must be ${expected}, got ${excerpt(options[name])}`);
   };
   checkConcurrency(concurrency, ACTION);
   check(isNumber(killAfterMs), "killAfterMs", "a number of at least 0");
@@ -203,7 +219,7 @@ function isInteger(value: unknown): value is number {
   return isNumber(value) && Number.isSafeInteger(value);
 }
 
-/** Checks a concurrency, from the options or from a change during the run. */
+/** Checks a concurrency, and returns it. */
 export function checkConcurrency(concurrency: number, action: string): number {
   if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
   throw new RangeError(`${action}: concurrency must be an integer of at least 1, got ${excerpt(concurrency)}`);

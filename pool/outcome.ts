@@ -1,23 +1,23 @@
 import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 
-/** The reason for which an attempt was stopped, or not followed by a retry. */
+/** The reason for which an attempt was stopped, or was not retried. */
 export type StopReason = AttemptStop | "not-retried";
 
 const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>> = {
   "canceled": { outcome: "canceled", error: "The run was stopped while the task ran" },
-  "not-retried": { outcome: "canceled", error: "The run was stopped before the task could be tried again" },
+  "not-retried": { outcome: "canceled", error: "The run was stopped before the task could be retried" },
   "output-limit": { outcome: "output-limit", error: "The task printed more than its limit allows" },
   "timeout": { outcome: "timeout", error: "The task took longer than its timeout allows" },
 };
 
-/** The fields of a result that the pool knows, and not the executor. */
+/** The fields of a result that come from the pool instead of the executor. */
 export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
 
-/** As timeout(1) does. */
+/** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
-/** Returns the result of a task from the end of its last attempt. */
+/** Returns the result of a task whose last attempt has ended. */
 export function toResult<Meta>(
   { id, attempts, slot, startedAt, worker, cmdHash }: AttemptMeta,
   result: AttemptResult,
@@ -52,7 +52,7 @@ export function toResult<Meta>(
   };
 }
 
-/** The fields of a result that say how its last attempt ended. */
+/** The fields of a result that describe the end of the last attempt. */
 export interface Classification {
   status: TaskResult["status"];
   outcome: Outcome;
@@ -60,7 +60,7 @@ export interface Classification {
   error: string | undefined;
 }
 
-/** Classifies the end of an attempt. The first cause that applies wins, in the order that {@linkcode Outcome} documents. */
+/** Classifies the end of an attempt. The first matching cause wins, in the order of {@linkcode Outcome}. */
 export function classify(
   { ending, outputError }: AttemptResult,
   stopReason: StopReason | undefined,
@@ -80,7 +80,7 @@ export function classify(
   return { status, outcome: outcomeOf(ending, outputError), signal, error: joined(...details) };
 }
 
-/** Returns whether a task has a result of an attempt. One that never began has none, unless the pool stopped it. */
+/** Returns whether an attempt counts for the result of its task. One that never began does not, unless it was stopped. */
 export function hasResult({ ending, stoppedBy }: AttemptResult): boolean {
   switch (ending.kind) {
     case "exited":
@@ -126,7 +126,7 @@ function joined(...sentences: (string | undefined)[]): string | undefined {
   return sentences.filter(Boolean).join(". ") || undefined;
 }
 
-/** Microseconds are as much as the clocks can tell. */
+/** Rounds to microseconds, the precision of the clocks. */
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

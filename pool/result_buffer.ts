@@ -1,22 +1,22 @@
-/** Holds results until the caller takes them. `sequence` is the position of the task in the input, from 1. */
+/** Buffers results until the caller takes them. `sequence` is the position of the task in the input, from 1. */
 export interface ResultBuffer<T> {
-  /** Returns true when another task may start beside `unfinished` tasks: the number of results held here stays bounded. */
+  /** Returns whether another task may start beside `unfinished` tasks. Bounds the number of buffered results. */
   hasRoom(unfinished: number): boolean;
   add(sequence: number, result: T): void;
   /** Records that a task has no result. */
   skip(sequence: number): void;
-  /** Removes and returns the next result; `undefined` when none can be handed out now. */
+  /** Removes and returns the next result; `undefined` when no result is ready. */
   take(): T | undefined;
-  /** Removes and returns every result, in any order. */
+  /** Removes and returns all results, in any order. */
   clear(): T[];
 }
 
-/** Hands results out in the order in which they arrive. */
+/** Delivers results in order of arrival. */
 export class UnorderedBuffer<T> implements ResultBuffer<T> {
   readonly #results: T[] = [];
   readonly #capacity: () => number;
 
-  /** @param capacity Returns the number of results from which on no task starts. */
+  /** @param capacity Returns the number of buffered results from which on no task starts. */
   constructor(capacity: () => number) {
     this.#capacity = capacity;
   }
@@ -40,7 +40,7 @@ export class UnorderedBuffer<T> implements ResultBuffer<T> {
   }
 }
 
-/** Hands results out in the order of the input: each becomes available once all results before it are. */
+/** Delivers results in the order of the input: a result is ready when all earlier results are. */
 export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   /** Results that wait for an earlier one, by sequence. */
   readonly #early = new Map<number, T>();
@@ -48,7 +48,7 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   readonly #window: () => number;
   #next = 1;
 
-  /** @param window Returns the number of tasks that may run or wait for an earlier one before no other starts. */
+  /** @param window Returns the maximum number of tasks that run or whose result waits for an earlier result. */
   constructor(capacity: () => number, window: () => number) {
     super(capacity);
     this.#window = window;
@@ -74,7 +74,7 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
     return results;
   }
 
-  /** Moves results to the output while the next one in order has arrived. */
+  /** Makes results ready, up to the first one that has not arrived. */
   #release(): void {
     for (;; this.#next++) {
       if (this.#skipped.delete(this.#next)) continue;

@@ -16,7 +16,7 @@ export const RETRY_OUTCOMES = [
 /** An outcome after which a task can be retried. */
 export type RetryOutcome = Exclude<Outcome, "ok" | "canceled">;
 
-/** When and how often tasks are retried. */
+/** The conditions and delays of retries. */
 export interface RetryOptions {
   /**
    * The number of extra attempts for a task without `retries`.
@@ -25,9 +25,9 @@ export interface RetryOptions {
    */
   limit?: number | undefined;
   /**
-   * The delay before the second attempt of a task, in milliseconds; it doubles before each further attempt. Up to half of
-   * it is taken off at random. A waiting task occupies no slot. No new tasks start while 1,000 tasks wait, or 4 times the
-   * concurrency if that is more.
+   * The delay before the second attempt of a task, in milliseconds. The delay doubles before each further attempt; a random
+   * part of up to half is taken off. A waiting task occupies no slot. No new task starts while 1,000 tasks wait, or 4 times
+   * the concurrency if that is more.
    *
    * @default {0}
    */
@@ -39,7 +39,7 @@ export interface RetryOptions {
    */
   maxDelayMs?: number | undefined;
   /**
-   * The outcomes after which a task is retried, also a task with `retries` of its own.
+   * The outcomes after which a task is retried. Also applies to tasks with `retries`.
    *
    * @default {["failed", "killed", "timeout"]}
    */
@@ -65,7 +65,7 @@ const NAMES = optionNames(HINTS);
 /**
  * Checks the option `retry`, and fills in its defaults.
  *
- * @param action the beginning of the message.
+ * @param action The beginning of error messages.
  * @throws `RangeError` for a value out of range, `TypeError` for an unknown key.
  */
 export function retryPolicy(retry: number | RetryOptions | undefined, action: string): RetryPolicy {

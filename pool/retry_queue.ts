@@ -1,6 +1,6 @@
 import type { Job } from "./job.ts";
 
-/** Holds tasks that wait for their next attempt: for their backoff first, then for a slot. */
+/** A queue of tasks that wait for their next attempt: first for their backoff, then for a slot. */
 export class RetryQueue {
   /** Tasks whose backoff has not elapsed. */
   readonly #waiting = new Map<Job, ReturnType<typeof setTimeout>>();
@@ -12,17 +12,17 @@ export class RetryQueue {
     this.#onDue = onDue;
   }
 
-  /** The number of tasks that wait. */
+  /** The number of waiting tasks. */
   get size(): number {
     return this.#waiting.size + this.#due.size;
   }
 
-  /** True when a task waits for nothing but a slot. */
+  /** True when a task waits only for a slot. */
   get hasDue(): boolean {
     return this.#due.size > 0;
   }
 
-  /** Adds a task. With a backoff of 0 the task is due at once, without a call of `onDue`. */
+  /** Adds a task. With a backoff of 0, the task is due immediately, and `onDue` is not called. */
   add(job: Job, backoffMs: number): void {
     if (backoffMs === 0) {
       this.#due.add(job);
@@ -45,13 +45,13 @@ export class RetryQueue {
     return undefined;
   }
 
-  /** Removes a task. Returns false when the task does not wait here. */
+  /** Removes a task. Returns false when the task is not in the queue. */
   remove(job: Job): boolean {
     clearTimeout(this.#waiting.get(job));
     return this.#waiting.delete(job) || this.#due.delete(job);
   }
 
-  /** Removes and returns a task: due ones first, then the others in the order in which they came. */
+  /** Removes and returns a task: due tasks first, then the others in the order in which they were added. */
   takeAny(): Job | undefined {
     const job = this.takeDue() ?? this.#waiting.keys().next().value;
     if (job) this.remove(job);

@@ -10,42 +10,45 @@ import { OrderedBuffer, type ResultBuffer, UnorderedBuffer } from "./result_buff
 import { maxBacklog, Scheduler } from "./scheduler.ts";
 
 /**
- * A run under way: an iterator over its results. One that is neither taken to its end nor left keeps its shells, and with
- * them the program.
+ * A run, as an iterator over its results. Iterate to the end, or call {@linkcode Run.return} (a `break` in `for await`
+ * does): otherwise the shells of the run keep the program alive.
  */
 export interface Run<Meta = unknown> extends AsyncIterableIterator<TaskResult<Meta>, undefined> {
-  /** How many tasks run at once, at most. Can be changed at any time; with a smaller number, running tasks go on. */
+  /** The maximum number of tasks that run at once. Can be changed at any time; running tasks continue. */
   concurrency: number;
-  /** Takes the next result. Rejects, after the last result, when the tasks could not all be read or run. */
+  /** Returns the next result. After the last result, rejects once if the run failed or was aborted. */
   next(): Promise<IteratorResult<TaskResult<Meta>, undefined>>;
-  /** Settles when the run is over, and no process and no file of it is left. Never rejects. */
+  /** Resolves when the run is over and its processes and temporary files are gone. Never rejects. */
   readonly closed: Promise<void>;
-  /** The result that met {@linkcode PoolOptions.halt}, once one has. */
+  /** The result that met {@linkcode PoolOptions.halt}; `undefined` until then. */
   readonly haltedBy: TaskResult<Meta> | undefined;
   /**
-   * Starts nothing more, and lets what runs finish. Tasks that wait to be tried again come with the outcome `canceled`.
-   * After the last result the iterator ends.
+   * Stops starting tasks; running tasks finish. Tasks that wait for a retry get the outcome `canceled`. After the last
+   * result, the iterator ends.
    */
   drain(): void;
-  /** Ends the run: tasks that run are ended, their results dropped. Settles when no process and no file is left. */
+  /**
+   * Ends the run: terminates running tasks and drops their results. Resolves when the processes and temporary files of the
+   * run are gone.
+   */
   return(): Promise<IteratorResult<TaskResult<Meta>, undefined>>;
   /**
-   * Ends the running tasks at once, with SIGKILL and without waiting; their results still come. For those who cannot wait
-   * any longer after {@linkcode PoolOptions.signal} was aborted.
+   * Stops starting tasks, and kills running tasks with SIGKILL; their results are still delivered. Useful when the tasks
+   * take too long to end after {@linkcode PoolOptions.signal} was aborted.
    */
   kill(): void;
   /** The same as {@linkcode Run.return}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Runs the tasks of a source, and hands out the results to whoever asks for them. */
+/** Runs the tasks of a source, and delivers the results through an iterator. */
 export class PooledRun<Meta = unknown> implements Run<Meta> {
   haltedBy: TaskResult<Meta> | undefined;
   readonly #settings: PoolSettings;
   readonly #scheduler: Scheduler;
   readonly #results: ResultBuffer<Finished>;
   readonly #halt: HaltCounter | undefined;
-  /** Calls of `next()` without an answer. */
+  /** Pending calls of `next()`. */
   readonly #pendingNext: PromiseWithResolvers<IteratorResult<TaskResult<Meta>, undefined>>[] = [];
   #hasBegun = false;
   /** True when the caller wants no more results. */
@@ -134,7 +137,7 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
     if (this.#scheduler.isClosed) this.#settlePending();
   }
 
-  /** Answers every call of `next()` after the last result: the first with the failure, if there is one. */
+  /** Settles pending calls of `next()` after the last result. The first call gets the failure, if there is one. */
   #settlePending(): void {
     for (const pending of this.#pendingNext.splice(0)) {
       const { failure } = this.#scheduler;

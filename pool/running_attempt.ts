@@ -2,16 +2,16 @@ import type { LiveOutput } from "./live_output.ts";
 import type { Attempt, AttemptResult, AttemptStop, Execution, Executor } from "./executor.ts";
 
 /**
- * The number of turns of the event loop, of a millisecond each, between the timer of an attempt and its termination where
- * the system cannot tell whether the command has ended. They let an end that has happened arrive: in a busy program, timers
- * that are due come first, and Deno sees nothing from outside in a turn without a timer.
+ * The number of turns of the event loop between a timeout and the termination, for systems that do not report whether the
+ * command has ended. They give a pending exit event the time to arrive: in a busy program, timers run before I/O. Each turn
+ * has a timer of a millisecond, because on Deno, a turn without a timer does not poll for I/O.
  */
 export const LATE_TURNS = 3;
 
-/** The longest time that a command which has ended, as the system says, may take to be reported. */
+/** The longest wait for the report of a command that has ended according to the system. */
 const REPORT_MS = 10_000;
 
-/** An attempt under way, with its timeout. */
+/** A running attempt, with its timeout. */
 export class RunningAttempt {
   /** Settles when the attempt has ended. Rejects when the executor fails. */
   readonly ended: Promise<AttemptResult>;
@@ -23,8 +23,8 @@ export class RunningAttempt {
   /**
    * Starts an attempt.
    *
-   * @param killAfterMs the time from SIGTERM to SIGKILL when it is terminated.
-   * @param output receives the output while the attempt runs.
+   * @param killAfterMs The time from SIGTERM to SIGKILL when the attempt is terminated.
+   * @param output Receives the output while the attempt runs.
    */
   constructor(executor: Executor, attempt: Attempt, killAfterMs: number, output?: LiveOutput) {
     this.#killAfterMs = killAfterMs;
@@ -49,7 +49,7 @@ export class RunningAttempt {
 
   #expire(turns: number): void {
     const hasEnded = this.#execution.hasEnded?.();
-    // The process that has to report the end may never do so.
+    // The worker that has to report the end may be broken.
     if (hasEnded) this.#timer = setTimeout(() => this.terminate("timeout"), REPORT_MS);
     else if (turns === 0 || hasEnded === false) this.terminate("timeout");
     else this.#timer = setTimeout(() => this.#expire(turns - 1), 1);

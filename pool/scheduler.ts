@@ -13,34 +13,34 @@ import { RunningAttempt } from "./running_attempt.ts";
 import { StartPolicy } from "./start_policy.ts";
 import type { TaskFeed } from "./task_feed.ts";
 
-/** Receives what a scheduler has to give. */
+/** Receives the results of a scheduler. */
 export interface SchedulerOutput {
-  /** Returns true when another task may start beside `unfinished` tasks that have no result yet. */
+  /** Returns whether another task may start beside `unfinished` tasks. */
   hasRoom(unfinished: number): boolean;
-  /** Called with the result of a task, exactly once for each task that ran. May stop the scheduler. */
+  /** Called exactly once for each task that ran, with its result. May stop the scheduler. */
   add(job: Job, finished: Finished): void;
-  /** Called for a task that was taken and ends without a result, because it never ran. */
+  /** Called for a task that never ran and therefore has no result. */
   skip(job: Job): void;
-  /** Called before each look for work, when results may have been added, and once when all is over. */
+  /** Called at each tick, when results may have been added, and once after the executor has closed. */
   deliver(): void;
 }
 
 const NO_HOOKS: AttemptHooks = {};
 
-/** A slot in use. Its attempt is absent until the hooks of the attempt have been called. */
+/** A slot in use. The attempt is absent until its start hook has returned. */
 interface Slot {
   job: Job;
   attempt?: RunningAttempt;
 }
 
-/** The longest backlog of tasks that wait for something, so that memory stays bounded. */
+/** Returns the maximum number of waiting tasks or results, which bounds memory. */
 export function maxBacklog(concurrency: number): number {
   return Math.max(1_000, 4 * concurrency);
 }
 
-/** Starts the attempts of tasks, retries them, and ends them when the run has to end. */
+/** Starts attempts, retries tasks, and terminates attempts when the run ends early. */
 export class Scheduler {
-  /** The first error that no result tells of. */
+  /** The first error that ended the run. */
   failure: { error: unknown } | undefined;
   readonly #feed: TaskFeed;
   readonly #settings: PoolSettings;
@@ -49,12 +49,11 @@ export class Scheduler {
   readonly #retries = new RetryQueue(() => this.tick());
   readonly #policy: StartPolicy;
   #concurrency: number;
-  /** By slot, from 0. */
+  /** Slots in use, by slot number minus 1. */
   readonly #slots: (Slot | undefined)[] = [];
   #running = 0;
   #finished = 0;
   #failed = 0;
-  /** True when no attempt may start any more. */
   #isDraining = false;
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
@@ -75,7 +74,7 @@ export class Scheduler {
     this.#policy = new StartPolicy(settings.startLimits, () => this.tick());
   }
 
-  /** Settles when no process and no file is left; never rejects. */
+  /** Resolves when the executor has closed. Never rejects. */
   get closed(): Promise<void> {
     return this.#closed.promise;
   }
@@ -84,12 +83,12 @@ export class Scheduler {
     return this.#state === "closed";
   }
 
-  /** True when no attempt starts any more. */
+  /** True once no further attempt starts. */
   get isDraining(): boolean {
     return this.#isDraining;
   }
 
-  /** The number of attempts that run. */
+  /** The number of running attempts. */
   get running(): number {
     return this.#running;
   }
@@ -103,7 +102,7 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Opens the executor, and starts the first tasks. Has no effect on a scheduler that has begun. */
+  /** Opens the executor on the first call, and starts tasks. */
   open(): void {
     if (this.#state === "new") {
       const opened = this.#executor.open?.((error) => {
@@ -119,7 +118,7 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Does everything that can be done now: delivers results, starts and reads tasks, and closes when all is over. */
+  /** Advances the run: delivers results, starts and reads tasks, and closes the executor after the last task. */
   tick(): void {
     this.#output.deliver();
     this.#startAttempts();
@@ -128,7 +127,7 @@ export class Scheduler {
     if (this.#state === "open" && this.#feed.hasEnded && this.#unfinished === 0) this.close();
   }
 
-  /** Stops starting attempts. Tasks that wait for a retry get their result now, those that never ran get none. */
+  /** Stops starting attempts. Tasks that wait for a retry get their result; tasks that never ran get none. */
   drain(failure?: { error: unknown }): void {
     this.#isDraining = true;
     this.#endFeed(failure);
@@ -141,14 +140,14 @@ export class Scheduler {
     for (let job = this.#retries.takeAny(); job; job = this.#retries.takeAny()) this.#giveUp(job);
   }
 
-  /** Drains, and terminates the attempts that run. */
+  /** Stops starting attempts, and terminates running ones. */
   stop(failure?: { error: unknown }, killAfterMs?: number): void {
     this.drain(failure);
     for (const slot of this.#slots) slot?.attempt?.terminate("canceled", killAfterMs);
     this.tick();
   }
 
-  /** Ends tasks, wherever they are. Ignores tasks that are not here. */
+  /** Cancels tasks, waiting or running. Ignores unknown tasks. */
   cancel(jobs: readonly Job[]): void {
     for (const job of jobs) {
       job.isCanceled = true;
@@ -159,12 +158,12 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Releases the source and the executor. Must not be called while attempts run. */
+  /** Closes the executor after the source. Must not be called while attempts run. */
   close(): void {
     this.#own(this.#close());
   }
 
-  /** Removes the files of an attempt that nobody gets to see. */
+  /** Deletes the output files of an attempt whose result is not delivered. */
   discard(result: AttemptResult): Promise<void> {
     return this.#executor.discard(result);
   }
@@ -175,12 +174,12 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Owns a part of the work: an unexpected error ends the run, and never the program. */
+  /** Handles unexpected errors of background work, which end the run instead of the program. */
   #own(work: Promise<void>): void {
     work.catch(this.#fail);
   }
 
-  /** The number of tasks that have started and have no result. */
+  /** The number of started tasks without a result. */
   get #unfinished(): number {
     return this.#running + this.#retries.size;
   }
@@ -189,12 +188,12 @@ export class Scheduler {
     return this.#retries.size < maxBacklog(this.#concurrency) && this.#output.hasRoom(this.#unfinished);
   }
 
-  /** One task is read ahead, whatever the limits of starting: a run must notice the end of its input. */
+  /** Ignores the start limits, because the run must notice the end of its input. */
   get #wantsTask(): boolean {
     return this.#state === "open" && this.#running < this.#concurrency && this.#hasRoom;
   }
 
-  /** Starts attempts while slots are free: retries first, then the task that was read. */
+  /** Starts attempts while slots are free: retries first, then the next task of the feed. */
   #startAttempts(): void {
     if (this.#state !== "open" && this.#state !== "opening") return;
     while (!this.#isDraining && this.#running < this.#concurrency) {
@@ -208,7 +207,7 @@ export class Scheduler {
   #mayStart(): boolean {
     const before = this.#policy.throttledBy;
     const isAllowed = this.#policy.allows(this.#running);
-    // Never reported before a start: the callback may end the run.
+    // Not before a start, because the callback may end the run.
     if (!isAllowed && this.#policy.throttledBy !== before) this.#reportProgress();
     return isAllowed;
   }
@@ -227,7 +226,7 @@ export class Scheduler {
     this.#reportProgress();
     const attemptResult = await attempt;
     const hasRun = hasResult(attemptResult);
-    // The files of the attempt before, which nobody gets to see now.
+    // This attempt replaces the result of the previous one.
     if (lastAttempt && hasRun) await this.#executor.discard(lastAttempt.result).catch(() => {});
     this.#slots[index] = undefined;
     this.#running--;
@@ -250,14 +249,14 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Runs one attempt with its hooks. A failing executor ends the run, and yet every task that began has a result. */
+  /** Runs one attempt with its hooks. An error of the executor ends the run; the task still gets a result. */
   async #attempt(job: Job, attempt: Attempt): Promise<AttemptResult> {
     const slot: Slot = this.#slots[attempt.slot - 1] = { job };
     const { env, onEnd } = this.#startHooks(attempt);
     const startedMs = performance.now();
     try {
       const output = this.#liveOutput(attempt);
-      // The hook may have ended the run.
+      // The hook may have drained the run.
       if (!this.#isDraining && !job.isCanceled) {
         const { killAfterMs } = this.#settings;
         slot.attempt = new RunningAttempt(this.#executor, env ? { ...attempt, env } : attempt, killAfterMs, output);
@@ -274,7 +273,7 @@ export class Scheduler {
     }
   }
 
-  /** Queues a task that lacked resources, or ends the run when no task seems to get any. */
+  /** Queues a task for which resources were lacking, or ends the run after too many such failures. */
   #startLater(job: Job, reason: string): void {
     this.#retries.add(job, 0);
     if (!this.#policy.recordShortage(this.#running)) {
@@ -283,7 +282,7 @@ export class Scheduler {
     this.tick();
   }
 
-  /** Ends a task that could run again and will not. A task that never ran has no result. */
+  /** Ends a task that will not run again: with the result of its last attempt, or without a result if it never ran. */
   #giveUp(job: Job): void {
     if (!job.lastAttempt) return this.#output.skip(job);
     const { meta, result } = job.lastAttempt;
@@ -313,7 +312,7 @@ export class Scheduler {
     );
   }
 
-  /** Returns the hooks of an attempt that is about to start. */
+  /** Calls the start hook, and returns the hooks of the attempt. */
   #startHooks({ id, sequence, number, slot, task }: Attempt): AttemptHooks {
     const { onAttemptStart } = this.#settings;
     if (!onAttemptStart) return NO_HOOKS;
@@ -325,7 +324,7 @@ export class Scheduler {
     return onOutput && new LiveOutput(attempt, outputBy, (output) => this.#call(() => onOutput(output)));
   }
 
-  /** Calls a function of the caller. An error that the function throws ends the run. */
+  /** Calls a callback of the caller. An error thrown by the callback ends the run. */
   #call<T>(callback: () => T): T | undefined {
     try {
       return callback();

@@ -1,17 +1,17 @@
 /**
- * Groups values by the signal that cancels them, with one listener for each signal: Node warns of a leak from the
- * eleventh listener on, and removes each in linear time.
+ * Groups values by the signal that cancels them, with one listener per signal. With more than ten listeners on a signal,
+ * Node warns of a leak, and removing each takes linear time.
  */
 export class SignalWatch<T> {
   readonly #groups = new Map<AbortSignal, { values: Set<T>; onAbort: () => void }>();
   readonly #onAbort: (values: T[]) => void;
 
-  /** @param onAbort Called when a signal is aborted, with the values that are watched for the signal. */
+  /** @param onAbort Called when a signal is aborted, with the values of that signal. */
   constructor(onAbort: (values: T[]) => void) {
     this.#onAbort = onAbort;
   }
 
-  /** Watches a signal, which must not be aborted yet, for a value. */
+  /** Adds a value to a signal, which must not be aborted yet. */
   add(signal: AbortSignal, value: T): void {
     let group = this.#groups.get(signal);
     if (!group) {
@@ -23,7 +23,7 @@ export class SignalWatch<T> {
     group.values.add(value);
   }
 
-  /** Forgets a value, and stops listening when it was the last one of the signal. */
+  /** Removes a value, and stops listening to a signal without values. */
   remove(signal: AbortSignal, value: T): void {
     const group = this.#groups.get(signal);
     if (!group?.values.delete(value) || group.values.size > 0) return;

@@ -3,14 +3,14 @@ import { systemReason } from "../system/system_error.ts";
 import { systemLoad } from "../system/system_load.ts";
 
 /**
- * The limit that holds back a start: `delay`, `load` and `memory` are {@linkcode PoolOptions.startDelayMs}, `maxLoad` and
- * `minFreeMemoryBytes`; `shortage` is the system, which has run out of processes, descriptors or memory.
+ * The reason for a delayed start: `delay`, `load` and `memory` are the limits {@linkcode PoolOptions.startDelayMs},
+ * `maxLoad` and `minFreeMemoryBytes`. With `shortage`, the system lacks processes, descriptors or memory.
  */
 export type ThrottleReason = "delay" | "load" | "memory" | "shortage";
 
 /** Limits for the start of tasks. */
 export interface StartLimits {
-  /** The minimum time between two starts. */
+  /** The minimum time between two starts, in milliseconds. */
   startDelayMs: number;
   /** The load from which on no task starts. */
   maxLoad: number | undefined;
@@ -18,7 +18,7 @@ export interface StartLimits {
   minFreeMemoryBytes: number | undefined;
 }
 
-/** Sources of the measurements, for tests to replace. */
+/** Sources of measurements, which tests replace. */
 export interface Probes {
   nowMs: () => number;
   load: () => number;
@@ -27,20 +27,20 @@ export interface Probes {
 
 const SYSTEM: Probes = { nowMs: () => performance.now(), load: systemLoad, freeMemoryBytes };
 
-/** Interval between two measurements of the load, in milliseconds: reading all processes takes a while. */
+/** Interval between two measurements of the load, in milliseconds: reading all processes is slow. */
 const LOAD_MS = 1_000;
-/** Age up to which a measurement of the memory is used, in milliseconds: tasks can fill memory quickly. */
+/** Age up to which a measurement of free memory is used, in milliseconds: tasks can fill memory quickly. */
 const MEMORY_MS = 10;
 /** Interval between two checks while memory is low, in milliseconds. */
 const MEMORY_WAIT_MS = 100;
 
-/** Holds back starts by delay, load and memory. */
+/** Limits starts by delay, load and memory. */
 export class StartLimiter {
   readonly #limits: StartLimits;
   readonly #nowMs: () => number;
   /**
-   * The load without our own tasks. Each of these counts as 1 from its start to its end; otherwise a burst of starts
-   * between two measurements would overshoot.
+   * The load without the tasks of this run. Each of them counts as 1 while it runs, so that a burst of starts between two
+   * measurements does not exceed the limit.
    */
   readonly #loadOfOthers: Measurement<[running: number]>;
   readonly #freeMemoryBytes: Measurement<[]>;
@@ -57,7 +57,7 @@ export class StartLimiter {
       if (limits.maxLoad !== undefined) this.#loadOfOthers.at(nowMs, 0);
       if (limits.minFreeMemoryBytes !== undefined) this.#freeMemoryBytes.at(nowMs);
     } catch (error) {
-      const message = `Cannot start the pool: the load or the free memory cannot be read: ${systemReason(error)}`;
+      const message = `Cannot start the pool: the load or the free memory is unavailable: ${systemReason(error)}`;
       throw new Error(message, { cause: error });
     }
   }
@@ -68,9 +68,9 @@ export class StartLimiter {
   }
 
   /**
-   * Returns the limit that holds back the next start, and when to ask again; `undefined` when none does.
+   * Returns the limit that delays the next start, with the time until the next check; `undefined` when no limit does.
    *
-   * @param running The number of tasks that run.
+   * @param running The number of running tasks.
    */
   check(running: number): { reason: ThrottleReason; waitMs: number } | undefined {
     const { startDelayMs, maxLoad, minFreeMemoryBytes } = this.#limits;
@@ -87,7 +87,7 @@ export class StartLimiter {
   }
 }
 
-/** Caches a measurement for a while. After the first success, a failure returns the last value. */
+/** Caches a measurement. A failure after the first success returns the last value. */
 class Measurement<Arguments extends unknown[]> {
   measuredAtMs = -Infinity;
   readonly #measure: (...args: Arguments) => number;

@@ -1,9 +1,9 @@
 import { CapacityEstimate } from "./capacity_estimate.ts";
 import { StartLimiter, type StartLimits, type ThrottleReason } from "./start_limiter.ts";
 
-/** Decides whether an attempt may start now: by the limits of the run, and by what the system can bear. */
+/** Decides whether an attempt may start now, by the limits of the run and the capacity of the system. */
 export class StartPolicy {
-  /** The limit that holds back the next start; `undefined` when none does. */
+  /** The limit that delays the next start; `undefined` when no limit does. */
   throttledBy: ThrottleReason | undefined;
   readonly #capacity = new CapacityEstimate();
   readonly #limiter: StartLimiter | undefined;
@@ -11,15 +11,15 @@ export class StartPolicy {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param onRetry Called when it is time to ask again.
-   * @throws `Error` when the load or the free memory is to be respected and cannot be read.
+   * @param onRetry Called when it is time to call {@linkcode allows} again.
+   * @throws `Error` when a limit of load or memory is set, but the system does not report its load or memory.
    */
   constructor(limits: StartLimits | undefined, onRetry: () => void) {
     this.#limiter = limits && new StartLimiter(limits);
     this.#onRetry = onRetry;
   }
 
-  /** Returns true when another attempt may start beside `running` others. Otherwise `onRetry` is called later. */
+  /** Returns whether another attempt may start beside `running` others. If not, schedules a call of `onRetry`. */
   allows(running: number): boolean {
     const hold = this.#capacity.check(running) ?? this.#limiter?.check(running);
     clearTimeout(this.#timer);
@@ -28,31 +28,31 @@ export class StartPolicy {
     return hold === undefined;
   }
 
-  /** Records that an attempt has been handed to the executor. */
+  /** Records a start. */
   recordStart(): void {
     this.#limiter?.recordStart();
   }
 
-  /** Records that the system had enough for an attempt. */
+  /** Records an attempt that had the resources it needed. */
   recordSuccess(): void {
     this.#capacity.recordSuccess();
   }
 
   /**
-   * Records that the system had too little for an attempt.
+   * Records an attempt for which the system lacked resources.
    *
-   * @returns false when waiting longer is of no use.
+   * @returns false when waiting longer is futile.
    */
   recordShortage(running: number): boolean {
     return this.#capacity.recordShortage(running);
   }
 
-  /** Forgets the hold, when nothing is left to start. */
+  /** Clears the limit when no attempt waits to start. */
   release(): void {
     this.throttledBy = undefined;
   }
 
-  /** Stops the timer. */
+  /** Cancels the scheduled call of `onRetry`. */
   close(): void {
     clearTimeout(this.#timer);
   }

@@ -1,27 +1,27 @@
 import type { AttemptResult, AttemptStop } from "./executor.ts";
 
-/** Decides why an attempt was stopped. All executors use it, so that all of them decide alike. */
+/** Determines why an attempt was stopped. Shared by all executors, so that they follow the same rule. */
 export class StopCause {
   #cause: AttemptStop | undefined;
   #hasEnded = false;
 
-  /** The reason that counts; `undefined` when the attempt ended, or still may end, by itself. */
+  /** The first reason; `undefined` when nothing has stopped the attempt. */
   get cause(): AttemptStop | undefined {
     return this.#cause;
   }
 
-  /** Records that the pool terminates the attempt. The first reason stands. */
+  /** Records a termination. */
   request(reason: AttemptStop): void {
-    // Output may turn out to be too large only after its command has ended.
+    // Output above the limit may be found only after the command has ended.
     if (!this.#hasEnded || reason === "output-limit") this.#cause ??= reason;
   }
 
-  /** Records that the attempt has ended, which no later termination can have caused. */
+  /** Records the end of the attempt, which a later termination cannot have caused. */
   end(): void {
     this.#hasEnded = true;
   }
 
-  /** Returns the result with the reason that counts. */
+  /** Returns the result with the first reason. */
   applyTo(result: AttemptResult): AttemptResult {
     return this.#cause === undefined ? result : { ...result, stoppedBy: this.#cause };
   }

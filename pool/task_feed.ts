@@ -3,21 +3,21 @@ import { commandHash } from "../records/command_hash.ts";
 import { checkTask } from "../records/task.ts";
 import type { Job } from "./job.ts";
 
-/** The queue from which a scheduler takes tasks. */
+/** A queue of tasks for a scheduler. */
 export interface TaskFeed {
-  /** The task to start next, when one is at hand. */
+  /** The next task, if it is available. */
   readonly next: Job | undefined;
-  /** True when there is no next task, and never will be. */
+  /** True when the queue is empty and stays empty. */
   readonly hasEnded: boolean;
   /** Removes and returns {@linkcode TaskFeed.next}. */
   take(): Job;
-  /** Removes a task that has not been taken. Returns false when the task is not in the queue. */
+  /** Removes a task. Returns false when the task is not in the queue. */
   remove?(job: Job): boolean;
-  /** Fetches tasks while the reader wants one and there are more. Returns `undefined` when there is nothing to fetch. */
+  /** Fetches tasks while the reader wants more. Returns `undefined` when there is nothing to fetch now. */
   fill?(reader: FeedReader): Promise<void> | undefined;
-  /** Ends the queue early. Returns the tasks that were not taken. */
+  /** Ends the queue early, and returns its tasks. */
   end(): Job[];
-  /** Settles when the source has been released; never rejects. */
+  /** Settles when the source has been released. Never rejects. */
   readonly released: Promise<void> | undefined;
 }
 
@@ -27,18 +27,18 @@ export interface FeedReader {
   wantsTask(): boolean;
   /** Called when {@linkcode TaskFeed.next} or {@linkcode TaskFeed.hasEnded} has changed. */
   onTask(): void;
-  /** Called when the source fails, or has a value that is not a task. */
+  /** Called when the source fails, or yields a value that is not a task. */
   onError(error: unknown): void;
 }
 
-/** Makes a job of a value from outside. Throws when the value is not a task. */
+/** Creates a job from a value of the caller. Throws when the value is not a valid task. */
 export function createJob(value: unknown, sequence: number): Job {
   const task = checkTask(value, { number: sequence });
   const id = String(task.id ?? sequence);
   return { task, id, sequence, cmdHash: commandHash(task.cmd), lastAttempt: undefined, isCanceled: false };
 }
 
-/** Reads tasks from a source, at most one ahead: the source may have cost or side effects of its own. */
+/** Reads tasks from a source. Reads at most one task ahead, because reading may be costly or have side effects. */
 export class SourceFeed implements TaskFeed {
   next: Job | undefined;
   hasEnded = false;
@@ -66,7 +66,7 @@ export class SourceFeed implements TaskFeed {
   end(): Job[] {
     this.hasEnded = true;
     const dropped = this.next ? [this.take()] : [];
-    // The first error is the one to report: a source that has failed may refuse to be canceled.
+    // A source that has failed may reject its cancellation, too. Only the first error matters.
     this.released ??= this.#source.cancel().catch(() => {});
     return dropped;
   }
@@ -78,23 +78,23 @@ export class SourceFeed implements TaskFeed {
       while (!this.hasEnded && this.next === undefined && reader.wantsTask()) {
         const { done, value } = await this.#source.next();
         if (done) this.hasEnded = true;
-        // The run may have ended while the source was read.
+        // The run may have ended during the read.
         if (!this.hasEnded) this.next = createJob(value, ++this.#sequence);
         reader.onTask();
       }
     } catch (error) {
-      // A source that was released in the middle of a read may answer with an error.
+      // Releasing a source may make a pending read fail.
       if (!this.hasEnded) reader.onError(error);
     }
     this.#isReading = false;
   }
 }
 
-/** Holds the tasks that a program adds one by one. */
+/** A queue to which a program adds tasks one by one. */
 export class TaskQueue implements TaskFeed {
   readonly released: undefined;
   #isFinished = false;
-  /** Every task in its order, with those that have gone: the first element of a large Set is slow to find. */
+  /** Tasks in order, including removed ones. An array, because the first element of a large Set is slow to find. */
   #order: (Job | undefined)[] = [];
   #head = 0;
   readonly #queued = new Set<Job>();
@@ -131,7 +131,7 @@ export class TaskQueue implements TaskFeed {
     return this.#queued.delete(job);
   }
 
-  /** Ends the queue after the tasks that are in it. */
+  /** Ends the queue after its current tasks. */
   finish(): void {
     this.#isFinished = true;
   }

@@ -8,12 +8,12 @@ export class TaskOutput {
   readonly attempt: number;
   /** The slot in which the attempt runs, from 1. */
   readonly slot: number;
-  /** The stream to which the task has written. */
+  /** The stream to which the task wrote. */
   readonly stream: "stdout" | "stderr";
-  /** The bytes as they were written, for a line with its newline. They stay valid. */
+  /** The bytes as the task wrote them; a line includes its newline. The bytes stay valid. */
   readonly bytes: Uint8Array;
 
-  /** Makes a piece of output. */
+  /** Creates a piece of output. */
   constructor({ id, number, slot }: Attempt, stream: "stdout" | "stderr", bytes: Uint8Array) {
     this.id = id;
     this.attempt = number;
@@ -22,7 +22,7 @@ export class TaskOutput {
     this.bytes = bytes;
   }
 
-  /** The bytes as text without the newline at the end; U+FFFD stands for what is not UTF-8. */
+  /** The bytes as text, without the newline at the end. Invalid UTF-8 becomes U+FFFD. */
   get text(): string {
     const { bytes } = this;
     return decoder.decode(bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes);
@@ -32,13 +32,13 @@ export class TaskOutput {
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const NEWLINE = 0x0a;
 
-/** The longest line that is held back until its end, in bytes. A longer one comes in parts. */
+/** The longest line to deliver as a whole, in bytes. Longer lines are delivered in parts. */
 export const MAX_LIVE_LINE_BYTES = 64 * 1024;
 
-/** Cuts the output of one stream into lines. */
+/** Splits the output of one stream into lines. */
 export class LineSplitter {
   readonly #onLine: (line: Uint8Array) => void;
-  /** The beginning of a line whose end has not come. */
+  /** An incomplete line. */
   #parts: Uint8Array[] = [];
   #partBytes = 0;
 
@@ -57,7 +57,7 @@ export class LineSplitter {
     this.#add(bytes.subarray(begin));
   }
 
-  /** Gives the last line, if it has no newline. */
+  /** Delivers the last line, if it has no newline. */
   flush(): void {
     if (this.#partBytes === 0) return;
     const [first] = this.#parts;

@@ -13,48 +13,53 @@ export type TaskPoolOptions = Omit<PoolOptions, "halt" | "keepOrder" | "total">;
 /** Options of {@linkcode TaskPool.run}. */
 export interface TaskOptions {
   /**
-   * Cancels the task. A task that runs is terminated with its process group, one that waits never starts; the promise
-   * rejects with a {@linkcode TaskAbortError}.
+   * A signal that cancels the task. A running task is terminated with its process group; a waiting task never starts. The
+   * promise rejects with a {@linkcode TaskAbortError}.
+   *
+   * @default no signal
    */
   signal?: AbortSignal | undefined;
 }
 
-/** A bounded pool to which a program adds tasks at any time, and gets a promise for each. */
+/** A bounded pool to which a program can add tasks at any time. Each task has its own promise. */
 export interface TaskPool extends AsyncDisposable {
   /** The maximum number of tasks that run at once. Can be changed at any time; running tasks continue. */
   concurrency: number;
-  /** The number of tasks that wait, for a slot or for a retry. */
+  /** The number of tasks that wait for a slot or for a retry. */
   readonly size: number;
-  /** The number of tasks that run. */
+  /** The number of running tasks. */
   readonly pending: number;
   /**
    * Runs a task as soon as a slot is free.
    *
-   * @param task A task, or only its command: a string for a shell, or a program and its arguments.
-   * @returns the result. A task that fails is not an error: its result has the outcome and the output.
+   * @param task A task, or only its command: a string for a shell, or an array of a program and its arguments.
+   * @returns the result, also of a failed task: a failure is an outcome, not an error.
    * @throws {TaskAbortError} (as a rejection) when the signal or the disposal of the pool ends the task.
    * @throws {InvalidTaskError} (as a rejection) when the value is not a task.
-   * @throws `Error` (as a rejection) when the pool is closed, or when no task can be started any more.
+   * @throws `Error` (as a rejection) when the pool is closed, or when the executor cannot start further tasks.
    */
   run<Meta = unknown>(task: Task<Meta> | Task["cmd"], options?: TaskOptions): Promise<TaskResult<Meta>>;
-  /** Settles when no task waits or runs. Never rejects. */
+  /** Resolves when no task waits or runs. Never rejects. */
   onIdle(): Promise<void>;
-  /** Takes no more tasks, finishes those that were added, and settles when no process and no file is left. Never rejects. */
+  /**
+   * Rejects new tasks and finishes the added ones. Resolves when the processes and temporary files of the pool are gone.
+   * Never rejects.
+   */
   close(): Promise<void>;
-  /** Takes no more tasks, terminates those that run, and settles when no process and no file is left. */
+  /** Rejects new tasks and terminates running ones. Resolves when the processes and temporary files of the pool are gone. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * The reason for which {@linkcode TaskPool.run} rejects when a task was canceled. Its `name` is `AbortError`, as that of
- * aborted calls of the platform; `cause` is the reason of the signal.
+ * The error of {@linkcode TaskPool.run} for a canceled task. Its `name` is `AbortError`, as for aborted calls of the
+ * platform; `cause` is the reason of the signal.
  */
 export class TaskAbortError extends Error {
   override readonly name = "AbortError";
-  /** The result with the output up to then; `undefined` when the task never ran. */
+  /** The result, with the output until the cancellation; `undefined` when the task never ran. */
   readonly result: TaskResult | undefined;
 
-  /** Makes the error of a task that was canceled. */
+  /** Creates the error of a canceled task. */
   constructor(id: string, cause: unknown, result: TaskResult | undefined) {
     super(`Task ${JSON.stringify(id)} was canceled`, { cause });
     this.result = result;
@@ -62,8 +67,8 @@ export class TaskAbortError extends Error {
 }
 
 /**
- * Time without a task after which a pool lets go of its idle shells, in milliseconds. They would keep the program alive,
- * and the users of a pool seldom close it.
+ * Time without a task after which a pool ends its idle shells, in milliseconds. They would keep the program alive, and
+ * programs seldom close their pools.
  */
 const IDLE_MS = 100;
 
@@ -79,17 +84,17 @@ interface Session {
 }
 
 /**
- * Runs the tasks of a program. Each scheduler serves one session: from the first task to the end of the last one, and
- * {@linkcode IDLE_MS} longer, or to a failure that ends the run.
+ * Runs the tasks of a program in sessions, each with its own scheduler. A session lasts until the pool has been idle for
+ * {@linkcode IDLE_MS}, or until a failure.
  */
 export class QueuedTaskPool implements TaskPool {
   readonly #settings: PoolSettings;
   readonly #createExecutor: () => Executor;
   readonly #closesWhenIdle: boolean;
-  /** The executor of the first session, which has told the default of the concurrency. */
+  /** The executor of the first session, created early for its default concurrency. */
   #executor: Executor | undefined;
   #current: Session | undefined;
-  /** The sessions that have not closed. At most one of them runs tasks. */
+  /** The sessions that have not closed. At most one of them starts tasks. */
   readonly #open = new Set<Session>();
   readonly #pending = new Map<Job, Pending>();
   readonly #signals = new SignalWatch<Job>((jobs) => {
@@ -104,10 +109,11 @@ export class QueuedTaskPool implements TaskPool {
   #failed = 0;
 
   /**
-   * Makes a pool without tasks.
+   * Creates a pool without tasks.
    *
    * @param createExecutor Called for each session. May throw when no further session is possible.
-   * @param closesWhenIdle True when the executor is cheap to open and keeps the program alive.
+   * @param closesWhenIdle Whether to end the session of an idle pool: for an executor that keeps the program alive and is
+   * cheap to open.
    */
   constructor(options: TaskPoolOptions, createExecutor: () => Executor, closesWhenIdle: boolean) {
     this.#createExecutor = createExecutor;
@@ -180,7 +186,7 @@ export class QueuedTaskPool implements TaskPool {
     this.#pending.set(job, pending);
     if (pending.signal) this.#signals.add(pending.signal, job);
     queue.add(job);
-    // A session that has failed may still run tasks: the next one waits for its end.
+    // A failed session may still run tasks. The next session waits for its end.
     if (this.#open.size === 1) scheduler.open();
   }
 
@@ -219,17 +225,17 @@ export class QueuedTaskPool implements TaskPool {
     this.#take(job).resolve(result);
   }
 
-  /** Rejects the promise of a task that was canceled. */
+  /** Rejects the promise of a canceled task. */
   #abandon(job: Job, result: TaskResult | undefined, { failure }: Scheduler): void {
     const { signal, promise, reject } = this.#take(job);
-    promise.catch(() => {}); // the program may have dropped the promise, and must not end by that
+    promise.catch(() => {}); // a dropped promise must not end the program
     const poolSignal = this.#settings.signal;
     if (job.isCanceled) reject(new TaskAbortError(job.id, signal!.reason, result));
     else if (poolSignal?.aborted) reject(new TaskAbortError(job.id, poolSignal.reason, result));
-    else reject(failure?.error ?? new TaskAbortError(job.id, new Error("The pool was disposed of"), result));
+    else reject(failure?.error ?? new TaskAbortError(job.id, new Error("The pool was disposed"), result));
   }
 
-  /** Removes a task that has ended. */
+  /** Removes an ended task. */
   #take(job: Job): Pending {
     const pending = this.#pending.get(job)!;
     this.#pending.delete(job);
@@ -244,7 +250,7 @@ export class QueuedTaskPool implements TaskPool {
     if (this.#closesWhenIdle && !this.#isClosed) this.#idleTimer = setTimeout(() => this.#endSession(), IDLE_MS);
   }
 
-  /** Lets the session end after the tasks that it has. */
+  /** Ends the session after its current tasks. */
   #endSession(): void {
     clearTimeout(this.#idleTimer);
     const { queue, scheduler } = this.#current ?? {};

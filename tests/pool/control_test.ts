@@ -228,7 +228,7 @@ test("a task that waits to be tried again when the run is stopped is canceled, w
     else results.drain();
     const { outcome, status, attempts, stdout, error } = (await first).value!;
     assertEquals([outcome, status, attempts, stdout], ["canceled", 3, 1, "so far"]);
-    assertEquals(error, "The run was stopped before the task could be tried again");
+    assertEquals(error, "The run was stopped before the task could be retried");
     if (stop === "signal") await assertRejects(() => results.next(), RangeError, "enough");
     else assertEquals((await results.next()).done, true);
   }

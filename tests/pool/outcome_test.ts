@@ -14,7 +14,7 @@ const ENDINGS: [ending: AttemptEnding, status: number | null, outcome: string, h
 ];
 const STOPS: [stop: StopReason, outcome: string, error: string][] = [
   ["canceled", "canceled", "The run was stopped while the task ran"],
-  ["not-retried", "canceled", "The run was stopped before the task could be tried again"],
+  ["not-retried", "canceled", "The run was stopped before the task could be retried"],
   ["output-limit", "output-limit", "The task printed more than its limit allows"],
   ["timeout", "timeout", "The task took longer than its timeout allows"],
 ];

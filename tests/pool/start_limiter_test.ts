@@ -80,7 +80,7 @@ test("a load or memory that cannot be read is an error at the start, and later t
   for (const [limits, name] of [[{ maxLoad: 1 }, "load"], [{ minFreeMemoryBytes: 5 }, "freeBytes"]] as const) {
     const { world, make } = gateIn(limits);
     world[name] = NaN;
-    assertThrows(make, Error, "Cannot start the pool: the load or the free memory cannot be read: too many open files");
+    assertThrows(make, Error, "Cannot start the pool: the load or the free memory is unavailable: too many open files");
     world[name] = 1;
     const gate = make();
     world[name] = NaN;
