@@ -55,7 +55,8 @@ export interface TaskPool extends AsyncDisposable {
  * platform; `cause` is the reason of the signal.
  */
 export class TaskAbortError extends Error {
-  override readonly name = "AbortError";
+  /** The name of errors of aborted operations. */
+  override readonly name: string = "AbortError";
   /** The result, with the output until the cancellation; `undefined` when the task never ran. */
   readonly result: TaskResult | undefined;
 

@@ -26,12 +26,11 @@ import { test } from "../support/test.ts";
 
 const IS_MKSH = (await shell('echo "${KSH_VERSION-}"')).stdout.includes("MIRBSD");
 
-/** What every executor has to do alike. */
+/** Tests the behavior that both executors share. */
 function contract(executor: "shell" | "process"): void {
-  const behaves = (behaviour: string, fn: () => Promise<void>) =>
-    test(`with the ${executor} executor ${behaviour}`, fn);
+  const behaves = (behavior: string, fn: () => Promise<void>) => test(`with the ${executor} executor, ${behavior}`, fn);
 
-  /** A worker that is mksh cannot tell it from the exit status 143. */
+  /** With mksh, a worker cannot distinguish SIGTERM from the exit status 143. */
   const SIGTERM = IS_MKSH && executor === "shell" ? undefined : "SIGTERM";
 
   const run = (tasks: Iterable<Task>, options: RunOptions = {}) => runTasks(tasks, { executor, ...options });
@@ -42,13 +41,13 @@ function contract(executor: "shell" | "process"): void {
     return results[0]!;
   }
 
-  /** The parts of a result that do not depend on time. */
+  /** Returns the parts of a result that do not depend on time. */
   async function outcomeOf(task: Task, options: RunOptions = {}) {
     const { status, outcome, stdout, stderr } = await resultOf(task, options);
     return [status, outcome, stdout, stderr];
   }
 
-  behaves("a string runs as under sh -c", async () => {
+  behaves("a string runs as with sh -c", async () => {
     assertEquals(await outcomeOf({ cmd: "echo out; echo err >&2" }), [0, "ok", "out\n", "err\n"]);
     assertEquals(await outcomeOf({ cmd: 'printf \'%s|\' "$0" "$#"' }), [0, "ok", "sh|0|", ""]);
     assertEquals(await outcomeOf({ cmd: "exit 3" }), [3, "failed", "", ""]);
@@ -56,7 +55,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals((await outcomeOf({ cmd: "echo 'unterminated" }))[1], "failed");
   });
 
-  behaves("an array runs as it is, and no shell sees its arguments", async () => {
+  behaves("an array runs unchanged, and no shell parses its arguments", async () => {
     const args = ["$HOME", "a b", "*", "`id`", "", "'\"\\", "--", "é\n"];
     assertEquals(await outcomeOf({ cmd: ["printf", "%s|", ...args] }), [
       0,
@@ -66,7 +65,7 @@ function contract(executor: "shell" | "process"): void {
     ]);
   });
 
-  behaves("another shell can be chosen", async () => {
+  behaves("the option `shell` selects the shell", async () => {
     const bash = await resultOf({ cmd: 'echo "${BASH_VERSION:+bash}"' }, { shell: "bash" });
     assertEquals(bash.stdout, "bash\n");
     const missing = await resultOf({ cmd: "true" }, { shell: "/no/such/shell" });
@@ -74,19 +73,19 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(missing.error, 'Cannot start the task: the program "/no/such/shell" was not found');
   });
 
-  behaves("a signal that ends a task is named, with the status that a shell gives", async () => {
+  behaves("a result names the signal that ended its task, with the status of a shell", async () => {
     const { status, outcome, signal } = await resultOf({ cmd: "kill -KILL $$" });
     assertEquals([status, outcome, signal], [137, "killed", "SIGKILL"]);
   });
 
-  behaves("a status above 128 that a task gives itself is no signal", async () => {
+  behaves("an exit status above 128 is not taken for a signal", async () => {
     for (const cmd of ["exit 143", "(exit 143)", "sh -c 'exit 143'", ["sh", "-c", "exit 143"]]) {
       const { status, outcome, signal } = await resultOf({ cmd });
       assertEquals([cmd, status, outcome, signal], [cmd, 143, "failed", undefined]);
     }
   });
 
-  behaves("a task has taken the time from its start to its end", async () => {
+  behaves("durationMs is the time from the start of a task to its end", async () => {
     const startedMs = performance.now();
     const { durationMs } = await resultOf({ cmd: "sleep 0.1" });
     assert(durationMs >= 90 && durationMs <= performance.now() - startedMs, `${durationMs}`);
@@ -100,7 +99,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("every kind of task finds its id, slot, attempt and all of its env in its environment", async () => {
+  behaves("every kind of task has its id, slot, attempt and env in its environment", async () => {
     const look = "echo $TASKRUNNER_ID $TASKRUNNER_SLOT $TASKRUNNER_ATTEMPT $A $B";
     const env = { A: "1", B: "2" };
     const tasks = [look, `${look} | cat`, `: /dev/fd; ${look}`, ["sh", "-c", look]].map((cmd) => ({ cmd, env }));
@@ -109,7 +108,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(await outcomeOf({ cmd: "echo hi", env: {} }), [0, "ok", "hi\n", ""]);
   });
 
-  behaves("a cwd is entered whatever its name, and what CDPATH and OLDPWD say is for tasks only", async () => {
+  behaves("cwd may have any name, and CDPATH and OLDPWD reach tasks unchanged", async () => {
     await withTempDirectory(async (directory) => {
       const names = ["-", "tmp", "a b"]; // CDPATH=/ has a tmp, too
       await Promise.all(names.map((name) => mkdir(join(directory, name))));
@@ -126,19 +125,19 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("without stdin a task reads nothing, also when the runner's own stdin is open", async () => {
+  behaves("without stdin, a task reads nothing, even if the stdin of the runner is open", async () => {
     assertEquals(await outcomeOf({ cmd: "cat; echo end" }), [0, "ok", "end\n", ""]);
     assertEquals(await outcomeOf({ cmd: "cat; echo end", stdin: "" }), [0, "ok", "end\n", ""]);
   });
 
-  behaves("a task need not read what it is given", async () => {
+  behaves("a task may leave its stdin unread", async () => {
     const stdin = "x".repeat(5_000_000);
     assertEquals(await outcomeOf({ cmd: "head -c 1", stdin }), [0, "ok", "x", ""]);
     assertEquals(await outcomeOf({ cmd: "exec true", stdin }), [0, "ok", "", ""]);
     assertEquals(await outcomeOf({ cmd: "wc -c", stdin }), [0, "ok", "5000000\n", ""]);
   });
 
-  behaves("a task that cannot be started says why, with the status that a shell gives", async () => {
+  behaves("the result of a task that cannot start has the reason, and the status of a shell", async () => {
     await withTempDirectory(async (directory) => {
       const file = join(directory, "file");
       await writeFile(file, "");
@@ -162,7 +161,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("bytes that are not UTF-8 come as base64, all others as they are", async () => {
+  behaves("output that is not UTF-8 is encoded as base64, other output is unchanged", async () => {
     const binary = await resultOf({ cmd: "printf 'a\\377\\000b'; printf '\\303' >&2" });
     assertEquals([binary.stdout, binary.stdoutEncoding], ["Yf8AYg==", "base64"]);
     assertEquals([binary.stderr, binary.stderrEncoding], ["ww==", "base64"]);
@@ -170,7 +169,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([text.stdout, text.stdoutEncoding], ["\ufeff\0\x01é😀\r\n", undefined]);
   });
 
-  behaves("every byte of output that is larger than a pipe arrives, on both streams at once", async () => {
+  behaves("output larger than a pipe arrives completely, on both streams at once", async () => {
     const result = await resultOf({
       cmd: "head -c 65537 /dev/zero | tr '\\0' o; head -c 65537 /dev/zero | tr '\\0' e >&2",
     });
@@ -179,13 +178,13 @@ function contract(executor: "shell" | "process"): void {
   });
 
   behaves(
-    "output up to the limit stands in the result, and of more the first part, with a file that has all",
+    "output up to maxInlineBytes is in the result, and larger output is in a file",
     async () => {
       await withTempDirectory(async (directory) => {
         const options = { maxInlineBytes: 10, spillDir: join(directory, "new", "spill") };
         const exact = await resultOf({ cmd: "printf 0123456789" }, options);
         assertEquals([exact.stdout, exact.stdoutBytes, exact.stdoutFile], ["0123456789", undefined, undefined]);
-        assertEquals(await readdir(directory), []); // nothing was needed, nothing was made
+        assertEquals(await readdir(directory), []); // created only when needed
 
         const more = await resultOf({ cmd: "printf 0123456789x; printf 0123456789yz >&2" }, options);
         assertEquals([more.stdout, more.stdoutBytes], ["0123456789", 11]);
@@ -197,13 +196,13 @@ function contract(executor: "shell" | "process"): void {
         assertEquals((await stat(more.stdoutFile!)).mode & 0o777, 0o600);
 
         const again = await resultOf({ cmd: "printf 01234567890" }, options);
-        assertEquals(again.stdoutFile, join(options.spillDir, "1-2.stdout")); // what is there is never overwritten
+        assertEquals(again.stdoutFile, join(options.spillDir, "1-2.stdout")); // existing files are never overwritten
         assertEquals(await readFile(more.stdoutFile!, "utf8"), "0123456789x");
       });
     },
   );
 
-  behaves("the first part of large output is not cut in the middle of a character", async () => {
+  behaves("the first part of large output ends with a complete character", async () => {
     await withTempDirectory(async (spillDir) => {
       for (const [maxInlineBytes, stdout] of [[0, ""], [1, "a"], [2, "a"], [4, "a"], [5, "a😀"], [6, "a😀"]] as const) {
         const result = await resultOf({ cmd: "printf 'a😀é.'" }, { maxInlineBytes, spillDir });
@@ -212,13 +211,13 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a character that is cut by a chunk boundary is not damaged", async () => {
+  behaves("a character that spans two chunks is not damaged", async () => {
     const cmd = "printf '\\303'; sleep 0.05; printf '\\251\\360\\237'; sleep 0.05; printf '\\230\\200'";
     const { stdout, stdoutEncoding } = await resultOf({ cmd });
     assertEquals([stdout, stdoutEncoding], ["é😀", undefined]);
   });
 
-  behaves("without spillDir large output goes to a new private directory for temporary files", async () => {
+  behaves("without spillDir, large output goes to a new private temporary directory", async () => {
     await withTempDirectory(async (directory) => {
       const before = process.env["TMPDIR"];
       process.env["TMPDIR"] = directory;
@@ -236,7 +235,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a failed attempt leaves no file when the task is tried again", async () => {
+  behaves("a failed attempt leaves no file when the task is retried", async () => {
     await withTempDirectory(async (directory) => {
       const spillDir = join(directory, "spill");
       const cmd = `printf 12345; test -e ${directory}/tried || { touch ${directory}/tried; exit 1; }`;
@@ -246,7 +245,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("output that cannot be kept makes the task fail, and says why", async () => {
+  behaves("output that cannot be kept makes the task fail, with the reason", async () => {
     const nowhere = await resultOf({ cmd: "printf 12345" }, { maxInlineBytes: 2, spillDir: "/proc/no/such" });
     assertEquals(nowhere.error, "Cannot keep all of the output: no such file or directory");
     await withTempDirectory(async (directory) => {
@@ -259,7 +258,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task that prints more than it may is ended, and so much of its output is kept", async () => {
+  behaves("a task that exceeds maxOutputBytes is terminated, and its output is truncated", async () => {
     await withTempDirectory(async (spillDir) => {
       const options = { maxInlineBytes: 10, maxOutputBytes: 99_999, killAfterMs: 200, spillDir };
       const error = "The task printed more than its limit allows. Output was truncated to its first 99999 bytes";
@@ -285,7 +284,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("what was cut stays so, whatever still prints to it", async () => {
+  behaves("truncated output stays truncated while a background process prints", async () => {
     await withTempDirectory(async (directory) => {
       const [spillDir, path] = [join(directory, "spill"), (name: string) => join(directory, name)];
       const print = `while :; do echo more; echo more >> ${path("printed")}; sleep 0.01; done`;
@@ -306,11 +305,11 @@ function contract(executor: "shell" | "process"): void {
       await waitFor("it to print more or to be ended", async () => !isAlive(pid) || await printedBytes() > before + 10);
       assertEquals((await stat(stdoutFile!)).size, 5);
       if (isAlive(pid)) process.kill(pid, "SIGKILL");
-      await waitFor("it to end", () => !isAlive(pid)); // else it would go on in a directory that is being removed
+      await waitFor("it to end", () => !isAlive(pid)); // or it would write into a directory that is being removed
     });
   });
 
-  behaves("the limit counts each output by itself, and holds for a task that has ended, too", async () => {
+  behaves("maxOutputBytes applies to each output, and to tasks that have already ended", async () => {
     const cmd = "trap '' TERM; printf 12345; printf 12345 >&2";
     assertEquals(await outcomeOf({ cmd }, { maxOutputBytes: 5 }), [0, "ok", "12345", "12345"]);
     const { outcome, stdout, stderr } = await resultOf({ cmd }, { maxOutputBytes: 4 });
@@ -319,20 +318,20 @@ function contract(executor: "shell" | "process"): void {
     assertEquals((await outcomeOf({ cmd }, { maxOutputBytes: Infinity }))[1], "ok");
   });
 
-  behaves("a result does not wait for what a task leaves in the background", async () => {
+  behaves("a result does not wait for background processes of its task", async () => {
     await withTempDirectory(async (directory) => {
       const cmd = `sleep 300 & echo $! > ${directory}/pid; echo done`;
       const result = await resultOf({ cmd });
       assertEquals([result.status, result.stdout], [0, "done\n"]);
       assert(result.durationMs < 60_000);
       const pid = Number(await readFile(join(directory, "pid"), "utf8"));
-      assert(isAlive(pid), "what is left in the background goes on");
+      assert(isAlive(pid), "the background process survives");
       process.kill(pid, "SIGKILL");
     });
   });
 
   if (executor === "process") {
-    behaves("a result does not wait for a background process that prints for ever", async () => {
+    behaves("a result does not wait for a background process that prints forever", async () => {
       await withTempDirectory(async (directory) => {
         for (const printer of ["yes", "while :; do echo .; sleep 0.01; done"]) {
           const result = await resultOf({ cmd: `{ ${printer}; } & echo $! > ${directory}/pid` }, {
@@ -347,9 +346,9 @@ function contract(executor: "shell" | "process"): void {
   }
 
   behaves(
-    "all that a task has printed arrives, also when something in the background holds the pipe",
+    "all output arrives while a background process holds the pipe open",
     async () => {
-      const size = 60_000; // below what a pipe holds, so that the task ends before any of it is read
+      const size = 60_000; // fits into a pipe, so the task may end before anything is read
       const results = run(
         Array.from({ length: 20 }, () => ({ cmd: `sleep 2 & head -c ${size} /dev/zero | tr '\\0' x` })),
         { concurrency: 20 },
@@ -358,9 +357,9 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  behaves("when a run is stopped, everything that its tasks have started is ended", async () => {
+  behaves("stopping a run terminates all processes of its tasks", async () => {
     await withTempDirectory(async (directory) => {
-      // One that obeys, one with a child, one that ignores SIGTERM, and one that is stopped.
+      // An obedient task, one with a child, one that ignores SIGTERM, and a stopped one.
       const cmds = [
         "sleep 300",
         `sleep 300 & echo $! > ${directory}/child; wait`,
@@ -385,10 +384,10 @@ function contract(executor: "shell" | "process"): void {
   });
 
   behaves(
-    "a program that takes ten results of 1,000,000 tasks and stops, ends, and no process is left",
+    "a program that breaks after ten results of 1,000,000 tasks ends, and no process is left",
     async () => {
       await withTempDirectory(async (directory) => {
-        // The tenth waits until another one has begun.
+        // The tenth task waits until another one has started.
         const wait = `until test $(wc -l < ${directory}/pids) -gt 10; do sleep 0.01; done`;
         const cmd = `echo $$ >> ${directory}/pids; test & -lt 10 || { test & -eq 10 \\&\\& ${wait}; } || sleep 300`;
         const script = `seq 1000000 | sed 's#.*#{"cmd":"${cmd}"}#' | $RUNTIME tests/fixtures/take_ten.ts`;
@@ -401,7 +400,7 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  /** Stops a run of one task as soon as the task has made a file `ready` in its working directory. */
+  /** Stops a run of one task as soon as the task has created a file `ready` in its working directory. */
   async function stoppedWhenReady(cmd: string, killAfterMs: number): Promise<TaskResult> {
     return await withTempDirectory(async (directory) => {
       const stop = new AbortController();
@@ -413,7 +412,7 @@ function contract(executor: "shell" | "process"): void {
     });
   }
 
-  behaves("a task that is ended keeps what it has printed", async () => {
+  behaves("a terminated task keeps its output", async () => {
     const { status, outcome, stdout, signal } = await stoppedWhenReady("echo before; touch ready; sleep 300", 60_000);
     assertEquals([status, outcome, stdout, signal], [143, "canceled", "before\n", SIGTERM]);
   });
@@ -426,7 +425,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals([status, outcome, signal], [137, "canceled", "SIGKILL"]);
   });
 
-  behaves("a task that ignores SIGTERM and is being ended ends at once when the run is killed", async () => {
+  behaves("kill() immediately ends a task that ignores SIGTERM during its termination", async () => {
     await withTempDirectory(async (directory) => {
       const stop = new AbortController();
       const cmd = "trap '' TERM; touch ready; while :; do sleep 0.01; done";
@@ -440,19 +439,19 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task that is stopped is ended by SIGTERM, too", async () => {
+  behaves("SIGTERM also ends a task in the stopped state", async () => {
     const { status, outcome, signal } = await stoppedWhenReady("touch ready; kill -STOP $$; sleep 300", 60_000);
     assertEquals([status, outcome, signal], [143, "canceled", SIGTERM]);
   });
 
-  behaves("a task ends with its timeout, with status 124", async () => {
-    // The first task is for its slot to be ready: else the time could be over before the second has begun.
+  behaves("a task that times out has status 124", async () => {
+    // The first task makes the slot ready. Otherwise the timeout could expire before the second command starts.
     const tasks = [{ cmd: "true" }, { cmd: "exec sleep 300", timeoutMs: 500 }];
     const [, result] = await collect(run(tasks, { concurrency: 1 }));
     assertEquals([result!.status, result!.outcome, result!.signal], [124, "timeout", "SIGTERM"]);
   });
 
-  behaves("what a task has put into a session of its own is left alone", async () => {
+  behaves("processes that a task puts into another session are left alone", async () => {
     await withTempDirectory(async (directory) => {
       const cmd = `setsid sh -c 'echo $$ > ${directory}/pid; exec sleep 300' > /dev/null 2>&1 & wait`;
       const stop = new AbortController();
@@ -468,7 +467,7 @@ function contract(executor: "shell" | "process"): void {
   });
 
   behaves(
-    "a run that is aborted while it waits for standard input does not keep the program alive",
+    "an aborted run that waits for standard input does not keep the program alive",
     async () => {
       const program = start(process.execPath, [
         ...RUN_MODULE,
@@ -481,7 +480,7 @@ function contract(executor: "shell" | "process"): void {
   );
 
   behaves(
-    "output that cannot be kept because there is no directory for it fails the task, not the run",
+    "a missing directory for output fails the task, not the run",
     async () => {
       const script = `echo '{"cmd":"echo hello"}' | TMPDIR=/no/such/directory $RUNTIME cli.ts -q --max-inline 1`;
       const { status, stdout, stderr } = await shell(script);
@@ -490,7 +489,7 @@ function contract(executor: "shell" | "process"): void {
     },
   );
 
-  behaves("a timeout ends the children of a task, and leaves other tasks alone", async () => {
+  behaves("a timeout terminates the children of its task, and leaves other tasks alone", async () => {
     await withTempDirectory(async (directory) => {
       const stays = `until test -e ${directory}/go; do sleep 0.01; done; echo done`;
       const results = run([
@@ -505,7 +504,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("a task cannot be confused with its neighbours", async () => {
+  behaves("concurrent tasks get their own outputs and statuses", async () => {
     const tasks = Array.from({ length: 100 }, (_, index) => ({
       cmd: `echo ${index}; echo e${index} >&2; exit ${index}`,
     }));
@@ -515,7 +514,7 @@ function contract(executor: "shell" | "process"): void {
     }
   });
 
-  behaves("a program that is in a directory named by the task is found", async () => {
+  behaves("the path of a program is relative to cwd", async () => {
     await withTempDirectory(async (directory) => {
       await mkdir(join(directory, "bin"));
       await writeProgram(join(directory, "bin", "tool"), "#!/bin/sh\necho tool\n");
@@ -523,7 +522,7 @@ function contract(executor: "shell" | "process"): void {
     });
   });
 
-  behaves("another spawn adapter can be handed in", async () => {
+  behaves("the option `spawnAdapter` replaces the adapter", async () => {
     let started = 0;
     const spawnAdapter = {
       name: "counting",
@@ -535,7 +534,7 @@ function contract(executor: "shell" | "process"): void {
     assertEquals(started, 1);
   });
 
-  behaves("a run that is stopped while a process starts ends that process, too", async () => {
+  behaves("stopping a run during the start of a process terminates that process", async () => {
     const stop = new AbortController();
     const starting = Promise.withResolvers<void>();
     const pids: number[] = [];
@@ -561,7 +560,7 @@ function contract(executor: "shell" | "process"): void {
   });
 
   if (executor === "process" && RUNTIME !== "bun") return;
-  behaves("the CPU time of a task is known", async () => {
+  behaves("a result has the CPU time of its task", async () => {
     const busy = { cmd: "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done" };
     const results = await collect(run([busy, { cmd: "true" }], { concurrency: 1 }));
     const [one, other] = results.map(({ userMs, systemMs }) => userMs! + systemMs!);

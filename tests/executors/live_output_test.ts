@@ -25,9 +25,9 @@ const bytesOf = (outputs: readonly TaskOutput[], id: string, stream: string) =>
   Buffer.concat(outputs.filter((output) => output.id === id && output.stream === stream).map(({ bytes }) => bytes));
 
 for (const executor of EXECUTORS) {
-  test(`with the ${executor} executor lines arrive while their task runs`, async () => {
+  test(`with the ${executor} executor, lines arrive while their task runs`, async () => {
     await withTempDirectory(async (cwd) => {
-      // The task waits for a file that is made only when its first line has arrived.
+      // The task waits for a file, which the test creates when the first line arrives.
       const cmd = "echo first; until [ -e seen ]; do sleep 0.01; done; echo last >&2";
       const lines: string[] = [];
       const [result] = await collect(run([{ id: "a", cmd, cwd }], {
@@ -42,7 +42,7 @@ for (const executor of EXECUTORS) {
     });
   });
 
-  test(`with the ${executor} executor live output has the bytes of the result`, async () => {
+  test(`with the ${executor} executor, live output equals the output in the result`, async () => {
     const tasks: Task[] = [
       { id: "binary", cmd: "head -c 3000000 /dev/urandom; printf err >&2" },
       { id: "lines", cmd: "seq 200000; seq 3 >&2; printf unfinished" },
@@ -63,7 +63,7 @@ for (const executor of EXECUTORS) {
     }
   });
 
-  test(`with the ${executor} executor live output ends at the limit, and says the attempt`, async () => {
+  test(`with the ${executor} executor, live output ends at the limit, and has the number of the attempt`, async () => {
     const { outputs, results } = await runLive([
       { id: "much", cmd: "yes" },
       { id: "again", cmd: "echo hi; exit 1", retries: 1 },
@@ -82,7 +82,7 @@ for (const executor of EXECUTORS) {
     ]);
   });
 
-  test(`with the ${executor} executor an exception of onOutput stops the run`, async () => {
+  test(`with the ${executor} executor, an exception of onOutput stops the run`, async () => {
     const onOutput = () => {
       throw new Error("enough");
     };
@@ -90,7 +90,7 @@ for (const executor of EXECUTORS) {
   });
 }
 
-test("onOutput is refused where it would never be called", () => {
+test("run() and TaskRunner reject onOutput where it would never be called", () => {
   const onOutput = () => {};
   assertThrows(() => run([], { executor: new FakeExecutor(), onOutput }), RangeError, "onOutput needs the executor");
   assertThrows(
@@ -101,13 +101,13 @@ test("onOutput is refused where it would never be called", () => {
   assertThrows(() => run([], { outputBy: "word" as "line" }), RangeError, 'outputBy must be "line" or "chunk"');
 });
 
-test("TaskOutput.text replaces what is not UTF-8, and keeps all but the newline", () => {
+test("TaskOutput.text replaces invalid UTF-8, and removes only the newline", () => {
   const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
   const textOf = (...bytes: number[]) => new TaskOutput(attempt, "stdout", Uint8Array.from(bytes)).text;
   assertEquals([textOf(0xc3, 0xa9, 0x0a), textOf(0xff, 0x0a), textOf(0x0a), textOf(0x20)], ["é", "\uFFFD", "", " "]);
 });
 
-test("LineSplitter gives whole lines, however the bytes come, and long ones in parts", () => {
+test("LineSplitter delivers whole lines from any chunks, and long lines in parts", () => {
   const bytes = fc.array(fc.constantFrom("a", "\n", "é", "b".repeat(MAX_LIVE_LINE_BYTES - 1)), { maxLength: 30 });
   const property = fc.property(bytes, fc.array(fc.nat(100_000), { maxLength: 10 }), (parts, cuts) => {
     const input = Buffer.from(parts.join(""));

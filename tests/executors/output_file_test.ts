@@ -1,4 +1,4 @@
-/** What a task puts in the place of its output file is neither followed nor waited for. */
+/** Tests output files that a task has replaced by something else. */
 
 import { chmodSync, existsSync, linkSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { test } from "../support/test.ts";
 
 const LARGE = "x".repeat(100_000);
 
-/** What can be in the place of an output, by its name. Each keeps apart a file of somebody else. */
+/** Ways to replace an output file at a path. `foreign` is the path of a file that must stay unchanged. */
 const REPLACEMENTS: Readonly<Record<string, (path: string, foreign: string) => Promise<void> | void>> = {
   "a FIFO": async (path) => void await start("mkfifo", [path], { stdin: "" }).ended,
   "a link to a file": (path, foreign) => symlinkSync(foreign, path),
@@ -22,7 +22,7 @@ const REPLACEMENTS: Readonly<Record<string, (path: string, foreign: string) => P
 };
 
 for (const [name, replace] of Object.entries(REPLACEMENTS)) {
-  test(`an output whose file became ${name} cannot be got at`, async () => {
+  test(`collectOutputFile() does not open ${name} in the place of its file`, async () => {
     await withTempDirectory(async (directory) => {
       const [path, foreign] = [join(directory, "output"), join(directory, "foreign")];
       writeFileSync(foreign, LARGE, { mode: 0o640 });
@@ -38,7 +38,7 @@ for (const [name, replace] of Object.entries(REPLACEMENTS)) {
   });
 }
 
-test("an output whose file became a socket cannot be got at", async () => {
+test("collectOutputFile() does not open a socket in the place of its file", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "output");
     const server = createServer();
@@ -53,7 +53,7 @@ test("an output whose file became a socket cannot be got at", async () => {
   });
 });
 
-test("a file with another name is copied, and is neither cut, moved nor given another mode", async () => {
+test("collectOutputFile() copies a file with a second name, and leaves its size and mode", async () => {
   await withTempDirectory(async (directory) => {
     const [path, foreign, target] = ["output", "foreign", "target"].map((name) => join(directory, name)) as [
       string,
@@ -76,7 +76,7 @@ test("a file with another name is copied, and is neither cut, moved nor given an
   });
 });
 
-test("a task that replaces its output has an honest result, and hurts no other file", async () => {
+test("a task that replaces its output file gets an error, and other files stay unchanged", async () => {
   await withTempDirectory(async (directory) => {
     const foreign = join(directory, "foreign");
     writeFileSync(foreign, LARGE, { mode: 0o640 });
@@ -84,7 +84,7 @@ test("a task that replaces its output has an honest result, and hurts no other f
     const tasks: Task[] = [1, 2].flatMap((descriptor) => [
       { cmd: `${own(descriptor)}mkfifo "$own"` },
       { cmd: `${own(descriptor)}ln -s ${foreign} "$own"` },
-      { cmd: `${own(descriptor)}ln -s /dev/zero "$own"; sleep 0.3` }, // so long that its size is looked at
+      { cmd: `${own(descriptor)}ln -s /dev/zero "$own"; sleep 0.3` }, // until its size is checked
       { cmd: `${own(descriptor)}mkdir "$own"` },
     ]);
     const results = await collect(run([...tasks, { cmd: "echo good" }], { concurrency: 1, maxInlineBytes: 100 }));

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert/equals";
 import { classifyCommand, type CommandKind, isPlainVariable } from "../../executors/shell/plain_command.ts";
 import { test } from "../support/test.ts";
 
-/** That these look the same in a worker as under a fresh shell is for tests/e2e/differential_test.ts to see. */
+/** tests/e2e/differential_test.ts checks that such commands behave in a worker as in a fresh shell. */
 function assertKind(kind: CommandKind, commands: readonly string[]): void {
   assertEquals(
     commands.map((command) => [command, classifyCommand(command)]),
@@ -10,7 +10,7 @@ function assertKind(kind: CommandKind, commands: readonly string[]): void {
   );
 }
 
-test("a single program with its arguments is a simple command", () => {
+test("classifyCommand() finds a single program with its arguments simple", () => {
   assertKind("simple", [
     "true",
     " \ttrue \t",
@@ -31,12 +31,12 @@ test("a single program with its arguments is a simple command", () => {
   ]);
 });
 
-test("a built-in command that has several ways to fail is no simple one", () => {
+test("classifyCommand() finds built-in commands with line numbers in their errors plain", () => {
   assertKind("plain", ["cd /", "printf %s a", "pwd", "[ a = b ]", "test a", "'cd' /", "A=1 cd /"]);
   assertKind("simple", ["echo cd", "cdx", "xpwd"]);
 });
 
-test("commands that are joined, redirected, or only assign, are plain", () => {
+test("classifyCommand() finds lists, redirections and assignments plain", () => {
   assertKind("plain", [
     "a; b",
     "a;",
@@ -77,7 +77,7 @@ test("commands that are joined, redirected, or only assign, are plain", () => {
   ]);
 });
 
-test("what belongs to a larger construct, or to the shell itself, is neither", () => {
+test("classifyCommand() rejects compound commands and other built-in commands", () => {
   assertKind("other", [
     ..."case coproc do done elif else esac fi for function if in select then time until while".split(" "),
     ...". alias bg bind break builtin caller chdir command compgen complete compopt continue declare dirs".split(" "),
@@ -101,7 +101,7 @@ test("what belongs to a larger construct, or to the shell itself, is neither", (
   assertKind("simple", ["exitx", "a_taskrunner_run", "echo exit", "Case"]);
 });
 
-test("what is expanded or grouped in any other way is neither", () => {
+test("classifyCommand() rejects all other expansions and groups", () => {
   assertKind("other", [
     "a $(b)",
     "a `b`",
@@ -135,12 +135,12 @@ test("what is expanded or grouped in any other way is neither", () => {
   ]);
 });
 
-test("a command word that is made by the shell is neither", () => {
+test("classifyCommand() rejects a command name with expansions", () => {
   assertKind("other", ["$a", "${a}", "'$a'", "a$b c", "*", "a* b", "?", "[a]", "a]", "~", "~/a", "a; $b", "A=1 $b"]);
   assertKind("plain", ["[ a ]"]);
 });
 
-test("variables that shells make up are neither read nor set", () => {
+test("classifyCommand() rejects variables that shells set themselves", () => {
   const special =
     ("BASHOPTS BASHPID BASH_ENV CDPATH ENV EUID FUNCNAME IFS KSHEGID KSHGID KSHUID LINENO OLDPWD OPTARG " +
       "OPTERR OPTIND POSIXLY_CORRECT PPID PS1 PS2 PS3 PS4 RANDOM SECONDS SHELLOPTS TMOUT UID USER_ID _").split(" ");
@@ -155,7 +155,7 @@ test("variables that shells make up are neither read nor set", () => {
   }
 });
 
-test("what is not a whole command is neither", () => {
+test("classifyCommand() rejects incomplete commands", () => {
   assertKind("other", [
     "",
     " ",
@@ -190,7 +190,7 @@ test("what is not a whole command is neither", () => {
   ]);
 });
 
-test("redirections that shells read in different ways are neither", () => {
+test("classifyCommand() rejects redirections that shells parse differently", () => {
   assertKind("other", [
     "a <<b",
     "a <<<b",

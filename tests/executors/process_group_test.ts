@@ -10,23 +10,23 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { signalIfThere, start, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** A process of a machine that is not there. */
+/** A process of a {@linkcode FakeMachine}. */
 interface FakeProcess extends RunningProcess {
   isZombie?: boolean;
-  /** What a signal does to it. Without this SIGTERM and SIGKILL end it. */
+  /** Called for each signal. Without a handler, SIGTERM ends the process; SIGKILL always does. */
   onSignal?: (signal: string) => void;
 }
 
-/** How long a scan takes: longer than it could be called recent. */
+/** The duration of a scan. */
 const SCAN_MS = 150;
 
-/** A machine whose clock goes on when somebody reads its processes. */
+/** A machine on which each scan takes {@linkcode SCAN_MS} of its clock. */
 class FakeMachine implements ProcessList {
   readonly clock = new FakeClock();
   readonly watch = new GroupWatch(this);
-  /** By pid. */
+  /** Processes by pid. */
   readonly processes = new Map<number, FakeProcess>();
-  /** Every signal but 0, as `TERM 12`. */
+  /** All signals except 0, as `TERM 12`. */
   readonly signals: string[] = [];
   scans = 0;
   reads = 0;
@@ -39,7 +39,7 @@ class FakeMachine implements ProcessList {
     return added;
   }
 
-  /** Adds a worker with the attempt that it runs, and in its group what an earlier attempt has left. */
+  /** Adds a worker with its attempt, and with `left` background processes of earlier attempts. */
   addWorker({ left = 0 } = {}): { worker: FakeProcess; left: FakeProcess[]; child: FakeProcess } {
     const worker = this.add({ onSignal: () => {} });
     const groupId = worker.pid;
@@ -51,7 +51,7 @@ class FakeMachine implements ProcessList {
   end(ended: FakeProcess): void {
     this.processes.delete(ended.pid);
     const parent = this.processes.get(ended.parentPid);
-    if (parent?.onSignal && parent.groupId === parent.pid) this.processes.delete(parent.pid); // it was told to retire
+    if (parent?.onSignal && parent.groupId === parent.pid) this.processes.delete(parent.pid); // a retired worker exits after its child
   }
 
   terminate(group: ProcessGroup, killAfterMs = 5_000): ProcessGroupTermination {
@@ -92,14 +92,14 @@ class FakeMachine implements ProcessList {
   };
 }
 
-/** Calls a function with a machine of its own, and with its time. */
+/** Calls a function with a new machine, under the clock of the machine. */
 async function withMachine(use: (machine: FakeMachine) => Promise<void>): Promise<void> {
   const machine = new FakeMachine();
   await machine.clock.during(() => use(machine));
 }
 
-/** Ends so many groups at once, and counts what was read for that. */
-async function endMany(
+/** Terminates `count` groups at once. Returns the number of scans, and of reads per group. */
+async function terminateMany(
   count: number,
   addGroup: (machine: FakeMachine) => ProcessGroup,
 ): Promise<{ scans: number; readsOfEach: number }> {
@@ -116,9 +116,9 @@ async function endMany(
   return counts;
 }
 
-const WAYS_TO_END: Readonly<Record<string, (machine: FakeMachine) => ProcessGroup>> = {
+const GROUPS: Readonly<Record<string, (machine: FakeMachine) => ProcessGroup>> = {
   "workers": (machine) => ({ id: machine.addWorker().worker.pid, attemptSinceMs: 0 }),
-  "workers with processes to spare": (machine) => ({
+  "workers with background processes": (machine) => ({
     id: machine.addWorker({ left: 1 }).worker.pid,
     attemptSinceMs: 0,
   }),
@@ -127,12 +127,12 @@ const WAYS_TO_END: Readonly<Record<string, (machine: FakeMachine) => ProcessGrou
     const { pid } = machine.add({ isZombie: true });
     return { id: pid };
   },
-  "processes that withstand SIGTERM": (machine) => ({ id: machine.add({ onSignal: () => {} }).pid }),
+  "processes that ignore SIGTERM": (machine) => ({ id: machine.add({ onSignal: () => {} }).pid }),
 };
 
-for (const [what, addGroup] of Object.entries(WAYS_TO_END)) {
-  test(`ending a hundred ${what} takes as few scans of all processes as ending two`, async () => {
-    const [few, many] = [await endMany(2, addGroup), await endMany(100, addGroup)];
+for (const [kind, addGroup] of Object.entries(GROUPS)) {
+  test(`terminating 100 ${kind} takes no more scans than terminating two`, async () => {
+    const [few, many] = [await terminateMany(2, addGroup), await terminateMany(100, addGroup)];
     assertEquals(many.scans, few.scans);
     assert(many.scans <= 2, `${many.scans} scans`);
     assert(
@@ -142,12 +142,12 @@ for (const [what, addGroup] of Object.entries(WAYS_TO_END)) {
   });
 }
 
-test("scans for attempts that are ended one after the other take a quarter of the time", async () => {
+test("scans take at most a quarter of the time when attempts are terminated one after another", async () => {
   await withMachine(async (machine) => {
     const terminations: ProcessGroupTermination[] = [];
     for (let count = 0; count < 1_000; count++) {
       const { worker } = machine.addWorker();
-      const attemptSinceMs = performance.now(); // no earlier scan has seen it
+      const attemptSinceMs = performance.now(); // after all earlier scans
       terminations.push(machine.terminate({ id: worker.pid, attemptSinceMs }));
       await machine.clock.advance(10);
     }
@@ -159,7 +159,7 @@ test("scans for attempts that are ended one after the other take a quarter of th
   });
 });
 
-test("all of a group gets SIGTERM at once, also when many end", async () => {
+test("100 groups get SIGTERM at once", async () => {
   await withMachine(async (machine) => {
     const pids = Array.from({ length: 100 }, () => machine.add({}).pid);
     for (const id of pids) machine.terminate({ id });
@@ -170,7 +170,7 @@ test("all of a group gets SIGTERM at once, also when many end", async () => {
   });
 });
 
-test("a second request kills at once, whatever the termination waits for", async () => {
+test("killAfter(0) sends SIGKILL at once, whatever the termination waits for", async () => {
   await withMachine(async (machine) => {
     const groups = Array.from({ length: 100 }, () => machine.add({ onSignal: () => {} }).pid);
     const terminations = groups.map((id) => machine.terminate({ id }, 3_600_000));
@@ -183,7 +183,7 @@ test("a second request kills at once, whatever the termination waits for", async
   });
 });
 
-test("SIGKILL comes when it is due, and not when the next look is", async () => {
+test("SIGKILL is sent when it is due, not at the next poll", async () => {
   await withMachine(async (machine) => {
     const groups = Array.from({ length: 300 }, () => machine.add({ onSignal: () => {} }).pid);
     for (const id of groups) machine.terminate({ id }, 234);
@@ -195,7 +195,7 @@ test("SIGKILL comes when it is due, and not when the next look is", async () => 
   });
 });
 
-test("what an earlier attempt has left gets no signal", async () => {
+test("processes of an earlier attempt get no signal", async () => {
   await withMachine(async (machine) => {
     const { worker, left, child } = machine.addWorker({ left: 2 });
     const { gone } = machine.terminate({ id: worker.pid, attemptSinceMs: 0 });
@@ -206,7 +206,7 @@ test("what an earlier attempt has left gets no signal", async () => {
   });
 });
 
-test("what an attempt starts while it is being ended is ended, too", async () => {
+test("processes that an attempt starts during its termination are terminated, too", async () => {
   await withMachine(async (machine) => {
     const { worker, left } = machine.addWorker({ left: 1 });
     const groupId = worker.pid;
@@ -220,7 +220,7 @@ test("what an attempt starts while it is being ended is ended, too", async () =>
         machine.end(child);
       },
     });
-    machine.processes.delete(child.pid - 1); // the attempt of the helper
+    machine.processes.delete(child.pid - 1); // the attempt that addWorker() added
     const { gone } = machine.terminate({ id: groupId, attemptSinceMs: 0 }, 4_000);
     await machine.clock.advance(3_000);
     assertEquals(machine.signals, [child.pid, child.pid + 1].flatMap((pid) => [`TERM ${pid}`, `CONT ${pid}`]));
@@ -231,14 +231,14 @@ test("what an attempt starts while it is being ended is ended, too", async () =>
   });
 });
 
-test("a process that has the pid of one that has ended gets no signal", async () => {
+test("a process that reuses a pid gets no signal", async () => {
   await withMachine(async (machine) => {
     const { worker, left, child } = machine.addWorker({ left: 1 });
-    const withstands = machine.add({ groupId: worker.pid, onSignal: () => {} });
+    const stubborn = machine.add({ groupId: worker.pid, onSignal: () => {} });
     const { gone } = machine.terminate({ id: worker.pid, attemptSinceMs: 0 }, 2_000);
     await machine.clock.advance(1_000);
-    machine.processes.delete(withstands.pid);
-    const other = machine.add({ pid: withstands.pid, startTicks: 1_000 });
+    machine.processes.delete(stubborn.pid);
+    const other = machine.add({ pid: stubborn.pid, startTicks: 1_000 });
     await machine.clock.advance(4_000);
     await gone;
     assertEquals(machine.signals.filter((signal) => signal.startsWith("KILL")), []);
@@ -247,7 +247,7 @@ test("a process that has the pid of one that has ended gets no signal", async ()
   });
 });
 
-test("a worker that never starts its attempt is killed when the time is over", async () => {
+test("a worker that never starts its attempt is killed after the time for it", async () => {
   await withMachine(async (machine) => {
     const worker = machine.add({ onSignal: () => {} });
     const termination = machine.terminate({ id: worker.pid, attemptSinceMs: 0 }, 1_000);
@@ -259,7 +259,7 @@ test("a worker that never starts its attempt is killed when the time is over", a
   });
 });
 
-test("a group whose signals cannot be sent is given up, and no promise rejects", async () => {
+test("a termination settles when no signal can be sent", async () => {
   await withMachine(async (machine) => {
     const { pid } = machine.add({});
     const fails = () => Promise.reject(new Error("no more processes"));
@@ -269,8 +269,8 @@ test("a group whose signals cannot be sent is given up, and no promise rejects",
   });
 });
 
-test("the list of processes has those that run, and no zombie", async () => {
-  // The shell gives way to a program that never waits for the child that the shell had.
+test("PROCESSES lists running processes, and no zombies", async () => {
+  // The shell executes a program that never reaps the child of the shell.
   const { child, output, ended } = start("sh", ["-c", "true & echo $!; exec sleep 300"]);
   await waitFor("the child", () => output.stdout !== "");
   const zombie = Number(output.stdout);
@@ -287,7 +287,7 @@ test("the list of processes has those that run, and no zombie", async () => {
 });
 
 test(
-  "where a shell has to send signals, one sends many, and says of each whether there was anything",
+  "signalSender() sends many signals through one shell, and returns which targets exist",
   async () => {
     const real = await defaultSpawnAdapter();
     let spawned = 0;
@@ -310,7 +310,7 @@ test(
       const [own, gone] = await Promise.all([sendSignal(process.pid, 0), sendSignal(-children[0]!.pid, 0)]);
       assertEquals([own, gone, spawned], [true, false, 2]);
     } finally {
-      for (const { pid } of children) signalIfThere(pid, "SIGKILL"); // when it has failed
+      for (const { pid } of children) signalIfThere(pid, "SIGKILL"); // after a failure
     }
   },
 );

@@ -4,7 +4,7 @@ import { createExecutor } from "../../executors/mod.ts";
 import type { ExitStatus, OutputReader, SpawnAdapter } from "../../spawn_adapters/types.ts";
 import { test } from "../support/test.ts";
 
-/** A process whose exit and output the test decides. */
+/** A process whose exit and output the test controls. */
 class FakeProcess {
   readonly spawned = Promise.withResolvers<void>();
   readonly exit = Promise.withResolvers<ExitStatus>();
@@ -21,7 +21,7 @@ class FakeProcess {
   };
 }
 
-/** Returns how an attempt ends that is terminated after it has exited by itself, and before its output is read. */
+/** Returns the end of an attempt that is terminated between the exit of its process and the end of its output. */
 async function terminatedAfterExit(...reasons: AttemptStop[]) {
   const child = new FakeProcess();
   const executor = createExecutor({ executor: "process", spawnAdapter: child.adapter, cleanup: false });
@@ -30,7 +30,7 @@ async function terminatedAfterExit(...reasons: AttemptStop[]) {
     const execution = executor.start(attempt, { onOutputLimit() {}, onStart() {} });
     await child.spawned.promise;
     child.exit.resolve({ code: 3, signal: null });
-    await new Promise((resolve) => setImmediate(resolve)); // so that the exit is seen
+    await new Promise((resolve) => setImmediate(resolve)); // so that the executor sees the exit
     for (const reason of reasons) execution.terminate(reason, 0);
     child.outputEnd.resolve(undefined);
     const { ending, stoppedBy } = await execution.ended;
@@ -40,13 +40,13 @@ async function terminatedAfterExit(...reasons: AttemptStop[]) {
   }
 }
 
-test("Execution.terminate() is not the cause of an end that has happened, unless for its output", async () => {
+test("Execution.terminate() after the exit has no effect, except for the output limit", async () => {
   const exited = { kind: "exited", status: 3 } as const;
   assertEquals(await terminatedAfterExit("timeout", "canceled"), [exited, undefined]);
   assertEquals(await terminatedAfterExit("timeout", "output-limit"), [exited, "output-limit"]);
 });
 
-test("Execution.terminate() before the process is there withdraws the attempt", async () => {
+test("Execution.terminate() before the process starts withdraws the attempt", async () => {
   const child = new FakeProcess();
   const executor = createExecutor({ executor: "process", spawnAdapter: child.adapter, cleanup: false });
   const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
@@ -58,7 +58,7 @@ test("Execution.terminate() before the process is there withdraws the attempt", 
   await executor.close();
 });
 
-test("a process without a status and a signal is lost", async () => {
+test("an attempt whose process reports neither status nor signal is lost", async () => {
   const child = new FakeProcess();
   const executor = createExecutor({ executor: "process", spawnAdapter: child.adapter, cleanup: false });
   const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };

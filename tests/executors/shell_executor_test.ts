@@ -29,12 +29,12 @@ import {
 import { CAN_MOUNT, RunPlace } from "../support/run_place.ts";
 import { test } from "../support/test.ts";
 
-/** Runs tasks one after the other in one worker. */
+/** Runs tasks one after another in one worker. */
 function inOneWorker(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
   return collect(run(tasks, { executor: "shell", concurrency: 1, ...options }));
 }
 
-test("nothing that a task sets up is seen by the next", async () => {
+test("the state that a task leaves in its shell does not reach the next task", async () => {
   const look = [
     'echo "$A|$B|$(pwd)|$(umask)|$(ulimit -n)|$-|$#|$(trap)|$(alias)|$(type f)"',
     'echo "$A" "$B" "$PWD" $?',
@@ -62,12 +62,12 @@ test("nothing that a task sets up is seen by the next", async () => {
   assertEquals(seen(results.slice(-look.length)), seen(clean));
 });
 
-test("every task has a process id of its own", async () => {
+test("each task has its own process id", async () => {
   const results = await inOneWorker(Array.from({ length: 20 }, () => ({ cmd: "echo $$" })));
   assertEquals(new Set(results.map(({ stdout }) => stdout)).size, 20);
 });
 
-test("a program that cannot be run is named on line 1, however many tasks the worker has had", async () => {
+test("the message about a program that cannot run has line 1, after any number of tasks", async () => {
   await withTempDirectory(async (directory) => {
     const file = join(directory, "no program");
     await writeFile(file, "");
@@ -105,7 +105,7 @@ test("commands of several megabytes run", async () => {
   assertEquals([count!.stdout.trim(), last!.stdout], ["3000001", "last\n"]);
 });
 
-test("a worker that a task has killed is replaced, and no other task notices", async () => {
+test("a worker that its task kills is replaced, and other tasks are not affected", async () => {
   await withTempDirectory(async (directory) => {
     const steady = `until test -e ${directory}/go; do sleep 0.01; done; echo steady`;
     const bad = [
@@ -128,7 +128,7 @@ test("a worker that a task has killed is replaced, and no other task notices", a
     assertEquals(
       bad.map((id) => {
         const { status, outcome, signal } = ended.find((result) => result.id === id)!;
-        return id.includes("TERM") ? [id, status] : [id, status, outcome, signal]; // of SIGTERM mksh says nothing
+        return id.includes("TERM") ? [id, status] : [id, status, outcome, signal]; // mksh prints no message for SIGTERM
       }),
       [
         ["kill -9 $$", 137, "killed", "SIGKILL"],
@@ -142,7 +142,7 @@ test("a worker that a task has killed is replaced, and no other task notices", a
   });
 });
 
-test("what a task leaves running when it kills its worker is ended", async () => {
+test("processes of a task that kills its worker are terminated", async () => {
   await withTempDirectory(async (directory) => {
     const [result] = await inOneWorker([{ cmd: `echo $$ > ${directory}/pid; kill -9 $PPID; sleep 300` }]);
     assertEquals([result!.status, result!.outcome], [137, "killed"]);
@@ -150,9 +150,9 @@ test("what a task leaves running when it kills its worker is ended", async () =>
   });
 });
 
-test("a task that kills its worker while it is being ended is ended", async () => {
+test("a task that kills its worker during its termination is terminated", async () => {
   await withTempDirectory(async (directory) => {
-    // As long as it ignores SIGTERM, it is taken for a part of the worker that begins it; its child tells when that comes.
+    // A task that ignores SIGTERM looks like a starting task. Its child records the arrival of SIGTERM.
     const cmd = `
       cd ${directory}
       (trap 'echo > ended' TERM; echo > child; until [ -e ended ]; do sleep 0.02; done) &
@@ -170,19 +170,19 @@ test("a task that kills its worker while it is being ended is ended", async () =
   });
 });
 
-test("a worker that a task has stopped goes on", async () => {
+test("a worker that its task stops is continued", async () => {
   const results = await inOneWorker([{ cmd: "kill -STOP $PPID; echo stopped" }, { cmd: "echo next" }]);
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "stopped\n"], ["ok", "next\n"]]);
 });
 
-/** Does something else with each worker that is started. */
+/** Returns an adapter that changes each process that it starts. */
 async function adapterThat(change: (worker: ChildProcess) => ChildProcess): Promise<SpawnAdapter> {
   const { name, canSignal, spawn } = await defaultSpawnAdapter();
   return { name, canSignal, spawn: async (options) => change(await spawn(options)) };
 }
 
-/** A worker that is told what a function makes of what it would be told. */
-function toldOtherwise(worker: ChildProcess, change: (text: string) => string): ChildProcess {
+/** Returns a worker whose scripts pass through a function. */
+function withChangedScripts(worker: ChildProcess, change: (text: string) => string): ChildProcess {
   const { stdin } = worker;
   return stdin === null
     ? worker
@@ -198,13 +198,13 @@ async function assertAllRun(spawnAdapter: SpawnAdapter): Promise<void> {
   );
 }
 
-test("a worker that dies before its first task is not waited for", async () => {
+test("a worker that dies before its first task is replaced", async () => {
   let workers = 0;
   const spawnAdapter = await adapterThat((worker) => {
     if (worker.stdin === null || workers++ > 0) return worker;
     let writes = 0;
-    return toldOtherwise(worker, (text) => {
-      if (++writes === 2) process.kill(worker.pid, "SIGKILL"); // when it is to say what shell it is
+    return withChangedScripts(worker, (text) => {
+      if (++writes === 2) process.kill(worker.pid, "SIGKILL"); // during the probe
       return text;
     });
   });
@@ -212,13 +212,15 @@ test("a worker that dies before its first task is not waited for", async () => {
   assertEquals(workers, 2);
 });
 
-test("a task whose worker comes to its end before it runs in a process of its own", async () => {
+test("a task whose worker exits before the task starts runs in its own process", async () => {
   await assertAllRun(
-    await adapterThat((worker) => toldOtherwise(worker, (text) => text.includes("second") ? `exit 3\n${text}` : text)),
+    await adapterThat((worker) =>
+      withChangedScripts(worker, (text) => text.includes("second") ? `exit 3\n${text}` : text)
+    ),
   );
 });
 
-test("a worker goes on that is stopped as it starts, or when it has nothing to do", async () => {
+test("a worker that is stopped at its start, or while idle, is continued", async () => {
   const spawnAdapter = await adapterThat((worker) => {
     process.kill(worker.pid, "SIGSTOP");
     return worker;
@@ -231,11 +233,11 @@ test("a worker goes on that is stopped as it starts, or when it has nothing to d
     assertEquals((await results.next()).value!.outcome, "ok");
     await writeFile(join(directory, "ended"), "");
     assertEquals((await results.next()).value!.outcome, "ok");
-    assertEquals((await results.next()).done, true); // when the run is over, so are its workers
+    assertEquals((await results.next()).done, true); // which requires the end of the workers
   });
 });
 
-test("a timeout spares what an earlier task of the slot has left in the background", async () => {
+test("a timeout spares background processes of earlier tasks of the slot", async () => {
   await withTempDirectory(async (directory) => {
     const [, late, after] = await inOneWorker([
       { cmd: `sleep 300 >/dev/null 2>&1 & echo $! > ${directory}/left` },
@@ -246,13 +248,13 @@ test("a timeout spares what an earlier task of the slot has left in the backgrou
     const [left, child] = await Promise.all(["left", "child"].map(async (name) => {
       return Number(await readFile(join(directory, name), "utf8"));
     }));
-    assert(isAlive(left!), "the one in the background was ended, too");
+    assert(isAlive(left!), "the background process was terminated, too");
     assert(!isAlive(child!));
     process.kill(left!, "SIGKILL");
   });
 });
 
-test("a process in the background never writes into the output of another task", async () => {
+test("a background process never writes into the output of another task", async () => {
   await withTempDirectory(async (directory) => {
     const noisy = `(while test -e ${directory}; do echo noise; echo noise >&2; sleep 0.001; done) &`;
     const waits = `i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 0.005; done; echo quiet`;
@@ -261,21 +263,21 @@ test("a process in the background never writes into the output of another task",
   });
 });
 
-test("a stop in the instant in which a task starts ends it by SIGTERM", async () => {
+test("SIGTERM ends a task that is stopped at the moment of its start", async () => {
   for (let round = 0; round < 30; round++) {
     const results = run([{ cmd: "sleep 300" }], { executor: "shell", signal: AbortSignal.timeout(round) });
     const startedMs = performance.now();
     const { outcome } = (await results.next()).value!;
     assertEquals(outcome, "canceled");
-    assert(performance.now() - startedMs < 4_000, "it took SIGKILL");
+    assert(performance.now() - startedMs < 4_000, "the task needed SIGKILL");
     await results.return();
   }
 });
 
-test("the directory of a worker is private, and is gone after every end of the program", async () => {
+test("the directory of a worker is private, and is removed after any end of the program", async () => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
     await withTempDirectory(async (directory) => {
-      // The glob hides from taskrunner that this asks for a descriptor: it would get a pipe.
+      // The glob hides the name of the descriptor, which would make the outputs pipes.
       const cmd = "dirname $(readlink /proc/$$/f?/2) > path; echo $$ > pid; exec sleep 300";
       const { child, ended } = startTaskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
       const read = async (name: string) => (await readFile(join(directory, name), "utf8").catch(() => "")).trim();
@@ -290,7 +292,7 @@ test("the directory of a worker is private, and is gone after every end of the p
   }
 });
 
-test("the directory is gone when the program is killed while it ends a task", async () => {
+test("the directory of a worker is removed when the program is killed during a termination", async () => {
   await withTempDirectory(async (directory) => {
     const find = "dirname $(readlink /proc/$$/f?/2) > path";
     const cmd = `trap ': > asked' TERM; ${find}; : > on; until test -e go; do sleep 0.01; done`;
@@ -298,7 +300,7 @@ test("the directory is gone when the program is killed while it ends a task", as
     const { child, ended } = startTaskrunner(args, { stdin: jsonLines([{ cmd, cwd: directory }]) });
     await waitFor("the task", () => existsSync(join(directory, "on")));
     process.kill(child.pid!, "SIGTERM");
-    await waitFor("the task to be asked to end", () => existsSync(join(directory, "asked")));
+    await waitFor("SIGTERM to arrive", () => existsSync(join(directory, "asked")));
     process.kill(child.pid!, "SIGKILL");
     await ended;
     await writeFile(join(directory, "go"), "");
@@ -308,7 +310,7 @@ test("the directory is gone when the program is killed while it ends a task", as
   });
 });
 
-test("the directory of a worker that has ended is gone when the result is there", async () => {
+test("the directory of a dead worker is removed before the result arrives", async () => {
   await withTempDirectory(async (directory) => {
     const look = "ls $(dirname $(dirname $(readlink /proc/$$/f?/2)))";
     const results = run([
@@ -322,7 +324,7 @@ test("the directory of a worker that has ended is gone when the result is there"
   });
 });
 
-test("a worker gives way to another when there is no room for its directory any more", async () => {
+test("a worker is replaced when its location runs out of space", async () => {
   if (!CAN_MOUNT) return notTried("this user must not make mounts");
   await RunPlace.with(async (place) => {
     const look = "dirname $(readlink /proc/$$/f?/2)";
@@ -330,7 +332,7 @@ test("a worker gives way to another when there is no room for its directory any 
       { id: "1", cmd: `${look}; echo $PPID >${place.directory}/pid; head -c 100M /dev/zero >/dev/shm/used; sleep 0.1` },
       { id: "2", cmd: `${look}; while kill -0 $(cat ${place.directory}/pid) 2>/dev/null; do sleep 0.01; done` },
     ];
-    const setup = "mount -t tmpfs -o size=1100m tmpfs /dev/shm"; // what is wanted, and some more
+    const setup = "mount -t tmpfs -o size=1100m tmpfs /dev/shm"; // the required space, and some more
     const { status, stderr } = await (await place.run(tasks, ["-j1", "--max-output", "1M"], {}, setup)).ended;
     assertEquals([status, stderr], [0, ""]);
     const [first, second] = place.results().map(({ stdout }) => stdout);
@@ -340,18 +342,18 @@ test("a worker gives way to another when there is no room for its directory any 
   });
 });
 
-test("without its directory a worker gives honest results, and is replaced", async () => {
+test("a worker without its directory reports errors, and is replaced", async () => {
   const remove = "rm -r $(dirname $(readlink /proc/$$/f?/2)); echo lost";
-  const results = await inOneWorker([{ cmd: remove }, { cmd: "cat", stdin: "next\n" }, { cmd: ["echo", "one more"] }]);
+  const results = await inOneWorker([{ cmd: remove }, { cmd: "cat", stdin: "next\n" }, { cmd: ["echo", "another"] }]);
   assertEquals([results[0]!.outcome, results[0]!.status, results[0]!.stdout], ["failed", 0, ""]);
   assertStringIncludes(results[0]!.error!, "Cannot keep all of the output");
   assertEquals(results.slice(1).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", "next\n"], [
     "ok",
-    "one more\n",
+    "another\n",
   ]]);
 });
 
-test("a place without room is passed over, and one that is full is said to be", async () => {
+test("ScratchDirectory skips locations without enough space, and detects full ones", async () => {
   await withTempDirectory(async (directory) => {
     const [first, second] = [join(directory, "first"), join(directory, "second")];
     await mkdir(first);
@@ -382,7 +384,7 @@ test("a place without room is passed over, and one that is full is said to be", 
   });
 });
 
-test("in a place in memory there are only as many workers as may fill it and leave it room", async () => {
+test("ScratchDirectory limits the workers in memory to those whose output leaves space", async () => {
   await withTempDirectory(async (directory) => {
     const [memory, disk] = [join(directory, "memory"), join(directory, "disk")];
     await mkdir(memory);
@@ -396,20 +398,20 @@ test("in a place in memory there are only as many workers as may fill it and lea
     const workers = [scratch.reserve(), scratch.reserve(), scratch.reserve()];
     assertEquals(workers.map(locationOf), ["memory", "memory", "disk"]);
     workers[0]!.remove();
-    workers[0]!.remove(); // again: it counts once
+    workers[0]!.remove(); // a second call has no effect
     assertEquals([scratch.reserve(), scratch.reserve()].map(locationOf), ["memory", "disk"]);
-    freeBytes = 8; // somebody else takes memory
+    freeBytes = 8; // another program takes memory
     assertEquals(workers.slice(1).map(({ hasSpace }) => hasSpace), [false, true]);
     scratch.close();
   });
 });
 
-test("where no worker can be had, tasks run in processes of their own", async () => {
+test("without workers, tasks run in their own processes", async () => {
   const missing = await inOneWorker([{ cmd: "echo hi" }, { cmd: ["echo", "ho"] }], { shell: "/no/such/shell" });
   assertEquals(missing.map(({ outcome, stdout }) => [outcome, stdout]), [["not-started", ""], ["ok", "ho\n"]]);
 });
 
-test("a program that cannot be run has not started, whatever the shell says of it", async () => {
+test("a program that cannot run is `not-started`, whatever message the shell prints", async () => {
   if (lacks("bash", "busybox", "mksh")) return;
   await withTempDirectory(async (directory) => {
     const [ash, file] = [join(directory, "ash"), join(directory, "file")];
@@ -421,7 +423,7 @@ test("a program that cannot be run has not started, whatever the shell says of i
       ["./none"],
       [file],
       [directory],
-      ["/bin/true", "x".repeat(200_000)], // by its path, as busybox has one of its own
+      ["/bin/true", "x".repeat(200_000)], // by its path, because busybox has a built-in true
       ["sh", "-c", "echo 'sh: 1: x: not found' >&2; exit 127"],
     ].map((cmd): Task => ({ cmd, cwd: directory }));
     const ends = (results: TaskResult[]) => results.map(({ outcome, status, error }) => [outcome, status, error]);
@@ -433,7 +435,7 @@ test("a program that cannot be run has not started, whatever the shell says of i
   });
 });
 
-test("what no shell can do is done by a process of its own", async () => {
+test("attempts that no worker can run get their own process", async () => {
   const [variable, program, last] = await inOneWorker([
     { cmd: ["env"], env: { "a-b": "1", C: "2" } },
     { cmd: ["-x", "y"] },
@@ -451,14 +453,14 @@ test("what no shell can do is done by a process of its own", async () => {
   assertEquals([group, Number(parent)], [pid, process.pid]);
 });
 
-test("an array is a process of the worker, like a string", async () => {
+test("an array runs as a child of the worker, like a string", async () => {
   const look = { cmd: ["sh", "-c", "echo $PPID"] };
   const parents = (await inOneWorker([look, { cmd: "echo $PPID" }, look])).map(({ stdout }) => Number(stdout));
   assertEquals(new Set(parents).size, 1);
   assert(parents[0] !== process.pid);
 });
 
-test("the directory of a worker has no files but those of the task that runs", async () => {
+test("the directory of a worker has only files of the running task", async () => {
   const look = "cd $(dirname $(readlink /proc/$$/f?/2)) && ls && stat -Lc %a /proc/$$/f?/0";
   const before = [
     { cmd: "cat; echo e >&2", stdin: "x" },
@@ -472,11 +474,11 @@ test("the directory of a worker has no files but those of the task that runs", a
   assertMatch(last!.stdout, /^(\d+)\.err\n\1\.in\n\1\.out\n600\n$/);
 });
 
-test("what a program prints is never changed, although it may look like a message of the shell", async () => {
+test("output that looks like a message of the shell is not changed", async () => {
   await withTempDirectory(async (directory) => {
     const program = join(directory, "say");
     await writeProgram(program, '#!/bin/sh\necho "sh: $1: said" >&2\nexit $2\n');
-    // The worker counts the lines it has read, one or a few for each task, and is on the one that is named for some task.
+    // The worker reads some lines for each task, so one of the tasks runs at the line in its message.
     for (const [line, status, before] of [[40, 3, ""], ...[40, 41, 42].map((line) => [line, 127, "true; "])]) {
       const tasks = Array.from({ length: 50 }, () => ({ cmd: `${before}${program} ${line} ${status}` }));
       const said = (await inOneWorker(tasks, { shell: "sh" })).map(({ stderr }) => stderr);
@@ -492,12 +494,12 @@ test("a run without tasks ends", async () => {
   assertEquals(await inOneWorker([]), []);
 });
 
-test("where no worker can be had, a task is ended like any other", async () => {
+test("without workers, timeouts still terminate tasks", async () => {
   const [late] = await inOneWorker([{ cmd: ["sleep", "300"], timeoutMs: 100 }], { shell: "/no/such/shell" });
   assertEquals([late!.outcome, late!.signal], ["timeout", "SIGTERM"]);
 });
 
-test("a file that a task opens by the name of its own descriptor is not emptied", async () => {
+test("a task that opens its output by a descriptor name does not truncate the output", async () => {
   const cmd = "echo a >&2; echo b >/dev/stderr; echo c >/dev/stdout; echo d; (exit 4)";
   const copy = { cmd: ["tee", "/dev/stderr"], stdin: "x\n" };
   const results = await inOneWorker([{ cmd }, { cmd: ["sh", "-c", cmd] }, copy]);
@@ -508,24 +510,24 @@ test("a file that a task opens by the name of its own descriptor is not emptied"
   ]);
 });
 
-test("the CPU time of an attempt is that of the attempt", async () => {
+test("the CPU time of a task does not include that of earlier tasks", async () => {
   const busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
   const times = (await inOneWorker([{ cmd: busy }, { cmd: "true" }, { cmd: busy }]))
     .map(({ userMs, systemMs }) => userMs! + systemMs!);
   assert(times[0]! >= 20 && times[1]! <= 20 && times[2]! >= 20, `${times}`);
 });
 
-// The rest are the known differences from a fresh shell, as docs/reference/runtimes.md lists them.
+// The following tests pin the known differences from a fresh shell, as listed in docs/reference/runtimes.md.
 
 test(
-  "known difference: when a signal ends the last program of a command, the result says it, not the shell",
+  "known difference: the shell prints no message when a signal ends the last program of a command",
   async () => {
     const [worker] = await inOneWorker([{ cmd: "sh -c 'kill -KILL $$'" }], { shell: "dash" });
     assertEquals([worker!.status, worker!.outcome, worker!.signal, worker!.stderr], [137, "killed", "SIGKILL", ""]);
   },
 );
 
-test("known difference: the parent of a task is its worker, and tasks of a slot share a group", async () => {
+test("known difference: the parent of a task is its worker, and tasks of a slot share a process group", async () => {
   const look = "echo $PPID; ps -o pgid= -p $$";
   const results = await inOneWorker([{ cmd: look }, { cmd: look }, { cmd: ["sh", "-c", look] }]);
   const seen = new Set(results.map(({ stdout }) => stdout.replace(/\s+/g, " ")));
@@ -534,7 +536,7 @@ test("known difference: the parent of a task is its worker, and tasks of a slot 
   assertEquals(parent, group);
 });
 
-test("known difference: a command longer than an argument may be is evaluated by its worker", async () => {
+test("known difference: the worker evaluates a command that is too long for an argument", async () => {
   const longestBytes = 128 * 1024 - 1; // with the NUL at its end
   const command = (text: string) => ({ cmd: `: ${text}; if :; then nosuch; fi` });
   const room = longestBytes - command("").cmd.length;
@@ -550,7 +552,7 @@ test("known difference: a command longer than an argument may be is evaluated by
 });
 
 test(
-  "known difference: in the background a process prints to a file that is gone, and is not told",
+  "known difference: a background process can write to its removed output file without an error",
   async () => {
     await withTempDirectory(async (directory) => {
       const [result] = await inOneWorker([{
@@ -563,17 +565,17 @@ test(
   },
 );
 
-test("known difference: variables whose names no shell takes do not come through dash", async () => {
+test("known difference: dash drops variables whose names are not valid in a shell", async () => {
   const script = `echo '{"cmd":["env"]}' | env not.a-name=x taken=y $RUNTIME cli.ts --shell dash`;
   const [result] = parseResults((await shell(script)).stdout);
   assertEquals(/^taken=y$/m.test(result!.stdout), true);
   assertEquals(/^not.a-name=x$/m.test(result!.stdout), false);
 });
 
-test("workers without a task give way when nothing else can be started", async () => {
+test("idle workers are dismissed when no process can start", async () => {
   const real = await defaultSpawnAdapter();
   let alive = 0;
-  // As with too few descriptors: there is one process at a time.
+  // Allows one process at a time, as if descriptors were exhausted.
   const spawnAdapter: SpawnAdapter = {
     ...real,
     async spawn(options) {

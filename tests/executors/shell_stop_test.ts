@@ -18,7 +18,7 @@ function contextOf(directory: string, worker: ShellContext["worker"]): ShellCont
     spillDirectory: new SpillDirectory(directory),
     sendSignal: () => Promise.resolve(true),
     startProcess: () => {
-      throw new Error("No process is wanted");
+      throw new Error("Unexpected process");
     },
     worker,
     capabilities: { runsPlainCommands: false } as ShellContext["capabilities"],
@@ -27,7 +27,7 @@ function contextOf(directory: string, worker: ShellContext["worker"]): ShellCont
   };
 }
 
-/** Returns how an attempt ends that printed too much, and is terminated once after the report of its worker. */
+/** Returns the end of an attempt that exceeds its output limit, and is terminated after the report of its worker. */
 async function terminatedAfterReport(directory: string, reason: AttemptStop) {
   const worker = {
     nextNumber: 1,
@@ -46,7 +46,7 @@ async function terminatedAfterReport(directory: string, reason: AttemptStop) {
   return { ending, stoppedBy, userMs, systemMs };
 }
 
-test("ShellExecution.terminate() is not the cause of an end that has happened, unless for its output", async () => {
+test("ShellExecution.terminate() after the report has no effect, except for the output limit", async () => {
   await withTempDirectory(async (directory) => {
     const end = { ending: { kind: "exited", status: 3 } as const, userMs: 1, systemMs: 2 };
     assertEquals(await terminatedAfterReport(directory, "canceled"), { ...end, stoppedBy: undefined });
@@ -62,7 +62,7 @@ test("ShellExecution.terminate() withdraws an attempt that waits for its worker"
   assertEquals(await execution.ended, { ...resultWithoutOutput({ kind: "withdrawn" }), stoppedBy: "canceled" });
 });
 
-test("ShellExecution.terminate() reaches the process that takes the place of a worker", async () => {
+test("ShellExecution.terminate() reaches the process that replaces the worker", async () => {
   await withTempDirectory(async (directory) => {
     const calls: [reason: AttemptStop, killAfterMs: number][] = [];
     const result = resultWithoutOutput({ kind: "exited", status: 0 });
@@ -72,12 +72,12 @@ test("ShellExecution.terminate() reaches the process that takes the place of a w
       isUsable: true,
       directory: { path: directory, isFull: false },
       retire() {},
-      // Nothing began: the shell could not create a file.
+      // The attempt did not begin, because the shell could not create a file.
       run: () => Promise.resolve({ status: 2, stderrIsEmpty: true, messages: "no file", userMs: 0, systemMs: 0 }),
     } as unknown as ShellWorker;
     const context: ShellContext = {
       ...contextOf(directory, () => worker),
-      dismiss: () => execution.terminate("canceled", 5), // before the process is there
+      dismiss: () => execution.terminate("canceled", 5), // before the process starts
       startProcess: () => ({
         ended: Promise.resolve(result),
         terminate: (reason, killAfterMs) => void calls.push([reason, killAfterMs]),

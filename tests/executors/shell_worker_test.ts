@@ -23,7 +23,7 @@ import { test } from "../support/test.ts";
 
 const adapter = await defaultSpawnAdapter();
 
-/** Starts workers and notes which of them are told to go on. Their directories are removed after the test. */
+/** Starts workers and records which of them get SIGCONT. Removes their directories after the test. */
 async function withWorkers(
   use: (start: (shell?: string) => Promise<ShellWorker>, woken: Set<number>, directory: string) => Promise<void>,
 ): Promise<void> {
@@ -53,7 +53,7 @@ async function withWorkers(
   });
 }
 
-/** The script of an attempt whose outputs nobody looks at. */
+/** Returns the script of an attempt without output. */
 function scriptOf(worker: ShellWorker, cmd: string): string {
   const stderr = join(worker.directory.path, "stderr");
   const files = {
@@ -76,7 +76,7 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
 }
 
-test("a worker reports the status and the CPU time of each attempt by itself", async () => {
+test("ShellWorker.run() returns the status and CPU time of each attempt", async () => {
   await withWorkers(async (start) => {
     const worker = await start();
     const reports = [];
@@ -93,7 +93,7 @@ test("a worker reports the status and the CPU time of each attempt by itself", a
 });
 
 test(
-  "a worker that has been killed says so, also to whoever comes later, and does not wait for what has its output",
+  "ShellWorker.run() returns the signal that ended the worker, without waiting for background processes",
   async () => {
     await withWorkers(async (start, _woken, directory) => {
       const worker = await start();
@@ -102,7 +102,7 @@ test(
       assert("exit" in outcome);
       assertEquals([outcome.exit?.code, outcome.exit?.signal], [null, "SIGKILL"]);
       const pid = Number(await readFile(file, "utf8"));
-      assert(isAlive(pid), "what it has started goes on");
+      assert(isAlive(pid), "the background process survives");
       assertEquals(await worker.run(scriptOf(worker, ":")), outcome);
       assertEquals(worker.isUsable, false);
       process.kill(pid, "SIGKILL");
@@ -110,7 +110,7 @@ test(
   },
 );
 
-test("a worker is told to go on when it owes something, and only then", async () => {
+test("ShellWorker sends SIGCONT only while the worker owes a report or its exit", async () => {
   await withWorkers(async (start, woken) => {
     const [idle, stopped, retired] = [await start(), await start(), await start()];
     const report = retired.run(scriptOf(retired, ":").replace(/\n$/, () => "; kill -STOP $$\n"));
@@ -118,12 +118,12 @@ test("a worker is told to go on when it owes something, and only then", async ()
     assert("status" in await report);
     const outcome = await stopped.run(scriptOf(stopped, "kill -STOP $PPID"));
     assert("status" in outcome);
-    await retired.ended; // by itself, or by SIGKILL where it is slow to go on
+    await retired.ended; // after SIGCONT or, on a slow machine, SIGKILL
     assertEquals([idle, stopped, retired].map(({ pid }) => woken.has(pid)), [false, true, true]);
   });
 });
 
-test("what is no shell, or has a limit for files, does not become a worker, and does not stay", async () => {
+test("ShellWorker.prepare() rejects programs that are not shells, and shells with a file size limit", async () => {
   await withWorkers(async (start, _woken, directory) => {
     await assertRejects(() => start("true"), Error, "Cannot use the shell as a worker: it exited");
     const pid = join(directory, "pid");
@@ -137,7 +137,7 @@ test("what is no shell, or has a limit for files, does not become a worker, and 
 });
 
 test(
-  "the directory of a worker has the name of its process, and is there as long as somebody wants it",
+  "the directory of a worker is named after its pid, and exists until it is removed",
   async () => {
     await withWorkers(async (start) => {
       const worker = await start();
@@ -145,10 +145,10 @@ test(
       assertEquals(directory.path, join(directory.parent, `${worker.pid}`));
       assert(existsSync(directory.path));
       worker.retire();
-      worker.retire(); // again: it has been told
+      worker.retire(); // a second call has no effect
       assertEquals(worker.isUsable, false);
       await worker.ended;
-      assert(existsSync(directory.path), "what it has printed is not taken yet");
+      assert(existsSync(directory.path), "the output is not collected yet");
       directory.remove();
       assertEquals(await readdir(directory.parent), []);
     });

@@ -1,4 +1,4 @@
-/** Standard input of tasks in all its forms, with both executors. */
+/** Tests all forms of standard input, with both executors. */
 
 import { once } from "node:events";
 import { mkdir, open, symlink, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { test } from "../support/test.ts";
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 const BASE64 = btoa(String.fromCharCode(...ALL_BYTES));
 
-/** Commands that copy standard input, each of which a shell worker runs in another way. */
+/** Commands that copy standard input. A shell worker runs each of them in a different way. */
 const COPIES: Task["cmd"][] = ["cat", "cat | cat", "if true; then cat; fi", ["cat"], "cat; : /dev/stderr", [
   "sh",
   "-c",
@@ -34,7 +34,7 @@ async function outputsOf(tasks: Task[], options: RunOptions) {
 }
 
 for (const shell of ["dash", "bash", "mksh"].filter((shell) => !lacks(shell))) {
-  test(`a worker that is ${shell} opens files for tasks`, async () => {
+  test(`a worker with ${shell} opens input files for tasks`, async () => {
     await withTempDirectory(async (cwd) => {
       const [fifo] = await makeFifos(cwd, ["fifo"]);
       const socket = createServer().listen(join(cwd, "socket"));
@@ -65,12 +65,12 @@ for (const shell of ["dash", "bash", "mksh"].filter((shell) => !lacks(shell))) {
 }
 
 for (const executor of ["shell", "process"] as const) {
-  const behaves = (behavior: string, fn: () => Promise<void>) => test(`with the ${executor} executor ${behavior}`, fn);
+  const behaves = (behavior: string, fn: () => Promise<void>) => test(`with the ${executor} executor, ${behavior}`, fn);
 
   const run = (tasks: Iterable<Task>, options: RunOptions = {}) => runTasks(tasks, { executor, ...options });
   const outputs = (tasks: Task[], options: RunOptions = {}) => outputsOf(tasks, { executor, ...options });
 
-  behaves("bytes reach the task as they are, from an array and as base64", async () => {
+  behaves("bytes reach the task unchanged, from an array and from base64", async () => {
     const tasks = COPIES.flatMap((cmd): Task[] => [
       { cmd, stdin: ALL_BYTES },
       { cmd, stdin: BASE64, stdinEncoding: "base64" },
@@ -82,7 +82,7 @@ for (const executor of ["shell", "process"] as const) {
     assertEquals(await outputs(tasks), expected);
   });
 
-  behaves("a file is read from a path, relative to the cwd of the task, and from a URL", async () => {
+  behaves("an input file may be a path relative to the cwd of the task, or a URL", async () => {
     await withTempDirectory(async (directory) => {
       const names = ["in", "-", "-n", "a b", "it's", "$(echo x)", "new\nline", "*", "é", "&1"];
       for (const name of names) await writeFile(join(directory, name), `in ${name}\n`);
@@ -102,7 +102,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a task has the file itself, of any size, as its standard input", async () => {
+  behaves("standard input is the file itself, of any size", async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "large");
       const file = await open(path, "w");
@@ -117,7 +117,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a file that cannot be opened is why the task has not started", async () => {
+  behaves("a task whose input file cannot be opened does not start", async () => {
     await withTempDirectory(async (directory) => {
       await symlink("loop", join(directory, "loop"));
       await writeFile(join(directory, "file"), "");
@@ -130,7 +130,7 @@ for (const executor of ["shell", "process"] as const) {
           "file/x": "cannot be read: a part of the path is not a directory",
           ".": "is a directory",
           socket: "could not be opened",
-          "/dev/tcp/127.0.0.1/1": "does not exist", // to bash, in a redirection, a connection
+          "/dev/tcp/127.0.0.1/1": "does not exist", // in a redirection, bash would open a connection
         };
         for (const [stdinFile, problem] of Object.entries(problems)) {
           const error = `Cannot start the task: the file for standard input ${JSON.stringify(stdinFile)} ${problem}`;
@@ -162,7 +162,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("an error before or after the file is opened stays what it is", async () => {
+  behaves("errors before and after opening the file are reported as without a file", async () => {
     await withTempDirectory(async (directory) => {
       const stdinFile = join(directory, "in");
       await writeFile(stdinFile, "in\n");
@@ -195,7 +195,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("the first output of a task is not lost, whatever its size", async () => {
+  behaves("the first output of a task is complete, whatever its size", async () => {
     await withTempDirectory(async (directory) => {
       const stdinFile = join(directory, "in");
       await writeFile(stdinFile, "");
@@ -215,7 +215,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("names of descriptors stand for those of the task", async () => {
+  behaves("names of descriptors refer to those of the task", async () => {
     assertEquals(
       await outputs(
         ["/dev/null", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].flatMap((stdinFile) =>
@@ -226,7 +226,7 @@ for (const executor of ["shell", "process"] as const) {
     );
   });
 
-  behaves("a FIFO holds up its own task only, until it has a writer", async () => {
+  behaves("a FIFO blocks only its own task, until it has a writer", async () => {
     await withTempDirectory(async (directory) => {
       const names = Array.from({ length: 4 * COPIES.length }, (_, index) => `fifo ${index}`);
       const paths = await makeFifos(directory, names);
@@ -241,12 +241,12 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a FIFO without a writer is waited for until the timeout of the task", async () => {
+  behaves("a task that waits for the writer of a FIFO times out", async () => {
     await withTempDirectory(async (directory) => {
       const [stdinFile] = await makeFifos(directory, ["fifo"]);
       const tasks = COPIES.map((cmd): Task => ({ cmd, stdinFile: stdinFile!, timeoutMs: 100 }));
       const seen = await outputs([...tasks, { cmd: "echo next" }], { killAfterMs: 5_000 });
-      // With pipes the shell that would say how the command ended is ended with it.
+      // With pipes, the shell that would report the status is terminated, too.
       const error = /^The task took longer than its timeout allows(?:$|\. Cannot tell how the task ended)/;
       assertEquals(
         seen.map(([outcome, stdout, stderr, problem]) => [outcome, stdout, stderr, error.test(`${problem}`)]),
@@ -255,7 +255,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a run that is stopped ends tasks that wait for a writer", async () => {
+  behaves("stopping a run terminates tasks that wait for the writer of a FIFO", async () => {
     await withTempDirectory(async (directory) => {
       const [path, other] = await makeFifos(directory, ["fifo", "other"]);
       const stop = new AbortController();
@@ -275,7 +275,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a program with a file is found in its own PATH, and has its environment", async () => {
+  behaves("a program with an input file is looked up in the PATH of the task, and gets its environment", async () => {
     await withTempDirectory(async (directory) => {
       await writeFile(join(directory, "in"), "in\n");
       const program = '#!/bin/sh\necho "$0 $* $A $PATH"\nread -r line\necho "$line"\n';
@@ -292,7 +292,7 @@ for (const executor of ["shell", "process"] as const) {
     });
   });
 
-  behaves("a variable that no shell hands on is refused beside a file, which a shell opens", async () => {
+  behaves("a variable that shells do not pass on is rejected together with an input file", async () => {
     for (const name of ["not-a-name", "IFS", "PWD"]) {
       const error = `Cannot start the task: the variable "${name}" cannot be set together with a file for standard ` +
         "input, because a shell opens the file and does not pass the variable on; redirect standard input in the " +

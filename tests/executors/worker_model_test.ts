@@ -12,12 +12,12 @@ import { test } from "../support/test.ts";
 
 const TIMES = "0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n";
 
-/** What a shell does when it is handed an attempt, and what its worker must make of it. */
-interface Deed {
+/** An action of a shell that gets an attempt, and the expected outcome. */
+interface Action {
   name: string;
   act: (shell: FakeShell, number: number) => void;
-  /** The status that is reported; else the worker is given up, or has ended by a signal. */
-  expected: number | "given up" | "SIGSEGV";
+  /** The reported status. Otherwise the worker is killed for a violation, or ended by a signal. */
+  expected: number | "violation" | "SIGSEGV";
   begins?: boolean;
 }
 
@@ -27,10 +27,10 @@ const noise = fc.oneof(
   fc.constantFrom(TIMES, "1 0 1\n", "2 0 1\n", "Killed\n", "+ echo 1 0 1\n", "\n\n", "begin 1\n"),
 ).map((text) => `${text}\n`);
 
-const deed: fc.Arbitrary<Deed> = fc.oneof(
+const action: fc.Arbitrary<Action> = fc.oneof(
   {
     weight: 6,
-    arbitrary: status.map((status): Deed => ({
+    arbitrary: status.map((status): Action => ({
       name: `report ${status}`,
       act: (shell, number) => shell.report(number, status),
       expected: status,
@@ -38,7 +38,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.tuple(status, fc.integer({ min: 1, max: 20 })).map(([status, size]): Deed => ({
+    arbitrary: fc.tuple(status, fc.integer({ min: 1, max: 20 })).map(([status, size]): Action => ({
       name: `report ${status} in pieces of ${size}`,
       act: (shell, number) => shell.write(`${TIMES}${shell.token} ${number} ${status} 0\n`, size),
       expected: status,
@@ -46,7 +46,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.tuple(status, noise).map(([status, noise]): Deed => ({
+    arbitrary: fc.tuple(status, noise).map(([status, noise]): Action => ({
       name: `report ${status} after ${JSON.stringify(noise)}`,
       act: (shell, number) => {
         shell.write(noise);
@@ -57,7 +57,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: status.map((status): Deed => ({
+    arbitrary: status.map((status): Action => ({
       name: `begin, report ${status}`,
       act: (shell, number) => {
         shell.write(`${shell.token} begin ${number} \n`);
@@ -67,30 +67,30 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
       begins: true,
     })),
   },
-  status.map((status): Deed => ({
+  status.map((status): Action => ({
     name: `report ${status} twice`,
     act: (shell, number) => {
       shell.report(number, status);
       shell.report(number, status);
     },
-    expected: status, // and the next one finds no worker
+    expected: status, // the next attempt gets another worker
   })),
-  fc.constantFrom(-1, 1, 77).map((off): Deed => ({
+  fc.constantFrom(-1, 1, 77).map((off): Action => ({
     name: `report ${off} off`,
     act: (shell, number) => shell.report(number + off, 0),
-    expected: "given up",
+    expected: "violation",
   })),
-  fc.constantFrom("", "x", "1", "begin 99", "0 0 0 0", "1 256 0", "1 0 2", "NaN 0 1").map((text): Deed => ({
-    name: `a line of its own with ${JSON.stringify(text)}`,
+  fc.constantFrom("", "x", "1", "begin 99", "0 0 0 0", "1 256 0", "1 0 2", "NaN 0 1").map((text): Action => ({
+    name: `a control line with ${JSON.stringify(text)}`,
     act: (shell) => shell.write(`${TIMES}${shell.token} ${text}\n`),
-    expected: "given up",
+    expected: "violation",
   })),
-  status.map((status): Deed => ({
+  status.map((status): Action => ({
     name: "a report without times",
     act: (shell, number) => shell.write(`${shell.token} ${number} ${status} 1\n`),
-    expected: "given up",
+    expected: "violation",
   })),
-  fc.nat(40).map((length): Deed => ({
+  fc.nat(40).map((length): Action => ({
     name: `the first ${length} characters of a report, and the end`,
     act: (shell, number) => {
       shell.write(`${shell.token} ${number} 0 1`.slice(0, length));
@@ -98,7 +98,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     },
     expected: "SIGSEGV",
   })),
-  fc.uint8Array({ maxLength: 300 }).map((bytes): Deed => ({
+  fc.uint8Array({ maxLength: 300 }).map((bytes): Action => ({
     name: `the bytes ${bytes}, and the end`,
     act: (shell) => {
       shell.write(bytes);
@@ -108,7 +108,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   })),
 );
 
-test("whatever a shell writes, each attempt has its own report or the end of its worker", {
+test("ShellWorker.run() returns the report of its own attempt or the end of the worker, whatever the shell writes", {
   timeout: TIMEOUT.timeout * EFFORT,
 }, async () => {
   await withTempDirectory(async (directory) => {
@@ -126,7 +126,7 @@ test("whatever a shell writes, each attempt has its own report or the end of its
       usesPipes: false,
     } as const;
     await fc.assert(
-      fc.asyncProperty(fc.array(deed, { minLength: 1, maxLength: 12 }), async (deeds) => {
+      fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 12 }), async (actions) => {
         const adapter = new FakeShellAdapter();
         const { sendSignal } = adapter;
         const scratch = new ScratchDirectory(undefined, [unlimitedLocation(directory)]);
@@ -139,16 +139,16 @@ test("whatever a shell writes, each attempt has its own report or the end of its
         const workers: ShellWorker[] = [];
         let current: Awaited<ReturnType<typeof start>> | undefined;
         try {
-          for (const { act, expected, begins = false, name } of deeds) {
+          for (const { act, expected, begins = false, name } of actions) {
             if (!current?.worker.isUsable) workers.push((current = await start()).worker);
             const { worker, shell } = current;
             const number = worker.nextNumber;
-            shell.onAttempt = (asked) => act(shell, asked);
+            shell.onAttempt = (number) => act(shell, number);
             let begun = 0;
             const script = attemptScript({ ...common, number, cmd: ["true"], files, reportsBegin: begins });
             const outcome = await worker.run(script, () => begun++);
-            const seen = "status" in outcome ? outcome.status : outcome.exit?.signal ?? "given up";
-            if (name.endsWith("twice")) await worker.ended; // what came too much is noticed at any time
+            const seen = "status" in outcome ? outcome.status : outcome.exit?.signal ?? "violation";
+            if (name.endsWith("twice")) await worker.ended; // the second report is a violation, at any time
             assertEquals([name, seen, begun], [name, expected, Number(begins)]);
             if (typeof expected !== "number") assert(!worker.isUsable, name);
           }

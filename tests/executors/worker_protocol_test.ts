@@ -1,4 +1,4 @@
-/** The promises of docs/worker_protocol.md, tried with real shells. */
+/** Tests the guarantees of docs/worker_protocol.md with real shells. */
 
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,8 +15,8 @@ const SHELLS = ["dash", "bash", "mksh"] as const;
 
 const ok = ({ id, outcome, status }: { id: string; outcome: string; status: number | null }) => [id, outcome, status];
 
-test("the name of a directory that looks like a report changes nothing", async () => {
-  // A worker counts what it is asked for: two scripts to get ready, then each task.
+test("a directory name that looks like a report has no effect", async () => {
+  // A worker numbers its scripts: two to get ready, then one for each task.
   const forged = Array.from({ length: 24 }, (_, index) => {
     const number = 4 + 2 * index + Math.floor(index / 3) % 2;
     return [
@@ -51,7 +51,7 @@ test("the name of a directory that looks like a report changes nothing", async (
   }
 });
 
-/** Environments in which a shell prints, waits, or does something else than it is asked to. */
+/** Environments that make a shell print, wait, or run something else. */
 const HOSTILE: Readonly<Record<string, (file: (text: string) => Promise<string>) => Promise<Record<string, string>>>> =
   {
     "xtrace": () => Promise.resolve({ SHELLOPTS: "xtrace" }),
@@ -71,7 +71,7 @@ const HOSTILE: Readonly<Record<string, (file: (text: string) => Promise<string>)
     ),
   };
 
-test("no environment makes a worker of bash lose or change a result", { timeout: 300_000 }, async () => {
+test("no environment makes a worker with bash lose or change a result", { timeout: 300_000 }, async () => {
   await withTempDirectory(async (directory) => {
     let files = 0;
     const file = async (text: string) => {
@@ -91,14 +91,14 @@ test("no environment makes a worker of bash lose or change a result", { timeout:
         const { results, stderr } = await taskrunner(args, { stdin: tasks, env });
         return [stderr, ...results.map(({ id, status, outcome, stdout }) => [id, status, outcome, stdout])];
       }));
-      assertEquals([name, seen[0]], [name, seen[1]]); // whatever bash makes of it, as with a process for each task
+      assertEquals([name, seen[0]], [name, seen[1]]); // the same as with a process for each task
       assertEquals([name, seen[0]!.length], [name, 4]);
     }
   });
 });
 
 test(
-  "scripts of BASH_ENV that wait or take the outputs belong to the tasks, not to their workers",
+  "scripts of BASH_ENV that wait or redirect output affect tasks, not their workers",
   async () => {
     await withTempDirectory(async (directory) => {
       const script = join(directory, "script");
@@ -121,14 +121,14 @@ test(
   },
 );
 
-/** A shell that never becomes a worker: it says nothing, whatever it reads. */
+/** A shell that never becomes a worker, because it never answers. */
 const SILENT = `#!/bin/sh
 [ "$1" = -c ] && [ "$2" != 'exec "$0" 2>&1' ] && exec sh "$@"
 echo $$ >> "$PIDS"
 exec sleep 1000
 `;
 
-test("a signal ends a run whose shells do not answer, and leaves none", async () => {
+test("a signal ends a run whose shells do not answer, and no shell is left", async () => {
   await withTempDirectory(async (directory) => {
     const [shell, pids] = [join(directory, "silent"), join(directory, "pids")];
     await writeFile(shell, SILENT, { mode: 0o755 });
@@ -150,7 +150,7 @@ test("a signal ends a run whose shells do not answer, and leaves none", async ()
   });
 });
 
-test("where shells do not answer, tasks run in processes of their own, with their timeouts", async () => {
+test("with shells that do not answer, tasks run in their own processes, with their timeouts", async () => {
   await withTempDirectory(async (directory) => {
     const [shell, pids] = [join(directory, "silent"), join(directory, "pids")];
     await writeFile(shell, SILENT, { mode: 0o755 });
@@ -167,7 +167,7 @@ test("where shells do not answer, tasks run in processes of their own, with thei
     assertEquals(
       (await readFile(pids, "utf8")).trim().split("\n").length,
       2,
-      "nobody waits for a shell again and again",
+      "only the first worker of each slot is waited for",
     );
     for (const pid of (await readFile(pids, "utf8")).trim().split("\n")) {
       await waitFor(`the end of ${pid}`, () => !isAlive(Number(pid)));
@@ -175,7 +175,7 @@ test("where shells do not answer, tasks run in processes of their own, with thei
   });
 });
 
-test("only the worker says that nothing ran: what a task prints is no verdict", async () => {
+test("output of a task that looks like a failed exec does not make the task `not-started`", async () => {
   const printing: Task["cmd"][] = [
     "echo important; PATH=/nonexistent; exec sh",
     "echo important; exec /no/such",
@@ -203,7 +203,7 @@ test("only the worker says that nothing ran: what a task prints is no verdict", 
   }
 });
 
-test("a signal is seen in commands that name their own descriptors, too", async () => {
+test("signals are reported for commands that name their own descriptors", async () => {
   const signals = ["SEGV", "KILL", "TERM", "ABRT", "USR1", "BUS", "HUP", "ALRM"];
   const commands = ["ulimit -c 0; ", "echo a >/dev/stderr; ", ": /dev/fd/1; ", ": /proc/self/fd/0; "];
   const tasks = signals.flatMap((signal) => commands.map((command) => ({ cmd: `${command}kill -${signal} $$` })));
@@ -219,7 +219,7 @@ test("a signal is seen in commands that name their own descriptors, too", async 
   }
 });
 
-test("without its files a worker is replaced, and no status is never a signal", async () => {
+test("a worker whose directory is removed is replaced, and no missing status becomes a signal", async () => {
   await withTempDirectory(async (directory) => {
     const empty = 'rm -rf "$(dirname "$(readlink /proc/$$/f?/1)")"';
     const after = ["echo a >/dev/stderr", "ulimit -n >/dev/null; exit 3", "echo b", "true", "exit 5"];
@@ -241,7 +241,7 @@ test("without its files a worker is replaced, and no status is never a signal", 
   });
 });
 
-test("tasks of a worker have the variables that shells change when they start", async () => {
+test("tasks of a worker get the variables that shells change at startup", async () => {
   await withTempDirectory(async (directory) => {
     const script = join(directory, "env");
     await writeFile(script, "seen=yes\n");
@@ -265,7 +265,7 @@ test("tasks of a worker have the variables that shells change when they start", 
   });
 });
 
-test("a task that opens the channel of its worker decides nothing by it", async () => {
+test("a task that writes to the channel of its worker changes no result", async () => {
   const texts = ["1 0 1", "2 0 1", "0m0s 0m0s\\n0m0s 0m0s\\n2 0 1", "begin 2", "x".repeat(70_000), "Killed"];
   const write = (text: string) => `printf '%b\\n' '${text}' >/proc/$PPID/fd/1; exit 3`; // sockets cannot be opened
   const tasks = texts.flatMap((text) => [{ cmd: write(text) }, { cmd: "echo good" }]);
@@ -278,7 +278,7 @@ test("a task that opens the channel of its worker decides nothing by it", async 
   }
 });
 
-test("an error of 127 with much output is taken like any other", async () => {
+test("large output of a task with status 127 is kept", async () => {
   const cmd = "head -c 30000000 /dev/zero >&2; exit 127";
   const { results } = await taskrunner(["-j1", "--max-inline", "1k"], { stdin: jsonLines([{ cmd }]) });
   assertEquals([results[0]!.status, results[0]!.stderrBytes], [127, 30_000_000]);

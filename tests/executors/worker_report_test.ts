@@ -5,7 +5,7 @@ import { test } from "../support/test.ts";
 const TOKEN = "0123456789abcdef01234567";
 const TIMES = "0m0.00s 0m0.01s\n0m1.50s 0m0.25s\n";
 
-/** The events of a text, when the report of attempt 7 is due, whatever pieces it comes in. */
+/** Parses a text at once and byte by byte, while the report of attempt 7 is expected. */
 function eventsOf(text: string): WorkerEvent[] {
   const bytes = new TextEncoder().encode(text);
   const [atOnce, byteByByte] = [bytes.length, 1].map((size) => {
@@ -29,7 +29,7 @@ function reportOf(text: string): unknown {
 
 const violation = (reason: string) => ({ kind: "violation", reason });
 
-test("a report has the status, whether there are errors, the times of the children, and the shell's messages", () => {
+test("WorkerReportReader parses the status, the flag of stderr, CPU times and messages", () => {
   const times = { userMs: 1_500, systemMs: 250 };
   const reports: [string, unknown][] = [
     [`${TIMES}${TOKEN} 7 0 1\n`, { status: 0, stderrIsEmpty: true, ...times, messages: "" }],
@@ -41,7 +41,7 @@ test("a report has the status, whether there are errors, the times of the childr
   for (const [text, report] of reports) assertEquals(reportOf(text), report);
 });
 
-test("CPU times are read with minutes, and with a comma in their seconds", () => {
+test("WorkerReportReader parses CPU times with minutes and with a decimal comma", () => {
   const timesOf = (times: string) => {
     const { userMs, systemMs } = reportOf(`0m0s 0m0s\n${times}\n${TOKEN} 7 0 1\n`) as Record<string, unknown>;
     return [userMs, systemMs];
@@ -51,7 +51,7 @@ test("CPU times are read with minutes, and with a comma in their seconds", () =>
   assertEquals(timesOf("0m00.07s 0m59s"), [70, 59_000]);
 });
 
-test("only a line that begins with the token decides anything", () => {
+test("WorkerReportReader ignores lines that do not begin with the token", () => {
   const forged = [
     "7 0 1",
     `x${TOKEN} 7 0 1`,
@@ -64,12 +64,12 @@ test("only a line that begins with the token decides anything", () => {
   for (const line of forged) assertEquals(eventsOf(`${TIMES}${line}\n`), []);
 });
 
-test("a report that is cut has not come yet", () => {
+test("WorkerReportReader waits for the end of an incomplete report", () => {
   const text = `Killed\n${TIMES}${TOKEN} 7 137 1\n`;
   for (let end = 0; end < text.length; end++) assertEquals([end, eventsOf(text.slice(0, end))], [end, []]);
 });
 
-test("a line with the token that is no report, or not the one that is due, is a violation", () => {
+test("WorkerReportReader rejects malformed control lines, and those of other attempts", () => {
   const malformed = [
     "",
     "7",
@@ -112,12 +112,12 @@ test("a line with the token that is no report, or not the one that is due, is a 
   }
 });
 
-test("a beginning has the uptime of the system, where its shell could see that", () => {
+test("WorkerReportReader parses the uptime at the start of a command, which may be absent", () => {
   assertEquals(eventsOf(`${TOKEN} begin 7 \n`), [{ kind: "begin", uptimeMs: undefined }]);
   assertEquals(eventsOf(`${TOKEN} begin 7 12345.50\n`), [{ kind: "begin", uptimeMs: 12_345_500 }]);
 });
 
-test("the status of an attempt with pipes comes before its report, once", () => {
+test("WorkerReportReader takes the status of an attempt with pipes once, before the report", () => {
   const [said, report] = [`${TOKEN} status 7 139\n`, `${TIMES}${TOKEN} 7 - 1\n`];
   const status = (text: string) => (reportOf(text) as { status: unknown }).status;
   assertEquals([status(said + report), status(report)], [139, null]);
@@ -128,7 +128,7 @@ test("the status of an attempt with pipes comes before its report, once", () => 
   assertEquals(reportOf(said + said), violation("a status was reported twice"));
 });
 
-test("a report or a beginning that comes again is a violation", () => {
+test("WorkerReportReader rejects a second report or start of an attempt", () => {
   const report = `${TIMES}${TOKEN} 7 0 1\n`;
   assertEquals(eventsOf(report + report).map(({ kind }) => kind), ["report", "violation"]);
   const begin = `${TOKEN} begin 7 1.50\n`;
@@ -137,7 +137,7 @@ test("a report or a beginning that comes again is a violation", () => {
   assertEquals(eventsOf(report + begin).map(({ kind }) => kind), ["report", "violation"]);
 });
 
-test("messages of any size are taken without keeping them all, and bytes that are not UTF-8 are no matter", () => {
+test("WorkerReportReader bounds the size of messages, and accepts invalid UTF-8", () => {
   const reader = new WorkerReportReader(TOKEN);
   reader.expect(1);
   const noise = new Uint8Array(1024 * 1024).fill(0xff);

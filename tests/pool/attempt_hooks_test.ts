@@ -15,7 +15,7 @@ import { test } from "../support/test.ts";
 
 const tasks = (count: number) => Array.from({ length: count }, () => ({ cmd: "x" }));
 
-/** Runs tasks with an executor whose attempts end as given, and returns the outcomes and the hook calls. */
+/** Runs tasks and returns their outcomes and the calls of the hooks. */
 async function observe(options: RunOptions & { executor: FakeExecutor }, count: number) {
   const starts: AttemptStart[] = [];
   const ends: (AttemptResult | undefined)[] = [];
@@ -23,7 +23,7 @@ async function observe(options: RunOptions & { executor: FakeExecutor }, count: 
     concurrency: 1,
     ...options,
     onAttemptStart: (attempt) => {
-      assertEquals(options.executor.executions.length, starts.length); // it has not started
+      assertEquals(options.executor.executions.length, starts.length); // before the start
       starts.push(attempt);
       return { env: { NUMBER: `${attempt.number}` }, onEnd: (result) => ends.push(result) };
     },
@@ -38,7 +38,7 @@ async function observe(options: RunOptions & { executor: FakeExecutor }, count: 
   return { starts, ends, outcomes, error };
 }
 
-test("onAttemptStart is called before each attempt, and its onEnd with the result", async () => {
+test("onAttemptStart() is called before each attempt, and onEnd() with the result", async () => {
   const executor = new FakeExecutor();
   const results: FakeResult[] = [{ status: 1 }, { stdout: { text: "at last" } }, { ending: TERMINATED }];
   executor.onStart = (execution) => execution.end(results[executor.executions.length - 1]!);
@@ -56,7 +56,7 @@ test("onAttemptStart is called before each attempt, and its onEnd with the resul
   ]);
 });
 
-test("onEnd sees why an attempt was stopped", async () => {
+test("onEnd() gets the reason for which an attempt was stopped", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => {
     if (execution.attempt.sequence === 1) return;
@@ -74,7 +74,7 @@ test("onEnd sees why an attempt was stopped", async () => {
 });
 
 for (const how of ["throws", "rejects"] as const) {
-  test(`onEnd gets no result when the executor ${how}`, async () => {
+  test(`onEnd() gets no result when the executor ${how}`, async () => {
     const executor = new FakeExecutor();
     const error = new Error("no room");
     executor.onStart = (execution) => {
@@ -87,13 +87,13 @@ for (const how of ["throws", "rejects"] as const) {
   });
 }
 
-test("a hook without hooks changes nothing", async () => {
+test("onAttemptStart() may return undefined", async () => {
   const executor = instantExecutor();
   const [result] = await collect(run(tasks(1), { executor, onAttemptStart: () => undefined }));
   assertEquals([result!.outcome, executor.executions[0]!.attempt.env], ["ok", undefined]);
 });
 
-test("an error of onAttemptStart ends the run, and its attempt does not start", async () => {
+test("an error of onAttemptStart() ends the run, and the attempt does not start", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(3), {
     executor,
@@ -109,7 +109,7 @@ test("an error of onAttemptStart ends the run, and its attempt does not start", 
   assertEquals([executor.executions.length, executor.closed], [1, 1]);
 });
 
-test("an error of onEnd ends the run, and its attempt has a result", async () => {
+test("an error of onEnd() ends the run, and the attempt has a result", async () => {
   const executor = instantExecutor();
   const results = run(tasks(3), {
     executor,
@@ -125,7 +125,7 @@ test("an error of onEnd ends the run, and its attempt has a result", async () =>
   assertEquals([executor.executions.length, executor.closed], [1, 1]);
 });
 
-test("a hook that ends the run keeps its own attempt from starting, and learns so", async () => {
+test("onAttemptStart() can drain the run; its attempt is then withdrawn", async () => {
   const executor = new FakeExecutor();
   const ends: (AttemptResult | undefined)[] = [];
   const results: ReturnType<typeof run> = run(tasks(2), {
@@ -139,7 +139,7 @@ test("a hook that ends the run keeps its own attempt from starting, and learns s
   assertEquals([executor.executions, ends.map((end) => end!.ending)], [[], [{ kind: "withdrawn" }]]);
 });
 
-test("a hook that makes another attempt start does not share its slot", async () => {
+test("an attempt that starts during onAttemptStart() gets another slot", async () => {
   const executor = new FakeExecutor();
   const results: ReturnType<typeof run> = run(tasks(2), {
     executor,
@@ -159,7 +159,7 @@ test("a hook that makes another attempt start does not share its slot", async ()
   assertEquals(executor.executions.slice(2).map(({ attempt }) => attempt.slot).sort(), [1, 2]);
 });
 
-test("a return value of onAttemptStart that is neither hooks nor undefined ends the run", async () => {
+test("an invalid return value of onAttemptStart() ends the run", async () => {
   const wrong: [unknown, RegExp][] = [
     [null, /onAttemptStart must return \{ env, onEnd \} or undefined, got null$/],
     ["x", /onAttemptStart must return .*, got "x"$/],
@@ -182,7 +182,7 @@ test("a return value of onAttemptStart that is neither hooks nor undefined ends 
 
 for (const executor of ["shell", "process"] as const) {
   test(
-    `the environment of a hook reaches a task, which overrides it, with the executor ${executor}`,
+    `with the ${executor} executor, env of onAttemptStart() reaches the task, whose own env overrides it`,
     async () => {
       const onAttemptStart = () => ({ env: { A: "$(hook)'", B: "hook", "C-D": "odd" } });
       const options = { executor, onAttemptStart, keepOrder: true };

@@ -7,29 +7,29 @@ import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** How an attempt ends that the system could not start. */
+/** The result of an attempt for which the system lacks resources. */
 const SHORTAGE = { ending: { kind: "no-resources", reason: "too few of everything" } } as const;
 
-test("room for more attempts is tried from time to time, and given up when there is never any", () => {
+test("CapacityEstimate grows from time to time, and gives up after 10 seconds without a success", () => {
   let nowMs = 0;
-  const room = new CapacityEstimate(() => nowMs);
-  assertEquals(room.check(1_000), undefined);
-  assertEquals(room.recordShortage(2), true);
-  assertEquals(room.check(1), undefined);
-  assertEquals(room.check(2), { reason: "shortage", waitMs: 250 });
+  const estimate = new CapacityEstimate(() => nowMs);
+  assertEquals(estimate.check(1_000), undefined);
+  assertEquals(estimate.recordShortage(2), true);
+  assertEquals(estimate.check(1), undefined);
+  assertEquals(estimate.check(2), { reason: "shortage", waitMs: 250 });
   nowMs = 250;
-  assertEquals(room.check(2), undefined);
-  assertEquals(room.check(3)?.reason, "shortage");
-  assertEquals(room.recordShortage(0), true);
+  assertEquals(estimate.check(2), undefined);
+  assertEquals(estimate.check(3)?.reason, "shortage");
+  assertEquals(estimate.recordShortage(0), true);
   nowMs = 10_000;
-  assertEquals(room.recordShortage(0), true);
+  assertEquals(estimate.recordShortage(0), true);
   nowMs = 10_250;
-  assertEquals(room.recordShortage(0), false);
-  room.recordSuccess();
-  assertEquals(room.recordShortage(0), true);
+  assertEquals(estimate.recordShortage(0), false);
+  estimate.recordSuccess();
+  assertEquals(estimate.recordShortage(0), true);
 });
 
-test("a task that could not be started is started later, which is no attempt, unless the run is to end", async () => {
+test("a task without resources starts later, without counting an attempt, unless the run drains", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end(executor.executions.length <= 2 ? SHORTAGE : {});
   const tasks = ["a", "b", "c", "d"].map((id) => ({ id, cmd: "x" }));
@@ -48,7 +48,7 @@ test("a task that could not be started is started later, which is no attempt, un
   assertEquals(await collect(stopped), []);
 });
 
-test("a run of which nothing can be started for ten seconds ends with an error", async () => {
+test("a run in which nothing can start for ten seconds ends with an error", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end(SHORTAGE);
   const clock = new FakeClock();
@@ -64,7 +64,7 @@ test("a run of which nothing can be started for ten seconds ends with an error",
   });
 });
 
-test("the ten seconds begin anew with each task that could be started", async () => {
+test("the ten seconds restart with each task that could start", async () => {
   const executor = new FakeExecutor();
   let rooms = 0;
   executor.onStart = (execution) => execution.end(--rooms >= 0 ? {} : SHORTAGE);

@@ -25,7 +25,7 @@ import { test } from "../support/test.ts";
 const tasks = (count: number, task: Partial<Task> = {}): Task[] =>
   Array.from({ length: count }, (_, index) => ({ id: index + 1, cmd: "x", ...task }));
 
-/** An executor whose attempts end at once, with the status that is given for each task, by its number. */
+/** Returns an executor whose attempts end at once, with the given status of each task in order. */
 function executorOf(statuses: readonly number[]): FakeExecutor {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: statuses[execution.attempt.sequence - 1]! });
@@ -34,7 +34,7 @@ function executorOf(statuses: readonly number[]): FakeExecutor {
 
 const outcomes = (results: TaskResult[]) => results.map(({ outcome }) => outcome);
 
-test("timeoutMs and retries of the run are for tasks that have none of their own", async () => {
+test("timeoutMs and retry of the run apply to tasks without their own", async () => {
   const executor = new FakeExecutor();
   const input = [{ cmd: "a" }, { cmd: "b", timeoutMs: 86_400_000, retries: 0 }];
   const results = run(input, { executor, concurrency: 2, timeoutMs: 1, retry: 1, keepOrder: true });
@@ -47,7 +47,7 @@ test("timeoutMs and retries of the run are for tasks that have none of their own
   assertEquals([second.outcome, second.attempts], ["failed", 1]);
 });
 
-test("a task that waits to be tried again takes no slot, and comes before tasks that were not started", async () => {
+test("a task that waits for a retry takes no slot, and is retried before new tasks start", async () => {
   const executor = new FakeExecutor();
   const order: string[] = [];
   executor.onStart = (execution) => {
@@ -69,14 +69,14 @@ test("a task that waits to be tried again takes no slot, and comes before tasks 
   assertEquals((await all).map(({ id, attempts }) => `${id}.${attempts}`), ["2.1", "1.2", "3.1", "4.1"]);
 });
 
-test("a task that is tried again without a delay comes at once, before tasks that were not started", async () => {
+test("a retry without a delay starts before new tasks", async () => {
   const executor = executorOf([1, 0, 0]);
   await collect(run(tasks(3), { executor, concurrency: 1, retry: { limit: 1, delayMs: 0 } }));
   const order = executor.executions.map(({ attempt: { id, number } }) => `${id}.${number}`);
   assertEquals(order, ["1.1", "1.2", "2.1", "3.1"]);
 });
 
-test("a task that is to be tried again and has no slot, as there are fewer, keeps the run going", async () => {
+test("a due retry without a slot, after concurrency was lowered, keeps the run alive", async () => {
   const executor = new FakeExecutor();
   const seen: Progress[] = [];
   const results = run(tasks(2), {
@@ -87,7 +87,7 @@ test("a task that is to be tried again and has no slot, as there are fewer, keep
   });
   const all = collect(results);
   await waitFor("two attempts", () => executor.executions.length === 2);
-  await new Promise((resolve) => setTimeout(resolve)); // until it is known that there are no more
+  await new Promise((resolve) => setTimeout(resolve)); // until the end of the source is read
   results.concurrency = 1;
   executor.executions[0]!.end({ status: 1 });
   await new Promise((resolve) => setTimeout(resolve));
@@ -100,7 +100,7 @@ test("a task that is to be tried again and has no slot, as there are fewer, keep
   assert(seen.some(({ running, retrying }) => running === 0 && retrying === 1));
 });
 
-test("the wait doubles with each attempt up to a ceiling, and half of it is at random", () => {
+test("backoffMs() doubles up to a maximum, with random jitter of up to half", () => {
   const delay = { firstMs: 100, maxMs: 350 };
   assertEquals([1, 2, 3, 9].map((attempts) => backoffMs(delay, attempts, () => 1)), [100, 200, 350, 350]);
   assertEquals([1, 2, 3].map((attempts) => backoffMs(delay, attempts, () => 0)), [50, 100, 175]);
@@ -112,7 +112,7 @@ test("the wait doubles with each attempt up to a ceiling, and half of it is at r
   }
 });
 
-test("the wait is a number that a timer can take, after however many attempts", () => {
+test("backoffMs() is a valid timer delay after any number of attempts", () => {
   for (const firstMs of [0, Number.MIN_VALUE, 0.1, 1, 300_000, 2 ** 31 - 1]) {
     for (const maxMs of [0, 0.1, 350, 2 ** 31 - 1]) {
       for (const attempts of [1, 2, 32, 1_023, 1_024, 1_025, 1_026, 5_000, 1_000_000, Number.MAX_SAFE_INTEGER]) {
@@ -127,7 +127,7 @@ test("the wait is a number that a timer can take, after however many attempts", 
   }
 });
 
-test("a task without a delay is tried again more than a thousand times without a timer", async () => {
+test("a task without a delay is retried more than a thousand times without a timer", async () => {
   const executor = executorOf([1]);
   let waiting = 0;
   const { setTimeout } = globalThis;
@@ -143,7 +143,7 @@ test("a task without a delay is tried again more than a thousand times without a
   }
 });
 
-test("of a timeout and too much output, the first is the outcome, and what was lost is said with either", async () => {
+test("the first of timeout and output limit is the outcome, and the error includes the missing output", async () => {
   const outputError = "Output was truncated to its first 5 bytes";
   const resultWith = async (timeoutMs: number) => {
     const executor = new FakeExecutor();
@@ -164,7 +164,7 @@ test("of a timeout and too much output, the first is the outcome, and what was l
   assertEquals(await resultWith(1), ["timeout", 124, late]);
 });
 
-test("too much output that is seen only at the end of a task counts, and the task is not tried again", async () => {
+test("an output limit that is found after the end of a task counts, without a retry", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.exit();
   const next = run([{ cmd: "x", retries: 1 }], { executor }).next();
@@ -175,7 +175,7 @@ test("too much output that is seen only at the end of a task counts, and the tas
   assertEquals([outcome, status, error], ["output-limit", 0, "The task printed more than its limit allows"]);
 });
 
-test("no new tasks are started while too many wait to be tried again", async () => {
+test("no new task starts while 1,000 tasks wait for a retry", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: 1 });
   const results = run(tasks(1_500), { executor, concurrency: 1, retry: { limit: 1, delayMs: 86_400_000 } });
@@ -187,7 +187,7 @@ test("no new tasks are started while too many wait to be tried again", async () 
   assertEquals((await first).done, true);
 });
 
-test("with keepOrder a task that waits to be tried again holds up the ones after it, and no more", async () => {
+test("with keepOrder, a task that waits for a retry delays only later results", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => {
     const { sequence, number } = execution.attempt;
@@ -203,7 +203,7 @@ test("with keepOrder a task that waits to be tried again holds up the ones after
   assertEquals(results.map(({ id }) => Number(id)), tasks(2_000).map(({ id }) => id));
 });
 
-test("a task that waits to be tried again when the run is stopped is canceled, with what its last attempt printed", async () => {
+test("stopping a run cancels a task that waits for a retry, with the output of its last attempt", async () => {
   for (const stop of ["signal", "drain", "return"] as const) {
     const executor = new FakeExecutor();
     executor.onStart = (execution) => execution.end({ status: 3, stdout: { text: "so far" } });
@@ -234,7 +234,7 @@ test("a task that waits to be tried again when the run is stopped is canceled, w
   }
 });
 
-test("drain() starts nothing more, and lets what runs finish", async () => {
+test("drain() stops starting tasks, and running tasks finish", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(10), { executor, concurrency: 2 });
   const all = collect(results);
@@ -248,7 +248,7 @@ test("drain() starts nothing more, and lets what runs finish", async () => {
   assertEquals([executor.executions.length, executor.closed], [2, 1]);
 });
 
-test("a run that is drained before it has begun gives nothing", async () => {
+test("drain() before the first call of next() leaves no results", async () => {
   const executor = instantExecutor();
   const results = run(tasks(3), { executor });
   results.drain();
@@ -256,7 +256,7 @@ test("a run that is drained before it has begun gives nothing", async () => {
   assertEquals([executor.executions.length, executor.closed], [0, 1]);
 });
 
-test("a task that fails when the run is being drained is not tried again", async () => {
+test("drain() prevents retries", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(1), { executor, retry: 3 });
   const first = results.next();
@@ -266,7 +266,7 @@ test("a task that fails when the run is being drained is not tried again", async
   assertEquals([(await first).value!.outcome, executor.executions.length], ["canceled", 1]);
 });
 
-test("halt counts failures, successes or both, as a number or a percentage, and then starts nothing more", async () => {
+test("halt counts failures, successes or both, as a number or a percentage, and stops starting tasks", async () => {
   const statuses = [0, 1, 0, 1, 1, 0, 0, 0, 0, 1];
   const cases: [Halt, number][] = [
     [{ when: "soon" }, 2],
@@ -291,7 +291,7 @@ test("halt counts failures, successes or both, as a number or a percentage, and 
   }
 });
 
-test("a percentage is of exactly as many tasks as it says, whatever binary numbers make of it", () => {
+test("countOf() is exact for percentages without a binary representation", () => {
   const cases: [percentage: string, total: number, count: number][] = [
     ["1.1", 3_000, 33],
     ["1.1", 1_000, 11],
@@ -324,7 +324,7 @@ test("a percentage is of exactly as many tasks as it says, whatever binary numbe
   assertEquals([first!, ...more].findIndex((result) => counter.meets(result)), 32);
 });
 
-test("the exit status of a halt is never 0 for what went wrong", () => {
+test("exitStatusOfHalt() is never 0 after failures", () => {
   const halts = ["fail=1", "fail=2", "fail=10%", "done=1", "done=2", "done=10%", "success=1", "success=10%"];
   for (const outcome of OUTCOMES.filter((outcome) => outcome !== "canceled")) {
     for (const status of outcome === "ok" ? [0] : [null, 0, 1, 3, 124, 127, 137]) {
@@ -348,7 +348,7 @@ test("the exit status of a halt is never 0 for what went wrong", () => {
   }
 });
 
-test("the exit status of a halt at a percentage is the percentage that failed, rounded up", () => {
+test("exitStatusOfHalt() at a percentage is the percentage of failed tasks, rounded up", () => {
   const policy = parseHalt("--halt", "now,done=100%");
   const cases: [failed: number, total: number, status: number][] = [
     [11, 20, 55],
@@ -370,7 +370,7 @@ test("the exit status of a halt at a percentage is the percentage that failed, r
   for (let failed = 0; failed <= 100; failed++) assertEquals(exitStatusOfHalt(policy, undefined, failed, 100), failed);
 });
 
-test("halting now ends what runs, halting soon lets it finish", async () => {
+test("halt with `now` terminates running tasks, with `soon` lets them finish", async () => {
   for (const [when, expected] of [["now", "canceled"], ["soon", "ok"]] as const) {
     const executor = new FakeExecutor();
     const results = run(tasks(5), { executor, concurrency: 2, halt: { when } });
@@ -385,7 +385,7 @@ test("halting now ends what runs, halting soon lets it finish", async () => {
   }
 });
 
-test("a task that is tried again counts for halt once, at its end", async () => {
+test("halt counts a retried task once, with its last attempt", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: execution.attempt.number === 3 ? 0 : 1 });
   const results = run(tasks(3), { executor, concurrency: 1, retry: 2, halt: {} });
@@ -393,7 +393,7 @@ test("a task that is tried again counts for halt once, at its end", async () => 
   assertEquals(results.haltedBy, undefined);
 });
 
-test("a percentage needs to know how many tasks there are: an array says so, else total does", async () => {
+test("halt at a percentage needs an array of tasks or total", async () => {
   function* some() {
     yield* tasks(10);
   }
@@ -403,7 +403,7 @@ test("a percentage needs to know how many tasks there are: an array says so, els
   assertEquals((await collect(results)).length, 3);
 });
 
-test("options of control that are out of range are refused at once", () => {
+test("run() rejects timeouts, retries and halts out of range", () => {
   const refused: [RunOptions, string][] = [
     [{ timeoutMs: 0 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647, got 0"],
     [{ timeoutMs: 2 ** 31 }, "timeoutMs must be a number of milliseconds greater than 0 and at most 2147483647"],
@@ -448,7 +448,7 @@ test("options of control that are out of range are refused at once", () => {
   }
 });
 
-test("an unknown key in retry or halt is an error that names the nearest key", () => {
+test("run() rejects an unknown key in retry or halt, and suggests the nearest key", () => {
   const wrong: [options: object, message: string][] = [
     [{ retry: { limt: 3 } }, 'in retry: unknown option "limt", did you mean "limit"?'],
     [{ retry: { retries: 3 } }, 'in retry: unknown option "retries", use "limit"'],
@@ -464,7 +464,7 @@ test("an unknown key in retry or halt is an error that names the nearest key", (
   }
 });
 
-test("retry.on is the outcomes after which tasks are retried", async () => {
+test("retry.on selects the outcomes after which tasks are retried", async () => {
   const ends: [FakeResult, RetryOutcome][] = [
     [{ status: 1 }, "failed"],
     [{ ending: { kind: "signaled", signal: "SIGKILL", status: 137 } }, "killed"],
@@ -486,7 +486,7 @@ test("retry.on is the outcomes after which tasks are retried", async () => {
   assertEquals(own!.attempts, 1);
 });
 
-test("onProgress is told of every start and every result", async () => {
+test("onProgress() is called for each start and each result", async () => {
   const seen: Progress[] = [];
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: execution.attempt.id === "2" ? 1 : 0 });
@@ -502,7 +502,7 @@ test("onProgress is told of every start and every result", async () => {
   assertEquals(seen.at(-1)!.total, undefined);
 });
 
-test("canceled tasks count as finished, and not as failed", async () => {
+test("Progress counts canceled tasks as finished, not as failed", async () => {
   const seen: Progress[] = [];
   const executor = new FakeExecutor();
   const onProgress = (progress: Progress) => seen.push(progress);
@@ -513,7 +513,7 @@ test("canceled tasks count as finished, and not as failed", async () => {
   assertEquals(seen.at(-1), { total: 3, finished: 3, failed: 1, running: 0, retrying: 0 });
 });
 
-test("a task that waits to be tried again counts as such until it has its result", async () => {
+test("Progress.retrying counts a task that waits for a retry until its result", async () => {
   const seen: Progress[] = [];
   const executor = executorOf([1, 1, 1]);
   const options = { executor, concurrency: 1, retry: { limit: 1, delayMs: 86_400_000 } };
@@ -526,7 +526,7 @@ test("a task that waits to be tried again counts as such until it has its result
   assertEquals(seen.slice(-3).map(({ finished, retrying }) => [finished, retrying]), [[1, 2], [2, 1], [3, 0]]);
 });
 
-test("what onProgress throws stops the run", async () => {
+test("an error of onProgress() stops the run", async () => {
   const executor = new FakeExecutor();
   const onProgress = ({ running }: Progress) => {
     if (running === 2) throw new RangeError("no more");
@@ -543,7 +543,7 @@ test("what onProgress throws stops the run", async () => {
   assertEquals(outcomes(seen), ["canceled", "canceled"]);
 });
 
-test("whatever is halted, drained or tried again, every task that was started has one result", async () => {
+test("each started task has one result, with any halts, drains and retries", async () => {
   const plan = fc.array(fc.record({ status: fc.nat({ max: 1 }), turns: fc.nat({ max: 3 }) }), { maxLength: 30 });
   const halts = fc.constantFrom<Halt | undefined>(
     undefined,

@@ -7,16 +7,16 @@ import { test } from "../support/test.ts";
 const RUNS = 500 * EFFORT;
 
 test(
-  "whatever happens to a pool, and in whatever order, it keeps its promises",
+  "a pool agrees with its model in any schedule of events",
   { timeout: TIMEOUT.timeout * EFFORT },
   async () => {
-    const keepsItsPromises = fc.asyncProperty(settings, schedules, async (settings, schedule) => {
+    const property = fc.asyncProperty(settings, schedules, async (settings, schedule) => {
       const harness = new PoolHarness(settings);
       await harness.clock.during(async () => {
         await fc.asyncModelRun(() => ({ model: {}, real: harness }), schedule);
         await harness.finish();
       });
     });
-    await fc.assert(keepsItsPromises, { numRuns: RUNS, seed: SEED });
+    await fc.assert(property, { numRuns: RUNS, seed: SEED });
   },
 );

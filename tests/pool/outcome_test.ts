@@ -27,7 +27,7 @@ test("classify() names the outcome of every ending", () => {
   }
 });
 
-test("classify() prefers the reason of a stop, and keeps every detail", () => {
+test("classify() prefers the reason for a stop, and keeps all details", () => {
   for (const [ending, ownStatus] of ENDINGS) {
     for (const [stop, outcome, sentence] of STOPS) {
       const result = { ...resultWithoutOutput(ending), outputError: "Some is missing" };

@@ -5,7 +5,7 @@ import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** What the pool lets an executor do whose attempts run somewhere else. */
+/** A fake executor for attempts on other machines. */
 class RemoteExecutor extends FakeExecutor {
   readonly concurrency = 3;
   readonly enforcesTimeout = true;
@@ -21,13 +21,13 @@ class RemoteExecutor extends FakeExecutor {
 
   drain(): void {
     this.drains++;
-    for (const execution of this.executions) execution.end({ ending: { kind: "withdrawn" } }); // those that have ended have ended
+    for (const execution of this.executions) execution.end({ ending: { kind: "withdrawn" } }); // has no effect on ended ones
   }
 }
 
 const tasks = (count: number) => Array.from({ length: count }, () => ({ cmd: "x", timeoutMs: 1, retries: 1 }));
 
-test("nothing is started before the executor is open, and then as many as suit it", async () => {
+test("no attempt starts before the executor is open, and then up to its concurrency", async () => {
   const executor = new RemoteExecutor();
   executor.onStart = (execution) => execution.attempt.sequence > 3 && execution.end();
   const all = collect(run(tasks(5), { executor }));
@@ -41,7 +41,7 @@ test("nothing is started before the executor is open, and then as many as suit i
   assertEquals(executor.closed, 1);
 });
 
-test("an executor that cannot be opened ends the run before it has begun", async () => {
+test("an executor that fails to open ends the run before any attempt", async () => {
   const executor = new RemoteExecutor();
   const all = collect(run(tasks(2), { executor }));
   executor.opening.reject(new Error("no server"));
@@ -49,7 +49,7 @@ test("an executor that cannot be opened ends the run before it has begun", async
   assertEquals([executor.executions.length, executor.closed], [0, 1]);
 });
 
-test("a run that is stopped while the executor is opened ends when that is done", async () => {
+test("a run that is stopped while the executor opens ends afterwards", async () => {
   const executor = new RemoteExecutor();
   const stop = new AbortController();
   const all = collect(run(tasks(2), { executor, signal: stop.signal }));
@@ -59,7 +59,7 @@ test("a run that is stopped while the executor is opened ends when that is done"
   assertEquals([executor.executions.length, executor.closed], [0, 1]);
 });
 
-test("an executor that can do nothing more ends the run, also when that waits for something else", async () => {
+test("a failure of the executor ends a run that waits for a retry", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   executor.onStart = (execution) => execution.end({ status: 1 });
@@ -74,7 +74,7 @@ test("an executor that can do nothing more ends the run, also when that waits fo
   assertEquals(executor.closed, 1);
 });
 
-test("an executor that can do nothing more ends the run, also while a source gives nothing", async () => {
+test("a failure of the executor ends a run that waits for its source", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   let isRead = false;
@@ -89,7 +89,7 @@ test("an executor that can do nothing more ends the run, also while a source giv
   assertEquals((error.cause as Error).message, "no server");
 });
 
-test("what fails in the executor is not tried again", async () => {
+test("an attempt that fails in the executor is not retried", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   executor.onStart = (execution) => execution.fail(new Error("no room"));
@@ -99,7 +99,7 @@ test("what fails in the executor is not tried again", async () => {
   await assertRejects(() => results.next(), ExecutorError, "The executor failed: no room");
 });
 
-test("what is withdrawn has no result, but that of an attempt before it", async () => {
+test("a withdrawn attempt has no result; its task keeps the result of an earlier attempt", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   const results = run(tasks(3), { executor });
@@ -114,7 +114,7 @@ test("what is withdrawn has no result, but that of an attempt before it", async 
   assertEquals([executor.drains > 0, executor.discarded], [true, []]);
 });
 
-test("what is withdrawn does not hold up the results behind it", async () => {
+test("a withdrawn attempt does not hold up later results", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   const results = run(tasks(3), { executor, keepOrder: true });
@@ -126,7 +126,7 @@ test("what is withdrawn does not hold up the results behind it", async () => {
   assertEquals((await all).map(({ id, outcome }) => `${id} ${outcome}`), ["2 ok", "3 ok"]);
 });
 
-test("the result has the place where an attempt ran, and why it is not known how it ended", async () => {
+test("a result has the worker of its attempt, and the reason for an unknown end", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();
   const place = { slot: 7, startedAt: "2026-01-01T00:00:00.000Z", worker: { host: "a", pid: 5 } };

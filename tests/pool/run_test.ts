@@ -12,10 +12,10 @@ import { test } from "../support/test.ts";
 const task = (id: number): Task => ({ id, cmd: "x" });
 const tasks = (count: number): Task[] => Array.from({ length: count }, (_, index) => task(index + 1));
 
-/** Lets everything happen that can happen without anything from outside. */
+/** Waits for one turn of the event loop. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
-/** A source that counts what was read from it, and whether it was told to stop. */
+/** Returns a source that counts the tasks read from it, and records whether it was closed. */
 function countingSource(count: number) {
   const source = {
     read: 0,
@@ -31,7 +31,7 @@ function countingSource(count: number) {
   return source;
 }
 
-test("every task gives one result, from an array, a generator, an async generator and a stream", async () => {
+test("run() yields one result for each task of an array, a generator, an async generator or a stream", async () => {
   const sources = [
     () => tasks(5),
     () => countingSource(5),
@@ -51,13 +51,13 @@ test("every task gives one result, from an array, a generator, an async generato
   }
 });
 
-test("no tasks give no results", async () => {
+test("run() without tasks yields no results", async () => {
   const executor = instantExecutor();
   assertEquals(await collect(run([], { executor })), []);
   assertEquals(executor.closed, 1);
 });
 
-test("a result has what the task and the attempt say", async () => {
+test("a result has the data of its task and its attempt", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) =>
     execution.end({
@@ -94,7 +94,7 @@ test("a result has what the task and the attempt say", async () => {
   assert(before <= startedAt && startedAt <= new Date().toISOString(), startedAt);
 });
 
-test("a result has no field that says nothing", async () => {
+test("a result has no empty optional fields", async () => {
   const [result] = await collect(run([{ cmd: "x" }], { executor: instantExecutor() })) as [TaskResult];
   assertEquals(Object.keys(result), [
     "id",
@@ -110,7 +110,7 @@ test("a result has no field that says nothing", async () => {
   ]);
 });
 
-test("a number as id becomes a string, and without an id the number of the task is taken", async () => {
+test("the id of a result is a string, by default the number of the task", async () => {
   const results = run([{ cmd: "a" }, { cmd: "b", id: 7.5 }, { cmd: "c" }], {
     executor: instantExecutor(),
     concurrency: 1,
@@ -118,7 +118,7 @@ test("a number as id becomes a string, and without an id the number of the task 
   assertEquals((await collect(results)).map(({ id }) => id), ["1", "7.5", "3"]);
 });
 
-test("the outcome is the first cause that applies", async () => {
+test("the outcome is the first matching cause", async () => {
   const ends: [FakeResult, Partial<TaskResult>][] = [
     [{ status: 0 }, { status: 0, outcome: "ok" }],
     [{ status: 1 }, { status: 1, outcome: "failed" }],
@@ -153,7 +153,7 @@ test("the outcome is the first cause that applies", async () => {
   }
 });
 
-test("at most `concurrency` attempts run at once, each in a slot of its own, the lowest that is free", async () => {
+test("at most `concurrency` attempts run at once, each in the lowest free slot", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(6), { executor, concurrency: 3 });
   const first = results.next();
@@ -170,7 +170,7 @@ test("at most `concurrency` attempts run at once, each in a slot of its own, the
   assertEquals((await collect(results)).length, 5);
 });
 
-test("without a concurrency there is one slot for each available CPU", async () => {
+test("the default concurrency is the number of available CPUs", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(500), { executor });
   const first = results.next();
@@ -181,7 +181,7 @@ test("without a concurrency there is one slot for each available CPU", async () 
   await first;
 });
 
-test("nothing is read before the first result is asked for", async () => {
+test("run() reads no task before the first call of next()", async () => {
   const source = countingSource(3);
   const results = run(source, { executor: instantExecutor() });
   await settle();
@@ -189,7 +189,7 @@ test("nothing is read before the first result is asked for", async () => {
   await results.return();
 });
 
-test("a task is read only when a slot is free, and none when results are not taken", async () => {
+test("a task is read only while a slot is free and results are taken", async () => {
   for (const keepOrder of [false, true]) {
     const source = countingSource(1_000_000);
     const executor = instantExecutor();
@@ -197,7 +197,7 @@ test("a task is read only when a slot is free, and none when results are not tak
     for (let taken = 1; taken <= 10; taken++) {
       await results.next();
       await settle();
-      // Taken, waiting to be taken, and those that were running when the last place was filled.
+      // Taken results, buffered results, and tasks that were running when the buffer filled up.
       assert(source.read <= taken + 2 * 4, `${source.read} read, ${taken} taken`);
     }
     await results.return();
@@ -205,7 +205,7 @@ test("a task is read only when a slot is free, and none when results are not tak
   }
 });
 
-test("no more tasks are started when `concurrency` results wait to be taken", async () => {
+test("no task starts while `concurrency` results are buffered", async () => {
   const executor = instantExecutor();
   const results = run(countingSource(1_000), { executor, concurrency: 1 });
   for (let taken = 1; taken <= 3; taken++) {
@@ -216,13 +216,13 @@ test("no more tasks are started when `concurrency` results wait to be taken", as
   await results.return();
 });
 
-test("results can be asked for before they are there", async () => {
+test("next() can be called before results are available", async () => {
   const results = run(tasks(3), { executor: instantExecutor() });
   const all = await Promise.all([results.next(), results.next(), results.next(), results.next()]);
   assertEquals(all.map(({ done }) => done), [false, false, false, true]);
 });
 
-test("with keepOrder results come in the order of the tasks, whatever order they finish in", async () => {
+test("with keepOrder, results arrive in the order of the tasks", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 30 }),
@@ -241,7 +241,7 @@ test("with keepOrder results come in the order of the tasks, whatever order they
   );
 });
 
-test("with keepOrder one slow task holds up 1,000 others, and then starting waits for it", async () => {
+test("with keepOrder, no task starts while a slow task holds up 1,000 others", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => {
     if (execution.attempt.sequence > 1) execution.end();
@@ -257,7 +257,7 @@ test("with keepOrder one slow task holds up 1,000 others, and then starting wait
   await results.return();
 });
 
-test("concurrency can be raised and lowered while tasks run", async () => {
+test("Run.concurrency can be raised and lowered while tasks run", async () => {
   const executor = new FakeExecutor();
   const results = run(countingSource(1_000), { executor, concurrency: 1 });
   const all = collect(results);
@@ -271,7 +271,7 @@ test("concurrency can be raised and lowered while tasks run", async () => {
   await settle();
   assertEquals(executor.executions.length, 3);
   executor.executions[2]!.end();
-  await waitFor("one more attempt", () => executor.executions.length === 4);
+  await waitFor("a fourth attempt", () => executor.executions.length === 4);
   await settle();
   assertEquals(executor.executions.length, 4);
   assertThrows(
@@ -283,7 +283,7 @@ test("concurrency can be raised and lowered while tasks run", async () => {
   await all;
 });
 
-test("a task that was being read when concurrency was lowered waits for a slot", async () => {
+test("a task that is read while concurrency is lowered waits for a slot", async () => {
   const executor = new FakeExecutor();
   const third = Promise.withResolvers<Task>();
   async function* source() {
@@ -307,7 +307,7 @@ test("a task that was being read when concurrency was lowered waits for a slot",
   assertEquals((await all).map(({ id }) => id), ["1", "2", "3"]);
 });
 
-test("options out of range are refused at once", () => {
+test("run() rejects options out of range", () => {
   const refused: [RunOptions, string][] = [
     [{ concurrency: 0 }, "concurrency must be an integer of at least 1, got 0"],
     [{ concurrency: 1.5 }, "concurrency must be an integer of at least 1, got 1.5"],
@@ -326,14 +326,14 @@ test("options out of range are refused at once", () => {
       'executor must be shell, process or an executor such as natsExecutor(…), got "magic"',
     ],
   ];
-  run([], { concurrency: 1, killAfterMs: 0, maxInlineBytes: 0 }); // the least that is allowed
+  run([], { concurrency: 1, killAfterMs: 0, maxInlineBytes: 0 }); // the minimum values
   for (const [options, message] of refused) {
     assertThrows(() => run([], options), RangeError, `Cannot start the pool: ${message}`);
   }
   assertThrows(() => run(5 as never), TypeError, "the source must be an iterable or a stream, got 5");
 });
 
-test("when reading tasks fails, running tasks are finished and then the error is thrown, once", async () => {
+test("an error of the source is thrown once, after running tasks have finished", async () => {
   const executor = new FakeExecutor();
   async function* failing() {
     yield task(1);
@@ -351,7 +351,7 @@ test("when reading tasks fails, running tasks are finished and then the error is
   assertEquals(executor.closed, 1);
 });
 
-test("a source that fails when no more is wanted of it is no failure of the run", async () => {
+test("an error of the source after drain() is ignored", async () => {
   const executor = new FakeExecutor();
   const stalled = Promise.withResolvers<Task>();
   async function* source() {
@@ -370,7 +370,7 @@ test("a source that fails when no more is wanted of it is no failure of the run"
   assertEquals(await results.next(), { done: true, value: undefined });
 });
 
-test("a value that is no task ends the run with an error that has its number", async () => {
+test("an invalid task ends the run with an error that has its number", async () => {
   const source = countingSource(0);
   const bad = function* () {
     try {
@@ -388,7 +388,7 @@ test("a value that is no task ends the run with an error that has its number", a
   assert(source.returned);
 });
 
-test("an executor that fails ends the run with its error, and yet every task has a result", async () => {
+test("an error of the executor ends the run, and each started task has a result", async () => {
   for (const keepOrder of [false, true]) {
     const startedMs = performance.now();
     const executor = new FakeExecutor();
@@ -407,7 +407,7 @@ test("an executor that fails ends the run with its error, and yet every task has
   }
 });
 
-test("an executor that cannot start an attempt ends the run with its error, and the task has a result", async () => {
+test("an executor that throws at a start ends the run, and the task has a result", async () => {
   const executor = new FakeExecutor();
   executor.onStart = () => {
     throw new Error("cannot start");
@@ -417,7 +417,7 @@ test("an executor that cannot start an attempt ends the run with its error, and 
   await assertRejects(() => results.next(), ExecutorError, "The executor failed: cannot start");
 });
 
-test("an executor that fails to drain ends the run with its error, and nothing is left", async () => {
+test("an executor that fails to drain ends the run, and is closed", async () => {
   const executor = Object.assign(new FakeExecutor(), {
     drain() {
       throw new Error("cannot drain");
@@ -433,7 +433,7 @@ test("an executor that fails to drain ends the run with its error, and nothing i
   assertEquals([executor.executions.length, executor.closed], [1, 1]);
 });
 
-test("an attempt whose executor fails is killed, also when it was told to end", async () => {
+test("an attempt whose executor fails is `killed`, even during its termination", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const results = run(tasks(1), { executor });
@@ -447,14 +447,14 @@ test("an attempt whose executor fails is killed, also when it was told to end", 
   await assertRejects(() => results.next(), ExecutorError, expected);
 });
 
-test("an attempt that has ended has no timer left", async () => {
+test("the end of an attempt cancels its timeout", async () => {
   const executor = instantExecutor();
   await collect(run([{ cmd: "x", timeoutMs: 1 }], { executor }));
   await new Promise((resolve) => setTimeout(resolve, 20));
   assertEquals(executor.executions[0]!.terminations, []);
 });
 
-test("an executor that cannot be closed is an error after the last result", async () => {
+test("an executor that fails to close is an error after the last result", async () => {
   const executor = instantExecutor();
   executor.close = () => Promise.reject(new Error("cannot clean up"));
   const results = run(tasks(1), { executor });
@@ -462,7 +462,7 @@ test("an executor that cannot be closed is an error after the last result", asyn
   await assertRejects(() => results.next(), Error, "cannot clean up");
 });
 
-test("an aborted signal ends what runs, gives its results, and then throws the reason", async () => {
+test("an aborted signal terminates running tasks, and its reason is thrown after their results", async () => {
   const executor = new FakeExecutor();
   const stop = new AbortController();
   const source = countingSource(10);
@@ -481,7 +481,7 @@ test("an aborted signal ends what runs, gives its results, and then throws the r
   assertEquals(executor.closed, 1);
 });
 
-test("a signal that was aborted before starts nothing", async () => {
+test("run() with an aborted signal starts no task", async () => {
   const executor = new FakeExecutor();
   const source = countingSource(10);
   const results = run(source, { executor, signal: AbortSignal.abort(new RangeError("enough")) });
@@ -489,7 +489,7 @@ test("a signal that was aborted before starts nothing", async () => {
   assertEquals([executor.executions.length, source.read], [0, 0]);
 });
 
-test("an abort does not wait for a source that gives nothing", async () => {
+test("an abort does not wait for a stalled source", async () => {
   const stop = new AbortController();
   async function* stalled() {
     yield task(1);
@@ -502,7 +502,7 @@ test("an abort does not wait for a source that gives nothing", async () => {
   await assertRejects(() => next, RangeError, "enough");
 });
 
-test("a task that ends by itself just before it is canceled keeps its outcome", async () => {
+test("a task that ended before the abort keeps its outcome", async () => {
   const executor = new FakeExecutor();
   const stop = new AbortController();
   const results = run(tasks(1), { executor, signal: stop.signal });
@@ -515,7 +515,7 @@ test("a task that ends by itself just before it is canceled keeps its outcome", 
   await assertRejects(() => results.next(), RangeError, "enough");
 });
 
-test("a task that fails by itself just before it would be canceled, and may be tried again, counts as canceled", async () => {
+test("a task with retries left that failed before the abort is `canceled`", async () => {
   const executor = new FakeExecutor();
   const stop = new AbortController();
   const results = run([{ cmd: "x", retries: 5 }], { executor, signal: stop.signal });
@@ -528,7 +528,7 @@ test("a task that fails by itself just before it would be canceled, and may be t
   assertEquals([outcome, attempts, executor.executions.length], ["canceled", 1, 1]);
 });
 
-test("a task that comes when the run has been stopped is not started", async () => {
+test("a task that is read after the abort does not start", async () => {
   const executor = instantExecutor();
   const stop = new AbortController();
   const late = Promise.withResolvers<Task>();
@@ -544,7 +544,7 @@ test("a task that comes when the run has been stopped is not started", async () 
   assertEquals(executor.executions.length, 0);
 });
 
-test("the first reason to end an attempt is the one that counts", async () => {
+test("the first reason to stop an attempt counts", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const stop = new AbortController();
@@ -556,7 +556,7 @@ test("the first reason to end an attempt is the one that counts", async () => {
   assertEquals((await first).value!.outcome, "timeout");
 });
 
-test("the first failure of a run is the one that is thrown", async () => {
+test("the first failure of a run is thrown", async () => {
   const executor = new FakeExecutor();
   executor.close = () => Promise.reject(new Error("cannot clean up"));
   const stop = new AbortController();
@@ -573,7 +573,7 @@ test("the first failure of a run is the one that is thrown", async () => {
   await assertRejects(() => results.next(), RangeError, "broken pipe");
 });
 
-test("the run leaves no listener on the signal", async () => {
+test("a run leaves no listener on its signal", async () => {
   const listeners = new Set<unknown>();
   const signal = {
     aborted: false,
@@ -589,7 +589,7 @@ test("the run leaves no listener on the signal", async () => {
   assertEquals(listeners.size, 0);
 });
 
-test("leaving the loop, by break or by an exception, ends what runs and reads no more", async () => {
+test("leaving the loop, by break or by an exception, terminates running tasks and reads no more", async () => {
   for (const leave of ["break", "throw"]) {
     const source = countingSource(1_000_000);
     const executor = new FakeExecutor();
@@ -611,7 +611,7 @@ test("leaving the loop, by break or by an exception, ends what runs and reads no
   }
 });
 
-test("a run that is left closes the executor once, when the last attempt has ended", async () => {
+test("return() closes the executor once, after the last attempt has ended", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const results = run(tasks(3), { executor, concurrency: 1 });
@@ -627,7 +627,7 @@ test("a run that is left closes the executor once, when the last attempt has end
   assertEquals(executor.closed, 1);
 });
 
-test("a run that is left waits until its source has cleaned up", async () => {
+test("return() waits until the source has cleaned up", async () => {
   let cleaned = false;
   async function* source() {
     try {
@@ -638,13 +638,13 @@ test("a run that is left waits until its source has cleaned up", async () => {
     }
   }
   for await (const _ of run(source(), { executor: instantExecutor(), concurrency: 1 })) {
-    await settle(); // until the source is not being read
+    await settle(); // until no read is pending
     break;
   }
   assert(cleaned);
 });
 
-test("kill() ends what runs without waiting, also what is being ended already", async () => {
+test("kill() kills running tasks at once, even during their termination", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const stop = new AbortController();
@@ -659,7 +659,7 @@ test("kill() ends what runs without waiting, also what is being ended already", 
   await assertRejects(() => results.next(), RangeError, "enough");
 });
 
-test("with keepOrder and many slots, the window is four times the concurrency", async () => {
+test("with keepOrder and high concurrency, the window is four times the concurrency", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => {
     if (execution.attempt.sequence > 1) execution.end();
@@ -673,7 +673,7 @@ test("with keepOrder and many slots, the window is four times the concurrency", 
   await first;
 });
 
-test("what a run leaves that nobody has taken is discarded", async () => {
+test("return() discards results that were not taken", async () => {
   for (const keepOrder of [false, true]) {
     const executor = new FakeExecutor();
     executor.onStart = (execution) => {
@@ -684,14 +684,14 @@ test("what a run leaves that nobody has taken is discarded", async () => {
     await waitFor("all attempts", () => executor.executions.length === 4);
     await settle();
     await results.return();
-    await results.return(); // and only once
+    await results.return(); // discards nothing twice
     await first;
     const taken = keepOrder ? 0 : 1;
     assertEquals(executor.discarded.filter(({ stdout }) => stdout.file).length, 3 - taken);
   }
 });
 
-test("return() settles everyone who waits, and can be called again, also before the start and after the end", async () => {
+test("return() settles pending calls of next(), and can be called repeatedly, before the start and after the end", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(5), { executor, concurrency: 1 });
   const waiting = [results.next(), results.next(), results.next()];
@@ -710,7 +710,7 @@ test("return() settles everyone who waits, and can be called again, also before 
   assertEquals(await finished.return(), { done: true, value: undefined });
 });
 
-test("a run can be disposed of, as `await using` does", async () => {
+test("[Symbol.asyncDispose]() ends a run", async () => {
   const executor = new FakeExecutor();
   const results = run(tasks(5), { executor, concurrency: 2 });
   const first = results.next();
@@ -721,7 +721,7 @@ test("a run can be disposed of, as `await using` does", async () => {
   assertEquals(executor.closed, 1);
 });
 
-test("a task is tried again after it failed, was killed or timed out, as often as it may", async () => {
+test("a task is retried after it failed, was killed or timed out, up to its retries", async () => {
   const executor = new FakeExecutor();
   const ends: FakeResult[] = [{ status: 1 }, { ending: TERMINATED }, { stdout: { text: "at last" } }];
   executor.onStart = (execution) => execution.end(ends[execution.attempt.number - 1]!);
@@ -739,7 +739,7 @@ test("a task is tried again after it failed, was killed or timed out, as often a
   assertEquals([notStarted.outcome, notStarted.attempts], ["not-started", 1]);
 });
 
-test("a canceled task is not tried again", async () => {
+test("a canceled task is not retried", async () => {
   const executor = new FakeExecutor();
   const stop = new AbortController();
   const results = run([{ cmd: "x", retries: 5 }], { executor, signal: stop.signal });
@@ -750,7 +750,7 @@ test("a canceled task is not tried again", async () => {
   assertEquals(executor.executions.length, 1);
 });
 
-test("an attempt that takes longer than timeoutMs is ended with status 124, and is tried again if it may be", async () => {
+test("an attempt that exceeds timeoutMs has status 124, and is retried", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => {
     if (execution.attempt.number === 2) execution.end();
@@ -768,7 +768,7 @@ test("an attempt that takes longer than timeoutMs is ended with status 124, and 
   assertEquals([retried.outcome, retried.attempts], ["ok", 2]);
 });
 
-test("a run of random tasks gives each result once, whatever happens to the attempts", async () => {
+test("a run of random tasks yields each result once", async () => {
   const plan = fc.record({ status: fc.nat({ max: 2 }), turns: fc.nat({ max: 2 }), retries: fc.nat({ max: 2 }) });
   await fc.assert(
     fc.asyncProperty(

@@ -25,71 +25,81 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** A gate in a world that the test makes. */
-function gateIn(limits: Partial<StartLimits>) {
-  const world = { nowMs: 0, load: 0, freeBytes: Infinity, looks: 0 };
+/** Returns a factory of start limiters, and the fake system that they measure. */
+function fakeSystem(limits: Partial<StartLimits>) {
+  const system = { nowMs: 0, load: 0, freeBytes: Infinity, measurements: 0 };
   const seen = <T>(value: T): T => {
-    world.looks++;
+    system.measurements++;
     if (Number.isNaN(value)) throw Object.assign(new Error("no descriptor"), { code: "EMFILE" });
     return value;
   };
   const make = () =>
     new StartLimiter({ startDelayMs: 0, maxLoad: undefined, minFreeMemoryBytes: undefined, ...limits }, {
-      nowMs: () => world.nowMs,
-      load: () => seen(world.load),
-      freeMemoryBytes: () => seen(world.freeBytes),
+      nowMs: () => system.nowMs,
+      load: () => seen(system.load),
+      freeMemoryBytes: () => seen(system.freeBytes),
     });
-  return { world, make };
+  return { system, make };
 }
 
-test("after each start the next one has to wait for the delay", () => {
-  const { world, make } = gateIn({ startDelayMs: 50 });
-  const gate = make();
-  assertEquals(gate.check(0), undefined);
-  gate.recordStart();
-  world.nowMs = 20;
-  assertEquals(gate.check(1), { reason: "delay", waitMs: 30 });
-  world.nowMs = 50;
-  assertEquals(gate.check(1), undefined);
+test("StartLimiter.check() returns the rest of the delay after a start", () => {
+  const { system, make } = fakeSystem({ startDelayMs: 50 });
+  const limiter = make();
+  assertEquals(limiter.check(0), undefined);
+  limiter.recordStart();
+  system.nowMs = 20;
+  assertEquals(limiter.check(1), { reason: "delay", waitMs: 30 });
+  system.nowMs = 50;
+  assertEquals(limiter.check(1), undefined);
 });
 
-test("between two looks at the load, each task counts as one from its start to its end", () => {
-  const { world, make } = gateIn({ maxLoad: 3 });
-  world.load = 1;
-  const gate = make();
-  assertEquals([0, 1, 2, 1].map((running) => gate.check(running)?.reason), [undefined, undefined, "load", undefined]);
-  assertEquals(world.looks, 1);
-  world.nowMs = 1_000;
-  world.load = 0; // the two that run sleep, and all others, too
-  assertEquals([2, 3, 4, 5].map((running) => gate.check(running)?.reason), [undefined, undefined, undefined, "load"]);
-  assertEquals(world.looks, 2);
+test("StartLimiter counts each running task as 1 between two measurements of the load", () => {
+  const { system, make } = fakeSystem({ maxLoad: 3 });
+  system.load = 1;
+  const limiter = make();
+  assertEquals([0, 1, 2, 1].map((running) => limiter.check(running)?.reason), [
+    undefined,
+    undefined,
+    "load",
+    undefined,
+  ]);
+  assertEquals(system.measurements, 1);
+  system.nowMs = 1_000;
+  system.load = 0; // the running tasks and all other programs sleep
+  assertEquals([2, 3, 4, 5].map((running) => limiter.check(running)?.reason), [
+    undefined,
+    undefined,
+    undefined,
+    "load",
+  ]);
+  assertEquals(system.measurements, 2);
 });
 
-test("a look at the memory is good for a few milliseconds", () => {
-  const { world, make } = gateIn({ minFreeMemoryBytes: 1_000 });
-  world.freeBytes = 1_000;
-  const gate = make();
-  assertEquals(gate.check(1), undefined);
-  world.freeBytes = 999;
-  assertEquals(gate.check(2), undefined);
-  world.nowMs = 10;
-  assertEquals(gate.check(2), { reason: "memory", waitMs: 100 });
+test("StartLimiter reuses a measurement of free memory for 10 ms", () => {
+  const { system, make } = fakeSystem({ minFreeMemoryBytes: 1_000 });
+  system.freeBytes = 1_000;
+  const limiter = make();
+  assertEquals(limiter.check(1), undefined);
+  system.freeBytes = 999;
+  assertEquals(limiter.check(2), undefined);
+  system.nowMs = 10;
+  assertEquals(limiter.check(2), { reason: "memory", waitMs: 100 });
 });
 
-test("a load or memory that cannot be read is an error at the start, and later the last one counts", () => {
+test("StartLimiter throws when the first measurement fails, and reuses the last value afterwards", () => {
   for (const [limits, name] of [[{ maxLoad: 1 }, "load"], [{ minFreeMemoryBytes: 5 }, "freeBytes"]] as const) {
-    const { world, make } = gateIn(limits);
-    world[name] = NaN;
+    const { system, make } = fakeSystem(limits);
+    system[name] = NaN;
     assertThrows(make, Error, "Cannot start the pool: the load or the free memory is unavailable: too many open files");
-    world[name] = 1;
-    const gate = make();
-    world[name] = NaN;
-    world.nowMs = 5_000;
-    assert(gate.check(0));
+    system[name] = 1;
+    const limiter = make();
+    system[name] = NaN;
+    system.nowMs = 5_000;
+    assert(limiter.check(0));
   }
 });
 
-test("the pool waits between starts, also of further attempts, and says what holds it back", async () => {
+test("startDelayMs applies to all attempts, and Progress.throttledBy has the reason", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const executor = instantExecutor();
@@ -109,7 +119,7 @@ test("the pool waits between starts, also of further attempts, and says what hol
   });
 });
 
-test("what is held back is not started, and that is said once", async () => {
+test("onProgress() reports a delayed start once", async () => {
   const executor = instantExecutor();
   const held: Progress[] = [];
   const results = run([{ cmd: "x" }, { cmd: "y" }, { cmd: "z" }], {
@@ -120,16 +130,16 @@ test("what is held back is not started, and that is said once", async () => {
   });
   assertEquals((await results.next()).value!.id, "1");
   const next = results.next();
-  await waitFor("what is said", () => held.length > 0);
+  await waitFor("the report", () => held.length > 0);
   await new Promise((resolve) => setTimeout(resolve));
-  const times = held.length; // once, and with the result that came then
-  for (const concurrency of [2, 3, 4]) results.concurrency = concurrency; // each time it is seen what can be done
+  const times = held.length; // one report, and one with the result
+  for (const concurrency of [2, 3, 4]) results.concurrency = concurrency; // each change looks for tasks to start
   assertEquals([executor.executions.length, held.length, held[0]!.throttledBy], [1, times, "delay"]);
   results.drain();
   assertEquals((await next).done, true);
 });
 
-test("a run with nothing left to start does not wait for the gate", async () => {
+test("a run without tasks to start does not wait for its limits", async () => {
   const executor = instantExecutor();
   const never = { executor, minFreeMemoryBytes: 2 ** 60 };
   assertEquals(await collect(run([], never)), []);
@@ -137,7 +147,7 @@ test("a run with nothing left to start does not wait for the gate", async () => 
   assertEquals(only!.outcome, "ok");
 });
 
-test("what is told that a run is held back may end it", async () => {
+test("onProgress() may end the run at a delayed start", async () => {
   for (const end of ["drain", "throw"] as const) {
     const executor = new FakeExecutor();
     executor.onStart = (execution) => execution.end({ status: 1 });
@@ -158,7 +168,7 @@ test("what is told that a run is held back may end it", async () => {
   }
 });
 
-test("a task that has just been started is not held back, whatever is done when that is told", async () => {
+test("throttledBy is absent after the start of the last task, even if onProgress() changes the concurrency", async () => {
   const executor = new FakeExecutor();
   const seen: Progress[] = [];
   const results = run([{ cmd: "x" }], {
@@ -176,7 +186,7 @@ test("a task that has just been started is not held back, whatever is done when 
   assertEquals(seen.map(({ finished, throttledBy }) => [finished, throttledBy]), [[0, undefined], [1, undefined]]);
 });
 
-test("a task to be tried again that was held back comes before one that is read when it may be started", async () => {
+test("a delayed retry starts before a task that is read at the end of the delay", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const executor = new FakeExecutor();
@@ -193,7 +203,7 @@ test("a task to be tried again that was held back comes before one that is read 
     }
     const all = collect(run(source(), { executor, concurrency: 2, retry: 1, startDelayMs: 20 }));
     await clock.advance(19);
-    clock.passes(1); // the timer has yet to go off
+    clock.passes(1); // the timer has not fired yet
     second.resolve({ cmd: "y" });
     await clock.advance(20);
     assertEquals((await all).length, 2);
@@ -201,7 +211,7 @@ test("a task to be tried again that was held back comes before one that is read 
   });
 });
 
-test("a run without a free slot is not held back", async () => {
+test("throttledBy is absent while no slot is free", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const executor = new FakeExecutor();
@@ -225,7 +235,7 @@ test("a run without a free slot is not held back", async () => {
   });
 });
 
-test("a run that is held back ends when it is told to", async () => {
+test("drain(), return() and an abort end a run whose starts are delayed", async () => {
   for (const end of ["drain", "return", "abort"] as const) {
     const abort = new AbortController();
     const results = run([{ cmd: "x" }], {
@@ -246,14 +256,14 @@ test("a run that is held back ends when it is told to", async () => {
 });
 
 test(
-  "a run that is drained keeps no program alive until something could be started or tried again",
+  "a drained run does not keep the program alive for a delayed start or retry",
   async () => {
     const { status, stdout, stderr } = await shell("$RUNTIME tests/fixtures/drain_while_waiting.ts");
     assertEquals([status, stdout, stderr], [0, "canceled\n", ""]);
   },
 );
 
-/** Files with the given text, by their paths below a directory. */
+/** Writes files with the given texts, by their paths below a directory. */
 async function writeFiles(root: string, files: Record<string, string>): Promise<void> {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
@@ -261,7 +271,7 @@ async function writeFiles(root: string, files: Record<string, string>): Promise<
   }
 }
 
-test("free memory is what the system has, or what a control group leaves, whichever is less", async () => {
+test("freeMemoryBytes() is the lesser of the free memory of the system and of the control group", async () => {
   const meminfo = { "proc/meminfo": "MemTotal:  9000 kB\nMemFree:  1 kB\nMemAvailable:    8000 kB\n" };
   const second = (path: string, max: string, current: number, cache = 0) => ({
     [`sys/fs/cgroup${path}/memory.max`]: `${max}\n`,
@@ -300,7 +310,7 @@ test("free memory is what the system has, or what a control group leaves, whiche
   });
 });
 
-test("the load is how many threads want a CPU or wait for a disk, without the kernel's and one's own", async () => {
+test("systemLoad() counts threads that want a CPU or a disk, except those of the kernel and of this process", async () => {
   const stat = (name: string, state: string, threads = 1, flags = 0) =>
     `1 (${name}) ${state} 1 1 1 0 -1 ${flags} 0 0 0 0 0 0 0 0 20 0 ${threads} 0 5 0 0\n`;
   await withTempDirectory(async (root) => {
@@ -322,14 +332,14 @@ test("the load is how many threads want a CPU or wait for a disk, without the ke
   });
 });
 
-test("a limit of load is a number or a percentage of the CPUs", () => {
+test("parseLoad() accepts a number or a percentage of the CPUs", () => {
   assertEquals(["3", "1.5", "150%", "0", "0%"].map((text) => parseLoad("--load", text, 4)), [3, 1.5, 6, 0.01, 0.01]);
   for (const text of ["", "x", "-1", "5 %", "1e3"]) {
     assertThrows(() => parseLoad("--load", text, 4), Error, "--load must be a number, or a percentage of the CPUs");
   }
 });
 
-test("a run in which nothing can start says so once, and ends on a signal", async () => {
+test("the command prints one notice when nothing can start, and ends on a signal", async () => {
   const { child, output, ended } = startTaskrunner(["--memfree", "900T"], { stdin: jsonLines([{ cmd: "true" }]) });
   const notice = "taskrunner: no task is running: --memfree 900T waits for free memory\n";
   await waitFor("the notice", () => output.stderr === notice);
@@ -338,7 +348,7 @@ test("a run in which nothing can start says so once, and ends on a signal", asyn
   assertEquals([status, stdout, stderr], [143, "", notice]);
 });
 
-test("--memfree holds back starts until enough memory is free, and says so", async () => {
+test("--memfree delays starts until enough memory is free, with a notice", async () => {
   if ((await shell("unshare --mount true")).status !== 0) return notTried("this user must not make mounts");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, { meminfo: "MemAvailable: 1000 kB\n", tasks: jsonLines([{ cmd: "echo ran" }]) });
@@ -353,7 +363,7 @@ test("--memfree holds back starts until enough memory is free, and says so", asy
   });
 });
 
-test("--load holds back starts while too much runs, of other programs, too", async () => {
+test("--load delays starts while other programs cause a high load", async () => {
   if ((await shell("unshare --pid --fork true")).status !== 0) return notTried("this user must not make namespaces");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, {

@@ -3,7 +3,7 @@ import { type AttemptStop, resultWithoutOutput } from "../../pool/executor.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
 import { test } from "../support/test.ts";
 
-test("StopCause keeps the first reason, and after an end only the output limit", () => {
+test("StopCause keeps the first reason, and accepts only the output limit after the end", () => {
   const schedules: [events: (AttemptStop | "end")[], cause: AttemptStop | undefined][] = [
     [[], undefined],
     [["end"], undefined],

@@ -5,18 +5,18 @@ import { createJob, TaskQueue } from "../../pool/task_feed.ts";
 import { EFFORT, SEED } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-test("TaskQueue keeps the order of its tasks, whichever are taken or removed", () => {
-  const deeds = fc.array(fc.record({ deed: fc.constantFrom("add", "add", "take", "remove"), which: fc.nat(9) }));
-  const property = fc.property(deeds, (deeds) => {
+test("TaskQueue keeps the order of tasks while others are taken or removed", () => {
+  const actions = fc.array(fc.record({ action: fc.constantFrom("add", "add", "take", "remove"), which: fc.nat(9) }));
+  const property = fc.property(actions, (actions) => {
     const queue = new TaskQueue();
     const expected: Job[] = [];
     const removed: Job[] = [];
-    for (const [index, { deed, which }] of deeds.entries()) {
-      if (deed === "add") {
+    for (const [index, { action, which }] of actions.entries()) {
+      if (action === "add") {
         const job = createJob({ cmd: "x" }, index + 1);
         queue.add(job);
         expected.push(job);
-      } else if (deed === "take") {
+      } else if (action === "take") {
         if (expected.length === 0) continue;
         removed.push(queue.take());
         assertEquals(removed.at(-1), expected.shift());

@@ -22,7 +22,7 @@ import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
 
-/** Lets everything happen that needs neither a timer nor anything from outside. */
+/** Waits for one turn of the event loop. */
 const settle = () => new Promise((resolve) => setTimeout(resolve));
 
 /** Calls a function with a pool, and disposes of the pool: Node 22 cannot parse `await using`. */
@@ -61,7 +61,7 @@ test("run() resolves to the result of the task, with both executors", async () =
   }
 });
 
-test("run() takes tasks at any time and starts at most `concurrency` of them", async () => {
+test("run() accepts tasks at any time and starts at most `concurrency` of them", async () => {
   const executor = new FakeExecutor();
   const pool = createPool({ executor, concurrency: 2 });
   assertEquals([pool.size, pool.pending, pool.concurrency], [0, 0, 2]);
@@ -181,7 +181,7 @@ test("close() finishes the tasks that were added, and takes no others", async ()
   assertEquals(executor.closed, 1);
 });
 
-test("the end of an `await using` block terminates what runs, and no dropped promise ends the program", async () => {
+test("the end of an `await using` block terminates running tasks, and no dropped promise ends the program", async () => {
   const executor = new FakeExecutor();
   const promises: Promise<TaskResult>[] = [];
   await withPool({ executor, concurrency: 1 }, (pool) => {
@@ -203,7 +203,7 @@ test("a pool that was never used closes at once", async () => {
   await pool[Symbol.asyncDispose]();
 });
 
-test("the signal of the pool ends all tasks, and the pool can be used no more", async () => {
+test("the signal of the pool ends all tasks, and the pool rejects further ones", async () => {
   const controller = new AbortController();
   const executors: FakeExecutor[] = [];
   const pool = new QueuedTaskPool({ concurrency: 1, signal: controller.signal }, () => {
@@ -282,22 +282,22 @@ test("onProgress counts all tasks of the pool", async () => {
   });
 });
 
-test("a pool that nobody closes lets the program end, also when promises were dropped", async () => {
+test("a pool that is never closed lets the program end, also with dropped promises", async () => {
   const { stdout, stderr, status } = await shell("exec $RUNTIME tests/fixtures/pool_left_open.ts");
   assertEquals([stdout, stderr, status], ["hi\n20 0 0\n", "", 0]);
 });
 
-/** One deed of a random schedule. `which` chooses among those that there are. */
-const deeds = fc.array(
+/** Actions of a random schedule. `which` selects an attempt or a signal. */
+const actionLists = fc.array(
   fc.record({
-    deed: fc.constantFrom("run", "run", "run", "end", "end", "fail", "abort", "concurrency", "settle"),
+    action: fc.constantFrom("run", "run", "run", "end", "end", "fail", "abort", "concurrency", "settle"),
     which: fc.nat(20),
   }),
   { maxLength: 40 },
 );
 
-test("whatever happens, each promise settles once, with the result of its task", async () => {
-  const property = fc.asyncProperty(deeds, fc.integer({ min: 1, max: 4 }), async (deeds, concurrency) => {
+test("each promise settles once with the result of its task, in any schedule", async () => {
+  const property = fc.asyncProperty(actionLists, fc.integer({ min: 1, max: 4 }), async (actions, concurrency) => {
     const executor = new FakeExecutor();
     const pool: TaskPool = createPool({ executor, concurrency, retry: 1 });
     const controllers = Array.from({ length: 3 }, () => new AbortController());
@@ -317,8 +317,8 @@ test("whatever happens, each promise settles once, with the result of its task",
       execution.end({ status, stdout: { text: execution.attempt.id } });
     };
     let limit = concurrency;
-    for (const { deed, which } of deeds) {
-      if (deed === "run") {
+    for (const { action, which } of actions) {
+      if (action === "run") {
         const id = `${added.length}`;
         added.push(id);
         const settle = (how: string) => settled.set(id, settled.has(id) ? "twice" : how);
@@ -327,10 +327,10 @@ test("whatever happens, each promise settles once, with the result of its task",
           (result) => settle(result.id === id && result.stdout === id ? "result" : "another result"),
           (error) => settle(error instanceof TaskAbortError ? "aborted" : `${error}`),
         );
-      } else if (deed === "end") end(which, 0);
-      else if (deed === "fail") end(which, 1);
-      else if (deed === "abort") controllers[which % 3]!.abort();
-      else if (deed === "concurrency") limit = Math.max(limit, pool.concurrency = which % 4 + 1);
+      } else if (action === "end") end(which, 0);
+      else if (action === "fail") end(which, 1);
+      else if (action === "abort") controllers[which % 3]!.abort();
+      else if (action === "concurrency") limit = Math.max(limit, pool.concurrency = which % 4 + 1);
       else await settle();
       assert(pool.pending <= limit && pool.size >= 0, `${pool.pending} of ${limit}, ${pool.size}`);
     }

@@ -1,4 +1,4 @@
-/** Timeouts count from when the command begins, and an end that has happened wins. */
+/** Tests that timeouts count from the start of the command, and that a command which has ended does not time out. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,12 +15,12 @@ import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** An executor that says when each attempt begins. */
+/** An executor that reports the start of each command. */
 class BeginningExecutor extends FakeExecutor {
   readonly reportsStart = true;
 }
 
-test("the time of an attempt does not run before its command begins", async () => {
+test("a timeout does not count before the start of the command", async () => {
   const executor = new BeginningExecutor();
   const results = collect(
     run([{ cmd: "a" }, { cmd: "b" }], { executor, concurrency: 2, timeoutMs: 1, keepOrder: true }),
@@ -35,7 +35,7 @@ test("the time of an attempt does not run before its command begins", async () =
   assertEquals((await results).map(({ outcome }) => outcome), ["timeout", "timeout"]);
 });
 
-test("an attempt that begins twice, or after its end, has one timer", async () => {
+test("a second report of the start, or one after the end, starts no timer", async () => {
   const executor = new BeginningExecutor();
   const results = collect(run([{ cmd: "a" }], { executor, timeoutMs: 1 }));
   await waitFor("the attempt", () => executor.executions.length === 1);
@@ -51,7 +51,7 @@ test("an attempt that begins twice, or after its end, has one timer", async () =
   assertEquals(execution!.terminations.length, 1);
 });
 
-test("an attempt whose command has ended by what the system says is not timed out", async () => {
+test("a command that has ended according to the system does not time out", async () => {
   const executor = new BeginningExecutor();
   const results = collect(
     run([{ cmd: "a" }, { cmd: "b" }], { executor, concurrency: 2, timeoutMs: 1, keepOrder: true }),
@@ -68,7 +68,7 @@ test("an attempt whose command has ended by what the system says is not timed ou
   assertEquals((await results).map(({ outcome }) => outcome), ["ok", "timeout"]);
 });
 
-test("an end that is never reported does not keep an attempt for ever", async () => {
+test("an attempt whose end is never reported times out after ten seconds", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const executor = new BeginningExecutor();
@@ -85,13 +85,13 @@ test("an end that is never reported does not keep an attempt for ever", async ()
   });
 });
 
-/** Waits without letting the event loop turn. */
+/** Waits and blocks the event loop. */
 function block(until: () => boolean): void {
   const startedMs = performance.now();
-  while (!until()) assert(performance.now() - startedMs < 60_000, "Waited in vain");
+  while (!until()) assert(performance.now() - startedMs < 60_000, "the condition is never met");
 }
 
-/** Whether a worker waits for its next attempt: it has no child, and sleeps. */
+/** Returns whether a worker waits for its next attempt: it sleeps and has no child. */
 function isIdle(pid: number): boolean {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   const isAsleep = stat.slice(stat.lastIndexOf(")") + 2)[0] === "S";
@@ -99,7 +99,7 @@ function isIdle(pid: number): boolean {
 }
 
 for (const kind of ["shell", "process"] as const) {
-  test(`an end that has happened wins over a timer that is late, with the executor ${kind}`, async () => {
+  test(`with the ${kind} executor, a command that has ended does not time out in a busy program`, async () => {
     await withTempDirectory(async (directory) => {
       const [timeoutMs, rounds] = [100, 10];
       const real = createExecutor({ executor: kind });
@@ -112,7 +112,7 @@ for (const kind of ["shell", "process"] as const) {
         start(attempt: Attempt, { onOutputLimit, onStart }: AttemptCallbacks): Execution {
           return real.start(attempt, {
             onOutputLimit,
-            // The caller is busy from the beginning of the command until after its end, and until the time is over.
+            // Blocks from the start of the command until its end and its timeout have passed.
             onStart(agoMs) {
               onStart(agoMs);
               const dueMs = performance.now() + timeoutMs + 50;
@@ -140,7 +140,7 @@ for (const kind of ["shell", "process"] as const) {
   });
 }
 
-/** The process of the worker of the first slot. */
+/** Returns the pid of the worker of the first slot. */
 async function workerOf(executor: Executor, directory: string): Promise<number> {
   const cmd = `echo $PPID > ${directory}/worker`;
   const attempt = { task: { cmd }, id: "worker", sequence: 1, number: 1, slot: 1 };
@@ -148,7 +148,7 @@ async function workerOf(executor: Executor, directory: string): Promise<number> 
   return Number(readFileSync(join(directory, "worker"), "latin1"));
 }
 
-test("the time of a command runs while its runner is too busy to see that it has begun", async () => {
+test("a timeout counts from the start of the command even if the runner is too busy to see it", async () => {
   await withTempDirectory(async (directory) => {
     const [timeoutMs, busyMs] = [1_000, 3_000];
     const begun = join(directory, "begun");
@@ -159,7 +159,7 @@ test("the time of a command runs while its runner is too busy to see that it has
       const cmd = `: >'${begun}'; sleep 1000`;
       const attempt = { task: { cmd }, id: "late", sequence: 2, number: 1, slot: 1, timeoutMs };
       const { ended } = new RunningAttempt(executor, attempt, 1_000);
-      await new Promise((resolve) => setTimeout(resolve, 100)); // so that it is handed on
+      await new Promise((resolve) => setTimeout(resolve, 100)); // so that the worker gets the script
       process.kill(worker, "SIGCONT");
       block(() => existsSync(begun));
       const startedMs = performance.now();
@@ -173,9 +173,9 @@ test("the time of a command runs while its runner is too busy to see that it has
   });
 });
 
-test("a worker that is slow to start takes no time from its task", async () => {
+test("the slow start of a worker does not count for the timeout", async () => {
   await withTempDirectory(async (directory) => {
-    // The shell waits until the test has seen that nothing was timed out, for longer than the timeout.
+    // The shell waits for the test, which waits for longer than the timeout.
     const gate = join(directory, "gate");
     const shell = join(directory, "slow");
     const { writeFile } = await import("node:fs/promises");
