@@ -15,8 +15,8 @@ export interface AttemptHooks {
    */
   env?: Readonly<Record<string, string>> | undefined;
   /**
-   * Called once, after the end of the attempt, with its result; with `undefined` when the executor failed, because the end
-   * is then unknown. An error thrown by the callback stops the run.
+   * Called once, after the end of the attempt, with its result. The result is `undefined` when the executor failed, because
+   * the end is then unknown. An error thrown by the callback stops the run.
    *
    * @default no callback
    */

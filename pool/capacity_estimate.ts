@@ -1,6 +1,6 @@
-/** Interval between attempts to exceed the estimate, in milliseconds. */
+/** Interval between increases of the estimate, in milliseconds. */
 const RETRY_MS = 250;
-/** Time after which a run gives up when no attempt runs that could free resources, in milliseconds. */
+/** Time without a successful start, while no attempt runs, after which a run gives up, in milliseconds. */
 const GIVE_UP_MS = 10_000;
 
 /**
@@ -11,7 +11,7 @@ export class CapacityEstimate {
   readonly #nowMs: () => number;
   #attempts = Infinity;
   #growsAtMs = 0;
-  /** Time of the first failure while no attempt ran, until one succeeds. */
+  /** Time of the first failure since the last success, while no attempt ran. */
   #noneSinceMs: number | undefined;
 
   constructor(nowMs: () => number = () => performance.now()) {

@@ -64,7 +64,7 @@ export type AttemptEnding =
 
 /** An attempt that exited. */
 export interface AttemptExited {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "exited";
   /** The exit status, from 0 to 255. */
   status: number;
@@ -72,7 +72,7 @@ export interface AttemptExited {
 
 /** An attempt that a signal terminated. */
 export interface AttemptSignaled {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "signaled";
   /** The name of the signal, such as `SIGKILL`. */
   signal: string;
@@ -82,7 +82,7 @@ export interface AttemptSignaled {
 
 /** An attempt whose program, working directory or input file is unusable. Nothing ran. */
 export interface AttemptSpawnFailed {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "spawn-failed";
   /** The exit status that a shell reports: 127 when the program was not found, else 126. */
   status: 126 | 127;
@@ -92,7 +92,7 @@ export interface AttemptSpawnFailed {
 
 /** An attempt that cannot start because the system lacks processes, descriptors or memory. The pool tries again later. */
 export interface AttemptNoResources {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "no-resources";
   /** The missing resource and the remedy. Follows `Cannot start any task: ` in the error of a run that gives up. */
   reason: string;
@@ -100,7 +100,7 @@ export interface AttemptNoResources {
 
 /** An attempt with an unknown end: the process that ran the attempt is gone or broken. */
 export interface AttemptLost {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "lost";
   /** The reason, as one sentence. */
   reason: string;
@@ -108,7 +108,7 @@ export interface AttemptLost {
 
 /** An attempt that never began: the executor withdrew it, or the pool stopped it first. */
 export interface AttemptWithdrawn {
-  /** Tells this ending from the others. */
+  /** The discriminant of the union. */
   kind: "withdrawn";
 }
 
@@ -134,7 +134,7 @@ export interface AttemptResult {
   stderr: Output;
 }
 
-/** An attempt that has been started. */
+/** A started attempt. */
 export interface Execution {
   /**
    * Asks the system whether the command has ended. Called when a timeout expires, because a command that has already ended

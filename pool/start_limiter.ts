@@ -14,7 +14,7 @@ export interface StartLimits {
   startDelayMs: number;
   /** The load from which on no task starts. */
   maxLoad: number | undefined;
-  /** The free memory below which no task starts. */
+  /** The free memory below which no task starts, in bytes. */
   minFreeMemoryBytes: number | undefined;
 }
 
