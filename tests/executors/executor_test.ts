@@ -110,7 +110,7 @@ function contract(executor: "shell" | "process"): void {
 
   behaves("cwd may have any name, and CDPATH and OLDPWD reach tasks unchanged", async () => {
     await withTempDirectory(async (directory) => {
-      const names = ["-", "tmp", "a b"]; // CDPATH=/ has a tmp, too
+      const names = ["-", "tmp", "a b"]; // CDPATH=/ contains tmp, too
       await Promise.all(names.map((name) => mkdir(join(directory, name))));
       const cmd = 'echo "$(pwd -P) ${OLDPWD-none} $CDPATH $#"';
       await writeFile(join(directory, "tasks"), jsonLines(names.map((cwd) => ({ cwd, cmd }))));
@@ -147,7 +147,7 @@ function contract(executor: "shell" | "process"): void {
         [{ cmd: "true", cwd: "/no/such/dir" }, 126, 'the working directory "/no/such/dir" does not exist'],
         [{ cmd: ["true"], cwd: file }, 126, `the working directory ${JSON.stringify(file)} is not a directory`],
         [
-          { cmd: ["/bin/true", "x".repeat(200_000)] }, // by its path, as mksh has one of its own
+          { cmd: ["/bin/true", "x".repeat(200_000)] }, // by its path, because mksh has a built-in true
           126,
           "the command and its environment exceed the size limit of the system",
         ],
@@ -302,10 +302,13 @@ function contract(executor: "shell" | "process"): void {
       const printedBytes = () => stat(path("printed")).then(({ size }) => size, () => 0);
       const before = await printedBytes();
       const pid = Number(await readFile(path("pid"), "utf8"));
-      await waitFor("it to print more or to be ended", async () => !isAlive(pid) || await printedBytes() > before + 10);
+      await waitFor(
+        "the process to print more or to end",
+        async () => !isAlive(pid) || await printedBytes() > before + 10,
+      );
       assertEquals((await stat(stdoutFile!)).size, 5);
       if (isAlive(pid)) process.kill(pid, "SIGKILL");
-      await waitFor("it to end", () => !isAlive(pid)); // or it would write into a directory that is being removed
+      await waitFor("the process to end", () => !isAlive(pid)); // or it would write into a directory that is being removed
     });
   });
 
