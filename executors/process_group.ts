@@ -126,7 +126,7 @@ export class ProcessGroupTermination {
     await Promise.all(targets.flatMap((target) => signals.map((each) => this.#send(target, each))));
   }
 
-  /** Returns whether the target exists. Assumes so when the signal cannot be sent. */
+  /** Returns whether the target exists, or true when the signal cannot be sent. */
   async #send(pid: number, signal: NodeJS.Signals | 0): Promise<boolean> {
     try {
       return await this.#sendSignal(pid, signal);
@@ -139,7 +139,7 @@ export class ProcessGroupTermination {
     if (!this.#root) return await this.#send(-this.#groupId, 0);
     const { processes } = this.#watch;
     if (this.#members.some(({ pid, startTicks }) => processes.isRunning(pid, startTicks))) return true;
-    // They may have started other processes before they ended.
+    // The ended processes may have started others.
     const groups = await this.#watch.groupsSince(performance.now());
     const first = this.#root;
     this.#members =
@@ -149,7 +149,7 @@ export class ProcessGroupTermination {
   }
 
   /**
-   * Returns whether only zombies remain. The init process of many containers never reaps them. Always false without
+   * Returns whether only zombies remain, which the init process of many containers never reaps. Always false without
    * `/proc`.
    */
   async #hasOnlyZombies(): Promise<boolean> {

@@ -103,7 +103,7 @@ export class WorkerDirectory {
     mkdirSync(this.path, { mode: 0o700 });
   }
 
-  /** Removes the directory, if it exists, and frees its place. */
+  /** Removes the directory, if it exists, and releases its space. */
   remove(): void {
     if (!this.#isRemoved) this.#root.workers--;
     this.#isRemoved = true;
@@ -144,7 +144,7 @@ class ScratchRoot {
     if (this.#isMade) rmSync(this.path, { recursive: true, force: true });
   }
 
-  /** Returns whether a directory can be created here. Tries another name, so that nobody learns the real one. */
+  /** Returns whether a directory can be created here. Tries another name, so that no other user can take the real one. */
   isWritable(): boolean {
     if (this.#isMade) return true;
     try {

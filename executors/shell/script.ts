@@ -72,8 +72,8 @@ export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
 
 /**
  * Returns the setup script of a worker. The script exports the variables of attempts once; later scripts only assign them.
- * It catches the signals that a task may send to its process group. Ignoring them would not do, because subshells reset
- * caught signals, but not ignored ones.
+ * It catches the signals that a task may send to its process group. Ignored signals would stay ignored in tasks, while
+ * subshells reset caught ones.
  *
  * The script defines these functions, which leave no variable that a task could see:
  *
