@@ -1,7 +1,7 @@
 /** Generates the page of a report, a single self-contained HTML file. @module */
 
 import { createHash } from "node:crypto";
-import { counted } from "../text/format.ts";
+import { pluralize } from "../text/format.ts";
 import type { ReportOverview } from "./data.ts";
 import { OUTCOME_COLORS } from "./outcome_colors.ts";
 import { outcomesOf, periodOf, tilesOf } from "./overview.ts";
@@ -48,7 +48,7 @@ export function reportPage(overview: ReportOverview, data: string): string {
     isLive: false,
     name: escapeHtml(name),
     period: periodOf(figures),
-    state: `Loading the details of ${counted(figures.results, "result")}…`,
+    state: `Loading the details of ${pluralize(figures.results, "result")}…`,
     tiles: tiles.join(""),
     outcomes: `<div class="bar"></div><div class="legend">${outcomes.join("")}</div>`,
     data,

@@ -1,6 +1,6 @@
 /** The text at the top of a report: plain HTML in a saved report, updated by script in a live page. @module */
 
-import { counted, duration, grouped, percentage, rate } from "../text/format.ts";
+import { formatCount, formatDuration, formatPercentage, formatRate, pluralize } from "../text/format.ts";
 import type { Outcome } from "../records/result.ts";
 import { busyText } from "../results/statistics/busy_text.ts";
 import type { RunFigures } from "../results/statistics/run_statistics.ts";
@@ -26,20 +26,28 @@ export function tilesOf({ figures, cpuStepMs }: ReportOverview): Tile[] {
   return [
     {
       name: "results",
-      value: grouped(results),
-      detail: `${counted(attempts, "attempt")}, ${counted(retried, "task")} retried`,
+      value: formatCount(results),
+      detail: `${pluralize(attempts, "attempt")}, ${pluralize(retried, "task")} retried`,
     },
     {
       name: "elapsed time",
-      value: duration(spanMs),
-      detail: perSecond === undefined ? "" : `${rate(perSecond)} tasks per second`,
+      value: formatDuration(spanMs),
+      detail: perSecond === undefined ? "" : `${formatRate(perSecond)} tasks per second`,
     },
-    { name: "slots", value: grouped(slots), detail: busyText(figures) },
-    { name: "median duration", value: duration(durationMs.p50), detail: `99th percentile ${duration(durationMs.p99)}` },
-    { name: "longest task", value: duration(durationMs.max), detail: `${duration(durationMs.total)} in total` },
+    { name: "slots", value: formatCount(slots), detail: busyText(figures) },
+    {
+      name: "median duration",
+      value: formatDuration(durationMs.p50),
+      detail: `99th percentile ${formatDuration(durationMs.p99)}`,
+    },
+    {
+      name: "longest task",
+      value: formatDuration(durationMs.max),
+      detail: `${formatDuration(durationMs.total)} in total`,
+    },
     {
       name: "CPU time",
-      value: cpuMs ? duration(cpuMs.total) : "–",
+      value: cpuMs ? formatDuration(cpuMs.total) : "–",
       detail: cpuDetail(figures, cpuStepMs),
     },
   ];
@@ -49,8 +57,8 @@ export function tilesOf({ figures, cpuStepMs }: ReportOverview): Tile[] {
 export function outcomesOf({ outcomes, results }: RunFigures): OutcomeShare[] {
   return Object.entries(outcomes).map(([outcome, count]) => ({
     outcome: outcome as Outcome,
-    count: grouped(count),
-    share: percentage(count / results),
+    count: formatCount(count),
+    share: formatPercentage(count / results),
   }));
 }
 
@@ -63,10 +71,10 @@ export function periodOf({ startedAt, endedAt }: RunFigures): string {
 function cpuDetail({ cpuMs }: RunFigures, stepMs: number | undefined): string {
   if (!cpuMs) return "unknown";
   if (cpuMs.max === 0) return `each task ${cpuTime(0, stepMs)}`;
-  return `${duration(cpuMs.mean)} on average, ${duration(cpuMs.max)} max`;
+  return `${formatDuration(cpuMs.mean)} on average, ${formatDuration(cpuMs.max)} max`;
 }
 
 /** Formats a CPU time. A time of 0 means less than the resolution of the clock. */
 export function cpuTime(ms: number, stepMs: number | undefined): string {
-  return ms === 0 && stepMs !== undefined ? `under ${duration(stepMs)}` : duration(ms);
+  return ms === 0 && stepMs !== undefined ? `under ${formatDuration(stepMs)}` : formatDuration(ms);
 }

@@ -1,22 +1,22 @@
 /** Formats numbers for people. @module */
 
 /** Formats a count as `1,234`, in every locale, so that scripts can parse the output. */
-export function grouped(count: number): string {
+export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
 /** Formats a count with its noun, as `1 task` or `1,234 tasks`. */
-export function counted(count: number, noun: string): string {
-  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+export function pluralize(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** Formats a rate with the digits that are significant, as `1.2` or `7,210`. */
-export function rate(perSecond: number): string {
-  return perSecond >= 10 ? grouped(Math.round(perSecond)) : perSecond.toPrecision(2);
+export function formatRate(perSecond: number): string {
+  return perSecond >= 10 ? formatCount(Math.round(perSecond)) : perSecond.toPrecision(2);
 }
 
 /** Formats a duration as `1.2 ms`, `12 ms`, `1.5 s`, `2m05s` or `3h04m`. */
-export function duration(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 9.95) return `${+ms.toPrecision(2)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
@@ -28,7 +28,7 @@ export function duration(ms: number): string {
 }
 
 /** Formats a share from 0 to 1 as `99.4 %` or `0.53 %`; only exactly 1 and 0 give `100 %` and `0 %`. */
-export function percentage(share: number): string {
+export function formatPercentage(share: number): string {
   const percent = share * 100;
   if (share > 0.999 && share < 1) return "> 99.9 %";
   if (share > 0 && percent < 0.01) return "< 0.01 %";

@@ -1,5 +1,5 @@
 import { excerpt, printableJson } from "../../text/excerpt.ts";
-import { counted, duration, grouped, percentage, rate } from "../../text/format.ts";
+import { formatCount, formatDuration, formatPercentage, formatRate, pluralize } from "../../text/format.ts";
 import type { Distribution } from "../../results/statistics/log_histogram.ts";
 import { type RunFigures, RunStatistics } from "../../results/statistics/run_statistics.ts";
 import { busyText } from "../../results/statistics/busy_text.ts";
@@ -38,15 +38,15 @@ function rounded(key: string, value: unknown): unknown {
 function lines(figures: RunFigures): string[] {
   const { results, outcomes, attempts, retried, spanMs, perSecond, slots } = figures;
   const shares = Object.entries(outcomes).map(([outcome, count]) =>
-    `${grouped(count)} ${outcome} (${percentage(count / results)})`
+    `${formatCount(count)} ${outcome} (${formatPercentage(count / results)})`
   );
   const [startedAt, endedAt] = [figures.startedAt, figures.endedAt].map((time) => time.replace(/\.\d+Z/, "Z"));
-  const speed = perSecond === undefined ? "" : ` (${rate(perSecond)}/s)`;
+  const speed = perSecond === undefined ? "" : ` (${formatRate(perSecond)}/s)`;
   return [
-    `results    ${grouped(results)} in ${duration(spanMs)}${speed}, ${startedAt} to ${endedAt}`,
+    `results    ${formatCount(results)} in ${formatDuration(spanMs)}${speed}, ${startedAt} to ${endedAt}`,
     `outcomes   ${shares.join(", ")}`,
-    `attempts   ${grouped(attempts)}; ${counted(retried, "result")} took more than one`,
-    `slots      ${grouped(slots)}, ${busyText(figures)}`,
+    `attempts   ${formatCount(attempts)}; ${pluralize(retried, "result")} took more than one`,
+    `slots      ${formatCount(slots)}, ${busyText(figures)}`,
     ...table(figures),
   ];
 }
@@ -65,7 +65,7 @@ const COLUMNS = {
 function table({ durationMs, cpuMs }: RunFigures): string[] {
   const row = (name: string, cells: readonly string[]) =>
     name.padEnd(9) + cells.map((cell) => cell.padStart(10)).join("");
-  const times = (of: Distribution) => Object.values(COLUMNS).map((column) => duration(of[column]));
+  const times = (of: Distribution) => Object.values(COLUMNS).map((column) => formatDuration(of[column]));
   return [
     row("", Object.keys(COLUMNS)),
     row("duration", times(durationMs)),
@@ -74,5 +74,5 @@ function table({ durationMs, cpuMs }: RunFigures): string[] {
 }
 
 function nameOf({ id, durationMs }: { id: string; durationMs: number }): string {
-  return `${excerpt(id)} ${duration(durationMs)}`;
+  return `${excerpt(id)} ${formatDuration(durationMs)}`;
 }

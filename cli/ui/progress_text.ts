@@ -1,5 +1,5 @@
 import type { Progress } from "../../pool/options.ts";
-import { duration, grouped, rate } from "../../text/format.ts";
+import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
 
 /** Shows the progress of a run on standard error. */
 export interface ProgressDisplay {
@@ -19,13 +19,13 @@ export function progressFormatter(): (progress: Progress) => string {
     const perSecond = finished * 1000 / elapsedMs;
     const percentage = total ? ` ${Math.floor(100 * finished / total)}%` : "";
     return [
-      `${grouped(finished)}${total === undefined ? "" : `/${grouped(total)}`}${percentage} done`,
-      failed > 0 && `${grouped(failed)} failed`,
-      `${grouped(running)} running`,
-      retrying > 0 && `${grouped(retrying)} to retry`,
+      `${formatCount(finished)}${total === undefined ? "" : `/${formatCount(total)}`}${percentage} done`,
+      failed > 0 && `${formatCount(failed)} failed`,
+      `${formatCount(running)} running`,
+      retrying > 0 && `${formatCount(retrying)} to retry`,
       throttledBy && throttledBy !== "delay" && `throttled by ${throttledBy}`,
-      finished > 0 && `${rate(perSecond)}/s`,
-      total !== undefined && finished > 0 && `ETA ${duration((total - finished) / perSecond * 1000)}`,
+      finished > 0 && `${formatRate(perSecond)}/s`,
+      total !== undefined && finished > 0 && `ETA ${formatDuration((total - finished) / perSecond * 1000)}`,
     ].filter(Boolean).join(", ");
   };
 }

@@ -1,5 +1,5 @@
 import { excerpt } from "../../text/excerpt.ts";
-import { duration, grouped, rate } from "../../text/format.ts";
+import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
 import type { TaskResult } from "../../records/result.ts";
 import { TopK } from "../../results/statistics/top_k.ts";
 
@@ -44,21 +44,21 @@ export class Summary {
     const { tasks, failures } = this;
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
-      .map(([outcome, count]) => `${grouped(count)} ${outcome}`);
+      .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
     const lines = [
-      `${grouped(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${duration(seconds * 1000)}` +
-      (tasks === 0 ? "" : ` (${rate(tasks / seconds)}/s): ${counts.join(", ")}`) +
-      (skipped === 0 ? "" : `; ${grouped(skipped)} had a result`),
+      `${formatCount(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${formatDuration(seconds * 1000)}` +
+      (tasks === 0 ? "" : ` (${formatRate(tasks / seconds)}/s): ${counts.join(", ")}`) +
+      (skipped === 0 ? "" : `; ${formatCount(skipped)} had a result`),
     ];
     if (tasks > 1) {
       lines.push(
         `slowest: ${
-          this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${duration(durationMs)}`).join(", ")
+          this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")
         }`,
       );
     }
     if (failures > 0) {
-      const more = failures > this.#failed.length ? ` and ${grouped(failures - this.#failed.length)} more` : "";
+      const more = failures > this.#failed.length ? ` and ${formatCount(failures - this.#failed.length)} more` : "";
       lines.push(`not ok: ${this.#failed.map(describe).join(", ")}${more}`);
     }
     return lines;

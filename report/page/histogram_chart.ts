@@ -2,7 +2,7 @@ import { BarChart } from "echarts/charts";
 import { GridComponent, TooltipComponent } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
-import { counted, duration, grouped } from "../../text/format.ts";
+import { formatCount, formatDuration, pluralize } from "../../text/format.ts";
 import type { Bar } from "../../results/statistics/log_histogram.ts";
 import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
@@ -44,14 +44,14 @@ export class HistogramChart {
         type: "value",
         splitNumber: 3,
         minInterval: 1,
-        axisLabel: { ...label, formatter: (count: number) => grouped(count) },
+        axisLabel: { ...label, formatter: (count: number) => formatCount(count) },
         splitLine,
       },
       tooltip: {
         ...tooltip,
         formatter: (hovered: unknown) => {
           const bar = this.#bars[(hovered as { dataIndex: number }).dataIndex]!;
-          return element("div", {}, `${rangeOf(bar)}: ${counted(bar.count, "task")}`);
+          return element("div", {}, `${rangeOf(bar)}: ${pluralize(bar.count, "task")}`);
         },
       },
       series: [{
@@ -66,7 +66,7 @@ export class HistogramChart {
 
 /** Formats the range of a bar, as `under 10 ms`, `10–20 ms` or `900 ms–1.1 s`. */
 function rangeOf({ fromMs, toMs }: Bar): string {
-  const [from, to] = [fromMs, toMs].map((ms) => duration(+ms.toPrecision(2)));
+  const [from, to] = [fromMs, toMs].map((ms) => formatDuration(+ms.toPrecision(2)));
   if (fromMs === 0) return `under ${to}`;
   const unit = / .*/.exec(to!)?.[0] ?? "";
   return `${unit !== "" && from!.endsWith(unit) ? from!.slice(0, -unit.length) : from}–${to}`;

@@ -1,4 +1,4 @@
-import { duration, grouped, percentage } from "../../text/format.ts";
+import { formatCount, formatDuration, formatPercentage } from "../../text/format.ts";
 import type { ReportData } from "../data.ts";
 import { byId, showState } from "./elements.ts";
 import { decodeReport } from "./run.ts";
@@ -44,13 +44,13 @@ export function showProgress({ progress }: ReportData): void {
   const leftMs = total === undefined || finished === 0 ? undefined : elapsedMs / finished * (total - finished);
   const share = total ? finished / total : undefined;
   const words = [
-    total === undefined ? `${grouped(finished)} done` : `${grouped(finished)} of ${grouped(total)} done`,
-    `${grouped(running)} running`,
-    retrying > 0 && `${grouped(retrying)} waiting to retry`,
-    leftMs !== undefined && `about ${duration(leftMs)} left`,
+    total === undefined ? `${formatCount(finished)} done` : `${formatCount(finished)} of ${formatCount(total)} done`,
+    `${formatCount(running)} running`,
+    retrying > 0 && `${formatCount(retrying)} waiting to retry`,
+    leftMs !== undefined && `about ${formatDuration(leftMs)} left`,
   ].filter(Boolean).join(", ");
   const [bar, text] = [box.querySelector("progress")!, box.querySelector("div")!];
   if (share === undefined) bar.removeAttribute("value");
   else bar.value = share;
-  text.textContent = share === undefined ? words : `${percentage(share)}: ${words}`;
+  text.textContent = share === undefined ? words : `${formatPercentage(share)}: ${words}`;
 }

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** The script of a report's page. @module */
 
-import { duration, grouped } from "../../text/format.ts";
+import { formatCount, formatDuration } from "../../text/format.ts";
 import type { ReportData, ReportTask } from "../data.ts";
 import { cpuTime, periodOf } from "../overview.ts";
 import { byId, element, showIn, showState } from "./elements.ts";
@@ -45,9 +45,9 @@ function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: 
     outcome: outcomeLabel(outcome),
     status: `${status ?? "unknown"}`,
     slot: lanes[lane] ?? "not shown",
-    started: `${new Date(startedMs + startMs).toISOString()}, ${duration(startMs)} into the run`,
-    duration: duration(endMs - startMs),
-    attempts: grouped(attempts),
+    started: `${new Date(startedMs + startMs).toISOString()}, ${formatDuration(startMs)} into the run`,
+    duration: formatDuration(endMs - startMs),
+    attempts: formatCount(attempts),
     ...cpuMs >= 0 && { "CPU time": cpuTime(cpuMs, cpuStepMs) },
   };
   byId("selected").replaceChildren(
@@ -83,10 +83,10 @@ function show(data: ReportData): void {
   byId("kept").textContent = kept === figures.results
     ? ""
     : `Figures, charts and lists cover all ${
-      grouped(figures.results)
+      formatCount(figures.results)
     } results. The search and the bars of single tasks cover every ${
       ordinal(Math.round(figures.results / kept))
-    } result (${grouped(kept)}).`;
+    } result (${formatCount(kept)}).`;
   showFailures(data);
   details.timeCharts.show(data, run.rows);
   details.durations.show(data.durations);
@@ -103,14 +103,14 @@ function showFailures({ failures, figures }: ReportData): void {
   const total = figures.results - (figures.outcomes.ok ?? 0);
   byId("failures-section").hidden = total === 0;
   byId("failures-caption").textContent = total > failures.length
-    ? `The first ${grouped(failures.length)} of ${grouped(total)}; all of them are in the results file.`
-    : grouped(total);
+    ? `The first ${formatCount(failures.length)} of ${formatCount(total)}; all of them are in the results file.`
+    : formatCount(total);
   showIn(byId("failures"), failures, () => [failureList(failures, selectTask)]);
 }
 
 function cpuCaption({ cpuTimes, cpuStepMs }: ReportData): string {
   if (cpuTimes.length === 0) return "Unknown.";
-  return cpuStepMs !== undefined && cpuStepMs >= 1 ? `Measured in steps of ${duration(cpuStepMs)}.` : "";
+  return cpuStepMs !== undefined && cpuStepMs >= 1 ? `Measured in steps of ${formatDuration(cpuStepMs)}.` : "";
 }
 
 function ordinal(number: number): string {

@@ -1,4 +1,4 @@
-import { duration, grouped } from "../../text/format.ts";
+import { formatCount, formatDuration } from "../../text/format.ts";
 import { element, showIn } from "./elements.ts";
 import type { Row } from "./run.ts";
 import { outcomeLabel } from "./tables.ts";
@@ -36,7 +36,7 @@ export class Search {
     const count = found.length === 0
       ? "No task id contains this text."
       : found.length > MAX_FOUND
-      ? `${grouped(found.length)} matches; the first ${MAX_FOUND}:`
+      ? `${formatCount(found.length)} matches; the first ${MAX_FOUND}:`
       : undefined;
     showIn(this.#list, [count, first], () => [
       count !== undefined && element("li", { className: "faint" }, count),
@@ -45,7 +45,7 @@ export class Search {
   }
 
   #entry(row: Row): HTMLElement {
-    const when = `${duration(row.endMs - row.startMs)}, started ${duration(row.startMs)} into the run`;
+    const when = `${formatDuration(row.endMs - row.startMs)}, started ${formatDuration(row.startMs)} into the run`;
     return element(
       "li",
       {},

@@ -1,4 +1,4 @@
-import { counted, duration, grouped } from "../../text/format.ts";
+import { formatCount, formatDuration, pluralize } from "../../text/format.ts";
 import type { ReportTask } from "../data.ts";
 import { element } from "./elements.ts";
 
@@ -22,9 +22,9 @@ export function taskTable(
     if (column === "outcome") return element("td", {}, outcomeLabel(task.outcome));
     const text = {
       status: task.signal ?? `${task.status ?? "–"}`,
-      attempts: grouped(task.attempts),
-      duration: duration(task.durationMs),
-      start: `+${duration(task.startMs)}`,
+      attempts: formatCount(task.attempts),
+      duration: formatDuration(task.durationMs),
+      start: `+${formatDuration(task.startMs)}`,
     }[column];
     return element("td", { className: "number" }, text);
   };
@@ -46,7 +46,7 @@ const isOpen = new Map<string, boolean>();
 
 function failure(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLElement {
   const status = task.outcome === "failed" ? `status ${task.status}` : task.signal ?? "";
-  const facts = [status, duration(task.durationMs), task.attempts > 1 && counted(task.attempts, "attempt")];
+  const facts = [status, formatDuration(task.durationMs), task.attempts > 1 && pluralize(task.attempts, "attempt")];
   const summary = element(
     "summary",
     {},

@@ -2,7 +2,7 @@ import { CustomChart, LineChart } from "echarts/charts";
 import { DataZoomComponent, GridComponent, TooltipComponent } from "echarts/components";
 import { type ECharts, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
-import { counted, duration, grouped, rate } from "../../text/format.ts";
+import { formatCount, formatDuration, formatRate, pluralize } from "../../text/format.ts";
 import type { TimeSeries } from "../../results/statistics/time_buckets.ts";
 import type { ReportData } from "../data.ts";
 import { OUTCOME_COLORS } from "../outcome_colors.ts";
@@ -109,11 +109,12 @@ export class TimeCharts {
     const { lanes, omittedLanes, laneUtilization } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${counted(items.length, "task")}, one bar each${
+        ? `${pluralize(items.length, "task")}, one bar each${
           laneUtilization ? " (only tasks stored in this page)" : ""
         }. `
         : "Too many tasks to draw individually: a stronger color means busier, red marks unsuccessful tasks. ",
-      omittedLanes > 0 && `First ${grouped(lanes.length)} of ${grouped(lanes.length + omittedLanes)} slots. ` || "",
+      omittedLanes > 0 && `First ${formatCount(lanes.length)} of ${formatCount(lanes.length + omittedLanes)} slots. ` ||
+        "",
       "Zoom with the slider or Ctrl + mouse wheel.",
     );
     const interval = tickMs(toMs - fromMs, this.#box.clientWidth);
@@ -176,7 +177,7 @@ export class TimeCharts {
       min: 0,
       minInterval,
       splitNumber: 3,
-      axisLabel: { ...label, formatter: (count: number) => rate(count).replace(/\.0$/, "") },
+      axisLabel: { ...label, formatter: (count: number) => formatRate(count).replace(/\.0$/, "") },
       splitLine,
     });
     const area = (id: string, index: number, lineWidth: number, opacity: number) => ({
@@ -305,7 +306,7 @@ export class TimeCharts {
     const item = this.#items[dataIndex];
     if (seriesId !== "timeline" || !item) return "";
     const lane = this.#data!.lanes[item.lane]!;
-    const at = `${lane}, ${duration(item.startMs)} into the run`;
+    const at = `${lane}, ${formatDuration(item.startMs)} into the run`;
     if (!item.row) return element("div", {}, at);
     const { id, outcome, startMs, endMs, attempts } = item.row;
     return element(
@@ -315,7 +316,7 @@ export class TimeCharts {
       element(
         "div",
         {},
-        `${outcome}, ${duration(endMs - startMs)}${attempts > 1 ? `, ${counted(attempts, "attempt")}` : ""}`,
+        `${outcome}, ${formatDuration(endMs - startMs)}${attempts > 1 ? `, ${pluralize(attempts, "attempt")}` : ""}`,
       ),
       element("div", {}, at),
     );
@@ -338,8 +339,8 @@ function tickMs(spanMs: number, pixels: number): number {
 }
 
 function timeLabel(ms: number, tickMs: number): string {
-  if (ms < 1000 || tickMs >= 1000) return duration(ms);
-  return `${duration(Math.floor(ms / 1000) * 1000)} + ${Math.round(ms % 1000)} ms`;
+  if (ms < 1000 || tickMs >= 1000) return formatDuration(ms);
+  return `${formatDuration(Math.floor(ms / 1000) * 1000)} + ${Math.round(ms % 1000)} ms`;
 }
 
 /** A step of a line, in milliseconds since the start of the run. */

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
-import { duration } from "../../text/format.ts";
+import { formatDuration } from "../../text/format.ts";
 import { parseDuration } from "../../cli/args/units.ts";
 import { jsonLines, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
@@ -21,7 +21,7 @@ test("a duration is written as for timeout(1), or with several units", () => {
     assertThrows(() => parseDuration("--timeout", text), Error, "--timeout must be a duration such as 500ms, 30s");
   }
   assertThrows(() => parseDuration("--timeout", "25d"), Error, "--timeout must be at most 24d");
-  assertEquals([0, 999, 1_500, 59_940, 61_000, 3_600_000, 11_000_000].map(duration), [
+  assertEquals([0, 999, 1_500, 59_940, 61_000, 3_600_000, 11_000_000].map(formatDuration), [
     "0 ms",
     "999 ms",
     "1.5 s",
