@@ -104,14 +104,17 @@ export class RunNames {
     return `${this.#subject}.result.${key}`;
   }
 
-  /** Returns the subject that has a message for each redelivery of an attempt, or of all attempts. */
-  rerun(key = "*"): string {
+  /**
+   * Returns the subject that has a message for each redelivery of an attempt, or of all attempts. The subject contains `rerun`,
+   * the word that permissions on servers use.
+   */
+  redelivery(key = "*"): string {
     return `${this.#subject}.rerun.${key}`;
   }
 
   /** The subjects that the stream stores. */
   get all(): string[] {
-    return [this.config, this.task(), this.result(), this.rerun()];
+    return [this.config, this.task(), this.result(), this.redelivery()];
   }
 }
 

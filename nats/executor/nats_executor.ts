@@ -41,6 +41,7 @@ import {
   TASKS_CONSUMER,
 } from "../client/protocol.ts";
 import { checkReply, checkResult, maxResultBytes } from "../client/check_message.ts";
+import { Semaphore } from "../client/semaphore.ts";
 import { addResultsConsumer, isTakenOver, openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "../client/runs.ts";
 
@@ -523,30 +524,5 @@ class RemoteExecution implements Execution {
   /** Ends an attempt that never began. */
   withdraw(): void {
     this.settle(resultWithoutOutput({ kind: "withdrawn" }));
-  }
-}
-
-/** Counting semaphore. */
-class Semaphore {
-  #free: number;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  /** Runs an action when a permit is free. */
-  async run<T>(action: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    try {
-      return await action();
-    } finally {
-      const [next] = this.#waiting;
-      if (next) {
-        this.#waiting.delete(next);
-        next();
-      } else this.#free++;
-    }
   }
 }

@@ -37,7 +37,7 @@ import {
   TASKS_CONSUMER,
 } from "../client/protocol.ts";
 import { recordedEnding } from "./recorded_ending.ts";
-import type { Slots } from "./slots.ts";
+import type { Semaphore } from "../client/semaphore.ts";
 
 /** The longest time that a run may take to be created. */
 const OPEN_MS = 10_000;
@@ -86,7 +86,7 @@ export class RunConsumer {
   readonly #nats: Nats;
   readonly #names: RunNames;
   #objects!: RunObjects;
-  readonly #slots: Slots;
+  readonly #slots: Semaphore;
   readonly #options: RunConsumerOptions;
   readonly #running = new Map<string, RunningAttempt | undefined>();
   readonly #work = new Set<Promise<void>>();
@@ -110,7 +110,7 @@ export class RunConsumer {
   #fetching: ConsumerMessages | undefined;
   #handedOut: HandedOut | undefined;
 
-  constructor(nats: Nats, names: RunNames, slots: Slots, options: RunConsumerOptions) {
+  constructor(nats: Nats, names: RunNames, slots: Semaphore, options: RunConsumerOptions) {
     this.#nats = nats;
     this.#names = names;
     this.#slots = slots;
@@ -214,7 +214,7 @@ export class RunConsumer {
     const handedOut = await this.#lookHandedOut(ackWaitMs - 2 * expires);
     const messages = this.#fetching = await this.#tasks.fetch({ max_messages: this.#slots.free, expires });
     for await (const message of messages) {
-      const slot = this.#isEnding ? undefined : this.#slots.take();
+      const slot = this.#isEnding ? undefined : this.#slots.tryAcquire();
       if (slot === undefined) {
         message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for another worker, or for later
         continue;
@@ -236,9 +236,9 @@ export class RunConsumer {
     }, this.#config.ackWaitMs / 3);
     try {
       if (isReflected(message)) return message.ack();
-      const isRerun = this.#wasHandedOut(message, handedOut);
-      if ((isRerun || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
-      const result = isRerun && await this.#hasNoRedeliveriesLeft(key)
+      const isRedelivery = this.#wasHandedOut(message, handedOut);
+      if ((isRedelivery || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
+      const result = isRedelivery && await this.#hasNoRedeliveriesLeft(key)
         ? redeliveredTooOften(this.#options.maxRedeliveries)
         : await this.#attempt(message, key, slot);
       if (this.#abandoned.signal.aborted) {
@@ -312,7 +312,7 @@ export class RunConsumer {
    * as a delivered task need not have begun.
    */
   async #hasNoRedeliveriesLeft(key: string): Promise<boolean> {
-    const subject = this.#names.rerun(key);
+    const subject = this.#names.redelivery(key);
     const filter = { subjects_filter: subject };
     const { state } = await this.#retryTransient(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
     if ((state.subjects?.[subject] ?? 0) >= this.#options.maxRedeliveries) return true;

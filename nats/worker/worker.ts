@@ -10,7 +10,7 @@ import { ProcessGuard } from "../../spawn_adapters/guard.ts";
 import { causeOf, connectNats, isForbidden, type Nats } from "../client/connection.ts";
 import { checkInteger, checkName, type NatsConnectionOptions } from "../client/options.ts";
 import { changesOfQueue, namesOfStream, subjectsOfQueue } from "../client/protocol.ts";
-import { Slots } from "./slots.ts";
+import { Semaphore } from "../client/semaphore.ts";
 import { RunConsumer } from "./run_consumer.ts";
 
 /** The interval at which a worker looks for new and removed runs that were not announced. */
@@ -59,7 +59,8 @@ export interface WorkerOptions {
  */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #slots: Slots;
+  /** The slots, which all runs of the worker share. */
+  readonly #slots: Semaphore;
   readonly #runs = new Map<string, RunConsumer>();
   /** The streams of runs whose settings are invalid. */
   readonly #unusable = new Set<string>();
@@ -92,7 +93,7 @@ export class Worker {
     checkConcurrency(concurrency, "Cannot make the worker");
     checkInteger(maxRedeliveries, { name: "maxRedeliveries", min: 1 });
     this.#options = options;
-    this.#slots = new Slots(options.concurrency);
+    this.#slots = new Semaphore(options.concurrency);
   }
 
   /** Settles when the worker is connected. */
