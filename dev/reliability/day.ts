@@ -10,7 +10,7 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { EXECUTORS } from "../../executors/mod.ts";
 import { randomNumbers, SEED, signalIfThere, type Started, waitFor } from "../../tests/support/helpers.ts";
-import { RunPlace } from "../../tests/support/run_place.ts";
+import { Sandbox } from "../../tests/support/sandbox.ts";
 import { checkResults, exitStatusAfter } from "./ledger.ts";
 import { MEMORY } from "./many_tasks.ts";
 import { FLAGS, LARGE_OUTPUTS, type Mixture, tasksOf, TROUBLE, USUAL } from "./mixture.ts";
@@ -56,16 +56,16 @@ export async function runDay(name: string, runtime: readonly string[], ms: numbe
 
 /** Starts a run for the whole day and supplies it with tasks. */
 function feedRun(name: string, runtime: readonly string[], executor: string, ms: number): Promise<Watched> {
-  return RunPlace.with(async (place) => {
-    const run = place.start(["-o", place.output, "-j4", "--executor", executor, ...FLAGS]);
-    const sampler = new Sampler(place, run.child.pid!);
+  return Sandbox.with(async (sandbox) => {
+    const run = sandbox.start(["-o", sandbox.output, "-j4", "--executor", executor, ...FLAGS]);
+    const sampler = new Sampler(sandbox, run.child.pid!);
     const count = await feed(run, executor, ms / HOURS / PHASES.length);
     const { status, stderr } = await run.ended;
     sampler.stop();
-    const { outcomes, failures } = await checkResults(place.output, count);
+    const { outcomes, failures } = await checkResults(sandbox.output, count);
     assertEquals(status, exitStatusAfter(failures));
     assertEquals(stderr.replaceAll(EXPECTED_MESSAGES, ""), "");
-    await place.waitForNothingLeft();
+    await sandbox.waitForCleanup();
     const of = `${count} tasks in a day, each with its result`;
     console.log(`${name}, ${executor}: ${of}: ${JSON.stringify(outcomes)}`);
     return { part: "a day", runtime: name, executor, samples: sampler.samples };
@@ -128,14 +128,14 @@ async function interruptRuns(name: string, runtime: readonly string[], ms: numbe
   let [runs, interruptions] = [0, 0];
   while (performance.now() < endMs) {
     const executor = EXECUTORS[runs++ % EXECUTORS.length]!;
-    await RunPlace.with(async (place) => {
+    await Sandbox.with(async (sandbox) => {
       const task = tasksOf(USUAL, executor);
-      const input = join(place.directory, "tasks.jsonl");
+      const input = join(sandbox.directory, "tasks.jsonl");
       const lines = Array.from({ length: TASKS }, (_, index) => `${JSON.stringify(task(index + 1))}\n`);
       await writeFile(input, lines.join(""));
-      const args = [input, "-o", place.output, "--resume", "-j4", "--executor", executor, ...FLAGS];
+      const args = [input, "-o", sandbox.output, "--resume", "-j4", "--executor", executor, ...FLAGS];
       for (let longestMs = LONGEST_MS;; longestMs += LONGEST_MS, interruptions++) { // longer each time, so that it completes
-        const { child, ended } = place.start(args, { stdin: "" });
+        const { child, ended } = sandbox.start(args, { stdin: "" });
         const signal = SIGNALS[Math.floor(random() * SIGNALS.length)]!;
         const timer = setTimeout(() => signalIfThere(child.pid!, signal), random() * longestMs);
         const { status, stderr } = await ended;
@@ -143,8 +143,8 @@ async function interruptRuns(name: string, runtime: readonly string[], ms: numbe
         if (status !== null && status <= 101) break;
         if (status !== null && !STATUSES.includes(status)) throw new Error(`status ${status}: ${stderr}`);
       }
-      await checkResults(place.output, TASKS);
-      await place.waitForNothingLeft();
+      await checkResults(sandbox.output, TASKS);
+      await sandbox.waitForCleanup();
     }, { runtime, memory: MEMORY }).catch((error) => {
       throw new Error(`${name}, ${executor}, interrupted run ${runs} of seed ${SEED}`, { cause: error });
     });

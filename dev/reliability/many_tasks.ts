@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { assertEquals } from "@std/assert/equals";
-import { RunPlace } from "../../tests/support/run_place.ts";
+import { Sandbox } from "../../tests/support/sandbox.ts";
 import { checkResults, exitStatusAfter } from "./ledger.ts";
 import { FLAGS, tasksOf, USUAL } from "./mixture.ts";
 import { Sampler, type Watched } from "./sampler.ts";
@@ -13,18 +13,18 @@ export const MEMORY = "/dev/shm";
 
 /** Runs many tasks of all kinds from a file. */
 export function runManyTasks(name: string, runtime: readonly string[], count: number): Promise<Watched> {
-  return RunPlace.with(async (place) => {
-    const input = join(place.directory, "tasks.jsonl");
+  return Sandbox.with(async (sandbox) => {
+    const input = join(sandbox.directory, "tasks.jsonl");
     await writeTasks(input, count);
-    const { child, ended } = place.start([input, "-o", place.output, "-j8", ...FLAGS], { stdin: "" });
+    const { child, ended } = sandbox.start([input, "-o", sandbox.output, "-j8", ...FLAGS], { stdin: "" });
     const startedMs = performance.now();
-    const sampler = new Sampler(place, child.pid!);
+    const sampler = new Sampler(sandbox, child.pid!);
     const { status, stderr } = await ended;
     sampler.stop();
     const seconds = (performance.now() - startedMs) / 1000;
-    const { outcomes, failures } = await checkResults(place.output, count);
+    const { outcomes, failures } = await checkResults(sandbox.output, count);
     assertEquals([status, stderr], [exitStatusAfter(failures), ""]);
-    await place.waitForNothingLeft();
+    await sandbox.waitForCleanup();
     console.log(
       `${name}: ${count} tasks in ${seconds.toFixed()} s, each with the expected result: ${JSON.stringify(outcomes)}`,
     );

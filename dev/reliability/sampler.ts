@@ -1,7 +1,7 @@
 /** Samples the resources that a run uses. */
 
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
-import type { RunPlace } from "../../tests/support/run_place.ts";
+import type { Sandbox } from "../../tests/support/sandbox.ts";
 import type { Tolerance } from "./flatness.ts";
 
 /** A sample of a run. */
@@ -49,7 +49,7 @@ const LF = 0x0a;
 /** Samples a run at intervals. */
 export class Sampler {
   readonly samples: Sample[] = [];
-  readonly #place: RunPlace;
+  readonly #sandbox: Sandbox;
   readonly #pid: number;
   readonly #startedMs = performance.now();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -58,8 +58,8 @@ export class Sampler {
   #tasks = 0;
 
   /** @param pid Process of the command. */
-  constructor(place: RunPlace, pid: number, everyMs = 1_000) {
-    this.#place = place;
+  constructor(sandbox: Sandbox, pid: number, everyMs = 1_000) {
+    this.#sandbox = sandbox;
     this.#pid = pid;
     this.#timer = setInterval(() => this.#look(), everyMs);
   }
@@ -72,7 +72,7 @@ export class Sampler {
   #look(): void {
     const tool = processAt(this.#pid);
     if (!tool) return; // the run has ended
-    const others = this.#place.processes().filter((pid) => pid !== this.#pid).map(processAt);
+    const others = this.#sandbox.processes().filter((pid) => pid !== this.#pid).map(processAt);
     const tree = [tool, ...others.filter((process) => process !== undefined)];
     this.samples.push({
       seconds: (performance.now() - this.#startedMs) / 1000,
@@ -83,14 +83,14 @@ export class Sampler {
       treeDescriptors: sum(tree.map(({ descriptors }) => descriptors)),
       threads: tool.threads,
       processes: tree.length,
-      temporaryFiles: this.#place.temporaryFiles().length,
+      temporaryFiles: this.#sandbox.temporaryFiles().length,
     });
   }
 
   /** Counts the lines that were added since the last sample. */
   #countResults(): number {
-    if (!existsSync(this.#place.output)) return 0;
-    this.#results ??= openSync(this.#place.output, "r");
+    if (!existsSync(this.#sandbox.output)) return 0;
+    this.#results ??= openSync(this.#sandbox.output, "r");
     for (let bytes; (bytes = readSync(this.#results, this.#buffer)) > 0;) {
       for (let at = -1; (at = this.#buffer.subarray(0, bytes).indexOf(LF, at + 1)) !== -1;) this.#tasks++;
     }

@@ -58,7 +58,9 @@ async function watch(run: Watched): Promise<void> {
 
 /** Runs the randomized tests with an increased number of trials. */
 async function testAtRandom(runtime: string): Promise<void> {
-  const files = testFiles().filter((file) => /\b(?:EFFORT|manyOf)\b/.test(readFileSync(join(PROJECT, file), "utf8")));
+  const files = testFiles().filter((file) =>
+    /\b(?:EFFORT|scaledCount)\b/.test(readFileSync(join(PROJECT, file), "utf8"))
+  );
   for (const file of files) {
     const { passed, failed, seconds, output } = await runTestFile(runtime, file, {
       TASKRUNNER_TEST_EFFORT: `${effort}`,

@@ -13,7 +13,7 @@ import process from "node:process";
 import { hasProgram, PACKAGES } from "../../tests/support/programs.ts";
 
 /** File to which tests append the reasons for skipping. */
-const { TASKRUNNER_NOT_TRIED: list, CI } = process.env;
+const { TASKRUNNER_SKIPPED_TESTS: list, CI } = process.env;
 const isStrict = CI !== undefined && CI !== "" && CI !== "false";
 
 if (process.argv.includes("--closing")) close();

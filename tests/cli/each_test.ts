@@ -13,8 +13,8 @@ import { run } from "../../mod.ts";
 import {
   collect,
   lacks,
-  manyOf,
   parseResults,
+  scaledCount,
   startTaskrunner,
   taskrunner,
   waitFor,
@@ -188,7 +188,7 @@ test("no value ever runs as a command, whatever command it is put into", async (
   );
   await withTempDirectory(async (directory) => {
     const filled: { shell: string; command: string; text: string }[] = [];
-    for (const command of fc.sample(commands, { numRuns: manyOf(300), seed: 8 })) {
+    for (const command of fc.sample(commands, { numRuns: scaledCount(300), seed: 8 })) {
       let template: CommandTemplate;
       try {
         template = new CommandTemplate(command);
@@ -201,7 +201,7 @@ test("no value ever runs as a command, whatever command it is put into", async (
         for (const shell of ["dash", "bash"]) filled.push({ shell, command, text });
       }
     }
-    assert(filled.length > manyOf(1_000));
+    assert(filled.length > scaledCount(1_000));
     await Promise.all(filled.map((_, index) => mkdir(join(directory, `${index}`))));
     const tasks = filled.map(({ shell, text }, index) => ({
       cmd: [shell, "-c", text],

@@ -8,11 +8,11 @@ import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { parseResult, ResultsFile, type Task, type TaskResult } from "../../mod.ts";
 import {
-  notTried,
   parseResults,
   resultWith,
   RUNTIME,
   shell,
+  skipTest,
   startTaskrunner,
   taskFile,
   taskrunner,
@@ -248,7 +248,7 @@ for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKE
       const bin = join(directory, "bin");
       const links = ["sh", "sleep"].map((name) => `ln -s "$(command -v ${name})" ${bin}/${name}`);
       const found = locker && (await shell(LOCKERS[locker])).stdout.trim();
-      if (found === "") return notTried(`there is no ${locker}`);
+      if (found === "") return skipTest(`there is no ${locker}`);
       if (found) links.push(`ln -s "${found}" ${bin}/${locker}`);
       assertEquals((await shell(`mkdir ${bin} && ${links.join(" && ")}`)).status, 0);
       const env = { PATH: bin };

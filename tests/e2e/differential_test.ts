@@ -7,7 +7,16 @@ import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import { run, sh } from "../../mod.ts";
 import { SNIPPETS } from "../fixtures/snippets.ts";
-import { collect, EFFORT, lacks, manyOf, start, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import {
+  collect,
+  EFFORT,
+  lacks,
+  scaledCount,
+  start,
+  taskFile,
+  taskrunner,
+  withTempDirectory,
+} from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 /** These compare thousands of processes. */
@@ -152,7 +161,7 @@ test("commands made of random pieces look the same in a worker as under a fresh 
     fc.asyncProperty(fc.array(command, { minLength: 100, maxLength: 100 }), async (commands) => {
       assertEquals(await differences("dash", commands, withSortedErrors), []);
     }),
-    { numRuns: manyOf(4), endOnFailure: true },
+    { numRuns: scaledCount(4), endOnFailure: true },
   );
 });
 

@@ -12,14 +12,14 @@ import {
   EFFORT,
   type Ended,
   isAlive,
-  notTried,
   randomNumbers,
   SEED,
   signalIfThere,
+  skipTest,
   TIMEOUT,
   waitFor,
 } from "../support/helpers.ts";
-import { RunPlace } from "../support/run_place.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -87,7 +87,7 @@ const endOf = ({ outcome, stdout }: TaskResult) => `${outcome} ${stdout}`;
 
 /** A run that is hit, and resumed until it is done. */
 class Series {
-  readonly #place: RunPlace;
+  readonly #sandbox: Sandbox;
   readonly #executor: string;
   readonly #ran: string;
   readonly #ends: ReadonlyMap<string, string>;
@@ -100,10 +100,10 @@ class Series {
   /** The round after which a task had its final result. */
   readonly #roundOfResult = new Map<string, number>();
 
-  constructor(place: RunPlace, executor: string, count: number) {
-    this.#place = place;
+  constructor(sandbox: Sandbox, executor: string, count: number) {
+    this.#sandbox = sandbox;
     this.#executor = executor;
-    this.#ran = join(place.directory, "ran");
+    this.#ran = join(sandbox.directory, "ran");
     // Without those that the run has to end, for the reason that is given below.
     ({ tasks: this.#tasks, ends: this.#ends } = tasksOfAllKinds(count, this.#ran, 6));
   }
@@ -116,7 +116,7 @@ class Series {
   async go(blow?: typeof BLOWS[number], atMs = 0): Promise<void> {
     this.#round++;
     const args = ["-j4", "--resume", "--executor", this.#executor, "--kill-after", "2s"];
-    const { child, ended } = await this.#place.run(this.#tasks, args, { env: { ROUND: `${this.#round}` } });
+    const { child, ended } = await this.#sandbox.run(this.#tasks, args, { env: { ROUND: `${this.#round}` } });
     let isOver = false;
     const over = ended.then((end) => {
       isOver = true;
@@ -128,10 +128,10 @@ class Series {
     }
     this.#check(blow, await over);
     // A run that is killed in the moment in which it takes the output of what it has ended leaves that.
-    if (blow?.signals.join() === "SIGINT,SIGKILL") await this.#place.removeWhatIsLeft();
-    else await this.#place.waitForNothingLeft();
+    if (blow?.signals.join() === "SIGINT,SIGKILL") await this.#sandbox.removeLeftovers();
+    else await this.#sandbox.waitForCleanup();
     // As a write that was not finished leaves it, which is too rare to wait for.
-    if (blow?.signals.includes("SIGKILL") && random() < 0.5) appendFileSync(this.#place.output, tornLine());
+    if (blow?.signals.includes("SIGKILL") && random() < 0.5) appendFileSync(this.#sandbox.output, tornLine());
     this.#all = this.#read();
   }
 
@@ -139,7 +139,7 @@ class Series {
     const text = this.#read();
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     assert(whole.startsWith(this.#text), "a result that was written has changed");
-    const added = this.#place.resultsIn(whole.slice(this.#text.length));
+    const added = this.#sandbox.resultsIn(whole.slice(this.#text.length));
     this.#text = whole;
     let failures = 0;
     for (const result of added) {
@@ -160,7 +160,7 @@ class Series {
   }
 
   #read(): string {
-    return existsSync(this.#place.output) ? readFileSync(this.#place.output, "utf8") : "";
+    return existsSync(this.#sandbox.output) ? readFileSync(this.#sandbox.output, "utf8") : "";
   }
 
   /** Nothing that had a result has run again. */
@@ -186,8 +186,8 @@ for (const executor of EXECUTORS) {
         const count = 21;
         let wholeMs = 0;
         for (let blows = 0; blows < BLOWS.length * EFFORT;) {
-          await RunPlace.with(async (place) => {
-            const series = new Series(place, executor, count);
+          await Sandbox.with(async (sandbox) => {
+            const series = new Series(sandbox, executor, count);
             if (wholeMs === 0) {
               // The first is left alone, to see how long it takes.
               const startedMs = performance.now();
@@ -211,9 +211,9 @@ for (const executor of EXECUTORS) {
     () =>
       withSeed(async () => {
         for (let round = 0; round < 2 * EFFORT; round++) {
-          await RunPlace.with(async (place) => {
-            const { tasks, ends } = tasksOfAllKinds(21, join(place.directory, "ran"));
-            const { child, ended } = await place.run(tasks, ["-j3", "--executor", executor]);
+          await Sandbox.with(async (sandbox) => {
+            const { tasks, ends } = tasksOfAllKinds(21, join(sandbox.directory, "ran"));
+            const { child, ended } = await sandbox.run(tasks, ["-j3", "--executor", executor]);
             let isOver = false;
             ended.then(() => isOver = true, () => isOver = true); // why it failed is seen below
             let blows = 0;
@@ -228,8 +228,8 @@ for (const executor of EXECUTORS) {
               else if (executor === "process") signalIfThere(shell, "SIGCONT");
             }
             const { status, stderr } = await ended;
-            place.assertOneResultEach(tasks.map(({ id }) => String(id)));
-            const results = place.results();
+            sandbox.assertOneResultEach(tasks.map(({ id }) => String(id)));
+            const results = sandbox.results();
             const hurt = results.filter((result) => endOf(result) !== ends.get(result.id));
             assert(
               hurt.length <= blows,
@@ -237,7 +237,7 @@ for (const executor of EXECUTORS) {
             );
             for (const result of hurt) assertEquals(result.outcome, "killed", JSON.stringify(result).slice(0, 500));
             assertEquals(status, exitStatusOf(results.filter(({ outcome }) => outcome !== "ok").length), stderr);
-            await place.waitForNothingLeft();
+            await sandbox.waitForCleanup();
           });
         }
       }),
@@ -245,21 +245,21 @@ for (const executor of EXECUTORS) {
 }
 
 test("what a shell that was killed leaves is removed by another one when the run is killed as well", LONG, async () => {
-  await RunPlace.with(async (place) => {
-    const file = join(place.directory, "worker");
+  await Sandbox.with(async (sandbox) => {
+    const file = join(sandbox.directory, "worker");
     const tasks = [
       { id: "long", cmd: `echo lost; echo $PPID > ${file}.new; mv ${file}.new ${file}; sleep 60` },
       { id: "short", cmd: "echo kept" },
     ];
-    const { child, ended } = await place.run(tasks, ["-j2", "--executor", "shell"]);
-    await waitFor("a task that runs and one that has run", () => existsSync(file) && place.results().length === 1);
+    const { child, ended } = await sandbox.run(tasks, ["-j2", "--executor", "shell"]);
+    await waitFor("a task that runs and one that has run", () => existsSync(file) && sandbox.results().length === 1);
     process.kill(child.pid!, "SIGSTOP"); // so that it does not take what the task has printed
     const worker = Number(readFileSync(file));
     process.kill(-worker, "SIGKILL");
     await waitFor("the end of the shell", () => !isAlive(worker)); // the other one spares those that run
     process.kill(child.pid!, "SIGKILL");
     await ended;
-    await place.waitForNothingLeft();
+    await sandbox.waitForCleanup();
   });
 });
 
@@ -320,8 +320,8 @@ const ATTACKS_ON_DIRECTORIES: readonly string[] = [
 
 /** Runs these and others beside them, and checks that the others are as they should be. */
 async function attack(attacks: readonly string[], executor: string): Promise<void> {
-  await RunPlace.with(async (place) => {
-    const cwd = join(place.directory, "work");
+  await Sandbox.with(async (sandbox) => {
+    const cwd = join(sandbox.directory, "work");
     await mkdir(cwd);
     const tasks = attacks.flatMap((cmd, index): Task[] => [
       { id: cmd, cmd, cwd, timeoutMs: cmd.includes("STOP 0") ? 1_000 : 60_000 },
@@ -329,16 +329,16 @@ async function attack(attacks: readonly string[], executor: string): Promise<voi
       { id: `array ${index}`, cmd: ["echo", "array"] },
       { id: `other ${index}`, cmd: "if read -r word; then echo $word; fi", stdin: "other\n" },
     ]);
-    const { ended } = await place.run(tasks, ["-j3", "--kill-after", "1s", "--executor", executor]);
+    const { ended } = await sandbox.run(tasks, ["-j3", "--kill-after", "1s", "--executor", executor]);
     const { status, stderr } = await ended;
-    place.assertOneResultEach(tasks.map(({ id }) => String(id)));
-    const results = place.results();
+    sandbox.assertOneResultEach(tasks.map(({ id }) => String(id)));
+    const results = sandbox.results();
     for (const { id, outcome, stdout, stderr, error } of results) {
       if (attacks.includes(id)) continue;
       assertEquals([id, outcome, stdout, stderr, error], [id, "ok", `${id.split(" ")[0]}\n`, "", undefined]);
     }
     assertEquals(status, exitStatusOf(results.filter(({ outcome }) => outcome !== "ok").length), stderr);
-    await place.waitForNothingLeft();
+    await sandbox.waitForCleanup();
   });
 }
 
@@ -350,9 +350,9 @@ for (const executor of EXECUTORS) {
 
   test(`a task that kills all there is leaves results that the run goes on with, with ${executor}`, LONG, async () => {
     const canUnshare = spawnSync("unshare", ["--pid", "--fork", "true"]).status === 0;
-    if (!canUnshare) return notTried("this user must not make namespaces");
-    await RunPlace.with(async (place) => {
-      const asked = join(place.directory, "asked");
+    if (!canUnshare) return skipTest("this user must not make namespaces");
+    await Sandbox.with(async (sandbox) => {
+      const asked = join(sandbox.directory, "asked");
       // Once: the run that is resumed is to come to its end.
       const cmd = `test -e ${asked} || { touch ${asked}; kill -9 -1; sleep 60; }`;
       const tasks = Array.from({ length: 20 }, (_, index) => ({
@@ -361,16 +361,16 @@ for (const executor of EXECUTORS) {
       }));
       const args = ["-j3", "--resume", "--executor", executor];
       const inNamespace = `exec unshare --pid --fork --kill-child --mount-proc sh -c '"$@"; exit $?' sh "$@"`;
-      const first = await (await place.run(tasks, args, {}, inNamespace)).ended;
+      const first = await (await sandbox.run(tasks, args, {}, inNamespace)).ended;
       assertEquals(first.status, 137, first.stderr);
-      const before = readFileSync(place.output, "utf8");
+      const before = readFileSync(sandbox.output, "utf8");
       const whole = before.slice(0, before.lastIndexOf("\n") + 1);
-      assert(place.resultsIn(whole).length > 5);
-      const { status, stderr } = await (await place.run(tasks, args)).ended;
+      assert(sandbox.resultsIn(whole).length > 5);
+      const { status, stderr } = await (await sandbox.run(tasks, args)).ended;
       assertEquals(status, 0, stderr);
-      assert(readFileSync(place.output, "utf8").startsWith(whole), "a result that was written has changed");
-      place.assertOneResultEach(tasks.map(({ id }) => id));
-      await waitFor("the end of all processes", () => place.processes().length === 0);
+      assert(readFileSync(sandbox.output, "utf8").startsWith(whole), "a result that was written has changed");
+      sandbox.assertOneResultEach(tasks.map(({ id }) => id));
+      await waitFor("the end of all processes", () => sandbox.processes().length === 0);
     });
   });
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { manyOf, startTaskrunner, taskFile, waitFor, withTempDirectory } from "../support/helpers.ts";
+import { scaledCount, startTaskrunner, taskFile, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
   assertEachOnce,
   at,
@@ -99,7 +99,7 @@ test(
         await cluster.start();
         const urls = cluster.urls;
         const workers = await Promise.all(OTHERS.map((runtime) => startWorker(urls, { runtime })));
-        const count = manyOf(3_000);
+        const count = scaledCount(3_000);
         const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
         const output = join(directory, "results.jsonl");
         const file = await taskFile(directory, tasks);

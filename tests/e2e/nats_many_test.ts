@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
-  manyOf,
   RUNTIME,
+  scaledCount,
   startTaskrunner,
   taskFile,
   taskrunner,
@@ -32,7 +32,7 @@ const TIMEOUT = { timeout: 300_000 };
 test("tasks of one runtime run on workers of the two others, and each has one result", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     const workers = await Promise.all(OTHERS.map((runtime) => startWorker(server.url, { runtime })));
-    const count = manyOf(5_000);
+    const count = scaledCount(5_000);
     const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
     const { status, results, stderr } = await taskrunner(at(server, await taskFile(directory, tasks)));
     assertEquals([status, stderr], [0, ""]);
@@ -49,7 +49,7 @@ test(
   TIMEOUT,
   async (context) => {
     await withTempDirectory(async (directory) => {
-      const count = manyOf(3_000);
+      const count = scaledCount(3_000);
       let server = await startNatsServer(directory);
       const restart = async () => {
         await stopNatsServer(server);

@@ -12,25 +12,25 @@ import {
   EFFORT,
   type Ended,
   lacks,
-  notTried,
   RUNTIME,
   shell,
+  skipTest,
   TIMEOUT,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { CAN_MOUNT, RunPlace } from "../support/run_place.ts";
+import { CAN_MOUNT, Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 const SLOW = { timeout: TIMEOUT.timeout * Math.max(2, EFFORT) };
 const EXECUTORS = ["shell", "process"] as const;
 
 /** Calls a function for both executors at once, each with a place of its own. Nothing of the runs may be left then. */
-async function withBoth(use: (place: RunPlace, executor: string[]) => Promise<void>): Promise<void> {
+async function withBoth(use: (sandbox: Sandbox, executor: string[]) => Promise<void>): Promise<void> {
   await Promise.all(EXECUTORS.map((name) =>
-    RunPlace.with(async (place) => {
-      await use(place, ["--executor", name]);
-      await place.waitForNothingLeft();
+    Sandbox.with(async (sandbox) => {
+      await use(sandbox, ["--executor", name]);
+      await sandbox.waitForCleanup();
     })
   ));
 }
@@ -44,17 +44,17 @@ function printing(count: number, bytes: number): Task[] {
 const idsOf = (tasks: readonly Task[]) => tasks.map(({ id }) => `${id}`);
 
 /** Every task has one result, and was ok. */
-function assertAllOk(place: RunPlace, tasks: readonly Task[], { status, stderr }: Ended): void {
+function assertAllOk(sandbox: Sandbox, tasks: readonly Task[], { status, stderr }: Ended): void {
   assertEquals([status, stderr], [0, ""]);
-  place.assertOneResultEach(idsOf(tasks));
-  assertEquals(place.results().filter(({ outcome }) => outcome !== "ok"), []);
+  sandbox.assertOneResultEach(idsOf(tasks));
+  assertEquals(sandbox.results().filter(({ outcome }) => outcome !== "ok"), []);
 }
 
 /** The run has ended early, said why, and written valid results of some of the tasks. */
-function assertEndedEarly(place: RunPlace, tasks: readonly Task[], { status, stderr }: Ended, reason: string): void {
+function assertEndedEarly(sandbox: Sandbox, tasks: readonly Task[], { status, stderr }: Ended, reason: string): void {
   assertEquals(status, 255, stderr);
   assertStringIncludes(stderr, reason);
-  const ids = place.results().map(({ id }) => id);
+  const ids = sandbox.results().map(({ id }) => id);
   assert(ids.length < tasks.length && new Set(ids).size === ids.length, ids.join());
 }
 
@@ -108,15 +108,15 @@ function inGroup({ parent, limitFile }: NonNullable<typeof MEMORY_GROUPS>, limit
 }
 
 test("a full results disk ends the run, and --resume does the rest when there is room", SLOW, async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
+  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
   const tasks = printing(30, 1_000);
-  await withBoth(async (place, executor) => {
-    const full = join(place.directory, "full");
+  await withBoth(async (sandbox, executor) => {
+    const full = join(sandbox.directory, "full");
     await mkdir(full);
     const output = join(full, "results.jsonl");
-    const keep = (name: string) => `cp "${output}" "${join(place.directory, name)}"`;
+    const keep = (name: string) => `cp "${output}" "${join(sandbox.directory, name)}"`;
     // The disk is seen by the run only: what is on it is copied before it goes.
-    const started = await place.run(
+    const started = await sandbox.run(
       tasks,
       [...executor, "-j2", "-o", output],
       {},
@@ -125,32 +125,32 @@ test("a full results disk ends the run, and --resume does the rest when there is
         rm "${full}/used"; "$@" --resume; status=$?; ${keep("results.jsonl")}; exit $status; }`,
     );
     const ended = await started.ended;
-    const first = place.results(join(place.directory, "first"));
+    const first = sandbox.results(join(sandbox.directory, "first"));
     assert(first.length > 0 && first.length < 16, `${first.length}`);
     assertEquals(await readFile(`${full}.status`, "utf8"), "255\n");
     assertStringIncludes(
       await readFile(`${full}.stderr`, "utf8"),
       `Cannot write results to ${JSON.stringify(output)}: no space left on the device`,
     );
-    assertAllOk(place, tasks, ended);
+    assertAllOk(sandbox, tasks, ended);
   });
 });
 
 test("results that have no room on a device are an error that says so", SLOW, async () => {
   const tasks = printing(3, 10);
-  await withBoth(async (place, executor) => {
-    const device = await (await place.run(tasks, [...executor, "-o", "/dev/full"])).ended;
-    assertEndedEarly(place, tasks, device, 'Cannot write results to "/dev/full": no space left on the device');
+  await withBoth(async (sandbox, executor) => {
+    const device = await (await sandbox.run(tasks, [...executor, "-o", "/dev/full"])).ended;
+    assertEndedEarly(sandbox, tasks, device, 'Cannot write results to "/dev/full": no space left on the device');
   });
 });
 
 test("a limit of the size of files ends the run where results would pass it", SLOW, async () => {
   const tasks = printing(30, 2_000);
-  await withBoth(async (place, executor) => {
-    const ended = await (await place.run(tasks, [...executor, "-j2"], {}, limitFiles(64))).ended;
-    assertEndedEarly(place, tasks, ended, "the file would exceed the size limit");
-    assert(place.results().length > 5);
-    assertAllOk(place, tasks, await (await place.run(tasks, [...executor, "--resume"])).ended);
+  await withBoth(async (sandbox, executor) => {
+    const ended = await (await sandbox.run(tasks, [...executor, "-j2"], {}, limitFiles(64))).ended;
+    assertEndedEarly(sandbox, tasks, ended, "the file would exceed the size limit");
+    assert(sandbox.results().length > 5);
+    assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, [...executor, "--resume"])).ended);
   });
 });
 
@@ -158,12 +158,12 @@ test("a limit of the size of files does not cut what a task prints, but a file t
   // 320,000 bytes may be in a file. What is printed goes on, and of what could not be kept it is said.
   const told = "head -c 500000 /dev/zero; echo $? >&2";
   const tasks: Task[] = [...printing(1, 250_000), { id: "large", cmd: told }];
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     const args = [...executor, "-j1", "--max-inline", "1k"];
-    const { status } = await (await place.run(tasks, args, {}, limitFiles(625))).ended;
+    const { status } = await (await sandbox.run(tasks, args, {}, limitFiles(625))).ended;
     assertEquals(status, 1);
-    place.assertOneResultEach(idsOf(tasks));
-    const [small, large] = place.results();
+    sandbox.assertOneResultEach(idsOf(tasks));
+    const [small, large] = sandbox.results();
     assert(await isHonest(small!, 250_000) && small!.outcome === "ok");
     assertEquals([large!.outcome, large!.status, large!.stderr, large!.stdoutBytes], ["failed", 0, "0\n", 500_000]);
     assertEquals(large!.error, "Cannot keep all of the output: the file would exceed the size limit");
@@ -171,13 +171,13 @@ test("a limit of the size of files does not cut what a task prints, but a file t
 });
 
 test("with full disks for temporary files everything runs, and nothing is lost", SLOW, async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
+  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
   const tasks: Task[] = [...printing(4, 100_000), { id: "stdin", cmd: "cat", stdin: "x".repeat(100_000) }];
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "64k", "64k")}`;
-    const ended = await (await place.run(tasks, [...executor, "-j2"], {}, setup)).ended;
-    assertAllOk(place, tasks, ended);
-    for (const result of place.results()) assert(await isHonest(result, 100_000), result.id);
+    const ended = await (await sandbox.run(tasks, [...executor, "-j2"], {}, setup)).ended;
+    assertAllOk(sandbox, tasks, ended);
+    for (const result of sandbox.results()) assert(await isHonest(result, 100_000), result.id);
   });
 });
 
@@ -185,7 +185,7 @@ test(
   "output that a disk for temporary files could not hold, also for a moment, is never silently cut",
   SLOW,
   async () => {
-    if (!CAN_MOUNT) return notTried("this user must not make mounts");
+    if (!CAN_MOUNT) return skipTest("this user must not make mounts");
     const bytes = 80_000_000;
     const until = (flag: string) => `until [ -e ${flag} ]; do sleep 0.01; done`;
     const fill = `head -c ${bytes} /dev/zero >"$TMPDIR/fill" 2>/dev/null`;
@@ -196,39 +196,39 @@ test(
       ...printing(1, bytes), // more than there is, and then it is away again
       { id: "after", cmd: "echo hi" },
     ];
-    await withBoth(async (place, executor) => {
+    await withBoth(async (sandbox, executor) => {
       const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "72m")}`;
-      const spill = join(place.directory, "spill");
+      const spill = join(sandbox.directory, "spill");
       await mkdir(spill);
-      const placed = tasks.map((task) => ({ ...task, cwd: place.directory }));
-      await (await place.run(placed, [...executor, "-j2", "--spill-dir", spill], {}, setup)).ended;
-      place.assertOneResultEach(idsOf(tasks));
-      const results = new Map(place.results().map((result) => [result.id, result]));
+      const placed = tasks.map((task) => ({ ...task, cwd: sandbox.directory }));
+      await (await sandbox.run(placed, [...executor, "-j2", "--spill-dir", spill], {}, setup)).ended;
+      sandbox.assertOneResultEach(idsOf(tasks));
+      const results = new Map(sandbox.results().map((result) => [result.id, result]));
       assert(await isHonest(results.get("0")!, bytes), results.get("0")!.error);
       assert(await isHonest(results.get("meanwhile")!, "lost\n".length), results.get("meanwhile")!.error);
       assertEquals([results.get("after")!.outcome, results.get("after")!.stdout], ["ok", "hi\n"]);
       // A part of an output in a file would look like all of it.
-      const kept = place.results().filter(({ outcome }) => outcome === "ok").flatMap((result) =>
+      const kept = sandbox.results().filter(({ outcome }) => outcome === "ok").flatMap((result) =>
         result.stdoutFile ?? []
       );
       assertEquals(readdirSync(spill).map((name) => join(spill, name)), kept);
-      assertEquals(place.results().flatMap((result) => result.stdoutFile ?? []), kept);
+      assertEquals(sandbox.results().flatMap((result) => result.stdoutFile ?? []), kept);
     });
   },
 );
 
 test("a full disk for large output is said in the result, and leaves no part of a file", SLOW, async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
+  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
   const tasks = printing(3, 100_000);
-  await withBoth(async (place, executor) => {
-    const spill = join(place.directory, "spill");
+  await withBoth(async (sandbox, executor) => {
+    const spill = join(sandbox.directory, "spill");
     await mkdir(spill);
     const setup = `${disk(spill, "128k")} && { "$@"; status=$?; ls "${spill}" >"${spill}.list"; exit $status; }`;
     const args = [...executor, "-j1", "--max-inline", "1k", "--spill-dir", spill];
-    const { status } = await (await place.run(tasks, args, {}, setup)).ended;
+    const { status } = await (await sandbox.run(tasks, args, {}, setup)).ended;
     assertEquals(status, 2);
     assertEquals(
-      place.results().map(({ outcome, stdoutBytes, error }) => [outcome, stdoutBytes, error]),
+      sandbox.results().map(({ outcome, stdoutBytes, error }) => [outcome, stdoutBytes, error]),
       ["ok", "failed", "failed"].map((outcome) => [
         outcome,
         100_000,
@@ -248,23 +248,23 @@ const single = (count: number): Task[] =>
 
 test("with too few descriptors for -j, tasks wait for those that run", SLOW, async () => {
   const tasks = single(30);
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     for (const limit of [OWN_DESCRIPTORS + 15, OWN_DESCRIPTORS + 40]) {
-      const ended = await (await place.run(tasks, [...executor, "-j20"], {}, `ulimit -n ${limit}`)).ended;
-      assertAllOk(place, tasks, ended);
-      await rm(place.output);
+      const ended = await (await sandbox.run(tasks, [...executor, "-j20"], {}, `ulimit -n ${limit}`)).ended;
+      assertAllOk(sandbox, tasks, ended);
+      await rm(sandbox.output);
     }
   });
 });
 
 test("with too few descriptors for any task the run ends, and --resume does all", SLOW, async () => {
   const tasks = single(3);
-  await withBoth(async (place, executor) => {
-    const ended = await (await place.run(tasks, executor, {}, `ulimit -n ${OWN_DESCRIPTORS}`)).ended;
+  await withBoth(async (sandbox, executor) => {
+    const ended = await (await sandbox.run(tasks, executor, {}, `ulimit -n ${OWN_DESCRIPTORS}`)).ended;
     // What needs one too many first may also be the runtime, which then has words and a status of its own.
     assert(ended.status !== 0 && /too many open files/i.test(ended.stderr), ended.stderr);
-    assertEquals(place.results(), []);
-    assertAllOk(place, tasks, await (await place.run(tasks, [...executor, "--resume"])).ended);
+    assertEquals(sandbox.results(), []);
+    assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, [...executor, "--resume"])).ended);
   });
 });
 
@@ -280,20 +280,20 @@ test(
 );
 
 test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
-  if (!PROCESS_GROUPS) return notTried("this user must not make control groups");
+  if (!PROCESS_GROUPS) return skipTest("this user must not make control groups");
   const tasks: Task[] = [...single(20), ...["a", "b", "c"].map((id) => ({ id, cmd: "echo hi" }))];
   const ownProcesses = { bun: 10, deno: 16, node: 16 }[RUNTIME]; // the threads of the runtime count
   // Bun starts these threads when it first needs them, and aborts when it cannot.
   const noLateThreads = { BUN_JSC_useConcurrentJIT: "0", BUN_JSC_numberOfGCMarkers: "1" };
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     for (const limit of EFFORT === 1 ? [ownProcesses + 8] : [4, 6, 8, 12, 20].map((more) => ownProcesses + more)) {
       const args = [...executor, "-j16"];
       assertAllOk(
-        place,
+        sandbox,
         tasks,
-        await (await place.run(tasks, args, { env: noLateThreads }, inGroup(PROCESS_GROUPS!, `${limit}`))).ended,
+        await (await sandbox.run(tasks, args, { env: noLateThreads }, inGroup(PROCESS_GROUPS!, `${limit}`))).ended,
       );
-      await rm(place.output);
+      await rm(sandbox.output);
     }
   });
 });
@@ -309,7 +309,7 @@ test("a shell that dies before its first task is known not to have run it", asyn
 
 test("a task that runs out of memory is the only one that is killed", SLOW, async () => {
   if (lacks("python3")) return;
-  if (!MEMORY_GROUPS) return notTried("this user must not make control groups");
+  if (!MEMORY_GROUPS) return skipTest("this user must not make control groups");
   const eat = "b'x' * 400_000_000";
   const tasks: Task[] = [
     { id: "array", cmd: ["python3", "-c", eat] },
@@ -317,12 +317,12 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
     { id: "own limit", cmd: `ulimit -v 100000; python3 -c "${eat}"` },
     { id: "after", cmd: "echo hi" },
   ];
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     const setup = inGroup(MEMORY_GROUPS!, "250m");
-    const { status, stderr } = await (await place.run(tasks, [...executor, "-j1"], {}, setup)).ended;
+    const { status, stderr } = await (await sandbox.run(tasks, [...executor, "-j1"], {}, setup)).ended;
     assertEquals([status, stderr], [3, ""]);
-    place.assertOneResultEach(idsOf(tasks));
-    const [array, text, limited, after] = place.results();
+    sandbox.assertOneResultEach(idsOf(tasks));
+    const [array, text, limited, after] = sandbox.results();
     assertEquals([array!.outcome, array!.signal], ["killed", "SIGKILL"]);
     assertEquals([limited!.outcome, limited!.status], ["failed", 1]);
     assertEquals([text!.status, text!.stdout], [137, ""]);
@@ -331,12 +331,12 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
 });
 
 test("tasks may print more than there is memory", SLOW, async () => {
-  if (!CAN_MOUNT || !MEMORY_GROUPS) return notTried("this user must not make mounts and control groups");
+  if (!CAN_MOUNT || !MEMORY_GROUPS) return skipTest("this user must not make mounts and control groups");
   const tasks: Task[] = ["a", "b"].map((id) => ({ id, cmd: `yes ${"c".repeat(30)} | head -c 200000000` }));
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     const setup = `mount -t tmpfs tmpfs /dev/shm && ${inGroup(MEMORY_GROUPS!, "300m")}`;
-    assertAllOk(place, tasks, await (await place.run(tasks, [...executor, "-j2"], {}, setup)).ended);
-    for (const { stdoutBytes, stdoutFile } of place.results()) {
+    assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, [...executor, "-j2"], {}, setup)).ended);
+    for (const { stdoutBytes, stdoutFile } of sandbox.results()) {
       assertEquals([stdoutBytes, (await stat(stdoutFile!)).size], [200_000_000, 200_000_000]);
     }
   });
@@ -344,20 +344,20 @@ test("tasks may print more than there is memory", SLOW, async () => {
 
 test("a runner that is killed for want of memory can be resumed", SLOW, async () => {
   if (lacks("python3")) return;
-  if (!MEMORY_GROUPS) return notTried("this user must not make control groups");
+  if (!MEMORY_GROUPS) return skipTest("this user must not make control groups");
   // The system is told to end the runner before the task, which then has room enough.
   const eat = `[ -e "$EATEN" ] && exit; touch "$EATEN"; echo 0 >/proc/self/oom_score_adj
     exec python3 -c "b'x' * 385 * 1024 ** 2"`;
   const tasks: Task[] = [...single(4), { id: "eat", cmd: eat }, ...["a", "b"].map((id) => ({ id, cmd: "true" }))];
-  await withBoth(async (place, executor) => {
-    const env = { EATEN: join(place.directory, "eaten") };
-    const again = `echo $status >"${place.directory}/first"; inside "$@"; status=$?`;
+  await withBoth(async (sandbox, executor) => {
+    const env = { EATEN: join(sandbox.directory, "eaten") };
+    const again = `echo $status >"${sandbox.directory}/first"; inside "$@"; status=$?`;
     const setup = `echo 1000 >/proc/self/oom_score_adj; ${inGroup(MEMORY_GROUPS!, "400m", again)}`;
-    const { status } = await (await place.run(tasks, [...executor, "-j1", "--resume"], { env }, setup)).ended;
-    assertEquals([status, await readFile(join(place.directory, "first"), "utf8")], [0, "137\n"]);
-    place.assertOneResultEach(idsOf(tasks));
+    const { status } = await (await sandbox.run(tasks, [...executor, "-j1", "--resume"], { env }, setup)).ended;
+    assertEquals([status, await readFile(join(sandbox.directory, "first"), "utf8")], [0, "137\n"]);
+    sandbox.assertOneResultEach(idsOf(tasks));
     // The system may have ended the worker with it, which then cannot clean up.
-    for (const path of place.temporaryFiles()) await rm(path, { recursive: true, force: true });
+    for (const path of sandbox.temporaryFiles()) await rm(path, { recursive: true, force: true });
   });
 });
 
@@ -365,10 +365,10 @@ test(
   "a directory or a shell that is removed while tasks run is named in the results of those that need it",
   SLOW,
   async () => {
-    await withBoth(async (place, executor) => {
-      const cwd = join(place.directory, "cwd");
+    await withBoth(async (sandbox, executor) => {
+      const cwd = join(sandbox.directory, "cwd");
       await mkdir(cwd);
-      const ownShell = join(place.directory, "own-shell");
+      const ownShell = join(sandbox.directory, "own-shell");
       const tasks: Task[] = [
         { id: "in it", cmd: "echo hi", cwd },
         { id: "remove", cmd: ["rm", "-r", cwd, ownShell] },
@@ -378,11 +378,11 @@ test(
         { id: "program", cmd: ["echo", "hi"] },
       ];
       const args = [...executor, "-j1", "--shell", ownShell];
-      const { status } = await (await place.run(tasks, args, {}, `cp "$(command -v sh)" "${ownShell}"`)).ended;
+      const { status } = await (await sandbox.run(tasks, args, {}, `cp "$(command -v sh)" "${ownShell}"`)).ended;
       assertEquals(status, 3);
-      place.assertOneResultEach(idsOf(tasks));
+      sandbox.assertOneResultEach(idsOf(tasks));
       const directoryError = `Cannot start the task: the working directory ${excerptOf(cwd)} does not exist`;
-      assertEquals(place.results().map(({ outcome, status, error }) => [outcome, status, error]), [
+      assertEquals(sandbox.results().map(({ outcome, status, error }) => [outcome, status, error]), [
         ["ok", 0, undefined],
         ["ok", 0, undefined],
         ["not-started", 126, directoryError],
@@ -400,13 +400,13 @@ function excerptOf(path: string): string {
 }
 
 test("without a directory for temporary files, a home or any environment everything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
+  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
   const tasks: Task[] = [{ id: "a", cmd: "echo hi" }, { id: "b", cmd: ["echo", "hi"] }, {
     id: "c",
     cmd: "cat|cat",
     stdin: "hi\n",
   }];
-  await withBoth(async (place, executor) => {
+  await withBoth(async (sandbox, executor) => {
     for (
       const setup of [
         `${NO_MEMORY_DISK}; export TMPDIR=/nowhere`,
@@ -414,28 +414,28 @@ test("without a directory for temporary files, a home or any environment everyth
         `set -- env -i ${RUNTIME === "deno" ? '"PATH=$PATH"' : ""} "$@"`, // without it Deno has only its own directory there
       ]
     ) {
-      assertAllOk(place, tasks, await (await place.run(tasks, executor, {}, setup)).ended);
-      await rm(place.output);
+      assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, executor, {}, setup)).ended);
+      await rm(sandbox.output);
     }
   });
 });
 
 test("results that cannot be written anywhere are an error before anything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
-  await withBoth(async (place, executor) => {
-    const directory = join(place.directory, "read-only");
+  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+  await withBoth(async (sandbox, executor) => {
+    const directory = join(sandbox.directory, "read-only");
     await mkdir(directory);
-    const touched = join(place.directory, "touched");
+    const touched = join(sandbox.directory, "touched");
     const tasks: Task[] = [{ id: "touch", cmd: ["touch", touched] }];
     const output = join(directory, "results.jsonl");
     const setup = `mount -t tmpfs -o ro tmpfs "${directory}"`;
-    const ended = await (await place.run(tasks, [...executor, "-o", output], {}, setup)).ended;
+    const ended = await (await sandbox.run(tasks, [...executor, "-o", output], {}, setup)).ended;
     assertEndedEarly(
-      place,
+      sandbox,
       tasks,
       ended,
       `Cannot write results to ${JSON.stringify(output)}: the file system is read-only`,
     );
-    assert(!readdirSync(place.directory).includes("touched"));
+    assert(!readdirSync(sandbox.directory).includes("touched"));
   });
 });

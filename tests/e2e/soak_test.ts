@@ -11,7 +11,7 @@ import { FLAGS, type KindName, KINDS, tasksOf } from "../../dev/reliability/mixt
 import { Sampler } from "../../dev/reliability/sampler.ts";
 import { countsIn, failedTestsIn } from "../../dev/reliability/test_file.ts";
 import { jsonLines, resultWith, withTempDirectory } from "../support/helpers.ts";
-import { RunPlace } from "../support/run_place.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 test("what is never given back is noticed, and what comes and goes is not", () => {
@@ -29,17 +29,17 @@ test("what is never given back is noticed, and what comes and goes is not", () =
 
 test("tasks of every kind become what the soak expects of them", async () => {
   for (const executor of EXECUTORS) {
-    await RunPlace.with(async (place) => {
+    await Sandbox.with(async (sandbox) => {
       const all = Object.fromEntries(Object.keys(KINDS).map((name) => [name, 1]));
       const task = tasksOf(all, executor);
       const tasks = Array.from({ length: 60 }, (_, index) => task(index + 1));
-      const { child, ended } = await place.run(tasks, ["-j4", "--executor", executor, ...FLAGS]);
-      const sampler = new Sampler(place, child.pid!, 20);
+      const { child, ended } = await sandbox.run(tasks, ["-j4", "--executor", executor, ...FLAGS]);
+      const sampler = new Sampler(sandbox, child.pid!, 20);
       const { status } = await ended;
       sampler.stop();
-      const { failures } = await checkResults(place.output, tasks.length);
+      const { failures } = await checkResults(sandbox.output, tasks.length);
       assertEquals(status, exitStatusAfter(failures));
-      await place.waitForNothingLeft();
+      await sandbox.waitForCleanup();
       const kinds = new Set(tasks.map(({ id }) => id.split(" ")[1] as KindName));
       assertEquals(kinds.size, executor === "shell" ? Object.keys(KINDS).length : Object.keys(KINDS).length - 1);
       const last = sampler.samples.at(-1)!;

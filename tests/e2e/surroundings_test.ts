@@ -12,14 +12,14 @@ import { run, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
 import {
   EFFORT,
   jsonLines,
-  notTried,
   shell,
+  skipTest,
   startTaskrunner,
   taskrunner,
   TIMEOUT,
   waitFor,
 } from "../support/helpers.ts";
-import { RunPlace } from "../support/run_place.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -51,22 +51,22 @@ for (const executor of EXECUTORS) {
     const isLast = executor === "process";
     const tasks = ["first", "second"].map((id) => ({ id, cmd: `echo ${id}` }));
     for (const [name, change, said] of CHANGES) {
-      await RunPlace.with(async (place) => {
-        const { child, ended } = place.start(["-q", "-j1", "-o", place.output, "--executor", executor]);
+      await Sandbox.with(async (sandbox) => {
+        const { child, ended } = sandbox.start(["-q", "-j1", "-o", sandbox.output, "--executor", executor]);
         child.stdin!.write(jsonLines(tasks.slice(0, 1)));
-        await waitFor("a result", () => existsSync(place.output) && readFileSync(place.output).length > 0);
-        await change(place.output);
+        await waitFor("a result", () => existsSync(sandbox.output) && readFileSync(sandbox.output).length > 0);
+        await change(sandbox.output);
         child.stdin!.end(isLast ? "" : jsonLines(tasks.slice(1)));
         const { status, stderr } = await ended;
         assertEquals(status, said ? 255 : 0, `${name}: ${stderr}`);
         if (said) assertMatch(stderr, said);
-        else assertEquals(place.results(`${place.output}.old`).length, isLast ? 1 : 2);
-        await place.waitForNothingLeft();
+        else assertEquals(sandbox.results(`${sandbox.output}.old`).length, isLast ? 1 : 2);
+        await sandbox.waitForCleanup();
         if (name !== "emptied" && name !== "cut in a line") return;
         // What is left can be gone on with.
-        const again = await (await place.run(tasks, ["-j1", "--resume", "--executor", executor])).ended;
+        const again = await (await sandbox.run(tasks, ["-j1", "--resume", "--executor", executor])).ended;
         assertEquals(again.status, 0, again.stderr);
-        place.assertOneResultEach(tasks.map(({ id }) => id));
+        sandbox.assertOneResultEach(tasks.map(({ id }) => id));
       });
     }
   });
@@ -77,18 +77,18 @@ test(
   LONG,
   async () => {
     for (const executor of EXECUTORS) {
-      await RunPlace.with(async (place) => {
-        const { child, ended } = place.start(["-q", "-j2", "-o", place.output, "--executor", executor]);
+      await Sandbox.with(async (sandbox) => {
+        const { child, ended } = sandbox.start(["-q", "-j2", "-o", sandbox.output, "--executor", executor]);
         child.stdin!.write(`${jsonLines([{ cmd: "echo early" }])}{"cmd":"echo ha`);
-        await waitFor("the early result", () => existsSync(place.output) && readFileSync(place.output).length > 0);
-        assertEquals(place.results().map(({ stdout }) => stdout), ["early\n"]);
+        await waitFor("the early result", () => existsSync(sandbox.output) && readFileSync(sandbox.output).length > 0);
+        assertEquals(sandbox.results().map(({ stdout }) => stdout), ["early\n"]);
         child.stdin!.write(`lf"}\n`);
-        await waitFor("the result of the other half", () => place.results().length === 2);
+        await waitFor("the result of the other half", () => sandbox.results().length === 2);
         process.kill(child.pid!, "SIGTERM");
         const { status, stderr } = await ended;
         assertEquals([status, stderr], [143, ""]);
-        assertEquals(place.results().map(({ outcome }) => outcome), ["ok", "ok"]);
-        await place.waitForNothingLeft();
+        assertEquals(sandbox.results().map(({ outcome }) => outcome), ["ok", "ok"]);
+        await sandbox.waitForCleanup();
       });
     }
   },
@@ -192,10 +192,10 @@ test("no more is read and kept than a slow consumer needs, and nothing is lost",
 test("with a clock that is set back and forth while a run goes on, times stay what they were", LONG, async () => {
   // Not by the command faketime, and only when memory is that of the place: it leaves files there.
   const preload = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
-  if (!preload) return notTried("no faketime");
+  if (!preload) return skipTest("no faketime");
   for (const executor of EXECUTORS) {
-    await RunPlace.with(async (place) => {
-      const clock = join(place.directory, "clock");
+    await Sandbox.with(async (sandbox) => {
+      const clock = join(sandbox.directory, "clock");
       await writeFile(clock, "+0\n");
       const set = (seconds: string) => `echo '${seconds}' > ${clock}.$$; mv ${clock}.$$ ${clock}`;
       const env = {
@@ -216,11 +216,11 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
       ];
       const args = ["-j1", "--delay", "20ms", "--retry-delay", "50ms", "--executor", executor];
       const startedMs = performance.now();
-      const { status, stderr } = await (await place.run(tasks, args, { env }, `export LD_PRELOAD=${preload}`)).ended;
+      const { status, stderr } = await (await sandbox.run(tasks, args, { env }, `export LD_PRELOAD=${preload}`)).ended;
       const tookMs = performance.now() - startedMs;
       assertEquals(status, 3, stderr);
-      place.assertOneResultEach(tasks.map(({ id }) => String(id)));
-      const results = new Map(place.results().map((result) => [result.id, result]));
+      sandbox.assertOneResultEach(tasks.map(({ id }) => String(id)));
+      const results = new Map(sandbox.results().map((result) => [result.id, result]));
       for (const { id, durationMs } of results.values()) {
         assert(durationMs >= 0 && durationMs < tookMs, `${id} took ${durationMs} of ${tookMs} ms`);
       }
@@ -233,18 +233,18 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
       // The clock did go back and forth, or nothing was tried.
       const [before, late, after] = ["before", "late", "after"].map((id) => Date.parse(results.get(id)!.startedAt));
       assert(late! < before! - 3_600_000 && after! > before! + 3_600_000, `${before} ${late} ${after}`);
-      const stats = await startTaskrunner(["stats", place.output, "--json"], { stdin: "" }).ended;
+      const stats = await startTaskrunner(["stats", sandbox.output, "--json"], { stdin: "" }).ended;
       assertEquals([stats.status, stats.stderr], [0, ""]);
       assert(!/:-\d|null|NaN/.test(stats.stdout), stats.stdout);
-      const report = await startTaskrunner(["report", place.output, "-o", join(place.directory, "report.html")], {
+      const report = await startTaskrunner(["report", sandbox.output, "-o", join(sandbox.directory, "report.html")], {
         stdin: "",
       }).ended;
       assertEquals([report.status, report.stderr], [0, ""]);
-      const trace = await startTaskrunner(["trace", place.output], { stdin: "" }).ended;
+      const trace = await startTaskrunner(["trace", sandbox.output], { stdin: "" }).ended;
       assertEquals([trace.status, trace.stderr], [0, ""]);
       assert(!/"dur":-/.test(trace.stdout), trace.stdout);
-      await waitFor("the end of all processes", () => place.processes().length === 0);
-      assertEquals(place.temporaryFiles().filter((file) => !file.includes("faketime_")), []);
+      await waitFor("the end of all processes", () => sandbox.processes().length === 0);
+      assertEquals(sandbox.temporaryFiles().filter((file) => !file.includes("faketime_")), []);
     });
   }
 });

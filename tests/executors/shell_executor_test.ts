@@ -17,16 +17,16 @@ import {
   isAlive,
   jsonLines,
   lacks,
-  notTried,
   parseResults,
   shell,
+  skipTest,
   startTaskrunner,
   unlimitedLocation,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { CAN_MOUNT, RunPlace } from "../support/run_place.ts";
+import { CAN_MOUNT, Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 /** Runs tasks one after another in one worker. */
@@ -325,20 +325,23 @@ test("the directory of a dead worker is removed before the result arrives", asyn
 });
 
 test("a worker is replaced when its location runs out of space", async () => {
-  if (!CAN_MOUNT) return notTried("this user must not make mounts");
-  await RunPlace.with(async (place) => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
+  await Sandbox.with(async (sandbox) => {
     const look = "dirname $(readlink /proc/$$/f?/2)";
     const tasks = [
-      { id: "1", cmd: `${look}; echo $PPID >${place.directory}/pid; head -c 100M /dev/zero >/dev/shm/used; sleep 0.1` },
-      { id: "2", cmd: `${look}; while kill -0 $(cat ${place.directory}/pid) 2>/dev/null; do sleep 0.01; done` },
+      {
+        id: "1",
+        cmd: `${look}; echo $PPID >${sandbox.directory}/pid; head -c 100M /dev/zero >/dev/shm/used; sleep 0.1`,
+      },
+      { id: "2", cmd: `${look}; while kill -0 $(cat ${sandbox.directory}/pid) 2>/dev/null; do sleep 0.01; done` },
     ];
     const setup = "mount -t tmpfs -o size=1100m tmpfs /dev/shm"; // the required space, and some more
-    const { status, stderr } = await (await place.run(tasks, ["-j1", "--max-output", "1M"], {}, setup)).ended;
+    const { status, stderr } = await (await sandbox.run(tasks, ["-j1", "--max-output", "1M"], {}, setup)).ended;
     assertEquals([status, stderr], [0, ""]);
-    const [first, second] = place.results().map(({ stdout }) => stdout);
+    const [first, second] = sandbox.results().map(({ stdout }) => stdout);
     assertStringIncludes(first!, "/dev/shm/");
-    assertStringIncludes(second!, place.env.TMPDIR!);
-    await place.waitForNothingLeft();
+    assertStringIncludes(second!, sandbox.env.TMPDIR!);
+    await sandbox.waitForCleanup();
   });
 });
 

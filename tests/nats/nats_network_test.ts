@@ -6,9 +6,9 @@ import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import {
   jsonLines,
-  notTried,
   parseResults,
   PROJECT,
+  skipTest,
   start,
   TIMEOUT,
   waitFor,
@@ -52,7 +52,7 @@ function cannotMakeNetworks(): string | false {
 }
 
 const why = cannotMakeNetworks();
-if (why) notTried(why);
+if (why) skipTest(why);
 const options = { ...TIMEOUT, skip: why };
 
 test("a worker resumes after a network partition, and its tasks run on another worker", options, async () => {

@@ -34,7 +34,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
-import { RunPlace } from "../support/run_place.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 /** Ids that would be dangerous or invalid as file names. */
@@ -162,20 +162,20 @@ test(
   "temporary files and large output are private at any umask, other files follow the umask",
   async () => {
     await Promise.all(["022", "000"].map((umask) =>
-      RunPlace.with(async (place) => {
-        const tmp = place.env["TMPDIR"]!;
-        for (const path of [place.directory, tmp, place.shm]) await chmod(path, 0o1777);
+      Sandbox.with(async (sandbox) => {
+        const tmp = sandbox.env["TMPDIR"]!;
+        for (const path of [sandbox.directory, tmp, sandbox.shm]) await chmod(path, 0o1777);
         // Lists everything below /dev/shm and TMPDIR, then what another user can see of it.
         const list = `find /dev/shm $TMPDIR -mindepth 1 -printf '%m %y %d\\n' | sort | uniq -c; ` +
-          (NOBODY ? `${NOBODY} find /dev/shm $TMPDIR -mindepth 2; ${NOBODY} cat ${place.output}.output/*` : ":");
+          (NOBODY ? `${NOBODY} find /dev/shm $TMPDIR -mindepth 2; ${NOBODY} cat ${sandbox.output}.output/*` : ":");
         const tasks = [
           { id: "large", cmd: "echo 0123456789" },
           { id: "list", cmd: `sleep 0 && (${list}) 2>/dev/null; true`, stdin: "a secret" },
         ];
         const args = ["-j1", "-k", "--max-inline", "10"];
-        const { ended } = await place.run(tasks, args, {}, `umask ${umask}`);
+        const { ended } = await sandbox.run(tasks, args, {}, `umask ${umask}`);
         assertEquals((await ended).status, 0);
-        const [, listed] = place.results();
+        const [, listed] = sandbox.results();
         const text = listed!.stdoutFile ? await readFile(listed!.stdoutFile, "utf8") : listed!.stdout;
         // The directories are private, so the exact mode of the files in them does not matter.
         const lines = text.split("\n").slice(0, -1);
@@ -183,14 +183,14 @@ test(
         assertEquals(lines.filter((line) => line.includes(" 700 d ")).length, 2);
         assert(lines.some((line) => line.endsWith(" 600 f 3")), text);
 
-        const { ended: traced } = place.start(
-          ["trace", place.output, "-o", `${place.output}.trace`],
+        const { ended: traced } = sandbox.start(
+          ["trace", sandbox.output, "-o", `${sandbox.output}.trace`],
           {},
           `umask ${umask}`,
         );
         await traced;
         const shared = (0o666 & ~Number.parseInt(umask, 8)).toString(8);
-        const modes = await shell(`cd ${place.directory} && stat -c '%a %n' results.jsonl*  results.jsonl.output/*`);
+        const modes = await shell(`cd ${sandbox.directory} && stat -c '%a %n' results.jsonl*  results.jsonl.output/*`);
         const expected = [`${shared} results.jsonl`, "700 results.jsonl.output", `${shared} results.jsonl.trace`];
         assertEquals(modes.stdout.trim().split("\n"), [
           ...expected,
@@ -254,10 +254,10 @@ test("a link in place of a file or directory to create is not followed", async (
 
 if (NOBODY) {
   test("another user can neither read nor change temporary files", async () => {
-    await RunPlace.with(async (place) => {
-      const directories = [place.env["TMPDIR"]!, place.shm];
-      for (const path of [place.directory, ...directories]) await chmod(path, 0o1777);
-      const [begun, over, victim] = ["begun", "over", "victim"].map((name) => join(place.directory, name));
+    await Sandbox.with(async (sandbox) => {
+      const directories = [sandbox.env["TMPDIR"]!, sandbox.shm];
+      for (const path of [sandbox.directory, ...directories]) await chmod(path, 0o1777);
+      const [begun, over, victim] = ["begun", "over", "victim"].map((name) => join(sandbox.directory, name));
       await mkdir(victim!);
       for (const name of ["1", "1.out", "tasks.jsonl"]) await writeFile(join(victim!, name), "precious");
       // Repeatedly tries to read, move and remove every temporary directory, and to replace it with a link.
@@ -272,13 +272,13 @@ if (NOBODY) {
       const ids = Array.from({ length: 20 }, (_, index) => `${index}`);
       const tasks = ids.map((id) => ({ id, cmd: `echo secret ${id}; cat`, stdin: "too" }));
       const wait = { id: "wait", cmd: `until [ -e ${begun} ]; do sleep 0.01; done` };
-      const { ended } = await place.run([wait, ...tasks], ["-j4"]);
+      const { ended } = await sandbox.run([wait, ...tasks], ["-j4"]);
       assertEquals((await ended).status, 0);
       await writeFile(over!, "");
       assertEquals((await attack.ended).stdout, "");
       assertEquals((await shell(`cd ${victim} && cat *`)).stdout, "precious".repeat(3));
-      place.assertOneResultEach(["wait", ...ids]);
-      for (const { id, stdout } of place.results()) if (id !== "wait") assertEquals(stdout, `secret ${id}\ntoo`);
+      sandbox.assertOneResultEach(["wait", ...ids]);
+      for (const { id, stdout } of sandbox.results()) if (id !== "wait") assertEquals(stdout, `secret ${id}\ntoo`);
     });
   });
 }
@@ -286,8 +286,8 @@ if (NOBODY) {
 test(
   "secrets in the environment, env and stdin appear in no file, message or command line",
   async () => {
-    await RunPlace.with(async (place) => {
-      const [secret, go] = ["s3cret-w0rd", join(place.directory, "go")];
+    await Sandbox.with(async (sandbox) => {
+      const [secret, go] = ["s3cret-w0rd", join(sandbox.directory, "go")];
       const given = { env: { OWN: secret }, stdin: secret };
       const tasks = [
         { id: "1", cmd: "exit 3", ...given },
@@ -296,21 +296,21 @@ test(
         { id: "4", cmd: "true", cwd: "/nowhere", ...given },
         { id: "5", cmd: `until [ -e ${go} ]; do sleep 0.02; done; echo $OWN | wc -c`, ...given },
       ];
-      const file = await taskFile(place.directory, tasks);
+      const file = await taskFile(sandbox.directory, tasks);
       const env = { TOP_SECRET: secret, NATS_PASSWORD: secret, NATS_USER: "me" };
-      const { output, ended } = place.start([file, "-j5", "-o", place.output, "--watch", "0"], { stdin: "", env });
-      await waitFor("four of five results", () => existsSync(place.output) && place.results().length === 4);
-      const commandLines = place.commandLines();
+      const { output, ended } = sandbox.start([file, "-j5", "-o", sandbox.output, "--watch", "0"], { stdin: "", env });
+      await waitFor("four of five results", () => existsSync(sandbox.output) && sandbox.results().length === 4);
+      const commandLines = sandbox.commandLines();
       assert(commandLines.length >= 6, `${commandLines.length} processes`);
       assertEquals(commandLines.filter((text) => text.includes(secret)), []);
       await writeFile(go, "");
       assertEquals((await ended).status, 4);
-      const report = `${place.output}.html`;
-      assertEquals((await place.start(["report", place.output, "-o", report]).ended).status, 0);
-      const texts = [output.stderr, await readFile(place.output, "utf8"), await readFile(report, "utf8")];
+      const report = `${sandbox.output}.html`;
+      assertEquals((await sandbox.start(["report", sandbox.output, "-o", report]).ended).status, 0);
+      const texts = [output.stderr, await readFile(sandbox.output, "utf8"), await readFile(report, "utf8")];
       for (const text of texts) assert(!text.includes(secret), text.slice(0, 2_000));
-      assertEquals(place.results().find(({ id }) => id === "5")!.stdout, "12\n");
-      await place.waitForNothingLeft();
+      assertEquals(sandbox.results().find(({ id }) => id === "5")!.stdout, "12\n");
+      await sandbox.waitForCleanup();
     });
   },
 );

@@ -15,9 +15,9 @@ import { FakeExecutor, instantExecutor } from "../support/fake_executor.ts";
 import {
   collect,
   jsonLines,
-  notTried,
   parseResults,
   shell,
+  skipTest,
   startShell,
   startTaskrunner,
   waitFor,
@@ -349,7 +349,7 @@ test("the command prints one notice when nothing can start, and ends on a signal
 });
 
 test("--memfree delays starts until enough memory is free, with a notice", async () => {
-  if ((await shell("unshare --mount true")).status !== 0) return notTried("this user must not make mounts");
+  if ((await shell("unshare --mount true")).status !== 0) return skipTest("this user cannot mount file systems");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, { meminfo: "MemAvailable: 1000 kB\n", tasks: jsonLines([{ cmd: "echo ran" }]) });
     const { output, ended } = startShell(
@@ -364,7 +364,7 @@ test("--memfree delays starts until enough memory is free, with a notice", async
 });
 
 test("--load delays starts while other programs cause a high load", async () => {
-  if ((await shell("unshare --pid --fork true")).status !== 0) return notTried("this user must not make namespaces");
+  if ((await shell("unshare --pid --fork true")).status !== 0) return skipTest("this user cannot create namespaces");
   await withTempDirectory(async (directory) => {
     await writeFiles(directory, {
       tasks: jsonLines([{ cmd: "echo 1" }, { cmd: "echo 2" }]),

@@ -17,9 +17,9 @@ import { GUARD_SCRIPT } from "../../spawn_adapters/guard_script.ts";
 import { spawnAdapter as nodeAdapter } from "../../spawn_adapters/node.ts";
 import {
   isAlive,
-  notTried,
   RUNTIME,
   signalIfThere,
+  skipTest,
   waitFor,
   withTempDirectory,
   writeProgram,
@@ -373,7 +373,7 @@ for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
       stdin: "piped",
       stderr: "null",
     }).catch(() => undefined);
-    if (!guard) return notTried(`there is no ${shell}`);
+    if (!guard) return skipTest(`there is no ${shell}`);
     const endless = "while :; do sleep 300; done";
     const [gone, gentle, stubborn, worker] = await Promise.all([
       spawn(`echo; ${endless}`),

@@ -23,7 +23,7 @@ export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bu
 export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
 
 /** Scales the size of a test that mainly exercises other programs: a tenth in a usual run, `count` at most. */
-export const manyOf = (count: number) => Math.min(count, Math.ceil(EFFORT * count / 10));
+export const scaledCount = (count: number) => Math.min(count, Math.ceil(EFFORT * count / 10));
 
 /** Seed for random numbers. Tests that use it print it when they fail. */
 export const SEED = Number(process.env.TASKRUNNER_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -48,7 +48,7 @@ process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node")
 /** Arguments to run a module with `process.execPath`. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
 
-/** Calls a function with a temporary directory. Reports a {@linkcode NotTriedError} as skipped. */
+/** Calls a function with a temporary directory. Reports a {@linkcode SkippedTestError} as skipped. */
 export async function withTempDirectory<T>(
   use: (directory: string) => Promise<T>,
   parent: string = tmpdir(),
@@ -57,8 +57,8 @@ export async function withTempDirectory<T>(
   try {
     return await use(directory);
   } catch (error) {
-    if (!(error instanceof NotTriedError)) throw error;
-    notTried(error.message);
+    if (!(error instanceof SkippedTestError)) throw error;
+    skipTest(error.message);
     return undefined as T;
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -110,22 +110,22 @@ function statOf(pid: number): string[] {
 }
 
 /** Reports a test as skipped. `deno task test` and `deno task matrix` count these reports. */
-export function notTried(why: string): void {
+export function skipTest(why: string): void {
   console.log(`Skipped: ${why}`);
-  const { TASKRUNNER_NOT_TRIED: file } = process.env;
+  const { TASKRUNNER_SKIPPED_TESTS: file } = process.env;
   if (file) appendFileSync(file, `${why}\n`);
 }
 
 /** Returns whether a program is missing, and if so reports the test as skipped; the test then returns. */
 export function lacks(...programs: string[]): boolean {
   const missing = programs.filter((program) => !hasProgram(program));
-  if (missing.length > 0) notTried(`no ${missing.join(", no ")}`);
+  if (missing.length > 0) skipTest(`no ${missing.join(", no ")}`);
   return missing.length > 0;
 }
 
 /** Thrown inside {@linkcode withTempDirectory} to skip a test. */
-export class NotTriedError extends Error {
-  override name = "NotTriedError";
+export class SkippedTestError extends Error {
+  override name = "SkippedTestError";
 }
 
 /** Collects the values of an async iterable. */

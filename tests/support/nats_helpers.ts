@@ -11,10 +11,10 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { TaskResult } from "../../mod.ts";
 import { Worker, type WorkerOptions } from "../../nats/mod.ts";
 import {
-  NotTriedError,
   parseResults,
   PROJECT,
   RUNTIME,
+  SkippedTestError,
   start,
   type Started,
   waitFor,
@@ -42,7 +42,7 @@ export async function startNatsServer(
   env: Readonly<Record<string, string>> = {},
   jetStream: readonly string[] = ["-js", "-sd", join(directory, "js")],
 ): Promise<NatsServer> {
-  if (!hasProgram("nats-server")) throw new NotTriedError("no nats-server");
+  if (!hasProgram("nats-server")) throw new SkippedTestError("no nats-server");
   const ports = await mkdtemp(join(directory, "ports-"));
   const all = [...jetStream, "-a", "127.0.0.1", "-p", `${port}`, "--ports_file_dir", ports];
   const child = spawn("nats-server", [...all, ...args], {

@@ -6,7 +6,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { run, sh, type ShellValue, type ShellWord } from "../../mod.ts";
-import { collect, lacks, manyOf, withTempDirectory } from "../support/helpers.ts";
+import { collect, lacks, scaledCount, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const SHELLS = ["sh", "dash", "bash", "mksh", "busybox"].filter((shell) => !lacks(shell));
@@ -174,7 +174,7 @@ test("random values reach a program unchanged through every shell", async () => 
       }
     },
   );
-  await fc.assert(property, { numRuns: manyOf(20), endOnFailure: true });
+  await fc.assert(property, { numRuns: scaledCount(20), endOnFailure: true });
 });
 
 test("no value ever runs as a command, whatever text it is put into", async () => {
@@ -191,7 +191,7 @@ test("no value ever runs as a command, whatever text it is put into", async () =
   ];
   await withTempDirectory(async (directory) => {
     const commands: string[] = [];
-    for (const sample of fc.sample(text, manyOf(2_000))) {
+    for (const sample of fc.sample(text, scaledCount(2_000))) {
       const count = sample.split("{}").length - 1;
       try {
         for (const value of values) {
@@ -204,7 +204,7 @@ test("no value ever runs as a command, whatever text it is put into", async () =
         assert(error instanceof TypeError, `${sample}: ${error}`);
       }
     }
-    assert(commands.length > manyOf(300), `${commands.length}`);
+    assert(commands.length > scaledCount(300), `${commands.length}`);
     const tasks = commands.flatMap((command) => ["dash", "bash"].map((shell) => [shell, "-c", command]));
     await Promise.all(tasks.map((_, index) => mkdir(join(directory, `${index}`))));
     const limits = { concurrency: 4, timeoutMs: 20_000, maxOutputBytes: 10_000, spillDir: directory };

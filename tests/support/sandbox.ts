@@ -30,8 +30,8 @@ const UNSHARE = [["--mount"], ["--map-root-user", "--mount"]].find((flags) =>
 /** Whether the setup script of a run can mount file systems that only the run sees. */
 export const CAN_MOUNT = UNSHARE !== undefined;
 
-/** Options of {@linkcode RunPlace.with}. */
-export interface RunPlaceOptions {
+/** Options of {@linkcode Sandbox.with}. */
+export interface SandboxOptions {
   /** Command prefix that runs a module; default: the runtime under test. */
   runtime?: readonly string[] | undefined;
   /** Parent of the directory that replaces `/dev/shm`; default: the directory of the place. */
@@ -42,7 +42,7 @@ export interface RunPlaceOptions {
  * Runs the command with private directories in place of `/dev/shm` and `TMPDIR`, and with a unique environment variable
  * that identifies all processes of the run.
  */
-export class RunPlace {
+export class Sandbox {
   readonly directory: string;
   /** Path of the results file, for `-o`. */
   readonly output: string;
@@ -62,16 +62,16 @@ export class RunPlace {
   }
 
   /** Calls a function with a place, then kills its processes and removes its directories. */
-  static with<T>(use: (place: RunPlace) => Promise<T>, options: RunPlaceOptions = {}): Promise<T> {
+  static with<T>(use: (sandbox: Sandbox) => Promise<T>, options: SandboxOptions = {}): Promise<T> {
     const { runtime = [process.execPath, ...RUN_MODULE], memory } = options;
     return withTempDirectory((directory) =>
       withTempDirectory(async (shm) => {
-        const place = new RunPlace(directory, shm, runtime);
-        await mkdir(place.#tmp);
+        const sandbox = new Sandbox(directory, shm, runtime);
+        await mkdir(sandbox.#tmp);
         try {
-          return await use(place);
+          return await use(sandbox);
         } finally {
-          for (const pid of place.processes()) signalIfThere(pid, "SIGKILL");
+          for (const pid of sandbox.processes()) signalIfThere(pid, "SIGKILL");
         }
       }, memory ?? directory)
     );
@@ -94,7 +94,7 @@ export class RunPlace {
     return start(program!, rest, { ...options, env: { ...this.env, ...env } });
   }
 
-  /** Starts a run of tasks that writes to {@linkcode RunPlace.output}. */
+  /** Starts a run of tasks that writes to {@linkcode Sandbox.output}. */
   async run(tasks: readonly Task[], args: readonly string[] = [], options?: StartOptions, setup?: string) {
     const file = await taskFile(this.directory, tasks);
     return this.start([file, "-q", "-o", this.output, ...args], { stdin: "", ...options }, setup);
@@ -139,13 +139,13 @@ export class RunPlace {
   }
 
   /** Waits until no process is left, then removes the temporary files. */
-  async removeWhatIsLeft(): Promise<void> {
+  async removeLeftovers(): Promise<void> {
     await waitFor("the end of all processes", () => this.processes().length === 0);
     for (const path of this.temporaryFiles()) await rm(path, { recursive: true, force: true });
   }
 
   /** Waits until neither processes nor temporary files are left. */
-  async waitForNothingLeft(): Promise<void> {
+  async waitForCleanup(): Promise<void> {
     await waitFor("the end of all processes", () => this.processes().length === 0).catch((error) => {
       throw new Error(`${error.message}: ${this.commandLines().join("; ")}`);
     });
