@@ -19,23 +19,23 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** These compare thousands of processes. */
+/** Long enough for thousands of processes. */
 const TIMEOUT = { timeout: 900_000 };
 
-/** A usual run of the tests has every third command. */
-const isTriedNow = (_: unknown, index: number) => EFFORT > 1 || index % 3 === 0;
+/** Selects every third snippet; with a higher {@linkcode EFFORT}, all. */
+const isSelected = (_: unknown, index: number) => EFFORT > 1 || index % 3 === 0;
 
-/** What can be seen of a command that has ended. */
-interface Seen {
+/** The observable result of a command. */
+interface Observation {
   status: number | null;
   stdout: string;
   stderr: string;
 }
 
 /**
- * Runs each of the commands under a fresh shell, in a session of its own and with pipes. Descriptors that are open stay so,
- * as Deno leaves them open to what it starts; where a runtime closes them, none come to this program either. Signals that
- * are ignored, as what a script starts with `&` ignores some, are not for tasks: they are the command's to handle.
+ * Runs each command in a fresh shell, with its own session and with pipes. Leaves inherited descriptors open, as Deno does
+ * for its child processes; the other runtimes close them before this program starts. Restores the default action of
+ * signals, because a script that is started with `&` inherits some as ignored, and tasks do not.
  */
 const REFERENCE = `
 import concurrent.futures, json, signal, subprocess, sys
@@ -50,21 +50,21 @@ def fresh(command):
 with concurrent.futures.ThreadPoolExecutor(2) as two:
     json.dump(list(two.map(fresh, commands)), sys.stdout)`;
 
-/** What a worker adds to the environment. */
+/** The variables that a worker adds to the environment. */
 const TASK_VARIABLES = { TASKRUNNER_ID: "1", TASKRUNNER_SLOT: "1", TASKRUNNER_ATTEMPT: "1" };
 
-/** As `export` and `env` print them, but for the values, which differ. */
+/** Removes the values of {@linkcode TASK_VARIABLES}, which differ, from the output of `export` or `env`. */
 function withoutTaskValues(printed: string): string {
   return printed.replace(/\b(TASKRUNNER_(?:ID|SLOT|ATTEMPT)=["']?)\d+/g, "$1");
 }
 
-async function runFresh(shell: string, commands: readonly string[], cwd: string): Promise<Seen[]> {
+async function runFresh(shell: string, commands: readonly string[], cwd: string): Promise<Observation[]> {
   const env = { ...process.env, NO_COLOR: "1", ...TASK_VARIABLES };
   const stdin = JSON.stringify([shell, env, commands]);
   const ended = await start("python3", ["-c", REFERENCE], { cwd, stdin }).ended;
   assertEquals([ended.status, ended.stderr], [0, ""]);
-  const all: Seen[] = JSON.parse(ended.stdout);
-  return all.map((seen) => ({ ...seen, stdout: withoutTaskValues(seen.stdout) }));
+  const all: Observation[] = JSON.parse(ended.stdout);
+  return all.map((observation) => ({ ...observation, stdout: withoutTaskValues(observation.stdout) }));
 }
 
 function bytesOf(text: string, encoding: "base64" | undefined): string {
@@ -75,18 +75,18 @@ async function runInWorkers(shell: string, commands: readonly string[], director
   const tasks = await taskFile(directory, commands.map((cmd) => ({ cmd })));
   const { results, stderr } = await taskrunner(["-j", "4", "-k", "--shell", shell, tasks], { cwd });
   assertEquals([results.length, stderr], [commands.length, ""]);
-  return results.map((result): Seen => ({
+  return results.map((result): Observation => ({
     status: result.status,
     stdout: withoutTaskValues(bytesOf(result.stdout, result.stdoutEncoding)),
     stderr: bytesOf(result.stderr, result.stderrEncoding),
   }));
 }
 
-/** The commands that workers do not run as a fresh shell does, with both. */
+/** Returns the commands that a worker and a fresh shell run differently, with both observations. */
 async function differences(
   shell: string,
   commands: readonly string[],
-  normalize: (seen: Seen) => unknown = (seen) => seen,
+  normalize: (observation: Observation) => unknown = (observation) => observation,
 ): Promise<unknown[]> {
   return await withTempDirectory(async (directory) => {
     const cwd = join(directory, "cwd");
@@ -100,37 +100,37 @@ async function differences(
   });
 }
 
-/** The words of messages that have a process id in them. */
-const withoutPids = ({ stderr, ...seen }: Seen) => ({
-  ...seen,
+/** Removes process ids from the messages of shells. */
+const withoutPids = ({ stderr, ...observation }: Observation) => ({
+  ...observation,
   stderr: stderr.replace(/ +\d+ (?=Killed|Terminated)/g, " "),
 });
 
-/** When a signal ends the last program of a command, dash names it: a worker leaves that to the result. */
-const SAID_BY_THE_RESULT = new Set(["sh -c 'kill -KILL $$'"]);
+/** Commands whose last program is ended by a signal: dash prints its name, a worker reports it only in the result. */
+const SIGNALED = new Set(["sh -c 'kill -KILL $$'"]);
 
-test("commands look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
+test("commands have the same result in a worker as with a fresh dash -c", TIMEOUT, async () => {
   if (lacks("python3")) return;
   assert(new Set(SNIPPETS).size > 500);
-  const some = SNIPPETS.filter((snippet) => !SAID_BY_THE_RESULT.has(snippet)).filter(isTriedNow);
+  const some = SNIPPETS.filter((snippet) => !SIGNALED.has(snippet)).filter(isSelected);
   assertEquals(await differences("dash", some), []);
 });
 
 for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "busybox"]] as const) {
-  test(`commands look the same in a worker of ${shell} as in a fresh one`, TIMEOUT, async () => {
+  test(`commands have the same result in a ${shell} worker as with a fresh ${shell} -c`, TIMEOUT, async () => {
     if (lacks(program, "python3")) return;
     await withTempDirectory(async (directory) => {
       const path = join(directory, shell);
       const { stdout } = await start("sh", ["-c", `command -v ${program}`], { stdin: "" }).ended;
       await symlink(stdout.trim(), path);
-      // What the ash of Debian's busybox starts for some here-documents never ends, in a worker or not.
+      // For some here-documents, ash of Debian's busybox starts a process that never ends, also outside of workers.
       const some = SNIPPETS.filter((snippet, index) => (EFFORT > 1 || index % 4 === 0) && !snippet.includes("<<END"));
-      assertEquals(await differences(path, some.filter(isTriedNow), withoutPids), []);
+      assertEquals(await differences(path, some.filter(isSelected), withoutPids), []);
     });
   });
 }
 
-/** Pieces of commands. Nothing in them can loop for ever or make a file that the next one sees. */
+/** Pieces of commands. No combination of them loops forever or creates a file. */
 const PIECES = [
   ..."' \" ` $ ( ) { } [ ] ; \\ # ! = ~ * ? % @ : , . / - + ^ | ; ;".split(" "),
   ..." \t\n",
@@ -148,14 +148,14 @@ const PIECES = [
 const command = fc.array(fc.constantFrom(...PIECES), { minLength: 1, maxLength: 12 }).chain((pieces) =>
   fc.constantFrom("", " ").map((glue) => pieces.join(glue))
 );
-/** The members of a pipeline print their messages at the same time, and piece by piece. */
-const withSortedErrors = ({ status, stdout, stderr }: Seen) => [
+/** Sorts the characters of standard error, because the processes of a pipeline write their messages concurrently. */
+const withSortedErrors = ({ status, stdout, stderr }: Observation) => [
   status,
   stdout.replace(/\d{3,}/g, "a process id"),
   [...stderr.replace(/\d/g, "")].sort().join(""),
 ];
 
-test("commands made of random pieces look the same in a worker as under a fresh dash -c", TIMEOUT, async () => {
+test("commands of random pieces have the same result in a worker as with a fresh dash -c", TIMEOUT, async () => {
   if (lacks("python3")) return;
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 100, maxLength: 100 }), async (commands) => {
@@ -167,7 +167,7 @@ test("commands made of random pieces look the same in a worker as under a fresh 
 
 const text = fc.string({ unit: "binary", maxLength: 20 }).map((text) => text.replaceAll("\0", "").toWellFormed());
 
-test("random arguments, variables and input reach a program byte for byte", TIMEOUT, async () => {
+test("random arguments, variables and input reach a program unchanged", TIMEOUT, async () => {
   const variable = fc.constantFrom("A", "_a1", "not-a-name", "PS1", "IFS", "é");
   const task = fc.record({
     args: fc.array(text, { maxLength: 5 }),
@@ -192,7 +192,7 @@ test("random arguments, variables and input reach a program byte for byte", TIME
             return { cmd, env, stdin: bytes.toString("base64"), stdinEncoding: "base64" as const };
           }
           await writeFile(join(cwd, `${index}`), bytes);
-          // A shell opens the file, and does not hand on all variables.
+          // A shell opens the file, and does not export variables whose names are invalid in a shell.
           const common = { cmd, cwd, env: Object.fromEntries(Object.entries(env).filter(isShellName)) };
           return form === "file" ? { ...common, stdin: { file: `${index}` } } : { ...common, stdinFile: `${index}` };
         }));

@@ -17,7 +17,7 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** A directory of real files: on systems without Debian's licenses, some of the project's own. */
+/** A directory of real files: the licenses of Debian, or on other systems a folder of this project. */
 const LICENSES = "/usr/share/common-licenses";
 const CORPUS = existsSync(LICENSES) ? LICENSES : join(PROJECT, "cli");
 const FILE = CORPUS === LICENSES ? "GPL-3" : "main.ts";
@@ -40,13 +40,13 @@ const CHECKSUMS = "examples/checksums/checksums.sh";
 const COMPRESS = "examples/compress/compress.sh";
 const WORD_COUNT = "examples/word_count/word_count.ts";
 
-/** Runs a shell script in the project's root folder. Its `$directory` is the given one. */
+/** Runs a shell script in the root directory of the project, with a directory as `$directory`. */
 function inProject(script: string, directory: string, { env, mayCrash }: StartOptions = {}) {
   const setup = 'export TASKRUNNER="$RUNTIME cli.ts --quiet"';
   return shell(`${setup}; ${script}`, { cwd: PROJECT, env: { directory, ...env }, mayCrash });
 }
 
-/** Calls a function with the path of a directory that has an awkward name and in it a file for each name. */
+/** Calls a function with a directory that has special characters in its name and contains a file for each name. */
 function withFiles(names: readonly string[], use: (directory: string) => Promise<void>): Promise<void> {
   return withTempDirectory(async (temporary) => {
     const directory = join(temporary, `it's a "new\ndirectory"`);
@@ -58,7 +58,7 @@ function withFiles(names: readonly string[], use: (directory: string) => Promise
   });
 }
 
-async function assertSumsOfSha256sum(directory: string): Promise<void> {
+async function assertChecksumsMatch(directory: string): Promise<void> {
   const { status, stdout, stderr } = await inProject(`sh ${CHECKSUMS} "$directory" --jobs 8`, directory);
   assertEquals([status, stderr], [0, ""]);
   const one = await inProject(`find "$directory" -type f -exec sha256sum -- {} +`, directory);
@@ -66,12 +66,12 @@ async function assertSumsOfSha256sum(directory: string): Promise<void> {
   assert(one.stdout !== "");
 }
 
-test("checksums gives the sums of one run of sha256sum, in the same order", async () => {
+test("checksums prints the same sums as sha256sum, in the same order", async () => {
   if (lacks("jq")) return;
-  await assertSumsOfSha256sum(CORPUS);
+  await assertChecksumsMatch(CORPUS);
 });
 
-test("checksums gives the sums of files with any name, and of more than a pipe can hold", async () => {
+test("checksums prints sums of files with any name, even more than a pipe can hold", async () => {
   if (lacks("jq")) return;
   const longNames = Array.from({ length: 120 }, (_, number) => `${"long ".repeat(40)}${number}`);
   const slowToSum = ["large", "larger"];
@@ -79,18 +79,18 @@ test("checksums gives the sums of files with any name, and of more than a pipe c
     for (const name of slowToSum) await truncate(join(directory, name), 40 * 1024 * 1024);
     await mkdir(join(directory, "-below"));
     await writeFile(join(directory, "-below", "-file"), "");
-    await assertSumsOfSha256sum(directory);
+    await assertChecksumsMatch(directory);
   });
 });
 
-/** Counts as the example prints them, made by one grep over all files. */
+/** Prints the expected counts, in the format of the example. */
 const COUNT_WITH_GREP = `
   export LC_ALL=C
   find "$directory" -type f -exec grep -ahoE '[A-Za-z]+' {} + |
     tr A-Z a-z | sort | uniq -c | sort -k1,1nr -k2 | sed 's/^ *//'
 `;
 
-async function assertCountsOfGrep(directory: string, files: number, env: Record<string, string> = {}): Promise<void> {
+async function assertCountsMatch(directory: string, files: number, env: Record<string, string> = {}): Promise<void> {
   const { status, stdout, stderr } = await inProject(`$RUNTIME ${WORD_COUNT} "$directory" 1000000`, directory, { env });
   const expected = (await inProject(COUNT_WITH_GREP, directory)).stdout.split("\n");
   const different = stdout.split("\n").filter((row, index) => row.trim() !== expected[index]);
@@ -100,12 +100,12 @@ async function assertCountsOfGrep(directory: string, files: number, env: Record<
   assert(words > 0);
 }
 
-test("word_count prints the counts that one grep over all files finds", async () => {
+test("word_count prints the same counts as grep", async () => {
   const entries = await readdir(CORPUS, { withFileTypes: true });
-  await assertCountsOfGrep(CORPUS, entries.filter((entry) => entry.isFile()).length);
+  await assertCountsMatch(CORPUS, entries.filter((entry) => entry.isFile()).length);
 });
 
-test("word_count prints as many words as it is asked for, 10 without a number", async () => {
+test("word_count prints the requested number of words, 10 by default", async () => {
   const all = (await inProject(COUNT_WITH_GREP, CORPUS)).stdout.replaceAll(/^\d+ /gm, "").split("\n");
   for (const [rows, expected] of [["", 10], ["3", 3]] as const) {
     const { stdout } = await inProject(`$RUNTIME ${WORD_COUNT} "$directory" ${rows}`, CORPUS);
@@ -113,7 +113,7 @@ test("word_count prints as many words as it is asked for, 10 without a number", 
   }
 });
 
-test("word_count counts files with any name, and more words than a result holds by default", async () => {
+test("word_count counts words in files with any name, even more than fit in a result by default", async () => {
   await withFiles(NAMES, async (directory) => {
     const letters = (number: number) => number.toString().replaceAll(/\d/g, (digit) => "abcdefghij"[Number(digit)]!);
     const words = Array.from({ length: 100_000 }, (_, number) => letters(number));
@@ -122,13 +122,13 @@ test("word_count counts files with any name, and more words than a result holds 
     await writeFile(join(directory, "-below", "-file"), "below");
     const temporary = `${directory}.temporary`;
     await mkdir(temporary);
-    await assertCountsOfGrep(directory, NAMES.length + 2, { TMPDIR: temporary });
+    await assertCountsMatch(directory, NAMES.length + 2, { TMPDIR: temporary });
     const left = await readdir(temporary, { recursive: true, withFileTypes: true });
     assertEquals(left.filter((entry) => entry.isFile()), []);
   });
 });
 
-test("compress keeps every file and makes a compressed one that decompresses to the same", async () => {
+test("compress keeps each file and creates a compressed copy with the same content", async () => {
   if (lacks("jq")) return;
   await withFiles(NAMES, async (directory) => {
     const copied = await inProject(`cp "${CORPUS}"/* "$directory"`, directory);
@@ -146,7 +146,7 @@ test("compress keeps every file and makes a compressed one that decompresses to 
   });
 });
 
-test("compress passes over compressed files, links and directories, and reports what failed", async () => {
+test("compress skips compressed files, links and directories, and reports failures", async () => {
   if (lacks("jq")) return;
   await withFiles(["good", "bad", "bad.gz"], async (directory) => {
     await symlink("good", join(directory, "link"));
@@ -168,7 +168,7 @@ test("compress passes over compressed files, links and directories, and reports 
   });
 });
 
-test("The examples do nothing for an empty directory", async () => {
+test("the examples do nothing for an empty directory", async () => {
   if (lacks("jq")) return;
   await withFiles([], async (directory) => {
     for (const command of [`sh ${CHECKSUMS}`, `sh ${COMPRESS}`, `$RUNTIME ${WORD_COUNT}`]) {
@@ -178,7 +178,7 @@ test("The examples do nothing for an empty directory", async () => {
   });
 });
 
-test("The examples fail when there is no such directory, and name it", async () => {
+test("the examples fail for a missing directory, and name it", async () => {
   if (lacks("jq")) return;
   await withTempDirectory(async (temporary) => {
     for (const command of [`sh ${CHECKSUMS}`, `sh ${COMPRESS}`, `$RUNTIME ${WORD_COUNT}`]) {
@@ -192,7 +192,7 @@ test("The examples fail when there is no such directory, and name it", async () 
   });
 });
 
-test("The scripts hand their flags to taskrunner", async () => {
+test("the scripts pass their flags to taskrunner", async () => {
   if (lacks("jq")) return;
   for (const script of [CHECKSUMS, COMPRESS]) {
     const { status, stdout } = await inProject(`sh ${script} "$directory" --version`, CORPUS);
@@ -201,7 +201,7 @@ test("The scripts hand their flags to taskrunner", async () => {
   }
 });
 
-test("The scripts run nothing when jq fails on the way", async () => {
+test("the scripts run no task when jq fails", async () => {
   if (lacks("jq")) return;
   await withFiles(["one", "two"], async (directory) => {
     const bin = `${directory}.bin`;
@@ -217,9 +217,9 @@ test("The scripts run nothing when jq fails on the way", async () => {
   });
 });
 
-// Other systems have no such names.
+// File systems of other platforms require UTF-8.
 if (process.platform === "linux") {
-  test("The examples fail for a file whose name is not UTF-8, and do the others", async () => {
+  test("the examples fail for a file name that is not UTF-8, and process the other files", async () => {
     if (lacks("jq")) return;
     await withFiles(["good"], async (directory) => {
       await inProject(`touch "$directory/$(printf 'caf\\351')"`, directory);
@@ -240,7 +240,7 @@ if (process.platform === "linux") {
   });
 }
 
-test("The commands in the READMEs of the examples work", async () => {
+test("the commands in the READMEs of the examples work", async () => {
   if (lacks("jq")) return;
   const expected = {
     checksums: /^all the same$/m,

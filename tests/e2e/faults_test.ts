@@ -23,14 +23,13 @@ import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
-/** Starting a runtime takes seconds where much else goes on, and these start many. */
 const LONG = { timeout: TIMEOUT.timeout * EFFORT };
 const random = randomNumbers(SEED);
-/** An integer below the limit. */
+/** Returns a random integer below the limit. */
 const below = (limit: number) => Math.floor(random() * limit);
 const oneOf = <T>(values: readonly T[]) => values[below(values.length)]!;
 
-/** What a test says when it fails, so that the same is tried again: TASKRUNNER_TEST_SEED. */
+/** Adds the seed to an error, so that `TASKRUNNER_TEST_SEED` can repeat the failure. */
 async function withSeed(use: () => Promise<void>): Promise<void> {
   try {
     await use();
@@ -39,8 +38,8 @@ async function withSeed(use: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Sent at a random instant, some in a row, with the statuses that a run may end with then. */
-const BLOWS: readonly { signals: readonly NodeJS.Signals[]; statuses: readonly number[] }[] = [
+/** Signals to send in a row from a random time on, and the exit statuses that a run may then have. */
+const FAULTS: readonly { signals: readonly NodeJS.Signals[]; statuses: readonly number[] }[] = [
   { signals: ["SIGKILL"], statuses: [137] },
   { signals: ["SIGTERM"], statuses: [143] },
   { signals: ["SIGKILL"], statuses: [137] },
@@ -50,15 +49,16 @@ const BLOWS: readonly { signals: readonly NodeJS.Signals[]; statuses: readonly n
   { signals: ["SIGINT", "SIGKILL"], statuses: [130, 137] },
   { signals: ["SIGHUP"], statuses: [129] },
 ];
-const LEAVES_WHOLE_LINES: readonly number[] = [143, 130, 129];
+/** The exit statuses after which the results file has no incomplete line. */
+const COMPLETE_LINES: readonly number[] = [143, 130, 129];
 
-/** A task of every kind, and how it ends. Each writes down that it was begun, and in which round. */
+/** Returns tasks of every kind, with the expected end of each. A task appends its id and `$ROUND` to `ran`. */
 function tasksOfAllKinds(count: number, ran: string, kinds = 7): { tasks: Task[]; ends: Map<string, string> } {
   const ends = new Map<string, string>();
   const tasks = Array.from({ length: count }, (_, index): Task => {
     const id = `t${index}`;
     const begin = `echo ${id} $ROUND >> ${ran}`;
-    const bytes = Math.floor(random() ** 4 * 200_000); // some are long enough for a line to be written in pieces
+    const bytes = Math.floor(random() ** 4 * 200_000); // some lines are too long for a single write
     const add = (end: string, task: Omit<Task, "id">): Task => {
       ends.set(id, end);
       return { id, ...task };
@@ -85,26 +85,26 @@ function tasksOfAllKinds(count: number, ran: string, kinds = 7): { tasks: Task[]
 
 const endOf = ({ outcome, stdout }: TaskResult) => `${outcome} ${stdout}`;
 
-/** A run that is hit, and resumed until it is done. */
-class Series {
+/** A run that is interrupted by faults and resumed until it is done. */
+class InterruptedRun {
   readonly #sandbox: Sandbox;
   readonly #executor: string;
   readonly #ran: string;
   readonly #ends: ReadonlyMap<string, string>;
   readonly #tasks: Task[];
-  /** What is written of whole lines. */
+  /** The complete lines of the results file. */
   #text = "";
-  /** All that is written, with half of a line that nobody has cut off yet. */
+  /** The whole results file, including an incomplete last line. */
   #all = "";
   #round = 0;
-  /** The round after which a task had its final result. */
+  /** The round in which each task got its final result. */
   readonly #roundOfResult = new Map<string, number>();
 
   constructor(sandbox: Sandbox, executor: string, count: number) {
     this.#sandbox = sandbox;
     this.#executor = executor;
     this.#ran = join(sandbox.directory, "ran");
-    // Without those that the run has to end, for the reason that is given below.
+    // Without the last kind: whether its timeout or a signal ends the task is random.
     ({ tasks: this.#tasks, ends: this.#ends } = tasksOfAllKinds(count, this.#ran, 6));
   }
 
@@ -112,8 +112,8 @@ class Series {
     return this.#roundOfResult.size === this.#tasks.length;
   }
 
-  /** Goes on with it, and hits it at an instant of the time that a whole run takes. */
-  async go(blow?: typeof BLOWS[number], atMs = 0): Promise<void> {
+  /** Resumes the run, and sends the signals of a fault after `atMs`. */
+  async resume(fault?: typeof FAULTS[number], atMs = 0): Promise<void> {
     this.#round++;
     const args = ["-j4", "--resume", "--executor", this.#executor, "--kill-after", "2s"];
     const { child, ended } = await this.#sandbox.run(this.#tasks, args, { env: { ROUND: `${this.#round}` } });
@@ -122,20 +122,20 @@ class Series {
       isOver = true;
       return end;
     });
-    for (const [index, signal] of (blow?.signals ?? []).entries()) {
+    for (const [index, signal] of (fault?.signals ?? []).entries()) {
       await Promise.race([over, sleep(index === 0 ? atMs : below(50))]);
       if (!isOver) signalIfThere(child.pid!, signal);
     }
-    this.#check(blow, await over);
-    // A run that is killed in the moment in which it takes the output of what it has ended leaves that.
-    if (blow?.signals.join() === "SIGINT,SIGKILL") await this.#sandbox.removeLeftovers();
+    this.#check(fault, await over);
+    // When SIGKILL interrupts the collection of output after SIGINT, the files remain.
+    if (fault?.signals.join() === "SIGINT,SIGKILL") await this.#sandbox.removeLeftovers();
     else await this.#sandbox.waitForCleanup();
-    // As a write that was not finished leaves it, which is too rare to wait for.
-    if (blow?.signals.includes("SIGKILL") && random() < 0.5) appendFileSync(this.#sandbox.output, tornLine());
+    // Simulates an interrupted write, which is too rare to wait for.
+    if (fault?.signals.includes("SIGKILL") && random() < 0.5) appendFileSync(this.#sandbox.output, tornLine());
     this.#all = this.#read();
   }
 
-  #check(blow: typeof BLOWS[number] | undefined, { status, signal, stderr }: Ended): void {
+  #check(fault: typeof FAULTS[number] | undefined, { status, signal, stderr }: Ended): void {
     const text = this.#read();
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     assert(whole.startsWith(this.#text), "a result that was written has changed");
@@ -150,24 +150,26 @@ class Series {
       if (result.outcome !== "ok") failures++;
     }
     const isWhole = text === whole || text === this.#all;
-    const said = `status ${status} ${signal} after ${blow?.signals ?? "nothing"}, ${added.length} results; ${stderr}`;
+    const details = `status ${status} ${signal} after ${
+      fault?.signals ?? "nothing"
+    }, ${added.length} results; ${stderr}`;
     if (signal !== null) {
-      assert(blow?.signals.includes(signal as NodeJS.Signals), said);
-      // One that can be caught ends the program by itself only before it listens, or when it has nothing more to do.
-      assert(signal === "SIGKILL" || added.length === 0 || this.isDone, said);
-    } else if (this.isDone && status === exitStatusOf(failures)) assert(isWhole, said);
-    else assert(blow?.statuses.includes(status!) && (isWhole || !LEAVES_WHOLE_LINES.includes(status!)), said);
+      assert(fault?.signals.includes(signal as NodeJS.Signals), details);
+      // The other signals end the program only before it handles them, or when it has finished.
+      assert(signal === "SIGKILL" || added.length === 0 || this.isDone, details);
+    } else if (this.isDone && status === exitStatusOf(failures)) assert(isWhole, details);
+    else assert(fault?.statuses.includes(status!) && (isWhole || !COMPLETE_LINES.includes(status!)), details);
   }
 
   #read(): string {
     return existsSync(this.#sandbox.output) ? readFileSync(this.#sandbox.output, "utf8") : "";
   }
 
-  /** Nothing that had a result has run again. */
-  checkRuns(): void {
+  /** Asserts that no task ran again after its final result. */
+  assertNoRerun(): void {
     for (const line of readFileSync(this.#ran, "utf8").trimEnd().split("\n")) {
       const [id, round] = line.split(" ");
-      assert(Number(round) <= this.#roundOfResult.get(id!)!, `${id} ran again in round ${round}, and had a result`);
+      assert(Number(round) <= this.#roundOfResult.get(id!)!, `${id} had a result and ran again in round ${round}`);
     }
   }
 }
@@ -179,34 +181,34 @@ function tornLine(): string {
 
 for (const executor of EXECUTORS) {
   test(
-    `a run that is sent signals at any instant leaves nothing, and is resumed until it is done, with ${executor}`,
+    `a run that signals interrupt at random times leaves nothing behind and can be resumed, with ${executor}`,
     LONG,
     () =>
       withSeed(async () => {
         const count = 21;
         let wholeMs = 0;
-        for (let blows = 0; blows < BLOWS.length * EFFORT;) {
+        for (let faults = 0; faults < FAULTS.length * EFFORT;) {
           await Sandbox.with(async (sandbox) => {
-            const series = new Series(sandbox, executor, count);
+            const run = new InterruptedRun(sandbox, executor, count);
             if (wholeMs === 0) {
-              // The first is left alone, to see how long it takes.
+              // The first run measures how long an undisturbed run takes.
               const startedMs = performance.now();
-              await series.go();
+              await run.resume();
               wholeMs = performance.now() - startedMs;
             }
-            for (; !series.isDone && blows < BLOWS.length * EFFORT; blows++) {
-              await series.go(BLOWS[blows % BLOWS.length], random() * wholeMs);
+            for (; !run.isDone && faults < FAULTS.length * EFFORT; faults++) {
+              await run.resume(FAULTS[faults % FAULTS.length], random() * wholeMs);
             }
-            await series.go();
-            assert(series.isDone);
-            series.checkRuns();
+            await run.resume();
+            assert(run.isDone);
+            run.assertNoRerun();
           });
         }
       }),
   );
 
   test(
-    `a shell of the run that is sent a signal hurts no other task, with ${executor}`,
+    `a signal to a shell of the run affects at most one task, with ${executor}`,
     LONG,
     () =>
       withSeed(async () => {
@@ -215,27 +217,27 @@ for (const executor of EXECUTORS) {
             const { tasks, ends } = tasksOfAllKinds(21, join(sandbox.directory, "ran"));
             const { child, ended } = await sandbox.run(tasks, ["-j3", "--executor", executor]);
             let isOver = false;
-            ended.then(() => isOver = true, () => isOver = true); // why it failed is seen below
-            let blows = 0;
+            ended.then(() => isOver = true, () => isOver = true); // awaited below
+            let signals = 0;
             while (!isOver) {
               await sleep(below(60));
               const shell = oneOf(shellsOf(child.pid!));
               if (shell === undefined) continue;
-              // A worker is made to go on by the run; a task that is a process of its own may stop itself for good reasons.
+              // The run continues a stopped worker, but not a task in its own process, which may have stopped itself.
               const signal = oneOf(["SIGKILL", "SIGTERM", "SIGSTOP"] as const);
               if (!signalIfThere(shell, signal)) continue;
-              if (signal !== "SIGSTOP") blows++;
+              if (signal !== "SIGSTOP") signals++;
               else if (executor === "process") signalIfThere(shell, "SIGCONT");
             }
             const { status, stderr } = await ended;
             sandbox.assertOneResultEach(tasks.map(({ id }) => String(id)));
             const results = sandbox.results();
-            const hurt = results.filter((result) => endOf(result) !== ends.get(result.id));
+            const affected = results.filter((result) => endOf(result) !== ends.get(result.id));
             assert(
-              hurt.length <= blows,
-              JSON.stringify({ blows, hurt: hurt.map((result) => endOf(result).slice(0, 200)) }),
+              affected.length <= signals,
+              JSON.stringify({ signals, affected: affected.map((result) => endOf(result).slice(0, 200)) }),
             );
-            for (const result of hurt) assertEquals(result.outcome, "killed", JSON.stringify(result).slice(0, 500));
+            for (const result of affected) assertEquals(result.outcome, "killed", JSON.stringify(result).slice(0, 500));
             assertEquals(status, exitStatusOf(results.filter(({ outcome }) => outcome !== "ok").length), stderr);
             await sandbox.waitForCleanup();
           });
@@ -244,7 +246,7 @@ for (const executor of EXECUTORS) {
   );
 }
 
-test("what a shell that was killed leaves is removed by another one when the run is killed as well", LONG, async () => {
+test("another shell removes the files of a killed shell when the run is killed too", LONG, async () => {
   await Sandbox.with(async (sandbox) => {
     const file = join(sandbox.directory, "worker");
     const tasks = [
@@ -252,38 +254,38 @@ test("what a shell that was killed leaves is removed by another one when the run
       { id: "short", cmd: "echo kept" },
     ];
     const { child, ended } = await sandbox.run(tasks, ["-j2", "--executor", "shell"]);
-    await waitFor("a task that runs and one that has run", () => existsSync(file) && sandbox.results().length === 1);
-    process.kill(child.pid!, "SIGSTOP"); // so that it does not take what the task has printed
+    await waitFor("one running task and one result", () => existsSync(file) && sandbox.results().length === 1);
+    process.kill(child.pid!, "SIGSTOP"); // so that it does not collect the output
     const worker = Number(readFileSync(file));
     process.kill(-worker, "SIGKILL");
-    await waitFor("the end of the shell", () => !isAlive(worker)); // the other one spares those that run
+    await waitFor("the end of the shell", () => !isAlive(worker)); // the other shell keeps the files of running shells
     process.kill(child.pid!, "SIGKILL");
     await ended;
     await sandbox.waitForCleanup();
   });
 });
 
-/** The shells that a program has started and that have not ended. */
+/** Returns the running shells that a program has started. */
 function shellsOf(parent: number): number[] {
   try {
     const name = readFileSync(`/proc/${parent}/comm`, "latin1");
-    if (name === "unshare\n" || name === "sh\n") return []; // it has not become the tool yet
+    if (name === "unshare\n" || name === "sh\n") return []; // it has not executed the command yet
     const threads = readdirSync(`/proc/${parent}/task`);
     const children = threads.map((thread) => readFileSync(`/proc/${parent}/task/${thread}/children`, "latin1"));
     const pids = children.flatMap((pids) => pids.trim().split(" ")).map(Number);
     return pids.filter((pid) => pid > 0 && isAlive(pid) && readFileSync(`/proc/${pid}/comm`, "latin1") === "sh\n");
   } catch {
-    return []; // one of them has gone meanwhile
+    return []; // a process has just ended
   }
 }
 
 /**
- * Finds the directory of the worker that a task runs in, and nothing else: what has it is removed. The glob hides from the
- * tool that it asks for a descriptor, for which it would get a pipe.
+ * Sets `d` to the scratch directory of the worker, and fails for any other directory, because the attacks remove `$d`. The
+ * glob keeps the worker from seeing that the command names its descriptors, which would make them pipes.
  */
 const FIND = "d=$(dirname $(readlink /proc/$$/f?/2)); case $d in */taskrunner-????????????/*) ;; *) exit 9 ;; esac";
 
-/** What a task may do to others when nothing keeps it from that. Those with `$PPID` reach the shell of the slot. */
+/** Commands that attack their process group, themselves or their limits. */
 const ATTACKS: readonly string[] = [
   "kill 0",
   "kill -9 0",
@@ -298,6 +300,7 @@ const ATTACKS: readonly string[] = [
   "setsid -w kill -9 $$",
   "head -c 3000000 /dev/urandom",
 ];
+/** Commands that attack the shell of their slot. */
 const ATTACKS_ON_WORKERS: readonly string[] = [
   "kill -9 $PPID; sleep 60",
   "kill -STOP $PPID; echo stopped",
@@ -308,7 +311,10 @@ const ATTACKS_ON_WORKERS: readonly string[] = [
   "for f in /proc/$PPID/f?/1; do echo nonsense > $f; done; echo written",
 ];
 
-/** A task that finds no directory runs in a process of its own, whose parent is the run: these are apart from the others. */
+/**
+ * Commands that attack the directory of their worker. Without a directory, a task gets its own process, whose parent is
+ * the run, so these commands do not run beside {@linkcode ATTACKS_ON_WORKERS}, which would attack the run.
+ */
 const ATTACKS_ON_DIRECTORIES: readonly string[] = [
   `${FIND}; rm -rf "$d"; echo lost`,
   `${FIND}; rm -rf "$d"; ln -s /nowhere "$d"; echo lost`,
@@ -318,7 +324,7 @@ const ATTACKS_ON_DIRECTORIES: readonly string[] = [
   `${FIND}; rm -rf "$(dirname "$d")"; echo lost`,
 ];
 
-/** Runs these and others beside them, and checks that the others are as they should be. */
+/** Runs attacks beside harmless tasks, and asserts that the harmless tasks have the expected results. */
 async function attack(attacks: readonly string[], executor: string): Promise<void> {
   await Sandbox.with(async (sandbox) => {
     const cwd = join(sandbox.directory, "work");
@@ -343,18 +349,22 @@ async function attack(attacks: readonly string[], executor: string): Promise<voi
 }
 
 for (const executor of EXECUTORS) {
-  test(`whatever a task kills or removes, others do not notice, with ${executor}`, LONG, async () => {
-    const lists = executor === "shell" ? [[...ATTACKS, ...ATTACKS_ON_WORKERS], ATTACKS_ON_DIRECTORIES] : [ATTACKS];
-    for (const attacks of lists) await attack(attacks, executor);
-  });
+  test(
+    `a task that kills processes and removes files does not affect other tasks, with ${executor}`,
+    LONG,
+    async () => {
+      const lists = executor === "shell" ? [[...ATTACKS, ...ATTACKS_ON_WORKERS], ATTACKS_ON_DIRECTORIES] : [ATTACKS];
+      for (const attacks of lists) await attack(attacks, executor);
+    },
+  );
 
-  test(`a task that kills all there is leaves results that the run goes on with, with ${executor}`, LONG, async () => {
+  test(`a run can be resumed after a task killed all processes, with ${executor}`, LONG, async () => {
     const canUnshare = spawnSync("unshare", ["--pid", "--fork", "true"]).status === 0;
-    if (!canUnshare) return skipTest("this user must not make namespaces");
+    if (!canUnshare) return skipTest("this user cannot create namespaces");
     await Sandbox.with(async (sandbox) => {
-      const asked = join(sandbox.directory, "asked");
-      // Once: the run that is resumed is to come to its end.
-      const cmd = `test -e ${asked} || { touch ${asked}; kill -9 -1; sleep 60; }`;
+      const killed = join(sandbox.directory, "killed");
+      // Only once, so that the resumed run finishes.
+      const cmd = `test -e ${killed} || { touch ${killed}; kill -9 -1; sleep 60; }`;
       const tasks = Array.from({ length: 20 }, (_, index) => ({
         id: `${index}`,
         cmd: index === 12 ? cmd : `sleep 0.0${index % 4}; echo ${index}`,

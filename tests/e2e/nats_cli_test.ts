@@ -31,12 +31,12 @@ import {
 } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-test("what a worker was running when it was killed is ended, and runs again elsewhere", async () => {
+test("when a worker is killed, its tasks end and run again on another worker", async () => {
   await withNatsServer(async (server, directory) => {
     const path = (name: string) => join(directory, name);
     await mkdir(path("tmp"));
     const worker = await startWorker(server.url, { env: { TMPDIR: path("tmp") } });
-    // The first time it waits for ever.
+    // The first start waits forever.
     const cmd = `echo $$ >> ${path("pids")}; [ -e ${path("killed")} ] || { sleep 300; :; }; echo $TASKRUNNER_ID`;
     const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
     const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
@@ -46,7 +46,7 @@ test("what a worker was running when it was killed is ended, and runs again else
     assertEquals([existsSync(scratch), basename(scratch).startsWith("taskrunner-")], [true, true]);
     signal(worker, "SIGKILL");
     await waitFor("the tasks to end", () => !before.some(isAlive));
-    await waitFor("its files to be gone", () => !existsSync(scratch));
+    await waitFor("the removal of its files", () => !existsSync(scratch));
     assertEquals(await readdir(path("tmp")), []);
     await writeFile(path("killed"), "");
     const other = await startWorker(server.url);
@@ -55,7 +55,7 @@ test("what a worker was running when it was killed is ended, and runs again else
   });
 });
 
-test("a worker that was stopped for a while changes nothing any more", async () => {
+test("a worker that was stopped for a while cannot change results", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const cmd =
@@ -66,7 +66,7 @@ test("a worker that was stopped for a while changes nothing any more", async () 
     await waitFor("the tasks", async () => await begun() === 4);
     signal(worker, "SIGSTOP");
     const other = await startWorker(server.url);
-    await waitFor("the tasks to begin elsewhere", async () => await begun() === 8);
+    await waitFor("the tasks to begin on the other worker", async () => await begun() === 8);
     await writeFile(join(directory, "go"), "");
     const { results } = await running;
     assertEachOnce(results, 4);
@@ -76,7 +76,7 @@ test("a worker that was stopped for a while changes nothing any more", async () 
   });
 });
 
-test("a task that kills its worker again and again has a result that says so", async () => {
+test("a task that repeatedly kills its worker gets a result after the last redelivery", async () => {
   await withNatsServer(async (server, directory) => {
     const poison = `echo >> ${directory}/begun; kill -9 $(ps -o ppid= -p $PPID); sleep 300`;
     const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
@@ -94,7 +94,7 @@ test("a task that kills its worker again and again has a result that says so", a
   });
 });
 
-test("a run that was killed goes on where it was, and nothing that has a result runs again", async () => {
+test("a killed run can be resumed, and no task with a result runs again", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; echo $TASKRUNNER_ID; sleep 0.01`;
@@ -117,7 +117,7 @@ test("a run that was killed goes on where it was, and nothing that has a result 
   });
 });
 
-test("--resume-failed runs a failed task again, also when the run before it was killed", async () => {
+test("--resume-failed runs a failed task again, even after the run was killed", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -140,7 +140,7 @@ test("--resume-failed runs a failed task again, also when the run before it was 
   });
 });
 
-test("a run that is drained waits for what a worker runs that does not answer for a while", async () => {
+test("a drained run waits for the task of a worker that does not answer for a while", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -152,7 +152,7 @@ test("a run that is drained waits for what a worker runs that does not answer fo
       const questions = client.subscribe("taskrunner.q.*.control", { max: 3 });
       await client.flush();
       signal(running, "SIGHUP");
-      for await (const _ of questions); // the first three have no answer
+      for await (const _ of questions); // the first three questions get no answer
     });
     signal(worker, "SIGCONT");
     await writeFile(path("go"), "");
@@ -163,7 +163,7 @@ test("a run that is drained waits for what a worker runs that does not answer fo
   });
 });
 
-test("a worker that is told twice to stop kills what it runs, which begins elsewhere at once", async () => {
+test("a second SIGTERM makes a worker kill its tasks, which start on another worker at once", async () => {
   await withNatsServer(async (server, directory) => {
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
@@ -184,7 +184,7 @@ test("a worker that is told twice to stop kills what it runs, which begins elsew
   });
 });
 
-test("output of which a worker has lost the file is said to be lost", async () => {
+test("the result reports that a worker lost the file with the output", async () => {
   await withNatsServer(async (server, directory) => {
     const temporary = join(directory, "tmp");
     await mkdir(temporary);
@@ -206,7 +206,7 @@ test("output of which a worker has lost the file is said to be lost", async () =
 });
 
 for (const name of ["SIGINT", "SIGTERM"] as const) {
-  test(`${name} ends a run on all workers, and leaves nothing on the server`, async () => {
+  test(`${name} ends the tasks of a run on all workers, and leaves nothing on the server`, async () => {
     await withNatsServer(async (server, directory) => {
       const worker = await startWorker(server.url);
       const tasks = Array.from(
@@ -227,7 +227,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 }
 
 test(
-  "the server and what proves who one is come from the environment or a context, and tasks do not see them",
+  "server and credentials come from the environment or a context, and tasks do not see them",
   async () => {
     const config = 'jetstream { domain: hub }\nauthorization { user: me, password: "secret-word" }';
     await withNatsServer(
@@ -244,7 +244,7 @@ test(
           ...empty,
           tls_first: false,
           jetstream_domain: "hob",
-        }; // as the nats command writes it
+        }; // in the format of the nats command
         await writeFile(join(directory, "nats", "context", "home.json"), JSON.stringify(context));
         const secrets = { NATS_USER: "me", NATS_PASSWORD: "secret-word" };
         const worker = await startWorker(url, { env: secrets });
@@ -275,14 +275,14 @@ test(
   },
 );
 
-test("a run can be shown and removed", async () => {
+test("runs show prints a run, and runs rm removes it", async () => {
   await withNatsServer(async (server, directory) => {
     const running = startTaskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
     const runs = (...args: string[]) => taskrunner(["runs", ...args, "--nats", server.url]);
     let line = "";
     await waitFor("the run", async () => {
       line = (await runs("ls")).stdout;
-      assertEquals(running.output.stdout, ""); // nobody carries it out
+      assertEquals(running.output.stdout, ""); // there is no worker
       return line.includes('"attempts":1');
     });
     const { queue, run } = JSON.parse(line);
@@ -302,7 +302,7 @@ test("the commands in docs/guides/distributed.md work as written", async () => {
   const [server, worker, run] = /```sh\n([^`]*)```/.exec(text)![1]!.trim().split("\n");
   const command = [...COMMANDS[RUNTIME]!, join(PROJECT, "cli.ts")].join(" ");
   await withTempDirectory(async (directory) => {
-    // A server on a port that is free says which, in a file.
+    // The server chooses a free port, and writes it to a file.
     const ports = "-p -1 --ports_file_dir .";
     const url = "$(sed 's/.*\\(nats:[^\"]*\\).*/\\1/' *.ports)";
     const script = [
@@ -321,7 +321,7 @@ test("the commands in docs/guides/distributed.md work as written", async () => {
   });
 });
 
-test("wrong usage is said before anything is done", async () => {
+test("usage errors are reported before a run starts", async () => {
   const errors: [string[], RegExp][] = [
     [["--nats", "nats://127.0.0.1:1"], /Name the queue of the tasks: --queue NAME/],
     [["--queue", "q"], /Name the server: --nats nats:\/\/HOST:4222, or NATS_URL/],

@@ -21,7 +21,7 @@ import {
 } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-/** Ports that were free a moment ago: the servers of a cluster must know each other's before they start. */
+/** Returns ports that are free now. The servers of a cluster must know each other's ports before they start. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const listen = (server: Server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
@@ -31,7 +31,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A cluster of three servers, each of which can be started again. */
+/** A cluster of three servers that can be restarted one by one. */
 class Cluster {
   readonly servers: NatsServer[] = [];
   readonly #directory: string;
@@ -45,9 +45,9 @@ class Cluster {
     for (let tries = 5; this.servers.length < 3; tries--) {
       this.#routes = (await freePorts(3)).map((port) => `nats://127.0.0.1:${port}`);
       const started = await Promise.allSettled([0, 1, 2].map((index) => this.startServer(index)));
-      const failed = started.find((one) => one.status === "rejected");
+      const failed = started.find(({ status }) => status === "rejected") as PromiseRejectedResult | undefined;
       if (!failed) break;
-      await this.stop(); // another program was faster to take a port
+      await this.stop(); // another program may have taken a port
       if (tries === 1) throw failed.reason;
     }
     await waitFor("a leader", async () => await streamsOf(this.servers[0]!).then(() => true, () => false));
@@ -69,7 +69,7 @@ class Cluster {
     return this.servers.map(({ url }) => url).join(",");
   }
 
-  /** The server that leads the stream of the only run. */
+  /** Returns the index of the server that leads the stream of the only run. */
   async leader(): Promise<number> {
     let name = "";
     await waitFor("a leader of the run", async () => {
@@ -90,7 +90,7 @@ class Cluster {
 }
 
 test(
-  "a cluster with three replicas loses nothing when the leader of a run is killed",
+  "a run with three replicas loses nothing when the leader of its stream is killed",
   { timeout: 300_000 },
   async (context) => {
     await withTempDirectory(async (directory) => {

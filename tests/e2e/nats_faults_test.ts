@@ -29,7 +29,7 @@ const removeTheRun = async ({ url }: NatsServer) => {
   await removeRun({ servers: url }, remote!);
 };
 
-test("a run that is removed while it waits for its input ends with an error", async () => {
+test("a run that is removed while its input stalls ends with an error", async () => {
   await withNatsServer(async (server) => {
     const { promise: never } = Promise.withResolvers<void>();
     async function* tasks(): AsyncGenerator<Task> {
@@ -48,7 +48,7 @@ test("a run that is removed while it waits for its input ends with an error", as
   });
 });
 
-test("a run that is removed while a task waits to be tried again ends with an error", async () => {
+test("a run that is removed while a task waits for its retry ends with an error", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const results = collect(run([{ cmd: "exit 3", retries: 1 }], {
@@ -63,7 +63,7 @@ test("a run that is removed while a task waits to be tried again ends with an er
   });
 });
 
-test("a run that is stopped while it sends a large task ends, and leaves nothing", async () => {
+test("a run that is stopped while it sends a large task ends, and leaves nothing on the server", async () => {
   await withNatsServer(async (server) => {
     const stop = new AbortController();
     const tasks = Array.from({ length: 8 }, () => ({ cmd: "wc -c", stdin: "x".repeat(10_000_000) }));
@@ -80,7 +80,7 @@ test("a run that is stopped while it sends a large task ends, and leaves nothing
   });
 });
 
-test("a worker that heard nothing of the server for a while takes tasks again, though one runs", async () => {
+test("a worker with a running task takes new tasks after the server was unresponsive", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const path = (name: string) => join(directory, name);
@@ -93,7 +93,7 @@ test("a worker that heard nothing of the server for a while takes tasks again, t
       const results = run(tasks(), { executor: natsExecutor({ servers: server.url, queue: "q" }) });
       const first = results.next();
       await waitFor("the long task", () => existsSync(path("long")));
-      // Longer than a request of the worker for tasks waits, with what the client adds.
+      // Longer than a request for tasks waits, including the time that the client adds.
       process.kill(server.process.pid!, "SIGSTOP");
       await new Promise((resolve) => setTimeout(resolve, 7_000));
       process.kill(server.process.pid!, "SIGCONT");
@@ -109,7 +109,7 @@ test("a worker that heard nothing of the server for a while takes tasks again, t
   });
 });
 
-test("what is sent and what ends while the server is away runs once, and is not lost", async () => {
+test("tasks that are sent or end while the server is down run once and are not lost", async () => {
   await withTempDirectory(async (directory) => {
     const path = (name: string) => join(directory, name);
     let server = await startNatsServer(directory);
@@ -138,7 +138,7 @@ test("what is sent and what ends while the server is away runs once, and is not 
   });
 });
 
-test("replicas that the server cannot have are an error at once", async () => {
+test("more replicas than the server supports are an error at once", async () => {
   await withNatsServer(async (server) => {
     const options: RunOptions = { executor: natsExecutor({ servers: server.url, queue: "q", replicas: 3 }) };
     await assertRejects(() => collect(run([{ cmd: "true" }], options)), Error, "replicas > 1 not supported");
@@ -147,7 +147,7 @@ test("replicas that the server cannot have are an error at once", async () => {
 });
 
 test(
-  "a run that was begun again under its name is a new one, also to a worker that knew the old one",
+  "a run that starts again under the same name is a new run, even for a worker of the old run",
   async () => {
     await withNatsServer(async (server, directory) => {
       const path = join(directory, "begun");
@@ -169,7 +169,7 @@ test(
   },
 );
 
-test("a run that goes on keeps the time that its workers have", async () => {
+test("a resumed run keeps the ackWaitMs of its workers", async () => {
   await withNatsServer(async (server, directory) => {
     const path = join(directory, "begun");
     const tasks = [{ cmd: `echo >> ${path}; until [ -e ${directory}/go ]; do sleep 0.05; done` }];
@@ -182,7 +182,7 @@ test("a run that goes on keeps the time that its workers have", async () => {
       await withClient(server, async (client) => {
         const manager = await jetstreamManager(client);
         const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
-        await waitFor("the run to have gone on", async () => {
+        await waitFor("the run to resume", async () => {
           const { config } = await manager.consumers.info(stream, "tasks");
           return config.ack_wait === 60_000e6 && (await manager.streams.info(stream)).state.messages >= 2;
         });
@@ -190,12 +190,12 @@ test("a run that goes on keeps the time that its workers have", async () => {
       await writeFile(join(directory, "go"), "");
       assertEquals((await results)[0]?.outcome, "ok");
       assertEquals((await linesOf(path)).length, 1);
-      await assertRejects(() => left, Error, "another run with --resume has taken its place");
+      await assertRejects(() => left, Error, "another run with --resume has taken over this run");
     });
   });
 });
 
-test("a run that was killed while it was being made is made anew when it is to go on", async () => {
+test("a run that was killed during its creation is created again when it resumes", async () => {
   await withNatsServer(async (server) => {
     await withClient(server, async (client) => {
       const manager = await jetstreamManager(client);
@@ -209,7 +209,7 @@ test("a run that was killed while it was being made is made anew when it is to g
   });
 });
 
-test("tasks that workers hand back do not count as lost with them", async () => {
+test("tasks that workers return do not count as redelivered after a loss", async () => {
   await withNatsServer(async (server) => {
     const tasks = Array.from({ length: 300 }, (_, id) => ({ id, cmd: "sleep 0.01" }));
     const all = collect(run(tasks, { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
@@ -217,7 +217,7 @@ test("tasks that workers hand back do not count as lost with them", async () => 
       await withWorker(server, async (worker) => await worker.connected, { concurrency: 2, maxRedeliveries: 1 });
     }
     await withClient(server, async (client) => {
-      // Deliveries that nobody ever began.
+      // Delivers tasks that no worker begins.
       const manager = await jetstreamManager(client);
       await waitFor("the run", async () => await attemptsOf(server) === 300);
       const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"))!;
@@ -236,7 +236,7 @@ test("tasks that workers hand back do not count as lost with them", async () => 
   });
 });
 
-test("what others send to a run does no harm", async () => {
+test("invalid messages from other clients do not affect a run", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.05; done; echo done`;
@@ -253,7 +253,7 @@ test("what others send to a run does no harm", async () => {
         }
         const questions = client.subscribe(`${subject}.control`, { max: 4 });
         await client.flush();
-        results.drain(); // so it asks what runs
+        results.drain(); // makes the run ask its workers for their running tasks
         const replies = ["{", '{"running":7}', "null", "7"];
         for await (const question of questions) question.respond(replies.pop());
         await writeFile(join(directory, "go"), "");
@@ -264,7 +264,7 @@ test("what others send to a run does no harm", async () => {
   });
 });
 
-test("tasks of two runs that share a worker wait for none that was handed back", async () => {
+test("two runs that share a worker do not wait for returned tasks", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const startedMs = performance.now();
@@ -273,12 +273,12 @@ test("tasks of two runs that share a worker wait for none that was handed back",
       const runs = ["q", "r"].map((queue) => collect(run(tasks, { executor: natsExecutor({ ...nats, queue }) })));
       for (const results of await Promise.all(runs)) assertEquals(results.length, 100);
       const seconds = (performance.now() - startedMs) / 1000;
-      assert(seconds < 50, `it took ${seconds} s`); // a task that is lost on the way is there again after 60
+      assert(seconds < 50, `it took ${seconds} s`); // an unacknowledged task would return after 60 s
     }, { queues: ["q", "r"] });
   });
 });
 
-test("a server that has no room for the tasks is an error", async () => {
+test("a server without storage for the tasks is an error", async () => {
   await withNatsServer(
     async (server) => {
       const nats = { servers: server.url, queue: "q" };
@@ -295,7 +295,7 @@ test("a server that has no room for the tasks is an error", async () => {
   );
 });
 
-test("what onNotice throws ends the run", async () => {
+test("an error from onNotice ends the run", async () => {
   await withNatsServer(async (server) => {
     const nats = { servers: server.url, queue: "q", run: "r" };
     const onNotice = () => {
@@ -310,7 +310,7 @@ test("what onNotice throws ends the run", async () => {
   });
 });
 
-test("a login that is not good any more ends a run and a worker with an error", async () => {
+test("a login that is no longer valid ends the run and the worker with an error", async () => {
   await withTempDirectory(async (directory) => {
     const login = (password: string) => ["--user", "me", "--pass", password];
     let server = await startNatsServer(directory, login("first-word"));
@@ -339,7 +339,7 @@ test("a login that is not good any more ends a run and a worker with an error", 
 });
 
 for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
-  test(`a worker that may not write to ${forbidden} runs nothing twice, but ends with an error`, async () => {
+  test(`a worker without permission for ${forbidden} ends with an error and runs no task twice`, async () => {
     const users = `authorization { users: [
       { user: me, password: "a-word" }
       { user: worker, password: "a-word", permissions: { publish: { deny: "${forbidden}" } } }
@@ -359,8 +359,8 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
         const subject = forbidden.slice(0, forbidden.search(/[*>]/));
         await assertRejects(() => working, Error, `Permissions Violation for Publish to "${subject}`);
         const begun = (await linesOf(path)).length;
-        const mayBeNone = forbidden === "$JS.ACK.>"; // a sign of life may be refused before it has begun
-        assert(begun === 1 || begun === 0 && mayBeNone, `${begun} began`);
+        const mayBeNone = forbidden === "$JS.ACK.>"; // the server may reject a heartbeat before the task begins
+        assert(begun === 1 || begun === 0 && mayBeNone, `${begun} starts`);
         const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });
         const otherWorking = other.run();
         assertEquals((await all)[0]?.outcome, "ok");
@@ -374,18 +374,18 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
 }
 
 for (const isolate of [true, false]) {
-  const who = isolate ? "by a process of its own" : "in this process";
-  test(`that a server has no room for results is said where the tasks are, ${who}`, async () => {
+  const where = isolate ? "in a separate process" : "in this process";
+  test(`onNotice reports that the server has no storage for results, with the run ${where}`, async () => {
     await withNatsServer(
       async (server) => {
         await withWorker(server, async () => {
-          const said = Promise.withResolvers<string>();
-          const nats = { servers: server.url, queue: "q", onNotice: said.resolve };
+          const notified = Promise.withResolvers<string>();
+          const nats = { servers: server.url, queue: "q", onNotice: notified.resolve };
           const runner = new TaskRunner({ executor: natsExecutor(nats), isolate });
           try {
             for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
             const running = runner.runAndWait();
-            const notice = await Promise.race([said.promise, running]);
+            const notice = await Promise.race([notified.promise, running]);
             assertEquals(notice, "the server is out of storage; results wait at their workers until it has room");
             await removeTheRun(server);
             await assertRejects(() => running, Error, "the run was removed from the server");

@@ -26,10 +26,10 @@ import {
 } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-/** These run thousands of tasks. */
+/** Long enough for thousands of tasks. */
 const TIMEOUT = { timeout: 300_000 };
 
-test("tasks of one runtime run on workers of the two others, and each has one result", TIMEOUT, async () => {
+test("tasks submitted by one runtime run once each on workers of the other two", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
     const workers = await Promise.all(OTHERS.map((runtime) => startWorker(server.url, { runtime })));
     const count = scaledCount(5_000);
@@ -45,7 +45,7 @@ test("tasks of one runtime run on workers of the two others, and each has one re
 });
 
 test(
-  "the worst of it at once: workers and the server are killed, the run is killed and resumed",
+  "each task has one result after workers, the server and the run are killed and resumed",
   TIMEOUT,
   async (context) => {
     await withTempDirectory(async (directory) => {
@@ -78,9 +78,9 @@ test(
         assertEquals(status, 0, second.output.stderr);
         assertEachOnce(await resultsOf(output), count);
         const ran = (await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length;
-        // Four slots each of the worker that was killed and of the one that was stopped, and what two dead servers forgot.
-        assert(ran >= count && ran <= count + 60, `${ran} began`);
-        context.diagnostic(`${ran - count} of ${count} tasks began more than once`);
+        // The tasks of the killed and the stopped worker start again: four each, and those whose end two servers lost.
+        assert(ran >= count && ran <= count + 60, `${ran} starts`);
+        context.diagnostic(`${ran - count} of ${count} tasks started more than once`);
         await Promise.all(workers.slice(1).map(stop));
       } finally {
         await stopNatsServer(server);

@@ -1,4 +1,4 @@
-/** What runners of tasks are judged by, from parallel_alternatives(7), as far as no other test has it. */
+/** Criteria for task runners from parallel_alternatives(7) that no other test covers. */
 
 import { readFileSync } from "node:fs";
 import { appendFile, link, mkdir, truncate, writeFile } from "node:fs/promises";
@@ -20,15 +20,14 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** For what is tried as often as the effort says. */
 const LONG = { timeout: TIMEOUT.timeout * EFFORT };
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-/** Each character of one byte but NUL, which no argument can have, and some of two, three and four. */
+/** All characters of one byte, except NUL, which no argument can contain, and some of two, three and four bytes. */
 const EVERY_CHARACTER = numbers(127).map((code) => String.fromCharCode(code)).join("") + "\x80é\u2028日\ufeff😀";
 
-/** Texts that are not the same after a shell, a pattern or a reader of lines has had them. */
+/** Texts that shells, patterns or line readers would change. */
 const SPECIAL = [
   `My brother's 12" *** record  (costs $$$).jpg`,
   "a  b ",
@@ -51,7 +50,7 @@ const SPECIAL = [
   EVERY_CHARACTER,
 ];
 
-test("outputs of tasks that run at once do not mix, on either stream", LONG, async () => {
+test("outputs of concurrent tasks do not mix, on either stream", LONG, async () => {
   const print = (letter: string) => `head -c 70000 /dev/zero | tr '\\0' ${letter}`;
   const cmd = `${print("a")}; ${print("b")} >&2; ${print("c")}; ${print("d")} >&2; echo; echo >&2`;
   const { status, results } = await taskrunner(["-j6"], { stdin: jsonLines(Array(12 * EFFORT).fill({ cmd })) });
@@ -62,7 +61,7 @@ test("outputs of tasks that run at once do not mix, on either stream", LONG, asy
 
 for (const executor of ["shell", "process"]) {
   test(
-    `special characters arrive as they are with the ${executor} executor, wherever they stand`,
+    `special characters in every field arrive unchanged with the ${executor} executor`,
     async () => {
       const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
       const tasks = SPECIAL.flatMap((text, index): Task[] => [
@@ -99,7 +98,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("files of tasks, of results and of large output may have any name", async () => {
+test("task files, results files and large output can have any file name", async () => {
   await withTempDirectory(async (directory) => {
     for (const name of [EVERY_CHARACTER.replaceAll("/", ""), "-n", "*"]) {
       await taskFile(directory, [{ id: name, cmd: "printf 123456" }], name);
@@ -114,7 +113,7 @@ test("files of tasks, of results and of large output may have any name", async (
   });
 });
 
-test("a file whose name is not UTF-8 is reached by a pattern, and said in base64", async () => {
+test("a pattern matches a file name that is not UTF-8, and the result has the name as base64", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "name=$(printf 'x\\377\\303'); echo content > \"$name\" && cat x* && printf %s x* >&2";
     const { results: [result] } = await taskrunner([], { stdin: jsonLines([{ cmd, cwd: directory }]) });
@@ -123,13 +122,13 @@ test("a file whose name is not UTF-8 is reached by a pattern, and said in base64
   });
 });
 
-test("a line that is longer than memory is an error, is not held, and the others run", LONG, async () => {
+test("a line that is larger than memory is an error and is not buffered, and other tasks run", LONG, async () => {
   await withTempDirectory(async (directory) => {
     const bytes = EFFORT > 1 ? 4_300_000_000 : 80_000_000;
     const memory = "grep VmHWM /proc/$(cut -d ' ' -f 4 /proc/$PPID/stat)/status"; // of the parent of the worker
     const path = join(directory, "tasks");
     await writeFile(path, jsonLines([{ cmd: "echo first" }]));
-    await truncate(path, bytes); // nothing is written: a file may have holes
+    await truncate(path, bytes); // a sparse file, which takes no space
     await appendFile(path, "\n" + jsonLines([{ cmd: memory }]));
     const { status, stdout, stderr } = await shell(`$RUNTIME cli.ts -qk --on-invalid skip < ${path}`);
     assertEquals(status, 255);
@@ -141,11 +140,11 @@ test("a line that is longer than memory is an error, is not held, and the others
     const [one, three] = parseResults(stdout);
     assertEquals([one!.stdout, three!.id], ["first\n", "3"]);
     const kibibytes = Number(/\d+/.exec(three!.stdout)![0]);
-    assert(kibibytes < 500_000, `it took ${kibibytes} KiB`);
+    assert(kibibytes < 500_000, `peak memory: ${kibibytes} KiB`);
   });
 });
 
-test("a command has as many words, and an output line too, as they may", async () => {
+test("commands and output lines can have thousands of words", async () => {
   const words = numbers(1_000).map(String);
   const line = words.join(" ");
   const stdin = jsonLines([
@@ -159,7 +158,7 @@ test("a command has as many words, and an output line too, as they may", async (
   assertEquals(results.map(({ stdout }) => stdout), [expected, expected, `${line}\n`.repeat(1_000)]);
 });
 
-test("each takes values with special characters, long ones and such of many words", async () => {
+test("each accepts values with special characters, long values and values of many words", async () => {
   const values = [...SPECIAL, "", numbers(1_000).join(" "), "x".repeat(131_000), "é".repeat(500_000)];
   const { status, results } = await taskrunner(["each", "printf '%s|' {}", "-0k"], { stdin: values.join("\0") + "\0" });
   assertEquals([status, results.length], [0, values.length]);

@@ -1,4 +1,4 @@
-/** Resources that run out while tasks run: disks, descriptors, processes, memory, and places that are not there. */
+/** Exhausts disks, descriptors, processes and memory while tasks run, and removes files and directories. */
 
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
@@ -25,8 +25,8 @@ import { test } from "../support/test.ts";
 const SLOW = { timeout: TIMEOUT.timeout * Math.max(2, EFFORT) };
 const EXECUTORS = ["shell", "process"] as const;
 
-/** Calls a function for both executors at once, each with a place of its own. Nothing of the runs may be left then. */
-async function withBoth(use: (sandbox: Sandbox, executor: string[]) => Promise<void>): Promise<void> {
+/** Calls a function with each executor, concurrently. Asserts that no process or temporary file remains. */
+async function withBothExecutors(use: (sandbox: Sandbox, executor: string[]) => Promise<void>): Promise<void> {
   await Promise.all(EXECUTORS.map((name) =>
     Sandbox.with(async (sandbox) => {
       await use(sandbox, ["--executor", name]);
@@ -35,7 +35,7 @@ async function withBoth(use: (sandbox: Sandbox, executor: string[]) => Promise<v
   ));
 }
 
-/** Tasks that print so many bytes, whatever becomes of what they print. */
+/** Returns tasks that print `bytes` bytes and succeed even if that fails. */
 function printing(count: number, bytes: number): Task[] {
   const cmd = `head -c ${bytes} /dev/zero 2>/dev/null | tr '\\0' x 2>/dev/null; :`;
   return Array.from({ length: count }, (_, index) => ({ id: `${index}`, cmd }));
@@ -43,14 +43,14 @@ function printing(count: number, bytes: number): Task[] {
 
 const idsOf = (tasks: readonly Task[]) => tasks.map(({ id }) => `${id}`);
 
-/** Every task has one result, and was ok. */
+/** Asserts that every task has one result, and is `ok`. */
 function assertAllOk(sandbox: Sandbox, tasks: readonly Task[], { status, stderr }: Ended): void {
   assertEquals([status, stderr], [0, ""]);
   sandbox.assertOneResultEach(idsOf(tasks));
   assertEquals(sandbox.results().filter(({ outcome }) => outcome !== "ok"), []);
 }
 
-/** The run has ended early, said why, and written valid results of some of the tasks. */
+/** Asserts that the run ended early with the reason, and that the results of some tasks are valid. */
 function assertEndedEarly(sandbox: Sandbox, tasks: readonly Task[], { status, stderr }: Ended, reason: string): void {
   assertEquals(status, 255, stderr);
   assertStringIncludes(stderr, reason);
@@ -58,27 +58,27 @@ function assertEndedEarly(sandbox: Sandbox, tasks: readonly Task[], { status, st
   assert(ids.length < tasks.length && new Set(ids).size === ids.length, ids.join());
 }
 
-/** A limit of the size of files, in blocks of 512 bytes. Deno's own caches are no matter of ours: it would end at these. */
+/** Limits the size of files, in blocks of 512 bytes. Deno ignores the signal, which writing its own cache would raise. */
 const limitFiles = (blocks: number) => `${RUNTIME === "deno" ? "trap '' XFSZ; " : ""}ulimit -f ${blocks}`;
 
-/** Whether all of the output of a task is there, or the result says that it is not. */
-async function isHonest(result: TaskResult, bytes: number): Promise<boolean> {
+/** Returns whether a result has the complete output of its task, or reports an error. */
+async function isCompleteOrError(result: TaskResult, bytes: number): Promise<boolean> {
   if (result.outcome !== "ok") return result.error !== undefined;
   return (result.stdoutFile ? (await readFile(result.stdoutFile)).length : result.stdout.length) === bytes;
 }
 
-/** A tmpfs of that size in the place of a directory, and as much as fits of what is to be in it. */
+/** Returns a script that mounts a tmpfs of a size at a directory and fills it with up to `used` bytes. */
 function disk(directory: string, size: string, used = "0"): string {
   return `mount -t tmpfs -o size=${size} tmpfs "${directory}" && ` +
     `{ head -c ${used} /dev/zero >"${directory}/used" 2>/dev/null || :; }`;
 }
 const NO_MEMORY_DISK = disk("/dev/shm", "64k", "64k");
 
-/** The files with the limits of control groups, in their first and second version. */
+/** The files with the limits of control groups, in version 1 and 2. */
 const LIMITS = { memory: ["memory.limit_in_bytes", "memory.max"], pids: ["pids.max", "pids.max"] } as const;
 type Controller = keyof typeof LIMITS;
 
-/** Where control groups can be made, and the file with the limit; `undefined` where that is for others. */
+/** Returns the parent for new control groups and the name of the limit file; `undefined` without permission. */
 function controlGroups(controller: Controller): { parent: string; limitFile: string } | undefined {
   const [first, second] = LIMITS[controller];
   const root = "/sys/fs/cgroup";
@@ -96,7 +96,7 @@ function controlGroups(controller: Controller): { parent: string; limitFile: str
 const MEMORY_GROUPS = controlGroups("memory");
 const PROCESS_GROUPS = controlGroups("pids");
 
-/** Runs the tool in a control group of its own. What `then` does comes after it. */
+/** Returns a script that runs the command in a new control group, and then the script `then`. */
 function inGroup({ parent, limitFile }: NonNullable<typeof MEMORY_GROUPS>, limit: string, then = ":"): string {
   return `group=$(mktemp -d ${parent}/taskrunner-test-XXXXXX) && echo ${limit} >"$group/${limitFile}" && {
     inside() { sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@"; }
@@ -107,15 +107,15 @@ function inGroup({ parent, limitFile }: NonNullable<typeof MEMORY_GROUPS>, limit
   }`;
 }
 
-test("a full results disk ends the run, and --resume does the rest when there is room", SLOW, async () => {
-  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+test("a full disk for results ends the run, and --resume runs the other tasks when there is space", SLOW, async () => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
   const tasks = printing(30, 1_000);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const full = join(sandbox.directory, "full");
     await mkdir(full);
     const output = join(full, "results.jsonl");
     const keep = (name: string) => `cp "${output}" "${join(sandbox.directory, name)}"`;
-    // The disk is seen by the run only: what is on it is copied before it goes.
+    // Only the run sees the disk, so the script copies its files before it ends.
     const started = await sandbox.run(
       tasks,
       [...executor, "-j2", "-o", output],
@@ -136,17 +136,17 @@ test("a full results disk ends the run, and --resume does the rest when there is
   });
 });
 
-test("results that have no room on a device are an error that says so", SLOW, async () => {
+test("a full device for results ends the run with an error that names it", SLOW, async () => {
   const tasks = printing(3, 10);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const device = await (await sandbox.run(tasks, [...executor, "-o", "/dev/full"])).ended;
     assertEndedEarly(sandbox, tasks, device, 'Cannot write results to "/dev/full": no space left on the device');
   });
 });
 
-test("a limit of the size of files ends the run where results would pass it", SLOW, async () => {
+test("a run ends with an error when results exceed the file size limit", SLOW, async () => {
   const tasks = printing(30, 2_000);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const ended = await (await sandbox.run(tasks, [...executor, "-j2"], {}, limitFiles(64))).ended;
     assertEndedEarly(sandbox, tasks, ended, "the file would exceed the size limit");
     assert(sandbox.results().length > 5);
@@ -154,60 +154,59 @@ test("a limit of the size of files ends the run where results would pass it", SL
   });
 });
 
-test("a limit of the size of files does not cut what a task prints, but a file that cannot hold it", SLOW, async () => {
-  // 320,000 bytes may be in a file. What is printed goes on, and of what could not be kept it is said.
-  const told = "head -c 500000 /dev/zero; echo $? >&2";
-  const tasks: Task[] = [...printing(1, 250_000), { id: "large", cmd: told }];
-  await withBoth(async (sandbox, executor) => {
+test("output beyond the file size limit does not stop its task, and is an error in the result", SLOW, async () => {
+  const print = "head -c 500000 /dev/zero; echo $? >&2"; // the limit is 320,000 bytes
+  const tasks: Task[] = [...printing(1, 250_000), { id: "large", cmd: print }];
+  await withBothExecutors(async (sandbox, executor) => {
     const args = [...executor, "-j1", "--max-inline", "1k"];
     const { status } = await (await sandbox.run(tasks, args, {}, limitFiles(625))).ended;
     assertEquals(status, 1);
     sandbox.assertOneResultEach(idsOf(tasks));
     const [small, large] = sandbox.results();
-    assert(await isHonest(small!, 250_000) && small!.outcome === "ok");
+    assert(await isCompleteOrError(small!, 250_000) && small!.outcome === "ok");
     assertEquals([large!.outcome, large!.status, large!.stderr, large!.stdoutBytes], ["failed", 0, "0\n", 500_000]);
     assertEquals(large!.error, "Cannot keep all of the output: the file would exceed the size limit");
   });
 });
 
-test("with full disks for temporary files everything runs, and nothing is lost", SLOW, async () => {
-  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+test("tasks run with complete output when all disks for temporary files are full", SLOW, async () => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
   const tasks: Task[] = [...printing(4, 100_000), { id: "stdin", cmd: "cat", stdin: "x".repeat(100_000) }];
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "64k", "64k")}`;
     const ended = await (await sandbox.run(tasks, [...executor, "-j2"], {}, setup)).ended;
     assertAllOk(sandbox, tasks, ended);
-    for (const result of sandbox.results()) assert(await isHonest(result, 100_000), result.id);
+    for (const result of sandbox.results()) assert(await isCompleteOrError(result, 100_000), result.id);
   });
 });
 
 test(
-  "output that a disk for temporary files could not hold, also for a moment, is never silently cut",
+  "output is complete or an error when the disk for temporary files is full for a moment",
   SLOW,
   async () => {
-    if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+    if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
     const bytes = 80_000_000;
     const until = (flag: string) => `until [ -e ${flag} ]; do sleep 0.01; done`;
     const fill = `head -c ${bytes} /dev/zero >"$TMPDIR/fill" 2>/dev/null`;
     const tasks: Task[] = [
-      // Long enough to be seen, and over before the other one ends.
+      // The disk is full while "meanwhile" prints, and has space again when "meanwhile" ends.
       { id: "fill", cmd: `${fill}; : > full; ${until("printed")}; sleep 2; rm "$TMPDIR/fill"; : > free` },
       { id: "meanwhile", cmd: `${until("full")}; echo lost 2>/dev/null; : > printed; ${until("free")}` },
-      ...printing(1, bytes), // more than there is, and then it is away again
+      ...printing(1, bytes), // more than the disk can hold, and removed after the task
       { id: "after", cmd: "echo hi" },
     ];
-    await withBoth(async (sandbox, executor) => {
+    await withBothExecutors(async (sandbox, executor) => {
       const setup = `${NO_MEMORY_DISK} && ${disk("$TMPDIR", "72m")}`;
       const spill = join(sandbox.directory, "spill");
       await mkdir(spill);
-      const placed = tasks.map((task) => ({ ...task, cwd: sandbox.directory }));
-      await (await sandbox.run(placed, [...executor, "-j2", "--spill-dir", spill], {}, setup)).ended;
+      const inDirectory = tasks.map((task) => ({ ...task, cwd: sandbox.directory }));
+      await (await sandbox.run(inDirectory, [...executor, "-j2", "--spill-dir", spill], {}, setup)).ended;
       sandbox.assertOneResultEach(idsOf(tasks));
       const results = new Map(sandbox.results().map((result) => [result.id, result]));
-      assert(await isHonest(results.get("0")!, bytes), results.get("0")!.error);
-      assert(await isHonest(results.get("meanwhile")!, "lost\n".length), results.get("meanwhile")!.error);
+      assert(await isCompleteOrError(results.get("0")!, bytes), results.get("0")!.error);
+      assert(await isCompleteOrError(results.get("meanwhile")!, "lost\n".length), results.get("meanwhile")!.error);
       assertEquals([results.get("after")!.outcome, results.get("after")!.stdout], ["ok", "hi\n"]);
-      // A part of an output in a file would look like all of it.
+      // A file with a part of an output would look complete.
       const kept = sandbox.results().filter(({ outcome }) => outcome === "ok").flatMap((result) =>
         result.stdoutFile ?? []
       );
@@ -217,10 +216,10 @@ test(
   },
 );
 
-test("a full disk for large output is said in the result, and leaves no part of a file", SLOW, async () => {
-  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+test("a full disk for large output is an error in the result, and leaves no partial file", SLOW, async () => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
   const tasks = printing(3, 100_000);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const spill = join(sandbox.directory, "spill");
     await mkdir(spill);
     const setup = `${disk(spill, "128k")} && { "$@"; status=$?; ls "${spill}" >"${spill}.list"; exit $status; }`;
@@ -239,16 +238,16 @@ test("a full disk for large output is said in the result, and leaves no part of 
   });
 });
 
-/** How many descriptors each runtime needs for its own. */
+/** The number of descriptors that the runtime itself needs. */
 const OWN_DESCRIPTORS = { bun: 12, deno: 22, node: 26 }[RUNTIME];
 
-/** Tasks of one process each, so that a shortage never is their own. */
+/** Returns tasks with a single process each, which start nothing that a shortage could affect. */
 const single = (count: number): Task[] =>
   Array.from({ length: count }, (_, index) => ({ id: `${index}`, cmd: ["sleep", "0.1"] }));
 
-test("with too few descriptors for -j, tasks wait for those that run", SLOW, async () => {
+test("with too few descriptors for --jobs, tasks wait for running tasks", SLOW, async () => {
   const tasks = single(30);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     for (const limit of [OWN_DESCRIPTORS + 15, OWN_DESCRIPTORS + 40]) {
       const ended = await (await sandbox.run(tasks, [...executor, "-j20"], {}, `ulimit -n ${limit}`)).ended;
       assertAllOk(sandbox, tasks, ended);
@@ -257,11 +256,11 @@ test("with too few descriptors for -j, tasks wait for those that run", SLOW, asy
   });
 });
 
-test("with too few descriptors for any task the run ends, and --resume does all", SLOW, async () => {
+test("with too few descriptors for any task, the run ends, and --resume runs all tasks", SLOW, async () => {
   const tasks = single(3);
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const ended = await (await sandbox.run(tasks, executor, {}, `ulimit -n ${OWN_DESCRIPTORS}`)).ended;
-    // What needs one too many first may also be the runtime, which then has words and a status of its own.
+    // The runtime may run out of descriptors first, with its own message and status.
     assert(ended.status !== 0 && /too many open files/i.test(ended.stderr), ended.stderr);
     assertEquals(sandbox.results(), []);
     assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, [...executor, "--resume"])).ended);
@@ -269,24 +268,24 @@ test("with too few descriptors for any task the run ends, and --resume does all"
 });
 
 test(
-  "in a program that has used up its descriptors tasks wait, and a TaskRunner says that there are too few",
+  "in a program without free descriptors, tasks of run() wait, and TaskRunner reports the shortage",
   SLOW,
   async () => {
-    // In a process of its own: this one runs other tests.
+    // In another process, because this one runs other tests.
     const { stdout, stderr } = await shell("ulimit -n 100; exec $RUNTIME tests/fixtures/used_up_descriptors.ts");
     const shortage = "ResourceShortageError Cannot start a process for the tasks";
     assertEquals([stdout, stderr], [`shell true 8 8\nprocess true 8 8\n${shortage}\n`, ""]);
   },
 );
 
-test("with too few processes for -j, tasks wait for those that run", SLOW, async () => {
-  if (!PROCESS_GROUPS) return skipTest("this user must not make control groups");
+test("with too few processes for --jobs, tasks wait for running tasks", SLOW, async () => {
+  if (!PROCESS_GROUPS) return skipTest("this user cannot create control groups");
   const tasks: Task[] = [...single(20), ...["a", "b", "c"].map((id) => ({ id, cmd: "echo hi" }))];
   const ownProcesses = { bun: 10, deno: 16, node: 16 }[RUNTIME]; // the threads of the runtime count
-  // Bun starts these threads when it first needs them, and aborts when it cannot.
+  // Bun starts these threads on demand, and aborts if that fails.
   const noLateThreads = { BUN_JSC_useConcurrentJIT: "0", BUN_JSC_numberOfGCMarkers: "1" };
-  await withBoth(async (sandbox, executor) => {
-    for (const limit of EFFORT === 1 ? [ownProcesses + 8] : [4, 6, 8, 12, 20].map((more) => ownProcesses + more)) {
+  await withBothExecutors(async (sandbox, executor) => {
+    for (const limit of EFFORT === 1 ? [ownProcesses + 8] : [4, 6, 8, 12, 20].map((others) => ownProcesses + others)) {
       const args = [...executor, "-j16"];
       assertAllOk(
         sandbox,
@@ -298,7 +297,7 @@ test("with too few processes for -j, tasks wait for those that run", SLOW, async
   });
 });
 
-test("a shell that dies before its first task is known not to have run it", async () => {
+test("a task runs in another process when its shell dies before its first task", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "short-lived");
     await writeProgram(path, '#!/bin/sh\n[ $# = 0 ] || exec sh "$@"\nsed -u "/_report .* 1 /q" | sh\n');
@@ -307,9 +306,9 @@ test("a shell that dies before its first task is known not to have run it", asyn
   });
 });
 
-test("a task that runs out of memory is the only one that is killed", SLOW, async () => {
+test("when a task runs out of memory, only that task is killed", SLOW, async () => {
   if (lacks("python3")) return;
-  if (!MEMORY_GROUPS) return skipTest("this user must not make control groups");
+  if (!MEMORY_GROUPS) return skipTest("this user cannot create control groups");
   const eat = "b'x' * 400_000_000";
   const tasks: Task[] = [
     { id: "array", cmd: ["python3", "-c", eat] },
@@ -317,7 +316,7 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
     { id: "own limit", cmd: `ulimit -v 100000; python3 -c "${eat}"` },
     { id: "after", cmd: "echo hi" },
   ];
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const setup = inGroup(MEMORY_GROUPS!, "250m");
     const { status, stderr } = await (await sandbox.run(tasks, [...executor, "-j1"], {}, setup)).ended;
     assertEquals([status, stderr], [3, ""]);
@@ -330,10 +329,10 @@ test("a task that runs out of memory is the only one that is killed", SLOW, asyn
   });
 });
 
-test("tasks may print more than there is memory", SLOW, async () => {
-  if (!CAN_MOUNT || !MEMORY_GROUPS) return skipTest("this user must not make mounts and control groups");
+test("tasks can print more than fits in memory", SLOW, async () => {
+  if (!CAN_MOUNT || !MEMORY_GROUPS) return skipTest("this user can create neither mounts nor control groups");
   const tasks: Task[] = ["a", "b"].map((id) => ({ id, cmd: `yes ${"c".repeat(30)} | head -c 200000000` }));
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const setup = `mount -t tmpfs tmpfs /dev/shm && ${inGroup(MEMORY_GROUPS!, "300m")}`;
     assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, [...executor, "-j2"], {}, setup)).ended);
     for (const { stdoutBytes, stdoutFile } of sandbox.results()) {
@@ -342,30 +341,30 @@ test("tasks may print more than there is memory", SLOW, async () => {
   });
 });
 
-test("a runner that is killed for want of memory can be resumed", SLOW, async () => {
+test("a run that the out-of-memory killer ended can be resumed", SLOW, async () => {
   if (lacks("python3")) return;
-  if (!MEMORY_GROUPS) return skipTest("this user must not make control groups");
-  // The system is told to end the runner before the task, which then has room enough.
+  if (!MEMORY_GROUPS) return skipTest("this user cannot create control groups");
+  // oom_score_adj makes the system kill the runner, not the task, which then has enough memory.
   const eat = `[ -e "$EATEN" ] && exit; touch "$EATEN"; echo 0 >/proc/self/oom_score_adj
     exec python3 -c "b'x' * 385 * 1024 ** 2"`;
   const tasks: Task[] = [...single(4), { id: "eat", cmd: eat }, ...["a", "b"].map((id) => ({ id, cmd: "true" }))];
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     const env = { EATEN: join(sandbox.directory, "eaten") };
     const again = `echo $status >"${sandbox.directory}/first"; inside "$@"; status=$?`;
     const setup = `echo 1000 >/proc/self/oom_score_adj; ${inGroup(MEMORY_GROUPS!, "400m", again)}`;
     const { status } = await (await sandbox.run(tasks, [...executor, "-j1", "--resume"], { env }, setup)).ended;
     assertEquals([status, await readFile(join(sandbox.directory, "first"), "utf8")], [0, "137\n"]);
     sandbox.assertOneResultEach(idsOf(tasks));
-    // The system may have ended the worker with it, which then cannot clean up.
+    // The system may have killed the worker too, which then cannot clean up.
     for (const path of sandbox.temporaryFiles()) await rm(path, { recursive: true, force: true });
   });
 });
 
 test(
-  "a directory or a shell that is removed while tasks run is named in the results of those that need it",
+  "results name the working directory or shell that was removed during the run",
   SLOW,
   async () => {
-    await withBoth(async (sandbox, executor) => {
+    await withBothExecutors(async (sandbox, executor) => {
       const cwd = join(sandbox.directory, "cwd");
       await mkdir(cwd);
       const ownShell = join(sandbox.directory, "own-shell");
@@ -374,7 +373,7 @@ test(
         { id: "remove", cmd: ["rm", "-r", cwd, ownShell] },
         { id: "gone 1", cmd: "echo hi", cwd },
         { id: "gone 2", cmd: ["echo", "hi"], cwd },
-        { id: "shell", cmd: "echo $$" }, // has a shell of its own with both executors
+        { id: "shell", cmd: "echo $$" }, // needs a new shell with both executors
         { id: "program", cmd: ["echo", "hi"] },
       ];
       const args = [...executor, "-j1", "--shell", ownShell];
@@ -394,24 +393,24 @@ test(
   },
 );
 
-/** As a message has it. */
+/** Returns a path as messages quote it. */
 function excerptOf(path: string): string {
   return path.length > 60 ? `${JSON.stringify(path.slice(0, 60)).slice(0, 60)}…` : JSON.stringify(path);
 }
 
-test("without a directory for temporary files, a home or any environment everything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
+test("tasks run without a directory for temporary files, a home or an environment", SLOW, async () => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
   const tasks: Task[] = [{ id: "a", cmd: "echo hi" }, { id: "b", cmd: ["echo", "hi"] }, {
     id: "c",
     cmd: "cat|cat",
     stdin: "hi\n",
   }];
-  await withBoth(async (sandbox, executor) => {
+  await withBothExecutors(async (sandbox, executor) => {
     for (
       const setup of [
         `${NO_MEMORY_DISK}; export TMPDIR=/nowhere`,
         `${NO_MEMORY_DISK} && mount -t tmpfs -o ro tmpfs "$TMPDIR"; unset HOME`,
-        `set -- env -i ${RUNTIME === "deno" ? '"PATH=$PATH"' : ""} "$@"`, // without it Deno has only its own directory there
+        `set -- env -i ${RUNTIME === "deno" ? '"PATH=$PATH"' : ""} "$@"`, // without PATH, Deno uses only its own directory
       ]
     ) {
       assertAllOk(sandbox, tasks, await (await sandbox.run(tasks, executor, {}, setup)).ended);
@@ -420,9 +419,9 @@ test("without a directory for temporary files, a home or any environment everyth
   });
 });
 
-test("results that cannot be written anywhere are an error before anything runs", SLOW, async () => {
-  if (!CAN_MOUNT) return skipTest("this user must not make mounts");
-  await withBoth(async (sandbox, executor) => {
+test("a read-only file system for results is an error before any task runs", SLOW, async () => {
+  if (!CAN_MOUNT) return skipTest("this user cannot mount file systems");
+  await withBothExecutors(async (sandbox, executor) => {
     const directory = join(sandbox.directory, "read-only");
     await mkdir(directory);
     const touched = join(sandbox.directory, "touched");

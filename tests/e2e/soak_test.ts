@@ -14,7 +14,7 @@ import { jsonLines, resultWith, withTempDirectory } from "../support/helpers.ts"
 import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
-test("what is never given back is noticed, and what comes and goes is not", () => {
+test("driftOf() finds a steady growth, but neither a warm-up nor a peak", () => {
   const samples = (value: (index: number) => number) => Array.from({ length: 100 }, (_, index) => value(index));
   const tolerance = { part: 0.1, min: 2 };
   assertEquals(driftOf(samples((index) => 50 + index), tolerance), { before: 87, after: 137, isFlat: false });
@@ -27,7 +27,7 @@ test("what is never given back is noticed, and what comes and goes is not", () =
   assertThrows(() => driftOf([1, 2, 3], tolerance), Error, "3 samples are too few");
 });
 
-test("tasks of every kind become what the soak expects of them", async () => {
+test("every kind of task has the result that the soak expects", async () => {
   for (const executor of EXECUTORS) {
     await Sandbox.with(async (sandbox) => {
       const all = Object.fromEntries(Object.keys(KINDS).map((name) => [name, 1]));
@@ -49,7 +49,7 @@ test("tasks of every kind become what the soak expects of them", async () => {
   }
 });
 
-test("a result that is missing, doubled, torn or not what it must be is noticed", async () => {
+test("checkResults() rejects a missing, duplicate, truncated or unexpected result", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const check = async (text: string) => {
@@ -76,8 +76,8 @@ test("a result that is missing, doubled, torn or not what it must be is noticed"
   });
 });
 
-test("what each runtime says of its tests is understood", () => {
-  const said = {
+test("countsIn() and failedTestsIn() parse the test report of each runtime", () => {
+  const reports = {
     deno: `running 2 tests from ./tests/x_test.ts
 it works ... ok (3ms)
 ------- output -------
@@ -113,7 +113,7 @@ not ok 2 - it fails
 # cancelled 1
 `,
   };
-  for (const [runtime, output] of Object.entries(said)) {
+  for (const [runtime, output] of Object.entries(reports)) {
     assertEquals([runtime, countsIn(output), failedTestsIn(output)], [
       runtime,
       { passed: 2, failed: 1, returnedEarly: 1 },

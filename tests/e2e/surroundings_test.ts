@@ -23,11 +23,10 @@ import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
-/** Starting a runtime takes seconds where much else goes on, and these start many. */
 const LONG = { timeout: TIMEOUT.timeout * EFFORT };
 
-/** What may happen to a file of results while a run writes to it, and what is said. */
-const CHANGES: [name: string, change: (file: string) => Promise<void>, said: RegExp | undefined][] = [
+/** Changes to a results file while a run writes to it, and the error of each. */
+const CHANGES: [name: string, change: (file: string) => Promise<void>, error: RegExp | undefined][] = [
   ["removed", (file) => rm(file), /: the file was removed or replaced while the run wrote to it\n$/],
   ["replaced by another file", async (file) => {
     await writeFile(`${file}.new`, "other\n");
@@ -37,7 +36,7 @@ const CHANGES: [name: string, change: (file: string) => Promise<void>, said: Reg
   ["replaced by a symbolic link", (file) => rm(file).then(() => symlink("/dev/null", file)), /was removed or replaced/],
   ["emptied", (file) => truncate(file, 0), /: the file was changed by another program while the run wrote to it\n$/],
   [
-    "cut in a line",
+    "truncated within a line",
     async (file) => truncate(file, (await readFile(file)).length - 5),
     /was changed by another program/,
   ],
@@ -46,11 +45,11 @@ const CHANGES: [name: string, change: (file: string) => Promise<void>, said: Reg
 ];
 
 for (const executor of EXECUTORS) {
-  test(`a results file that is taken away or changed is an error, with ${executor}`, LONG, async () => {
-    // It is seen before the next result is written with the one, and after the last one with the other.
+  test(`a results file that is moved or changed during a run is an error, with ${executor}`, LONG, async () => {
+    // The run checks the file before it writes a result, and at its end: one executor tests each.
     const isLast = executor === "process";
     const tasks = ["first", "second"].map((id) => ({ id, cmd: `echo ${id}` }));
-    for (const [name, change, said] of CHANGES) {
+    for (const [name, change, error] of CHANGES) {
       await Sandbox.with(async (sandbox) => {
         const { child, ended } = sandbox.start(["-q", "-j1", "-o", sandbox.output, "--executor", executor]);
         child.stdin!.write(jsonLines(tasks.slice(0, 1)));
@@ -58,12 +57,11 @@ for (const executor of EXECUTORS) {
         await change(sandbox.output);
         child.stdin!.end(isLast ? "" : jsonLines(tasks.slice(1)));
         const { status, stderr } = await ended;
-        assertEquals(status, said ? 255 : 0, `${name}: ${stderr}`);
-        if (said) assertMatch(stderr, said);
+        assertEquals(status, error ? 255 : 0, `${name}: ${stderr}`);
+        if (error) assertMatch(stderr, error);
         else assertEquals(sandbox.results(`${sandbox.output}.old`).length, isLast ? 1 : 2);
         await sandbox.waitForCleanup();
-        if (name !== "emptied" && name !== "cut in a line") return;
-        // What is left can be gone on with.
+        if (name !== "emptied" && name !== "truncated within a line") return;
         const again = await (await sandbox.run(tasks, ["-j1", "--resume", "--executor", executor])).ended;
         assertEquals(again.status, 0, again.stderr);
         sandbox.assertOneResultEach(tasks.map(({ id }) => id));
@@ -73,17 +71,17 @@ for (const executor of EXECUTORS) {
 }
 
 test(
-  "results of earlier tasks are written while standard input stalls, and a signal ends the run at once",
+  "results are written while standard input stalls, and a signal ends the run at once",
   LONG,
   async () => {
     for (const executor of EXECUTORS) {
       await Sandbox.with(async (sandbox) => {
         const { child, ended } = sandbox.start(["-q", "-j2", "-o", sandbox.output, "--executor", executor]);
         child.stdin!.write(`${jsonLines([{ cmd: "echo early" }])}{"cmd":"echo ha`);
-        await waitFor("the early result", () => existsSync(sandbox.output) && readFileSync(sandbox.output).length > 0);
+        await waitFor("the first result", () => existsSync(sandbox.output) && readFileSync(sandbox.output).length > 0);
         assertEquals(sandbox.results().map(({ stdout }) => stdout), ["early\n"]);
         child.stdin!.write(`lf"}\n`);
-        await waitFor("the result of the other half", () => sandbox.results().length === 2);
+        await waitFor("the second result", () => sandbox.results().length === 2);
         process.kill(child.pid!, "SIGTERM");
         const { status, stderr } = await ended;
         assertEquals([status, stderr], [143, ""]);
@@ -94,7 +92,7 @@ test(
   },
 );
 
-test("a standard input that ends in a line, is closed, empty, or no file is what it is", LONG, async () => {
+test("standard input can be truncated, unterminated, closed, empty or a directory", LONG, async () => {
   const lines = jsonLines([{ cmd: "echo 1" }]);
   const cut = await taskrunner(["-j1"], { stdin: `${lines}{"cmd":"echo 2` });
   assertEquals([cut.status, cut.results.map(({ stdout }) => stdout)], [255, ["1\n"]]);
@@ -102,36 +100,36 @@ test("a standard input that ends in a line, is closed, empty, or no file is what
   const unfinished = await taskrunner(["-j1"], { stdin: `${lines}{"cmd":"echo 2"}` });
   assertEquals([unfinished.status, unfinished.results.map(({ stdout }) => stdout)], [0, ["1\n", "2\n"]]);
   for (
-    const [from, expected, said] of [["<&-", 0, ""], ["</dev/null", 0, ""], ["</", 255, "it is a directory"]] as const
+    const [from, expected, error] of [["<&-", 0, ""], ["</dev/null", 0, ""], ["</", 255, "it is a directory"]] as const
   ) {
     const { status, stdout, stderr } = await shell(`$RUNTIME cli.ts -q ${from}`);
     assertEquals([status, stdout], [expected, ""], `${from} ${stderr}`);
-    assertStringIncludes(stderr, said);
+    assertStringIncludes(stderr, error);
   }
 });
 
-/** What this program has open, and the processes that it has started. */
-function ownThings(): { descriptors: number; children: number[] } {
+/** Returns the number of open descriptors and the child processes of this program. */
+function ownResources(): { descriptors: number; children: number[] } {
   const threads = readdirSync("/proc/self/task");
   const children = threads.flatMap((thread) => {
     try {
       return readFileSync(`/proc/self/task/${thread}/children`, "latin1").trim().split(" ").map(Number);
     } catch {
-      return []; // it has ended meanwhile
+      return []; // the thread has just ended
     }
   });
   return { descriptors: readdirSync("/proc/self/fd").length, children: children.filter((pid) => pid > 0) };
 }
 
-/** What a consumer may do; those of a {@linkcode TaskRunner} are called, the others iterate. */
+/** Ways to consume results. */
 const CONSUMERS: Record<string, (results: AsyncIterableIterator<TaskResult>) => Promise<void>> = {
-  async "takes all"(results) {
+  async "reads all"(results) {
     for await (const _ of results);
   },
   async "is slow"(results) {
     for await (const _ of results) await sleep(2);
   },
-  async "leaves at the first"(results) {
+  async "breaks at the first"(results) {
     for await (const _ of results) break;
   },
   async throws(results) {
@@ -143,17 +141,17 @@ const CONSUMERS: Record<string, (results: AsyncIterableIterator<TaskResult>) => 
       "enough",
     );
   },
-  async "returns while it waits"(results) {
+  async "returns during next()"(results) {
     const first = results.next();
     await results.return!();
     await first;
   },
 };
 
-test("a consumer that is slow, stops or throws leaves no process and no descriptor", LONG, async () => {
+test("a consumer that is slow, stops or throws leaks neither processes nor descriptors", LONG, async () => {
   const tasks = (count: number) =>
     Array.from({ length: count }, (_, i): Task => ({ id: `${i}`, cmd: "echo hello; sleep 0.002" }));
-  const tryAll = async () => {
+  const consumeAll = async () => {
     for (const consume of Object.values(CONSUMERS)) {
       for (const executor of EXECUTORS) await consume(run(tasks(8), { concurrency: 3, executor }));
       const runner = new TaskRunner({ concurrency: 3 });
@@ -161,17 +159,17 @@ test("a consumer that is slow, stops or throws leaves no process and no descript
       await consume(runner.results());
     }
   };
-  await tryAll(); // what a runtime opens once stays open
-  const before = ownThings();
-  for (let round = 0; round < 2 * EFFORT; round++) await tryAll();
-  await waitFor("the end of all processes", () => ownThings().children.length <= before.children.length);
+  await consumeAll(); // the runtime opens some descriptors once
+  const before = ownResources();
+  for (let round = 0; round < 2 * EFFORT; round++) await consumeAll();
+  await waitFor("the end of all processes", () => ownResources().children.length <= before.children.length);
   await waitFor(
-    `no more than ${before.descriptors} descriptors, now ${ownThings().descriptors}`,
-    () => ownThings().descriptors <= before.descriptors,
+    `no more than ${before.descriptors} descriptors, now ${ownResources().descriptors}`,
+    () => ownResources().descriptors <= before.descriptors,
   );
 });
 
-test("no more is read and kept than a slow consumer needs, and nothing is lost", LONG, async () => {
+test("a slow consumer limits how far run() reads ahead, and gets every result", LONG, async () => {
   for (const executor of EXECUTORS) {
     let read = 0;
     const source = function* (): Generator<Task> {
@@ -182,15 +180,15 @@ test("no more is read and kept than a slow consumer needs, and nothing is lost",
       assertEquals(stdout, `${id}\n`);
       ids.push(id);
       if (ids.length % 10 === 0) await sleep(50);
-      // Those that run, as many that wait to be taken, and one that is read ahead.
-      assert(read - ids.length <= 2 * 2 + 1, `${read} read, ${ids.length} taken`);
+      // Two running tasks, two results that wait for the consumer, and one task read ahead.
+      assert(read - ids.length <= 2 * 2 + 1, `${read} tasks read, ${ids.length} results consumed`);
     }
     assertEquals(new Set(ids).size, 60);
   }
 });
 
-test("with a clock that is set back and forth while a run goes on, times stay what they were", LONG, async () => {
-  // Not by the command faketime, and only when memory is that of the place: it leaves files there.
+test("a clock that is set during a run changes no duration or timeout", LONG, async () => {
+  // Loads the library directly: the command faketime leaves files in the /dev/shm of the system.
   const preload = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
   if (!preload) return skipTest("no faketime");
   for (const executor of EXECUTORS) {
@@ -203,7 +201,7 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
         FAKETIME_NO_CACHE: "1",
         FAKETIME_DONT_FAKE_MONOTONIC: "1",
       };
-      const unset = { LD_PRELOAD: "" }; // only the run is to see another clock
+      const unset = { LD_PRELOAD: "" }; // only the run sees the false clock
       const tasks: Task[] = [
         { id: "before", cmd: "true", env: unset },
         { id: "back", cmd: `${set("-7200")}; sleep 0.1`, env: unset },
@@ -212,7 +210,7 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
         { id: "forth", cmd: `${set("+7200")}; sleep 0.1`, env: unset },
         { id: "after", cmd: "true", env: unset },
         { id: "late after", cmd: "exec sleep 60", timeoutMs: 200, env: unset },
-        { id: "back at last", cmd: `${set("-3600")}; sleep 0.1`, env: unset },
+        { id: "back again", cmd: `${set("-3600")}; sleep 0.1`, env: unset },
       ];
       const args = ["-j1", "--delay", "20ms", "--retry-delay", "50ms", "--executor", executor];
       const startedMs = performance.now();
@@ -224,13 +222,13 @@ test("with a clock that is set back and forth while a run goes on, times stay wh
       for (const { id, durationMs } of results.values()) {
         assert(durationMs >= 0 && durationMs < tookMs, `${id} took ${durationMs} of ${tookMs} ms`);
       }
-      for (const id of ["back", "forth", "back at last"]) assert(results.get(id)!.durationMs >= 100, id);
+      for (const id of ["back", "forth", "back again"]) assert(results.get(id)!.durationMs >= 100, id);
       for (const id of ["late", "late after"]) {
         const { outcome, durationMs } = results.get(id)!;
         assertEquals(outcome, "timeout");
         assert(durationMs >= 190, `${durationMs}`);
       }
-      // The clock did go back and forth, or nothing was tried.
+      // Without this, the test would also pass if the clock never changed.
       const [before, late, after] = ["before", "late", "after"].map((id) => Date.parse(results.get(id)!.startedAt));
       assert(late! < before! - 3_600_000 && after! > before! + 3_600_000, `${before} ${late} ${after}`);
       const stats = await startTaskrunner(["stats", sandbox.output, "--json"], { stdin: "" }).ended;
