@@ -16,31 +16,34 @@
  * const tasks = [
  *   { id: "shell", cmd: "sort /etc/passwd | head -n 3" },
  *   { id: "array", cmd: ["printf", "%s\n", "no shell sees $this"] },
- *   { id: "more", cmd: "cat; exit 3", stdin: "text", cwd: "/", env: { KEY: "value" }, timeoutMs: 5_000, retries: 2 },
+ *   { id: "options", cmd: "cat; exit 3", stdin: "text", cwd: "/", env: { KEY: "value" }, timeoutMs: 5_000, retries: 2 },
  * ];
  * for await (const { id, outcome, status, stdout, stderr } of run(tasks, { concurrency: 2 })) {
  *   console.log(id, outcome, status, { stdout, stderr });
  * }
  * ```
  *
+ * {@linkcode createPool} runs tasks that a program adds one by one, and returns a promise for each.
+ *
  * - A {@linkcode Task} is a shell command, or a program with its arguments, and how to run it.
  * - A {@linkcode TaskResult} has the exit status, the outcome, the times and the captured output. Bytes that are not UTF-8
  *   are encoded as base64, and output that is too large for the result goes to a file.
  * - {@linkcode readTasks} reads tasks from JSON Lines; {@linkcode readJsonLines} and {@linkcode JsonLinesWriter} read
  *   and write any JSON Lines.
- * - {@linkcode sh} makes a shell command of a template literal, with each value quoted.
- * - {@linkcode ResultsFile} keeps results in a file, so that an interrupted run can be resumed.
+ * - {@linkcode sh} builds a shell command from a template literal, and quotes each value.
+ * - {@linkcode ResultsFile} writes results to a file, so that an interrupted run can be resumed.
+ * - {@linkcode TaskRunner} runs the pool in a separate process, for programs with much memory on Node.
  * - A failed task is not an error. {@linkcode InvalidTaskError}, {@linkcode ResourceShortageError} and
  *   {@linkcode ExecutorError} are errors that end a run.
- * - Memory depends on the concurrency, not on the number of tasks: a task is read when a slot is free.
- * - A run that is left or stopped ends the process groups of its running tasks, grandchildren included. They also end with
- *   the program, even after `process.exit`, an uncaught error or SIGKILL; see {@linkcode RunOptions.cleanup}.
- * - Each slot has a shell that runs one task after another, so that most tasks start no shell. A result is the same as
- *   after a fresh `sh -c`; `docs/reference/runtimes.md` lists the differences that a task can see.
+ * - Memory depends on the concurrency, not on the number of tasks: a task is read only when a slot is free.
+ * - Leaving or stopping a run ends the process groups of its running tasks, including grandchildren. They also end when the
+ *   program ends, even by `process.exit`, an uncaught error or SIGKILL; see {@linkcode RunOptions.cleanup}.
+ * - Each slot has a shell that runs one task after another, so most tasks start no new shell. The results are the same as
+ *   with `sh -c`; `docs/reference/runtimes.md` lists the differences that a task can see.
  *
- * Deno needs `--allow-run=sh` or `--allow-run`, read and write permission for the directory for temporary files (without
- * it each task gets a process of its own) and, for output that is too large for a result, for `spillDir`. A POSIX `sh`
- * is needed.
+ * Requires a POSIX `sh`. Deno requires `--allow-run=sh` or `--allow-run`, and permission to read and write the directory for
+ * temporary files (without it, each task gets its own process). Output that is too large for a result also requires
+ * permission for `spillDir`.
  *
  * @module
  */

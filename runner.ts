@@ -1,4 +1,4 @@
-/** `run()`: a pool with the executor that the options choose. @module */
+/** `run()` and `createPool()`: a scheduler with the executor that the options choose. @module */
 
 import { createExecutor, EXECUTORS, executorSettings, type LocalExecutorOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
@@ -16,9 +16,9 @@ import { checkOptionNames, joinOptionNames, type OptionNames, optionNames } from
 /** Options for the execution of attempts. */
 export interface ExecutorOptions extends LocalExecutorOptions {
   /**
-   * The executor that runs the attempts: `shell` reuses a shell for each slot, and starts a new process only for what that
-   * shell cannot do; `process` starts a new process for each attempt; `natsExecutor()` of `@x/taskrunner/nats` sends them
-   * to workers on other machines.
+   * The executor of the attempts. `shell` reuses one shell for each slot, and starts a new process only for commands that
+   * need one. `process` starts a new process for each attempt. `natsExecutor()` of `@x/taskrunner/nats` sends attempts to
+   * workers on other machines.
    *
    * @default {"shell"}
    */
@@ -46,17 +46,17 @@ export const RUN_OPTION_NAMES: OptionNames = joinOptionNames(
 /**
  * Runs tasks in a bounded pool of processes, and yields one result for each task.
  *
- * Reading and starting begin with the first call of `next()`. A task is read only when a slot is free, and no task starts
- * while `concurrency` results wait for the caller, so memory depends on the concurrency, not on the number of tasks. A
- * failed task is not an error: its result has the outcome.
+ * The first call of `next()` starts the run. A task is read only when a slot is free, and no task starts while `concurrency`
+ * results wait for the caller, so memory depends on the concurrency, not on the number of tasks. A failed task is not an
+ * error: its result has the outcome.
  *
  * To stop early, leave the loop (`break`, `return`, an exception), call `return()`, use `await using`, or abort
- * `options.signal`. Each ends the process groups of the running tasks, children and grandchildren included, but not
- * processes that a task has put into a session of their own, as setsid(1) does.
+ * `options.signal`. Each of these ends the process groups of the running tasks, including children and grandchildren, but
+ * not processes that a task moved to a new session, as setsid(1) does.
  *
- * @param tasks tasks from an array, a generator, a stream, or {@linkcode readTasks}. When reading them fails, or a value
- * is not a {@linkcode Task}, the running tasks finish and their results come; then the iterator throws that error. The
- * type of `meta` is inferred from them, and is the type of `meta` in the results.
+ * @param tasks an array, a generator or a stream of tasks, such as {@linkcode readTasks}. When reading fails, or a value is
+ * not a {@linkcode Task}, the running tasks finish, the iterator yields their results, and then throws the error. The type
+ * of `meta` in the tasks is inferred, and is also the type of `meta` in the results.
  * @throws `RangeError` when an option is out of range; `TypeError` when an option is unknown or `tasks` cannot be
  * iterated; `Error` when the load or the free memory of the system cannot be read and an option needs it.
  * @throws {InvalidTaskError} (from the iterator) for a value that is not a task.
@@ -118,24 +118,24 @@ const CREATE_POOL_OPTION_NAMES: OptionNames = {
   known: RUN_OPTION_NAMES.known.filter((name) => !["halt", "keepOrder", "total"].includes(name)),
   advice: new Map([
     ...RUN_OPTION_NAMES.advice,
-    ["halt", "because a pool has no end: dispose of the pool when a result tells you to"],
-    ["keepOrder", "because each task has a promise of its own: await them in your order"],
+    ["halt", "because a pool has no end: close the pool instead"],
+    ["keepOrder", "because each task has its own promise: await the promises in order"],
     ["total", "because a pool has no end"],
   ]),
 };
 
 /**
- * Creates a bounded pool to which a program adds tasks at any time, and gets a promise for each: as execa with p-limit or
- * p-queue, on the executors of {@linkcode run}.
+ * Creates a bounded pool. A program can add tasks at any time, and gets a promise for the result of each, as with execa and
+ * p-limit or p-queue. The pool uses the executors of {@linkcode run}.
  *
- * Nothing starts before the first task. 100 milliseconds after the last task the pool lets go of its shells, so that a
- * pool that nobody closes does not keep the program alive; the next task starts them again. A pool with a remote executor
- * stays connected until `close()` or the end of an `await using` block.
+ * The first task starts the pool. When no task has run for 100 milliseconds, the pool ends its shells, so that an open pool
+ * does not keep the program alive; the next task starts them again. A pool with a remote executor stays connected until
+ * `close()` or the end of an `await using` block.
  *
- * @throws `RangeError` when an option is out of range, `TypeError` when one is unknown, `Error` when the load or the free
- * memory of the system is to be respected and cannot be read.
+ * @throws `RangeError` when an option is out of range; `TypeError` when an option is unknown; `Error` when the load or the
+ * free memory of the system cannot be read and an option needs it.
  *
- * @example Compress files, four at once
+ * @example Run commands, four at once
  * ```ts
  * import { createPool } from "@x/taskrunner";
  * import { assertEquals } from "@std/assert/equals";
@@ -171,7 +171,7 @@ export function createPool(options: CreatePoolOptions = {}): TaskPool {
 }
 
 /**
- * Creates the executor that the options of a run choose.
+ * Creates the executor for the options of a run.
  *
  * @throws `RangeError` for an option that is out of range.
  */

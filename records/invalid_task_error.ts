@@ -45,7 +45,7 @@ export class InvalidTaskError extends Error {
   /** The number of the line, from 1, where the task comes from JSON Lines. */
   readonly lineNumber: number | undefined;
 
-  /** Makes the error for one value. */
+  /** Creates the error for a value. */
   constructor(problem: string, { field, number, lineNumber, cause }: InvalidTaskDetails = {}) {
     const task = number === undefined ? "the task" : `task ${number}`;
     super(`Cannot read ${task}: ${problem}`, cause === undefined ? undefined : { cause });

@@ -14,7 +14,7 @@ import { recordProblem } from "./record_problem.ts";
  * - `timeout`: the last attempt took longer than `timeoutMs`
  * - `output-limit`: an output of the task exceeded `maxOutputBytes`, and was truncated
  * - `not-started`: the program or the working directory was not found or not usable; nothing ran
- * - `killed`: a signal ended the task, or nobody saw its end, as `error` explains
+ * - `killed`: a signal ended the task, or its end is unknown, as `error` explains
  * - `failed`: the exit status is not 0, or the output could not be stored, as `error` explains
  * - `ok`: the exit status is 0
  */
@@ -105,7 +105,7 @@ const milliseconds = v.pipe(
 );
 const count = v.pipe(integer, v.minValue(0, "must not be negative"));
 const countingNumber = v.pipe(integer, v.minValue(1, "must be at least 1"));
-/** An exit status as a shell gives it. */
+/** An exit status, as a shell reports it. */
 export const exitStatus = v.pipe(
   integer,
   v.minValue(0, "must not be negative"),

@@ -49,15 +49,15 @@ export interface Task<Meta = unknown> {
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /**
    * Standard input of the task: text, bytes, or the file with a path, relative to {@linkcode Task.cwd}, or a `file:` URL.
-   * Bytes are not copied, so they must not change before the result is there. The task itself opens the file, as with
-   * `<` in a shell: a FIFO waits for its writer. When the file cannot be opened, the outcome is `not-started`.
+   * Do not change bytes before the task has its result, because they are not copied. The task itself opens the file, as
+   * with `<` in a shell: a FIFO waits for its writer. When the file cannot be opened, the outcome is `not-started`.
    *
    * @default nothing, as from `/dev/null`
    */
   stdin?: string | Uint8Array | { readonly file: string | URL } | undefined;
-  /** Path of the file to read standard input from, as `stdin: { file }`, for a line of JSON. Excludes `stdin`. */
+  /** Path of the file to read standard input from: `stdin: { file }` for lines of JSON. Excludes `stdin`. */
   stdinFile?: string | undefined;
-  /** Encoding of a `stdin` that is a string with bytes in base64, for a line of JSON. */
+  /** `base64` when the string in `stdin` is base64 of bytes, for lines of JSON. */
   stdinEncoding?: "base64" | undefined;
   /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
@@ -69,8 +69,8 @@ export interface Task<Meta = unknown> {
    */
   retries?: number | undefined;
   /**
-   * Any JSON value, copied to the result and otherwise ignored. A number that JSON cannot hold, such as `Infinity`, is
-   * rejected.
+   * Any JSON value. It is copied to the result and otherwise ignored. Numbers that JSON cannot represent, such as
+   * `Infinity`, are rejected.
    */
   meta?: Meta | undefined;
 }
@@ -84,7 +84,7 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
 /** The longest delay of a timer; a longer timer would fire at once. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** For the system, an argument, a path and a variable end at the first NUL. */
+/** Returns whether a text can be an argument, a path or a variable, which end at the first NUL. */
 const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
 const NO_STRING = "must be a string";
 const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
@@ -153,10 +153,10 @@ function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncodin
     const refuse = (key: "stdin" | "stdinFile" | "stdinEncoding", message: string) => {
       addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
     };
-    if (stdinFile !== undefined && stdin !== undefined) refuse("stdinFile", 'must not stand together with "stdin"');
+    if (stdinFile !== undefined && stdin !== undefined) refuse("stdinFile", 'cannot be combined with "stdin"');
     if (stdinEncoding === undefined) return;
-    if (typeof stdin !== "string") refuse("stdinEncoding", 'must stand together with a string as "stdin"');
-    else if (!isBase64(stdin)) refuse("stdin", 'must be base64 with its padding, as "stdinEncoding" says');
+    if (typeof stdin !== "string") refuse("stdinEncoding", 'requires a string as "stdin"');
+    else if (!isBase64(stdin)) refuse("stdin", "must be base64 with padding");
   });
 }
 
@@ -169,7 +169,7 @@ const entries = {
     v.union([v.string(), v.number()], "must be a string or a number"),
     v.check(
       (id) => typeof id === "string" || Math.abs(id) <= Number.MAX_SAFE_INTEGER,
-      "must be a string when it is a number of more than 53 bits, or digits would be lost",
+      "must be a string when the number has more than 53 bits, because digits would be lost",
     ),
     v.description("The id of the result; default: the line number."),
   )),
@@ -198,15 +198,15 @@ const entries = {
   )),
   meta: v.optional(v.pipe(
     v.unknown(),
-    v.check(isJson, "must be a value that JSON can hold, and not nested too deeply to be written"),
+    v.check(isJson, "must be a value that JSON can represent, without too many levels of nesting"),
     v.description("Any JSON value, copied to the result."),
   )),
 };
 
-/** The one source of what a line with a task is: it validates, and `task.schema.json` is generated from it. */
+/** The definition of a line with a task; `task.schema.json` is generated from this schema. */
 export const taskSchema = v.pipe(v.strictObject(entries), oneInput()) satisfies v.GenericSchema<CheckedTask>;
 
-/** The same for a task from a program, whose standard input can also be bytes or a file. */
+/** The definition of a task from a program, whose standard input can also be bytes or a file. */
 const programTaskSchema = v.pipe(
   v.strictObject({
     ...entries,
@@ -245,7 +245,7 @@ function problemOfFile(file: string | URL): string | undefined {
   }
 }
 
-/** Returns whether JSON can hold `meta`, because a result that cannot be written would be lost. */
+/** Returns whether JSON can represent `meta`. Otherwise the result could not be written, and would be lost. */
 function isJson(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) {

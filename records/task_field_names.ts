@@ -1,7 +1,7 @@
 import type { OptionNames } from "../text/unknown_option.ts";
 import type { Task } from "./task.ts";
 
-/** The fields that are not options of a run as well. */
+/** The fields that are not also options of a run. */
 const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
   cmd: true,
   id: true,

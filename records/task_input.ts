@@ -16,7 +16,7 @@ export function inputOf({ stdin, stdinFile, stdinEncoding }: Task): TaskInput | 
   return { file: typeof stdin.file === "string" ? stdin.file : fileURLToPath(stdin.file) };
 }
 
-/** Returns a valid task in the form that a line of JSON can hold. */
+/** Returns a valid task in the form for a line of JSON. */
 export function lineOfTask(task: CheckedTask): CheckedTask {
   const { stdin, ...rest } = task;
   if (stdin === undefined || typeof stdin === "string") return task;

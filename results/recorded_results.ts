@@ -4,7 +4,7 @@ import { ResultIndex } from "./result_index.ts";
 import { findResultsEnd, type ResultsEnd } from "./results_end.ts";
 import { CANNOT_RESUME, readError } from "./results_file_error.ts";
 
-/** The results that a file holds. */
+/** The results in a file. */
 export interface RecordedResults {
   index: ResultIndex;
   end: ResultsEnd;
@@ -12,7 +12,7 @@ export interface RecordedResults {
 
 /** Options of {@linkcode readRecordedResults}. */
 export interface ReadRecordedOptions {
-  /** Leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks. */
+  /** If true, every task whose latest outcome is not `ok` remains to run; otherwise only canceled tasks do. */
   retryFailed: boolean;
   /** Ends the reading, which rejects with the reason of the signal. */
   signal: AbortSignal;

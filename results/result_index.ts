@@ -14,7 +14,7 @@ import type { TaskScanner } from "./task_scanner.ts";
  *
  * - `remaining`: the task has no result, was canceled or, with `retryFailed`, is not `ok`
  * - `done`: the task has a result
- * - `changed`: the task has a result, of another command
+ * - `changed`: the task has a result of a different command
  */
 export type TaskState = "remaining" | "done" | "changed";
 

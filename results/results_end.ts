@@ -9,7 +9,7 @@ const BLOCK_BYTES = 256 * 1024;
 export interface ResultsEnd {
   /** Size of the whole results, in bytes. */
   wholeBytes: number;
-  /** Size of an unfinished line after them, in bytes. */
+  /** Size of the incomplete line after them, in bytes. */
   tornBytes: number;
   /** True when the last result is whole and lacks only its newline. */
   lacksNewline: boolean;

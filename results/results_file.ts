@@ -56,13 +56,14 @@ let readIndex: (file: ResultsFile) => ResultIndex | undefined;
 let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
 
 /**
- * A file with one result on each line. While it is open, no other program that uses this class or the command writes to it.
+ * A file with one result on each line. While the file is open, other programs that use this class or the command cannot
+ * write to it.
  *
  * - `open` locks the file as flock(2) does. The system releases the lock when the program ends.
- * - With `resume`, `open` reads the results, and cuts off an unfinished line that a power cut, a full disk or SIGKILL left.
- *   A million results take 2 to 3 s, and less than 64 bytes of memory each.
- * - The file always ends with a whole line, also after a write that failed.
- * - A path such as `/dev/stdout` or a FIFO works, too, without a lock and without `resume`.
+ * - With `resume`, `open` reads the results, and removes an incomplete last line that a power cut, a full disk or SIGKILL
+ *   left. Reading a million results takes 2 to 3 s, and less than 64 bytes of memory each.
+ * - The file always ends with a complete line, even after a failed write.
+ * - A device such as `/dev/stdout` or a FIFO also works, without a lock and without `resume`.
  *
  * A result that was appended survives the end of the program, also by SIGKILL. Nothing is synchronized to the disk: after a
  * power cut the last results can be missing, and their tasks run again.
@@ -152,18 +153,18 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Reason why the file is not locked, so that a second program that writes to it goes unnoticed; mostly `undefined`. */
+  /** The reason why the file has no lock; usually `undefined`. Without a lock, a second writer goes unnoticed. */
   get lockProblem(): string | undefined {
     return this.#lock?.problem;
   }
 
-  /** Number of bytes that `open` cut off the end: an unfinished line, whose task runs again. */
+  /** The size in bytes of the incomplete line that `open` removed from the end. Its task runs again. */
   get repairedBytes(): number {
     return this.#repairedBytes;
   }
 
   /**
-   * The directory beside the file for output that is too large for a line, for the option `spillDir` of `run()`;
+   * The directory next to the file for output that is too large for a line, for the option `spillDir` of `run()`;
    * `undefined` for a pipe or a device.
    */
   get spillDir(): string | undefined {
@@ -188,7 +189,8 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Returns the state of a task: `remaining`, `done`, or `changed` for a result of another command. Appended results count.
+   * Returns the state of a task: `remaining`, `done`, or `changed` for a result of a different command. Includes appended
+   * results.
    *
    * @throws `RangeError` when the task has no id.
    * @throws `TypeError` when the file was opened without `resume`.
@@ -199,10 +201,10 @@ export class ResultsFile implements AsyncDisposable {
 
   /**
    * Iterates over the tasks that have to run: tasks without a result, canceled tasks and, with `retryFailed`, tasks that
-   * are not `ok`. Appended results count, so that a second call returns the tasks that are still to run.
+   * are not `ok`. Includes appended results, so a later call returns only the tasks that remain.
    *
-   * The tasks may come in any order. Each needs an id of its own. A task whose command has changed is skipped, and its id
-   * is in {@linkcode changed}.
+   * The tasks may come in any order. Each needs a unique id. A task whose command has changed is skipped, and its id is in
+   * {@linkcode changed}.
    *
    * @throws `TypeError` when the file was opened without `resume`.
    * @throws `RangeError` (from the iterator) when a task has no id, or the id of another task.
@@ -238,7 +240,7 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Writes what is left, closes the file and releases the lock. Further calls do nothing.
+   * Writes the remaining results, closes the file and releases the lock. Further calls do nothing.
    *
    * @throws {ResultsFileError} when results could not be written, or the file was removed, replaced or changed after the
    * last of them. An error that `append` or `flush` threw is not thrown again.
@@ -334,7 +336,7 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Throws when results would go where nobody finds them, or after half of a line. A renamed file is still there. */
+  /** Throws when the file was removed, replaced or changed: results would be lost or follow half of a line. Allows renaming. */
   #check(): void {
     if (!this.#isRegular) return;
     const { nlink, size } = fstatSync(this.#file.fd);
@@ -344,7 +346,7 @@ export class ResultsFile implements AsyncDisposable {
     this.#fail("modified", `the file ${event} while the run wrote to it`);
   }
 
-  /** Removes the part of a line that a failed write left, as on a full disk. Whole lines stay. */
+  /** Removes the incomplete line of a failed write, for example on a full disk. */
   async #removeTornLine(lines: Uint8Array): Promise<void> {
     const written = (await this.#file.stat()).size - this.#size;
     const whole = lines.subarray(0, written).lastIndexOf(LF) + 1;
@@ -373,12 +375,12 @@ export function indexOfResultsFile(file: ResultsFile): ResultIndex | undefined {
   return readIndex(file);
 }
 
-/** Appends a result that comes from a run, and so is one. */
+/** Appends a result of a run without validating it again. */
 export function appendOwnResult(file: ResultsFile, result: TaskResult): Promise<void> {
   return appendUnchecked(file, result);
 }
 
-/** Opening a FIFO would wait for its reader, which is of no use: only a regular file can be resumed. */
+/** Avoids opening a FIFO, which would wait for its reader, because only a regular file can be resumed. */
 async function checkRegular(path: string): Promise<void> {
   const isRegular = await stat(path).then((status) => status.isFile(), (error) => {
     if (systemCode(error) === "ENOENT") return true;

@@ -56,7 +56,7 @@ export class ResultsFileError extends Error {
   /** The reason, for programs. */
   readonly kind: ResultsFileErrorKind;
 
-  /** Makes an error about a file. `action` begins the message, such as `Cannot write results to`. */
+  /** Creates an error about a file. `action` begins the message, such as `Cannot write results to`. */
   constructor(action: string, path: string, kind: ResultsFileErrorKind, reason: string, options?: ErrorOptions) {
     super(`${action} ${excerpt(path)}: ${reason}`, options);
     this.path = path;

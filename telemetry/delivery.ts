@@ -5,7 +5,7 @@ import type { SpanExporter } from "@opentelemetry/sdk-trace";
 /** The longest time to send the remaining data at the end of a run, in milliseconds. */
 export const FLUSH_MS = 5_000;
 
-/** Counts the data that the collector accepted, so that no loss is silent. */
+/** Tracks the data that the collector accepted, so that no loss is silent. */
 export class Delivery {
   /** The number of spans that have ended. */
   endedSpans = 0;
@@ -25,7 +25,7 @@ export class Delivery {
     return exporter;
   }
 
-  /** Records whether the last export of an exporter arrived, which is usually the sum of all before. */
+  /** Records whether the last export of an exporter arrived. Counters are usually cumulative, so earlier losses do not matter. */
   ofMetrics(exporter: PushMetricExporter): PushMetricExporter {
     const send = exporter.export.bind(exporter);
     exporter.export = (metrics, callback) => {
@@ -46,7 +46,7 @@ export class Delivery {
       this.#lostMetrics && "the metrics",
     ].filter(Boolean).join(" and ");
     const reason = this.#failure ??
-      (hadTime ? "they came faster than it took them" : `they were not taken within ${FLUSH_MS / 1000} seconds`);
+      (hadTime ? "the collector is too slow" : `the collector did not accept them within ${FLUSH_MS / 1000} s`);
     return lost ? `telemetry: ${lost} did not reach the collector: ${reason}` : undefined;
   }
 
@@ -57,10 +57,10 @@ export class Delivery {
   }
 }
 
-/** Returns only a code: the answer of the collector may repeat the secrets of a request. */
+/** Returns only a code, because the response of the collector may repeat secrets of the request. */
 function reasonOf(error: (Error & { code?: unknown }) | undefined): string {
   const { code } = error ?? {};
-  if (typeof code === "number") return `it answered with the HTTP status ${code}`;
+  if (typeof code === "number") return `the collector responded with HTTP status ${code}`;
   if (typeof code === "string" && /^\w+$/.test(code)) return code;
-  return "it gave no answer, or asked to try again later";
+  return "the collector did not respond, or asked to retry later";
 }

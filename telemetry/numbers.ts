@@ -3,7 +3,7 @@ import { MAX_TIMEOUT_MS } from "../records/task.ts";
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
-/** The default and the limits of each number. The library accepts any number, and never ends with a batch of 0 spans. */
+/** The default and the range of each number. The library accepts any number, and loops forever with a batch of 0 spans. */
 const NUMBERS = {
   OTEL_BSP_MAX_QUEUE_SIZE: { fallback: 16_384, min: 1, max: MAX_INTEGER }, // spans of about 2 KB; further spans are lost
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: { fallback: 1_024, min: 1, max: MAX_INTEGER }, // thousands may end in a second
@@ -31,9 +31,9 @@ export interface TelemetryNumbers {
 }
 
 /**
- * Reads the numeric settings of OpenTelemetry. A number that is out of range counts as not set, as OpenTelemetry specifies.
+ * Reads the numeric settings of OpenTelemetry. Ignores numbers out of range, as OpenTelemetry specifies.
  *
- * @param onNotice called with a sentence for each number that is out of range.
+ * @param onNotice called with a message for each number out of range.
  */
 export function readTelemetryNumbers(
   env: Readonly<Record<string, string | undefined>>,

@@ -5,8 +5,8 @@ import { readTelemetrySettings } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /**
- * Begins the trace of a run when the environment configures telemetry. Loads the packages of OpenTelemetry only then. Never
- * rejects: a run continues without telemetry, and `onNotice` gets the reason.
+ * Begins the trace of a run if the environment configures telemetry; only then loads the packages of OpenTelemetry. Never
+ * rejects: after an error, the run continues without telemetry, and `onNotice` receives the reason.
  */
 export async function openTelemetry(onNotice: (text: string) => void): Promise<Telemetry | undefined> {
   try {
@@ -20,7 +20,7 @@ export async function openTelemetry(onNotice: (text: string) => void): Promise<T
     const { Telemetry } = await import("./telemetry.ts");
     return await Telemetry.open(settings, readTelemetryNumbers(process.env, onNotice));
   } catch (error) {
-    onNotice(`there is no telemetry: ${systemReason(error)}`);
+    onNotice(`telemetry is disabled: ${systemReason(error)}`);
     return undefined;
   }
 }

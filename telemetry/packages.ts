@@ -11,7 +11,7 @@ import { importNpmPackage } from "../system/npm_package.ts";
 import { systemReason } from "../system/system_error.ts";
 import type { Protocol, TelemetrySettings } from "./settings.ts";
 
-/** The packages that every signal needs. */
+/** The packages that all signals need. */
 export interface CommonPackages {
   api: typeof api;
   core: typeof core;
@@ -30,7 +30,7 @@ export interface MetricsPackages {
   exporter: typeof metricsExporter;
 }
 
-/** The packages that settings need. */
+/** The loaded packages. */
 export interface Packages {
   common: CommonPackages;
   traces: TracesPackages | undefined;
@@ -67,7 +67,7 @@ function fullName(name: string): string {
   return `@opentelemetry/${name}`;
 }
 
-/** Returns the version of a package. The versions are known to work together. */
+/** Returns the version of a package. The tests use these versions together. */
 function versionOf(name: string): string {
   if (name === "api") return "1.10.0";
   return name.startsWith("exporter-") ? "0.301.0" : "3.1.0";

@@ -9,7 +9,7 @@ import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { CommonPackages, TracesPackages } from "./packages.ts";
 
-/** Bounds ids, which can be of any length. */
+/** Limits ids, which can have any length. */
 const MAX_ATTRIBUTE_LENGTH = 1_024;
 
 /** Stands for the result of an attempt whose executor failed. */
@@ -53,7 +53,7 @@ export class RunTrace {
   ) {
     const { api: { ROOT_CONTEXT, trace }, core: { W3CTraceContextPropagator } } = common;
     this.#common = common;
-    // Unlimited, as the end of a run sends all queued batches at once.
+    // Unlimited, because the end of a run sends all queued batches at once.
     this.#exporter = delivery.ofSpans(
       new exporter.OTLPTraceExporter({ concurrencyLimit: Infinity, timeoutMillis: tracesTimeoutMs }),
     );
@@ -79,12 +79,12 @@ export class RunTrace {
     this.#context = trace.setSpan(ROOT_CONTEXT, this.#run);
   }
 
-  /** Begins the span of an attempt. The span of an attempt that never began is not ended, and so is not sent. */
+  /** Begins the span of an attempt. The span of an attempt that never began does not end, so the exporter does not send it. */
   startAttempt({ task, id, number, slot }: AttemptStart): SpanHooks {
     const { trace, SpanKind } = this.#common.api;
     const attributes = { "taskrunner.task.id": id, "taskrunner.task.attempt": number };
     const span = this.#tracer.startSpan("task", { kind: SpanKind.CLIENT, attributes }, this.#context);
-    // The TRACESTATE of the environment belongs to another trace, even when the task sets its own TRACEPARENT.
+    // The inherited TRACESTATE belongs to the parent trace, not to the span or TRACEPARENT of the task.
     const env: Record<string, string> = process.env["TRACESTATE"] === undefined ? {} : { TRACESTATE: "" };
     if (task.env?.["TRACEPARENT"] === undefined) {
       this.#propagator.inject(trace.setSpan(this.#context, span), env, toEnvironment);

@@ -54,7 +54,7 @@ export class Telemetry {
    * Ends the trace, and sends the remaining data for at most {@linkcode FLUSH_MS}. Never rejects.
    *
    * @param failure the error that ended the run, if any.
-   * @returns a sentence about data that did not arrive, with the reason; `undefined` when all data arrived.
+   * @returns a message about data that did not arrive, with the reason; `undefined` when all data arrived.
    */
   async close(failure: unknown): Promise<string | undefined> {
     const errorType = failure instanceof Error ? failure.name : this.#hasFailures ? "failed-tasks" : undefined;

@@ -1,7 +1,7 @@
-/** The last characters before the padding, by its length: those whose unused bits are 0. */
+/** Patterns of the last digit, by padding. Its unused bits must be 0. */
 const LAST: Readonly<Record<string, RegExp>> = { "": /^/, "=": /[AEIMQUYcgkosw048]$/, "==": /[AQgw]$/ };
 
-/** Returns whether a text is base64 as every encoder writes it: the standard alphabet, padded, without white space. */
+/** Returns whether a text is canonical base64: the standard alphabet, with padding, without white space. */
 export function isBase64(text: string): boolean {
   if (text.length % 4 !== 0) return false;
   const padding = text.endsWith("==") ? "==" : text.endsWith("=") ? "=" : "";

@@ -10,7 +10,7 @@ export function pluralize(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Formats a rate with the digits that are significant, as `1.2` or `7,210`. */
+/** Formats a rate as `1.2` or `7,210`. */
 export function formatRate(perSecond: number): string {
   return perSecond >= 10 ? formatCount(Math.round(perSecond)) : perSecond.toPrecision(2);
 }

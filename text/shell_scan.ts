@@ -1,10 +1,10 @@
 /**
- * Finds where the quotes of a shell command begin and end, as far as a small part of the shell's grammar tells it.
+ * Finds where quotes in a shell command begin and end. Scans only a small part of the shell's grammar, and stops at the rest.
  *
  * @module
  */
 
-/** Quotes around a place in a command. */
+/** Quotes around a token of a command. */
 export type Quotes = "" | "'" | '"';
 
 /** A token of a command. */
@@ -14,11 +14,11 @@ export interface ShellToken {
   quotes: Quotes;
 }
 
-/** Places in a command, and the end of the part that could be scanned. */
+/** The tokens in a command, and where the scan ended. */
 export interface ShellScan {
   /** Tokens of the caller, such as placeholders for values. */
   marks: ShellToken[];
-  /** The first token after which a quote may mean something else, if there is one; the rest is not scanned. */
+  /** The first token after which quotes may have another meaning. The scan ends there. */
   opaque: ShellToken | undefined;
   /** The quotes that are open at the end. */
   quotes: Quotes;
@@ -47,7 +47,7 @@ export class ShellScanner {
     };
   }
 
-  /** Scans a command to its end, or to the first token after which its quotes are not known. */
+  /** Scans a command to its end, or to the first opaque token. */
   scan(command: string): ShellScan {
     const marks: ShellToken[] = [];
     let quotes: Quotes = "";
@@ -70,7 +70,7 @@ const GLOB = String.raw`\[[A-Za-z0-9_!^.,:-]*\]`;
 const SUBSCRIPT = String.raw`(?<=[A-Za-z0-9_])\[`;
 const BEGINS_COMMENT = String.raw`(?<![^\s;&|()<>])#`;
 
-/** Of tokens that are no mark, quote or opaque token, only the length matters. */
+/** Tokens other than marks, quotes and opaque tokens have no group: only their length matters. */
 function oneOf(...alternatives: string[]): RegExp {
   return new RegExp(alternatives.join("|"), "y");
 }

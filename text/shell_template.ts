@@ -16,24 +16,24 @@ const scanner = new ShellScanner(MARK);
 /** The escapes without which a template literal cannot contain these characters. */
 const FORCED_ESCAPE = /\\(?:(`|\$(?=\{))|[^])/g;
 
-/** What an array may stand between, to be several words. */
+/** The text that an array needs before and after it to become separate words. */
 const BEFORE_WORDS = /(?:^|[\s;&|(])$/;
 const AFTER_WORDS = /^(?:$|[\s;&|)<>])/;
 const REDIRECTION = /[<>]\s*$/;
 
 /**
- * Makes a shell command of a template literal, in which each interpolated value is quoted: the shell takes it as text,
- * whatever is in it.
+ * Builds a shell command from a template literal and quotes each interpolated value, so that the shell treats the value as
+ * plain text.
  *
- * - A string, a finite number and a bigint are one word, or a part of the word that they touch, as in `--file=${path}`.
- *   A `file:` URL stands for its path.
- * - An array is one word for each of its elements, and none when it is empty. It must stand alone between spaces.
- * - The text of the template reaches the shell as it is written, so `\n` and `\\` stay as they are. Only `` \` `` and
- *   `\${`, which a template literal needs, become `` ` `` and `${`.
+ * - A string, a finite number or a bigint becomes one word, or part of the adjacent word, as in `--file=${path}`. A `file:`
+ *   URL becomes its path.
+ * - An array becomes one word for each element, and no word when it is empty. Put spaces around an array.
+ * - The text of the template reaches the shell as written: `\n` and `\\` stay as they are. Only `` \` `` and `\${`, which a
+ *   template literal requires, become `` ` `` and `${`.
  *
- * Do not put quotes around a value, and put values before what only a shell can parse: here-documents, comments, `${…}`,
- * backquotes, arithmetic and, inside double quotes, `$(…)`. A value that could mean something else there is an error.
- * A program that parses its arguments once more, such as `eval`, `ssh` or `awk`, does so with a quoted value, too.
+ * Do not put quotes around a value. Put values before syntax that only a shell can parse: here-documents, comments, `${…}`,
+ * backquotes, arithmetic and, inside double quotes, `$(…)`. After such syntax, a value is an error. Programs that parse
+ * their arguments again, such as `eval`, `ssh` or `awk`, also parse quoted values.
  *
  * @returns a command for {@linkcode Task.cmd} of a POSIX shell.
  * @throws `TypeError` when a value cannot be quoted where it stands; the message has its number, from 1.
@@ -53,42 +53,42 @@ const REDIRECTION = /[<>]\s*$/;
 export function sh(template: TemplateStringsArray, ...values: readonly ShellValue[]): string {
   const texts = (template as Partial<TemplateStringsArray> | undefined)?.raw;
   if (!Array.isArray(texts) || texts.length !== values.length + 1) {
-    throw new TypeError("Cannot make a command: sh is a tag for a template literal, as in sh`gzip ${file}`");
+    throw new TypeError("Cannot build the command: sh is a tag for a template literal, as in sh`gzip ${file}`");
   }
   const pieces = texts.map((text: string) =>
     text.replace(FORCED_ESCAPE, (escape: string, plain?: string) => plain ?? escape)
   );
   if (pieces.some((piece) => !isSystemText(piece))) {
-    throw new TypeError(`Cannot make a command: its text ${NO_SYSTEM_TEXT}`);
+    throw new TypeError(`Cannot build the command: its text ${NO_SYSTEM_TEXT}`);
   }
   const { marks, opaque, quotes } = scanner.scan(pieces.join(MARK));
   if (!opaque && marks.length < values.length) {
-    throw new TypeError("Cannot make a command: a backslash stands before a value, whose quotes it would change");
+    throw new TypeError("Cannot build the command: a backslash before a value would escape the quotes of the value");
   }
   const words = values.map((value, index) => {
     const name = `interpolation ${index + 1}`;
     const mark = marks[index];
     if (!mark) throw new TypeError(`Cannot quote ${name}: ${unscannedPlace(opaque!)}`);
     if (mark.quotes !== "") {
-      const remedy = "remove these quotes, because the value is quoted already";
-      throw new TypeError(`Cannot quote ${name}: it stands between ${mark.quotes} and ${mark.quotes}; ${remedy}`);
+      const remedy = "remove these quotes, because sh adds quotes";
+      throw new TypeError(`Cannot quote ${name}: it is between ${mark.quotes} and ${mark.quotes}; ${remedy}`);
     }
     if (!isArray(value)) return quoteWord(value, name);
     const [before, after] = [pieces[index]!, pieces[index + 1]!];
     const standsAlone = (before !== "" || index === 0) && (after !== "" || index === values.length - 1) &&
       BEFORE_WORDS.test(before) && AFTER_WORDS.test(after) && !REDIRECTION.test(before);
     if (!standsAlone) {
-      throw new TypeError(`Cannot quote ${name}: an array is several words, and must stand alone between spaces`);
+      throw new TypeError(`Cannot quote ${name}: an array becomes separate words, and needs spaces around it`);
     }
     return value.map((word, element) => quoteWord(word, `element ${element + 1} of ${name}`)).join(" ");
   });
-  if (quotes !== "" && !opaque) throw new TypeError(`Cannot make a command: its ${quotes} is not closed`);
+  if (quotes !== "" && !opaque) throw new TypeError(`Cannot build the command: its ${quotes} is not closed`);
   return pieces.reduce((command, piece, index) => command + words[index - 1] + piece);
 }
 
 function unscannedPlace(opaque: ShellToken): string {
-  const after = `it stands after ${excerpt(opaque.text.trim() || opaque.text)}, where quotes can mean something else`;
-  return `${after}; assign it to a variable before that, as in v=\${value}; echo "$v"`;
+  const after = `it is after ${excerpt(opaque.text.trim() || opaque.text)}, where quotes can have another meaning`;
+  return `${after}; assign the value to a variable first, as in v=\${value}; echo "$v"`;
 }
 
 function quoteWord(value: unknown, name: string): string {

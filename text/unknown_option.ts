@@ -8,7 +8,7 @@ export interface OptionNames {
   advice: ReadonlyMap<string, string>;
 }
 
-/** How other tools name an option. */
+/** The names of an option in other tools. */
 export interface OptionHint {
   /** Names in other tools, separated by spaces. */
   otherNames?: string;

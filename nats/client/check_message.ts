@@ -1,4 +1,4 @@
-/** Validates messages. Of a valid message only the known fields are used. @module */
+/** Validates messages, and removes unknown fields from valid messages. @module */
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
@@ -27,7 +27,7 @@ const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
 const MAX_SENTENCE_LENGTH = 64 * 1024;
 const MAX_HOST_LENGTH = 255;
 
-/** The largest size of a result without its outputs. A character of its sentences can take six bytes. */
+/** The largest size of a result without its outputs. As JSON, a character can take six bytes. */
 const FRAME_BYTES = 4 * 1024 ** 2;
 
 const anyText = v.string("must be a string");
@@ -53,7 +53,7 @@ const outputSchema = v.object({
 
 const { signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
 
-/** The endings that a worker may record. Their fields go into a result as they are, so the rules are those of results. */
+/** The endings that a worker can record. Their fields are copied to the result of the task, so the same rules apply. */
 const ENDINGS = {
   exited: v.object({ kind: v.literal("exited"), status: exitStatus }),
   signaled: v.object({

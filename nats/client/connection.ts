@@ -10,14 +10,14 @@ import { importNpmPackage } from "../../system/npm_package.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 import type { NatsConnectionOptions } from "./options.ts";
 
-/** The version of the client packages that is known to work. */
+/** The version of the client packages that the tests use. */
 const VERSION = "3.4.0";
-/** The interval of pings, by which a dead server is noticed. */
+/** The interval of pings, which detect a dead server. */
 const PING_MS = 20_000;
 const RECONNECT_MS = 250;
 /** The longest time that a server may take to accept a connection. */
 const CONNECT_MS = 5_000;
-/** The longest time to the first answer of JetStream, which a server that has just started delays. */
+/** The longest time to the first reply of JetStream, which takes a while after a server has started. */
 const FIRST_ANSWER_MS = { withJetStream: 10_000, without: 2_000 };
 /** The timeout of a single request. */
 export const REQUEST_TIMEOUT_MS = 2_000;
@@ -59,7 +59,7 @@ async function loadClient(): Promise<NatsClient> {
   }
 }
 
-/** Options of {@linkcode connectNats} that are not about the server. */
+/** Further options of {@linkcode connectNats}. */
 export interface ConnectOptions {
   /** Called when the connection is lost, and when it is back. */
   onNotice?: ((text: string) => void) | undefined;
@@ -122,7 +122,7 @@ export async function connectNats(
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await retryTransient(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
     const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
-    // The watch only serves notices: users of the connection notice by themselves when it is closed.
+    // An error here only ends the notices: requests on a closed connection fail by themselves.
     watch(nats, servers, onNotice).catch(() => {});
     return nats;
   } catch (error) {
@@ -134,7 +134,7 @@ export async function connectNats(
   }
 }
 
-/** Returns the error to report for an error of a request: the reason why the connection was closed, if it was. */
+/** Returns the error to report for a failed request: if the connection is closed, the reason why. */
 export async function causeOf(error: unknown, { connection }: Nats): Promise<Error> {
   if (isFull(error)) return new Error("The NATS server is out of storage", { cause: error });
   const closed = connection.isClosed() ? await connection.closed() : undefined;
@@ -150,7 +150,7 @@ function isUnreachable(error: unknown): boolean {
   return name === "TimeoutError" || message === "connection refused" || codes.includes(systemCode(error) ?? "");
 }
 
-/** Splits server URLs into addresses and the user and password, or token, in them, which the client ignores. */
+/** Splits server URLs into addresses and credentials, because the client ignores credentials in URLs. */
 function splitServers(servers: string | readonly string[]) {
   const names = [servers].flat().flatMap((text) => text.split(",")).map((text) => text.trim()).filter((name) => name);
   const parsed = names.map((name) => {
@@ -161,7 +161,7 @@ function splitServers(servers: string | readonly string[]) {
       if (!["nats:", "tls:"].includes(url.protocol)) throw new URIError();
       return url;
     } catch {
-      // The URL is not in the message: a part of it can be a password.
+      // The message omits the URL, which can contain a password.
       throw new RangeError(
         "Cannot connect to NATS: a server must be a URL such as nats://host:4222, with / ? # % , in a password as %2F %3F " +
           "%23 %25 %2C",
@@ -177,7 +177,7 @@ function splitServers(servers: string | readonly string[]) {
   } as { urls: string[]; isTls: boolean; user?: string; pass?: string; token?: string };
 }
 
-/** Removes the newline with which editors and `echo` end a file. */
+/** Removes surrounding white space, such as a final newline. */
 function trimmed(bytes: Uint8Array): Uint8Array {
   return new TextEncoder().encode(new TextDecoder().decode(bytes).trim());
 }
@@ -199,7 +199,10 @@ function reasonOf(error: unknown): string {
   return message;
 }
 
-/** Ignores the error of the socket that a rejected login leaves on Deno: without a listener it would end the program. */
+/**
+ * Ignores the socket error that follows a rejected login on Deno, which would end the program. Returns a function that
+ * removes the listener.
+ */
 function ignoreStrayErrors(): () => void {
   if (!("Deno" in globalThis)) return () => {};
   const listener = (event: Event) => {
@@ -217,7 +220,7 @@ async function watch(
   const { connection } = nats;
   for await (const { type } of connection.status()) {
     if (type === "disconnect") nats.disconnects++;
-    if (type === "disconnect") onNotice?.(`the connection to NATS at ${servers} is lost; trying to make it again`);
+    if (type === "disconnect") onNotice?.(`the connection to NATS at ${servers} is lost; reconnecting`);
     else if (type === "reconnect") onNotice?.(`connected to NATS again, at ${connection.getServer()}`);
   }
 }
@@ -261,7 +264,7 @@ const FINAL = new Set([
 ]);
 /** The error codes for exhausted memory or storage. */
 const FULL_CODES = new Set<unknown>([10023, 10028, 10047]);
-/** With the error code for replicas without a cluster. */
+/** These codes, and the code for replicas without a cluster. */
 const FINAL_CODES = new Set<unknown>([...FULL_CODES, 10074]);
 const FIRST_DELAY_MS = 50;
 const MAX_DELAY_MS = 2_000;
@@ -273,8 +276,8 @@ export interface RetryOptions {
 }
 
 /**
- * Retries an action until it succeeds, fails for good, is aborted, or the deadline is over. A server that is starting, has
- * no leader or cannot be reached answers with errors of many kinds, most of which are transient.
+ * Retries an action until it succeeds, fails permanently, is aborted, or the deadline passes. Errors that are not known to
+ * be permanent count as transient: a server that is starting, has no leader or cannot be reached causes many kinds of errors.
  */
 export async function retryTransient<T>(
   action: () => Promise<T>,
@@ -294,7 +297,7 @@ export async function retryTransient<T>(
 
 function isFinal(error: unknown): boolean {
   const { name = "", status, code } = error as { name?: string; status?: number; code?: unknown };
-  // As with HTTP, a status below 500 is a refusal that will not change.
+  // As in HTTP, a status below 500 means that the request itself is at fault.
   return FINAL.has(name) || isMissing(error) || isForbidden(error) ||
     (status !== undefined && (status < 500 || FINAL_CODES.has(code)));
 }

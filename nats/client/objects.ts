@@ -19,7 +19,7 @@ import { decode, encode, type Message, type ObjectReference } from "./protocol.t
 
 /** The longest time that the server may take to confirm a chunk. */
 const CHUNK_TIMEOUT_MS = 10_000;
-/** The longest time that a chunk may take to reach the server that is asked for it. */
+/** The longest time until a chunk is replicated to the server that a request asks. */
 const MISSING_MS = 60_000;
 /** The longest time between the removal of the objects of a run and the removal of its stream. */
 const REMOVAL_MS = 1_000;
@@ -89,7 +89,7 @@ export class RunObjects {
     if ("value" in message) return message.value;
     const { object } = message;
     if (object.bytes > maxBytes) {
-      throw new TypeError(`it is in an object of ${object.bytes} bytes, and may have ${maxBytes}`);
+      throw new TypeError(`its object has ${object.bytes} bytes, and the limit is ${maxBytes}`);
     }
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.#read(object, options)) chunks.push(chunk);
@@ -97,9 +97,9 @@ export class RunObjects {
   }
 
   /**
-   * Reads an object, and no more bytes than its reference states. Requests each chunk by itself instead of through a
-   * consumer: that survives a server that is killed meanwhile, and a worker needs no permission to create consumers, which
-   * could send messages anywhere.
+   * Reads an object, up to the size that its reference states. Requests each chunk directly instead of through a consumer:
+   * requests survive the restart of a server, and workers need no permission to create consumers, which could send messages
+   * to any subject.
    */
   async *#read({ id, bytes, sha256 }: ObjectReference, { signal }: RetryOptions): AsyncGenerator<Uint8Array> {
     const hash = createHash("sha256");
@@ -112,13 +112,13 @@ export class RunObjects {
         return message;
       }, { signal, deadlineMs: MISSING_MS });
       read += chunk.data.length;
-      if (read > bytes) throw new Error("a large message is larger than it says");
+      if (read > bytes) throw new Error("a large message is larger than its reference states");
       hash.update(chunk.data);
       yield chunk.data;
       seq = chunk.seq + 1;
     }
-    // Anybody who may write results could replace the chunks of a task.
-    if (hash.digest("hex") !== sha256) throw new Error("a large message was changed");
+    // Every client that may publish results can replace the chunks of other messages.
+    if (hash.digest("hex") !== sha256) throw new Error("a large message was modified");
   }
 
   /** Retries an action while the object store exists. Without the store, the client would wait or fail silently. */
@@ -127,14 +127,14 @@ export class RunObjects {
       try {
         return await action();
       } catch (error) {
-        await this.#assertThere();
+        await this.#assertExists();
         throw error;
       }
     }, options);
   }
 
   /** Throws when the object store is gone. When the whole run is gone, the error is that its stream was not found. */
-  async #assertThere(): Promise<void> {
+  async #assertExists(): Promise<void> {
     const { streams } = this.#nats.jsm;
     try {
       await streams.info(this.#stream);

@@ -1,7 +1,7 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { MAX_TIMEOUT_MS } from "../../records/task.ts";
 
-/** NATS connection and authentication options. They mean the same as in the `nats` command. */
+/** NATS connection and authentication options, as in the `nats` command. */
 export interface NatsConnectionOptions {
   /** URLs of servers, such as `nats://host:4222` or, for TLS, `tls://host:4222`. */
   servers: string | readonly string[];
@@ -16,13 +16,13 @@ export interface NatsConnectionOptions {
   /** The path of a file with the seed of an nkey. */
   nkeyFile?: string | undefined;
   /**
-   * The prefix of the inbox subjects, which replies are sent to. With a prefix that no other user may subscribe to, no other
-   * user sees the replies.
+   * The prefix of the inbox subjects, which receive replies. To hide replies from other users, choose a prefix to which
+   * only this user may subscribe.
    *
    * @default {"_INBOX"}
    */
   inboxPrefix?: string | undefined;
-  /** The JetStream domain, for a connection to a server that does not store the messages itself, such as a leaf node. */
+  /** The JetStream domain, for a server that does not store the messages itself, such as a leaf node. */
   domain?: string | undefined;
   /** TLS options. A `tls:` URL is enough when the runtime trusts the certificate of the server. */
   tls?: {
@@ -37,7 +37,7 @@ export interface NatsConnectionOptions {
     /** The path of the private key of the client certificate. */
     keyFile?: string | undefined;
     /**
-     * Whether the TLS handshake precedes the INFO message of the server, as `handshake_first` of the server requires.
+     * If true, the TLS handshake precedes the INFO message of the server, as its option `handshake_first` requires.
      *
      * @default {false}
      */
@@ -56,7 +56,7 @@ export interface NatsOptions extends NatsConnectionOptions {
    */
   run?: string | undefined;
   /**
-   * Whether to resume an existing run of that name: tasks that have a result do not run again.
+   * If true, resumes an existing run of that name: tasks that have a result do not run again.
    *
    * @default {false} (an existing run of that name is removed first)
    */
@@ -68,13 +68,13 @@ export interface NatsOptions extends NatsConnectionOptions {
    */
   replicas?: number | undefined;
   /**
-   * The time after which a task of a silent worker is delivered to another worker, in milliseconds, from 100 to
-   * 2,147,483,647. A worker sends three heartbeats in that time. Below 4,000, a first delivery may count as a redelivery.
+   * The time without a heartbeat of its worker after which a task is delivered to another worker, in milliseconds, from 100
+   * to 2,147,483,647. A worker sends three heartbeats in that time. Below 4,000, a first delivery may count as a redelivery.
    *
    * @default {30_000}
    */
   ackWaitMs?: number | undefined;
-  /** Called with messages for people about the connection, such as that it was lost. */
+  /** Called with status messages for people, for example when the connection is lost. */
   onNotice?: ((text: string) => void) | undefined;
 }
 

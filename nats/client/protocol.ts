@@ -7,23 +7,23 @@ import type { CheckedTask } from "../../records/task.ts";
 const PREFIX = "taskrunner";
 
 /**
- * The name of the durable consumer, shared by all workers, of the stream of a run. Its description is the id of the server
- * that has counted all deliveries since the stream was created, where that is certain.
+ * The name of the durable consumer of a run's stream, which all workers share. Its description is the id of the server that
+ * has counted all deliveries since the stream was created, if that is certain.
  */
 export const TASKS_CONSUMER = "tasks";
 
 /** The version of all messages. A change that an older program would misread raises it. */
 export const PROTOCOL_VERSION = 2;
 
-/** The settings of a run, which are the first message of its stream. */
+/** The settings of a run: the first message of its stream. */
 export interface RunConfig {
-  /** The version of the run's messages: workers of another version do not touch the run. */
+  /** The version of the run's messages. Workers of another version ignore the run. */
   version: typeof PROTOCOL_VERSION;
   shell: string;
   maxInlineBytes: number;
   /** `null` for no limit. */
   maxOutputBytes: number | null;
-  /** The time after which another worker gets a task whose worker has not reported, in milliseconds. */
+  /** The time without a heartbeat after which a task is delivered to another worker, in milliseconds. */
   ackWaitMs: number;
   killAfterMs: number;
 }
@@ -49,7 +49,7 @@ export interface RemoteOutput extends Omit<Output, "file"> {
   object?: ObjectReference | undefined;
 }
 
-/** An ending that a worker can record. Only the pool that wants a task can withdraw it, or start it later. */
+/** An ending that a worker can record. Only the pool of the run can withdraw a task, or start it later. */
 export type RecordedEnding = Exclude<AttemptEnding, { kind: "no-resources" | "withdrawn" }>;
 
 /** The result of an attempt, as its worker records it. */
@@ -84,7 +84,7 @@ export class RunNames {
   readonly full: string;
   readonly #subject: string;
 
-  /** @param nonce tells the run from an earlier run of the same name. */
+  /** @param nonce distinguishes the run from earlier runs of the same name. */
   constructor(queue: string, run: string, nonce: string) {
     this.stream = `${PREFIX}_${queue}_${run}_${nonce}`;
     this.#subject = `${PREFIX}.${queue}.${run}`;
@@ -105,8 +105,8 @@ export class RunNames {
   }
 
   /**
-   * Returns the subject that has a message for each redelivery of an attempt, or of all attempts. The subject contains `rerun`,
-   * the word that permissions on servers use.
+   * Returns the subject with a message for each redelivery of one attempt, or of all attempts. The word `rerun` in it is part
+   * of the permissions that servers configure.
    */
   redelivery(key = "*"): string {
     return `${this.#subject}.rerun.${key}`;

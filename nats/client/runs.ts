@@ -63,7 +63,7 @@ export async function streamsOfRun({ jsm }: Nats, queue: string, run: string): P
 
 /** Removes the stream of a run and its objects. */
 export async function removeStream(nats: Nats, { stream, changed }: RunNames): Promise<void> {
-  // The stream goes last: an interrupted removal is found again by the stream of the run.
+  // The stream is removed last: after an interruption, it shows that the removal is incomplete.
   await new RunObjects(nats, stream).destroy(DEADLINE);
   await unlessMissing(retryTransient(() => nats.jsm.streams.delete(stream), DEADLINE));
   nats.connection.publish(changed);

@@ -47,34 +47,34 @@ import { removeStream } from "../client/runs.ts";
 
 /** The highest number of tasks that are sent and not confirmed. */
 const MAX_IN_FLIGHT = 128;
-/** The length of one request for results, after which a silent server is noticed. */
+/** The duration of a request for results, after which an unresponsive server is detected. */
 const PULL_MS = 4_000;
-/** The interval at which a run that ends asks its workers which attempts they still run. */
+/** The interval at which an ending run asks its workers for their running attempts. */
 const ASK_MS = 2_000;
 /** The time after which the run reports that no worker has taken a task. */
 const NO_WORKER_MS = 5_000;
-/** The longest time for which a silent server keeps a run from ending. */
+/** The longest time for which an unresponsive server can delay the end of a run. */
 const ANSWER_DEADLINE_MS = 5_000;
-/** The longest time to create a run. A cluster that starts needs a while. */
+/** The longest time to create a run, which includes the start of a cluster. */
 const OPEN_MS = 30_000;
 /** The pause before the second question to the workers. */
 const ASK_AGAIN_MS = 300;
-/** The time after which a delivered attempt that no worker reports counts as not begun. Outlasts most network problems. */
-const UNHEARD_MS = 6_000;
+/** The time after which a delivered attempt that no worker reports counts as not begun. Longer than most network problems. */
+const UNREPORTED_MS = 6_000;
 /** The interval at which the run checks that the server still has its tasks, while no results arrive. */
 const POLL_MS = 5_000;
-/** The number of checks in a row that must fail: a server that has just started or become the leader may not know all yet. */
+/** The number of consecutive checks that must fail. A new leader may not have all messages at first. */
 const MAX_MISSED = 2;
 /** The highest number of results whose outputs are fetched at once. */
 const MAX_SETTLING = 16;
-/** The longest time for the answers of all workers, and the longest gap between two of them. */
+/** The longest time for the replies of all workers, and the longest gap between two replies. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
 /** Sends attempts to workers, and waits for their results. */
 export class NatsExecutor implements Executor {
-  /** High, as many machines may be waiting for tasks. */
+  /** High, because many machines may wait for tasks. */
   readonly concurrency = 10_000;
-  /** True, as a task may wait for a worker. */
+  /** True, because the time of an attempt starts when a worker begins it, not when it is sent. */
   readonly enforcesTimeout = true;
   readonly #options: NatsOptions;
   readonly #config: RunConfig;
@@ -87,10 +87,10 @@ export class NatsExecutor implements Executor {
   #stream: RunStream | undefined;
   /** Attempts that have not ended, by key. */
   readonly #pending = new Map<string, RemoteExecution>();
-  /** Keys that a resumed run has used. Other keys may have results from before. */
+  /** The keys that this run has used, if it was resumed. Other keys may have results of the interrupted run. */
   readonly #claimed = new Set<string>();
   readonly #sending = new Semaphore(MAX_IN_FLIGHT);
-  /** Present when no attempt may begin any more. */
+  /** Present when no further attempts may begin. */
   #ending: Promise<void> | undefined;
   /** The time from SIGTERM to SIGKILL, when running attempts are to be terminated. */
   #killAfterMs: number | undefined;
@@ -162,7 +162,7 @@ export class NatsExecutor implements Executor {
   start(attempt: Attempt): Execution {
     const execution = new RemoteExecution(attempt, (killAfterMs) => this.#terminate(killAfterMs));
     this.#sending.run(() => this.#send(attempt, execution)).catch(async (error) => {
-      if (!execution.isSent) execution.withdraw(); // else the end of the run looks for it
+      if (!execution.isSent) execution.withdraw(); // else the end of the run asks the workers for the attempt
       this.#giveUp(await causeOf(error, this.#nats!));
     });
     return execution;
@@ -212,13 +212,13 @@ export class NatsExecutor implements Executor {
     this.#sends.signal.throwIfAborted();
     const { id, number, timeoutMs } = attempt;
     const task = lineOfTask(attempt.task);
-    const { meta: _, ...taskToRun } = task; // which workers do not need
+    const { meta: _, ...taskToRun } = task; // workers do not need `meta`
     const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
-    // Of the task as given: the variables that a run adds differ in the run that resumes it.
+    // Hashes the task without the variables that hooks add: these differ when the run is resumed.
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;
     const until = { signal: this.#sends.signal };
-    // A unique name: an object that is stored again replaces the object of that name, which a message may refer to.
+    // A unique name, because storing an object replaces an object of the same name, which a message may reference.
     const bytes = await objects.pack(message, `${hash}/${randomUUID()}`, until);
     for (let copy = 1;; copy++) {
       const key = copy === 1 ? hash : `${hash}-${copy}`;
@@ -236,11 +236,11 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Takes a result that the consumer does not deliver: it was there before, or the server has skipped it. */
+  /** Fetches a result that the consumer does not deliver: an earlier one, or one that the server has skipped. */
   async #takeUp(key: string): Promise<void> {
     const { names } = this.#stream!;
     const last = { last_by_subj: names.result(key) };
-    // Asks the leader, once: the answer of another server may be outdated.
+    // Asks the leader, because the data of another server may be outdated.
     const message = await retryTransient(() => this.#nats!.jsm.streams.getMessage(names.stream, last));
     if (message) await this.#settle(key, message.data);
   }
@@ -260,18 +260,18 @@ export class NatsExecutor implements Executor {
           if (settling.size >= MAX_SETTLING) await Promise.race(settling);
         }
       } catch {
-        // The request below finds out the reason.
+        // The request below has the reason.
       }
       try {
         await retryTransient(() => results.info(), { signal });
       } catch (error) {
-        results = await this.#readAgain(error);
+        results = await this.#restoreConsumer(error);
       }
     }
   }
 
   /** Recreates the consumer of results when it was removed, unless another program has taken over the run. */
-  async #readAgain(error: unknown): Promise<Consumer> {
+  async #restoreConsumer(error: unknown): Promise<Consumer> {
     if ((error as Error).name !== "ConsumerNotFoundError") throw error;
     const { names, config: { ackWaitMs } } = this.#stream!;
     const until = { signal: this.#closed.signal };
@@ -281,7 +281,7 @@ export class NatsExecutor implements Executor {
 
   /**
    * Checks that the server still has all tasks. A task that was sent waits for delivery, is with a worker, or has a result.
-   * Otherwise somebody has purged the stream, removed messages from it, or removed its consumer.
+   * Otherwise another client has purged the stream, or removed messages or the consumer.
    */
   async #poll(): Promise<void> {
     const { settled, missed } = this.#lastPoll;
@@ -322,7 +322,7 @@ export class NatsExecutor implements Executor {
     return Math.max(0, missing());
   }
 
-  /** Ends the run with an error, after the attempts that workers have begun. */
+  /** Ends the run with an error, after the running attempts. */
   #giveUp(error: Error): void {
     if (this.#ending || this.#closed.signal.aborted) return;
     this.#onFailure(error instanceof ObjectsRemovedError ? damaged(error.message, error) : error);
@@ -347,12 +347,12 @@ export class NatsExecutor implements Executor {
       const isRemoved = error instanceof ObjectsRemovedError;
       if (isRemoved) this.#giveUp(error);
       if (this.#closed.signal.aborted || isRemoved || isMissing(error)) return execution.withdraw(); // the run is ending
-      const reason = `A worker recorded what is no result: ${systemReason(error)}`;
+      const reason = `The worker recorded an invalid result: ${systemReason(error)}`;
       execution.settle(resultWithoutOutput({ kind: "lost", reason }));
     }
   }
 
-  /** Fetches an output to the file in which it would be if the task had run on this machine. */
+  /** Downloads an output to the file that a local executor would write. */
   async #fetch(
     { object, ...output }: RemoteOutput,
     attempt: Attempt,
@@ -377,8 +377,7 @@ export class NatsExecutor implements Executor {
   }
 
   #terminate(killAfterMs: number): void {
-    // A longer timer would expire at once.
-    killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS);
+    killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS); // a longer timer would fire at once
     const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
     this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
     if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else draining asks them
@@ -398,7 +397,7 @@ export class NatsExecutor implements Executor {
         jsm.consumers.info(stream, TASKS_CONSUMER), until)).delivered);
       await retryTransient(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
     })());
-    const unheardSinceMs = new Map<string, number>();
+    const unreportedSinceMs = new Map<string, number>();
     let wasDone = new Set<string>();
     for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {
       const candidates = [...this.#pending];
@@ -406,14 +405,14 @@ export class NatsExecutor implements Executor {
       const done = await this.#keysWithResult();
       for (const [key, execution] of candidates) {
         if (wasDone.has(key)) await this.#takeUp(key); // its delivery is overdue
-        const isUnheard = !running.has(key) && !done.has(key);
-        const sinceMs = unheardSinceMs.get(key) ?? performance.now();
-        if (isUnheard) unheardSinceMs.set(key, sinceMs);
-        else unheardSinceMs.delete(key);
-        // An attempt that was delivered between the two requests is reported the second time.
-        const mayBeElsewhere = execution.sequence === undefined || execution.sequence <= handedOut;
-        const patienceMs = mayBeElsewhere ? UNHEARD_MS : ASK_AGAIN_MS;
-        if (!isUnheard || performance.now() - sinceMs < patienceMs) continue;
+        const isUnreported = !running.has(key) && !done.has(key);
+        const sinceMs = unreportedSinceMs.get(key) ?? performance.now();
+        if (isUnreported) unreportedSinceMs.set(key, sinceMs);
+        else unreportedSinceMs.delete(key);
+        // An attempt that was delivered between the two requests is reported at the second request.
+        const wasDelivered = execution.sequence === undefined || execution.sequence <= handedOut;
+        const graceMs = wasDelivered ? UNREPORTED_MS : ASK_AGAIN_MS;
+        if (!isUnreported || performance.now() - sinceMs < graceMs) continue;
         execution.withdraw();
         this.#pending.delete(key);
       }
@@ -422,7 +421,7 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Asks the workers for the keys of the attempts that they run, and to terminate them if the run is stopped. */
+  /** Asks the workers for the keys of their running attempts. If the run is stopped, makes them terminate these attempts. */
   async #askWorkers(): Promise<Set<string>> {
     const message: ControlMessage = { killAfterMs: this.#killAfterMs };
     const running = new Set<string>();
@@ -446,7 +445,7 @@ export class NatsExecutor implements Executor {
     return new Set(Object.keys(state.subjects ?? {}).map(keyOf));
   }
 
-  /** Ends the run without the server, which does not answer. */
+  /** Ends the run without the unresponsive server. */
   #leave(error: unknown): void {
     if (!isMissing(error) && !this.#closed.signal.aborted) {
       this.#hasLeft = true;
@@ -455,14 +454,14 @@ export class NatsExecutor implements Executor {
     this.#withdrawAll();
   }
 
-  /** Ends the run at once with an error. */
+  /** Ends the run immediately with an error. */
   #fail(error: unknown): void {
     const isTakenOver = (error as Error).name === "ConsumerNotFoundError";
     if (isTakenOver) this.#isOurs = false;
     this.#ending ??= Promise.resolve();
     this.#sends.abort();
     this.#withdrawAll();
-    if (isTakenOver) this.#onFailure(new Error("another run with --resume has taken its place", { cause: error }));
+    if (isTakenOver) this.#onFailure(new Error("another run with --resume has taken over this run", { cause: error }));
     else if (!isMissing(error)) this.#onFailure(error as Error);
     else {
       const { stream } = this.#stream!.names;
@@ -485,7 +484,7 @@ function keysIn(reply: Uint8Array): readonly string[] {
   }
 }
 
-/** Returns the error for a run that somebody has damaged on the server. */
+/** Returns the error for a run that another client has damaged on the server. */
 function damaged(reason: string, cause?: unknown): Error {
   return new Error(`${reason}; --resume runs the tasks without a result`, { cause });
 }
@@ -497,7 +496,7 @@ class RemoteExecution implements Execution {
   isSent = false;
   /** True when the server has stored the attempt. */
   isStored = false;
-  /** The sequence number of its message in the stream, when this run has sent it. */
+  /** The sequence number of its message in the stream, if this run has sent the message. */
   sequence: number | undefined;
   readonly #result = Promise.withResolvers<AttemptResult>();
   readonly #terminate: (killAfterMs: number) => void;
@@ -511,7 +510,7 @@ class RemoteExecution implements Execution {
     return this.#result.promise;
   }
 
-  /** Asks the worker, which decides and records why the attempt was stopped. */
+  /** Makes the worker terminate the attempt. The worker records the reason. */
   terminate(_reason: AttemptStop, killAfterMs: number): void {
     this.#terminate(killAfterMs);
   }

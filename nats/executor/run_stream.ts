@@ -28,7 +28,7 @@ const READER_PREFIX = "results-";
 export interface RunStreamOptions {
   queue: string;
   run: string;
-  /** Whether to resume an existing run of that name. Otherwise the existing run is removed. */
+  /** If true, resumes an existing run of that name; otherwise removes it. */
   resume: boolean;
   replicas: number;
   config: RunConfig;
@@ -43,12 +43,12 @@ export interface RunStream {
   isResumed: boolean;
   /** The settings that the workers of the run use. */
   config: RunConfig;
-  /** The consumer of results that are published from now on. */
+  /** The consumer of results that are published after it was created. */
   results: Consumer;
 }
 
 /**
- * Creates the stream of a run, or resumes it. When that fails, everything that was created is removed again.
+ * Creates the stream of a run, or resumes it. Removes a new stream when a step fails.
  */
 export async function openRunStream(
   nats: Nats,
@@ -56,7 +56,7 @@ export async function openRunStream(
   until: RetryOptions,
 ): Promise<RunStream> {
   const earlier = await retryTransient(() => streamsOfRun(nats, queue, run), until);
-  // Workers use the settings with which the run began.
+  // Workers use the settings of the original run.
   const resumedConfig = resume && earlier[0] ? await readConfig(nats, earlier[0], until) : undefined;
   const isResumed = resumedConfig !== undefined;
   const config = resumedConfig ?? newConfig;
@@ -68,7 +68,7 @@ export async function openRunStream(
     await objects.create(replicas, until); // an interrupted removal may have left the stream only
     if (!isResumed) await publishOnce(nats, names, { subject: names.config, bytes: encode(config) }, until);
     const results = await addConsumers(nats, names, { isNew: !isResumed, nonce, ackWaitMs: config.ackWaitMs }, until);
-    nats.connection.publish(names.changed); // workers that miss it poll
+    nats.connection.publish(names.changed); // workers that miss this message poll
     return { names, objects, isResumed, config, results };
   } catch (error) {
     if (!isResumed) await removeStream(nats, names).catch(() => {});
@@ -102,7 +102,7 @@ async function addConsumers(
   const results = await addResultsConsumer(nats, names, { nonce, ackWaitMs, isAgain: false }, until);
   const found = await consumersOf(nats, names, until);
   for (const name of found) {
-    // Its reader is usually gone. If not, it notices the removal, and by the new consumer that this run has taken over.
+    // A reader that still runs notices the removal, and the new consumer tells it that this run has taken over.
     if (!isOfOthers(name, nonce)) continue;
     await unlessMissing(retryTransient(() => jsm.consumers.delete(stream, name), until));
   }
@@ -121,7 +121,7 @@ async function addConsumers(
   return results;
 }
 
-/** Returns whether another program has taken over the run, and reads its results. */
+/** Returns whether another program reads the results of the run, and so has taken over the run. */
 export async function isTakenOver(
   nats: Nats,
   names: RunNames,
@@ -134,7 +134,8 @@ export async function isTakenOver(
 /**
  * Creates the consumer that reads results.
  *
- * @param isAgain whether it replaces a removed consumer: then it begins with the first result, as some may have been missed.
+ * @param isAgain true to replace a removed consumer. The new consumer begins with the first result, because the removed
+ * consumer may have missed some.
  */
 export async function addResultsConsumer(
   { client, js, jsm }: Nats,
@@ -175,7 +176,7 @@ async function consumersOf({ jsm }: Nats, { stream }: RunNames, until: RetryOpti
   return found.map(({ name }) => name);
 }
 
-/** Reads the settings of a run; `undefined` when it was not created completely: settings are sent before the first task. */
+/** Reads the settings of a run, which precede its first task; `undefined` when the run was not created completely. */
 async function readConfig(
   { jsm }: Nats,
   { stream, config }: RunNames,
@@ -203,7 +204,7 @@ export async function publishOnce(
   until: RetryOptions,
 ): Promise<number | undefined> {
   const options = {
-    msgID: randomBytes(16).toString("base64url"), // by which the server recognizes a retry
+    msgID: randomBytes(16).toString("base64url"), // lets the server recognize a retry
     expect: { lastSubjectSequence: 0, streamName: stream },
     timeout: REQUEST_TIMEOUT_MS,
   };

@@ -1,7 +1,7 @@
 import type { AttemptEnding } from "../../pool/executor.ts";
 import type { RecordedEnding } from "../client/protocol.ts";
 
-/** Returns the ending that a worker records. A lack of resources on one machine must not hold up tasks on others. */
+/** Returns the ending that a worker records. The shortage of one worker must not delay tasks on other workers. */
 export function recordedEnding(ending: AttemptEnding): RecordedEnding {
   switch (ending.kind) {
     case "exited":

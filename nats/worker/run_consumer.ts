@@ -45,19 +45,19 @@ const OPEN_MS = 10_000;
 const RETRY_MS = 250;
 /** The pause before a result is published again to a server that is out of storage. */
 const FULL_MS = 1_000;
-/** The time for which a draining worker hands back tasks that still arrive. */
-const HAND_BACK_MS = 250;
-/** The longest and shortest time of a request for tasks; the server demands the shortest. */
+/** The time for which a draining worker returns tasks that still arrive. */
+const RETURN_MS = 250;
+/** The longest duration of a request for tasks, and the shortest that the server accepts. */
 const FETCH_MS = { max: 5_000, min: 1_000 };
 
 /** The largest task. Its JSON must fit into a string of every runtime. */
 const MAX_TASK_BYTES = 512 * 1024 ** 2;
 
-/** The position up to which the server has delivered tasks to all workers. */
-interface HandedOut {
+/** The position up to which the server has delivered tasks to any worker. */
+interface DeliveryPosition {
   /** The sequence number of the last delivered task in the stream. */
   sequence: number;
-  /** When the server was asked, by `Date.now()`. */
+  /** The time of the request, by `Date.now()`. */
   askedMs: number;
 }
 
@@ -73,15 +73,15 @@ export interface RunConsumerOptions {
   temporaryPrefix: string;
   /** Called when the server denies a permission that the worker needs. */
   onForbidden: (error: unknown) => void;
-  /** Called when the settings of the run are invalid, so that none of its tasks can run. */
+  /** Called when the settings of the run are invalid: none of its tasks can run. */
   onUnusable: (error: unknown) => void;
-  /** Called each time that a result has to wait because the server is out of storage. */
+  /** Called each time a result has to wait because the server is out of storage. */
   onFull: () => void;
 }
 
 /** Consumes the tasks of one run: runs each, and publishes its result. */
 export class RunConsumer {
-  /** Settles when nothing of the run is left on this worker. Never rejects. */
+  /** Settles when all attempts of the run have ended on this worker. Never rejects. */
   readonly ended: Promise<void>;
   readonly #nats: Nats;
   readonly #names: RunNames;
@@ -94,21 +94,21 @@ export class RunConsumer {
   #tasks!: Consumer;
   /** The id of the server that has counted all deliveries. */
   #countedBy: string | undefined;
-  /** The value of {@linkcode Nats.disconnects} at that time. */
+  /** The value of {@linkcode Nats.disconnects} when {@linkcode #countedBy} was read. */
   #disconnects = 0;
   #executor: Executor | undefined;
   #sequence = 0;
-  /** Tells the objects of this worker from those of others. */
+  /** Distinguishes the objects of this worker from those of others. */
   readonly #nonce = randomBytes(8).toString("hex");
   #stored = 0;
-  /** True when no more tasks are taken. */
+  /** True when the worker takes no more tasks of this run. */
   #isEnding = false;
-  /** True when the run terminates its attempts, and waits for nothing. */
+  /** True when the run terminates its attempts and does not wait for their results. */
   #isStopped = false;
-  /** Aborted when nobody wants the results any more. */
+  /** Aborted when the results are no longer needed. */
   readonly #abandoned = new AbortController();
   #fetching: ConsumerMessages | undefined;
-  #handedOut: HandedOut | undefined;
+  #position: DeliveryPosition | undefined;
 
   constructor(nats: Nats, names: RunNames, slots: Semaphore, options: RunConsumerOptions) {
     this.#nats = nats;
@@ -121,8 +121,8 @@ export class RunConsumer {
   /** Takes no more tasks, and finishes the running ones. */
   drain(): void {
     this.#isEnding = true;
-    // Tasks that the server has just sent would otherwise wait for `ackWaitMs`.
-    setTimeout(() => this.#fetching?.stop(), HAND_BACK_MS);
+    // Tasks that the server has just sent are returned; otherwise they would wait for `ackWaitMs`.
+    setTimeout(() => this.#fetching?.stop(), RETURN_MS);
     this.#slots.wake();
   }
 
@@ -141,7 +141,7 @@ export class RunConsumer {
         try {
           message.respond(encode(this.#obey(decode(message.data))));
         } catch {
-          // The message is not from a run, or the connection is being closed.
+          // The message is invalid, or the connection is being closed.
         }
       },
     });
@@ -156,7 +156,7 @@ export class RunConsumer {
       }
     } catch (error) {
       if (isForbidden(error)) this.#options.onForbidden(error);
-      // Else the run has ended. If not, the worker finds it again.
+      // Otherwise the run has ended, or the worker finds the run again.
     }
     await Promise.all(this.#work);
     control.unsubscribe();
@@ -179,8 +179,8 @@ export class RunConsumer {
     const last = { last_by_subj: this.#names.config };
     const message = await retryTransient(async () => {
       const message = await this.#nats.jsm.direct.getMessage(this.#names.stream, last);
-      // A worker could have made the server send another message here, which has another subject.
-      if (message?.subject !== this.#names.config) throw new Error("the run is still being made");
+      // Another worker could redirect a message with a different subject to this inbox.
+      if (message?.subject !== this.#names.config) throw new Error("the run is still being created");
       return message;
     }, { signal, deadlineMs: OPEN_MS });
     try {
@@ -211,15 +211,15 @@ export class RunConsumer {
     if (this.#isEnding) return;
     const { ackWaitMs } = this.#config;
     const expires = Math.min(FETCH_MS.max, Math.max(FETCH_MS.min, Math.floor(ackWaitMs / 3)));
-    const handedOut = await this.#lookHandedOut(ackWaitMs - 2 * expires);
+    const position = await this.#deliveryPosition(ackWaitMs - 2 * expires);
     const messages = this.#fetching = await this.#tasks.fetch({ max_messages: this.#slots.free, expires });
     for await (const message of messages) {
       const slot = this.#isEnding ? undefined : this.#slots.tryAcquire();
       if (slot === undefined) {
-        message.nak(this.#isEnding ? 2 * HAND_BACK_MS : undefined); // for another worker, or for later
+        message.nak(this.#isEnding ? 2 * RETURN_MS : undefined); // for another worker, or for later
         continue;
       }
-      const work = this.#carryOut(message, slot, handedOut).catch(() => {}).finally(() => {
+      const work = this.#process(message, slot, position).catch(() => {}).finally(() => {
         this.#slots.release(slot);
         this.#work.delete(work);
       });
@@ -227,7 +227,7 @@ export class RunConsumer {
     }
   }
 
-  async #carryOut(message: JsMsg, slot: number, handedOut: HandedOut): Promise<void> {
+  async #process(message: JsMsg, slot: number, position: DeliveryPosition): Promise<void> {
     const key = keyOf(message.subject);
     if (this.#running.has(key)) return; // the running attempt publishes the result for both
     this.#running.set(key, undefined);
@@ -236,7 +236,7 @@ export class RunConsumer {
     }, this.#config.ackWaitMs / 3);
     try {
       if (isReflected(message)) return message.ack();
-      const isRedelivery = this.#wasHandedOut(message, handedOut);
+      const isRedelivery = this.#mayBeRedelivery(message, position);
       if ((isRedelivery || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
       const result = isRedelivery && await this.#hasNoRedeliveriesLeft(key)
         ? redeliveredTooOften(this.#options.maxRedeliveries)
@@ -254,9 +254,9 @@ export class RunConsumer {
   }
 
   async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptResult> {
-    const asked = await this.#read(message);
-    if (typeof asked === "string") return notStarted(asked);
-    const { task, id, number, timeoutMs } = asked;
+    const read = await this.#read(message);
+    if (typeof read === "string") return notStarted(read);
+    const { task, id, number, timeoutMs } = read;
     const place = {
       slot,
       startedAt: new Date().toISOString(),
@@ -268,35 +268,35 @@ export class RunConsumer {
     return { ...await running.ended, place };
   }
 
-  /** Reads the attempt from a message. Returns the reason, as one sentence, when the message is invalid. */
+  /** Reads the attempt in a message. For an invalid message, returns the reason as a sentence. */
   async #read({ data }: JsMsg): Promise<TaskMessage | string> {
     try {
       return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
     } catch (error) {
       if (this.#abandoned.signal.aborted || isForbidden(error) || this.#nats.connection.isClosed()) throw error;
-      return `The message is no task: ${systemReason(error)}`;
+      return `The message is not a valid task: ${systemReason(error)}`;
     }
   }
 
-  /** Returns the position of delivery, as it was at most `maxAgeMs` ago. */
-  async #lookHandedOut(maxAgeMs: number): Promise<HandedOut> {
-    if (this.#handedOut && Date.now() - this.#handedOut.askedMs < maxAgeMs) return this.#handedOut;
+  /** Returns the position of delivery. It is at most `maxAgeMs` old. */
+  async #deliveryPosition(maxAgeMs: number): Promise<DeliveryPosition> {
+    if (this.#position && Date.now() - this.#position.askedMs < maxAgeMs) return this.#position;
     const askedMs = Date.now();
     const { delivered } = await this.#tasks.info();
-    return this.#handedOut = { sequence: delivered.stream_seq, askedMs };
+    return this.#position = { sequence: delivered.stream_seq, askedMs };
   }
 
   /**
-   * Returns whether another worker may have begun a task before. The server counts the deliveries of a task, but not
-   * reliably: for a task that kills its worker at once, nats-server 2.9.10 begins at 1 each time. New tasks are delivered in
-   * the order of the stream, and a redelivery comes after `ackWaitMs` at the earliest. So a redelivered task lies before the
-   * position of delivery that the server last reported, unless the report is older than `ackWaitMs`.
+   * Returns whether another worker may have begun the task. The delivery count of the server is not reliable: for a task that
+   * kills its worker at once, nats-server 2.9.10 starts at 1 each time. The server delivers new tasks in the order of the
+   * stream, and redelivers a task after `ackWaitMs` at the earliest. A redelivered task therefore has a sequence number up to
+   * the last known position of delivery, unless that position is older than `ackWaitMs`.
    */
-  #wasHandedOut({ info }: JsMsg, { sequence, askedMs }: HandedOut): boolean {
+  #mayBeRedelivery({ info }: JsMsg, { sequence, askedMs }: DeliveryPosition): boolean {
     return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
   }
 
-  /** Returns whether the server has counted all deliveries: a restarted server, or another server of a cluster, may not have. */
+  /** Returns whether the server has counted all deliveries. After a restart or a change of server, that is not certain. */
   #isServerCounting(): boolean {
     const { connection, disconnects } = this.#nats;
     return this.#countedBy === connection.info?.server_id && this.#disconnects === disconnects;
@@ -308,8 +308,8 @@ export class RunConsumer {
   }
 
   /**
-   * Returns whether a task has used up its redeliveries; if not, records another one. Counted here and not by the server,
-   * as a delivered task need not have begun.
+   * Returns whether a task has no redeliveries left; otherwise records a redelivery. The count of the server includes
+   * deliveries that no worker began.
    */
   async #hasNoRedeliveriesLeft(key: string): Promise<boolean> {
     const subject = this.#names.redelivery(key);
@@ -374,7 +374,7 @@ export class RunConsumer {
     return await this.#ask((options) => retryTransient(action, options));
   }
 
-  /** Runs an action that retries while the run exists. Abandons the run when it is gone. */
+  /** Runs an action that retries. Abandons the run when the run no longer exists. */
   async #ask<T>(action: (options: RetryOptions) => Promise<T>): Promise<T> {
     try {
       return await action({ signal: this.#abandoned.signal });
@@ -387,7 +387,7 @@ export class RunConsumer {
 }
 
 /**
- * Returns whether a message is a reply of the server that carries another message. A user without the permission to send
+ * Returns whether a message is a reply of the server that contains a stored message. A user without permission to publish
  * tasks could make the server send such a reply to any subject.
  */
 function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {

@@ -31,8 +31,8 @@ export interface WorkerOptions {
    */
   executor?: "shell" | "process" | undefined;
   /**
-   * The highest number of times that a task is delivered again after its worker was lost. After that, the outcome is
-   * `killed`. At least 1, as a task that a worker hands back before it begins can count as redelivered.
+   * The highest number of times that a task is delivered again after the loss of its worker. When the last worker is lost
+   * too, the outcome is `killed`. At least 1, because a task that a worker returns before it begins can count as redelivered.
    *
    * @default {3}
    */
@@ -77,7 +77,7 @@ export class Worker {
   /** True when the server was out of storage. */
   #isFull = false;
   readonly #drained = new AbortController();
-  /** True when there is a reason to look for runs at once. */
+  /** True when the worker has to look for runs immediately. */
   #mustPoll = false;
   /** Ends the wait for the next poll. */
   #wake = () => {};
@@ -90,7 +90,7 @@ export class Worker {
   constructor(options: WorkerOptions) {
     for (const queue of options.queues) checkName(queue, "The name of a queue");
     const { concurrency, maxRedeliveries = 3 } = options;
-    checkConcurrency(concurrency, "Cannot make the worker");
+    checkConcurrency(concurrency, "Cannot create the worker");
     checkInteger(maxRedeliveries, { name: "maxRedeliveries", min: 1 });
     this.#options = options;
     this.#slots = new Semaphore(options.concurrency);
@@ -137,7 +137,7 @@ export class Worker {
     if (failure) throw failure;
   }
 
-  /** Takes no more tasks, hands back tasks that have not begun, and finishes the running ones. */
+  /** Takes no more tasks, returns tasks that have not begun, and finishes the running ones. */
   drain(): void {
     this.#isDraining = true;
     this.#drained.abort();
@@ -145,13 +145,13 @@ export class Worker {
     for (const run of this.#runs.values()) run.drain();
   }
 
-  /** Kills the running tasks. Other workers begin them again. */
+  /** Kills the running tasks. Other workers start these tasks again. */
   kill(): void {
     this.drain();
     for (const run of this.#runs.values()) run.abandon();
   }
 
-  /** Fails when acknowledgments are forbidden: they have no reply, so that the error arrives as a status. */
+  /** Fails when acknowledgments are forbidden. They have no reply, so the error arrives as a status of the connection. */
   async #watchAcknowledgements({ connection }: Nats): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type !== "error" || !isForbidden(status.error)) continue;
@@ -210,14 +210,14 @@ export class Worker {
         onUnusable: (error) => {
           this.#unusable.add(stream);
           const reason = systemReason(error);
-          this.#log(`cannot work for the run ${run.run} of the queue ${queue}: its settings are invalid: ${reason}`);
+          this.#log(`ignoring the run ${run.run} of the queue ${queue}: its settings are invalid: ${reason}`);
         },
         onFull: () => this.#logFull(),
       });
       this.#runs.set(stream, work);
       const forget = () => {
         this.#runs.delete(stream);
-        if (this.#isDraining) this.#poll(); // it may have been the last run
+        if (this.#isDraining) this.#poll(); // this may have been the last run
       };
       work.ended.then(forget, forget);
     }

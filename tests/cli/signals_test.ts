@@ -178,7 +178,7 @@ test(
   "as the first process of a container the run ends on a signal, and says that it reaps no others",
   async () => {
     const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
-    if (!canUnshare) return skipTest("this user must not make namespaces");
+    if (!canUnshare) return skipTest("this user cannot create namespaces");
     await withTempDirectory(async (directory) => {
       const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
       const { child, ended } = startShell(

@@ -29,9 +29,9 @@ import {
 } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-const through = ({ url }: NatsServer): RunOptions => ({ executor: natsExecutor({ servers: url, queue: "q" }) });
+const optionsFor = ({ url }: NatsServer): RunOptions => ({ executor: natsExecutor({ servers: url, queue: "q" }) });
 
-/** A subject of the run that a stream is of. */
+/** Returns a subject of the run that a stream belongs to. */
 const subjectOf = (stream: string, kind: string) => `${stream.split("_").slice(0, 3).join(".")}.${kind}`;
 
 const place = { slot: 1, startedAt: "2026-01-01T00:00:00.000Z", worker: { host: "h", pid: 7 } };
@@ -42,8 +42,8 @@ const exited = (status: unknown) => ({ ending: { kind: "exited", status } });
 const signaled = (signal: string, status: unknown) => ({ ending: { kind: "signaled", signal, status } });
 const spawnFailed = (reason: string, status: unknown) => ({ ending: { kind: "spawn-failed", reason, status } });
 
-/** Changes that spoil the result of a worker, with the error for each. */
-const WRONG: [change: object, error: RegExp][] = [
+/** Changes that make a result message invalid, and the error of each. */
+const INVALID_CHANGES: [change: object, error: RegExp][] = [
   [{ ending: undefined }, /^"ending" is missing$/],
   [{ ending: "exited" }, /^"ending" must be an object, got "exited"$/],
   [{ ending: { status: 0 } }, /^"ending.kind" must be one of exited, signaled, spawn-failed, lost, got undefined$/],
@@ -108,16 +108,16 @@ const WRONG: [change: object, error: RegExp][] = [
   [{ stdout: { ...output, object: null } }, /^"stdout.object" must be an object, got null$/],
 ];
 
-test("an end of which a field could not stand in a results file is none", () => {
+test("checkResult() rejects every field that would be invalid in a results file", () => {
   const limits = { maxInlineBytes: 8, maxOutputBytes: 64 };
   const check = (value: unknown) => checkResult(JSON.parse(JSON.stringify(value)), limits);
-  for (const [change, message] of WRONG) {
+  for (const [change, message] of INVALID_CHANGES) {
     const error = assertThrows(() => check({ ...ended, ...change }), TypeError);
     assertMatch((error as Error).message, message);
   }
   for (const value of [null, 7, "x", []]) assertThrows(() => check(value), TypeError);
   for (
-    const right of [
+    const valid of [
       { ...ended, ...signaled("SIGKILL", 137), place },
       { ...ended, ...signaled("SIGKILL", null) },
       { ...ended, ...spawnFailed("no", 127) },
@@ -126,12 +126,12 @@ test("an end of which a field could not stand in a results file is none", () => 
       { ...ended, stdout: { text: "", bytes: 64 }, outputError: "It was cut" },
     ]
   ) {
-    const more = { ...right, ending: { ...right.ending, more: 1 }, more: 1, ["__proto__"]: { stoppedBy: "x" } };
-    assertEquals(check(more), right as never);
+    const extended = { ...valid, ending: { ...valid.ending, more: 1 }, more: 1, ["__proto__"]: { stoppedBy: "x" } };
+    assertEquals(check(extended), valid as never);
   }
 });
 
-test("what is no task, no setting and no wish is none", () => {
+test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messages", () => {
   const message = { task: { cmd: "true" }, id: "1", number: 1 };
   const config: RunConfig = {
     version: PROTOCOL_VERSION,
@@ -144,7 +144,7 @@ test("what is no task, no setting and no wish is none", () => {
   assertEquals(checkTaskMessage({ ...message, more: 1 }), message);
   assertEquals(checkConfig({ ...config, more: 1 }), config);
   assertEquals(checkControl({ more: 1 }), {});
-  const wrong: [check: (value: unknown) => unknown, value: unknown, message: RegExp][] = [
+  const invalid: [check: (value: unknown) => unknown, value: unknown, message: RegExp][] = [
     [checkTaskMessage, null, /^it must be an object, got null$/],
     [checkTaskMessage, {}, /^"task" is missing$/],
     [checkTaskMessage, { ...message, task: "\x7f" }, /^"task" must be an object, got "\\u007f"$/],
@@ -172,12 +172,12 @@ test("what is no task, no setting and no wish is none", () => {
     [checkControl, { killAfterMs: -1 }, /^"killAfterMs" must not be negative, got -1$/],
     [checkControl, { killAfterMs: 2 ** 31 }, /^"killAfterMs" must be at most 2147483647 milliseconds/],
   ];
-  for (const [check, value, message] of wrong) {
+  for (const [check, value, message] of invalid) {
     assertMatch((assertThrows(() => check(value), TypeError) as Error).message, message);
   }
 });
 
-test("a result from elsewhere names no file of this machine", async () => {
+test("the result of a worker cannot name a file of the submitter", async () => {
   await withNatsServer(async (server, directory) => {
     const file = join(directory, "mine");
     await writeFile(file, "mine");
@@ -192,10 +192,10 @@ test("a result from elsewhere names no file of this machine", async () => {
   });
 });
 
-test("what is no result ends one task with an error, and no other and no run", async () => {
+test("an invalid result ends one task with an error, and affects neither other tasks nor the run", async () => {
   await withNatsServer(async (server) => {
     const noObject = { object: { id: "../x", bytes: 1, sha256: "0".repeat(64) } };
-    const wrong: [unknown, RegExp][] = [
+    const invalid: [unknown, RegExp][] = [
       ["{", /JSON/],
       ["7", /./],
       [{}, /"object" is missing/],
@@ -204,22 +204,22 @@ test("what is no result ends one task with an error, and no other and no run", a
       [{ value: { ...ended, ending: { kind: "withdrawn" } } }, /ending.kind/],
       [{ value: { ...ended, ending: { kind: "no-resources", reason: "none" } } }, /ending.kind/],
       [{ value: { ...ended, durationMs: -1 } }, /durationMs/],
-      [{ object: { ...object, bytes: 1e15 } }, /it is in an object of 1000000000000000 bytes, and may have \d+$/],
+      [{ object: { ...object, bytes: 1e15 } }, /its object has 1000000000000000 bytes, and the limit is \d+$/],
       [{ value: { ...ended, stoppedBy: "x" } }, /stoppedBy/],
       [{ value: { ...ended, stdout: { text: null } } }, /stdout.text/],
       [{ value: { ...ended, place: { slot: 0, startedAt: "", worker: {} } } }, /place/],
       [{ value: { ...ended, stdout: { ...output, ...noObject } } }, /stdout.object.id/],
       [noObject, /id/],
     ];
-    for (const [message, error] of wrong) {
+    for (const [message, error] of invalid) {
       const all = collect(run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }));
       await recordResult(server, message);
       const [result] = await all;
       assertEquals([result!.outcome, result!.status], ["killed", null], JSON.stringify(message));
-      assertMatch(result!.error!, /^A worker recorded what is no result: /);
+      assertMatch(result!.error!, /^The worker recorded an invalid result: /);
       assertMatch(result!.error!, error);
     }
-    // What a worker has no say in is passed over.
+    // Fields that the submitter decides are ignored.
     const all = collect(
       run([{ id: "mine", cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }),
     );
@@ -236,7 +236,7 @@ test("what is no result ends one task with an error, and no other and no run", a
   });
 });
 
-/** Calls a function with the stream of the only run, once the server has so many attempts of it. */
+/** Calls a function with the stream of the only run when the server has stored the given number of attempts. */
 async function withStream(
   server: NatsServer,
   attempts: number,
@@ -248,24 +248,24 @@ async function withStream(
 }
 
 test(
-  "a worker's message spoils neither the file of results nor the exit status, and ends no run",
+  "no message of a worker makes the results file or the exit status invalid, or ends the run",
   async () => {
     await withNatsServer(async (server, directory) => {
       const [path, tasks] = [join(directory, "results.jsonl"), join(directory, "tasks.jsonl")];
-      const wrong = [
+      const invalid = [
         { durationMs: 1e300 },
         { place: { ...place, startedAt: "2026-02-03 10:00:00Z" } },
         signaled("SIGKILL", 0),
         exited(256),
       ];
-      await writeFile(tasks, [...wrong, {}].map((_, id) => `${JSON.stringify({ id, cmd: "true" })}\n`).join(""));
+      await writeFile(tasks, [...invalid, {}].map((_, id) => `${JSON.stringify({ id, cmd: "true" })}\n`).join(""));
       const { ended: end } = startTaskrunner(["-j1", ...at(server, tasks), "-o", path], { stdin: "" });
-      for (const change of [...wrong, {}]) await recordResult(server, { value: { ...ended, ...change } });
+      for (const change of [...invalid, {}]) await recordResult(server, { value: { ...ended, ...change } });
       const { status, stderr } = await end;
-      assertEquals(status, wrong.length, stderr);
+      assertEquals(status, invalid.length, stderr);
       const results = parseResults(await readFile(path, "utf8"));
       const ends = results.map(({ outcome, status }) => `${outcome} ${status}`);
-      assertEquals(ends, [...wrong.map(() => "killed null"), "ok 0"]);
+      assertEquals(ends, [...invalid.map(() => "killed null"), "ok 0"]);
       const stats = await startTaskrunner(["stats", "--json", path], { stdin: "" }).ended;
       assertEquals([stats.status, stats.stderr], [0, ""]);
 
@@ -276,7 +276,7 @@ test(
   },
 );
 
-test("a worker records why it cannot begin what is no task, and works on", async () => {
+test("a worker records an error for an invalid task, and continues", async () => {
   await withNatsServer(async (server, directory) => {
     const notices: string[] = [];
     await withClient(server, async (client) => {
@@ -287,39 +287,42 @@ test("a worker records why it cannot begin what is no task, and works on", async
       await withWorker(server, async () => {
         await waitFor("the notice", () => notices.length > 0);
         const cmd = `: > ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
-        const all = collect(run([{ cmd }, { cmd: "echo $TASKRUNNER_ID" }], { ...through(server), keepOrder: true }));
+        const all = collect(run([{ cmd }, { cmd: "echo $TASKRUNNER_ID" }], { ...optionsFor(server), keepOrder: true }));
         await waitFor("the first task", () => existsSync(join(directory, "begun")));
         const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_q_") && name !== broken)!;
         const sha256 = createHash("sha256").update("{}").digest("hex");
         const store = await new Objm(js).open(stream);
         const { nuid } = await store.put({ name: "x" }, new Blob(["x".repeat(300_000)]).stream() as never);
         const message = { task: { cmd: "true" }, id: "1", number: 1 };
-        const wrong: [unknown, RegExp][] = [
-          ["", /no task: it is not valid JSON$/],
-          [7, /no task: it must be an object, got 7$/],
-          [{ value: {} }, /no task: "task" is missing$/],
-          [{ value: { ...message, task: { cmd: [7] } } }, /no task: "task.cmd.0" must be a string, got 7$/],
+        const invalid: [unknown, RegExp][] = [
+          ["", /not a valid task: it is not valid JSON$/],
+          [7, /not a valid task: it must be an object, got 7$/],
+          [{ value: {} }, /not a valid task: "task" is missing$/],
+          [{ value: { ...message, task: { cmd: [7] } } }, /not a valid task: "task.cmd.0" must be a string, got 7$/],
           [
             { value: { ...message, task: { cmd: "true", env: 7 } } },
-            /no task: "task.env" must be an object of strings/,
+            /not a valid task: "task.env" must be an object of strings/,
           ],
-          [{ value: { ...message, id: {} } }, /no task: "id" must be a string/],
-          [{ value: { ...message, timeoutMs: -1 } }, /no task: "timeoutMs" must be/],
+          [{ value: { ...message, id: {} } }, /not a valid task: "id" must be a string/],
+          [{ value: { ...message, timeoutMs: -1 } }, /not a valid task: "timeoutMs" must be/],
           [
             { object: { id: nuid, bytes: 1e15, sha256 } },
-            /no task: it is in an object of 1000000000000000 bytes, and may/,
+            /not a valid task: its object has 1000000000000000 bytes, and the limit is \d+$/,
           ],
-          [{ object: { id: nuid, bytes: 1_000, sha256 } }, /no task: a large message is larger than it says$/],
-          [{ object: { id: nuid, bytes: 300_000, sha256 } }, /no task: a large message was changed$/],
+          [
+            { object: { id: nuid, bytes: 1_000, sha256 } },
+            /not a valid task: a large message is larger than its reference states$/,
+          ],
+          [{ object: { id: nuid, bytes: 300_000, sha256 } }, /not a valid task: a large message was modified$/],
         ];
-        for (const [index, [value]] of wrong.entries()) {
+        for (const [index, [value]] of invalid.entries()) {
           await js.publish(
-            subjectOf(stream, `task.wrong${index}`),
+            subjectOf(stream, `task.invalid${index}`),
             typeof value === "string" ? value : JSON.stringify(value),
           );
         }
-        for (const [index, [, error]] of wrong.entries()) {
-          const last = { last_by_subj: subjectOf(stream, `result.wrong${index}`) };
+        for (const [index, [, error]] of invalid.entries()) {
+          const last = { last_by_subj: subjectOf(stream, `result.invalid${index}`) };
           let bytes: Uint8Array | undefined;
           await waitFor(
             `the result ${index}`,
@@ -332,37 +335,37 @@ test("a worker records why it cannot begin what is no task, and works on", async
         await writeFile(join(directory, "go"), "");
         assertEquals((await all).map(({ outcome, stdout }) => [outcome, stdout]), [["ok", ""], ["ok", "2\n"]]);
         assertEquals(notices, [
-          'cannot work for the run broken of the queue q: its settings are invalid: "maxInlineBytes" is missing',
+          'ignoring the run broken of the queue q: its settings are invalid: "maxInlineBytes" is missing',
         ]);
       }, { onNotice: (text) => notices.push(text) });
     });
   });
 });
 
-test("a time to end in that no timer can hold is the longest that one can", async () => {
+test("a killAfterMs beyond the range of timers does not kill at once", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
-      const cmd = `trap 'echo told; exit 0' TERM; : > ${directory}/begun; while :; do sleep 0.01; done`;
+      const cmd = `trap 'echo terminated; exit 0' TERM; : > ${directory}/begun; while :; do sleep 0.01; done`;
       const stop = new AbortController();
-      const results = run([{ cmd }], { ...through(server), killAfterMs: Infinity, signal: stop.signal });
+      const results = run([{ cmd }], { ...optionsFor(server), killAfterMs: Infinity, signal: stop.signal });
       const first = results.next();
       await waitFor("the task", () => existsSync(join(directory, "begun")));
       stop.abort(new Error("enough"));
       const { value } = await first;
-      assertEquals([value?.outcome, value?.stdout], ["canceled", "told\n"]);
+      assertEquals([value?.outcome, value?.stdout], ["canceled", "terminated\n"]);
       await assertRejects(() => results.next(), Error, "enough");
     });
   });
 });
 
 test(
-  "a result that was there before its attempt ends that, and the run does not wait for another",
+  "a result that was recorded before its attempt ends the attempt",
   async () => {
     await withNatsServer(async (server) => {
       const task = { id: "a", cmd: "exit 3", retries: 1 };
-      const all = collect(run([task], through(server)));
+      const all = collect(run([task], optionsFor(server)));
       await withStream(server, 1, async (stream) => {
-        // Who has the first attempt can tell what the second one will be called.
+        // A worker that has the first attempt can compute the key of the second one.
         const hash = createHash("sha256").update(JSON.stringify({ task, id: "a", number: 2 })).digest("hex").slice(
           0,
           32,
@@ -383,11 +386,14 @@ test(
   },
 );
 
-/** Begins a run of which a worker has one task, and nobody the others. Gives what comes of it when something was done to the server. */
+/**
+ * Starts a run of four tasks, of which a worker runs one and no worker has the others, then calls `damage`. Returns the
+ * results and the error of the run.
+ */
 async function runWhile(
   server: NatsServer,
   directory: string,
-  harm: (stream: string, manager: JetStreamManager) => Promise<unknown>,
+  damage: (stream: string, manager: JetStreamManager) => Promise<unknown>,
 ): Promise<{ results: TaskResult[]; error: Error | undefined }> {
   const path = (name: string) => join(directory, name);
   const cmd = `: > ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done`;
@@ -396,10 +402,10 @@ async function runWhile(
   await withWorker(server, async () => {
     const tasks: Task[] = [{ id: "begun", cmd }, ...[1, 2, 3].map((id) => ({ id, cmd: "true" }))];
     const running = (async () => {
-      for await (const result of run(tasks, through(server))) results.push(result);
+      for await (const result of run(tasks, optionsFor(server))) results.push(result);
     })().catch((reason) => error = reason);
     await waitFor("the first task", () => existsSync(path("begun")));
-    await withStream(server, tasks.length, harm);
+    await withStream(server, tasks.length, damage);
     await writeFile(path("go"), "");
     await running;
   }, { concurrency: 1 });
@@ -407,10 +413,10 @@ async function runWhile(
   return { results, error };
 }
 
-const HARMS: Record<string, (stream: string, manager: JetStreamManager) => Promise<unknown>> = {
+const DAMAGES: Record<string, (stream: string, manager: JetStreamManager) => Promise<unknown>> = {
   "the stream was purged": (stream, manager) => manager.streams.purge(stream),
   "tasks were purged": (stream, manager) => manager.streams.purge(stream, { filter: subjectOf(stream, "task.*") }),
-  "nothing was purged, after which a server hands out no more of what it has": (stream, manager) =>
+  "an empty purge made the server stop delivering": (stream, manager) =>
     manager.streams.purge(stream, { filter: subjectOf(stream, "task.none") }),
   "the first messages were purged": (stream, manager) => manager.streams.purge(stream, { seq: 4 } as never),
   "a task was removed": async (stream, manager) => {
@@ -419,10 +425,10 @@ const HARMS: Record<string, (stream: string, manager: JetStreamManager) => Promi
   },
 };
 
-for (const [what, harm] of Object.entries(HARMS)) {
-  test(`a run ends with an error when ${what}, after what workers have begun`, async () => {
+for (const [name, damage] of Object.entries(DAMAGES)) {
+  test(`a run ends with an error when ${name}, after the tasks that have begun`, async () => {
     await withNatsServer(async (server, directory) => {
-      const { results, error } = await runWhile(server, directory, harm);
+      const { results, error } = await runWhile(server, directory, damage);
       assertEquals([results[0]?.id, results.filter(({ outcome }) => outcome !== "ok")], ["begun", []]);
       assert(results.length < 4, `${error}`);
       assertMatch(
@@ -433,7 +439,7 @@ for (const [what, harm] of Object.entries(HARMS)) {
   });
 }
 
-test("a run says so when what its tasks are handed out by was removed", async () => {
+test("a run ends with an error when its tasks consumer was removed", async () => {
   await withNatsServer(async (server, directory) => {
     const { results, error } = await runWhile(server, directory, (stream, manager) => {
       return manager.consumers.delete(stream, "tasks");
@@ -446,7 +452,7 @@ test("a run says so when what its tasks are handed out by was removed", async ()
   });
 });
 
-test("a run reads on when what it reads results through was removed", async () => {
+test("a run continues when its results consumer was removed", async () => {
   await withNatsServer(async (server, directory) => {
     const { results, error } = await runWhile(server, directory, async (stream, manager) => {
       const consumers = await Array.fromAsync(manager.consumers.list(stream));
@@ -457,7 +463,7 @@ test("a run reads on when what it reads results through was removed", async () =
   });
 });
 
-test("a run says so when its stream was removed, and so do both when only its objects were", async () => {
+test("a run ends with an error when its stream or its object store was removed", async () => {
   await withNatsServer(async (server, directory) => {
     const { error } = await runWhile(server, directory, (stream, manager) => manager.streams.delete(stream));
     assertMatch(
@@ -478,7 +484,7 @@ test("a run says so when its stream was removed, and so do both when only its ob
     const running = (async () => {
       for await (
         const result of run(tasks(), {
-          ...through(server),
+          ...optionsFor(server),
           maxInlineBytes: 300_000,
           spillDir: join(directory, "spill"),
         })
@@ -510,10 +516,10 @@ test("a run says so when its stream was removed, and so do both when only its ob
   });
 });
 
-test("an output is taken from an object up to what it may have, and no further", async () => {
+test("an output that is larger than its limit or its size is not read from the object store", async () => {
   await withNatsServer(async (server, directory) => {
     const options = {
-      ...through(server),
+      ...optionsFor(server),
       maxInlineBytes: 10,
       maxOutputBytes: 1_000_000,
       spillDir: join(directory, "s"),
@@ -535,14 +541,14 @@ test("an output is taken from an object up to what it may have, and no further",
       await recordResult(server, { value: { ...ended, stdout } });
     });
     const results = await all;
-    const [right] = results.filter(({ outcome }) => outcome === "ok");
-    assertEquals((await readFile(right!.stdoutFile!, "utf8")).length, 700_000);
+    const [valid] = results.filter(({ outcome }) => outcome === "ok");
+    assertEquals((await readFile(valid!.stdoutFile!, "utf8")).length, 700_000);
     assertEquals(results.map(({ outcome, error, stdoutFile }) => [outcome, error, stdoutFile !== undefined]).sort(), [
-      ["failed", "Cannot keep all of the output: a large message is larger than it says", false],
-      ["failed", "Cannot keep all of the output: a large message was changed", false],
+      ["failed", "Cannot keep all of the output: a large message is larger than its reference states", false],
+      ["failed", "Cannot keep all of the output: a large message was modified", false],
       [
         "killed",
-        'A worker recorded what is no result: "stdout" must have at most 1000000 bytes, got 2000000',
+        'The worker recorded an invalid result: "stdout" must have at most 1000000 bytes, got 2000000',
         false,
       ],
       ["ok", undefined, true],

@@ -197,7 +197,7 @@ test("parseTask() rejects NaN and infinities in meta, which JSON would turn into
   for (const number of [NaN, Infinity, -Infinity]) {
     for (const meta of [number, [number], { a: [null, { b: number }] }]) {
       const task: Task = { cmd: "x", meta };
-      const problem = '"meta" must be a value that JSON can hold';
+      const problem = '"meta" must be a value that JSON can represent';
       assertThrows(() => parseTask(task), InvalidTaskError, problem);
       assertThrows(() => new TaskRunner().add(task), InvalidTaskError, problem);
       await assertRejects(() => collect(run([task], { executor: instantExecutor() })), InvalidTaskError, problem);

@@ -258,7 +258,7 @@ test("a killed and restarted server loses nothing", async () => {
       assertEquals(new Set(ids).size, 400);
       assertEquals(ids.length, 400);
     });
-    assertMatch(notices.join("\n"), /is lost; trying to make it again\nconnected to NATS again/);
+    assertMatch(notices.join("\n"), /is lost; reconnecting\nconnected to NATS again/);
     await stopNatsServer(server);
   });
 });

@@ -99,7 +99,7 @@ test("parseTask() accepts an id that is a string or an exact number", () => {
   assertEquals(problemOf({ cmd: "x", id: NaN }), '"id" must be a string or a number, got NaN');
   assertEquals(
     problemOf({ cmd: "x", id: 2 ** 53 }),
-    '"id" must be a string when it is a number of more than 53 bits, or digits would be lost, got 9007199254740992',
+    '"id" must be a string when the number has more than 53 bits, because digits would be lost, got 9007199254740992',
   );
 });
 
@@ -152,7 +152,7 @@ test("parseTask() accepts a path as stdinFile, without stdin", () => {
   for (const stdin of ["", "a", Uint8Array.of(1), { file: "a" }]) {
     assertEquals(
       problemOf({ cmd: "x", stdin, stdinFile: "a" }),
-      '"stdinFile" must not stand together with "stdin", got "a"',
+      '"stdinFile" cannot be combined with "stdin", got "a"',
     );
   }
 });
@@ -161,7 +161,7 @@ test("parseTask() checks the base64 of a stdin with stdinEncoding", () => {
   for (const stdin of ["", "AA==", "AAA=", "AAAA", "/+8=", "TWFueSBoYW5kcw=="]) {
     assertEquals(parseTask({ cmd: "x", stdin, stdinEncoding: "base64" }).stdin, stdin);
   }
-  const not = 'must be base64 with its padding, as "stdinEncoding" says, got';
+  const not = "must be base64 with padding, got";
   const wrong = ["A", "AA", "AAA", "AAAAA", "AA=A", "A===", "====", "AB==", "AAB=", "A-_=", "AAAA\n", " AA=", "é==="];
   for (const stdin of wrong) {
     assertEquals(problemOf({ cmd: "x", stdin, stdinEncoding: "base64" }), `"stdin" ${not} ${JSON.stringify(stdin)}`);
@@ -170,7 +170,7 @@ test("parseTask() checks the base64 of a stdin with stdinEncoding", () => {
     const problem = `"stdinEncoding" must be "base64", got ${JSON.stringify(encoding)}`;
     assertEquals(problemOf({ cmd: "x", stdin: "", stdinEncoding: encoding }), problem);
   }
-  const alone = '"stdinEncoding" must stand together with a string as "stdin", got "base64"';
+  const alone = '"stdinEncoding" requires a string as "stdin", got "base64"';
   for (const stdin of [undefined, Uint8Array.of(1), { file: "a" }]) {
     assertEquals(problemOf({ cmd: "x", stdin, stdinEncoding: "base64" }), alone);
   }
@@ -203,7 +203,7 @@ test("readTasks() accepts a file for stdin as stdinFile only", async () => {
   ]);
   assertEquals(problems, [
     'Line 1: Cannot read the task: "stdin" must be a string, got {"file":"a"}',
-    'Line 4: Cannot read the task: "stdinFile" must not stand together with "stdin", got "a"',
+    'Line 4: Cannot read the task: "stdinFile" cannot be combined with "stdin", got "a"',
   ]);
 });
 
@@ -254,7 +254,7 @@ test("parseTask() rejects a meta that JSON cannot hold", () => {
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   for (const meta of [cycle, 1n, () => {}, Symbol()]) {
-    assert(problemOf({ cmd: "x", meta }).startsWith('"meta" must be a value that JSON can hold'));
+    assert(problemOf({ cmd: "x", meta }).startsWith('"meta" must be a value that JSON can represent'));
   }
 });
 

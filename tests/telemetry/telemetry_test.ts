@@ -184,11 +184,11 @@ test("the default protocol is http/protobuf", async () => {
 });
 
 const TROUBLES: Record<string, { answer?: OtlpReceiver["answer"]; reason: string }> = {
-  "is away": { reason: "they were not taken within 5 seconds" },
-  "does not answer": { answer: () => {}, reason: "they were not taken within 5 seconds" },
+  "is away": { reason: "the collector did not accept them within 5 s" },
+  "does not answer": { answer: () => {}, reason: "the collector did not accept them within 5 s" },
   "refuses": {
     answer: ({ headers }, response) => response.writeHead(401, `${headers["x-token"]}`).end(JSON.stringify(headers)),
-    reason: "it answered with the HTTP status 401",
+    reason: "the collector responded with HTTP status 401",
   },
 };
 
@@ -227,7 +227,7 @@ test("spans that overflow the queue of a slow collector are counted", async () =
     assert(lost > 0);
     assertEquals([status, stderr], [
       0,
-      `taskrunner: telemetry: ${lost} of 21 spans did not reach the collector: they came faster than it took them\n`,
+      `taskrunner: telemetry: ${lost} of 21 spans did not reach the collector: the collector is too slow\n`,
     ]);
   });
 });
@@ -417,7 +417,7 @@ test("invalid settings disable telemetry, and the run continues", async () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
   const { status, stderr } = await taskrunner(["each", "true", ":::", "x"], { env });
   const reason = 'OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf or http/json, got "grpc"';
-  assertEquals([status, stderr], [0, `taskrunner: there is no telemetry: ${reason}\n`]);
+  assertEquals([status, stderr], [0, `taskrunner: telemetry is disabled: ${reason}\n`]);
 });
 
 if (RUNTIME === "deno") {
@@ -434,7 +434,7 @@ if (RUNTIME === "deno") {
         };
         assertEquals(await withPermissions(), []);
         assertEquals(await withPermissions("--allow-env"), [
-          `taskrunner: there is no telemetry: Deno needs --allow-net=${host}`,
+          `taskrunner: telemetry is disabled: Deno needs --allow-net=${host}`,
         ]);
         assertEquals(receiver.requests, []);
         assertEquals(await withPermissions("--allow-env", `--allow-net=${host}`), []);

@@ -39,7 +39,7 @@ test("sh quotes strings, numbers, bigints, file URLs and arrays of them", () => 
   assertEquals(sh`true`, "true");
 });
 
-test("the text of a template is raw, but for the escapes that a template literal needs", () => {
+test("sh keeps the text of the template, except for escapes that a template literal requires", () => {
   assertEquals(sh`printf 'a\n%s\\' ${"x"} \$HOME \{}`, String.raw`printf 'a\n%s\\' 'x' \$HOME \{}`);
   assertEquals(sh`echo \`date\` \${x%.gz} '\\\`'`, "echo `date` ${x%.gz} '\\\\`'");
   assertEquals(
@@ -49,7 +49,7 @@ test("the text of a template is raw, but for the escapes that a template literal
   );
 });
 
-test("another value is an error with its number and what it should be", () => {
+test("sh rejects other values, with their number and the valid types", () => {
   const must = "it must be a string, a finite number, a bigint, a file: URL, or an array of these, got";
   const web = new URL("https://example.org/");
   const wrong: [unknown, string][] = [
@@ -83,10 +83,10 @@ test("another value is an error with its number and what it should be", () => {
   }
 });
 
-test("a value is refused where its quotes would mean something else", () => {
+test("sh rejects a value where quotes have another meaning", () => {
   const quoted = (number: number, quote: string) =>
-    `Cannot quote interpolation ${number}: it stands between ${quote} and ${quote}; ` +
-    "remove these quotes, because the value is quoted already";
+    `Cannot quote interpolation ${number}: it is between ${quote} and ${quote}; ` +
+    "remove these quotes, because sh adds quotes";
   assertEquals(problemOf(() => sh`echo "${1}"`), quoted(1, '"'));
   assertEquals(problemOf(() => sh`echo ${1} 'a"${2}'`), quoted(2, "'"));
   assertEquals(problemOf(() => sh`echo "it's \" ${1}"`), quoted(1, '"'));
@@ -107,10 +107,8 @@ test("a value is refused where its quotes would mean something else", () => {
   for (const [text, opaque] of places) {
     assertEquals(
       problemOf(() => fill(text, "x")),
-      `Cannot quote interpolation 1: it stands after ${
-        JSON.stringify(opaque)
-      }, where quotes can mean something else; ` +
-        'assign it to a variable before that, as in v=${value}; echo "$v"',
+      `Cannot quote interpolation 1: it is after ${JSON.stringify(opaque)}, where quotes can have another meaning; ` +
+        'assign the value to a variable first, as in v=${value}; echo "$v"',
       text,
     );
   }
@@ -123,15 +121,15 @@ END`,
   assertEquals(sh`kill $$${1}`, "kill $$'1'");
   for (const text of ["echo '", 'echo "a', "echo {} '"]) {
     assert(
-      /^Cannot make a command: its ['"] is not closed$/.test(
+      /^Cannot build the command: its ['"] is not closed$/.test(
         problemOf(() => fill(text, ..."x".repeat(text.split("{}").length - 1))),
       ),
     );
   }
 });
 
-test("an array must stand alone, as each of its elements is a word", () => {
-  const problem = "Cannot quote interpolation 1: an array is several words, and must stand alone between spaces";
+test("sh rejects an array without spaces around it", () => {
+  const problem = "Cannot quote interpolation 1: an array becomes separate words, and needs spaces around it";
   for (const text of ["x={}", "--file={}", "a{}", "{}b", '{}"b"', "{}=1", "> {}", "<{}", "2>> {} a"]) {
     for (const value of [[], ["a"], ["a", "b"]]) assertEquals(problemOf(() => fill(text, value)), problem, text);
   }
@@ -140,16 +138,16 @@ test("an array must stand alone, as each of its elements is a word", () => {
   assertEquals(fill("{};({})&{}|{} >x", ["a"], ["b"], ["c"], ["d", "e"]), "'a';('b')&'c'|'d' 'e' >x");
 });
 
-test("sh is only a tag", () => {
-  const problem = "Cannot make a command: sh is a tag for a template literal, as in sh`gzip ${file}`";
+test("sh rejects calls that are not tagged templates", () => {
+  const problem = "Cannot build the command: sh is a tag for a template literal, as in sh`gzip ${file}`";
   for (const args of [[], ["echo"], [["echo"]], [{ raw: ["a", "b"] }], [{ raw: ["a"] }, "x"], [{ raw: "a" }]]) {
     assertEquals(problemOf(() => (sh as (...args: unknown[]) => string)(...args)), problem);
   }
-  const backslash = "Cannot make a command: a backslash stands before a value, whose quotes it would change";
+  const backslash = "Cannot build the command: a backslash before a value would escape the quotes of the value";
   assertEquals(problemOf(() => fill("echo \\{} {}", "x", "y")), backslash);
   assertEquals(
     problemOf(() => fill("echo \0")),
-    "Cannot make a command: its text must not contain a NUL character or half of a surrogate pair",
+    "Cannot build the command: its text must not contain a NUL character or half of a surrogate pair",
   );
 });
 
