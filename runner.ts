@@ -118,7 +118,7 @@ const CREATE_POOL_OPTION_NAMES: OptionNames = {
   known: RUN_OPTION_NAMES.known.filter((name) => !["halt", "keepOrder", "total"].includes(name)),
   advice: new Map([
     ...RUN_OPTION_NAMES.advice,
-    ["halt", "because a pool has no end: close the pool instead"],
+    ["halt", "because a pool has no end: dispose of the pool to stop its tasks"],
     ["keepOrder", "because each task has its own promise: await the promises in order"],
     ["total", "because a pool has no end"],
   ]),

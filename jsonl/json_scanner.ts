@@ -54,9 +54,9 @@ export class JsonScanner {
   textEnd = 0;
   /** Offset of the last number. */
   numberBegin = 0;
-  /** Whether the last string has escapes. */
+  /** True when the last string has escapes. */
   isEscaped = false;
-  /** Whether the last string has an escape such as `\u0000`, which may encode a lone surrogate. */
+  /** True when the last string has an escape such as `\u0000`, which may encode a lone surrogate. */
   hasCodeEscape = false;
   #isAscii = true;
 

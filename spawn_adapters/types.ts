@@ -77,7 +77,7 @@ export interface ChildProcess {
 export interface SpawnAdapter {
   /** Name of the runtime, such as `deno`. */
   readonly name: string;
-  /** Whether the program may call `process.kill`; otherwise a shell sends signals. */
+  /** True when the program may call `process.kill`; otherwise a shell sends signals. */
   readonly canSignal: boolean;
   /**
    * Starts a process.

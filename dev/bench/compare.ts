@@ -40,9 +40,9 @@ interface Contender {
   command: string;
   /** Share of the work to run, for slow contenders; default: 1. */
   part?: number;
-  /** Whether to check that every task has a result. */
+  /** If true, the benchmark checks that every task has a result. */
   isTaskrunner?: boolean;
-  /** Whether the program prints its own measurement, which excludes the allocation of memory. */
+  /** If true, the program prints its own measurement, which excludes the allocation of memory. */
   measuresItself?: boolean;
 }
 

@@ -26,7 +26,7 @@ interface Phase {
   mixture: Mixture;
   /** Pause after each task; by default the next task is supplied immediately. */
   pauseMs?: number;
-  /** Whether the input stalls in the middle of a task for the whole phase. */
+  /** If true, the input stalls in the middle of a task for the whole phase. */
   isStalled?: boolean;
   /** Change of the concurrency. */
   moreJobs?: number;

@@ -17,7 +17,7 @@ import { EVENT, GIVE_UP, type Order, type TestEvent } from "./mutation_events.ts
 /** A test hangs if it takes longer than this multiple of its time without a mutant, plus {@linkcode SPARE_MS}. */
 const SLOWER = 5;
 const SPARE_MS = 3_000;
-/** Grace period for a test that was told to give up; then its process is killed. */
+/** Grace period after the request to give up; then the process of the test is killed. */
 const GIVE_UP_MS = 1_000;
 /** Number of hung or failed tests after which a process is replaced, as remains of them may still be running. */
 const MAX_UNFINISHED = 10;

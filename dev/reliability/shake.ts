@@ -28,7 +28,7 @@ const files = flags._.length > 0 ? flags._.map(pathOfTest) : testFiles();
 interface Tally {
   runs: number;
   failures: number;
-  /** How often each test failed. */
+  /** The number of failures of each test. */
   tests: Map<string, number>;
   longestSeconds: number;
 }

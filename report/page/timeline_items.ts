@@ -51,7 +51,7 @@ interface Interval {
   endMs: number;
   /** The share of the time in which a task ran. */
   busy: number;
-  /** Whether a task that was not `ok` ended in the interval. */
+  /** True when a task that was not `ok` ended in the interval. */
   hasNotOk: boolean;
 }
 

@@ -19,9 +19,9 @@ import {
 } from "../support/helpers.ts";
 import {
   assertEachOnce,
-  at,
   COMMANDS,
-  linesOf,
+  completeLines,
+  natsArgs,
   resultsOf,
   signal,
   startWorker,
@@ -39,9 +39,9 @@ test("when a worker is killed, its tasks end and run again on another worker", a
     // The first start waits forever.
     const cmd = `echo $$ >> ${path("pids")}; [ -e ${path("killed")} ] || { sleep 300; :; }; echo $TASKRUNNER_ID`;
     const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
-    const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
-    await waitFor("the tasks", async () => (await linesOf(path("pids"))).length === 4);
-    const before = (await linesOf(path("pids"))).map(Number);
+    const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "1s"));
+    await waitFor("the tasks", async () => (await completeLines(path("pids"))).length === 4);
+    const before = (await completeLines(path("pids"))).map(Number);
     const scratch = dirname(dirname(await readlink(`/proc/${before[0]}/fd/1`)));
     assertEquals([existsSync(scratch), basename(scratch).startsWith("taskrunner-")], [true, true]);
     signal(worker, "SIGKILL");
@@ -61,7 +61,7 @@ test("a worker that was stopped for a while cannot change results", async () => 
     const cmd =
       `echo begun >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
     const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
-    const running = taskrunner(at(server, tasks, "--ack-wait", "1s"));
+    const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "1s"));
     const begun = async () => (await readFile(join(directory, "begun"), "utf8").catch(() => "")).split("\n").length - 1;
     await waitFor("the tasks", async () => await begun() === 4);
     signal(worker, "SIGSTOP");
@@ -80,7 +80,7 @@ test("a task that repeatedly kills its worker gets a result after the last redel
   await withNatsServer(async (server, directory) => {
     const poison = `echo >> ${directory}/begun; kill -9 $(ps -o ppid= -p $PPID); sleep 300`;
     const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
-    const running = taskrunner(at(server, tasks, "--ack-wait", "4s"));
+    const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "4s"));
     for (let time = 1; time <= 2; time++) {
       const { ended } = await startWorker(server.url, { args: ["--max-reruns", "1"] });
       assertEquals((await ended).signal, "SIGKILL");
@@ -100,7 +100,7 @@ test("a killed run can be resumed, and no task with a result runs again", async 
     const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; echo $TASKRUNNER_ID; sleep 0.01`;
     const tasks = await taskFile(directory, Array.from({ length: 300 }, (_, id) => ({ id, cmd })));
     const output = join(directory, "results.jsonl");
-    const args = at(server, tasks, "-o", output);
+    const args = natsArgs(server, tasks, "-o", output);
     const first = startTaskrunner(args);
     await waitFor("some results", async () => (await resultsOf(output)).length > 50);
     signal(first, "SIGKILL");
@@ -125,7 +125,7 @@ test("--resume-failed runs a failed task again, even after the run was killed", 
       { id: "fails", cmd: `[ -e ${path("go")} ]` },
       { id: "waits", cmd: `until [ -e ${path("go")} ]; do sleep 0.01; done` },
     ]);
-    const args = at(server, tasks, "-o", path("results.jsonl"));
+    const args = natsArgs(server, tasks, "-o", path("results.jsonl"));
     const first = startTaskrunner(args);
     await waitFor("a result", async () => (await resultsOf(path("results.jsonl"))).length === 1);
     signal(first, "SIGKILL");
@@ -145,7 +145,7 @@ test("a drained run waits for the task of a worker that does not answer for a wh
     const worker = await startWorker(server.url);
     const path = (name: string) => join(directory, name);
     const cmd = `: > ${path("begun")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
-    const running = startTaskrunner(at(server, await taskFile(directory, [{ id: 0, cmd }])));
+    const running = startTaskrunner(natsArgs(server, await taskFile(directory, [{ id: 0, cmd }])));
     await waitFor("the task", () => existsSync(path("begun")));
     signal(worker, "SIGSTOP");
     await withClient(server, async (client) => {
@@ -169,14 +169,14 @@ test("a second SIGTERM makes a worker kill its tasks, which start on another wor
     const path = (name: string) => join(directory, name);
     const cmd = `echo $$ >> ${path("pids")}; until [ -e ${path("go")} ]; do sleep 0.01; done; echo $TASKRUNNER_ID`;
     const tasks = await taskFile(directory, Array.from({ length: 4 }, (_, id) => ({ id, cmd })));
-    const running = taskrunner(at(server, tasks, "--ack-wait", "1h"));
-    await waitFor("the tasks", async () => (await linesOf(path("pids"))).length === 4);
+    const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "1h"));
+    await waitFor("the tasks", async () => (await completeLines(path("pids"))).length === 4);
     signal(worker, "SIGTERM");
     await waitFor("it to stop", () => worker.output.stderr.includes("nothing more is taken"));
     signal(worker, "SIGTERM");
     const { status, stderr } = await worker.ended;
     assertEquals([status, stderr.includes("what runs is ended, and is begun again elsewhere")], [143, true]);
-    for (const pid of await linesOf(path("pids"))) assertEquals(isAlive(Number(pid)), false);
+    for (const pid of await completeLines(path("pids"))) assertEquals(isAlive(Number(pid)), false);
     await writeFile(path("go"), "");
     const other = await startWorker(server.url);
     assertEachOnce((await running).results, 4);
@@ -190,7 +190,7 @@ test("the result reports that a worker lost the file with the output", async () 
     await mkdir(temporary);
     const worker = await startWorker(server.url, { args: ["--executor", "process"], env: { TMPDIR: temporary } });
     const cmd = `yes | head -c 3000000; until [ -e ${directory}/go ]; do sleep 0.01; done`;
-    const running = taskrunner(at(server, await taskFile(directory, [{ cmd }]), "--max-inline", "1k"));
+    const running = taskrunner(natsArgs(server, await taskFile(directory, [{ cmd }]), "--max-inline", "1k"));
     await waitFor("the file", async () => {
       const [name] = (await readdir(temporary)).filter((name) => name.includes("-output-"));
       if (!name) return false;
@@ -213,7 +213,7 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
         { length: 20 },
         (_, id) => ({ id, cmd: `echo $$ > ${directory}/pid${id}; sleep 300; :` }),
       );
-      const running = startTaskrunner(at(server, await taskFile(directory, tasks)));
+      const running = startTaskrunner(natsArgs(server, await taskFile(directory, tasks)));
       const paths = [0, 1, 2, 3].map((id) => join(directory, `pid${id}`));
       await waitFor("the tasks", () => paths.every(existsSync));
       signal(running, name);
@@ -277,7 +277,7 @@ test(
 
 test("runs show prints a run, and runs rm removes it", async () => {
   await withNatsServer(async (server, directory) => {
-    const running = startTaskrunner(at(server, await taskFile(directory, [{ cmd: "true" }])));
+    const running = startTaskrunner(natsArgs(server, await taskFile(directory, [{ cmd: "true" }])));
     const runs = (...args: string[]) => taskrunner(["runs", ...args, "--nats", server.url]);
     let line = "";
     await waitFor("the run", async () => {

@@ -7,10 +7,10 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { scaledCount, startTaskrunner, taskFile, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
   assertEachOnce,
-  at,
-  linesOf,
+  completeLines,
+  natsArgs,
   type NatsServer,
-  OTHERS,
+  OTHER_RUNTIMES,
   resultsOf,
   startNatsServer,
   startWorker,
@@ -98,17 +98,17 @@ test(
       try {
         await cluster.start();
         const urls = cluster.urls;
-        const workers = await Promise.all(OTHERS.map((runtime) => startWorker(urls, { runtime })));
+        const workers = await Promise.all(OTHER_RUNTIMES.map((runtime) => startWorker(urls, { runtime })));
         const count = scaledCount(3_000);
         const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
         const output = join(directory, "results.jsonl");
         const file = await taskFile(directory, tasks);
         const running = startTaskrunner([
-          ...at({ url: urls }, file, "-o", output, "--nats-replicas", "3", "--ack-wait", "5s"),
+          ...natsArgs({ url: urls }, file, "-o", output, "--nats-replicas", "3", "--ack-wait", "5s"),
         ]);
         let [seen, seenMs, pauseMs] = [0, 0, 0];
         const has = (wanted: number) => async () => {
-          const { length } = await linesOf(output);
+          const { length } = await completeLines(output);
           if (length > seen) {
             if (seen > 0) pauseMs = Math.max(pauseMs, performance.now() - seenMs);
             [seen, seenMs] = [length, performance.now()];

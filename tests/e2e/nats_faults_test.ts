@@ -11,7 +11,7 @@ import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
-  linesOf,
+  completeLines,
   type NatsServer,
   startNatsServer,
   stopNatsServer,
@@ -124,15 +124,15 @@ test("tasks that are sent or end while the server is down run once and are not l
     }
     await withWorker(server, async () => {
       const all = collect(run(tasks(), { executor: natsExecutor({ servers: server.url, queue: "q", onNotice }) }));
-      await waitFor("the tasks", async () => (await linesOf(path("begun"))).length === 4);
+      await waitFor("the tasks", async () => (await completeLines(path("begun"))).length === 4);
       await stopNatsServer(server);
       await lost.promise;
       await writeFile(path("go"), "");
       more.resolve();
-      await waitFor("the tasks to end", async () => (await linesOf(path("ended"))).length === 4);
+      await waitFor("the tasks to end", async () => (await completeLines(path("ended"))).length === 4);
       server = await startNatsServer(directory, [], server.port);
       assertEquals((await all).map(({ outcome }) => outcome), Array(8).fill("ok"));
-      assertEquals((await linesOf(path("begun"))).length, 8);
+      assertEquals((await completeLines(path("begun"))).length, 8);
     });
     await stopNatsServer(server);
   });
@@ -156,12 +156,12 @@ test(
         const cmd = `echo $$ >> ${path}; exec sleep 300`;
         const old = collect(run([{ cmd }], { executor: natsExecutor(nats) }));
         old.catch(() => {});
-        await waitFor("the task", async () => (await linesOf(path)).length === 1);
+        await waitFor("the task", async () => (await completeLines(path)).length === 1);
         const tasks = Array.from({ length: 20 }, (_, id) => ({ id, cmd: `echo ${id}` }));
         const results = await collect(run(tasks, { executor: natsExecutor(nats) }));
         assertEquals(results.map(({ stdout }) => stdout).sort(), tasks.map(({ id }) => `${id}\n`).sort());
         await assertRejects(() => old, Error, "the run was removed from the server");
-        const [pid] = await linesOf(path);
+        const [pid] = await completeLines(path);
         await waitFor("the old task to end", () => !isAlive(Number(pid)));
       });
       assertEquals(await streamsOf(server), []);
@@ -177,7 +177,7 @@ test("a resumed run keeps the ackWaitMs of its workers", async () => {
     await withWorker(server, async () => {
       const left = collect(run(tasks, { executor: natsExecutor({ ...nats, ackWaitMs: 60_000 }) }));
       left.catch(() => {});
-      await waitFor("the task", async () => (await linesOf(path)).length === 1);
+      await waitFor("the task", async () => (await completeLines(path)).length === 1);
       const results = collect(run(tasks, { executor: natsExecutor({ ...nats, resume: true, ackWaitMs: 1_000 }) }));
       await withClient(server, async (client) => {
         const manager = await jetstreamManager(client);
@@ -189,7 +189,7 @@ test("a resumed run keeps the ackWaitMs of its workers", async () => {
       });
       await writeFile(join(directory, "go"), "");
       assertEquals((await results)[0]?.outcome, "ok");
-      assertEquals((await linesOf(path)).length, 1);
+      assertEquals((await completeLines(path)).length, 1);
       await assertRejects(() => left, Error, "another run with --resume has taken over this run");
     });
   });
@@ -325,7 +325,7 @@ test("a login that is no longer valid ends the run and the worker with an error"
         }),
       );
       all.catch(() => {});
-      await waitFor("the task", async () => (await linesOf(join(directory, "pid"))).length === 1);
+      await waitFor("the task", async () => (await completeLines(join(directory, "pid"))).length === 1);
       await stopNatsServer(server);
       server = await startNatsServer(directory, login("second-word"), server.port);
       const what = "The connection to NATS was closed: the server rejected the login";
@@ -358,7 +358,7 @@ for (const forbidden of ["taskrunner.*.*.result.*", "$JS.ACK.>"]) {
         );
         const subject = forbidden.slice(0, forbidden.search(/[*>]/));
         await assertRejects(() => working, Error, `Permissions Violation for Publish to "${subject}`);
-        const begun = (await linesOf(path)).length;
+        const begun = (await completeLines(path)).length;
         const mayBeNone = forbidden === "$JS.ACK.>"; // the server may reject a heartbeat before the task begins
         assert(begun === 1 || begun === 0 && mayBeNone, `${begun} starts`);
         const other = new Worker({ nats: { ...nats, user: "me" }, queues: ["q"], concurrency: 1 });

@@ -17,11 +17,11 @@ import { PROTOCOL_VERSION, type RunConfig } from "../../nats/client/protocol.ts"
 import { listRuns } from "../../nats/client/runs.ts";
 import { collect, parseResults, startTaskrunner, waitFor } from "../support/helpers.ts";
 import {
-  at,
-  ended,
-  endedWith,
+  emptyResult,
+  natsArgs,
   type NatsServer,
   recordResult,
+  resultWithStatus,
   streamsOf,
   withClient,
   withNatsServer,
@@ -112,18 +112,22 @@ test("checkResult() rejects every field that would be invalid in a results file"
   const limits = { maxInlineBytes: 8, maxOutputBytes: 64 };
   const check = (value: unknown) => checkResult(JSON.parse(JSON.stringify(value)), limits);
   for (const [change, message] of INVALID_CHANGES) {
-    const error = assertThrows(() => check({ ...ended, ...change }), TypeError);
+    const error = assertThrows(() => check({ ...emptyResult, ...change }), TypeError);
     assertMatch((error as Error).message, message);
   }
   for (const value of [null, 7, "x", []]) assertThrows(() => check(value), TypeError);
   for (
     const valid of [
-      { ...ended, ...signaled("SIGKILL", 137), place },
-      { ...ended, ...signaled("SIGKILL", null) },
-      { ...ended, ...spawnFailed("no", 127) },
-      { ...ended, ending: { kind: "lost", reason: "gone" }, stoppedBy: "canceled", userMs: 0, systemMs: 8e15 },
-      { ...ended, stdout: { text: "éééé" }, stderr: { text: "MTIzNDU2Nzg=", encoding: "base64", bytes: 9, object } },
-      { ...ended, stdout: { text: "", bytes: 64 }, outputError: "It was cut" },
+      { ...emptyResult, ...signaled("SIGKILL", 137), place },
+      { ...emptyResult, ...signaled("SIGKILL", null) },
+      { ...emptyResult, ...spawnFailed("no", 127) },
+      { ...emptyResult, ending: { kind: "lost", reason: "gone" }, stoppedBy: "canceled", userMs: 0, systemMs: 8e15 },
+      {
+        ...emptyResult,
+        stdout: { text: "éééé" },
+        stderr: { text: "MTIzNDU2Nzg=", encoding: "base64", bytes: 9, object },
+      },
+      { ...emptyResult, stdout: { text: "", bytes: 64 }, outputError: "It was cut" },
     ]
   ) {
     const extended = { ...valid, ending: { ...valid.ending, more: 1 }, more: 1, ["__proto__"]: { stoppedBy: "x" } };
@@ -185,7 +189,7 @@ test("the result of a worker cannot name a file of the submitter", async () => {
       run([{ cmd: "true", retries: 1 }], { executor: natsExecutor({ servers: server.url, queue: "q" }) }),
     );
     const stdout = { text: "x", bytes: 4, file };
-    for (const status of [1, 0]) await recordResult(server, { value: { ...endedWith(status), stdout } });
+    for (const status of [1, 0]) await recordResult(server, { value: { ...resultWithStatus(status), stdout } });
     const [result] = await all;
     assertEquals([result!.outcome, result!.attempts, result!.stdoutFile], ["ok", 2, undefined]);
     assertEquals(await readFile(file, "utf8"), "mine");
@@ -200,15 +204,15 @@ test("an invalid result ends one task with an error, and affects neither other t
       ["7", /./],
       [{}, /"object" is missing/],
       [{ value: {} }, /"ending" is missing/],
-      [{ value: { ...ended, ...exited("zero") } }, /ending.status/],
-      [{ value: { ...ended, ending: { kind: "withdrawn" } } }, /ending.kind/],
-      [{ value: { ...ended, ending: { kind: "no-resources", reason: "none" } } }, /ending.kind/],
-      [{ value: { ...ended, durationMs: -1 } }, /durationMs/],
+      [{ value: { ...emptyResult, ...exited("zero") } }, /ending.status/],
+      [{ value: { ...emptyResult, ending: { kind: "withdrawn" } } }, /ending.kind/],
+      [{ value: { ...emptyResult, ending: { kind: "no-resources", reason: "none" } } }, /ending.kind/],
+      [{ value: { ...emptyResult, durationMs: -1 } }, /durationMs/],
       [{ object: { ...object, bytes: 1e15 } }, /its object has 1000000000000000 bytes, and the limit is \d+$/],
-      [{ value: { ...ended, stoppedBy: "x" } }, /stoppedBy/],
-      [{ value: { ...ended, stdout: { text: null } } }, /stdout.text/],
-      [{ value: { ...ended, place: { slot: 0, startedAt: "", worker: {} } } }, /place/],
-      [{ value: { ...ended, stdout: { ...output, ...noObject } } }, /stdout.object.id/],
+      [{ value: { ...emptyResult, stoppedBy: "x" } }, /stoppedBy/],
+      [{ value: { ...emptyResult, stdout: { text: null } } }, /stdout.text/],
+      [{ value: { ...emptyResult, place: { slot: 0, startedAt: "", worker: {} } } }, /place/],
+      [{ value: { ...emptyResult, stdout: { ...output, ...noObject } } }, /stdout.object.id/],
       [noObject, /id/],
     ];
     for (const [message, error] of invalid) {
@@ -230,7 +234,7 @@ test("an invalid result ends one task with an error, and affects neither other t
       id: "other",
       attempts: 9,
     };
-    await recordResult(server, { value: { ...ended, more: 1, place } });
+    await recordResult(server, { value: { ...emptyResult, more: 1, place } });
     const [result] = await all;
     assertEquals([result!.id, result!.attempts, result!.slot, result!.worker], ["mine", 1, 3, { host: "h", pid: 7 }]);
   });
@@ -259,8 +263,8 @@ test(
         exited(256),
       ];
       await writeFile(tasks, [...invalid, {}].map((_, id) => `${JSON.stringify({ id, cmd: "true" })}\n`).join(""));
-      const { ended: end } = startTaskrunner(["-j1", ...at(server, tasks), "-o", path], { stdin: "" });
-      for (const change of [...invalid, {}]) await recordResult(server, { value: { ...ended, ...change } });
+      const { ended: end } = startTaskrunner(["-j1", ...natsArgs(server, tasks), "-o", path], { stdin: "" });
+      for (const change of [...invalid, {}]) await recordResult(server, { value: { ...emptyResult, ...change } });
       const { status, stderr } = await end;
       assertEquals(status, invalid.length, stderr);
       const results = parseResults(await readFile(path, "utf8"));
@@ -269,8 +273,8 @@ test(
       const stats = await startTaskrunner(["stats", "--json", path], { stdin: "" }).ended;
       assertEquals([stats.status, stats.stderr], [0, ""]);
 
-      const halting = startTaskrunner([...at(server, tasks), "-j1", "--halt", "now,fail=1"], { stdin: "" }).ended;
-      await recordResult(server, { value: endedWith(256) });
+      const halting = startTaskrunner([...natsArgs(server, tasks), "-j1", "--halt", "now,fail=1"], { stdin: "" }).ended;
+      await recordResult(server, { value: resultWithStatus(256) });
       assertEquals((await halting).status, 1);
     });
   },
@@ -372,7 +376,10 @@ test(
         );
         const subject = subjectOf(stream, `result.${hash}`);
         await withClient(server, async (client) => {
-          await jetstream(client).publish(subject, JSON.stringify({ value: { ...ended, stdout: { text: "early" } } }));
+          await jetstream(client).publish(
+            subject,
+            JSON.stringify({ value: { ...emptyResult, stdout: { text: "early" } } }),
+          );
         });
         await withWorker(server, async () => {
           assertEquals((await all).map(({ outcome, stdout, attempts }) => [outcome, stdout, attempts]), [[
@@ -535,10 +542,10 @@ test("an output that is larger than its limit or its size is not read from the o
       });
       for (const claimed of [700_000, 1_000, 2_000_000]) {
         const stdout = { text: "x", bytes: claimed, object: { id, bytes: claimed, sha256 } };
-        await recordResult(server, { value: { ...ended, stdout } });
+        await recordResult(server, { value: { ...emptyResult, stdout } });
       }
       const stdout = { text: "x", bytes: 700_000, object: { id, bytes: 700_000, sha256: "0".repeat(64) } };
-      await recordResult(server, { value: { ...ended, stdout } });
+      await recordResult(server, { value: { ...emptyResult, stdout } });
     });
     const results = await all;
     const [valid] = results.filter(({ outcome }) => outcome === "ok");

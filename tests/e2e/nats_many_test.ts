@@ -13,9 +13,9 @@ import {
 } from "../support/helpers.ts";
 import {
   assertEachOnce,
-  at,
-  linesOf,
-  OTHERS,
+  completeLines,
+  natsArgs,
+  OTHER_RUNTIMES,
   resultsOf,
   signal,
   startNatsServer,
@@ -31,10 +31,10 @@ const TIMEOUT = { timeout: 300_000 };
 
 test("tasks submitted by one runtime run once each on workers of the other two", TIMEOUT, async () => {
   await withNatsServer(async (server, directory) => {
-    const workers = await Promise.all(OTHERS.map((runtime) => startWorker(server.url, { runtime })));
+    const workers = await Promise.all(OTHER_RUNTIMES.map((runtime) => startWorker(server.url, { runtime })));
     const count = scaledCount(5_000);
     const tasks = Array.from({ length: count }, (_, id) => ({ id, cmd: `echo ${id}` }));
-    const { status, results, stderr } = await taskrunner(at(server, await taskFile(directory, tasks)));
+    const { status, results, stderr } = await taskrunner(natsArgs(server, await taskFile(directory, tasks)));
     assertEquals([status, stderr], [0, ""]);
     assertEachOnce(results, count);
     const pids = new Set(results.map(({ worker }) => worker!.pid));
@@ -56,12 +56,14 @@ test(
         server = await startNatsServer(directory, [], server.port);
       };
       try {
-        const workers = await Promise.all([...OTHERS, RUNTIME].map((runtime) => startWorker(server.url, { runtime })));
+        const workers = await Promise.all(
+          [...OTHER_RUNTIMES, RUNTIME].map((runtime) => startWorker(server.url, { runtime })),
+        );
         const cmd = `echo $TASKRUNNER_ID >> ${directory}/ran; sleep 0.02; echo $TASKRUNNER_ID`;
         const tasks = await taskFile(directory, Array.from({ length: count }, (_, id) => ({ id, cmd })));
         const output = join(directory, "results.jsonl");
-        const args = at(server, tasks, "-o", output, "--ack-wait", "2s");
-        const has = (part: number) => async () => (await linesOf(output)).length >= part * count;
+        const args = natsArgs(server, tasks, "-o", output, "--ack-wait", "2s");
+        const has = (part: number) => async () => (await completeLines(output)).length >= part * count;
         const first = startTaskrunner(args);
         await waitFor("a sixth of the results", has(1 / 6));
         signal(workers[0]!, "SIGKILL");

@@ -16,7 +16,10 @@ import { collect, lacks, PROJECT, waitFor, withTempDirectory } from "../support/
 import { startNatsServer, stopNatsServer } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-/** Starts a server with a configuration, and a worker and a run that have to get in. Gives what the run's task printed. */
+/**
+ * Starts a server with a configuration, then a worker and a run that log in with the options. Returns the output of the
+ * task of the run.
+ */
 async function runWith(
   config: string,
   directory: string,
@@ -133,7 +136,7 @@ test("natsExecutor() connects over TLS with a client certificate", async () => {
     );
     assert(untrusted.message.length < 300, untrusted.message);
     const worker = new Worker({ nats: { servers: "tls://127.0.0.1:1" }, queues: ["q"], concurrency: 1 });
-    const working = worker.run(); // which waits for a server
+    const working = worker.run(); // waits for the server
     worker.drain();
     await working;
     await assertRejects(() => runWith("", directory, {}, tlsUrl), Error, "does not support 'tls'");
@@ -165,17 +168,17 @@ test(
           { cmd: "exit 1", retries: 1 },
         ];
         const options = { spillDir: join(directory, "spill"), keepOrder: true };
-        const here = await collect(run(tasks, options));
-        const there = await collect(
+        const local = await collect(run(tasks, options));
+        const remote = await collect(
           run(tasks, { ...options, executor: natsExecutor({ ...submitter, queue: "build" }) }),
         );
-        const seen = ({ outcome, stdoutBytes, stderrBytes, attempts }: TaskResult) => {
+        const comparable = ({ outcome, stdoutBytes, stderrBytes, attempts }: TaskResult) => {
           return { outcome, stdoutBytes, stderrBytes, attempts };
         };
-        assertEquals(there.map(seen), here.map(seen));
-        assertEquals(await readFile(there[0]!.stdoutFile!, "utf8") === large, true);
+        assertEquals(remote.map(comparable), local.map(comparable));
+        assertEquals(await readFile(remote[0]!.stdoutFile!, "utf8") === large, true);
 
-        // A run that is stopped ends what runs, so a worker can hear and answer.
+        // A stopped run terminates its tasks, which requires that the worker may receive control messages and reply.
         const stop = new AbortController();
         const stopped = run([{ cmd: `trap ': > ${directory}/ended' TERM; : > ${directory}/begun; sleep 300 & wait` }], {
           executor: natsExecutor({ ...submitter, queue: "build" }),
@@ -203,23 +206,30 @@ test(
           "_INBOX.x",
         ];
         for (const subject of forbidden) client.publish(subject, "{}");
-        const unheard = ["$JS.API.CONSUMER.MSG.NEXT.*.tasks", "$JS.ACK.>", "taskrunner.*.*.full", "taskrunner.>", ">"];
-        for (const subject of unheard) client.subscribe(subject);
-        await waitFor("the refusals", () => violations.length === forbidden.length + unheard.length);
+        const unreadable = [
+          "$JS.API.CONSUMER.MSG.NEXT.*.tasks",
+          "$JS.ACK.>",
+          "taskrunner.*.*.full",
+          "taskrunner.>",
+          ">",
+        ];
+        for (const subject of unreadable) client.subscribe(subject);
+        await waitFor("the errors", () => violations.length === forbidden.length + unreadable.length);
         for (const subject of forbidden) {
           assert(violations.some((text) => text.includes(`Publish to "${subject}"`)), `${subject}: ${violations}`);
         }
-        for (const subject of unheard) {
+        for (const subject of unreadable) {
           assert(violations.some((text) => text.includes(`Subscription to "${subject}"`)), `${subject}: ${violations}`);
         }
         assertEquals(await listRuns(stranger), []);
 
-        // The server sends an answer wherever it is wanted: what a worker has recorded, as a task, or as a wish to end one.
-        const [remote] = await listRuns(submitter);
+        // The server sends replies to any subject that a client names. A worker could use that to make the server send a
+        // message that the worker recorded as a task or as a control message.
+        const [before] = await listRuns(submitter);
         const names = await Array.fromAsync((await jetstreamManager(client)).streams.names());
         const ofRun = names.find((name) => name.startsWith("taskrunner_build_"))!;
         const evil = { value: { task: { cmd: `: > ${directory}/evil` }, id: "evil", number: 1 } };
-        const wishes = client.subscribe(`taskrunner.${stream}.control`, { max: 1 });
+        const controls = client.subscribe(`taskrunner.${stream}.control`, { max: 1 });
         const reflect = (to: string, value: unknown) => {
           const result = `taskrunner.${stream}.result.evil${to.length}`;
           client.publish(result, JSON.stringify(value));
@@ -231,11 +241,11 @@ test(
         reflect(`$JS.API.CONSUMER.DELETE.${ofRun}.tasks`, {});
         reflect(`$JS.API.STREAM.PURGE.${ofRun}`, {});
         reflect(`taskrunner.${stream}.control`, { killAfterMs: 0 });
-        for await (const _ of wishes); // so far all of it comes, which is to workers and to nobody else
+        for await (const _ of controls); // the server has processed the replies
         const tasksOf = await jetstream(client).consumers.get(ofRun, "tasks");
         const { num_pending, num_ack_pending } = await tasksOf.info();
         assertEquals([num_pending, num_ack_pending], [0, 1]);
-        assertEquals((await listRuns(submitter))[0]!.attempts, remote!.attempts);
+        assertEquals((await listRuns(submitter))[0]!.attempts, before!.attempts);
         assertEquals([existsSync(join(directory, "evil")), existsSync(join(directory, "ended"))], [false, false]);
         stop.abort(new Error("enough"));
         assertEquals((await first).value?.outcome, "canceled");

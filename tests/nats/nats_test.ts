@@ -20,12 +20,12 @@ import {
 } from "../support/nats_helpers.ts";
 import { test } from "../support/test.ts";
 
-const through = ({ url }: NatsServer, options: RunOptions = {}): RunOptions => ({
+const optionsFor = ({ url }: NatsServer, options: RunOptions = {}): RunOptions => ({
   ...options,
   executor: natsExecutor({ servers: url, queue: "q" }),
 });
 
-/** Without what differs between two runs of the same task. */
+/** Returns the fields of a result that are equal in two runs of a task. */
 function comparable({ slot: _, startedAt: __, durationMs: ___, userMs: ____, systemMs: _____, ...rest }: TaskResult) {
   return rest;
 }
@@ -53,7 +53,7 @@ test("results equal those of a local run, and name their worker", async () => {
   const here = (await collect(run(tasks, options))).map(comparable);
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
-      const there = await collect(run(tasks, through(server, options)));
+      const there = await collect(run(tasks, optionsFor(server, options)));
       assertEquals(there.map(comparable).map(({ worker: _, ...rest }) => rest), here);
       for (const { worker, slot } of there) {
         assertEquals([worker?.pid, slot >= 1 && slot <= 4], [process.pid, true]);
@@ -65,7 +65,7 @@ test("results equal those of a local run, and name their worker", async () => {
 
 test("the timeout of a task starts when a worker begins it", async () => {
   await withNatsServer(async (server) => {
-    const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], through(server));
+    const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], optionsFor(server));
     const first = results.next();
     await waitFor("the task", async () => (await listRuns({ servers: server.url }))[0]?.attempts === 1);
     await withWorker(server, async () => assertEquals((await first).value?.stdout, "1\n"));
@@ -101,7 +101,7 @@ test("tasks with the same id and command are different tasks", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo x >> ${directory}/ran`;
-      const results = await collect(run(Array(5).fill({ id: "same", cmd }), through(server)));
+      const results = await collect(run(Array(5).fill({ id: "same", cmd }), optionsFor(server)));
       assertEquals(results.map(({ outcome }) => outcome), Array(5).fill("ok"));
       assertEquals(await readFile(join(directory, "ran"), "utf8"), "x\n".repeat(5));
     });
@@ -113,7 +113,7 @@ test("a repeated task runs again after its first result", async () => {
     await withWorker(server, async () => {
       const again = { id: "a", cmd: `echo x >> ${directory}/ran` };
       const tasks = [again, { id: "b", cmd: "true" }, again, again];
-      const results = await collect(run(tasks, through(server, { concurrency: 1 })));
+      const results = await collect(run(tasks, optionsFor(server, { concurrency: 1 })));
       assertEquals(results.map(({ id, outcome }) => `${id} ${outcome}`), ["a ok", "b ok", "a ok", "a ok"]);
       assertEquals(await readFile(join(directory, "ran"), "utf8"), "x\n".repeat(3));
     });
@@ -129,7 +129,7 @@ test("equal large tasks are different tasks, and each arrives complete", async (
         yield { id: "same", cmd: "wc -c", stdin: "x".repeat(1_500_000) };
       }
     }
-    const all = collect(run(tasks(), through(server)));
+    const all = collect(run(tasks(), optionsFor(server)));
     await waitFor("the tasks", async () => await attempts() === 3);
     await withWorker(server, async () => {
       assertEquals((await all).map(({ stdout }) => stdout), Array(3).fill("1500000\n"));
@@ -141,7 +141,7 @@ test("input and output larger than a message arrive complete", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const stdin = "é".repeat(1_000_000);
-      const options = through(server, { maxInlineBytes: 1_500_000, spillDir: join(directory, "spill") });
+      const options = optionsFor(server, { maxInlineBytes: 1_500_000, spillDir: join(directory, "spill") });
       const tasks = [{ id: "echo", cmd: "cat", stdin }, {
         id: "large",
         cmd: "head -c 1500000 /dev/zero; cat >&2",
@@ -169,7 +169,7 @@ test("a stopped run terminates running tasks, emits their results, and withdraws
       );
       const results: TaskResult[] = [];
       const running = (async () => {
-        for await (const result of run(tasks, through(server, { signal: stop.signal }))) results.push(result);
+        for await (const result of run(tasks, optionsFor(server, { signal: stop.signal }))) results.push(result);
       })();
       await waitFor("four tasks", () => [0, 1, 2, 3].every((id) => existsSync(join(directory, `pid${id}`))));
       stop.abort(new Error("enough"));
@@ -185,7 +185,7 @@ test("a drained run emits the results of begun tasks, and withdraws the others",
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo > ${directory}/$TASKRUNNER_ID; until [ -e ${directory}/go ]; do sleep 0.01; done`;
-      const results = run(Array.from({ length: 50 }, (_, id) => ({ id, cmd })), through(server));
+      const results = run(Array.from({ length: 50 }, (_, id) => ({ id, cmd })), optionsFor(server));
       const all = collect(results);
       await waitFor("four tasks", () => [0, 1, 2, 3].every((id) => existsSync(join(directory, `${id}`))));
       results.drain();
@@ -202,10 +202,10 @@ test("halted and abandoned runs end at once, and leave nothing on the server", a
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];
-      const halted = run(tasks, through(server, { halt: {} }));
+      const halted = run(tasks, optionsFor(server, { halt: {} }));
       const outcomes = (await collect(halted)).map(({ outcome }) => outcome);
       assertEquals([halted.haltedBy?.id, outcomes[0], new Set(outcomes.slice(1)).size <= 1], ["1", "failed", true]);
-      for await (const { id } of run(tasks, through(server))) {
+      for await (const { id } of run(tasks, optionsFor(server))) {
         assertEquals(id, "1");
         break;
       }
@@ -217,7 +217,7 @@ test("halted and abandoned runs end at once, and leave nothing on the server", a
 test("a drained worker finishes its running tasks, and another worker takes the others", async () => {
   await withNatsServer(async (server, directory) => {
     const cmd = `echo >> ${directory}/begun; until [ -e ${directory}/go ]; do sleep 0.01; done`;
-    const all = collect(run(Array(12).fill({ cmd }), through(server)));
+    const all = collect(run(Array(12).fill({ cmd }), optionsFor(server)));
     await withWorker(server, async (worker) => {
       await waitFor(
         "four tasks",
@@ -281,7 +281,7 @@ test("a stopped run ends even when the server does not answer", async () => {
 test("a run that is removed from the server ends with an error, and its tasks are terminated", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
-      const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], through(server)));
+      const all = collect(run([{ cmd: `echo $$ > ${directory}/pid; exec sleep 300` }], optionsFor(server)));
       all.catch(() => {});
       let pid = 0;
       await waitFor(
@@ -301,7 +301,7 @@ test("many large outputs arrive complete, a few at a time", async () => {
     await withWorker(server, async () => {
       const tasks = Array.from({ length: 60 }, (_, number) => ({ cmd: `yes ${number} | head -c 200000` }));
       const options = { spillDir: join(directory, "spill"), maxInlineBytes: 10 };
-      const results = await collect(run(tasks, through(server, options)));
+      const results = await collect(run(tasks, optionsFor(server, options)));
       assertEquals(results.length, 60);
       for (const { id, stdoutFile } of results) {
         const line = `${Number(id) - 1}\n`;
@@ -315,7 +315,7 @@ test("TaskRunner runs tasks on workers", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       for (const isolate of [true, false]) {
-        const runner = new TaskRunner({ ...through(server), isolate });
+        const runner = new TaskRunner({ ...optionsFor(server), isolate });
         for (let number = 1; number <= 20; number++) runner.add(`${number}`, `echo ${number}`);
         let sum = 0;
         const { counts } = await runner.runAndWait(({ stdout }) => sum += Number(stdout));

@@ -21,13 +21,13 @@ import { test } from "../support/test.ts";
 const PAGES = ["README.md", ...await pagesBelow("docs/guides"), ...await pagesBelow("docs/reference")];
 /** Pages of which other tests run the commands, with a server or with interpreters. */
 const TESTED_ELSEWHERE = new Set(["docs/guides/distributed.md", "docs/guides/other-languages.md"]);
-/** What the commands call besides the tool. */
+/** The programs that the commands call. */
 const PROGRAMS = ["jq", "gzip", "seq", "xargs"];
-/** The tool that one guide compares with: its commands run where it is installed. */
+/** Selects commands of GNU parallel, which run only where it is installed. */
 const isOfPeer = (block: Block) => block.text.startsWith("parallel ");
 
 const readme = blocksOf(await readPage("README.md"));
-/** The command that runs the tests would run this one, too. */
+/** Selects the command that runs the tests, and so would run itself. */
 const isTestCommand = (block: Block) => block.text.includes("deno task ci");
 const isInstall = (block: Block) => block.heading === "Install";
 

@@ -12,7 +12,7 @@ interface FlagRow {
   default: string | undefined;
 }
 
-/** A line of help that begins a flag. Its text can go on in the lines that follow. */
+/** A line of help that begins a flag. Its text can continue on the following lines. */
 const HELP_FLAG = /^ {2}(?:(-\w), | {4})?(--[a-z-]+)( \S+)?(?: {2,}|\n {8,})(.*(?:\n {8,}\S.*)*)/gm;
 
 function flagsOfHelp(help: string): Map<string, FlagRow> {

@@ -9,7 +9,7 @@ import {
 } from "../../pool/executor.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
 
-/** How a fake attempt ends: the fields that matter to a test. `status` is short for the ending `exited`, and 0 by default. */
+/** The result of a fake attempt: the fields that matter to a test. `status` is short for the ending `exited`; default: 0. */
 export type FakeResult = Partial<AttemptResult> & { status?: number };
 
 /** Completes the result of a fake attempt. */
@@ -20,7 +20,7 @@ export function fakeResult({ status = 0, ...result }: FakeResult = {}): AttemptR
 /** The ending of an attempt that SIGTERM ended. */
 export const TERMINATED = { kind: "signaled", signal: "SIGTERM", status: 143 } as const;
 
-/** Fake of an attempt, which ends when the test wants. */
+/** Fake attempt, which the test ends. */
 export class FakeExecution implements Execution {
   readonly attempt: Attempt;
   /** Notifies the pool that the attempt has exceeded its output limit. */
@@ -31,9 +31,9 @@ export class FakeExecution implements Execution {
   readonly terminations: number[] = [];
   /** Return value of `hasEnded`. */
   systemSaysEnded: boolean | undefined;
-  /** Whether `terminate` ends the attempt immediately; otherwise only the test ends it. */
+  /** If true, `terminate` ends the attempt immediately; otherwise only the test does. */
   endsAtOnce = true;
-  /** Called by `terminate`, with whether the attempt was still running. */
+  /** Called by `terminate`. `isStopped` is true when the attempt was still running. */
   onTerminate: (reason: AttemptStop, killAfterMs: number, isStopped: boolean) => void = () => {};
   readonly #stop = new StopCause();
   #hasEnded = false;

@@ -166,7 +166,7 @@ export interface StartOptions {
   stdin?: string | undefined;
   cwd?: string | undefined;
   env?: Record<string, string> | undefined;
-  /** Whether the program may crash; otherwise an uncaught error in it fails the test. */
+  /** If true, the program may crash; otherwise an uncaught error in the program fails the test. */
   mayCrash?: boolean | undefined;
 }
 

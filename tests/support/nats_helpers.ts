@@ -94,6 +94,7 @@ export async function withNatsServer(
   });
 }
 
+/** Calls a function with a worker on the queue `q`, and drains the worker afterwards. */
 export async function withWorker(
   { url }: NatsServer,
   use: (worker: Worker, working: Promise<void>) => Promise<void>,
@@ -150,21 +151,26 @@ export async function recordResult(server: NatsServer, message: unknown): Promis
 }
 
 const output = { text: "" };
-/** The result of a task that printed nothing, as a worker records it. */
-export const ended = { ending: { kind: "exited", status: 0 }, durationMs: 1, stdout: output, stderr: output };
-/** The same with another exit status. */
-export const endedWith = (status: number) => ({ ...ended, ending: { kind: "exited", status } });
+/** The message of a worker about a task without output that exited with 0. */
+export const emptyResult = { ending: { kind: "exited", status: 0 }, durationMs: 1, stdout: output, stderr: output };
+/** Returns {@linkcode emptyResult} with another exit status. */
+export const resultWithStatus = (status: number) => ({ ...emptyResult, ending: { kind: "exited", status } });
 
-export const linesOf = async (path: string) => (await readFile(path, "utf8").catch(() => "")).split("\n").slice(0, -1);
+/** Returns the complete lines of a file that may be missing. */
+export const completeLines = async (path: string) =>
+  (await readFile(path, "utf8").catch(() => "")).split("\n").slice(0, -1);
 
+/** The command of each runtime that runs a module. */
 export const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   deno: ["deno", "run", "-A", "--no-check"],
   bun: ["bun"],
   node: ["node"],
 };
 
-export const OTHERS = Object.keys(COMMANDS).filter((name) => name !== RUNTIME);
+/** The runtimes that do not run the tests. */
+export const OTHER_RUNTIMES = Object.keys(COMMANDS).filter((name) => name !== RUNTIME);
 
+/** Options of {@linkcode startWorker}. */
 export interface StartWorkerOptions {
   runtime?: string;
   /** Command that runs the worker, such as `env`. */
@@ -190,6 +196,7 @@ export function signal({ child }: Started, name: NodeJS.Signals): void {
   process.kill(child.pid!, name);
 }
 
+/** Stops a worker, and asserts that it exits with 0. */
 export async function stop(worker: Started): Promise<void> {
   const { ended, output } = worker;
   signal(worker, "SIGTERM");
@@ -197,7 +204,8 @@ export async function stop(worker: Started): Promise<void> {
   assertEquals(status, 0, output.stderr);
 }
 
-export const at = ({ url }: { url: string }, ...args: string[]) => ["--nats", url, "--queue", "q", ...args];
+/** Returns arguments of the command for the queue `q` on a server. */
+export const natsArgs = ({ url }: { url: string }, ...args: string[]) => ["--nats", url, "--queue", "q", ...args];
 
 /** Returns the complete results in a file that may still be written. */
 export async function resultsOf(path: string): Promise<TaskResult[]> {
@@ -205,6 +213,7 @@ export async function resultsOf(path: string): Promise<TaskResult[]> {
   return parseResults(text.slice(0, text.lastIndexOf("\n") + 1));
 }
 
+/** Asserts that `count` tasks have one result each, with their id as output. */
 export function assertEachOnce(results: readonly TaskResult[], count: number): void {
   assertEquals(results.length, count);
   assertEquals(new Set(results.map(({ id }) => id)).size, count);

@@ -9,12 +9,12 @@ import type { AttemptState, PoolSettings } from "./pool_state.ts";
 
 /** Settings of a pool and its environment. */
 export interface HarnessSettings extends PoolSettings {
-  /** When the executor is open: without a call of `open()`, immediately after it, or when the test decides. */
+  /** The time when the executor opens: without `open()`, as soon as `open()` is called, or when the test decides. */
   opens: "unasked" | "at once" | "later";
   closes: "at once" | "later" | "with an error";
-  /** Whether attempts end as soon as they are terminated. */
+  /** If true, attempts end as soon as they are terminated. */
   diesAtOnce: boolean;
-  /** Whether attempts end as soon as they start. */
+  /** If true, attempts end as soon as they start. */
   isInstant: boolean;
   /** The value of `Math.random()`. */
   random: number;

@@ -1,6 +1,6 @@
 /**
- * Model of the pool's documented guarantees. Checks every action of the pool when it happens, and when the pool is idle
- * that it has done everything it had to.
+ * Model of the pool's documented guarantees. Checks each action of the pool when it happens, and, when the pool is idle,
+ * that no required action is missing.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export const KILL_AFTER_MS = 7;
 export interface Observed {
   haltedBy: TaskResult | undefined;
   isClosed: boolean;
-  /** Whether the pool has called `return()` of the source. */
+  /** True when the pool has called `return()` of the source. */
   sourceIsClosed: boolean;
   /** The number of pending calls of `next()`. */
   pendingNext: number;
@@ -308,7 +308,7 @@ export class PoolModel extends PoolState {
     return !this.settings.enforcesTimeout && this.nowMs >= startedMs + (task.timeoutMs ?? Infinity);
   }
 
-  /** Returns whether the timeout has been over for so many turns that the pool must have noticed an earlier exit. */
+  /** Returns whether the timeout passed more than {@linkcode LATE_TURNS} turns ago: the pool must have noticed an earlier exit. */
   #isOverdue(attempt: AttemptState): boolean {
     if (!this.#isLate(attempt)) return false;
     if (attempt.lateTurnsMs.at(-1) !== this.nowMs) attempt.lateTurnsMs.push(this.nowMs);

@@ -51,11 +51,11 @@ export interface AttemptState {
   readonly terminations: { reason: AttemptStop; killAfterMs: number }[];
   /** The reason of the first termination while the attempt was running. */
   stoppedBy: AttemptStop | undefined;
-  /** Whether the attempt has exceeded its output limit. */
+  /** True when the attempt has exceeded its output limit. */
   hasExceeded: boolean;
   /** The moment in which the attempt ended. */
   endedIn: number | undefined;
-  /** What it has left; nothing is known of it when the executor failed. */
+  /** The result of the attempt; `undefined` when the executor failed. */
   end: AttemptResult | undefined;
   isDiscarded: boolean;
 }
@@ -234,7 +234,7 @@ export class PoolState {
     return this.tasks.filter(({ state }) => state === "finished");
   }
 
-  /** Whether all work is done. */
+  /** True when all tasks are finished. */
   protected get isOver(): boolean {
     return this.inputEnded && this.tasks.every(({ state }) => state === "finished" || state === "gone");
   }
@@ -285,14 +285,14 @@ export class PoolState {
     task.outcome = outcome;
   }
 
-  /** Twice as long before each attempt, up to a limit. */
+  /** Doubles the delay with each attempt, up to a limit. */
   #backoffMs(attempts: number): number {
     const { delayMs, maxDelayMs } = this.settings.retry;
     return Math.min(delayMs * 2 ** (attempts - 1), Math.max(delayMs, maxDelayMs));
   }
 }
 
-/** As {@linkcode Outcome} says: the first that applies. */
+/** Returns the first outcome that applies, in the order of {@linkcode Outcome}. */
 function outcomeOf(end: AttemptResult | Error, stoppedBy: AttemptStop | undefined): Outcome {
   if (stoppedBy) return stoppedBy;
   if (end instanceof Error) return "killed";

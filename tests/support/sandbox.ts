@@ -27,14 +27,14 @@ const UNSHARE = [["--mount"], ["--map-root-user", "--mount"]].find((flags) =>
   spawnSync("unshare", [...flags, "true"]).status === 0
 );
 
-/** Whether the setup script of a run can mount file systems that only the run sees. */
+/** True when the setup script of a run can mount file systems that only the run sees. */
 export const CAN_MOUNT = UNSHARE !== undefined;
 
 /** Options of {@linkcode Sandbox.with}. */
 export interface SandboxOptions {
   /** Command prefix that runs a module; default: the runtime under test. */
   runtime?: readonly string[] | undefined;
-  /** Parent of the directory that replaces `/dev/shm`; default: the directory of the place. */
+  /** Parent of the directory that replaces `/dev/shm`; default: the directory of the sandbox. */
   memory?: string | undefined;
 }
 
@@ -61,7 +61,7 @@ export class Sandbox {
     this.env = { TMPDIR: this.#tmp, [name!]: value! };
   }
 
-  /** Calls a function with a place, then kills its processes and removes its directories. */
+  /** Calls a function with a sandbox, then kills its processes and removes its directories. */
   static with<T>(use: (sandbox: Sandbox) => Promise<T>, options: SandboxOptions = {}): Promise<T> {
     const { runtime = [process.execPath, ...RUN_MODULE], memory } = options;
     return withTempDirectory((directory) =>

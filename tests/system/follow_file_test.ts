@@ -12,7 +12,7 @@ test(
   async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "results.jsonl");
-      // Files are read in pieces of 256 KiB.
+      // followLines() reads in chunks of 256 KiB.
       const line = fc.oneof(fc.nat(50), fc.integer({ min: 262_100, max: 262_200 }), fc.nat(600_000))
         .map((length) => `${"x".repeat(length)}\n`);
       await fc.assert(

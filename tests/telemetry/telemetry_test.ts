@@ -24,7 +24,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
-import { at, withNatsServer, withWorker } from "../support/nats_helpers.ts";
+import { natsArgs, withNatsServer, withWorker } from "../support/nats_helpers.ts";
 import { fieldsOf, type OtlpReceiver, withOtlpReceiver } from "../support/otlp_receiver.ts";
 import { test } from "../support/test.ts";
 
@@ -48,7 +48,7 @@ test("a run is a trace with a span for each attempt, without secrets", async () 
       env: receiver.env,
     });
     const afterMs = Date.now();
-    // Deno says what it fetches for the first time.
+    // Deno reports packages that it downloads for the first time.
     assertEquals([status, stderr.replace(/^Download .*\n/gm, "")], [5, ""]);
     const { attempts, run } = receiver.trace;
     assertEquals(
@@ -74,8 +74,8 @@ test("a run is a trace with a span for each attempt, without secrets", async () 
     for (const span of attempts) {
       assertEquals([span.name, span.kind, span.traceId, span.parentSpanId], ["task", 3, run.traceId, run.spanId]);
       assertEquals(span.attributes["taskrunner.slot"], 1);
-      // Each begins at the time of the clock, to a millisecond, and ends so much later by another one, which is asked after
-      // the first: what the system does in between is missing at the end, also at that of the run.
+      // OpenTelemetry reads the wall clock at the start of a span, then a monotonic clock for its duration. The time between
+      // the two reads is missing at the end of the span.
       const times = [run.startMs, span.startMs, span.endMs, afterMs + 2];
       assert(run.startMs <= span.startMs + 1 && span.startMs <= span.endMs && span.endMs <= afterMs + 2, `${times}`);
     }
@@ -139,7 +139,7 @@ test("the run continues a valid trace from its environment", async () => {
       await trace(`00-${TRACE}-${PARENT}-00`),
       new RegExp(`^00-${TRACE}-(?!${PARENT})[0-9a-f]{16}-00 vendor`),
     );
-    assertEquals(receiver.requests, []); // whoever began the trace does not want its spans
+    assertEquals(receiver.requests, []); // the parent is not sampled
   });
 });
 
@@ -184,9 +184,9 @@ test("the default protocol is http/protobuf", async () => {
 });
 
 const TROUBLES: Record<string, { answer?: OtlpReceiver["answer"]; reason: string }> = {
-  "is away": { reason: "the collector did not accept them within 5 s" },
-  "does not answer": { answer: () => {}, reason: "the collector did not accept them within 5 s" },
-  "refuses": {
+  "is unreachable": { reason: "the collector did not accept them within 5 s" },
+  "does not respond": { answer: () => {}, reason: "the collector did not accept them within 5 s" },
+  "rejects the request": {
     answer: ({ headers }, response) => response.writeHead(401, `${headers["x-token"]}`).end(JSON.stringify(headers)),
     reason: "the collector responded with HTTP status 401",
   },
@@ -259,7 +259,7 @@ test("a task on another machine finds its span, and a resumed run keeps earlier 
         const output = join(directory, "results.jsonl");
         const once = (id: string) => ({ id, cmd: `echo $TRACEPARENT; echo x >> ${directory}/${id}` });
         const wait = { id: "wait", cmd: `until test -e ${directory}/go; do sleep 0.01; done` };
-        const args = at(server, "-q", "-j3", "-k", "-o", output, "--resume");
+        const args = natsArgs(server, "-q", "-j3", "-k", "-o", output, "--resume");
         const options = { stdin: jsonLines([wait, once("a")]), env: receiver.env };
         const first = startTaskrunner(args, options);
         await waitFor("the second task", () => existsSync(join(directory, "a")));

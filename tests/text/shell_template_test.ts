@@ -14,7 +14,7 @@ const commandOf = (shell: string, command: string) => {
   return [...(shell === "busybox" ? ["busybox", "sh"] : [shell]), "-c", command];
 };
 
-/** Calls the tag with a text that has `{}` where values stand. */
+/** Calls the tag with a text in which `{}` marks a value. */
 function fill(text: string, ...values: unknown[]): string {
   const raw = text.split("{}");
   return sh({ raw } as unknown as TemplateStringsArray, ...values as ShellValue[]);
@@ -35,7 +35,7 @@ test("sh quotes strings, numbers, bigints, file URLs and arrays of them", () => 
   assertEquals(sh`rm -f ${["a", 1, 2n, new URL("file:///x")]}`, "rm -f 'a' '1' '2' '/x'");
   assertEquals(sh`rm -f ${[]}`, "rm -f ");
   assertEquals(sh`a=${"x"} b${"y"}c >${"z"}; (${["d"]}) | $(${["e"]})`, "a='x' b'y'c >'z'; ('d') | $('e')");
-  assertEquals(sh`echo ${2}>f ${""}`, "echo '2'>f ''"); // no descriptor
+  assertEquals(sh`echo ${2}>f ${""}`, "echo '2'>f ''"); // the quoted 2 is not a descriptor
   assertEquals(sh`true`, "true");
 });
 
@@ -100,7 +100,7 @@ test("sh rejects a value where quotes have another meaning", () => {
     ["echo \\${x:-{}}", "${"],
     ["echo $(({}))", "(("],
     ["echo $'a' {}", "$'"],
-    ["echo ${}", "$"], // a value after a dollar sign is text with escapes to bash
+    ["echo ${}", "$"], // in bash, $'…' is text with escapes
     ["a[{}]=1", "["],
     ["echo \\\n{}", "\\"],
   ];
