@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -10,7 +10,7 @@ import { checkResults, exitStatusAfter } from "../../dev/reliability/ledger.ts";
 import { FLAGS, type KindName, KINDS, tasksOf } from "../../dev/reliability/mixture.ts";
 import { Sampler } from "../../dev/reliability/sampler.ts";
 import { countsIn, failedTestsIn } from "../../dev/reliability/test_file.ts";
-import { jsonLines, resultWith, withTempDirectory } from "../support/helpers.ts";
+import { jsonLines, PROJECT, resultWith, withTempDirectory } from "../support/helpers.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { test } from "../support/test.ts";
 
@@ -76,45 +76,10 @@ test("checkResults() rejects a missing, duplicate, truncated or unexpected resul
   });
 });
 
-test("countsIn() and failedTestsIn() parse the test report of each runtime", () => {
-  const reports = {
-    deno: `running 2 tests from ./tests/x_test.ts
-it works ... ok (3ms)
-------- output -------
-Skipped: it is not there
------ output end -----
-it fails ... FAILED (4ms)
-
- FAILURES
-
-it fails => ./tests/x_test.ts:2:29
-
-FAILED | 2 passed | 1 failed (15ms)
-`,
-    bun: `tests/x_test.ts:
-(pass) it works [0.03ms]
-Skipped: it is not there
-(fail) it fails [1.03ms]
-
- 2 pass
- 1 fail
-Ran 3 tests across 1 file. [20.00ms]
-`,
-    node: `TAP version 13
-# Skipped: it is not there
-# Subtest: it works
-ok 1 - it works
-# Subtest: it fails
-not ok 2 - it fails
-1..3
-# tests 3
-# pass 2
-# fail 0
-# cancelled 1
-`,
-  };
-  for (const [runtime, output] of Object.entries(reports)) {
-    assertEquals([runtime, countsIn(output), failedTestsIn(output)], [
+test("countsIn() and failedTestsIn() parse the test report of each runtime", async () => {
+  for (const runtime of ["deno", "bun", "node"]) {
+    const report = await readFile(join(PROJECT, "tests", "fixtures", "test_reports", `${runtime}.txt`), "utf8");
+    assertEquals([runtime, countsIn(report), failedTestsIn(report)], [
       runtime,
       { passed: 2, failed: 1, returnedEarly: 1 },
       ["it fails"],
