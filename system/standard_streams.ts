@@ -24,7 +24,7 @@ export function writeStdout(bytes: Uint8Array): Promise<void> {
 
 /**
  * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier text
- * is written; errors are ignored, as there is no place left to report them.
+ * is written; ignores errors, because they cannot be reported anywhere.
  */
 export async function writeStderr(text: string): Promise<void> {
   const bytes = new TextEncoder().encode(text);

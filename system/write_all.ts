@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { retryOnEagain } from "./retry_on_eagain.ts";
 
-/** Writes all bytes, as a single write may be partial, for instance when the disk is nearly full. */
+/** Writes all bytes, because a single write may be partial, for example when the disk is nearly full. */
 export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     const offset = written;
