@@ -38,7 +38,7 @@ async function withSeed(use: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Signals to send in a row from a random time on, and the exit statuses that a run may then have. */
+/** Signals to send in a row, the first at a random time, and the exit statuses that a run may then have. */
 const FAULTS: readonly { signals: readonly NodeJS.Signals[]; statuses: readonly number[] }[] = [
   { signals: ["SIGKILL"], statuses: [137] },
   { signals: ["SIGTERM"], statuses: [143] },
@@ -104,7 +104,7 @@ class InterruptedRun {
     this.#sandbox = sandbox;
     this.#executor = executor;
     this.#ran = join(sandbox.directory, "ran");
-    // Without the last kind: whether its timeout or a signal ends the task is random.
+    // Without tasks that time out: when SIGKILL interrupts the collection of their output, files remain.
     ({ tasks: this.#tasks, ends: this.#ends } = tasksOfAllKinds(count, this.#ran, 6));
   }
 

@@ -80,7 +80,7 @@ test(
         assertEquals(status, 0, second.output.stderr);
         assertEachOnce(await resultsOf(output), count);
         const ran = (await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length;
-        // The tasks of the killed and the stopped worker start again: four each, and those whose end two servers lost.
+        // Tasks start again after the loss of a worker (four each), and when a killed server has forgotten deliveries.
         assert(ran >= count && ran <= count + 60, `${ran} starts`);
         context.diagnostic(`${ran - count} of ${count} tasks started more than once`);
         await Promise.all(workers.slice(1).map(stop));

@@ -58,7 +58,10 @@ function assertEndedEarly(sandbox: Sandbox, tasks: readonly Task[], { status, st
   assert(ids.length < tasks.length && new Set(ids).size === ids.length, ids.join());
 }
 
-/** Limits the size of files, in blocks of 512 bytes. Deno ignores the signal, which writing its own cache would raise. */
+/**
+ * Returns a script that limits the size of files, in blocks of 512 bytes. On Deno, it ignores SIGXFSZ, which writes to Deno's
+ * own cache would raise.
+ */
 const limitFiles = (blocks: number) => `${RUNTIME === "deno" ? "trap '' XFSZ; " : ""}ulimit -f ${blocks}`;
 
 /** Returns whether a result has the complete output of its task, or reports an error. */

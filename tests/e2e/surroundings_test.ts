@@ -188,7 +188,7 @@ test("a slow consumer limits how far run() reads ahead, and gets every result", 
 });
 
 test("a clock that is set during a run changes no duration or timeout", LONG, async () => {
-  // Loads the library directly: the command faketime leaves files in the /dev/shm of the system.
+  // Loads the library inside the sandbox instead of running the command faketime, because it leaves files in /dev/shm.
   const preload = readdirSync("/usr/lib").map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`).find(existsSync);
   if (!preload) return skipTest("no faketime");
   for (const executor of EXECUTORS) {
