@@ -221,7 +221,7 @@ async function watch(
   for await (const { type } of connection.status()) {
     if (type === "disconnect") nats.disconnects++;
     if (type === "disconnect") onNotice?.(`the connection to NATS at ${servers} is lost; reconnecting`);
-    else if (type === "reconnect") onNotice?.(`connected to NATS again, at ${connection.getServer()}`);
+    else if (type === "reconnect") onNotice?.(`reconnected to NATS at ${connection.getServer()}`);
   }
 }
 

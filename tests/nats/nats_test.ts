@@ -50,12 +50,12 @@ test("results equal those of a local run, and name their worker", async () => {
     { id: "é \0 ' * >", cmd: "echo $TASKRUNNER_ATTEMPT" },
   ];
   const options = { keepOrder: true, maxOutputBytes: 100_000, concurrency: 4 };
-  const here = (await collect(run(tasks, options))).map(comparable);
+  const local = (await collect(run(tasks, options))).map(comparable);
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
-      const there = await collect(run(tasks, optionsFor(server, options)));
-      assertEquals(there.map(comparable).map(({ worker: _, ...rest }) => rest), here);
-      for (const { worker, slot } of there) {
+      const remote = await collect(run(tasks, optionsFor(server, options)));
+      assertEquals(remote.map(comparable).map(({ worker: _, ...rest }) => rest), local);
+      for (const { worker, slot } of remote) {
         assertEquals([worker?.pid, slot >= 1 && slot <= 4], [process.pid, true]);
       }
       assertEquals(await listRuns({ servers: server.url }), []);
@@ -75,11 +75,13 @@ test("the timeout of a task starts when a worker begins it", async () => {
 
 test("a run reports that no worker takes its tasks", async () => {
   await withNatsServer(async (server) => {
-    const said = Promise.withResolvers<string>();
+    const notified = Promise.withResolvers<string>();
     const all = collect(
-      run([{ cmd: "true" }], { executor: natsExecutor({ servers: server.url, queue: "q", onNotice: said.resolve }) }),
+      run([{ cmd: "true" }], {
+        executor: natsExecutor({ servers: server.url, queue: "q", onNotice: notified.resolve }),
+      }),
     );
-    assertEquals(await said.promise, "no worker of the queue q has taken a task yet");
+    assertEquals(await notified.promise, "no worker of the queue q has taken a task yet");
     await withWorker(server, async () => assertEquals((await all)[0]!.outcome, "ok"));
   });
 });
@@ -111,8 +113,8 @@ test("tasks with the same id and command are different tasks", async () => {
 test("a repeated task runs again after its first result", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
-      const again = { id: "a", cmd: `echo x >> ${directory}/ran` };
-      const tasks = [again, { id: "b", cmd: "true" }, again, again];
+      const repeated = { id: "a", cmd: `echo x >> ${directory}/ran` };
+      const tasks = [repeated, { id: "b", cmd: "true" }, repeated, repeated];
       const results = await collect(run(tasks, optionsFor(server, { concurrency: 1 })));
       assertEquals(results.map(({ id, outcome }) => `${id} ${outcome}`), ["a ok", "b ok", "a ok", "a ok"]);
       assertEquals(await readFile(join(directory, "ran"), "utf8"), "x\n".repeat(3));
@@ -258,7 +260,7 @@ test("a killed and restarted server loses nothing", async () => {
       assertEquals(new Set(ids).size, 400);
       assertEquals(ids.length, 400);
     });
-    assertMatch(notices.join("\n"), /is lost; reconnecting\nconnected to NATS again/);
+    assertMatch(notices.join("\n"), /is lost; reconnecting\nreconnected to NATS/);
     await stopNatsServer(server);
   });
 });

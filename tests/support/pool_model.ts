@@ -258,8 +258,8 @@ export class PoolModel extends PoolState {
     const given = Math.min(this.nextCalls, this.ready().length);
     this.#expect("next() resolves as soon as a result is available", this.hasReturned || this.#yielded === given);
     this.#expect("every result is reported", this.results.length === (this.#progress?.finished ?? 0));
-    const told = this.attempts.length + this.results.length + this.#throttleReports;
-    this.#expect("exactly each start, each result and each throttling is reported", this.#reports === told);
+    const expected = this.attempts.length + this.results.length + this.#throttleReports;
+    this.#expect("exactly each start, each result and each throttling is reported", this.#reports === expected);
     this.#expect(
       "a run without a limit is not throttled",
       this.settings.startDelayMs > 0 || this.#throttleReports === 0,
