@@ -292,10 +292,10 @@ export function checkTask(value: unknown, origin: TaskOrigin = {}): CheckedTask 
   return check(programTaskSchema, withPath(value, origin), origin);
 }
 
-/** Tasks that were checked and are in nobody else's hands, so that they need not be checked again. */
+/** Checked tasks that no other code can change, so they need no further checks. */
 const checkedTasks = new WeakSet<object>();
 
-/** Spares a task further checks. Only for a task that no program can change. */
+/** Exempts a task from further checks. Only for tasks that no other code can change. */
 export function markChecked(task: CheckedTask): CheckedTask {
   checkedTasks.add(task);
   return task;

@@ -357,7 +357,7 @@ export class ResultsFile implements AsyncDisposable {
     throw new ResultsFileError("Cannot write results to", this.path, kind, reason);
   }
 
-  /** Notes that the caller gets an error, which `close` then does not throw again. */
+  /** Records an error that the caller receives, so that `close` does not throw it again. */
   #reported(error: unknown): unknown {
     this.#isFailureReported ||= error instanceof ResultsFileError;
     return error;
