@@ -5,7 +5,7 @@ import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
 import type { Source } from "./jsonl/source.ts";
 import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
-import type { PoolOptions } from "./pool/options.ts";
+import { type PoolOptions, type PoolSettings, poolSettings } from "./pool/options.ts";
 import { PooledRun, type Run } from "./pool/run.ts";
 import { QueuedTaskPool, type TaskPool, type TaskPoolOptions } from "./pool/task_pool.ts";
 import type { Task } from "./records/task.ts";
@@ -171,18 +171,46 @@ export function createPool(options: CreatePoolOptions = {}): TaskPool {
 }
 
 /**
+<<<<<<< HEAD
  * Creates the executor for the options of a run.
+=======
+ * Checks the options of a run without creating its executor.
+ *
+ * @returns the settings that its pool has.
+ * @throws `RangeError` for an option that is out of range, `TypeError` for an unknown key in `retry` or `halt`.
+ */
+export function checkRunOptions(options: RunOptions): PoolSettings {
+  executorSettings(options);
+  return poolSettings(options, undefined, executorTraits(checkedExecutor(options)));
+}
+
+/**
+ * Creates the executor that the options of a run choose.
+>>>>>>> a783979 (refactor(runner): check options without creating an executor)
  *
  * @throws `RangeError` for an option that is out of range.
  */
 export function chooseExecutor(options: RunOptions): Executor {
-  const { executor = "shell" } = options;
-  const isName = typeof executor !== "object" || executor === null;
-  if (isName && !EXECUTORS.includes(executor)) {
-    const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
-    throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
-  }
-  if (isName) return createExecutor({ ...options, executor });
+  const executor = checkedExecutor(options);
+  if (typeof executor === "string") return createExecutor({ ...options, executor });
   const settings = executorSettings(options);
   return isExecutorFactory(executor) ? executor.create(settings) : executor;
+}
+
+/** Returns the option `executor`, or its default. */
+function checkedExecutor({ executor = "shell" }: RunOptions): NonNullable<RunOptions["executor"]> {
+  if (EXECUTORS.includes(executor as typeof EXECUTORS[number]) || typeof executor === "object" && executor !== null) {
+    return executor;
+  }
+  const known = `${EXECUTORS.join(", ")} or an executor such as natsExecutor(…)`;
+  throw new RangeError(`Cannot start the pool: executor must be ${known}, got ${excerpt(executor)}`);
+}
+
+/** Returns the properties of an executor on which the settings of its pool depend. */
+function executorTraits(
+  executor: NonNullable<RunOptions["executor"]>,
+): Pick<Executor, "concurrency" | "reportsOutput"> {
+  if (typeof executor === "string") return { reportsOutput: true };
+  // Only the executor itself knows whether it reports output, so the run checks that.
+  return isExecutorFactory(executor) ? { concurrency: executor.concurrency, reportsOutput: true } : executor;
 }

@@ -7,9 +7,8 @@
 import { checkOptionNames, type OptionNames } from "../text/unknown_option.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 import { withAllDigits } from "../records/read_tasks.ts";
-import { poolSettings } from "../pool/options.ts";
 import type { Run } from "../pool/run.ts";
-import { chooseExecutor, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
+import { checkRunOptions, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { lineOfTask } from "../records/task_input.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
@@ -100,8 +99,7 @@ export class TaskRunner<Meta = unknown> {
       const option = onOutput ? "onOutput" : "onAttemptStart";
       throw new RangeError(`Cannot make the runner: ${option} is a function of this process; set { isolate: false }`);
     }
-    const localExecutor = chooseExecutor(this.#options);
-    this.#concurrency = poolSettings({ ...this.#options, total: 0 }, undefined, localExecutor).concurrency;
+    this.#concurrency = checkRunOptions({ ...this.#options, total: 0 }).concurrency;
   }
 
   /** The number of tasks added since the last run. */

@@ -234,10 +234,16 @@ export interface ExecutorSettings {
 /** Creates executors: a value for the option `executor`, such as the return value of `natsExecutor()`. */
 export interface ExecutorFactory {
   /**
-   * Creates the executor of one run. Must not acquire resources before {@linkcode Executor.open}, because a `TaskRunner`
-   * creates an executor only to read its concurrency.
+   * Creates the executor of one run. Must not acquire resources before {@linkcode Executor.open}, because a pool of
+   * `createPool()` that gets no task never closes its executor.
    */
   create(settings: ExecutorSettings): Executor;
+  /**
+   * The default concurrency of a `TaskRunner` with this executor; the same number as {@linkcode Executor.concurrency}.
+   *
+   * @default the number of CPUs that this process may use
+   */
+  readonly concurrency?: number | undefined;
   /**
    * The URL of a module that exports `executorFactory(options)`, so that another process can create the same executor.
    * Without `module`, or on Deno without `--allow-all`, a `TaskRunner` needs `{ isolate: false }`.

@@ -1,6 +1,6 @@
 import type { ExecutorFactory } from "../../pool/executor.ts";
 import { checkNatsOptions, type NatsOptions } from "../client/options.ts";
-import { NatsExecutor } from "./nats_executor.ts";
+import { NATS_CONCURRENCY, NatsExecutor } from "./nats_executor.ts";
 
 const MODULE = import.meta.url;
 
@@ -20,7 +20,13 @@ const MODULE = import.meta.url;
 export function natsExecutor(nats: NatsOptions): ExecutorFactory {
   checkNatsOptions(nats);
   const { onNotice, ...options } = nats;
-  return { module: MODULE, options, onNotice, create: (settings) => new NatsExecutor(nats, settings) };
+  return {
+    module: MODULE,
+    options,
+    onNotice,
+    concurrency: NATS_CONCURRENCY,
+    create: (settings) => new NatsExecutor(nats, settings),
+  };
 }
 
 /** {@linkcode natsExecutor}, under the name that the process of a `TaskRunner` imports. */

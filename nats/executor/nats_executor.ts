@@ -70,10 +70,12 @@ const MAX_SETTLING = 16;
 /** The longest time for the replies of all workers, and the longest gap between two replies. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
 
+/** The default concurrency: high, because many machines may wait for tasks. */
+export const NATS_CONCURRENCY = 10_000;
+
 /** Sends attempts to workers, and waits for their results. */
 export class NatsExecutor implements Executor {
-  /** High, because many machines may wait for tasks. */
-  readonly concurrency = 10_000;
+  readonly concurrency = NATS_CONCURRENCY;
   /** True, because the time of an attempt starts when a worker begins it, not when it is sent. */
   readonly enforcesTimeout = true;
   readonly #options: NatsOptions;

@@ -10,6 +10,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import {
   ExecutorError,
+  type ExecutorFactory,
   InvalidTaskError,
   type Progress,
   ResourceShortageError,
@@ -18,6 +19,7 @@ import {
   TaskRunner,
   type TaskRunnerOptions,
 } from "../../mod.ts";
+import { natsExecutor } from "../../nats/mod.ts";
 import { runtimeCommand } from "../../isolate/runtime_command.ts";
 import { spawnAdapter } from "../../spawn_adapters/node.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
@@ -616,4 +618,33 @@ eitherWay("accepts file: URLs as cwd and spillDir", async (isolate) => {
 test("TaskRunner rejects a factory without a module unless isolate is false", () => {
   const { create } = executorFactory({ status: 0 });
   assertThrows(() => new TaskRunner({ executor: { create } }), RangeError, "an executor of your own needs");
+});
+
+test("TaskRunner creates no executor before a run, and has the concurrency of the factory", async () => {
+  let created = 0;
+  const factory = executorFactory({ status: 0 });
+  const executor: ExecutorFactory = {
+    ...factory,
+    concurrency: 7,
+    create(settings) {
+      created++;
+      return factory.create(settings);
+    },
+  };
+  for (const isolate of [true, false]) {
+    const runner = new TaskRunner({ executor, isolate });
+    assertEquals(created, 0);
+    runner.add("a", "true");
+    const results = runner.results();
+    if (isolate) assertEquals(results.concurrency, 7);
+    assertEquals((await collect(results)).length, 1);
+  }
+  assertEquals(created, 1); // the other process imported the module
+});
+
+test("natsExecutor() has the default concurrency of its executors", () => {
+  const factory = natsExecutor({ servers: "127.0.0.1", queue: "q" });
+  const settings = { shell: "sh", maxInlineBytes: 1, maxOutputBytes: 1, killAfterMs: 1, spillDir: undefined };
+  assert(factory.concurrency! > 1_000);
+  assertEquals(factory.create(settings).concurrency, factory.concurrency);
 });
