@@ -10,7 +10,6 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { isEntryPoint } from "../system/entry_point.ts";
-import { readChunks } from "../system/read_chunks.ts";
 import { writeStdout } from "../system/standard_streams.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
@@ -22,8 +21,9 @@ import type { Run } from "../pool/run.ts";
 import type { ExecutorFactory } from "../pool/executor.ts";
 import { run, type RunOptions } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";
+import { GrowingFile } from "./growing_file.ts";
 import { isEntryModule } from "./runtime_command.ts";
-import { type Command, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
+import { commandOf, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { FrameSigner } from "./signed_frames.ts";
 
 /** The time from the end of the caller to SIGKILL for the tasks. */
@@ -87,16 +87,17 @@ class Server {
   async run(path: string, lines: AsyncIterable<{ value: unknown }>): Promise<void> {
     const { options, infinite, wantsProgress } = this.#setup;
     const end: End = {};
+    const tasks = new GrowingFile(path);
     try {
       const executor = await this.#importExecutor(options.executor);
-      const results = run(readTasks(readChunks(path), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
+      const results = run(readTasks(tasks.chunks(), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,
         executor,
         ...(wantsProgress && { onProgress: (progress) => this.#sendProgress(progress) }),
       });
-      this.#follow(lines, results).catch((error) => this.#stop.abort(error));
+      this.#follow(lines, results, tasks).catch((error) => this.#stop.abort(error));
       let isHalted = false;
       for await (const result of results) {
         await this.#waitForCapacity();
@@ -147,15 +148,15 @@ class Server {
     this.#send("notice", text).catch(() => {}); // the caller has ended
   }
 
-  async #follow(lines: AsyncIterable<{ value: unknown }>, results: Run): Promise<void> {
+  async #follow(lines: AsyncIterable<{ value: unknown }>, results: Run, tasks: GrowingFile): Promise<void> {
     for await (const { value } of lines) {
-      if (!Array.isArray(value)) continue;
-      const [token, name, number] = value as [string, ...Command];
-      if (token !== this.#setup.token) continue;
+      const [name, number] = commandOf(value, this.#setup.token) ?? [];
       if (name === "taken") {
         this.#taken = number;
         this.#wake();
-      } else if (name === "concurrency") results.concurrency = number;
+      } else if (name === "tasks") tasks.announce(number);
+      else if (name === "complete") tasks.complete();
+      else if (name === "concurrency") results.concurrency = number;
       else if (name === "drain") results.drain();
       else if (name === "stop") this.#stop.abort();
       else if (name === "kill") results.kill();

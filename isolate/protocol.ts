@@ -37,7 +37,18 @@ export interface Setup {
 }
 
 /** A command to the process, after the token. The end of its input means that the caller has ended. */
-export type Command = ["taken", number] | ["concurrency", number] | ["drain"] | ["stop"] | ["kill"] | ["return"];
+export type Command =
+  /** The number of results that the caller has taken. */
+  | ["taken", number]
+  /** The size of the file of tasks that may be read, in bytes. */
+  | ["tasks", number]
+  /** No more tasks follow. */
+  | ["complete"]
+  | ["concurrency", number]
+  | ["drain"]
+  | ["stop"]
+  | ["kill"]
+  | ["return"];
 
 /** A message from the process. */
 export type Message =
@@ -50,6 +61,26 @@ export type Message =
 /** The end of the results. */
 export interface End {
   error?: ErrorRecord | undefined;
+}
+
+const commandSchema: v.GenericSchema<Command> = v.union([
+  v.strictTuple([
+    v.picklist(["taken", "tasks", "concurrency"]),
+    v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  ]),
+  v.strictTuple([v.picklist(["complete", "drain", "stop", "kill", "return"])]),
+]);
+
+/**
+ * Returns the command of a line that begins with the token; `undefined` for any other line, which a task has written.
+ *
+ * @throws `TypeError` when the token is right and the command is not.
+ */
+export function commandOf(line: unknown, token: string): Command | undefined {
+  if (!Array.isArray(line) || line[0] !== token) return undefined;
+  const command = line.slice(1);
+  if (v.is(commandSchema, command)) return command;
+  throw new TypeError(`Cannot read the command: it must be a known name and its number, got ${excerpt(command)}`);
 }
 
 const endSchema = v.strictObject({ error: v.optional(errorRecordSchema) });

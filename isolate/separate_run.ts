@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { printable } from "../text/excerpt.ts";
 import { systemReason } from "../system/system_error.ts";
@@ -15,7 +15,6 @@ import { checkConcurrency, DEFAULT_KILL_AFTER_MS } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
 import { ExecutorError, ResourceShortageError } from "../pool/errors.ts";
-import type { Run } from "../pool/run.ts";
 import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { spillPath } from "../executors/mod.ts";
@@ -34,6 +33,7 @@ import {
 } from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
 import { InvalidFrameError, verifyFrames } from "./signed_frames.ts";
+import type { GrowingRun, TaskLines } from "./task_lines.ts";
 
 /** The length of the kept end of standard error. */
 const MAX_STDERR_CHARACTERS = 2_000;
@@ -46,14 +46,8 @@ const MIN_RESULTS_AHEAD = 64;
 
 const HINT = "{ isolate: false } runs the tasks in this process";
 
-/** Tasks as JSON Lines, in chunks of whole lines. */
-export interface TaskLines {
-  chunks: readonly string[];
-  count: number;
-}
-
 /** Runs tasks in another process, and yields their results. */
-export class SeparateRun<Meta = unknown> implements Run<Meta> {
+export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   haltedBy: TaskResult<Meta> | undefined;
   readonly #tasks: TaskLines;
   readonly #options: RunOptions;
@@ -67,6 +61,11 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
   #commands: Command[] | undefined = [];
   /** The messages of the process, once it has its setup. */
   #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
+  /** The file of tasks, once it is there. */
+  #file: FileHandle | undefined;
+  #fileBytes = 0;
+  /** Settles when all tasks that were added meanwhile are in the file; never rejects. */
+  #appending: Promise<void> | undefined;
   #stderr = "";
   #delivered = 0;
   /** The number of results that the process knows to be taken. */
@@ -76,6 +75,8 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
   #previous: Promise<unknown> = Promise.resolve();
   /** The error that the iterator throws at its end. */
   #failure: { error: unknown } | undefined;
+  /** True when no more tasks may start. */
+  #isEnding = false;
   #isOver = false;
   readonly #closed = Promise.withResolvers<void>();
   readonly #onAbort = () => this.#stop(this.#options.signal!.reason);
@@ -89,6 +90,10 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
 
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding || this.#isOver || this.#options.signal?.aborted === true;
   }
 
   get concurrency(): number {
@@ -107,10 +112,12 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
   }
 
   drain(): void {
+    this.#isEnding = true;
     this.#send(["drain"]);
   }
 
   kill(): void {
+    this.#isEnding = true;
     this.#send(["kill"]);
   }
 
@@ -139,11 +146,13 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
 
   #stop(error: unknown): void {
     this.#failure ??= { error };
+    this.#isEnding = true;
     this.#send(["stop"]);
   }
 
   async #next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     try {
+      if (this.#delivered === this.#tasks.count && !this.#isOver) await this.#complete();
       while (!this.#isOver) {
         const lines = await (this.#lines ??= this.#start());
         const { done, value: line } = await lines.next();
@@ -151,7 +160,7 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
         if (done) throw await this.#earlyEnd();
         const [name, content] = line.value;
         if (name === "result") return { done: false, value: this.#deliver(content as TaskResult<Meta>) };
-        if (name === "halted") this.haltedBy = content as TaskResult<Meta>;
+        if (name === "halted") this.#halt(content as TaskResult<Meta>);
         else if (name === "progress") this.#call(this.#options.onProgress, content);
         else if (name === "notice") this.#call(factoryOf(this.#options)?.onNotice, content);
         else await this.#end(content);
@@ -164,6 +173,20 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     this.#failure = undefined;
     if (failure) throw failure.error;
     return { done: true, value: undefined };
+  }
+
+  /** Ends the run when each task has its result. A run without tasks needs no process. */
+  async #complete(): Promise<void> {
+    if (!this.#isEnding) this.#send(["complete"]);
+    this.#isEnding = true;
+    if (this.#lines) return;
+    this.#options.signal?.throwIfAborted();
+    await this.#close();
+  }
+
+  #halt(result: TaskResult<Meta>): void {
+    this.haltedBy = result;
+    this.#isEnding = true;
   }
 
   #deliver(result: TaskResult<Meta>): TaskResult<Meta> {
@@ -184,7 +207,6 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       spillDir,
       executor: typeof executor === "object" ? originOf(this.#options) : executor,
       concurrency: this.#concurrency,
-      total: this.#tasks.count,
     };
     try {
       const paths = [dirname(this.#directory), ...(spillDir === undefined ? [] : [resolve(spillDir)])];
@@ -205,12 +227,11 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     // Not an argument, because every user sees arguments and could make the directory first.
     this.#write(this.#directory);
     try {
-      await this.#writeTasks();
+      await mkdir(this.#directory, { mode: 0o700 });
+      this.#file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
+      await this.#append(this.#tasks.take());
     } catch (error) {
-      const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(error)}`;
-      throw new ExecutorError(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, {
-        cause: error,
-      });
+      throw this.#writeError(error);
     }
     const lines = jsonLineReader(verifyFrames(readAll(this.#child.stdout), this.#key), {
       maxLineBytes: MAX_RESULT_LINE_BYTES,
@@ -230,23 +251,41 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
     });
     for (const command of this.#commands!.splice(0)) this.#write([this.#token, ...command]);
     this.#commands = undefined;
+    this.#tasks.onAdd = () => {
+      this.#appending ??= this.#appendAdded();
+    };
+    this.#tasks.onAdd(); // tasks may have been added during the start
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
     return lines;
   }
 
-  async #writeTasks(): Promise<void> {
-    await mkdir(this.#directory, { mode: 0o700 });
-    const file = await open(join(this.#directory, TASKS_FILE), "wx", 0o600);
-    try {
-      const encoder = new TextEncoder();
-      for (const chunk of this.#tasks.chunks) {
-        if (this.#isOver) return;
-        await writeAll(file, encoder.encode(chunk));
-      }
-    } finally {
-      await file.close();
+  /** Appends tasks to the file, and tells the process. Removes the chunks as they are written, to free their memory. */
+  async #append(chunks: string[]): Promise<void> {
+    const encoder = new TextEncoder();
+    for (let chunk = chunks.shift(); chunk !== undefined && !this.#isOver; chunk = chunks.shift()) {
+      const bytes = encoder.encode(chunk);
+      await writeAll(this.#file!, bytes);
+      this.#fileBytes += bytes.length;
+      this.#send(["tasks", this.#fileBytes]);
     }
+  }
+
+  /** Appends the tasks that have been added during the run. An error ends the run after the running tasks. */
+  async #appendAdded(): Promise<void> {
+    try {
+      await Promise.resolve(); // tasks added in one loop share a write
+      for (let chunks = this.#tasks.take(); chunks.length > 0; chunks = this.#tasks.take()) await this.#append(chunks);
+    } catch (error) {
+      this.#failure ??= { error: this.#writeError(error) };
+      this.drain();
+    }
+    this.#appending = undefined;
+  }
+
+  #writeError(cause: unknown): ExecutorError {
+    const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(cause)}`;
+    return new ExecutorError(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause });
   }
 
   async #readStderr(stderr: OutputReader): Promise<void> {
@@ -296,6 +335,8 @@ export class SeparateRun<Meta = unknown> implements Run<Meta> {
       clearTimeout(timer);
       this.#child.stdin!.close();
       this.#child.stderr!.cancel();
+      await this.#appending;
+      await this.#file?.close().catch(() => {}); // nobody reads the file any more
       try {
         rmSync(this.#directory, { recursive: true, force: true });
       } catch {

@@ -6,12 +6,13 @@
 
 import { checkOptionNames, type OptionNames } from "../text/unknown_option.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
-import { withAllDigits } from "../records/read_tasks.ts";
+import type { Progress } from "../pool/options.ts";
 import type { Run } from "../pool/run.ts";
-import { checkRunOptions, run, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
+import { checkRunOptions, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
-import { lineOfTask } from "../records/task_input.ts";
+import { LocalRun } from "./local_run.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
+import { type GrowingRun, TaskLines } from "./task_lines.ts";
 
 /** Options of a {@linkcode TaskRunner}: the options of {@linkcode run}, and the place of the pool. */
 export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
@@ -47,15 +48,16 @@ export interface RunSummary {
   systemMs: number;
 }
 
-/** The approximate length of a chunk of lines. */
-const CHUNK_CHARACTERS = 1024 * 1024;
-
 /**
- * Collects tasks, and runs them in a process of its own.
+ * Collects tasks, and runs them in a process of its own. Tasks can be added before a run and while it is under way.
+ *
+ * A run ends when each added task has its result and the caller asks for another one: `next()` of the iterator, which a
+ * loop calls after its body, and `runAndWait` after `onResult`. So a program can add tasks in the loop over the results, in
+ * `onResult`, and from anywhere else while a task has no result yet.
  *
  * `Meta` is the type of `meta` in the tasks and their results.
  *
- * @example
+ * @example Run a hundred tasks, four at once
  * ```ts
  * import { TaskRunner } from "@x/taskrunner";
  * import { assertEquals } from "@std/assert/equals";
@@ -69,14 +71,30 @@ const CHUNK_CHARACTERS = 1024 * 1024;
  * });
  * assertEquals([sum, counts], [5050, { ok: 100 }]);
  * ```
+ *
+ * @example Add tasks that follow from results
+ * ```ts
+ * import { TaskRunner } from "@x/taskrunner";
+ * import { assertEquals } from "@std/assert/equals";
+ *
+ * const links: Record<string, string> = { index: "news about", news: "archive", about: "", archive: "" };
+ * const runner = new TaskRunner(2);
+ * const visit = (page: string) => runner.add(page, ["echo", links[page]!]);
+ * visit("index");
+ * const visited: string[] = [];
+ * for await (const { id, stdout } of runner.results()) {
+ *   visited.push(id);
+ *   stdout.trim().split(" ").filter((page) => page !== "").forEach(visit);
+ * }
+ * assertEquals(visited.sort(), ["about", "archive", "index", "news"]);
+ * ```
  */
 export class TaskRunner<Meta = unknown> {
   readonly #options: TaskRunnerOptions;
   readonly #concurrency: number;
-  #chunks: string[] = [];
-  #chunk = "";
-  #count = 0;
-  #run: Run<Meta> | undefined;
+  /** The tasks of the current or the next run. */
+  #tasks = new TaskLines();
+  #run: GrowingRun<Meta> | undefined;
   #disposals = 0;
 
   /**
@@ -102,34 +120,35 @@ export class TaskRunner<Meta = unknown> {
     this.#concurrency = checkRunOptions({ ...this.#options, total: 0 }).concurrency;
   }
 
-  /** The number of tasks added since the last run. */
+  /** The number of tasks added to the current run or, without one, to the next run. */
   get size(): number {
-    return this.#count;
+    return this.#tasks.count;
   }
 
   /**
-   * Adds a task, without starting anything.
+   * Adds a task to the current run, where it starts after the tasks added before, or to the next run. Never starts a run.
    *
-   * @throws {InvalidTaskError} for a value that is not a task; `Error` while a run is under way.
+   * A run takes no more tasks after its end has begun: after `next()` without a task that has no result, `drain()`, `kill()`
+   * or `return()`, a {@linkcode RunOptions.halt}, an abort of the signal, or a failure. Once {@linkcode Run.closed} has
+   * settled, tasks are added to the next run.
+   *
+   * @throws {InvalidTaskError} for a value that is not a task.
+   * @throws `Error` when the current run is ending.
    */
   add(id: string, cmd: Task["cmd"]): void;
-  /** Adds a task with all its fields. The default `id` is the number of the task, from 1. */
+  /** Adds a task with all its fields. The default `id` is the number of the task in its run, from 1. */
   add(task: Task<Meta>): void;
   add(task: string | Task<Meta>, cmd?: Task["cmd"]): void {
-    if (this.#run) throw new Error("Cannot add a task: the run is under way");
-    const checked = checkTask(typeof task === "string" ? { id: task, cmd } : task, { number: this.#count + 1 });
-    this.#chunk += `${JSON.stringify(lineOfTask(checked))}\n`;
-    this.#count++;
-    if (this.#chunk.length < CHUNK_CHARACTERS) return;
-    this.#chunks.push(this.#chunk);
-    this.#chunk = "";
+    if (this.#run?.isEnding) throw new Error("Cannot add a task: the run is ending; wait until it has closed");
+    const number = this.#tasks.count + 1;
+    this.#tasks.add(checkTask(typeof task === "string" ? { id: task, cmd } : task, { number }));
   }
 
   /**
-   * Runs the added tasks to the end. After that, other tasks can be added and run.
+   * Runs the added tasks to the end, and those added meanwhile. After that, other tasks can be added and run.
    *
    * @param onResult called for each result, in the order of completion, and awaited before the next result; `completed`
-   * counts tasks, not attempts. An error of this function stops the run.
+   * counts tasks, not attempts, and `total` is the number of tasks added so far. An error of this function stops the run.
    * @throws the error of `onResult`; the reason of `options.signal`; `Error` when a run is under way or the runner is
    * disposed of meanwhile. Errors of the process keep their class, message, system code and causes.
    * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start the process or
@@ -140,7 +159,8 @@ export class TaskRunner<Meta = unknown> {
     onResult?: (result: TaskResult<Meta>, completed: number, total: number) => unknown,
   ): Promise<RunSummary> {
     const startedMs = performance.now();
-    const summary: RunSummary = { total: this.#count, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
+    const tasks = this.#tasks;
+    const summary: RunSummary = { total: 0, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
     const disposals = this.#disposals;
     let completed = 0;
     for await (const result of this.results()) {
@@ -148,49 +168,45 @@ export class TaskRunner<Meta = unknown> {
       summary.counts[outcome] = (summary.counts[outcome] ?? 0) + 1;
       summary.userMs += userMs;
       summary.systemMs += systemMs;
-      await onResult?.(result, ++completed, summary.total);
+      await onResult?.(result, ++completed, tasks.count);
     }
     if (disposals !== this.#disposals) throw new Error("The run was ended before its tasks were done");
+    summary.total = tasks.count;
     summary.durationMs = performance.now() - startedMs;
     return summary;
   }
 
   /**
-   * Runs the added tasks, and returns an iterator over the results with the methods of any {@linkcode Run}.
+   * Runs the added tasks, and those added meanwhile; returns an iterator over the results with the methods of any
+   * {@linkcode Run}. The run begins with the first call of `next()`; {@linkcode Run.closed} settles after the caller has
+   * taken the last result or called `return()`.
+   *
+   * A {@linkcode RunOptions.halt} at a percentage counts the tasks added before this call. {@linkcode Progress.total} is the
+   * number of tasks added so far.
    *
    * @throws `Error` when a run is under way.
    */
   results(): Run<Meta> {
     if (this.#run) throw new Error("Cannot run the tasks: a run is under way");
-    const tasks = { chunks: [...this.#chunks, this.#chunk], count: this.#count };
-    this.#forgetTasks();
-    const { isolate = true, ...options } = this.#options;
-    const results = isolate && tasks.count > 0
+    const { isolate = true, onProgress, ...rest } = this.#options;
+    const tasks = this.#tasks;
+    const options: RunOptions = { ...rest, total: tasks.count };
+    if (onProgress) options.onProgress = (progress: Progress) => onProgress({ ...progress, total: tasks.count });
+    const results = isolate
       ? new SeparateRun<Meta>(tasks, this.#concurrency, options)
-      : run(tasksOf<Meta>(tasks.chunks), { ...options, total: tasks.count });
-    const forget = () => this.#run = undefined;
+      : new LocalRun<Meta>(tasks, options);
+    const forget = () => {
+      this.#run = undefined;
+      this.#tasks = new TaskLines();
+    };
     results.closed.then(forget, forget);
     return this.#run = results;
   }
 
-  /** Ends the current run, and forgets the tasks. */
+  /** Ends the current run, or forgets the tasks of the next one. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposals++;
-    await this.#run?.return();
-    this.#forgetTasks();
-  }
-
-  #forgetTasks(): void {
-    this.#chunks = [];
-    this.#chunk = "";
-    this.#count = 0;
-  }
-}
-
-function* tasksOf<Meta>(chunks: readonly string[]): Generator<Task<Meta>, void> {
-  for (const chunk of chunks) {
-    for (const line of chunk.split("\n")) {
-      if (line !== "") yield withAllDigits(JSON.parse(line), line) as Task<Meta>;
-    }
+    if (this.#run) await this.#run.return();
+    else this.#tasks = new TaskLines();
   }
 }
