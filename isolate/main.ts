@@ -26,9 +26,9 @@ import { isEntryModule } from "./runtime_command.ts";
 import { commandOf, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { FrameSigner } from "./signed_frames.ts";
 
-/** The time from the end of the caller to SIGKILL for the tasks. */
+/** Time from the end of the caller to SIGKILL for the tasks, in milliseconds. */
 const KILL_MS = 1_000;
-/** The time from the end of the caller to the exit of this process; the guard of the run ends what is left. */
+/** Time from the end of the caller to the exit of this process, in milliseconds. The guard then ends remaining tasks. */
 const EXIT_MS = 3_000;
 
 /** The URL of this module, for the program that starts it. */
@@ -39,13 +39,13 @@ async function main(): Promise<void> {
   setFlagsFromString("--optimize-for-size"); // as the command does; runtimes without V8 ignore the flag
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-    process.on(signal, () => stop.abort(new Error(`The process that ran the tasks was ended by ${signal}`)));
+    process.on(signal, () => stop.abort(new Error(`Cannot run the tasks: their process received ${signal}`)));
   }
   process.stdout.on("error", () => {}); // the failing write reports the error
   const lines = readJsonLines(process.stdin, { onInvalid: () => {} });
   const { value: directory } = (await lines.next()).value ?? {};
   if (typeof directory !== "string" || !PRIVATE_DIRECTORY_NAME.test(basename(directory))) {
-    throw new Error("This module is only for a TaskRunner to start");
+    throw new Error("Cannot run this module: only a TaskRunner starts it");
   }
   const path = join(directory, TASKS_FILE);
   const first = await lines.next();
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   if (!first.done) await new Server(first.value.value as Setup, stop).run(path, lines);
 }
 
-/** Removes the file of tasks, and the directory if nothing else is in it. */
+/** Removes the file of tasks, and the directory if it is empty then. */
 function removeFiles(directory: string): void {
   rmSync(join(directory, TASKS_FILE), { force: true });
   try {
@@ -70,7 +70,7 @@ class Server {
   readonly #writer: JsonLinesWriter;
   #sent = 0;
   #taken = 0;
-  /** Whether the caller takes no more results. */
+  /** True when the caller takes no more results. */
   #isLeft = false;
   /** Called when the caller has taken more results, or takes no more. */
   #wake = () => {};

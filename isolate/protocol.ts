@@ -15,7 +15,7 @@ export type PlainOptions =
     spillDir?: string | undefined;
   };
 
-/** The module and the options from which the process makes its executor. */
+/** The module and the options from which the process creates its executor. */
 export interface ExecutorOrigin {
   /** The URL of the module. */
   module: string;

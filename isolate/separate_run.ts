@@ -35,13 +35,13 @@ import { runtimeCommand } from "./runtime_command.ts";
 import { InvalidFrameError, verifyFrames } from "./signed_frames.ts";
 import type { GrowingRun, TaskLines } from "./task_lines.ts";
 
-/** The length of the kept end of standard error. */
+/** Number of characters to keep of the end of standard error. */
 const MAX_STDERR_CHARACTERS = 2_000;
 
-/** The time for the process to end, in addition to `killAfterMs` of its tasks. */
+/** Time for the process to end, in addition to `killAfterMs` of its tasks, in milliseconds. */
 const RETURN_MS = 2_000;
 
-/** The least number of unacknowledged results, so that the processes seldom wait for each other. */
+/** Minimum of the limit of unacknowledged results, so that the processes seldom wait for each other. */
 const MIN_RESULTS_AHEAD = 64;
 
 const HINT = "{ isolate: false } runs the tasks in this process";
@@ -53,29 +53,29 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   readonly #options: RunOptions;
   readonly #token = secret();
   readonly #key = secret();
-  /** Made when the run begins, and removed by either process. */
+  /** Path of the directory of the run, which either process removes. */
   readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
   #child: ChildProcess | undefined;
   /** Commands to send when the process has its setup; `undefined` from then on. */
   #commands: Command[] | undefined = [];
-  /** The messages of the process, once it has its setup. */
+  /** Messages of the process, after the setup was sent. */
   #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
-  /** The file of tasks, once it is there. */
+  /** File of tasks; `undefined` before the start. */
   #file: FileHandle | undefined;
   #fileBytes = 0;
-  /** Settles when all tasks that were added meanwhile are in the file; never rejects. */
+  /** Settles when the added tasks are in the file; never rejects. `undefined` when all are. */
   #appending: Promise<void> | undefined;
   #stderr = "";
   #delivered = 0;
-  /** The number of results that the process knows to be taken. */
+  /** The number of results that have been acknowledged to the process. */
   #acknowledged = 0;
   readonly #resultsAhead: number;
   /** The previous call of `next`. */
   #previous: Promise<unknown> = Promise.resolve();
   /** The error that the iterator throws at its end. */
   #failure: { error: unknown } | undefined;
-  /** True when no more tasks may start. */
+  /** True when no added task would start any more. */
   #isEnding = false;
   #isOver = false;
   readonly #closed = Promise.withResolvers<void>();
@@ -175,7 +175,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     return { done: true, value: undefined };
   }
 
-  /** Ends the run when each task has its result. A run without tasks needs no process. */
+  /** Ends a run whose tasks all have results. A run without tasks needs no process. */
   async #complete(): Promise<void> {
     if (!this.#isEnding) this.#send(["complete"]);
     this.#isEnding = true;
@@ -260,7 +260,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     return lines;
   }
 
-  /** Appends tasks to the file, and tells the process. Removes the chunks as they are written, to free their memory. */
+  /** Appends tasks to the file, and announces them to the process. Removes written chunks, to free their memory. */
   async #append(chunks: string[]): Promise<void> {
     const encoder = new TextEncoder();
     for (let chunk = chunks.shift(); chunk !== undefined && !this.#isOver; chunk = chunks.shift()) {
@@ -271,7 +271,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     }
   }
 
-  /** Appends the tasks that have been added during the run. An error ends the run after the running tasks. */
+  /** Appends the tasks that have been added during the run. After an error, the running tasks finish and the run ends. */
   async #appendAdded(): Promise<void> {
     try {
       await Promise.resolve(); // tasks added in one loop share a write
@@ -313,13 +313,14 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   /** Returns the error for a process that ended before the end of its results. */
   async #earlyEnd(): Promise<ExecutorError> {
     const { code, signal } = await this.#child!.exited;
-    const how = signal ? `was ended by ${signal}` : `ended with status ${code}`;
-    const said = this.#stderr.trim() === "" ? "" : `; it said: ${printable(this.#stderr.trim())}`;
+    const exit = signal ? `was ended by ${signal}` : `exited with status ${code}`;
     const count = `${this.#delivered} of ${this.#tasks.count} results`;
-    return new ExecutorError(`The process that ran the tasks ${how} after it had given ${count}${said}`);
+    const text = printable(this.#stderr.trim());
+    const detail = text === "" ? "" : `; its standard error: ${text}`;
+    return new ExecutorError(`Cannot run the tasks: their process ${exit} after ${count}${detail}`);
   }
 
-  /** Ends the process, and waits until nothing of it is left. */
+  /** Ends the process, and removes its files. */
   async #close(): Promise<void> {
     this.#isOver = true;
     await this.#lines?.catch(() => {}); // the process may be starting
@@ -352,7 +353,7 @@ function factoryOf({ executor }: RunOptions): ExecutorFactory | undefined {
   return isExecutorFactory(executor) ? executor : undefined;
 }
 
-/** Returns the origin from which another process can make the executor; `undefined` when only this one can. */
+/** Returns the origin from which another process can create the executor; `undefined` when only this process can. */
 export function originOf(options: RunOptions): ExecutorOrigin | undefined {
   const { module, options: ownOptions } = factoryOf(options) ?? {};
   return module === undefined ? undefined : { module, options: ownOptions };

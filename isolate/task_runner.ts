@@ -18,7 +18,7 @@ import { type GrowingRun, TaskLines } from "./task_lines.ts";
 export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
   /**
    * Runs the pool in a process of its own, so that neither the memory nor the work of this program slows down the tasks.
-   * With `false` the pool runs in this process, with the same results.
+   * With `false`, the pool runs in this process, with the same results.
    *
    * @default {true}
    */
@@ -98,9 +98,9 @@ export class TaskRunner<Meta = unknown> {
   #disposals = 0;
 
   /**
-   * Makes a runner without tasks.
+   * Creates a runner without tasks.
    *
-   * @param options the concurrency, or options.
+   * @param options The concurrency, or options.
    * @throws `RangeError` when an option is out of range, or cannot be sent to another process.
    * @throws `TypeError` when an option is unknown.
    */
@@ -112,7 +112,7 @@ export class TaskRunner<Meta = unknown> {
       const option = spawnAdapter ? "a spawnAdapter" : "an executor";
       throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
     }
-    // The pool waits for what these functions do, and so cannot wait for another process.
+    // The pool calls these functions synchronously, which it cannot do across processes.
     if (isolate && (onAttemptStart || onOutput)) {
       const option = onOutput ? "onOutput" : "onAttemptStart";
       throw new RangeError(`Cannot make the runner: ${option} is a function of this process; set { isolate: false }`);
@@ -145,12 +145,12 @@ export class TaskRunner<Meta = unknown> {
   }
 
   /**
-   * Runs the added tasks to the end, and those added meanwhile. After that, other tasks can be added and run.
+   * Runs the added tasks, and those added during the run, to the end. The runner can be used again after that.
    *
-   * @param onResult called for each result, in the order of completion, and awaited before the next result; `completed`
+   * @param onResult Called for each result, in the order of completion, and awaited before the next result; `completed`
    * counts tasks, not attempts, and `total` is the number of tasks added so far. An error of this function stops the run.
-   * @throws the error of `onResult`; the reason of `options.signal`; `Error` when a run is under way or the runner is
-   * disposed of meanwhile. Errors of the process keep their class, message, system code and causes.
+   * @throws the error of `onResult`; the reason of `options.signal`; `Error` when a run is under way, or when the
+   * runner is disposed of during the run. Errors of the process keep their class, message, system code and causes.
    * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start the process or
    * any task.
    * @throws {ExecutorError} when the executor fails, or when the process cannot start or ends early.
@@ -170,14 +170,14 @@ export class TaskRunner<Meta = unknown> {
       summary.systemMs += systemMs;
       await onResult?.(result, ++completed, tasks.count);
     }
-    if (disposals !== this.#disposals) throw new Error("The run was ended before its tasks were done");
+    if (disposals !== this.#disposals) throw new Error("Cannot finish the run: the runner was disposed of");
     summary.total = tasks.count;
     summary.durationMs = performance.now() - startedMs;
     return summary;
   }
 
   /**
-   * Runs the added tasks, and those added meanwhile; returns an iterator over the results with the methods of any
+   * Runs the added tasks, and those added during the run. Returns an iterator over the results with the methods of any
    * {@linkcode Run}. The run begins with the first call of `next()`; {@linkcode Run.closed} settles after the caller has
    * taken the last result or called `return()`.
    *

@@ -281,7 +281,7 @@ test("TaskRunner reports the end of its process while tasks are added, and can r
         await turn();
       }
     });
-    await assertRejects(() => running, ExecutorError, "The process that ran the tasks was ended by SIGKILL");
+    await assertRejects(() => running, ExecutorError, "Cannot run the tasks: their process was ended by SIGKILL");
     assert(given >= 1);
     runner.add("again", "true");
     assertEquals((await runner.runAndWait()).counts, { ok: 1 });

@@ -311,7 +311,7 @@ eitherWay("rejects runAndWait() when the runner is disposed of during a run", as
     const running = runner.runAndWait();
     await waitFor("the task", () => existsSync(join(directory, "on")));
     const disposals = [runner[Symbol.asyncDispose](), runner[Symbol.asyncDispose]()];
-    await assertRejects(() => running, Error, "The run was ended before its tasks were done");
+    await assertRejects(() => running, Error, "Cannot finish the run: the runner was disposed of");
     await Promise.all(disposals);
   });
 });
@@ -375,7 +375,7 @@ test("the process removes nothing from a directory that is not its own", async (
     const { status, stderr } = await start(process.execPath, args, { stdin: jsonLines([directory]), mayCrash: true })
       .ended;
     assert(status !== 0);
-    assertMatch(stderr, /This module is only for a TaskRunner to start/);
+    assertMatch(stderr, /Cannot run this module: only a TaskRunner starts it/);
     assertEquals(await readdir(directory), ["tasks.jsonl"]);
   });
 });
@@ -450,7 +450,7 @@ test("TaskRunner reports how its process died, and how many results it had", asy
     await waitFor("the task", async () => pid = Number(await readFile(join(directory, "pid"), "utf8").catch(() => 0)));
     await waitFor("the first result", () => given === 1);
     process.kill(parentOf(parentOf(pid)), "SIGKILL");
-    const expected = "The process that ran the tasks was ended by SIGKILL after it had given 1 of 2 results";
+    const expected = "Cannot run the tasks: their process was ended by SIGKILL after 1 of 2 results";
     await assertRejects(() => running, ExecutorError, expected);
     runner.add("again", "true");
     assertEquals((await runner.runAndWait()).counts, { ok: 1 });
@@ -468,7 +468,7 @@ test("TaskRunner reports the standard error of a process that cannot start", asy
     const error = await assertRejects(() => runnerOf([{ cmd: "true" }]).runAndWait(), ExecutorError);
     assertMatch(
       error.message,
-      /^The process that ran the tasks ended with status 1 after it had given 0 of 1 results; /,
+      /^Cannot run the tasks: their process exited with status 1 after 0 of 1 results; its standard error: /,
     );
     assertMatch(error.message, said);
   });
@@ -509,7 +509,7 @@ test("TaskRunner cancels its tasks when its process gets SIGTERM", async () => {
   });
   const outcomes: string[] = [];
   const running = runner.runAndWait(({ outcome }) => outcomes.push(outcome));
-  await assertRejects(() => running, Error, "The process that ran the tasks was ended by SIGTERM");
+  await assertRejects(() => running, Error, "Cannot run the tasks: their process received SIGTERM");
   assertEquals(outcomes, ["ok", "canceled"]);
 });
 
