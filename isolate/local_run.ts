@@ -15,7 +15,6 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
   /** Settles when the caller takes no more results. */
   readonly #left = Promise.withResolvers<void>();
   readonly #closed: Promise<void>;
-  #isPoolClosed = false;
   #delivered = 0;
   /** The previous call of `next`. */
   #previous: Promise<unknown> = Promise.resolve();
@@ -26,10 +25,7 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
     this.#tasks = tasks;
     this.#source = source;
     this.#signal = options.signal;
-    this.#closed = super.closed.then(() => {
-      this.#isPoolClosed = true;
-      return this.#left.promise;
-    });
+    this.#closed = super.closed.then(() => this.#left.promise);
   }
 
   /** As in another process, the run is not over while results are left. */
@@ -62,8 +58,6 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
       return result;
     } finally {
       if (isLast) this.#left.resolve();
-      // The runner must take tasks for the next run as soon as the caller sees the end of this one.
-      if (isLast && this.#isPoolClosed) await this.#closed;
     }
   }
 }

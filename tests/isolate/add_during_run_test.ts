@@ -1,6 +1,6 @@
 /** Tests of `TaskRunner.add` during a run. */
 
-import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -14,7 +14,7 @@ import { ExecutorError, type ExecutorFactory, type Run, TaskRunner } from "../..
 import { executorFactory } from "../fixtures/fixed_status.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, EFFORT, lacks, scaledCount, SEED, shell, waitFor, withTempDirectory } from "../support/helpers.ts";
-import { eitherWay, runnerOf } from "../support/task_runners.ts";
+import { eitherWay, runnerOf, withVariable } from "../support/task_runners.ts";
 import { test } from "../support/test.ts";
 
 const REFUSED = "Cannot add a task: the run is ending";
@@ -140,6 +140,28 @@ eitherWay("runs large tasks that are added", async (isolate) => {
   assertEquals(sizes, [0, 1_000_002, 1_000_004, 1_000_006, 1_000_008]);
 });
 
+test("TaskRunner runs a task that is added while the tasks before are written to the file", async () => {
+  await withTempDirectory(async (directory) => {
+    await withVariable("TMPDIR", directory, async () => {
+      const stdin = "x".repeat(2 ** 20);
+      const runner = runnerOf(Array.from({ length: 30 }, () => ({ cmd: "true", stdin })), { executor: instant });
+      const results = runner.results();
+      const first = results.next();
+      const fileBytes = () => {
+        const [name] = readdirSync(directory);
+        return name === undefined
+          ? 0
+          : statSync(join(directory, name, "tasks.jsonl"), { throwIfNoEntry: false })?.size ?? 0;
+      };
+      while (fileBytes() === 0) await turn();
+      runner.add("added", "true");
+      assert(fileBytes() < 30 * stdin.length);
+      const ids = [(await first).value!.id, ...(await collect(results)).map(({ id }) => id)];
+      assert(ids.length === 31 && ids.includes("added"), ids.join());
+    });
+  });
+});
+
 eitherWay("runs 10,000 tasks that are added one by one and at once", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate, concurrency: 4, executor: instant });
   const ids = new Set<string>();
@@ -221,7 +243,8 @@ eitherWay("takes no tasks while results of a drained run are left", async (isola
     assertThrows(() => runner.add("late", "true"), Error, REFUSED);
     left++;
   } while (!(await results.next()).done);
-  assertEquals([isClosed, left > 1], [true, true]);
+  runner.add("next", "true"); // at once, without waiting for `closed`
+  assertEquals([isClosed, left > 1, runner.size], [true, true, 1]);
 });
 
 eitherWay("takes no tasks after a failure", async (isolate) => {
@@ -241,6 +264,7 @@ eitherWay("takes no tasks after a failure", async (isolate) => {
     },
   });
   await assertRejects(() => runner.runAndWait(), RangeError, "enough");
+  runner.add("next", "true");
   assertMatch(String(refusal), new RegExp(REFUSED));
 });
 

@@ -39,7 +39,7 @@ import {
 } from "../support/helpers.ts";
 import { executorFactory as failingFactory } from "../fixtures/failing_executor.ts";
 import { executorFactory } from "../fixtures/fixed_status.ts";
-import { eitherWay, runnerOf } from "../support/task_runners.ts";
+import { eitherWay, runnerOf, withVariable } from "../support/task_runners.ts";
 import { test } from "../support/test.ts";
 
 /** Starts a program that runs the tasks, with a directory of its own for temporary files. */
@@ -47,18 +47,6 @@ function startProgram(directory: string, tasks: readonly Task[], options: TaskRu
   const program = join(PROJECT, "tests", "fixtures", "run_tasks.ts");
   const args = [...RUN_MODULE, program, JSON.stringify(tasks), JSON.stringify(options)];
   return start(process.execPath, args, { stdin: "", env: { TMPDIR: directory } });
-}
-
-/** Calls a function while a variable of the environment has another value. */
-async function withVariable(name: string, value: string, use: () => Promise<void>): Promise<void> {
-  const before = process.env[name];
-  process.env[name] = value;
-  try {
-    await use();
-  } finally {
-    if (before === undefined) delete process.env[name];
-    else process.env[name] = before;
-  }
 }
 
 /** For a task: a descriptor of the process that runs the pool, in words that do not take the task out of a worker. */

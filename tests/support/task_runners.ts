@@ -1,5 +1,6 @@
 /** Helpers for tests of `TaskRunner`. */
 
+import process from "node:process";
 import { type Task, TaskRunner, type TaskRunnerOptions } from "../../mod.ts";
 import { test } from "./test.ts";
 
@@ -17,5 +18,17 @@ export function eitherWay(behavior: string, fn: (isolate: boolean) => Promise<vo
       `TaskRunner ${behavior} ${isolate ? "in a process of its own" : "in this process"}`,
       () => fn(isolate),
     );
+  }
+}
+
+/** Calls a function while a variable of the environment has another value. */
+export async function withVariable(name: string, value: string, use: () => Promise<void>): Promise<void> {
+  const before = process.env[name];
+  process.env[name] = value;
+  try {
+    await use();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
   }
 }
