@@ -322,7 +322,7 @@ test("TaskRunner reports that an added task cannot be written, and has the resul
     );
     assertEquals(status, 0, stderr);
     const [ids, error] = JSON.parse(stdout);
-    const expected = ["quick", `Error: ${REFUSED}; wait until it has closed`, "slowslow"];
+    const expected = ["quick", `Error: ${REFUSED}; wait until it has closed`, "slow done"];
     assertEquals(ids, expected);
     assertMatch(
       error,
