@@ -28,7 +28,7 @@ import { ClosedOutputError, type Io, notify } from "../io.ts";
 import { findInput, type Invocation } from "./invocation.ts";
 import { progressDisplay } from "../ui/progress.ts";
 import { readSettings, type Settings } from "../args/settings.ts";
-import { stoppable } from "../stoppable.ts";
+import { abortable } from "../abortable.ts";
 import { Summary } from "../ui/summary.ts";
 import { ThrottleWarning } from "../ui/throttle_warning.ts";
 import type { TaskInput } from "../task_input.ts";
@@ -49,12 +49,12 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
       "--halt with a percentage needs a file of tasks or, with each, values after :::, so that their number is known",
     );
   }
-  if (settings.isPrint) return await stoppable(printTasks(input, onInvalid, io), io.signal);
+  if (settings.isPrint) return await abortable(printTasks(input, onInvalid, io), io.signal);
   const retryFailed = resume === "failed";
   if (settings.isDryRun) {
     const options = { retryFailed, signal: io.signal };
-    const recorded = resume && (await stoppable(readRecordedResults(output!, options), io.signal)).index;
-    const tasks = await stoppable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
+    const recorded = resume && (await abortable(readRecordedResults(output!, options), io.signal)).index;
+    const tasks = await abortable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
     const done = resume ? `${input.done} of them have a result, ` : "";
     await reportChanged(input, io);
     await io.stderr(
@@ -67,7 +67,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   // A bad line at the end of a file is found before the first task costs anything.
   const report = () => Promise.resolve();
   const check = input.isRepeatable ? input.count({ onInvalid, report, recorded }) : Promise.resolve(undefined);
-  const total = await stoppable(check, io.signal).catch(async (error) => {
+  const total = await abortable(check, io.signal).catch(async (error) => {
     if (file) await file.close();
     throw error;
   });
@@ -172,7 +172,7 @@ async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io)
 /** Opens the file that results are written to, and reports what is wrong with it. */
 async function openResults(output: string, options: ResultsFileOptions, io: Io): Promise<ResultsFile> {
   const opening = ResultsFile.open(output, { ...options, signal: io.signal });
-  const file = await stoppable(opening, io.signal).catch((error) => {
+  const file = await abortable(opening, io.signal).catch((error) => {
     if (!(error instanceof ResultsFileError) || error.kind !== "not-empty") throw error;
     const remedy = "continue it with --resume, remove it, or name another file";
     throw new Error(`Cannot write results to ${excerpt(output)}: it is not empty; ${remedy}`, { cause: error });

@@ -1,0 +1,91 @@
+import { fstatSync, readFileSync, readlinkSync } from "node:fs";
+import process from "node:process";
+import { isatty } from "node:tty";
+import type { Source } from "../jsonl/source.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
+import { writeStderr, writeStdout } from "../system/standard_streams.ts";
+import { systemCode, systemReason } from "../system/system_error.ts";
+import { printable } from "../text/excerpt.ts";
+import { keepDebuggerClosed } from "./closed_debugger.ts";
+import { EXIT_HANGUP } from "./exit_status.ts";
+import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from "./io.ts";
+
+/** Signals that stop the command, with the exit status that a shell reports for each. */
+const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+/** Signals that change the concurrency, as in xargs. */
+const REQUEST_BY_SIGNAL = { SIGUSR1: "one-more", SIGUSR2: "one-fewer" } as const;
+/** Time after a second signal for killed tasks to end and for results to be written. A third signal exits at once. */
+const EXIT_AFTER_MS = 10_000;
+
+/** Returns the streams and signals of this process. Installs handlers for the signals. */
+export function processIo(): Io {
+  const ignoresHangup = isRunUnderNohup(); // before the handlers, because Deno handles SIGHUP along with any other signal
+  const stop = new AbortController();
+  const kill = new AbortController();
+  let listener: ((request: RunRequest) => void) | undefined;
+  for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
+    process.on(signal, () => {
+      if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));
+      if (kill.signal.aborted) process.exit(status);
+      kill.abort();
+      setTimeout(() => process.exit(status), EXIT_AFTER_MS); // also when nobody reads the results
+    });
+  }
+  for (const [signal, request] of Object.entries(REQUEST_BY_SIGNAL)) process.on(signal, () => listener?.(request));
+  keepDebuggerClosed();
+  process.on("SIGHUP", () => {
+    if (ignoresHangup) return;
+    if (listener) listener("drain");
+    else stop.abort(new InterruptedError(EXIT_HANGUP));
+  });
+  // Deno would exit when a file exceeds `ulimit -f`. With a listener the write fails, as on the other runtimes.
+  process.on("SIGXFSZ", () => {});
+  // Without a listener, a closed standard output or error would end the process with a stack trace.
+  process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
+  return {
+    stdin: openStdin,
+    stdinIsTerminal: isatty(0),
+    stdoutIsTerminal: isatty(1),
+    stderrIsTerminal: isatty(2),
+    stdout: { write: writeToStdout },
+    stderr: (line) => writeStderr(`${printable(line)}\n`),
+    signal: stop.signal,
+    killSignal: kill.signal,
+    onRequest: (run) => listener = run,
+  };
+}
+
+/** Returns whether SIGHUP was ignored when the process started, as nohup arranges. */
+function isRunUnderNohup(): boolean {
+  const status = "/proc/self/status";
+  try {
+    if (!isPermitted({ name: "read", path: status })) return false;
+    const isIgnored = /^SigIgn:.*[13579bdf]$/m.test(readFileSync(status, "latin1"));
+    if (isIgnored || "Deno" in globalThis) return isIgnored;
+    // Node resets ignored signals at its start. nohup also makes a terminal's standard input write-only.
+    const isWriteOnly = /^flags:\s*\d*1$/m.test(readFileSync("/proc/self/fdinfo/0", "latin1"));
+    return isWriteOnly && readlinkSync("/proc/self/fd/0") === "/dev/null";
+  } catch {
+    return false; // there is no /proc
+  }
+}
+
+/** Opens standard input. Throws for a directory, which some runtimes read as an empty file. */
+function openStdin(): Source<Uint8Array> {
+  let isDirectory = false;
+  try {
+    isDirectory = fstatSync(0).isDirectory();
+  } catch {
+    // closed, which reads as empty
+  }
+  if (isDirectory) throw Object.assign(new Error("Standard input is a directory"), { code: "EISDIR" });
+  return process.stdin;
+}
+
+function writeToStdout(bytes: Uint8Array): Promise<void> {
+  return writeStdout(bytes).catch((error) => {
+    if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
+    throw new Error(`Cannot write to standard output: ${systemReason(error)}`, { cause: error });
+  });
+}
