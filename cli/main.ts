@@ -76,7 +76,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       case "watch":
         return await (await import("./commands/watch.ts")).watchResults({ command, flags, operands }, io);
       default:
-        return await (await import("./commands/run.ts")).runTasks({ command, flags, operands, values }, io);
+        return await (await import("./run_tasks.ts")).runTasks({ command, flags, operands, values }, io);
     }
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;

@@ -7,7 +7,7 @@ import type { Flags } from "./flags.ts";
 import { parseHalt } from "./halt.ts";
 import { parseCount, parseDuration, parseJobs, parseLoad, parsePort, parseSize } from "./units.ts";
 import type { NatsOptions } from "../../nats/client/options.ts";
-import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_settings.ts";
+import { CONNECTION_FLAGS, readNatsConnection, readQueues } from "./nats_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What the flags ask for. */

@@ -1,7 +1,7 @@
 import { excerpt, printableJson } from "../../text/excerpt.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import type { Io } from "../io.ts";
-import { readNatsConnection } from "../args/nats_settings.ts";
+import { readNatsConnection } from "../args/nats_flags.ts";
 import type { Flags } from "../args/flags.ts";
 import { UsageError } from "../args/usage_error.ts";
 

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "../../nats/worker/worker.ts";
 import { noticeFirstProcess } from "../first_process.ts";
 import { type Io, notify } from "../io.ts";
-import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "../args/nats_settings.ts";
+import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "../args/nats_flags.ts";
 import type { Flags } from "../args/flags.ts";
 import { readExecutor } from "../args/settings.ts";
 import { parseCount, parseJobs } from "../args/units.ts";

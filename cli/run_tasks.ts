@@ -2,37 +2,37 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { isPermitted } from "../../system/deno_permissions.ts";
-import { excerpt } from "../../text/excerpt.ts";
-import { JsonLinesWriter } from "../../jsonl/mod.ts";
-import type { LiveReport } from "../../report/live/live_report.ts";
-import type { TaskResult } from "../../records/result.ts";
-import type { NatsOptions } from "../../nats/client/options.ts";
-import type { ExecutorFactory } from "../../pool/executor.ts";
-import type { Run } from "../../pool/run.ts";
-import { run, type RunOptions } from "../../runner.ts";
-import { readRecordedResults } from "../../results/recorded_results.ts";
+import { isPermitted } from "../system/deno_permissions.ts";
+import { excerpt } from "../text/excerpt.ts";
+import { JsonLinesWriter } from "../jsonl/mod.ts";
+import type { LiveReport } from "../report/live/live_report.ts";
+import type { TaskResult } from "../records/result.ts";
+import type { NatsOptions } from "../nats/client/options.ts";
+import type { ExecutorFactory } from "../pool/executor.ts";
+import type { Run } from "../pool/run.ts";
+import { run, type RunOptions } from "../runner.ts";
+import { readRecordedResults } from "../results/recorded_results.ts";
 import {
   appendOwnResult,
   indexOfResultsFile,
   ResultsFile,
   type ResultsFileOptions,
-} from "../../results/results_file.ts";
-import { ResultsFileError } from "../../results/results_file_error.ts";
-import { factsOf } from "../../results/statistics/results_reader.ts";
-import { openTelemetry } from "../../telemetry/open.ts";
-import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "../exit_status.ts";
-import { exitStatusOfHalt } from "../halt_status.ts";
-import { noticeFirstProcess } from "../first_process.ts";
-import { ClosedOutputError, type Io, notify } from "../io.ts";
-import { findInput, type Invocation } from "./invocation.ts";
-import { progressDisplay } from "../ui/progress.ts";
-import { readSettings, type Settings } from "../args/settings.ts";
-import { abortable } from "../abortable.ts";
-import { Summary } from "../ui/summary.ts";
-import { ThrottleWarning } from "../ui/throttle_warning.ts";
-import type { TaskInput } from "../task_input.ts";
-import { UsageError } from "../args/usage_error.ts";
+} from "../results/results_file.ts";
+import { ResultsFileError } from "../results/results_file_error.ts";
+import { factsOf } from "../results/statistics/results_reader.ts";
+import { openTelemetry } from "../telemetry/open.ts";
+import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
+import { exitStatusOfHalt } from "./halt_status.ts";
+import { noticeFirstProcess } from "./first_process.ts";
+import { ClosedOutputError, type Io, notify } from "./io.ts";
+import { findInput, type Invocation } from "./commands/invocation.ts";
+import { progressDisplay } from "./ui/progress.ts";
+import { readSettings, type Settings } from "./args/settings.ts";
+import { abortable } from "./abortable.ts";
+import { Summary } from "./ui/summary.ts";
+import { ThrottleWarning } from "./ui/throttle_warning.ts";
+import type { TaskInput } from "./task_input.ts";
+import { UsageError } from "./args/usage_error.ts";
 
 /** What the page knows one by one: making it takes time from the run. */
 const MAX_LIVE_ROWS = 20_000;
@@ -141,7 +141,7 @@ async function natsExecutorFor(
   resume: Settings["resume"],
   say: Io["stderr"],
 ): Promise<ExecutorFactory> {
-  const { natsExecutor } = await import("../../nats/executor/factory.ts");
+  const { natsExecutor } = await import("../nats/executor/factory.ts");
   return natsExecutor({
     ...nats,
     ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
@@ -218,7 +218,7 @@ async function write(results: Run, writer: ResultSink, onResult: (result: TaskRe
 
 /** A page that shows the run while it goes on. */
 async function openLiveReport(port: number, name: string): Promise<LiveReport> {
-  const { LiveReport } = await import("../../report/live/live_report.ts");
+  const { LiveReport } = await import("../report/live/live_report.ts");
   return await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
 }
 
