@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { filePath } from "../system/file_path.ts";
+import { MAX_TIMER_MS } from "../system/timer_limit.ts";
 import { isBase64 } from "../text/base64.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { InvalidTaskError, type TaskOrigin } from "./invalid_task_error.ts";
@@ -82,7 +83,7 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
 }
 
 /** The longest delay of a timer; a longer timer would fire at once. */
-export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+export const MAX_TIMEOUT_MS = MAX_TIMER_MS;
 
 /** Returns whether a text can be an argument, a path or a variable, which end at the first NUL. */
 const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
