@@ -1,13 +1,13 @@
-/** Wrong usage, bad input, or an I/O error; as in GNU parallel. */
+/** The status for wrong usage, invalid input or an I/O error, as in GNU parallel. */
 export const EXIT_ERROR = 255;
 
-/** What a shell reports for a program that SIGPIPE has ended. */
+/** The status that a shell reports for a program that SIGPIPE ended. */
 export const EXIT_CLOSED_OUTPUT = 141;
 
-/** After SIGHUP: as a shell gives it. */
+/** The status that a shell reports for a program that SIGHUP ended. */
 export const EXIT_HANGUP = 129;
 
-/** As in GNU parallel: 1 to 100 is the number of tasks that were not ok, and 101 stands for more. */
+/** Returns the exit status of a run, as in GNU parallel: the number of failed tasks up to 100, and 101 for more. */
 export function exitStatusOf(failedTasks: number): number {
   return Math.min(failedTasks, 101);
 }

@@ -7,9 +7,9 @@ import { systemReason } from "../system/system_error.ts";
 import { writeAll } from "../system/write_all.ts";
 import type { Io } from "./io.ts";
 
-/** A kind of generated files. */
+/** A kind of generated file. */
 interface Kind {
-  /** Name with an article, such as `a trace`. */
+  /** The name with an article, such as `a trace`. */
   name: string;
   /** The text that all files of the kind begin with. */
   begin: string;
@@ -30,10 +30,10 @@ export class GeneratedFile {
   }
 
   /**
-   * Opens a file, calls a function that writes it, and closes it. Overwrites only a file of the same kind: a mistaken name
-   * could be the name of the results.
+   * Opens a file, calls a function that writes the file, and closes the file. Overwrites only a file of the same kind, so
+   * that a mistaken path does not destroy results.
    *
-   * @param path path of the file; standard output when it is missing or `-`.
+   * @param path the path of the file; undefined or `-` for standard output.
    */
   static async with(
     path: string | undefined,
@@ -56,11 +56,11 @@ export class GeneratedFile {
       file = await openForAppending(path, io.signal);
       const { size } = await file.stat().then((status) => status.isFile() ? status : { size: undefined });
       if (size === undefined) return new GeneratedFile(path, file, undefined, io);
-      const lock = await lockFile(file, path); // a run that has no result yet has an empty file
+      const lock = await lockFile(file, path); // an empty file may belong to a run without results so far
       if (!lock) throw new Error("a run is writing to it");
-      if (lock.problem) await io.stderr(`taskrunner: ${path}: the file is not locked, as ${lock.problem}`);
+      if (lock.problem) await io.stderr(`taskrunner: ${path}: the file is not locked, because ${lock.problem}`);
       if (!kind.begin.startsWith(await beginOf(path, kind.begin.length))) {
-        throw new Error(`it is there already, and is not ${kind.name}`);
+        throw new Error(`it exists and is not ${kind.name}`);
       }
       await file.truncate(0);
       return new GeneratedFile(path, file, lock, io);

@@ -3,8 +3,8 @@ import type { TaskResult } from "../records/result.ts";
 import { exitStatusOf } from "./exit_status.ts";
 
 /**
- * Returns the exit status of a run with `--halt`, as GNU parallel does: with a percentage that of all tasks which failed,
- * rounded up; with a number that was met the status of the one task that ended the run; else how many failed.
+ * Returns the exit status of a run with `--halt`, as GNU parallel does: for a percentage, the share of failed tasks; for a
+ * count of 1, the status of the task that ended the run; otherwise the number of failed tasks.
  *
  * @param haltedBy the result that met the condition, if there is one.
  */
@@ -21,8 +21,8 @@ export function exitStatusOfHalt(
 }
 
 /**
- * Returns a percentage that is rounded up, so that it is 0 only when nothing has failed. In integers: `11 / 20 * 100` is
- * more than 55.
+ * Returns a percentage, rounded up so that only 0 of the tasks is 0 %. Computes in integers, because `11 / 20 * 100` is more
+ * than 55.
  */
 function percentageOf(part: number, total: number): number {
   if (part === 0) return 0;

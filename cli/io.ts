@@ -1,37 +1,37 @@
 import type { ByteSink } from "../jsonl/mod.ts";
 import type { Source } from "../jsonl/source.ts";
 
-/** What a command has of the world: its streams, and a signal that tells it to stop. */
+/** The streams and signals of a command. */
 export interface Io {
-  /** Opened when it is first read. */
+  /** Opens standard input. */
   readonly stdin: () => Source<Uint8Array>;
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
-  /** Fails with a {@linkcode ClosedOutputError} when nobody reads any more. */
+  /** Standard output. Fails with a {@linkcode ClosedOutputError} when its reader is gone. */
   readonly stdout: ByteSink;
-  /** Writes a line to standard error, in which nothing can steer a terminal. Settles when it is written, or nobody reads it. */
+  /** Writes a line to standard error, with control characters escaped. Settles when the line is written or lost. */
   readonly stderr: (line: string) => Promise<void>;
-  /** Aborted by the first signal that asks to stop, with an {@linkcode InterruptedError} as its reason. */
+  /** Aborted by the first SIGINT, SIGQUIT or SIGTERM, with an {@linkcode InterruptedError} as the reason. */
   readonly signal: AbortSignal;
-  /** Aborted by the second one: what is left is to be killed. */
+  /** Aborted by the second such signal, which kills the remaining tasks. */
   readonly killSignal: AbortSignal;
-  /** Calls back for each signal that asks for something else than to stop. Without a listener SIGHUP stops, too. */
+  /** Sets the listener for SIGHUP, SIGUSR1 and SIGUSR2. Without a listener, SIGHUP aborts `signal`. */
   readonly onRequest: (listener: (request: RunRequest) => void) => void;
 }
 
-/** Writes a line to standard error without waiting. Ignores failures, which could not be reported anywhere. */
+/** Writes a line to standard error without waiting. Ignores failures, because there is no place left to report them. */
 export function notify(stderr: Io["stderr"], line: string): void {
   stderr(line).catch(() => {});
 }
 
-/** What a signal can ask of a run: to start nothing more, or to run one task more or fewer at once. */
-export type RunRequest = "drain" | "one-more" | "one-fewer";
+/** A request by signal: start no more tasks, or change the concurrency by one. */
+export type RunRequest = "drain" | "increase" | "decrease";
 
-/** A signal asked the command to stop. */
+/** The reason of {@linkcode Io.signal}: a signal stopped the command. */
 export class InterruptedError extends Error {
   override name = "InterruptedError";
-  /** As a shell gives it: 128 and the number of the signal. */
+  /** The status that a shell reports: 128 plus the number of the signal. */
   readonly exitStatus: number;
 
   constructor(exitStatus: number) {
@@ -40,7 +40,7 @@ export class InterruptedError extends Error {
   }
 }
 
-/** Nobody reads the output any more, as after `| head`. */
+/** The reader of standard output is gone, as after `| head`. */
 export class ClosedOutputError extends Error {
   override name = "ClosedOutputError";
 }

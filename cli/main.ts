@@ -1,16 +1,17 @@
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
-import { parseArguments } from "./args/arguments.ts";
+import { abortable } from "./abortable.ts";
+import { splitArguments, unknownFlag } from "./args/arguments.ts";
+import type { Flags } from "./args/flag.ts";
+import { commandHelp, generalHelp } from "./args/help.ts";
+import { UsageError } from "./args/usage_error.ts";
+import { allFlagsOf, type Command, parseValues } from "./command.ts";
+import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
-import { FLAGS, helpText } from "./args/flags.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { processIo } from "./process_io.ts";
-import { abortable } from "./abortable.ts";
-import { UsageError } from "./args/usage_error.ts";
 import { writeStderr } from "../system/standard_streams.ts";
 import { VERSION } from "../text/version.ts";
-
-const COMMANDS = ["run", "each", "worker", "runs", "stats", "trace", "report", "watch"] as const;
 
 /**
  * Runs the command with the arguments and streams of this process. Ends the process with the exit status of the command,
@@ -32,57 +33,44 @@ export function failCommand(error: unknown): void {
   process.exit(EXIT_ERROR);
 }
 
-/** What comes after `:::` are values, also those that look like flags. */
-function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
-  const index = args.indexOf(":::");
-  return index === -1 ? [args, undefined] : [args.slice(0, index), args.slice(index + 1)];
-}
+/** The flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
+export const ALL_FLAGS: Flags = Object.assign({}, ...COMMANDS.map(allFlagsOf).reverse());
 
-/** The command line: does what the arguments ask for, and gives the exit status. Never rejects. */
+/** Runs the command line with a given environment. Returns the exit status; never rejects. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
+  let command: Command | undefined;
   try {
     const [ownArgs, values] = splitValues(args);
-    const { flags, operands } = parseArguments(ownArgs, FLAGS);
-    if (flags.help || flags.version) {
-      await io.stdout.write(new TextEncoder().encode(flags.help ? helpText() : `taskrunner ${VERSION}\n`));
+    const { given, operands: [name, ...operands], unknown } = splitArguments(ownArgs, ALL_FLAGS);
+    const named = COMMANDS.find((command) => command.name === name);
+    command = named ?? DEFAULT_COMMAND;
+    if (!named && name !== undefined) operands.unshift(name);
+    if (unknown !== undefined) throw unknownFlag(unknown, allFlagsOf(command));
+    if (given["help"] || given["version"]) {
+      const help = () => named ? commandHelp(named) : generalHelp(COMMANDS, DEFAULT_COMMAND);
+      await io.stdout.write(new TextEncoder().encode(given["help"] ? help() : `taskrunner ${VERSION}\n`));
       return 0;
     }
-    const command = COMMANDS.find((name) => name === operands[0]) ?? "run";
-    if (operands[0] === command) operands.shift();
-    if (values && command !== "run" && command !== "each") {
-      throw new UsageError(`Values after ::: mean nothing to taskrunner ${command}`);
+    if (values && !command.takesValues) {
+      throw new UsageError("Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c");
     }
-    // Loaded only now, so that --help and mistakes are answered at once.
-    switch (command) {
-      case "worker":
-        return await (await import("./commands/worker.ts")).work({ flags, operands }, io);
-      case "runs":
-        return await (await import("./commands/runs.ts")).manageRuns({ flags, operands }, io);
-      case "stats":
-        return await abortable(
-          (await import("./commands/stats.ts")).showStatistics({ command, flags, operands }, io),
-          io.signal,
-        );
-      case "trace":
-        return await abortable(
-          (await import("./commands/trace.ts")).writeTrace({ command, flags, operands }, io),
-          io.signal,
-        );
-      case "report":
-        return await abortable(
-          (await import("./commands/report.ts")).writeReport({ command, flags, operands }, io),
-          io.signal,
-        );
-      case "watch":
-        return await (await import("./commands/watch.ts")).watchResults({ command, flags, operands }, io);
-      default:
-        return await (await import("./run_tasks.ts")).runTasks({ command, flags, operands, values }, io);
-    }
+    const flags = parseValues(given, command, COMMANDS);
+    const status = command.run({ flags, operands, values }, io);
+    return await (command.endsAtSignal ? abortable(status, io.signal) : status);
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
     await io.stderr(`taskrunner: ${error instanceof Error ? error.message : error}`);
-    if (error instanceof UsageError) await io.stderr("Try 'taskrunner --help'.");
+    if (error instanceof UsageError) {
+      const ofCommand = command && command !== DEFAULT_COMMAND ? ` ${command.name}` : "";
+      await io.stderr(`Try 'taskrunner${ofCommand} --help'.`);
+    }
     return EXIT_ERROR;
   }
+}
+
+/** Splits off the values after `:::`, which may look like flags. */
+function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
+  const index = args.indexOf(":::");
+  return index === -1 ? [args, undefined] : [args.slice(0, index), args.slice(index + 1)];
 }

@@ -13,7 +13,7 @@ import { ClosedOutputError, InterruptedError, type Io, type RunRequest } from ".
 /** Signals that stop the command, with the exit status that a shell reports for each. */
 const EXIT_BY_SIGNAL = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 /** Signals that change the concurrency, as in xargs. */
-const REQUEST_BY_SIGNAL = { SIGUSR1: "one-more", SIGUSR2: "one-fewer" } as const;
+const REQUEST_BY_SIGNAL = { SIGUSR1: "increase", SIGUSR2: "decrease" } as const;
 /** Time after a second signal for killed tasks to end and for results to be written. A third signal exits at once. */
 const EXIT_AFTER_MS = 10_000;
 

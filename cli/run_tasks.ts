@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { isPermitted } from "../system/deno_permissions.ts";
 import { excerpt } from "../text/excerpt.ts";
+import { formatCount, pluralize } from "../text/format.ts";
 import { JsonLinesWriter } from "../jsonl/mod.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
 import type { TaskResult } from "../records/result.ts";
@@ -12,59 +13,56 @@ import type { ExecutorFactory } from "../pool/executor.ts";
 import type { Run } from "../pool/run.ts";
 import { run, type RunOptions } from "../runner.ts";
 import { readRecordedResults } from "../results/recorded_results.ts";
-import {
-  appendOwnResult,
-  indexOfResultsFile,
-  ResultsFile,
-  type ResultsFileOptions,
-} from "../results/results_file.ts";
+import { appendOwnResult, indexOfResultsFile, ResultsFile, type ResultsFileOptions } from "../results/results_file.ts";
 import { ResultsFileError } from "../results/results_file_error.ts";
 import { factsOf } from "../results/statistics/results_reader.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
-import { noticeFirstProcess } from "./first_process.ts";
+import { warnIfFirstProcess } from "./first_process.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
-import { findInput, type Invocation } from "./commands/invocation.ts";
 import { progressDisplay } from "./ui/progress.ts";
-import { readSettings, type Settings } from "./args/settings.ts";
 import { abortable } from "./abortable.ts";
 import { Summary } from "./ui/summary.ts";
 import { ThrottleWarning } from "./ui/throttle_warning.ts";
 import type { TaskInput } from "./task_input.ts";
 import { UsageError } from "./args/usage_error.ts";
 
-/** What the page knows one by one: making it takes time from the run. */
+/** The settings of a run. */
+export interface RunSettings {
+  runOptions: RunOptions;
+  /** The options for running the tasks on other machines; undefined for this machine. */
+  nats: NatsOptions | undefined;
+  onInvalid: "abort" | "skip";
+  /** The path of the results file; undefined for standard output. */
+  output: string | undefined;
+  /** The tasks with a result in the file that run again; undefined when the file must have no results. */
+  resume: "canceled" | "failed" | undefined;
+  /** Shows or hides progress; undefined for the default. */
+  progress: boolean | undefined;
+  /** The port of the live report; undefined for no report. */
+  watchPort: number | undefined;
+  isQuiet: boolean;
+  isDryRun: boolean;
+}
+
+/** Limit of the results that the live report lists, because listing them takes time from the run. */
 const MAX_LIVE_ROWS = 20_000;
 
-/** Runs tasks and writes results. Gives the exit status. */
-export async function runTasks(invocation: Invocation, io: Io): Promise<number> {
-  const { flags } = invocation;
-  const settings = readSettings(flags);
+/** Runs the tasks of an input, and writes their results. Returns the exit status. */
+export async function runTasks(settings: RunSettings, input: TaskInput, io: Io): Promise<number> {
   const { onInvalid, output, resume } = settings;
-  const { halt } = settings.runOptions;
-  const input = await findInput(invocation, io);
+  const { halt, maxLoad, minFreeMemoryBytes } = settings.runOptions;
   if (halt?.percent !== undefined && !input.isRepeatable) {
     throw new UsageError(
-      "--halt with a percentage needs a file of tasks or, with each, values after :::, so that their number is known",
+      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
     );
   }
-  if (settings.isPrint) return await abortable(printTasks(input, onInvalid, io), io.signal);
   const retryFailed = resume === "failed";
-  if (settings.isDryRun) {
-    const options = { retryFailed, signal: io.signal };
-    const recorded = resume && (await abortable(readRecordedResults(output!, options), io.signal)).index;
-    const tasks = await abortable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
-    const done = resume ? `${input.done} of them have a result, ` : "";
-    await reportChanged(input, io);
-    await io.stderr(
-      `taskrunner: ${tasks + input.done} tasks are valid, ${done}${input.invalid} lines are not; nothing was run`,
-    );
-    return input.invalid > 0 ? EXIT_ERROR : 0;
-  }
+  if (settings.isDryRun) return await checkTasks(settings, input, io);
   let file = resume && await openResults(output!, { resume: true, retryFailed }, io);
   const recorded = file && indexOfResultsFile(file);
-  // A bad line at the end of a file is found before the first task costs anything.
+  // Checks the whole input first, so that an invalid last line does not end a long run.
   const report = () => Promise.resolve();
   const check = input.isRepeatable ? input.count({ onInvalid, report, recorded }) : Promise.resolve(undefined);
   const total = await abortable(check, io.signal).catch(async (error) => {
@@ -75,33 +73,33 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   const { watchPort } = settings;
   const live = watchPort === undefined ? undefined : await openLiveReport(watchPort, output ?? input.name);
   if (!file && output !== undefined) file = await openResults(output, {}, io);
-  await noticeFirstProcess(io);
-  if (live) await io.stderr(`taskrunner: the run can be watched at ${live.url}`);
+  await warnIfFirstProcess(io);
+  if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
   const display = progressDisplay(settings.progress, io, file === undefined);
-  const say = display?.log ?? io.stderr;
-  const mayHold = flags.load !== undefined || flags.memfree !== undefined;
-  const notice = mayHold ? new ThrottleWarning(flags, say) : undefined;
+  const log = display?.log ?? io.stderr;
+  const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
+  const warning = isLimited ? new ThrottleWarning(log) : undefined;
   const options: RunOptions = {
     ...settings.runOptions,
-    ...(settings.nats && { executor: await natsExecutorFor(settings.nats, output, resume, say) }),
+    ...(settings.nats && { executor: await natsExecutorFor(settings.nats, output, resume, log) }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
-    // Without anybody to tell, no task is to pay for the telling.
-    onProgress: display || notice || live
+    // Without an observer, the pool collects no progress.
+    onProgress: display || warning || live
       ? (progress) => {
         display?.update(progress);
-        notice?.update(progress);
+        warning?.update(progress);
         live?.update(progress);
       }
       : undefined,
   };
-  const telemetry = await openTelemetry((text) => notify(say, `taskrunner: ${text}`));
-  const results = run(input.tasks({ onInvalid, report: say, recorded }), {
+  const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
+  const results = run(input.tasks({ onInvalid, report: log, recorded }), {
     ...options,
     ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
   });
-  const control = obeySignals(results, io, say);
+  const control = handleRequests(results, io, log);
   const summary = new Summary();
   let failure: unknown;
   try {
@@ -116,7 +114,7 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
     await file?.close().catch(() => {}); // the first error is the one to report
     throw error;
   } finally {
-    notice?.stop();
+    warning?.stop();
     display?.stop();
     await live?.close("The run has ended; these are its final results.");
     if (!(failure instanceof ClosedOutputError)) {
@@ -134,67 +132,71 @@ export async function runTasks(invocation: Invocation, io: Io): Promise<number> 
   return exitStatusOf(summary.failures);
 }
 
-/** An executor whose run is found again by its results file. Loaded only here: most runs need none of it. */
+/**
+ * Creates an executor that names its run after the results file, so that the run can be resumed. Loads the module here,
+ * because most runs do not need it.
+ */
 async function natsExecutorFor(
   nats: NatsOptions,
   output: string | undefined,
-  resume: Settings["resume"],
-  say: Io["stderr"],
+  resume: RunSettings["resume"],
+  log: Io["stderr"],
 ): Promise<ExecutorFactory> {
   const { natsExecutor } = await import("../nats/executor/factory.ts");
   return natsExecutor({
     ...nats,
     ...(output !== undefined && { run: runNameOf(output), resume: resume === "canceled" }),
-    onNotice: (text) => notify(say, `taskrunner: ${text}`),
+    onNotice: (text) => notify(log, `taskrunner: ${text}`),
   });
 }
 
-/** The name of the run whose results a file has, so that one that was killed is found again, and only from its machine. */
+/** Returns the name of the run that writes a results file. Runs of other machines have other names. */
 function runNameOf(output: string): string {
-  const path = "/etc/machine-id"; // not all systems have it
+  const path = "/etc/machine-id"; // missing on some systems
   const id = isPermitted({ name: "read", path }) && existsSync(path) ? readFileSync(path, "utf8") : "";
   return createHash("sha256").update(`${hostname()}${id}\0${resolve(output)}`).digest("hex").slice(0, 16);
 }
 
-/** Writes the tasks instead of running them. */
-async function printTasks(input: TaskInput, onInvalid: "abort" | "skip", io: Io): Promise<number> {
-  const writer = new JsonLinesWriter(io.stdout);
-  try {
-    for await (const task of input.tasks({ onInvalid, report: io.stderr, recorded: undefined })) {
-      await writer.write(task);
-    }
-  } finally {
-    await writer.flush();
-  }
+/** Checks every line of the input, and reports the numbers of valid and invalid lines. Returns the exit status. */
+async function checkTasks({ resume, output }: RunSettings, input: TaskInput, io: Io): Promise<number> {
+  const options = { retryFailed: resume === "failed", signal: io.signal };
+  const recorded = resume && (await abortable(readRecordedResults(output!, options), io.signal)).index;
+  const tasks = await abortable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
+  await reportChanged(input, io);
+  const counts = [
+    pluralize(tasks + input.done, "valid task") + (resume ? ` (${formatCount(input.done)} with a result)` : ""),
+    pluralize(input.invalid, "invalid line"),
+  ];
+  await io.stderr(`taskrunner: ${counts.join(", ")}; nothing was run`);
   return input.invalid > 0 ? EXIT_ERROR : 0;
 }
 
-/** Opens the file that results are written to, and reports what is wrong with it. */
+/** Opens the results file, and reports a missing lock and a repair. */
 async function openResults(output: string, options: ResultsFileOptions, io: Io): Promise<ResultsFile> {
   const opening = ResultsFile.open(output, { ...options, signal: io.signal });
   const file = await abortable(opening, io.signal).catch((error) => {
     if (!(error instanceof ResultsFileError) || error.kind !== "not-empty") throw error;
-    const remedy = "continue it with --resume, remove it, or name another file";
+    const remedy = "continue the run with --resume, remove the file, or name another";
     throw new Error(`Cannot write results to ${excerpt(output)}: it is not empty; ${remedy}`, { cause: error });
   });
   if (file.lockProblem) {
-    const risk = "a second run that writes to it would not be noticed";
-    await io.stderr(`taskrunner: ${output}: the file is not locked, as ${file.lockProblem}: ${risk}`);
+    const risk = "a second run could write to it at the same time";
+    await io.stderr(`taskrunner: ${output}: the file is not locked, because ${file.lockProblem}; ${risk}`);
   }
   if (file.repairedBytes > 0) {
-    const torn = `${file.repairedBytes} bytes of an unfinished line at the end`;
-    await io.stderr(`taskrunner: ${output}: ${torn} have been cut off; that task runs again`);
+    const removed = pluralize(file.repairedBytes, "byte");
+    await io.stderr(`taskrunner: ${output}: removed an incomplete last line of ${removed}; its task runs again`);
   }
   return file;
 }
 
-/** Takes results one after the other. */
+/** Writes results. */
 interface ResultSink {
   write(result: TaskResult): Promise<void>;
   flush(): Promise<void>;
 }
 
-/** Returns a sink for a file, for which a pipe without a reader is the same as a closed standard output. */
+/** Returns a sink for a file. A pipe without a reader counts as a closed standard output. */
 function sinkOf(file: ResultsFile): ResultSink {
   const rethrow = (error: unknown) => {
     throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
@@ -216,32 +218,36 @@ async function write(results: Run, writer: ResultSink, onResult: (result: TaskRe
   }
 }
 
-/** A page that shows the run while it goes on. */
+/** Starts the server of the live report. */
 async function openLiveReport(port: number, name: string): Promise<LiveReport> {
   const { LiveReport } = await import("../report/live/live_report.ts");
   return await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
 }
 
-/** Lets signals steer the run, and says so. */
-function obeySignals(results: Run, io: Io, say: Io["stderr"]): { isDrained: boolean } {
+/** Drains the run, changes its concurrency or kills it when a signal requests that. */
+function handleRequests(results: Run, io: Io, log: Io["stderr"]): { isDrained: boolean } {
   const control = { isDrained: false };
   io.killSignal.addEventListener("abort", () => results.kill());
   io.onRequest((request) => {
     if (request === "drain") {
       control.isDrained = true;
       results.drain();
-      return notify(say, "taskrunner: SIGHUP: what runs is finished, and nothing more is started");
+      return notify(log, "taskrunner: SIGHUP: finishing running tasks, starting no more");
     }
-    results.concurrency = Math.max(1, results.concurrency + (request === "one-more" ? 1 : -1));
-    notify(say, `taskrunner: ${results.concurrency} at once from now on`);
+    results.concurrency = Math.max(1, results.concurrency + (request === "increase" ? 1 : -1));
+    notify(log, `taskrunner: running up to ${pluralize(results.concurrency, "task")} at once`);
   });
   return control;
 }
 
 async function reportChanged({ changed, changedNames }: TaskInput, io: Io): Promise<void> {
   if (changed === 0) return;
-  const more = changed > changedNames.length ? ` and ${changed - changedNames.length} more` : "";
+  const more = changed > changedNames.length ? ` and ${formatCount(changed - changedNames.length)} more` : "";
+  const [have, were] = changed === 1 ? ["has", "was"] : ["have", "were"];
   await io.stderr(
-    `taskrunner: what has a result of another command is not run again: ${changedNames.join(", ")}${more}`,
+    `taskrunner: ${
+      pluralize(changed, "task")
+    } already ${have} a result from a different command and ${were} skipped: ` +
+      `${changedNames.join(", ")}${more}`,
   );
 }

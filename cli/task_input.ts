@@ -17,39 +17,40 @@ import type { Io } from "./io.ts";
 
 const STDIN = "standard input";
 
-/** How many tasks a message names. */
-const MAX_NAMES = 3;
+/** Number of tasks that a message names. */
+const MAX_NAMED_TASKS = 3;
 
-/** How tasks are read. */
+/** Options for reading tasks. */
 export interface TaskInputOptions {
+  /** The handling of an invalid line. */
   onInvalid: "abort" | "skip";
-  /** Is told about lines that are passed over. */
+  /** Called with a message for each skipped line. */
   report: Io["stderr"];
-  /** The results of earlier runs, whose tasks are skipped. */
+  /** The results of earlier runs; their tasks are skipped. */
   recorded: ResultIndex | undefined;
 }
 
-/** Reads lines, and makes tasks of what they hold. */
+/** Reads lines and converts them to tasks. */
 type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
 type ReadOptions = JsonLineReaderOptions<Task | undefined>;
 
-/** The longest value that a command is made of. */
+/** Limit of the size of a value of `each`. */
 const MAX_VALUE_BYTES = 1024 * 1024;
 const encoder = new TextEncoder();
 
-/** Where tasks come from. */
+/** The tasks of a run: from a file, from standard input, or from values. */
 export class TaskInput {
-  /** Whether it can be read more than once, and so be checked before anything runs. */
+  /** True if the input can be read twice, so that it can be checked before the run. */
   readonly isRepeatable: boolean;
-  /** How many lines were no tasks and passed over. */
+  /** Number of invalid lines that were skipped. */
   invalid = 0;
-  /** Number of tasks that have a result, `changed` tasks included. */
+  /** Number of tasks that have a result, including {@linkcode changed}. */
   done = 0;
-  /** Number of tasks that have a result of another command. */
+  /** Number of tasks that have a result from a different command. */
   changed = 0;
-  /** The first of the changed tasks, for messages. */
+  /** The names of the first changed tasks, for messages. */
   changedNames: string[] = [];
-  /** What it is called in messages. */
+  /** The name of the input in messages. */
   readonly name: string;
   readonly #read: ReadLines;
 
@@ -59,12 +60,12 @@ export class TaskInput {
     this.#read = read;
   }
 
-  /** Tasks in JSON Lines, of a file, or of standard input when the path is `-` or not there. */
-  static async find(path: string | undefined, io: Io): Promise<TaskInput> {
+  /** Returns the tasks of a file in JSON Lines; of standard input if the path is `-` or missing. */
+  static async ofFile(path: string | undefined, io: Io): Promise<TaskInput> {
     if (path === undefined || path === "-") {
       if (io.stdinIsTerminal) {
         await io.stderr(
-          'taskrunner: reading tasks from the terminal, such as {"cmd":"echo hi"}; Ctrl-D ends the input',
+          'taskrunner: reading tasks from the terminal, one per line, such as {"cmd":"echo hi"}; press Ctrl-D to end',
         );
       }
       return new TaskInput(STDIN, false, (options) => jsonLineReader(io.stdin(), options));
@@ -81,17 +82,19 @@ export class TaskInput {
   }
 
   /**
-   * A command for each value, which is also the id of its task. Without values they are the lines of standard input, or
-   * what ends with a NUL there.
+   * Returns a task for each value, with the value as its id.
+   *
+   * @param values the values; undefined to read them from standard input.
+   * @param areNulTerminated whether values on standard input end with a NUL instead of a newline.
    */
-  static async each(
+  static async ofValues(
     template: CommandTemplate,
     values: readonly string[] | undefined,
     areNulTerminated: boolean,
     io: Io,
   ): Promise<TaskInput> {
     if (!values && io.stdinIsTerminal) {
-      await io.stderr("taskrunner: reading values from the terminal, one on each line; Ctrl-D ends the input");
+      await io.stderr("taskrunner: reading values from the terminal, one per line; press Ctrl-D to end");
     }
     const open = () => values ? values.map((value) => encoder.encode(`${value}\0`)) : io.stdin();
     const delimiter = values || areNulTerminated ? 0 : 10;
@@ -104,14 +107,16 @@ export class TaskInput {
           maxLineBytes: MAX_VALUE_BYTES,
           onInvalid,
           parse(id, lineNumber) {
-            if (id.includes("\0")) throw new RangeError("The value contains a NUL character: with -0 values end there");
+            if (id.includes("\0")) {
+              throw new RangeError("Cannot use the value: it contains a NUL character; if values end with NUL, add -0");
+            }
             return { lineNumber, value: parse!({ id, cmd: template.commandFor(id, lineNumber) }, lineNumber) };
           },
         }),
     );
   }
 
-  /** The tasks that have to run. A line that is no task is an error, or with `skip` is reported and passed over. */
+  /** Yields the tasks that have no result. Throws at an invalid line, or skips the line with a message. */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = options.recorded && new TaskPass(options.recorded);
@@ -132,7 +137,7 @@ export class TaskInput {
     }
   }
 
-  /** Checks every line, as {@linkcode tasks} does, and gives the number of tasks that have to run. */
+  /** Checks every line as {@linkcode tasks} does. Returns the number of tasks that have no result. */
   async count(options: TaskInputOptions): Promise<number> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = options.recorded && new TaskPass(options.recorded);
@@ -184,11 +189,11 @@ export class TaskInput {
     return this.#isDone(state, lineNumber, task.id) ? undefined : task;
   }
 
-  /** Counts a task that is done. The message about a changed command names the task by its id. */
+  /** Returns whether a task has a result, and counts those that have. */
   #isDone(state: TaskState, lineNumber: number, id: Task["id"] | false): boolean {
     if (state === "remaining") return false;
     this.done++;
-    if (state === "changed" && this.changed++ < MAX_NAMES) {
+    if (state === "changed" && this.changed++ < MAX_NAMED_TASKS) {
       this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
     }
     return true;

@@ -1,75 +1,70 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
+import { type Flag, type Flags, spelling } from "./flag.ts";
 import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** A flag of the command line. */
-export interface Flag {
-  short?: string;
-  /** What stands for its value in the help; a flag without one is on or off. */
-  value?: string;
-  help: string;
-}
-
-/** What `parseArgs` says of a flag that was given. */
+/** An option token of `parseArgs`. */
 interface OptionToken {
   readonly rawName: string;
   readonly value: string | undefined;
   readonly inlineValue: boolean | undefined;
 }
 
-/** What was given on the command line, by the long name of the flag. */
-export interface Arguments<Known extends Readonly<Record<string, Flag>>> {
-  flags: { readonly [Name in keyof Known]?: Known[Name] extends { value: string } ? string : true };
-  operands: string[];
+/** The parts of a command line. */
+export interface Arguments {
+  /** The values of the flags as text, by their long names; `true` for a flag that takes no value. */
+  readonly given: Readonly<Record<string, string | true>>;
+  /** The first flag that is not known. */
+  readonly unknown: string | undefined;
+  readonly operands: readonly string[];
 }
 
 /**
- * Takes the command line apart.
+ * Separates flags, their values and operands.
  *
- * @throws {UsageError} for a flag without its value, and for an unknown flag, with the one that was probably meant.
+ * @throws {UsageError} for a flag without its value, and for a value of a flag that takes none.
  */
-export function parseArguments<Known extends Readonly<Record<string, Flag>>>(
-  args: readonly string[],
-  known: Known,
-): Arguments<Known> {
+export function splitArguments(args: readonly string[], known: Flags): Arguments {
   const options = Object.fromEntries(
-    Object.entries(known).map(([name, { short, value }]) => {
-      return [name, { type: value === undefined ? "boolean" : "string", ...(short && { short }) } as const];
+    Object.entries(known).map(([name, { short, unit }]) => {
+      return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
     }),
   );
-  // It is only to tell them apart: what it finds wrong in strict mode it says less well.
+  // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
-  const flags: Record<string, string | true> = {};
+  const given: Record<string, string | true> = {};
   const operands: string[] = [];
+  let unknown: string | undefined;
   for (const token of tokens) {
     if (token.kind === "positional") operands.push(token.value);
-    // In Node and Deno the second hyphen of `-k-q` counts as the end of all flags.
-    if (token.kind === "option-terminator" && args[token.index] !== "--") throw unknownFlag("--", known);
+    if (unknown !== undefined) continue; // the tokens after it may be parts of its value
+    // Node and Deno take the second hyphen of `-k-q` for the end of all flags.
+    if (token.kind === "option-terminator" && args[token.index] !== "--") unknown = "--";
     if (token.kind !== "option") continue;
     const { name, rawName, value } = token;
-    if (!Object.hasOwn(known, name)) throw unknownFlag(rawName, known);
-    if (known[name]!.value !== undefined) {
-      flags[name] = givenValue(token) ?? lacksValue(name, known[name]!);
-    } else if (value === undefined) flags[name] = true;
+    if (!Object.hasOwn(known, name)) unknown = rawName;
+    else if (known[name]!.unit) given[name] = givenValue(token) ?? throwMissingValue(name, known[name]!);
+    else if (value === undefined) given[name] = true;
     else throw new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
-  return { flags: flags as Arguments<Known>["flags"], operands };
+  return { given, unknown, operands };
 }
 
-/** The value, as in `--jobs=4`, `-j4`, `-j=4` and `-j 4`; `undefined` when there is none. */
+/** Returns the value of `--jobs=4`, `-j4`, `-j=4` or `-j 4`; `undefined` if there is none. */
 function givenValue({ rawName, value, inlineValue }: OptionToken): string | undefined {
   if (inlineValue) return (rawName.startsWith("--") ? value : value?.replace(/^=/, "")) || undefined;
-  // A negative number is one, for the check that can say what is wrong with it; any other flag is not.
+  // A negative number is a value, whose unit has a message for it; another flag is not.
   return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
 }
 
-function lacksValue(name: string, flag: Flag): never {
-  throw new UsageError(`--${name} needs a value: ${spelling(name, flag)}`);
+function throwMissingValue(name: string, flag: Flag): never {
+  throw new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
 }
 
-function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): UsageError {
+/** Returns the error for an unknown flag, with a suggestion if there is one. */
+export function unknownFlag(flag: string, known: Flags): UsageError {
   const spellings = Object.entries(known).flatMap(([name, { short }]) =>
     short ? [`--${name}`, `-${short}`] : `--${name}`
   );
@@ -77,9 +72,4 @@ function unknownFlag(flag: string, known: Readonly<Record<string, Flag>>): Usage
   if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
   const near = nearest(flag, spellings);
   return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
-}
-
-/** The flag as it stands in the help, such as `-j, --jobs N|N%`. */
-export function spelling(name: string, { short, value }: Flag): string {
-  return `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
 }

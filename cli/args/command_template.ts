@@ -4,7 +4,7 @@ import { quoteAlways } from "../../text/shell_quote.ts";
 import { type Quotes, ShellScanner } from "../../text/shell_scan.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What each replacement string, as GNU parallel has them, makes of a value and its number. */
+/** The replacement strings of GNU parallel: what each makes of a value and of the number of its task. */
 const REPLACEMENTS: Readonly<Record<string, (value: string, number: number) => string>> = {
   "{}": (value) => value,
   "{.}": withoutExtension,
@@ -14,7 +14,7 @@ const REPLACEMENTS: Readonly<Record<string, (value: string, number: number) => s
   "{#}": (_, number) => `${number}`,
 };
 
-/** Text of the command, and then a value. */
+/** Text of the command, followed by a value. */
 interface Part {
   text: string;
   quotes: Quotes;
@@ -22,21 +22,21 @@ interface Part {
 }
 
 /**
- * A shell command with replacement strings in it. Whatever a value is, the shell takes it as text and as nothing else: it
- * is quoted there, and in a command that has quotes around the place these are closed before it and opened again after.
- * What parses text once more, as `eval` does, is left to the command.
+ * A shell command with replacement strings. The shell takes every value as text only: the value is quoted, and where the
+ * command has quotes around the replacement string, they are closed before the value and opened again after it. A command
+ * that parses text again, as `eval` does, has to do that safely itself.
  *
- * For that it has to be known where the quotes of the command begin and end, and a small part of the shell's grammar is
- * enough to know. After anything beyond that no replacement string is accepted.
+ * The scanner finds the quotes of the command with a small part of the shell's grammar. After anything beyond that part, a
+ * replacement string is an error.
  */
 export class CommandTemplate {
   readonly #parts: readonly Part[];
   readonly #rest: string;
 
   /**
-   * Takes a command apart. To one that has no replacement string ` {}` is added, as GNU parallel does.
+   * Parses a command. Appends ` {}` to a command without a replacement string, as GNU parallel does.
    *
-   * @throws {UsageError} where it cannot be known how to quote a value.
+   * @throws {UsageError} where the quoting of a value is unknown.
    */
   constructor(command: string) {
     const split = splitCommand(command);
@@ -45,7 +45,7 @@ export class CommandTemplate {
     this.#rest = rest;
   }
 
-  /** The command for a value. */
+  /** Returns the command for a value. */
   commandFor(value: string, number: number): string {
     const parts = this.#parts.map(({ text, quotes, replace }) => {
       return `${text}${quotes}${quoteAlways(replace(value, number))}${quotes}`;
@@ -57,11 +57,13 @@ export class CommandTemplate {
 const REPLACEMENT = String.raw`\{(?:\.|/|//|/\.|#)?\}`;
 const scanner = new ShellScanner(REPLACEMENT);
 
-/** Takes a command apart, as far as it can be known where its quotes end; what is opaque after that, if anything is. */
+/** Splits a command at its replacement strings. `opaque` is the first syntax that the scanner does not parse. */
 function splitCommand(command: string): { parts: Part[]; rest: string; opaque: string | undefined } {
   const { marks, opaque, quotes } = scanner.scan(command);
   if (opaque) refuseReplacement(command.slice(opaque.index), opaque.text);
-  else if (quotes !== "") throw new UsageError(`The command has a ${quotes} that is not closed: ${excerpt(command)}`);
+  else if (quotes !== "") {
+    throw new UsageError(`Cannot parse COMMAND: it has a ${quotes} that is not closed: ${excerpt(command)}`);
+  }
   let textStart = 0;
   const parts = marks.map(({ text: replacement, index, quotes }): Part => {
     const text = command.slice(textStart, index);
@@ -74,8 +76,8 @@ function splitCommand(command: string): { parts: Part[]; rest: string; opaque: s
 function withValueAtEnd(command: string, opaque: string | undefined): string {
   const trimmed = command.replace(/\n+$/, "");
   if (opaque || /[;&|(<>]\s*$/.test(trimmed)) {
-    const problem = opaque ? `, and after ${excerpt(opaque)} none can be added` : "";
-    throw new UsageError(`The command has no {} where a value goes${problem}: ${excerpt(command)}`);
+    const reason = opaque ? `it contains ${excerpt(opaque)}` : "it ends with an operator";
+    throw new UsageError(`Cannot append {} to ${excerpt(command)}: ${reason}; write {} where the value goes`);
   }
   return `${trimmed} {}`;
 }
@@ -83,11 +85,11 @@ function withValueAtEnd(command: string, opaque: string | undefined): string {
 function refuseReplacement(text: string, opaque: string): void {
   const [replacement] = new RegExp(REPLACEMENT).exec(text) ?? [];
   if (!replacement) return;
-  // In arithmetic some shells would even take the value of a variable for an expression, with commands in it.
+  // A variable is no remedy in arithmetic, where some shells evaluate its value as an expression that may run commands.
   const hint = /^\$?(?:\(\(|\[)/.test(text)
     ? ""
-    : `: give the value a name before that, as in 'v=${replacement}; echo "$(basename "$v")"'`;
-  throw new UsageError(`Cannot tell how to quote ${replacement} after ${excerpt(opaque)}${hint}`);
+    : `; assign the value to a variable first, as in 'v=${replacement}; echo "$(basename "$v")"'`;
+  throw new UsageError(`Cannot quote ${replacement} after ${excerpt(opaque)}: the shell could run the value${hint}`);
 }
 
 function withoutExtension(path: string): string {

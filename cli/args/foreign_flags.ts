@@ -1,25 +1,25 @@
-/** Flags of xargs and GNU parallel that this command lacks or names differently. @module */
+/** Flags of xargs, GNU parallel and earlier versions that taskrunner lacks or names differently. @module */
 
-/** What does here what a group of flags does there. Each answer follows `Unknown flag "…": `. */
+/** Equivalents of groups of flags. Each answer follows `Unknown flag "…": `. */
 const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
-  ["-P --max-procs", "the number of jobs is -j N"],
-  ["-n -N -L -l -m -X --max-args --max-replace-args --max-lines --xargs", "each makes one task of every value"],
+  ["-P --max-procs", "-j N sets the number of jobs"],
+  ["-n -N -L -l -m -X --max-args --max-replace-args --max-lines --xargs", "each makes one task of each value"],
   ["-I -i --replace --rpl --plus", "the replacement strings are {}, {.}, {/}, {//}, {/.} and {#}"],
   ["-d -C --delimiter --colsep --csv", "values end with a newline, or with a NUL after --null"],
   ["-a --arg-file", "values come from standard input, as in taskrunner each COMMAND <FILE"],
-  ["-r --no-run-if-empty", "without values nothing runs"],
-  ["-t -p -v --verbose --interactive", "--print shows the tasks of each instead of running them"],
-  ["--dryrun", "--dry-run checks the tasks of a run, and --print shows those of each"],
-  ["-s -x -E -e --max-chars --exit --eof", "commands may be of any length, and values end with the input"],
+  ["-r --no-run-if-empty", "a run without values does nothing"],
+  ["-t -p -v --verbose --interactive", "each --print prints the tasks without running them"],
+  ["--dryrun", "--dry-run checks the tasks, and each --print prints them"],
+  ["-s -x -E -e --max-chars --exit --eof", "a command may have any length, and values end with the input"],
   ["--tag --tagstring --ctag --ctagstring", 'every result has the "id" of its task, which for each is the value'],
   ["--joblog --results --files", "-o FILE takes the results, and --spill-dir DIR takes large outputs"],
-  ["--bar --eta", "--progress shows how far the run is"],
-  ["-u --ungroup --group --line-buffer --linebuffer --lb", "the output of a task is in its result, and never mixed"],
-  ["--noswap --memsuspend", "--memfree SIZE keeps memory free"],
+  ["--bar --eta", "--progress shows the progress of the run"],
+  ["-u --ungroup --group --line-buffer --linebuffer --lb", "each result has the complete output of its task"],
+  ["--noswap --memsuspend", "--memfree SIZE starts tasks only while memory is free"],
   ["--halt-on-error", "--halt now,fail=1 ends the run at the first failure"],
   ["--termseq", "--kill-after DUR is the time between SIGTERM and SIGKILL"],
   ["--retry-failed", "--resume-failed runs failed tasks again"],
-  ["--nice", "lower the priority of everything, as in nice taskrunner"],
+  ["--nice", "start taskrunner with nice, as in nice taskrunner"],
   ["--tmpdir --tempdir", "temporary files go to the directory that TMPDIR names"],
   ["--workdir --wd", 'a task has the field "cwd"'],
   ["--env", 'a task has the field "env", and inherits the environment'],
@@ -30,6 +30,7 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["-S --sshlogin --sshloginfile --slf --trc --transferfile --return", "--nats URL runs tasks on other machines"],
   ["--quote", "each quotes every value for the shell"],
   ["--process-slot-var", 'the result has the "slot" of its task'],
+  ["--max-reruns", "the flag is now --max-redeliveries"],
   ["--will-cite --citation --no-notice", "there is no notice to turn off"],
 ];
 
@@ -40,7 +41,7 @@ const ANSWER_BY_FLAG: ReadonlyMap<string, string> = new Map(
 /** The flags that {@linkcode answerToForeignFlag} knows. */
 export const FOREIGN_FLAGS: readonly string[] = [...ANSWER_BY_FLAG.keys()];
 
-/** Returns what does here what a flag of xargs or GNU parallel does there; `undefined` for any other flag. */
+/** Returns the equivalent of a flag that taskrunner lacks; `undefined` if there is none. */
 export function answerToForeignFlag(flag: string): string | undefined {
   return ANSWER_BY_FLAG.get(flag);
 }

@@ -1,28 +1,40 @@
+/** Flags of NATS, and the connection options that they make. @module */
+
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
 import { systemReason } from "../../system/system_error.ts";
-import { checkName, type NatsConnectionOptions } from "../../nats/client/options.ts";
-import type { Flags } from "./flags.ts";
+import type { NatsConnectionOptions } from "../../nats/client/options.ts";
+import type { Flag, Flags, FlagValues } from "./flag.ts";
+import { text } from "./units.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The flags that say how to connect. */
-export const CONNECTION_FLAGS: readonly string[] = [
-  "nats",
-  "nats-context",
-  "nats-creds",
-  "nats-nkey",
-  "nats-inbox-prefix",
-  "js-domain",
-  "tls-ca",
-  "tls-cert",
-  "tls-key",
-  "tls-first",
-] satisfies (keyof Flags)[];
+/** The server and its default. */
+export const SERVER_FLAG = {
+  unit: text("URL"),
+  help: "NATS server, such as nats://HOST:4222",
+  default: "$NATS_URL",
+} as const satisfies Flag;
 
-/** The fields of a context file of the `nats` command that are used here. */
+/** Flags of the login and of TLS. */
+export const LOGIN_FLAGS = {
+  "nats-context": { unit: text("NAME"), help: "context of the nats command to connect with", default: "$NATS_CONTEXT" },
+  "nats-creds": { unit: text("FILE"), help: "credentials file", default: "$NATS_CREDS" },
+  "nats-nkey": { unit: text("FILE"), help: "file with the seed of an nkey", default: "$NATS_NKEY" },
+  "nats-inbox-prefix": { unit: text("NAME"), help: "prefix of the subjects for replies", default: "_INBOX" },
+  "js-domain": { unit: text("NAME"), help: "JetStream domain" },
+  "tls-ca": { unit: text("FILE"), help: "CA certificates to verify the server with", default: "$NATS_CA" },
+  "tls-cert": { unit: text("FILE"), help: "client certificate", default: "$NATS_CERT" },
+  "tls-key": { unit: text("FILE"), help: "private key of the client certificate", default: "$NATS_KEY" },
+  "tls-first": { help: "start TLS before the server sends its INFO message" },
+} as const satisfies Flags;
+
+/** Flags of the connection to a NATS server. */
+export const CONNECTION_FLAGS = { nats: SERVER_FLAG, ...LOGIN_FLAGS } as const satisfies Flags;
+
+/** The fields of a context file of the `nats` command that taskrunner reads. */
 interface Context {
   url?: string;
   user?: string;
@@ -39,22 +51,23 @@ interface Context {
 }
 
 /**
- * How to connect to NATS: each setting by its flag, else by its environment variable, else by the context file that a flag
- * or `NATS_CONTEXT` names. Flags have no secrets, because every user of the machine can read those of a process.
+ * Returns the connection options. Each comes from its flag, else from its environment variable, else from the context file
+ * that `--nats-context` or `NATS_CONTEXT` names. Secrets have no flags, because every user of the machine can read the
+ * arguments of a process.
  *
  * @throws {UsageError} when there is no server, or the context cannot be read.
  */
-export function readNatsConnection(flags: Flags): NatsConnectionOptions {
+export function readNatsConnection(flags: FlagValues<typeof CONNECTION_FLAGS>): NatsConnectionOptions {
   const { env } = process;
   const contextName = flags["nats-context"] || env["NATS_CONTEXT"];
   const context: Context = contextName ? readContext(contextName) : {};
-  // What is empty is not set: the nats command writes all fields into a context.
-  const text = (...values: (string | undefined)[]) => values.find((value) => value);
+  // An empty value is not set: the nats command writes all fields into a context.
+  const first = (...values: (string | undefined)[]) => values.find((value) => value);
   const path = (flag: string | undefined, variable: string, field: string | undefined) => {
-    return text(flag, env[variable], field?.replace(/^~(?=\/)/, homedir()));
+    return first(flag, env[variable], field?.replace(/^~(?=\/)/, homedir()));
   };
-  const servers = text(flags.nats, env["NATS_URL"], context.url);
-  if (!servers) throw new UsageError("Name the server: --nats nats://HOST:4222, or NATS_URL in the environment");
+  const servers = first(flags.nats, env["NATS_URL"], context.url);
+  if (!servers) throw new UsageError("Missing --nats URL: give a server such as nats://HOST:4222, or set NATS_URL");
   const [caFile, certFile, keyFile] = [
     path(flags["tls-ca"], "NATS_CA", context.ca),
     path(flags["tls-cert"], "NATS_CERT", context.cert),
@@ -63,29 +76,34 @@ export function readNatsConnection(flags: Flags): NatsConnectionOptions {
   const isFirst = flags["tls-first"] ?? context.tls_first;
   return {
     servers,
-    user: text(env["NATS_USER"], context.user),
-    password: text(env["NATS_PASSWORD"], context.password),
-    token: text(env["NATS_TOKEN"], context.token),
+    user: first(env["NATS_USER"], context.user),
+    password: first(env["NATS_PASSWORD"], context.password),
+    token: first(env["NATS_TOKEN"], context.token),
     credsFile: path(flags["nats-creds"], "NATS_CREDS", context.creds),
     nkeyFile: path(flags["nats-nkey"], "NATS_NKEY", context.nkey),
-    inboxPrefix: text(flags["nats-inbox-prefix"], context.inbox_prefix),
-    domain: text(flags["js-domain"], context.jetstream_domain),
+    inboxPrefix: first(flags["nats-inbox-prefix"], context.inbox_prefix),
+    domain: first(flags["js-domain"], context.jetstream_domain),
     tls: caFile || certFile || keyFile || isFirst ? { caFile, certFile, keyFile, isFirst } : undefined,
   };
 }
 
-/** Keeps what proves to the server who one is from the tasks, which see the environment. */
-export function forgetNatsSecrets(): void {
+/** Removes the variables of NATS from the environment, so that tasks do not inherit its secrets. */
+export function removeNatsSecrets(): void {
   for (const name of Object.keys(process.env)) if (name.startsWith("NATS_")) delete process.env[name];
 }
 
-/** The queues that `--queue` names. */
-export function readQueues(flags: Flags): string[] {
-  if (flags.queue === undefined) throw new UsageError("Name the queue of the tasks: --queue NAME");
-  const queues = flags.queue.split(",");
-  for (const queue of queues) {
+/**
+ * Returns the names of `--queue`, separated by commas.
+ *
+ * @throws {UsageError} when the flag is missing, or a name is invalid.
+ */
+export async function readQueues(queue: string | undefined): Promise<string[]> {
+  if (queue === undefined) throw new UsageError("Missing --queue NAME");
+  const { checkName } = await import("../../nats/client/options.ts");
+  const queues = queue.split(",");
+  for (const name of queues) {
     try {
-      checkName(queue, "--queue");
+      checkName(name, "--queue");
     } catch (error) {
       throw new UsageError((error as Error).message);
     }
@@ -102,8 +120,8 @@ function readContext(name: string): Context {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    // What JSON.parse says would show a part of the file.
+    // The message of JSON.parse would show a part of the file.
     const reason = error instanceof SyntaxError ? "it is not valid JSON" : systemReason(error);
-    throw new UsageError(`Cannot read the context ${path}: ${reason}`);
+    throw new UsageError(`Cannot read the NATS context ${path}: ${reason}`);
   }
 }

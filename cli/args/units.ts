@@ -1,10 +1,18 @@
+/** Units of flags, and their parsers. @module */
+
+import { availableParallelism } from "node:os";
+import { MAX_TIMER_MS } from "../../system/timer_limit.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { MAX_TIMEOUT_MS } from "../../records/task.ts";
+import type { Unit } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
 
 const SIZE_UNITS = ["", "k", "m", "g", "t", "p"];
 
-/** `64K` is 65,536 and `64k` is 64,000, as in GNU parallel; without a unit it is bytes. */
+/**
+ * Parses a size in bytes, or with a unit as in GNU parallel: `64K` is 65,536, and `64k` is 64,000.
+ *
+ * @param max the largest size, as text.
+ */
 export function parseSize(flag: string, text: string, max?: string): number {
   const size = bytes(text);
   if (Number.isNaN(size)) {
@@ -20,32 +28,32 @@ export function parseSize(flag: string, text: string, max?: string): number {
 function bytes(text: string): number {
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([kKmMgGtTpP]?)$/.exec(text) ?? [];
   const base = unit === unit.toLowerCase() ? 1000 : 1024;
-  // Not rounded down: 1.005 * 1000 is a bit less than 1005.
+  // Rounded to the nearest integer, because 1.005 * 1000 is a bit less than 1005.
   return Math.round(Number(digits) * base ** SIZE_UNITS.indexOf(unit.toLowerCase()));
 }
 
 const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 
-/** `500ms`, `30s` or `1m30s`, in milliseconds; a number without a unit is seconds, as for timeout(1). */
+/** Parses a duration such as `500ms`, `30s` or `1m30s`; a number is in seconds, as for timeout(1). Returns milliseconds. */
 export function parseDuration(flag: string, text: string, minMs = 0): number {
   const units = Object.keys(UNITS_MS).map((unit) => `(?:(\\d+(?:\\.\\d+)?)${unit})?`).join("");
   const parts = text === "" ? null : new RegExp(`^${units}$`).exec(/^[\d.]+$/.test(text) ? `${text}s` : text);
   if (!parts) throw new UsageError(`${flag} must be a duration such as 500ms, 30s, 1m30s or 2h, got ${excerpt(text)}`);
   const durationMs = Object.values(UNITS_MS).reduce((sum, ms, index) => sum + ms * Number(parts[index + 1] ?? 0), 0);
-  if (durationMs > MAX_TIMEOUT_MS) throw new UsageError(`${flag} must be at most 24d, got ${excerpt(text)}`);
+  if (durationMs > MAX_TIMER_MS) throw new UsageError(`${flag} must be at most 24d, got ${excerpt(text)}`);
   if (durationMs < minMs) throw new UsageError(`${flag} must be at least ${minMs}ms, got ${excerpt(text)}`);
   return durationMs;
 }
 
-/** A whole number. */
+/** Parses an integer. */
 export function parseCount(flag: string, text: string, min = 0, max = Infinity): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= min && count <= max) return count;
   const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw new UsageError(`${flag} must be a whole number ${range}, got ${excerpt(text)}`);
+  throw new UsageError(`${flag} must be an integer ${range}, got ${excerpt(text)}`);
 }
 
-/** `1.5` is a load of 1.5; `50%` is half of the CPUs. 0 is next to nothing, as in GNU parallel. */
+/** Parses a load: `1.5`, or `50%` for half of the CPUs. 0 becomes 0.01, as in GNU parallel. */
 export function parseLoad(flag: string, text: string, cpus: number): number {
   const [, digits, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
   if (digits !== undefined) return Math.max(0.01, percent ? cpus * Number(digits) / 100 : Number(digits));
@@ -54,7 +62,7 @@ export function parseLoad(flag: string, text: string, cpus: number): number {
   );
 }
 
-/** `8` is 8 jobs; `50%` is half of the CPUs, at least one. */
+/** Parses a number of jobs: `8`, or `50%` for half of the CPUs, at least 1. */
 export function parseJobs(flag: string, text: string, cpus: number): number {
   const [, digits, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
   const number = Number(digits);
@@ -66,7 +74,83 @@ export function parseJobs(flag: string, text: string, cpus: number): number {
   );
 }
 
-/** A port, or 0 for any that is free. */
+/** Parses a port; 0 is for a free one. */
 export function parsePort(flag: string, text: string): number {
   return parseCount(flag, text, 0, 65_535);
+}
+
+/** A size in bytes. */
+export const SIZE: Unit<number> = sizeUpTo(undefined);
+
+/** Returns the unit of a size up to a limit, which is text such as `32M`. */
+export function sizeUpTo(max: string | undefined): Unit<number> {
+  return {
+    placeholder: "SIZE",
+    legend: "SIZE: bytes, or a number with k, m, g, t, p (powers of 1000) or K, M, G, T, P (powers of 1024).",
+    parse: (flag, text) => parseSize(flag, text, max),
+  };
+}
+
+/** A duration, in milliseconds. */
+export const DURATION: Unit<number> = durationFrom(0);
+
+/** Returns the unit of a duration of at least a number of milliseconds. */
+export function durationFrom(minMs: number): Unit<number> {
+  return {
+    placeholder: "DUR",
+    legend: "DUR: 500ms, 30s, 1m30s, or a number of seconds.",
+    parse: (flag, text) => parseDuration(flag, text, minMs),
+  };
+}
+
+/** Returns the unit of an integer in a range. */
+export function countFrom(min: number, max?: number): Unit<number> {
+  return { placeholder: "N", parse: (flag, text) => parseCount(flag, text, min, max) };
+}
+
+const CPU_SHARE = { placeholder: "N|N%", legend: "N%: a percentage of the available CPUs." };
+
+/** A number of jobs. */
+export const JOBS: Unit<number> = {
+  ...CPU_SHARE,
+  parse: (flag, text) => parseJobs(flag, text, availableParallelism()),
+};
+
+/** A load: a number of threads. */
+export const LOAD: Unit<number> = {
+  ...CPU_SHARE,
+  parse: (flag, text) => parseLoad(flag, text, availableParallelism()),
+};
+
+/** A TCP port. */
+export const PORT: Unit<number> = { placeholder: "PORT", parse: parsePort };
+
+/** Returns the unit of any text, such as a path. */
+export function text(placeholder: string): Unit<string> {
+  return { placeholder, parse: (_, text) => text };
+}
+
+/** Returns the unit of one of several words, which are the keys of a record so that the compiler finds a missing one. */
+export function oneOf<Choice extends string>(choices: Readonly<Record<Choice, true>>): Unit<Choice> {
+  const names = Object.keys(choices) as Choice[];
+  return { placeholder: names.join("|"), parse: (flag, text) => choose(flag, text, names) };
+}
+
+/** Returns the unit of a list of words, separated by commas. */
+export function listOf<Choice extends string>(
+  placeholder: string,
+  choices: Readonly<Record<Choice, true>>,
+): Unit<Choice[]> {
+  const names = Object.keys(choices) as Choice[];
+  return {
+    placeholder: `${placeholder}[,${placeholder}]`,
+    parse: (flag, text) => text.split(",").map((word) => choose(flag, word, names)),
+  };
+}
+
+function choose<Choice extends string>(flag: string, text: string, choices: readonly Choice[]): Choice {
+  const choice = choices.find((choice) => choice === text);
+  if (choice !== undefined) return choice;
+  const names = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
+  throw new UsageError(`${flag} must be ${names}, got ${excerpt(text)}`);
 }

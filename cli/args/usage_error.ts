@@ -1,4 +1,4 @@
-/** What the user asked for cannot be done as it was asked for: a flag, its value, or a file that is named. */
+/** An error in the use of the command: a wrong flag, value or operand. */
 export class UsageError extends Error {
   override name = "UsageError";
 }

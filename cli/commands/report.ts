@@ -1,24 +1,40 @@
 import { basename } from "node:path";
-import { ReportCollector } from "../../report/collector.ts";
-import { encodeReport } from "../../report/encoding.ts";
-import { REPORT_BEGIN, reportPage } from "../../report/html.ts";
-import { GeneratedFile } from "../generated_file.ts";
-import type { Io } from "../io.ts";
-import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
+import { resultsPath } from "../args/operands.ts";
+import { text } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
+import { defineCommand } from "../command.ts";
 
-/** `report RESULTS.jsonl`: the run as a page for a browser. */
-export async function writeReport(invocation: ResultsCommand, io: Io): Promise<number> {
-  const path = resultsPath(invocation, ["output"]);
-  const { output } = invocation.flags;
-  if (output === undefined && io.stdoutIsTerminal) {
-    throw new UsageError("A report is a page for a browser, and this is a terminal: name a file, as in -o report.html");
-  }
-  const collector = new ReportCollector();
-  await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
-  if (collector.results === 0) throw noResults(path);
-  const name = path === "-" ? "standard input" : basename(path);
-  const page = reportPage(collector.overview(name), encodeReport(collector, name));
-  await GeneratedFile.with(output, { name: "a report", begin: REPORT_BEGIN }, io, (file) => file.write(page));
-  return 0;
-}
+/** `taskrunner report`: writes the report of a run. */
+export const report = defineCommand({
+  name: "report",
+  usage: "RESULTS.jsonl [FLAGS]",
+  summary: "Write a report of the run as an HTML page",
+  flags: {
+    "Flags": {
+      output: { short: "o", unit: text("FILE"), help: "write the page to FILE", default: "standard output" },
+    },
+  },
+  endsAtSignal: true,
+  async run({ flags, operands }, io) {
+    const path = resultsPath(operands);
+    if (flags.output === undefined && io.stdoutIsTerminal) {
+      throw new UsageError("Missing -o FILE: the report is an HTML page, and standard output is a terminal");
+    }
+    const [{ readResultsFrom, noResults }, { GeneratedFile }, { ReportCollector }, { encodeReport }, html] =
+      await Promise.all([
+        import("../results_input.ts"),
+        import("../generated_file.ts"),
+        import("../../report/collector.ts"),
+        import("../../report/encoding.ts"),
+        import("../../report/html.ts"),
+      ]);
+    const collector = new ReportCollector();
+    await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
+    if (collector.results === 0) throw noResults(path);
+    const name = path === "-" ? "standard input" : basename(path);
+    const page = html.reportPage(collector.overview(name), encodeReport(collector, name));
+    const kind = { name: "a report", begin: html.REPORT_BEGIN };
+    await GeneratedFile.with(flags.output, kind, io, (file) => file.write(page));
+    return 0;
+  },
+});

@@ -1,41 +1,60 @@
 import { excerpt, printableJson } from "../../text/excerpt.ts";
 import { formatCount, formatDuration, formatPercentage, formatRate, pluralize } from "../../text/format.ts";
 import type { Distribution } from "../../results/statistics/log_histogram.ts";
-import { type RunFigures, RunStatistics } from "../../results/statistics/run_statistics.ts";
-import { busyText } from "../../results/statistics/busy_text.ts";
-import { TopK } from "../../results/statistics/top_k.ts";
-import type { Io } from "../io.ts";
-import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
+import type { RunFigures } from "../../results/statistics/run_statistics.ts";
+import { resultsPath } from "../args/operands.ts";
+import { defineCommand } from "../command.ts";
 
-/** How many tasks are named as the slowest. */
-const NAMED = 3;
+/** Number of tasks to name as the slowest. */
+const MAX_NAMED_TASKS = 3;
 
-/** `stats RESULTS.jsonl`: what a run came to, in figures. */
-export async function showStatistics(invocation: ResultsCommand, io: Io): Promise<number> {
-  const path = resultsPath(invocation, ["json"]);
-  const statistics = new RunStatistics();
-  const slowest = new TopK<{ id: string; durationMs: number }>(NAMED, ({ durationMs }) => durationMs);
-  await readResultsFrom(path, io, (result) => {
-    statistics.add(result);
-    slowest.add(result);
-  });
-  const { figures } = statistics;
-  if (!figures) throw noResults(path);
-  const named = slowest.values.map(({ id, durationMs }) => ({ id, durationMs }));
-  const text = invocation.flags.json
-    ? `${printableJson({ ...figures, slowest: named }, rounded)}\n`
-    : [...lines(figures), `slowest    ${named.map(nameOf).join(", ")}`].map((line) => `${line}\n`).join("");
-  await io.stdout.write(new TextEncoder().encode(text));
-  return 0;
+/** `taskrunner stats`: prints statistics of a results file. */
+export const stats = defineCommand({
+  name: "stats",
+  usage: "RESULTS.jsonl [FLAGS]",
+  summary: "Print counts, percentiles, the rate and the use of the slots",
+  flags: {
+    "Flags": { json: { help: "print one line of JSON, with times in milliseconds" } },
+  },
+  endsAtSignal: true,
+  async run({ flags, operands }, io) {
+    const path = resultsPath(operands);
+    const [{ readResultsFrom, noResults }, { RunStatistics }, { TopK }, { busyText }] = await Promise.all([
+      import("../results_input.ts"),
+      import("../../results/statistics/run_statistics.ts"),
+      import("../../results/statistics/top_k.ts"),
+      import("../../results/statistics/busy_text.ts"),
+    ]);
+    const statistics = new RunStatistics();
+    const slowest = new TopK<Named>(MAX_NAMED_TASKS, ({ durationMs }) => durationMs);
+    await readResultsFrom(path, io, (result) => {
+      statistics.add(result);
+      slowest.add(result);
+    });
+    const { figures } = statistics;
+    if (!figures) throw noResults(path);
+    const named = slowest.values.map(({ id, durationMs }) => ({ id, durationMs }));
+    const text = flags.json
+      ? `${printableJson({ ...figures, slowest: named }, rounded)}\n`
+      : linesOf(figures, busyText(figures), named).map((line) => `${line}\n`).join("");
+    await io.stdout.write(new TextEncoder().encode(text));
+    return 0;
+  },
+});
+
+/** A task with its duration. */
+interface Named {
+  id: string;
+  durationMs: number;
 }
 
-/** Milliseconds to the microsecond, as much as the clocks can tell. */
+/** Rounds times to microseconds, the precision of the clocks. */
 function rounded(key: string, value: unknown): unknown {
   const isTime = typeof value === "number" && key !== "perSecond" && key !== "utilization";
   return isTime ? Math.round(value * 1000) / 1000 : value;
 }
 
-function lines(figures: RunFigures): string[] {
+function linesOf(figures: RunFigures, busy: string, slowest: readonly Named[]): string[] {
   const { results, outcomes, attempts, retried, spanMs, perSecond, slots } = figures;
   const shares = Object.entries(outcomes).map(([outcome, count]) =>
     `${formatCount(count)} ${outcome} (${formatPercentage(count / results)})`
@@ -46,8 +65,9 @@ function lines(figures: RunFigures): string[] {
     `results    ${formatCount(results)} in ${formatDuration(spanMs)}${speed}, ${startedAt} to ${endedAt}`,
     `outcomes   ${shares.join(", ")}`,
     `attempts   ${formatCount(attempts)}; ${pluralize(retried, "result")} took more than one`,
-    `slots      ${formatCount(slots)}, ${busyText(figures)}`,
+    `slots      ${formatCount(slots)}, ${busy}`,
     ...table(figures),
+    `slowest    ${slowest.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")}`,
   ];
 }
 
@@ -71,8 +91,4 @@ function table({ durationMs, cpuMs }: RunFigures): string[] {
     row("duration", times(durationMs)),
     ...cpuMs ? [row("CPU time", times(cpuMs))] : [],
   ];
-}
-
-function nameOf({ id, durationMs }: { id: string; durationMs: number }): string {
-  return `${excerpt(id)} ${formatDuration(durationMs)}`;
 }

@@ -1,23 +1,40 @@
 import { printableJson } from "../../text/excerpt.ts";
-import { ChromeTrace } from "../../report/chrome_trace.ts";
-import { GeneratedFile } from "../generated_file.ts";
-import type { Io } from "../io.ts";
-import { noResults, readResultsFrom, type ResultsCommand, resultsPath } from "../results_input.ts";
+import type { ChromeTrace } from "../../report/chrome_trace.ts";
+import { resultsPath } from "../args/operands.ts";
+import { text } from "../args/units.ts";
+import { defineCommand } from "../command.ts";
+import type { GeneratedFile } from "../generated_file.ts";
 
-/** How much text is written at once. */
-const PIECE_CHARACTERS = 256 * 1024;
+/** Number of characters to write at once. */
+const CHUNK_CHARACTERS = 256 * 1024;
 const BEGIN = '{"otherData":{"tool":"taskrunner"';
 
-/** `trace RESULTS.jsonl`: the run as a trace that Perfetto and chrome://tracing show. */
-export async function writeTrace(invocation: ResultsCommand, io: Io): Promise<number> {
-  const path = resultsPath(invocation, ["output"]);
-  const trace = new ChromeTrace();
-  await readResultsFrom(path, io, (result) => trace.add(result));
-  if (trace.results === 0) throw noResults(path);
-  const kind = { name: "a trace", begin: BEGIN };
-  await GeneratedFile.with(invocation.flags.output, kind, io, (file) => writeEvents(trace, file));
-  return 0;
-}
+/** `taskrunner trace`: writes a trace of the run. */
+export const trace = defineCommand({
+  name: "trace",
+  usage: "RESULTS.jsonl [FLAGS]",
+  summary: "Write a trace of the run for Perfetto or chrome://tracing",
+  flags: {
+    "Flags": {
+      output: { short: "o", unit: text("FILE"), help: "write the trace to FILE", default: "standard output" },
+    },
+  },
+  endsAtSignal: true,
+  async run({ flags, operands }, io) {
+    const path = resultsPath(operands);
+    const [{ readResultsFrom, noResults }, { GeneratedFile }, { ChromeTrace }] = await Promise.all([
+      import("../results_input.ts"),
+      import("../generated_file.ts"),
+      import("../../report/chrome_trace.ts"),
+    ]);
+    const trace = new ChromeTrace();
+    await readResultsFrom(path, io, (result) => trace.add(result));
+    if (trace.results === 0) throw noResults(path);
+    const kind = { name: "a trace", begin: BEGIN };
+    await GeneratedFile.with(flags.output, kind, io, (file) => writeEvents(trace, file));
+    return 0;
+  },
+});
 
 async function writeEvents(trace: ChromeTrace, file: GeneratedFile): Promise<void> {
   const startedAt = new Date(trace.startedMs).toISOString();
@@ -26,7 +43,7 @@ async function writeEvents(trace: ChromeTrace, file: GeneratedFile): Promise<voi
   for (const event of trace.events()) {
     text += separator + printableJson(event);
     separator = ",\n";
-    if (text.length < PIECE_CHARACTERS) continue;
+    if (text.length < CHUNK_CHARACTERS) continue;
     await file.write(text);
     text = "";
   }

@@ -1,29 +1,38 @@
 import { basename } from "node:path";
 import { followLines } from "../../system/follow_file.ts";
-import { LiveReport } from "../../report/live/live_report.ts";
-import { readResults } from "../../results/statistics/results_reader.ts";
-import type { Io } from "../io.ts";
-import { readError } from "../../results/results_file_error.ts";
-import { type ResultsCommand, resultsPath } from "../results_input.ts";
-import { parsePort } from "../args/units.ts";
+import { resultsPath } from "../args/operands.ts";
+import { PORT } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
+import { defineCommand } from "../command.ts";
 
-/** As many results as one can look for one by one: this process has nothing else to do. */
+/** Limit of the results that the page lists. Larger than that of a run, because this process runs no tasks. */
 const MAX_ROWS = 200_000;
 
-/** `watch RESULTS.jsonl`: the report of a run that writes to the file, in a browser, until a signal asks to stop. */
-export async function watchResults(invocation: ResultsCommand, io: Io): Promise<number> {
-  const path = resultsPath(invocation, ["port"]);
-  if (path === "-") throw new UsageError("To watch, name the file of results that a run writes to");
-  const port = invocation.flags.port === undefined ? 0 : parsePort("--port", invocation.flags.port);
-  const live = await LiveReport.open({ port, name: basename(path), maxRows: MAX_ROWS });
-  await io.stderr(`taskrunner: ${path} can be watched at ${live.url}`);
-  try {
-    await readResults(followLines(path, io.signal), (facts, result) => live.add(facts, result));
-    throw io.signal.reason;
-  } catch (error) {
-    throw error === io.signal.reason ? error : readError(path, error);
-  } finally {
-    await live.close("taskrunner has stopped watching; these are the last results it read.");
-  }
-}
+/** `taskrunner watch`: serves the report of a run that another process writes, until a signal. */
+export const watch = defineCommand({
+  name: "watch",
+  usage: "RESULTS.jsonl [FLAGS]",
+  summary: "Serve a live report while another process writes RESULTS.jsonl",
+  flags: {
+    "Flags": { port: { unit: PORT, help: "port on 127.0.0.1 to listen on", default: "a free port" } },
+  },
+  async run({ flags, operands }, io) {
+    const path = resultsPath(operands);
+    if (path === "-") throw new UsageError("Cannot watch standard input: give the results file that a run writes");
+    const [{ LiveReport }, { readResults }, { readError }] = await Promise.all([
+      import("../../report/live/live_report.ts"),
+      import("../../results/statistics/results_reader.ts"),
+      import("../../results/results_file_error.ts"),
+    ]);
+    const live = await LiveReport.open({ port: flags.port ?? 0, name: basename(path), maxRows: MAX_ROWS });
+    await io.stderr(`taskrunner: live report of ${path}: ${live.url}`);
+    try {
+      await readResults(followLines(path, io.signal), (facts, result) => live.add(facts, result));
+      throw io.signal.reason;
+    } catch (error) {
+      throw error === io.signal.reason ? error : readError(path, error);
+    } finally {
+      await live.close("taskrunner has stopped watching; these are the last results it read.");
+    }
+  },
+});

@@ -1,51 +1,72 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "../../nats/worker/worker.ts";
-import { noticeFirstProcess } from "../first_process.ts";
-import { type Io, notify } from "../io.ts";
-import { CONNECTION_FLAGS, forgetNatsSecrets, readNatsConnection, readQueues } from "../args/nats_flags.ts";
-import type { Flags } from "../args/flags.ts";
-import { readExecutor } from "../args/settings.ts";
-import { parseCount, parseJobs } from "../args/units.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { pluralize } from "../../text/format.ts";
+import { CONNECTION_FLAGS, readNatsConnection, readQueues, removeNatsSecrets } from "../args/nats_flags.ts";
+import { countFrom, JOBS, text } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
+import { defineCommand } from "../command.ts";
+import { warnIfFirstProcess } from "../first_process.ts";
+import { notify } from "../io.ts";
+import { EXECUTOR } from "./run.ts";
 
-const FLAGS_OF_WORKER: ReadonlySet<string> = new Set(["jobs", "queue", "executor", "max-reruns", ...CONNECTION_FLAGS]);
-
-/** Runs tasks for others until a signal asks to stop. Gives the exit status. */
-export async function work(
-  { flags, operands }: { flags: Flags; operands: readonly string[] },
-  io: Io,
-): Promise<number> {
-  if (operands.length > 0) {
-    throw new UsageError("A worker takes its tasks from a queue: taskrunner worker --queue NAME");
-  }
-  const other = Object.keys(flags).find((name) => !FLAGS_OF_WORKER.has(name));
-  if (other) throw new UsageError(`--${other} is for taskrunner run, and not for a worker`);
-  const cpus = availableParallelism();
-  const queues = readQueues(flags);
-  const concurrency = flags.jobs === undefined ? cpus : parseJobs("--jobs", flags.jobs, cpus);
-  const say = (text: string) => notify(io.stderr, `taskrunner: ${text}`);
-  const worker = new Worker({
-    nats: readNatsConnection(flags),
-    queues,
-    concurrency,
-    executor: readExecutor(flags),
-    maxRedeliveries: flags["max-reruns"] === undefined ? undefined : parseCount("--max-reruns", flags["max-reruns"], 1),
-    onNotice: say,
-  });
-  forgetNatsSecrets();
-  await noticeFirstProcess(io);
-  const drain = () => {
-    say("what runs is finished, and nothing more is taken");
-    worker.drain();
-  };
-  io.signal.addEventListener("abort", drain);
-  io.killSignal.addEventListener("abort", () => {
-    say("what runs is ended, and is begun again elsewhere");
-    worker.kill();
-  });
-  io.onRequest((request) => request === "drain" && drain());
-  worker.connected.then(() => say(`${concurrency} at once, from ${queues.join(" and ")}`)).catch(() => {});
-  await worker.run();
-  if (io.killSignal.aborted) throw io.signal.reason; // as for a run: the status says which signal it was
-  return 0;
-}
+/** `taskrunner worker`: runs the tasks of queues until a signal. */
+export const worker = defineCommand({
+  name: "worker",
+  usage: "--nats URL --queue NAME [FLAGS]",
+  summary: "Run tasks that other machines send through a NATS server",
+  flags: {
+    "Flags": {
+      "queue": { unit: text("NAME[,NAME]"), help: "queues to take tasks from" },
+      "jobs": { short: "j", unit: JOBS, help: "number of tasks to run at once", default: "the available CPUs" },
+      "executor": {
+        unit: EXECUTOR,
+        help: "run tasks in long-lived shells, or start a process for each",
+        default: "shell",
+      },
+      "max-redeliveries": {
+        unit: countFrom(1),
+        help: "number of times to start a task again after the loss of its worker",
+        default: "3",
+      },
+    },
+    "Connection": CONNECTION_FLAGS,
+  },
+  notes:
+    `The first SIGINT or SIGTERM lets running tasks finish. The second kills them, and other workers run them again.`,
+  async run({ flags, operands }, io) {
+    if (operands.length > 0) {
+      const given = operands.map(excerpt).join(" and ");
+      throw new UsageError(`Expected no arguments, got ${given}: a worker takes tasks from --queue NAME`);
+    }
+    const queues = await readQueues(flags.queue);
+    const nats = readNatsConnection(flags);
+    const concurrency = flags.jobs ?? availableParallelism();
+    const log = (text: string) => notify(io.stderr, `taskrunner: ${text}`);
+    const { Worker } = await import("../../nats/worker/worker.ts");
+    const worker = new Worker({
+      nats,
+      queues,
+      concurrency,
+      executor: flags.executor,
+      maxRedeliveries: flags["max-redeliveries"],
+      onNotice: log,
+    });
+    removeNatsSecrets();
+    await warnIfFirstProcess(io);
+    const drain = () => {
+      log("finishing running tasks, taking no more");
+      worker.drain();
+    };
+    io.signal.addEventListener("abort", drain);
+    io.killSignal.addEventListener("abort", () => {
+      log("killing running tasks; other workers will run them again");
+      worker.kill();
+    });
+    io.onRequest((request) => request === "drain" && drain());
+    const ready = `running up to ${pluralize(concurrency, "task")} at once from ${queues.join(" and ")}`;
+    worker.connected.then(() => log(ready)).catch(() => {});
+    await worker.run();
+    if (io.killSignal.aborted) throw io.signal.reason; // the exit status is of the signal, as for a run
+    return 0;
+  },
+});

@@ -1,19 +1,16 @@
 import type { Progress } from "../../pool/options.ts";
 import { type Io, notify } from "../io.ts";
-import type { Flags } from "../args/flags.ts";
 
 /** Idle time before the warning, so that a short peak of load causes none. */
 const WARN_AFTER_MS = 2_000;
 
 /** Warns once when `--load` or `--memfree` idles the run, so that it does not look hung. */
 export class ThrottleWarning {
-  readonly #flags: Flags;
   readonly #log: Io["stderr"];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isGiven = false;
 
-  constructor(flags: Flags, log: Io["stderr"]) {
-    this.#flags = flags;
+  constructor(log: Io["stderr"]) {
     this.#log = log;
   }
 
@@ -31,10 +28,7 @@ export class ThrottleWarning {
 
   #warn(limit: "load" | "memory"): void {
     this.#isGiven = true;
-    const { load, memfree } = this.#flags;
-    const reason = limit === "load"
-      ? `--load ${load} waits for a lower load`
-      : `--memfree ${memfree} waits for free memory`;
+    const reason = limit === "load" ? "--load waits for a lower load" : "--memfree waits for free memory";
     notify(this.#log, `taskrunner: no task is running: ${reason}`);
   }
 }

@@ -6,16 +6,18 @@
 import { parseArgs } from "node:util";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { parseArguments } from "../../cli/args/arguments.ts";
-import { FLAGS } from "../../cli/args/flags.ts";
-import { readSettings } from "../../cli/args/settings.ts";
+import { splitArguments } from "../../cli/args/arguments.ts";
+import { parseValues } from "../../cli/command.ts";
+import { COMMANDS } from "../../cli/commands/mod.ts";
+import { readSettings, run, type RunFlags } from "../../cli/commands/run.ts";
+import { ALL_FLAGS } from "../../cli/main.ts";
 import type { RetryOptions } from "../../pool/retry.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 export const tokens = [
-  ...Object.keys(FLAGS).map((name) => `--${name}`),
-  ...Object.values(FLAGS).flatMap((flag) => "short" in flag ? [`-${flag.short}`] : []),
+  ...Object.keys(ALL_FLAGS).map((name) => `--${name}`),
+  ...Object.values(ALL_FLAGS).flatMap(({ short }) => short ? [`-${short}`] : []),
   ..."\n = - -- --no- --_ -_ _ ::: __proto__ constructor --constructor true false run each 1 0 50% 1e9 -1 1m30s 64K now,fail=1 soon,done=10% shell skip"
     .split(" "),
 ];
@@ -34,20 +36,22 @@ export const seeds = [
   "-k\nfalse\n--__proto__\n--constructor=1",
 ];
 
-export function fuzz(data: Uint8Array): void {
+export async function fuzz(data: Uint8Array): Promise<void> {
   const args = textOf(data).split("\n");
   try {
-    const { flags, operands } = parseArguments(args, FLAGS);
-    for (const [name, value] of Object.entries(flags)) {
-      assert(Object.hasOwn(FLAGS, name), name);
-      assertEquals(typeof value, "value" in FLAGS[name as keyof typeof FLAGS] ? "string" : "boolean");
+    const { given, operands, unknown } = splitArguments(args, ALL_FLAGS);
+    for (const [name, value] of Object.entries(given)) {
+      assert(Object.hasOwn(ALL_FLAGS, name), name);
+      assertEquals(typeof value, ALL_FLAGS[name]!.unit ? "string" : "boolean");
     }
     for (const operand of operands) assert(args.includes(operand), operand);
     const theirs = inStrictMode(args);
-    if (theirs) assertEquals({ flags, operands }, theirs);
-    const spelled = Object.entries(flags).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
-    assertEquals(parseArguments([...spelled, "--", ...operands], FLAGS), { flags, operands });
-    const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = readSettings(flags);
+    if (theirs) assertEquals({ given, operands, unknown }, { ...theirs, unknown: undefined });
+    const spelled = Object.entries(given).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
+    const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
+    assertEquals(again, { given, operands, unknown: undefined });
+    const flags = parseValues(given, run, COMMANDS) as RunFlags;
+    const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = await readSettings(flags);
     const { limit = 0 } = retry as RetryOptions;
     assert(Number.isSafeInteger(concurrency) && concurrency >= 1);
     assert(Number.isSafeInteger(limit) && limit >= 0);
@@ -58,18 +62,17 @@ export function fuzz(data: Uint8Array): void {
 }
 
 const OPTIONS = Object.fromEntries(
-  Object.entries(FLAGS).map(([name, flag]) => {
-    const type = "value" in flag ? "string" as const : "boolean" as const;
-    return [name, { type, ..."short" in flag && { short: flag.short } }];
+  Object.entries(ALL_FLAGS).map(([name, { short, unit }]) => {
+    return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
   }),
 );
 
 /** Parses in strict mode; returns `undefined` if that fails, or treats the `=` of `-j=1` as part of the value. */
-function inStrictMode(args: string[]): { flags: unknown; operands: string[] } | undefined {
+function inStrictMode(args: string[]): { given: unknown; operands: string[] } | undefined {
   if (args.some((arg) => /^-\w+=/.test(arg))) return undefined;
   try {
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-    return { flags: { ...values }, operands: positionals };
+    return { given: { ...values }, operands: positionals };
   } catch {
     return undefined;
   }

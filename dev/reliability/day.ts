@@ -19,7 +19,7 @@ import { Sampler, type Watched } from "./sampler.ts";
 const HOURS = 8;
 /** Messages of Deno at SIGUSR1, and of the command. */
 const EXPECTED_MESSAGES =
-  /^(?:taskrunner: \d+ at once from now on|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
+  /^(?:taskrunner: running up to \d+ tasks? at once|Debugger listening .*|Visit chrome:.*|Failed to start inspector .*)\n/gm;
 
 /** A phase of an hour. */
 interface Phase {
@@ -107,7 +107,7 @@ async function feed(run: Started, executor: string, phaseMs: number): Promise<nu
  * Changes the concurrency. Sends each signal after the previous one has taken effect, as pending signals are merged.
  */
 async function changeJobs({ child, output }: Started, more: number): Promise<void> {
-  const answers = () => output.stderr.split("at once from now on\n").length;
+  const answers = () => output.stderr.split(" at once\n").length;
   for (let sent = 0; sent < Math.abs(more); sent++) {
     const before = answers();
     process.kill(child.pid!, more > 0 ? "SIGUSR1" : "SIGUSR2");

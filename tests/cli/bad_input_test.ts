@@ -6,7 +6,7 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { jsonLines, shell, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** Lines that are no tasks, and what is said about them. */
+/** Invalid lines, with their messages. */
 const BAD_LINES: [string | Uint8Array, string][] = [
   ["nonsense", "Cannot read the line: it is not valid JSON"],
   ["[1]", 'Cannot read the task: it must be a JSON object such as {"cmd":"echo hi"}, got [1]'],
@@ -35,7 +35,7 @@ function withLine(bad: string | Uint8Array): Uint8Array {
 }
 
 for (const [line, problem] of BAD_LINES) {
-  test(`a file with a bad line runs nothing, and the message has the line: ${problem}`, async () => {
+  test(`a task file with an invalid line runs no task, and the message names the line: ${problem}`, async () => {
     await withTempDirectory(async (directory) => {
       const path = join(directory, "tasks.jsonl");
       await writeFile(path, withLine(line));
@@ -49,7 +49,7 @@ for (const [line, problem] of BAD_LINES) {
 }
 
 test(
-  "a stream with a bad line finishes what runs, writes its results, and then says what is wrong",
+  "an invalid line in a stream lets running tasks finish, and is then reported",
   async () => {
     const stdin = jsonLines([{ cmd: "sleep 1; echo slow" }, { cmd: "echo quick" }]) + "oops\n" +
       jsonLines([{ cmd: "echo no" }]);
@@ -61,7 +61,7 @@ test(
 );
 
 test(
-  "with --on-invalid skip bad lines are reported and the rest runs, from a file and from a stream",
+  "--on-invalid skip reports invalid lines and runs the rest, from a file and from a stream",
   async () => {
     await withTempDirectory(async (directory) => {
       const lines = jsonLines([{ cmd: "echo 1" }, { cmdd: "echo 2" }, { cmd: "echo 3" }, 4]) + '{"cmd":"cut of';
@@ -82,7 +82,7 @@ test(
   },
 );
 
-test("a line over the limit of 64 MiB is an error with its number", async () => {
+test("a line above the limit of 64 MiB is an error that names the line", async () => {
   const script = `{ echo '{"cmd":"echo first"}'; head -c 70000000 /dev/zero | tr '\\0' ' '; } | $RUNTIME cli.ts`;
   const { status, stdout, stderr } = await shell(script);
   assertEquals(status, 255);
@@ -90,14 +90,14 @@ test("a line over the limit of 64 MiB is an error with its number", async () => 
   assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is longer than the limit of 67108864 bytes");
 });
 
-test("a last line that is cut off is said to be so", async () => {
+test("the error for an incomplete last line suggests that the input is truncated", async () => {
   const { status, results, stderr } = await taskrunner([], { stdin: '{"cmd":"echo 1"}\n{"cmd":"ech' });
   assertEquals([status, results.length], [255, 1]);
   assertStringIncludes(stderr, "standard input:2: Cannot read the line: it is not valid JSON");
   assertStringIncludes(stderr, "the input ends here, without a newline: was it cut off?");
 });
 
-test("a task file that cannot be read is an error that says why", async () => {
+test("a task file that cannot be read is an error with the reason", async () => {
   await withTempDirectory(async (directory) => {
     const secret = await taskFile(directory, [{ cmd: "true" }], "secret.jsonl");
     await symlink("loop", join(directory, "loop"));
@@ -112,7 +112,7 @@ test("a task file that cannot be read is an error that says why", async () => {
       assertEquals([status, stdout], [255, ""]);
       assertStringIncludes(stderr, `taskrunner: ${message}`);
     }
-    // Root may read everything, so the test gives that up.
+    // Root can read every file, so the test drops its capabilities.
     const drop = (await shell("id -u")).stdout === "0\n" ? "setpriv --bounding-set -all --inh-caps -all" : "";
     const script = `chmod 000 ${secret}; ${drop} $RUNTIME cli.ts ${secret}`;
     const { status, stderr } = await shell(script);
@@ -126,7 +126,7 @@ test("standard input that is a directory is an error", async () => {
   assertEquals([status, stderr], [255, 'taskrunner: Cannot read tasks from "standard input": it is a directory\n']);
 });
 
-test("a results file that cannot be written is an error, and nothing runs", async () => {
+test("a results file that cannot be written is an error, and no task runs", async () => {
   await withTempDirectory(async (directory) => {
     await mkdir(join(directory, "folder"));
     const cases = [
@@ -143,7 +143,7 @@ test("a results file that cannot be written is an error, and nothing runs", asyn
   });
 });
 
-test("wrong flags are errors that say what would be right", async () => {
+test("wrong flags are errors that name what is valid", async () => {
   const jobs = "--jobs must be a number of at least 1, or a percentage of the CPUs such as 50%, got";
   const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
   const cases: [string[], string][] = [
@@ -154,8 +154,8 @@ test("wrong flags are errors that say what would be right", async () => {
     [["--jobs", "-1"], `${jobs} "-1"`],
     [["-j", "0%"], `${jobs} "0%"`],
     [["-j", "1.5"], `${jobs} "1.5"`],
-    [["-j"], "--jobs needs a value: -j, --jobs N|N%"],
-    [["-o"], "--output needs a value: -o, --output FILE"],
+    [["-j"], "Missing value for --jobs: -j, --jobs N|N%"],
+    [["-o"], "Missing value for --output: -o, --output FILE"],
     [["--max-inline", "much"], `${size} "much"`],
     [["--max-inline", "-5"], `${size} "-5"`],
     [["--max-inline", "64M"], '--max-inline must be at most 32M, got "64M"'],
@@ -168,11 +168,11 @@ test("wrong flags are errors that say what would be right", async () => {
       halt,
     ): [string[], string] => [
       ["--halt", halt],
-      `--halt must be such as "now,fail=1" or "soon,done=10%": now or soon, then fail, success or done, and how many, got "${halt}"`,
+      `--halt must have the form WHEN,WHAT=N or WHEN,WHAT=N%, such as now,fail=1 or soon,done=10%, got "${halt}"`,
     ]),
     ...["101", "0", "0.000", "100.1", "100.00000000000000000000001", "1000", "1e1"].map((
       percent,
-    ): [string[], string] => [["--halt", `soon,done=${percent}%`], '--halt must be such as "now,fail=1"']),
+    ): [string[], string] => [["--halt", `soon,done=${percent}%`], "--halt must have the form WHEN,WHAT=N"]),
     [["--max-output", "9P"], '--max-output must be less than 8P, got "9P"'],
     [["--jbos", "3"], 'Unknown flag "--jbos", did you mean --jobs?'],
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
@@ -191,8 +191,8 @@ test("wrong flags are errors that say what would be right", async () => {
     [["--dry-run=no"], '--dry-run takes no value, got "no"'],
     [["-k=no"], 'Unknown flag "-="\n'],
     [["-k5"], 'Unknown flag "-5"\n'],
-    [["a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
-    [["run", "a.jsonl", "b.jsonl"], 'One file of tasks can be given, got "a.jsonl" and "b.jsonl"'],
+    [["a.jsonl", "b.jsonl"], 'Expected one task file, got "a.jsonl" and "b.jsonl"'],
+    [["run", "a.jsonl", "b.jsonl"], 'Expected one task file, got "a.jsonl" and "b.jsonl"'],
   ];
   for (const [args, message] of cases) {
     const { status, stdout, stderr } = await taskrunner(args, { stdin: jsonLines([{ cmd: "echo ran" }]) });
@@ -203,7 +203,7 @@ test("wrong flags are errors that say what would be right", async () => {
 });
 
 test(
-  "a task whose directory or program does not exist has a result, and is no error of the tool",
+  "a task with a missing directory or program has a result and does not end the run",
   async () => {
     const tasks = [{ cmd: "true", cwd: "/no/such" }, { cmd: ["/no/such/program"] }, { cmd: ["/etc/passwd"] }];
     const { status, results, stderr } = await taskrunner(["-k"], { stdin: jsonLines(tasks) });
@@ -221,11 +221,11 @@ test("control characters from the input do not reach the terminal", async () => 
     stdin: '\x1b[2J\n{"cmd":"x","\x1b[2J":1}\n{"cmd":"\\u001b[2J\\u0000"}\n',
   });
   assertEquals(stderr.split("\n").length, 4);
-  // deno-lint-ignore no-control-regex -- control characters are what it is about
+  // deno-lint-ignore no-control-regex -- the test checks for control characters
   assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(stderr), JSON.stringify(stderr));
 });
 
-test("the file is named as it was given", async () => {
+test("messages have the path of the file as given", async () => {
   await withTempDirectory(async (directory) => {
     await writeFile(join(directory, "t.jsonl"), "x\n");
     const { stderr } = await taskrunner(["t.jsonl"], { cwd: directory });

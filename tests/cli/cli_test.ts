@@ -6,12 +6,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { assertThrows } from "@std/assert/throws";
-import { parseArguments } from "../../cli/args/arguments.ts";
+import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
 import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
-import { FLAGS } from "../../cli/args/flags.ts";
 import { parseJobs, parseSize } from "../../cli/args/units.ts";
-import { UsageError } from "../../cli/args/usage_error.ts";
+import { allFlagsOf } from "../../cli/command.ts";
+import { COMMANDS } from "../../cli/commands/mod.ts";
+import { ALL_FLAGS } from "../../cli/main.ts";
 import { VERSION } from "../../text/version.ts";
 import { parseResult } from "../../mod.ts";
 import {
@@ -33,7 +33,7 @@ import { test } from "../support/test.ts";
 
 const echo = (count: number) => Array.from({ length: count }, (_, index) => ({ cmd: `echo ${index + 1}` }));
 
-test("tasks from standard input give a result line each on standard output", async () => {
+test("tasks from standard input have their results on standard output", async () => {
   for (const args of [[], ["run"], ["-"], ["run", "-"]]) {
     const { status, stdout, stderr } = await taskrunner(args, {
       stdin: '{"cmd":"echo hi"}\n{"id":"x","cmd":["echo","ho"]}',
@@ -44,7 +44,7 @@ test("tasks from standard input give a result line each on standard output", asy
   }
 });
 
-test("tasks from a file give the same, with `run` and without", async () => {
+test("tasks from a file run with and without the word `run`", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(directory, echo(3));
     for (const args of [[path], ["run", path], ["run", "--", path]]) {
@@ -54,7 +54,7 @@ test("tasks from a file give the same, with `run` and without", async () => {
   });
 });
 
-test("a file named like the command is given as a path", async () => {
+test("a file with the name of a command can be given as a path", async () => {
   await withTempDirectory(async (directory) => {
     await taskFile(directory, echo(1), "run");
     const { results } = await taskrunner(["./run"], { cwd: directory });
@@ -62,7 +62,7 @@ test("a file named like the command is given as a path", async () => {
   });
 });
 
-test("mod.ts is the command, too, as `deno run jsr:@x/taskrunner` needs it", async () => {
+test("mod.ts starts the command, as `deno run jsr:@x/taskrunner` requires", async () => {
   const args = [...RUN_MODULE, join(PROJECT, "mod.ts"), "--version"];
   assertEquals((await start(process.execPath, args, { stdin: "" }).ended).stdout, `taskrunner ${VERSION}\n`);
 });
@@ -79,16 +79,16 @@ test("-o writes the results to a file", async () => {
   });
 });
 
-test("-o may be a file that is no regular one", async () => {
+test("-o accepts a file that is not a regular file", async () => {
   await withTempDirectory(async (directory) => {
     const options = { stdin: jsonLines([{ cmd: "printf 12345" }]), env: { TMPDIR: directory } };
     const { status, stderr } = await taskrunner(["-o", "/dev/null", "--max-inline", "1"], options);
     assertEquals([status, stderr], [0, ""]);
-    assertEquals((await readdir(directory)).length, 1); // large output does not go beside a device
+    assertEquals((await readdir(directory)).length, 1); // large output is in TMPDIR, not beside the device
   });
 });
 
-test("results that are there are never overwritten", async () => {
+test("-o never overwrites existing results", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, "precious\n");
@@ -102,7 +102,7 @@ test("results that are there are never overwritten", async () => {
   });
 });
 
-test("-k gives the results in the order of the tasks", async () => {
+test("-k writes the results in the order of the tasks", async () => {
   const tasks = [{ cmd: "sleep 0.5; echo 1" }, { cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "echo 4" }];
   for (const flag of ["-k", "--keep-order"]) {
     const { results } = await taskrunner([flag, "-j", "4"], { stdin: jsonLines(tasks) });
@@ -110,9 +110,9 @@ test("-k gives the results in the order of the tasks", async () => {
   }
 });
 
-test("-j says how many tasks run at once", async () => {
+test("-j limits the number of tasks that run at once", async () => {
   await withTempDirectory(async (directory) => {
-    // Each of four tasks waits until it sees the three others, so that fewer than four slots would wait for ever.
+    // Each of four tasks waits until it sees the three others, so that fewer than four slots would never finish.
     const meet = (name: number) => ({
       cmd: `touch ${directory}/${name}; until [ $(ls ${directory} | wc -l) = 4 ]; do sleep 0.01; done`,
     });
@@ -147,7 +147,7 @@ test("--max-output ends a task that prints too much", async () => {
   assertEquals(results.map(({ outcome, stdout }) => [outcome, stdout.length]), [["output-limit", 2000], ["ok", 2]]);
 });
 
-test("--max-inline and --spill-dir say what stands in the line and where the rest goes", async () => {
+test("--max-inline limits the output in a result, and --spill-dir receives the complete output", async () => {
   await withTempDirectory(async (directory) => {
     const stdin = jsonLines([{ cmd: "head -c 2000 /dev/zero | tr '\\0' x" }]);
     const spill = join(directory, "spill");
@@ -163,7 +163,7 @@ test("--max-inline and --spill-dir say what stands in the line and where the res
   });
 });
 
-test("the exit status is the number of tasks that were not ok, and 101 for more than 100", async () => {
+test("the exit status is the number of tasks that are not ok, and 101 for more than 100", async () => {
   const failing = (count: number) => jsonLines([{ cmd: "true" }, ...Array(count).fill({ cmd: ["false"] })]);
   for (const [count, expected] of [[0, 0], [1, 1], [3, 3], [100, 100], [101, 101], [120, 101]] as const) {
     assertEquals((await taskrunner(["-j8"], { stdin: failing(count) })).status, expected);
@@ -172,24 +172,22 @@ test("the exit status is the number of tasks that were not ok, and 101 for more 
   assertEquals(status, 2);
 });
 
-test("no tasks are no error", async () => {
+test("a run without tasks succeeds", async () => {
   assertEquals([(await taskrunner([])).status, (await taskrunner(["/dev/null"])).status], [0, 0]);
 });
 
-test("--help shows every flag, and --version the version", async () => {
+test("--help has every command and the flags of run, and --version prints the version", async () => {
   for (const flag of ["--help", "-h"]) {
     const { status, stdout, stderr } = await taskrunner([flag]);
     assertEquals([status, stderr], [0, ""]);
-    for (const known of ["-j, --jobs", "-o, --output", "-k, --keep-order", "--executor", "--shell", "--on-invalid"]) {
-      assertStringIncludes(stdout, known);
-    }
-    for (const known of ["--max-inline", "--spill-dir", "--dry-run", "--version"]) assertStringIncludes(stdout, known);
-    assert(stdout.split("\n").every((line) => line.length <= 120), "a line is too long");
+    for (const { name } of COMMANDS) assertMatch(stdout, new RegExp(`^  ${name} +[A-Z]`, "m"));
+    for (const name of Object.keys(allFlagsOf(COMMANDS[0]!))) assertMatch(stdout, new RegExp(` --${name}\\b`));
+    assert(stdout.split("\n").every((line) => line.length <= 100), "a line is too long");
   }
   assertEquals((await taskrunner(["--version"])).stdout, `taskrunner ${VERSION}\n`);
 });
 
-// Deno loads what a literal import() names before it runs anything, and evaluates it only then.
+// Deno loads the target of a literal import() before the program starts, and evaluates it at the call.
 if (RUNTIME !== "deno") {
   test("--help works without the pool and the schema library, so it does not wait for them", async () => {
     await withTempDirectory(async (directory) => {
@@ -213,16 +211,16 @@ test("--dry-run checks every line and runs nothing", async () => {
     const good = await taskFile(directory, [{ cmd: `touch ${directory}/ran` }, { cmd: "true" }], "good.jsonl");
     const { status, stdout, stderr } = await taskrunner(["--dry-run", good]);
     assertEquals([status, stdout], [0, ""]);
-    assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
+    assertEquals(stderr, "taskrunner: 2 valid tasks, 0 invalid lines; nothing was run\n");
     const stdin = jsonLines([{ cmd: `touch ${directory}/ran` }, { cmd: 1 }, { cmd: "true" }, 5]);
     const bad = await taskrunner(["--dry-run"], { stdin });
     assertEquals([bad.status, bad.stdout], [255, ""]);
-    assertMatch(bad.stderr, /standard input:2: .*\n.*standard input:4: .*\n.*2 tasks are valid, 2 lines are not/);
+    assertMatch(bad.stderr, /standard input:2: .*\n.*standard input:4: .*\n.*2 valid tasks, 2 invalid lines;/);
     assertEquals(await readdir(directory), ["good.jsonl"]);
   });
 });
 
-test("the first result comes before the input ends", async () => {
+test("the first result is written before the input ends", async () => {
   const { child, output, ended } = startTaskrunner([]);
   child.stdin!.write('{"cmd":"echo early"}\n');
   await waitFor("the first result", () => output.stdout.includes("early"));
@@ -238,7 +236,7 @@ test("a closed standard output ends the run quietly", async () => {
   });
 });
 
-test("a signal that asks to stop ends what runs, and its results are written", async () => {
+test("a stop signal ends the running tasks and writes their results", async () => {
   const signals = [["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
   for (const [signal, expected] of signals) {
     await withTempDirectory(async (directory) => {
@@ -272,7 +270,7 @@ test("a second signal does not wait for a task that ignores the first", async ()
   });
 });
 
-test("messages are written to the end, however slow their reader is", async () => {
+test("a slow reader of standard error gets all messages", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "bad.jsonl");
     await writeFile(path, "bad\n".repeat(20_000));
@@ -281,7 +279,7 @@ test("messages are written to the end, however slow their reader is", async () =
   });
 });
 
-test("a run that waits for its input can be stopped, also while it checks", async () => {
+test("a signal stops a run that waits for its input, with and without --dry-run", async () => {
   for (const flag of ["-j1", "--dry-run"]) {
     const { child, output, ended } = startTaskrunner([flag]);
     child.stdin!.write(flag === "-j1" ? '{"cmd":"echo early"}\n' : "bad\n");
@@ -291,7 +289,7 @@ test("a run that waits for its input can be stopped, also while it checks", asyn
   }
 });
 
-test("a results file that is a pipe ends the run quietly when it is closed", async () => {
+test("a results file that is a closed pipe ends the run quietly", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(directory, echo(100_000));
     const script = `{ $RUNTIME cli.ts ${path} -o /dev/stdout; echo "status $?" >&2; } | head -n 3 | wc -l`;
@@ -300,15 +298,15 @@ test("a results file that is a pipe ends the run quietly when it is closed", asy
   });
 });
 
-test("a flag that takes no value leaves the operand after it alone", async () => {
+test("a flag without a value does not take the next operand", async () => {
   await withTempDirectory(async (directory) => {
     await taskFile(directory, echo(2), "true");
     const { stderr } = await taskrunner(["--dry-run", "true"], { cwd: directory });
-    assertEquals(stderr, "taskrunner: 2 tasks are valid, 0 lines are not; nothing was run\n");
+    assertEquals(stderr, "taskrunner: 2 valid tasks, 0 invalid lines; nothing was run\n");
   });
 });
 
-test("flags are understood however they are written", () => {
+test("flags can be written in every usual form", () => {
   const cases: [args: string[], flags: Record<string, string | true>][] = [
     [["-ofile"], { output: "file" }],
     [["-oa=b"], { output: "a=b" }],
@@ -323,24 +321,26 @@ test("flags are understood however they are written", () => {
   ];
   for (const [args, flags] of cases) {
     const operands = ["-", "", "-k"];
-    assertEquals(parseArguments([...args, "-", "", "--", "-k"], FLAGS), { flags, operands });
+    const expected = { given: flags, operands, unknown: undefined };
+    assertEquals(splitArguments([...args, "-", "", "--", "-k"], ALL_FLAGS), expected);
   }
 });
 
-test("a flag of xargs or GNU parallel that is missing here is answered with what does it here", () => {
+test("a flag of xargs or GNU parallel that is missing has an answer with the equivalent", () => {
   const known = new Set(
-    Object.entries(FLAGS).flatMap(([name, flag]) => [`--${name}`, "short" in flag && `-${flag.short}`]),
+    Object.entries(ALL_FLAGS).flatMap(([name, { short }]) => [`--${name}`, short && `-${short}`]),
   );
   for (const flag of FOREIGN_FLAGS) {
     assert(!known.has(flag), `${flag} exists here`);
-    const { message } = assertThrows(() => parseArguments([flag], FLAGS), UsageError, `Unknown flag "${flag}": `);
+    const { message } = unknownFlag(flag, ALL_FLAGS);
+    assert(message.startsWith(`Unknown flag "${flag}": `), message);
     const named = message.split(": ")[1]!.match(/(?<!\S)--?[A-Za-z][a-z-]*/g) ?? [];
-    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} is answered with flags that do not exist`);
+    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} has an answer with flags that do not exist`);
   }
   const answers: [args: string[], answer: string][] = [
     [["-P8"], "-j N"],
     [["--max-procs=8"], "-j N"],
-    [["-n1"], "one task of every value"],
+    [["-n1"], "one task of each value"],
     [["-I", "{}"], "replacement strings are {}"],
     [["-t"], "--print"],
     [["--tag"], '"id"'],
@@ -348,24 +348,61 @@ test("a flag of xargs or GNU parallel that is missing here is answered with what
     [["--bar"], "--progress"],
     [["--sshlogin", "host"], "--nats URL"],
   ];
-  for (const [args, answer] of answers) assertThrows(() => parseArguments(args, FLAGS), UsageError, answer);
+  for (const [args, answer] of answers) {
+    const { unknown } = splitArguments(args, ALL_FLAGS);
+    assertStringIncludes(unknownFlag(unknown!, ALL_FLAGS).message, answer);
+  }
 });
 
-test("a size is rounded to whole bytes, whatever binary fractions it passes through", () => {
+test("a flag has the same short form in all commands, and takes a value in all or in none", () => {
+  const shorts = new Map<string, string>();
+  for (const command of COMMANDS) {
+    for (const [name, { short, unit }] of Object.entries(allFlagsOf(command))) {
+      const other = ALL_FLAGS[name]!;
+      assertEquals([name, other.short, other.unit === undefined], [name, short, unit === undefined]);
+      if (!short) continue;
+      assertEquals(shorts.get(short) ?? name, name, `-${short}`);
+      shorts.set(short, name);
+    }
+  }
+});
+
+test("the help of a command has its flags only, and a flag of another command is an error that names it", async () => {
+  const { stdout } = await taskrunner(["stats", "--help"]);
+  assertStringIncludes(stdout, "Usage: taskrunner stats RESULTS.jsonl");
+  assertEquals(stdout.match(/--[a-z-]+/g), ["--json", "--help", "--version"]);
+  const errors: [args: string[], message: string][] = [
+    [["stats", "x", "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner stats"],
+    [["worker", "--retries", "2"], "--retries is a flag of taskrunner run and each, not of taskrunner worker"],
+    [["runs", "ls", "-j1"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner runs"],
+    [["--print"], "--print is a flag of taskrunner each, not of taskrunner run"],
+    [["--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
+  ];
+  for (const [args, message] of errors) {
+    const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+    assertEquals(status, 255);
+    const help = args[0]!.startsWith("-") ? "" : ` ${args[0]}`;
+    assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner${help} --help'.\n`);
+  }
+  const { stderr } = await taskrunner(["stats", "--jason"]);
+  assertStringIncludes(stderr, 'Unknown flag "--jason", did you mean --json?');
+});
+
+test("a size with a fraction is rounded to whole bytes", () => {
   assertEquals(["1.005k", "1.1K", "0.3", "8.5"].map((text) => parseSize("--max-output", text)), [1005, 1126, 0, 9]);
 });
 
-test("a percentage of jobs is one of the CPUs", () => {
+test("a percentage of jobs refers to the CPUs", () => {
   assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
 });
 
-test("a slow reader of the results loses none of them", async () => {
+test("a slow reader of standard output gets all results", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(
       directory,
       Array(20).fill({ cmd: `echo >> ${directory}/done; head -c 500000 /dev/zero | tr '\\0' x` }),
     );
-    // The reader takes the first line, and goes on only when more results wait than a pipe holds.
+    // The reader reads the first line, and the rest only when more results are waiting than fit into a pipe.
     const reader = `{ read -r line; until [ "$(wc -l < ${directory}/done)" -ge 3 ]; do sleep 0.01; done; wc -lc; }`;
     const { stdout, stderr } = await shell(`{ $RUNTIME cli.ts -q -j2 ${path}; echo "status $?" >&2; } | ${reader}`);
     assertEquals(stderr, "status 0\n");
@@ -375,9 +412,9 @@ test("a slow reader of the results loses none of them", async () => {
   });
 });
 
-test("a full disk ends the run with a message, and the results file ends with a whole line", async () => {
+test("a full disk ends the run with a message, and the results file ends with a complete line", async () => {
   await withTempDirectory(async (directory) => {
-    // A limit of the size of files does what a full disk does, and needs no root; SIGXFSZ is ignored as runtimes do.
+    // A file size limit has the same effect as a full disk without root. SIGXFSZ is ignored, as runtimes do.
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(
       directory,
@@ -397,13 +434,13 @@ test("a full disk ends the run with a message, and the results file ends with a 
   });
 });
 
-test("standard output on a full disk is an error that says so", async () => {
+test("standard output on a full disk is an error with the reason", async () => {
   const { status, stderr } = await shell(`echo '{"cmd":"true"}' | $RUNTIME cli.ts > /dev/full`);
   assertEquals(status, 255);
   assertStringIncludes(stderr, "Cannot write to standard output: no space left on the device");
 });
 
-test("nothing is left in the directory for temporary files", async () => {
+test("a run leaves no temporary files", async () => {
   await withTempDirectory(async (directory) => {
     const { status } = await taskrunner([], { stdin: jsonLines(echo(5)), env: { TMPDIR: directory } });
     assertEquals([status, await readdir(directory)], [0, []]);

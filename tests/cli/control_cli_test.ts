@@ -6,7 +6,7 @@ import { parseDuration } from "../../cli/args/units.ts";
 import { jsonLines, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-test("a duration is written as for timeout(1), or with several units", () => {
+test("a duration has the form of timeout(1), or several units", () => {
   const durations: [string, number][] = [
     ["1.5", 1_500],
     ["0", 0],
@@ -32,7 +32,7 @@ test("a duration is written as for timeout(1), or with several units", () => {
   ]);
 });
 
-test("--timeout, --kill-after, --retries and --retry-delay are for every task", async () => {
+test("--timeout, --kill-after, --retries and --retry-delay apply to every task", async () => {
   const flags = ["--timeout", "200ms", "--kill-after", "50ms", "--retries", "1", "--retry-delay", "1ms"];
   const stdin = jsonLines([
     { cmd: "trap '' TERM; while :; do sleep 0.01; done" },
@@ -50,7 +50,7 @@ test("--timeout, --kill-after, --retries and --retry-delay are for every task", 
   }
 });
 
-test("--retry-on names the outcomes after which tasks are retried", async () => {
+test("--retry-on sets the outcomes after which tasks are retried", async () => {
   const stdin = jsonLines([{ cmd: "exit 3" }, { cmd: ["no-such-program"] }, { cmd: "sleep 60", timeoutMs: 50 }]);
   const attempts = async (flags: string[]) => {
     const { results } = await taskrunner(["-k", "--retries", "1", ...flags], { stdin });
@@ -61,7 +61,7 @@ test("--retry-on names the outcomes after which tasks are retried", async () => 
   assertEquals(await attempts(["--retry-on", "failed,not-started"]), [2, 2, 1]);
 });
 
-test("a task knows its id, its slot and its attempt", async () => {
+test("a task has its id, slot and attempt in its environment", async () => {
   const cmd = 'echo "$TASKRUNNER_ID,$TASKRUNNER_SLOT,$TASKRUNNER_ATTEMPT"; [ $TASKRUNNER_ATTEMPT = 2 ]';
   const ids = ["plain", "it's\n$HOME", "a\0b", "é", "x".repeat(200_000)];
   const programs = ids.map((id) => ({ id, cmd: ["sh", "-c", cmd] }));
@@ -95,19 +95,19 @@ test("--halt ends the run as in GNU parallel, and so does its exit status", asyn
       const { status, results } = await taskrunner(["-j1", "--halt", halt, path]);
       assertEquals([halt, status, results.length], [halt, expected, count]);
     }
-    // A percentage that is not met is one, too, as in GNU parallel.
+    // Without reaching the percentage, the status is a percentage as well, as in GNU parallel.
     const unmet = await taskrunner(["-j1", "--halt", "now,fail=40%", path]);
     assertEquals([unmet.status, unmet.results.length], [30, 10]);
     const percentage = await taskrunner(["--halt", "now,fail=10%"], { stdin: "" });
     assertEquals(percentage.status, 255);
-    assertStringIncludes(percentage.stderr, "--halt with a percentage needs a file of tasks");
+    assertStringIncludes(percentage.stderr, "Cannot use --halt with N%: the number of tasks is unknown");
     const wrong = await taskrunner(["--halt", "never"]);
     assertEquals(wrong.status, 255);
-    assertStringIncludes(wrong.stderr, '--halt must be such as "now,fail=1"');
+    assertStringIncludes(wrong.stderr, "--halt must have the form WHEN,WHAT=N or WHEN,WHAT=N%");
   });
 });
 
-test("a run that halts because of an output limit does not end as if all were well", async () => {
+test("a run that halts because of an output limit has a failure status", async () => {
   const stdin = jsonLines([{ cmd: "echo this is too much; exit 0" }, { cmd: "true" }]);
   for (const halt of ["now,fail=1", "soon,done=1"]) {
     const flags = ["-j1", "--max-output", "5", "--halt", halt];
@@ -117,7 +117,7 @@ test("a run that halts because of an output limit does not end as if all were we
   }
 });
 
-test("11 of 20 tasks that failed are 55 per cent", async () => {
+test("the exit status for 11 failed tasks of 20 is 55", async () => {
   await withTempDirectory(async (directory) => {
     const path = await taskFile(
       directory,
@@ -127,7 +127,7 @@ test("11 of 20 tasks that failed are 55 per cent", async () => {
   });
 });
 
-test("halting now ends what runs, and its results come as canceled", async () => {
+test("--halt now ends the running tasks, whose outcome is canceled", async () => {
   const stdin = jsonLines([{ cmd: "sleep 300" }, { cmd: "exit 5" }]);
   const { status, results } = await taskrunner(["-j2", "--halt", "now,fail=1"], { stdin });
   assertEquals([status, results.map(({ id, outcome }) => [id, outcome])], [5, [["2", "failed"], ["1", "canceled"]]]);

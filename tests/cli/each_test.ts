@@ -22,7 +22,7 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-test("replacement strings give what GNU parallel gives", async () => {
+test("replacement strings give the same as in GNU parallel", async () => {
   // As printed by: printf VALUES | parallel -k printf '%s,' {} {.} {/} {//} {/.} {#}
   const values: [value: string, replaced: string][] = [
     ["a", "a,a,a,.,a,1,"],
@@ -46,13 +46,13 @@ test("replacement strings give what GNU parallel gives", async () => {
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), values);
 });
 
-test("a command without a replacement string gets the value at its end", () => {
+test("a command without a replacement string gets the value appended", () => {
   assertEquals(new CommandTemplate("gzip -k").commandFor("a b", 1), "gzip -k 'a b'");
   assertEquals(new CommandTemplate("gzip -k\n").commandFor("a b", 1), "gzip -k 'a b'");
   assertEquals(new CommandTemplate(String.raw`echo \{}`).commandFor("a", 1), String.raw`echo \{} 'a'`);
 });
 
-test("a value is one text, whatever quotes the command has around its place", async () => {
+test("a value is one word, whatever quotes the command has around it", async () => {
   const shells = ["dash", "bash", "mksh"].filter((shell) => !lacks(shell));
   const value = `it's "$HOME" \\ \`id\` $(id) * ~ #\n-n`;
   const commands: [command: string, printed: string][] = [
@@ -80,7 +80,7 @@ test("a value is one text, whatever quotes the command has around its place", as
   assertEquals(results.map(({ stdout, stderr }, index) => [printed[index]![0], stdout, stderr]), printed);
 });
 
-test("a command is refused where it cannot be known how to quote a value", () => {
+test("a command in which a value cannot be quoted safely is rejected", () => {
   const cases: [command: string, opaque: string][] = [
     ['echo "$(basename {})"', '"$("'],
     ['echo "$(date)" {}', '"$("'],
@@ -103,17 +103,29 @@ test("a command is refused where it cannot be known how to quote a value", () =>
   ];
   for (const [command, opaque] of cases) {
     const { message } = assertThrows(() => new CommandTemplate(command), UsageError);
-    assertStringIncludes(message, `Cannot tell how to quote {} after ${opaque}`);
-    // A name would not help in arithmetic, where some shells take its value for an expression.
-    assertEquals(message.includes("give the value a name"), !/\(\(|\$\[|x\[/.test(command), command);
+    assertStringIncludes(message, `Cannot quote {} after ${opaque}: the shell could run the value`);
+    // A variable is no remedy in arithmetic, where some shells evaluate its value as an expression.
+    assertEquals(message.includes("assign the value to a variable first"), !/\(\(|\$\[|x\[/.test(command), command);
   }
   for (const command of ["echo a;", "a &&", "a |", "echo a > ", "a &\n"]) {
-    assertThrows(() => new CommandTemplate(command), UsageError, "The command has no {} where a value goes: ");
+    assertThrows(
+      () => new CommandTemplate(command),
+      UsageError,
+      "it ends with an operator; write {} where the value goes",
+    );
   }
-  const comment = 'The command has no {} where a value goes, and after "#" none can be added: ';
+  const comment = 'Cannot append {} to "echo a # b": it contains "#"; write {} where the value goes';
   assertThrows(() => new CommandTemplate("echo a # b"), UsageError, comment);
-  assertThrows(() => new CommandTemplate("echo '{}"), UsageError, "The command has a ' that is not closed");
-  assertThrows(() => new CommandTemplate('echo {}"'), UsageError, 'The command has a " that is not closed');
+  assertThrows(
+    () => new CommandTemplate("echo '{}"),
+    UsageError,
+    "Cannot parse COMMAND: it has a ' that is not closed",
+  );
+  assertThrows(
+    () => new CommandTemplate('echo {}"'),
+    UsageError,
+    'Cannot parse COMMAND: it has a " that is not closed',
+  );
 });
 
 const PIECES = [
@@ -182,7 +194,7 @@ const VALUES = [
   `"\n${DANGER}\n"`,
 ];
 
-test("no value ever runs as a command, whatever command it is put into", async () => {
+test("no value ever runs as a command, in any command", async () => {
   const commands = fc.array(fc.constantFrom(...PIECES), { minLength: 2, maxLength: 14 }).map((pieces) =>
     pieces.join("")
   );
@@ -215,7 +227,7 @@ test("no value ever runs as a command, whatever command it is put into", async (
   });
 });
 
-test("each makes a task of every line, with the line as its id", async () => {
+test("each makes a task of each line, with the line as its id", async () => {
   const { status, results } = await taskrunner(["each", "echo {#}: {}", "-k"], { stdin: "a b\n\n$HOME\r\nlast" });
   assertEquals(status, 0);
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), [
@@ -227,7 +239,7 @@ test("each makes a task of every line, with the line as its id", async () => {
   assertEquals((await taskrunner(["each", "echo"])).stdout, "");
 });
 
-test("each takes values after :::, also such as look like flags", async () => {
+test("each takes values after :::, even if they look like flags", async () => {
   const { results } = await taskrunner(["-k", "each", "echo v", "--jobs", "1", ":::", "-k", "a b", "--help", "x\ny"]);
   assertEquals(results.map(({ stdout }) => stdout), ["v -k\n", "v a b\n", "v --help\n", "v x\ny\n"]);
   assertEquals((await taskrunner(["each", "echo", ":::"])).stdout, "");
@@ -238,7 +250,7 @@ test("each takes values that end with a NUL", async () => {
   assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
 });
 
-test("each --print shows the tasks, which run as they are", async () => {
+test("each --print prints tasks that run unchanged", async () => {
   const printed = await taskrunner(["each", "wc -c < {}", "--print"], { stdin: "it's\na.b\n" });
   assertEquals(printed.stdout, `{"id":"it's","cmd":"wc -c < 'it'\\\\''s'"}\n{"id":"a.b","cmd":"wc -c < 'a.b'"}\n`);
   assertEquals([printed.status, printed.stderr], [0, ""]);
@@ -250,7 +262,7 @@ test("each --print shows the tasks, which run as they are", async () => {
   });
 });
 
-test("each --print ends on a signal, and has printed what came", async () => {
+test("each --print stops at a signal, and has printed the tasks so far", async () => {
   const { child, output, ended } = startTaskrunner(["each", "echo", "--print"]);
   child.stdin!.write("a\n");
   await waitFor("the first task", () => output.stdout.includes("\n"));
@@ -258,7 +270,7 @@ test("each --print ends on a signal, and has printed what came", async () => {
   assertEquals((await ended).status, 130);
 });
 
-test("each goes on after an interruption by the values", async () => {
+test("each resumes a run by the values", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const resume = (values: string[]) =>
@@ -279,38 +291,40 @@ test("each goes on after an interruption by the values", async () => {
   });
 });
 
-test("a value that cannot be one is an error with its line, or is passed over", async () => {
+test("an invalid value is an error that names its line, or is skipped", async () => {
   const bytes = "a\nb\0c\nd\n";
   const wrong = await taskrunner(["each", "echo"], { stdin: bytes });
   assertEquals(wrong.status, 255);
-  assertStringIncludes(wrong.stderr, "standard input:2: The value contains a NUL character: with -0 values end there");
+  assertStringIncludes(
+    wrong.stderr,
+    "standard input:2: Cannot use the value: it contains a NUL character; if values end with NUL, add -0",
+  );
   const skipped = await taskrunner(["each", "echo", "-k", "--on-invalid", "skip"], { stdin: bytes });
   assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
 });
 
-test("values after ::: are counted before anything runs", async () => {
+test("values after ::: are counted before the first task runs", async () => {
   const flags = ["each", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
   const { results, status } = await taskrunner(flags);
   assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
 });
 
-test("wrong uses of each are errors that say what would be right", async () => {
+test("wrong uses of each are errors with a remedy", async () => {
   const cases: [args: string[], message: string][] = [
-    [["each"], "The command is missing, as in taskrunner each 'gzip -k {}'"],
-    [["each", " "], "The command is missing"],
+    [["each"], "Missing COMMAND, as in taskrunner each 'gzip -k {}'"],
+    [["each", " "], "Missing COMMAND"],
     [
       ["each", "gzip", "{}"],
-      `The command must be one argument, as in taskrunner each 'gzip -k {}', got "gzip" and "{}"`,
+      `COMMAND must be one argument, as in taskrunner each 'gzip -k {}', got "gzip" and "{}"`,
     ],
-    [["each", "echo", ":::", "a", ":::", "b"], "One list of values can be given after :::"],
-    [[":::", "a"], "Values after ::: are for a command: taskrunner each 'gzip -k {}' ::: a b c"],
-    [["each", "echo", ":::", "a\ufffdb"], 'The value "a\ufffdb" is, or was made of, what is not UTF-8'],
-    [["each", "echo", "--print", "-o", "x"], "--print only writes the tasks, so --output means nothing"],
-    [["--print"], "--print is for taskrunner each"],
-    [["-0"], "--null is for taskrunner each"],
+    [["each", "echo", ":::", "a", ":::", "b"], "Expected one list of values after :::, got two"],
+    [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
+    [["each", "echo", ":::", "a\ufffdb"], 'Cannot use the value "a\ufffdb": it is not UTF-8, or contains U+FFFD'],
+    [["each", "echo", "--print", "-o", "x"], "Cannot use --output with --print: --print runs no tasks"],
+    [["-0"], "--null is a flag of taskrunner each, not of taskrunner run"],
     [
       ["each", "echo", "--halt", "now,fail=50%"],
-      "--halt with a percentage needs a file of tasks or, with each, values",
+      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
     ],
   ];
   for (const [args, message] of cases) {

@@ -170,7 +170,7 @@ test("ThrottleWarning warns once, after two idle seconds, and not during a short
   const clock = new FakeClock();
   await clock.during(async () => {
     const lines: string[] = [];
-    const warning = new ThrottleWarning({ load: "4" }, (line) => Promise.resolve(void lines.push(line)));
+    const warning = new ThrottleWarning((line) => Promise.resolve(void lines.push(line)));
     const idle: Progress = { ...PROGRESS, running: 0, throttledBy: "load" };
     warning.update(idle);
     await clock.advance(1_999);
@@ -184,7 +184,7 @@ test("ThrottleWarning warns once, after two idle seconds, and not during a short
       warning.update(idle);
       await clock.advance(2_000);
     }
-    assertEquals(lines, ["taskrunner: no task is running: --load 4 waits for a lower load"]);
+    assertEquals(lines, ["taskrunner: no task is running: --load waits for a lower load"]);
     warning.stop();
     assertEquals(clock.waiting, 0);
   });

@@ -20,7 +20,7 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-test("stats says what a run came to, for people and as JSON", async () => {
+test("stats prints figures for people and as JSON", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, mixedTasks(40));
@@ -39,14 +39,14 @@ test("stats says what a run came to, for people and as JSON", async () => {
     assert(figures.utilization > 0 && figures.utilization <= 1);
 
     const { stdout: text } = await taskrunner(["stats", path]);
-    // On a busy machine also minutes.
+    // A busy machine may take minutes.
     assertMatch(text, /^results {4}40 in (?:[\d.]+ m?s|\d+m\d\ds) \([\d.]+\/s\), \d{4}-.*Z to .*Z\n/);
     assertStringIncludes(text, "\noutcomes   32 ok (80 %), 4 failed (10 %), 3 timeout (7.5 %), 1 killed (2.5 %)\n");
     assertMatch(text, /\nduration(?: +(?:[\d.]+ m?s|\d+m\d\ds)){8}\n/);
   });
 });
 
-test("stats reads from a pipe, and leaves out a last line that is not whole", async () => {
+test("stats reads from a pipe, and skips an incomplete last line", async () => {
   const lines = jsonLines([resultWith({ id: "\x1b[31m" }), resultWith({ id: "2" })]);
   const piped = await taskrunner(["stats", "-"], { stdin: lines });
   assertEquals([piped.status, piped.stderr], [0, ""]);
@@ -57,19 +57,19 @@ test("stats reads from a pipe, and leaves out a last line that is not whole", as
     await appendFile(path, lines.slice(0, 100));
     const { status, stdout, stderr } = await taskrunner(["stats", "--json", path]);
     assertEquals([status, JSON.parse(stdout).results], [0, 2]);
-    assertStringIncludes(stderr, "results.jsonl: 100 bytes of an unfinished line at the end are passed over");
+    assertStringIncludes(stderr, "results.jsonl: skipped an incomplete last line of 100 bytes");
   });
 });
 
-test("stats keeps the digits of what is small", async () => {
+test("stats keeps the significant digits of small numbers", async () => {
   const stdin = jsonLines([resultWith({}), resultWith({ startedAt: "2026-01-02T06:04:05.678Z" })]);
   const { perSecond, utilization } = JSON.parse((await taskrunner(["stats", "-", "--json"], { stdin })).stdout);
   assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilization > 0);
 });
 
-test("looking at results ends at a signal", async () => {
+test("stats ends at a signal", async () => {
   const { child, ended } = startTaskrunner(["stats", "-"]);
-  // More than a pipe holds: when all of it is written, it is being read.
+  // More than fits into a pipe, so that the command is reading when all of it is written.
   const lines = jsonLines(Array(5_000).fill(resultWith({})));
   await new Promise((resolve) => child.stdin!.write(lines, resolve));
   process.kill(child.pid!, "SIGTERM");
@@ -77,25 +77,25 @@ test("looking at results ends at a signal", async () => {
   assertEquals([status, stdout, stderr], [143, "", ""]);
 });
 
-test("what is no file of results is an error that says where", async () => {
+test("a file without results and a wrong flag are errors", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: "true" }]);
     const empty = await taskFile(directory, [], "empty.jsonl");
     const cases: [args: string[], message: string][] = [
-      [["stats"], "Name one file of results, as in taskrunner stats RESULTS.jsonl; got none"],
-      [["trace", "a", "b"], 'Name one file of results, as in taskrunner trace RESULTS.jsonl; got "a" and "b"'],
-      [["stats", empty, "--jobs", "2"], "--jobs means nothing to taskrunner stats"],
-      [["trace", empty, "--json"], "--json means nothing to taskrunner trace"],
-      [["stats", empty], "There are no results in"],
+      [["stats"], "Missing RESULTS.jsonl: the results file to read"],
+      [["trace", "a", "b"], 'Expected one results file, got "a" and "b"'],
+      [["stats", empty, "--jobs", "2"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner stats"],
+      [["trace", empty, "--json"], "--json is a flag of taskrunner stats, not of taskrunner trace"],
+      [["stats", empty], 'empty.jsonl": there are none'],
       [["trace", join(directory, "missing")], "no such file or directory"],
-      [["stats", directory], "it is a directory, not a file of results"],
+      [["stats", directory], "it is a directory, not a results file"],
       [["stats", tasks], 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"'],
-      [["stats", empty, ":::", "1"], "Values after ::: mean nothing to taskrunner stats"],
-      [["run", tasks, "--json"], "--json is for taskrunner stats"],
-      [["run", tasks, "--port", "1"], "--port is for taskrunner watch; for a run it is --watch PORT"],
-      [["run", tasks, "--watch", "65536"], "--watch must be a whole number from 0 to 65535"],
-      [["run", tasks, "--watch", "0", "--dry-run"], "--dry-run runs nothing, so --watch means nothing"],
-      [["watch", "-"], "To watch, name the file of results that a run writes to"],
+      [["stats", empty, ":::", "1"], "Values after ::: need a command"],
+      [["run", tasks, "--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
+      [["run", tasks, "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner run"],
+      [["run", tasks, "--watch", "65536"], "--watch must be an integer from 0 to 65535"],
+      [["run", tasks, "--watch", "0", "--dry-run"], "Cannot use --watch with --dry-run: a dry run runs no tasks"],
+      [["watch", "-"], "Cannot watch standard input: give the results file that a run writes"],
     ];
     for (const [args, message] of cases) {
       const { status, stdout, stderr } = await taskrunner(args);
@@ -105,7 +105,7 @@ test("what is no file of results is an error that says where", async () => {
   });
 });
 
-/** The rules of the format that a viewer relies on. */
+/** Checks the rules of the format that viewers rely on. Returns the events. */
 function checkTrace(text: string): TraceEvent[] {
   const { traceEvents, displayTimeUnit, otherData } = JSON.parse(text) as {
     traceEvents: TraceEvent[];
@@ -131,7 +131,7 @@ function checkTrace(text: string): TraceEvent[] {
   return traceEvents;
 }
 
-test("trace has a slice for each result on the track of its slot, and counts what runs", async () => {
+test("trace has a slice for each result on the track of its slot, and counts running tasks", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, mixedTasks(60));
@@ -153,7 +153,7 @@ test("trace has a slice for each result on the track of its slot, and counts wha
   });
 });
 
-test("a trace of workers on other machines has a process for each", async () => {
+test("a trace of workers on other machines has a process for each worker", async () => {
   const on = (host: string, slot: number, id: string) => resultWith({ id, slot, worker: { host, pid: 7 } });
   const { stdout } = await startTaskrunner(["trace", "-"], {
     stdin: jsonLines([on("b", 1, "x"), on("a", 1, "y"), on("a", 2, "z"), on("b", 1, "later")]),
@@ -164,7 +164,7 @@ test("a trace of workers on other machines has a process for each", async () => 
   assertEquals(new Set(events.flatMap((event) => event.ph === "X" ? [event.pid] : [])).size, 2);
 });
 
-test("a clock that was set back does not make slices overlap", async () => {
+test("slices do not overlap when the clock was set back", async () => {
   const at = (startedAt: string, id: string) => resultWith({ id, startedAt, durationMs: 2_000 });
   const stdin = jsonLines([
     at("2026-10-25T00:59:59.000Z", "a"),
@@ -175,7 +175,7 @@ test("a clock that was set back does not make slices overlap", async () => {
   assertEquals(checkTrace(stdout).flatMap((event) => event.ph === "X" ? [event.name] : []), ["b", "c", "a"]);
 });
 
-test("-o leaves the file alone that a run has no result in yet", async () => {
+test("-o does not overwrite the empty results file of a run", async () => {
   await withTempDirectory(async (directory) => {
     const [path, on, go] = ["results.jsonl", "on", "go"].map((name) => join(directory, name)) as [
       string,
@@ -195,7 +195,7 @@ test("-o leaves the file alone that a run has no result in yet", async () => {
   });
 });
 
-test("-o writes a trace, also over an old one, and over nothing else", async () => {
+test("-o overwrites an older trace, and no other file", async () => {
   await withTempDirectory(async (directory) => {
     const results = await taskFile(directory, [resultWith({})], "results.jsonl");
     const trace = join(directory, "trace.json");
@@ -209,7 +209,7 @@ test("-o writes a trace, also over an old one, and over nothing else", async () 
     const refused = await taskrunner(["trace", trace, "-o", results]);
     assertEquals(refused.status, 255);
     const onto = await taskrunner(["trace", results, "-o", results]);
-    assertStringIncludes(onto.stderr, "it is there already, and is not a trace");
+    assertStringIncludes(onto.stderr, "it exists and is not a trace");
     assertEquals([onto.status, await readFile(results, "utf8")], [255, before]);
   });
 });

@@ -25,13 +25,13 @@ const task = (id: string, cmd: Task["cmd"] = "x"): Task => ({ id, cmd });
 
 const idsOf = (results: TaskResult[]) => results.map(({ id }) => id);
 
-test("--resume goes on where a run has stopped, and can be given from the beginning", async () => {
+test("--resume continues a stopped run, and also starts a new one", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
-    const say = (id: string) => ({ id, cmd: `echo ${id} >> ${directory}/ran; [ ${id} != b ] || exit 3` });
-    const args = [await taskFile(directory, ["a", "b", "c"].map(say)), "-j1", "-o", output];
+    const taskOf = (id: string) => ({ id, cmd: `echo ${id} >> ${directory}/ran; [ ${id} != b ] || exit 3` });
+    const args = [await taskFile(directory, ["a", "b", "c"].map(taskOf)), "-j1", "-o", output];
     assertEquals((await taskrunner([...args, "--resume"])).status, 1);
-    await taskFile(directory, ["d", "c", "b", "a"].map(say));
+    await taskFile(directory, ["d", "c", "b", "a"].map(taskOf));
     const { status, stderr } = await startTaskrunner([...args, "--resume"], { stdin: "" }).ended;
     assertEquals(status, 0);
     assertMatch(stderr, /^taskrunner: 1 task in .*: 1 ok; 3 had a result\n$/);
@@ -42,7 +42,7 @@ test("--resume goes on where a run has stopped, and can be given from the beginn
   });
 });
 
-test("what is torn at the end of the results is cut off and said, and that task runs again", async () => {
+test("--resume removes an incomplete last line with a message, and its task runs again", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, ["a", "b", "c"].map((id) => task(id, `echo ${id}`)));
@@ -51,28 +51,30 @@ test("what is torn at the end of the results is cut off and said, and that task 
     const whole = await readFile(output, "utf8");
     const lastLine = whole.trimEnd().split("\n").at(-1)!.length + 1;
     const { size } = await stat(output);
-    // In the last line, but for its first byte; and in the one before.
+    // Cuts the last line at its end and after its first byte, and the line before it.
     for (const cut of [2, lastLine - 1, lastLine + 1]) {
       await writeFile(output, whole);
       await truncate(output, size - cut);
       const { status, stderr } = await taskrunner(args);
       assertEquals(status, 0);
-      if (cut !== lastLine + 1) assertMatch(stderr, /\d+ bytes of an unfinished line at the end have been cut off/);
+      if (cut !== lastLine + 1) {
+        assertMatch(stderr, /removed an incomplete last line of \d+ bytes?; its task runs again/);
+      }
       const text = await readFile(output, "utf8");
       assertEquals(text.trimEnd().split("\n").map((line) => parseResult(JSON.parse(line)).id), ["a", "b", "c"]);
     }
-    // A result without its newline is whole, and zeros are what a power cut can leave.
+    // A result without its newline is complete. A power cut can leave zeros.
     await writeFile(output, whole.trimEnd());
     const again = await startTaskrunner(args, { stdin: "" }).ended;
     assertMatch(again.stderr, /^taskrunner: 0 tasks in .*; 3 had a result\n$/);
     assertEquals(await readFile(output, "utf8"), whole);
     await appendFile(output, new Uint8Array(100_000));
-    assertMatch((await taskrunner(args)).stderr, /100000 bytes of an unfinished line/);
+    assertMatch((await taskrunner(args)).stderr, /incomplete last line of 100,000 bytes/);
     assertEquals(await readFile(output, "utf8"), whole);
   });
 });
 
-test("a line that is no result is an error that names it, and nothing is run or changed", async () => {
+test("--resume rejects a line that is not a result, and changes nothing", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, [task("a", `touch ${directory}/ran`)]);
@@ -87,7 +89,7 @@ test("a line that is no result is an error that names it, and nothing is run or 
     assertMatch(toDirectory.stderr, /Cannot resume from .*: it is/);
     const withoutFile = await taskrunner([tasks, "--resume"]);
     assertEquals(withoutFile.status, 255);
-    assertStringIncludes(withoutFile.stderr, "To resume, name the file of results: -o FILE");
+    assertStringIncludes(withoutFile.stderr, "Missing -o FILE: the results file to resume");
   });
 });
 
@@ -106,7 +108,7 @@ test("--resume locks and repairs the results before it checks the tasks", async 
     await writeFile(output, `${line}{"id":`);
     const { status, stderr } = await taskrunner(args);
     assertEquals(status, 255);
-    assertMatch(stderr, /6 bytes of an unfinished line at the end have been cut off.*\n.*tasks\.jsonl:2: /);
+    assertMatch(stderr, /removed an incomplete last line of 6 bytes.*\n.*tasks\.jsonl:2: /);
     assertEquals([await readFile(output, "utf8"), existsSync(join(directory, "ran"))], [line, false]);
   });
 });
@@ -128,7 +130,7 @@ test("--resume names the two lines that have the same id, and the line without o
   });
 });
 
-test("a task whose command has changed is named, and not run again", async () => {
+test("--resume skips a task whose command has changed, and names it", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, ["a", "b", "c", "d", "e"].map((id) => task(id, `echo ${id}`)));
@@ -139,14 +141,14 @@ test("a task whose command has changed is named, and not run again", async () =>
       assertEquals(status, 0);
       assertStringIncludes(
         stderr,
-        'what has a result of another command is not run again: "b" (line 2), "c" (line 3), "d" (line 4) and 1 more\n',
+        '4 tasks already have a result from a different command and were skipped: "b" (line 2), "c" (line 3), "d" (line 4) and 1 more\n',
       );
     }
     assertEquals(parseResults(await readFile(output, "utf8")).length, 5);
   });
 });
 
-test("--dry-run says what --resume would pass over, and changes nothing", async () => {
+test("--dry-run counts the tasks that --resume would skip, and changes nothing", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const text = `${JSON.stringify(resultWith({ id: "a" }))}\n{"id":`;
@@ -155,13 +157,13 @@ test("--dry-run says what --resume would pass over, and changes nothing", async 
     const { status, stderr } = await taskrunner([tasks, "-o", output, "--resume", "--dry-run"]);
     assertEquals([status, stderr], [
       0,
-      "taskrunner: 2 tasks are valid, 1 of them have a result, 0 lines are not; nothing was run\n",
+      "taskrunner: 2 valid tasks (1 with a result), 0 invalid lines; nothing was run\n",
     ]);
     assertEquals(await readFile(output, "utf8"), text);
   });
 });
 
-test("a run that is killed at any instant can be resumed until it is done", async () => {
+test("a run that is killed at any time can be resumed until it is complete", async () => {
   await withTempDirectory(async (directory) => {
     const [output, count] = [join(directory, "results.jsonl"), 40];
     const tasks = Array.from({ length: count }, (_, index) => ({
@@ -177,14 +179,14 @@ test("a run that is killed at any instant can be resumed until it is done", asyn
     for (;;) {
       const done = parseResults(before).length;
       const { child, ended } = startTaskrunner(args, { stdin: "" });
-      // Killed when some results more are there, or at its own end.
+      // Kills the run after some more results, unless it ends before.
       const target = done + 1 + kills * 7 % 11;
       const settled = ended.then(() => true);
       while (parseResults(await written()).length < target && !await Promise.race([settled, pause()]));
       child.kill("SIGKILL");
       const { status } = await ended;
       const after = await written();
-      assert(after.startsWith(before), "a result that was written has changed");
+      assert(after.startsWith(before), "a written result has changed");
       before = after;
       if (status === 0) break;
       kills++;
@@ -194,7 +196,7 @@ test("a run that is killed at any instant can be resumed until it is done", asyn
     assertEquals(ids.length, count, "a task has two results");
     assert(kills >= 3, `it was killed ${kills} times`);
     for (const line of before.trimEnd().split("\n")) parseResult(JSON.parse(line));
-    // What ran at that instant may run twice, and nothing else.
+    // Only tasks that were running at a kill may run twice.
     const ran = (await readFile(join(directory, "ran"), "utf8")).trimEnd().split("\n");
     assert(ran.length <= count + 3 * kills, `${ran.length} runs with ${kills} kills`);
   });
@@ -203,7 +205,7 @@ test("a run that is killed at any instant can be resumed until it is done", asyn
 const pause = () => new Promise<false>((resolve) => setTimeout(resolve, 1, false));
 
 test(
-  "two runs do not write to one file at the same time, and a killed one keeps no other from it",
+  "only one run at a time writes to a results file, and a killed run releases it",
   async () => {
     await withTempDirectory(async (directory) => {
       const path = (name: string) => join(directory, name);
@@ -241,8 +243,8 @@ const LOCKERS = {
 
 for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKERS | undefined)[]) {
   const title = locker
-    ? `with only ${locker} to lock a file, it is locked`
-    : "without a program that locks files, that is said";
+    ? `a results file is locked with only ${locker} installed`
+    : "a run without a program that locks files says so";
   test(`${title}, on Node and Bun`, async () => {
     await withTempDirectory(async (directory) => {
       const bin = join(directory, "bin");
@@ -265,9 +267,9 @@ for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKE
       }
       await writeFile(go!, "");
       const { status, stderr } = await first.ended;
-      const problem = "the file is not locked, as none of flock, perl, python3 is installed";
-      const risk = "a second run that writes to it would not be noticed";
-      assertEquals([status, stderr], [0, isLocked ? "" : `taskrunner: ${results}: ${problem}: ${risk}\n`]);
+      const problem = "the file is not locked, because none of flock, perl, python3 is installed";
+      const risk = "a second run could write to it at the same time";
+      assertEquals([status, stderr], [0, isLocked ? "" : `taskrunner: ${results}: ${problem}; ${risk}\n`]);
     });
   });
 }

@@ -22,12 +22,12 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** A task that is there until the file `go` is, and has a child and a grandchild. */
+/** Returns a task with a child and a grandchild that runs until the file `go` exists. */
 const family = (directory: string) =>
   `sh -c 'sleep 300 & echo $! > ${directory}/grandchild; echo $$ > ${directory}/child; wait' & ` +
   `echo $$ > ${directory}/task; until test -e ${directory}/go; do sleep 0.01; done; kill $!`;
 
-/** Whether a process waits for connections. */
+/** Returns whether a process listens on a TCP port. */
 function isListening(pid: number): boolean {
   const LISTEN = "0A";
   const sockets = readFileSync(`/proc/${pid}/net/tcp`, "utf8").split("\n").map((line) => line.trim().split(/\s+/))
@@ -36,7 +36,7 @@ function isListening(pid: number): boolean {
     try {
       return sockets.includes(readlinkSync(`/proc/${pid}/fd/${fd}`));
     } catch {
-      return false; // it was closed meanwhile
+      return false; // closed in the meantime
     }
   });
 }
@@ -52,7 +52,7 @@ for (const executor of ["shell", "process"]) {
   const SIGNALS = [["SIGINT", 130], ["SIGQUIT", 131], ["SIGTERM", 143]] as const;
   for (const [signal, expected] of SIGNALS) {
     test(
-      `${signal} leaves no process with the ${executor} executor, and a whole file of results`,
+      `${signal} leaves no process and a complete results file, with the ${executor} executor`,
       async () => {
         await withTempDirectory(async (directory) => {
           const output = join(directory, "results.jsonl");
@@ -73,7 +73,7 @@ for (const executor of ["shell", "process"]) {
     );
   }
 
-  test(`SIGHUP starts nothing more and lets what runs finish, with the ${executor} executor`, async () => {
+  test(`SIGHUP starts no more tasks and lets running tasks finish, with the ${executor} executor`, async () => {
     await withTempDirectory(async (directory) => {
       const tasks = [{ cmd: family(directory) }, { cmd: `touch ${directory}/next` }];
       const args = ["-q", "-j1", "--executor", executor];
@@ -81,7 +81,7 @@ for (const executor of ["shell", "process"]) {
       await waitFor("the grandchild", async () => (await pidsIn(directory)).every((pid) => pid > 0));
       for (const times of [1, 2]) {
         process.kill(child.pid!, "SIGHUP");
-        await waitFor("the answer", () => output.stderr.split("nothing more is started\n").length > times);
+        await waitFor("the answer", () => output.stderr.split("starting no more\n").length > times);
       }
       await writeFile(join(directory, "go"), "");
       const { status, stdout } = await ended;
@@ -93,7 +93,7 @@ for (const executor of ["shell", "process"]) {
   });
 }
 
-test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none", async () => {
+test("SIGUSR1 increases the concurrency, and SIGUSR2 decreases it to at least 1", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = "touch started.$TASKRUNNER_ID; until test -e go.$TASKRUNNER_ID; do sleep 0.01; done";
     const tasks = Array.from({ length: 6 }, () => ({ cmd, cwd: directory }));
@@ -109,10 +109,10 @@ test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none"
     assert(!started(3));
     for (const times of [1, 2, 3]) {
       process.kill(child.pid!, "SIGUSR2");
-      await waitFor("the answer", () => output.stderr.split(" 1 at once from now on\n").length > times);
+      await waitFor("the answer", () => output.stderr.split("running up to 1 task at once\n").length > times);
     }
     await finish(1);
-    // One slot is left, and it is taken: the third task starts only after the second.
+    // The second task occupies the only slot, so the third starts only after it.
     await finish(2);
     await waitFor("the third task", () => started(3));
     assert(!started(4));
@@ -121,20 +121,20 @@ test("SIGUSR1 runs one task more at once, and SIGUSR2 one fewer, but never none"
   });
 });
 
-test("SIGUSR1 opens no debugger that others could use", async () => {
+test("SIGUSR1 leaves no debugger open to other users", async () => {
   await withTempDirectory(async (directory) => {
     const [started, go] = [join(directory, "started"), join(directory, "go")];
     const tasks = [{ cmd: `touch ${started}; until test -e ${go}; do sleep 0.01; done` }];
     const { child, output, ended } = startTaskrunner(["-q"], { stdin: jsonLines(tasks) });
     await waitFor("the task", () => existsSync(started));
-    const opensOne = RUNTIME === "deno" && !/^2\.9\.[01]$/.test(process.versions["deno"]!);
-    const said = opensOne ? /Debugger listening|Failed to start inspector/ : /at once from now on/;
+    const opensDebugger = RUNTIME === "deno" && !/^2\.9\.[01]$/.test(process.versions["deno"]!);
+    const message = opensDebugger ? /Debugger listening|Failed to start inspector/ : /running up to \d+ tasks? at once/;
     for (let times = 1; times <= 3; times++) {
       const before = output.stderr.length;
-      // Again and again, as Deno looks for it only when it has run for half a second.
-      await waitFor("what is said to the signal", () => {
+      // Sends the signal repeatedly, because Deno handles it only after its first half second.
+      await waitFor("the message", () => {
         process.kill(child.pid!, "SIGUSR1");
-        return said.test(output.stderr.slice(before));
+        return message.test(output.stderr.slice(before));
       });
       await waitFor("the end of the debugger", () => !isListening(child.pid!));
     }
@@ -143,11 +143,11 @@ test("SIGUSR1 opens no debugger that others could use", async () => {
   });
 });
 
-test("under nohup the run outlives its terminal", async () => {
+test("under nohup, a run survives its terminal", async () => {
   await withTempDirectory(async (directory) => {
     const wait = { cmd: "echo $PPID > worker; until test -e go; do sleep 0.01; done", cwd: directory };
     const tasks = await taskFile(directory, [wait, { cmd: "echo last" }]);
-    // nohup does something about standard input only when that is a terminal, which `script` makes.
+    // nohup redirects standard input only if it is a terminal, which `script` provides.
     const command = `nohup $RUNTIME cli.ts -q -j1 ${tasks} -o ${directory}/out > /dev/null 2>&1`;
     const { ended } = startShell(`exec script -qec '${command}' /dev/null`);
     const worker = () => readFile(join(directory, "worker"), "utf8").catch(() => "");
@@ -160,7 +160,7 @@ test("under nohup the run outlives its terminal", async () => {
   });
 });
 
-test("tasks ignore nothing that the command was started to ignore, as nohup and & do", async () => {
+test("tasks do not inherit ignored signals, as from nohup and &", async () => {
   await withTempDirectory(async (directory) => {
     const tasks = await taskFile(directory, [{ cmd: ["grep", "^SigIgn", "/proc/self/status"] }]);
     const ignored = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM"] as const;
@@ -175,7 +175,7 @@ test("tasks ignore nothing that the command was started to ignore, as nohup and 
 });
 
 test(
-  "as the first process of a container the run ends on a signal, and says that it reaps no others",
+  "as the first process of a container, a run ends at a signal and warns about zombies",
   async () => {
     const canUnshare = (await shell("unshare --pid --fork true")).status === 0;
     if (!canUnshare) return skipTest("this user cannot create namespaces");
@@ -189,7 +189,7 @@ test(
       process.kill(Number(children.trim().split(" ")[0]), "SIGTERM");
       const { status, stderr } = await ended;
       assertEquals(status, 143);
-      assertMatch(stderr, /^taskrunner: running as PID 1, so .* zombies: .* --init does\n$/);
+      assertMatch(stderr, /^taskrunner: running as PID 1, so .* zombies; .* --init does\n$/);
       assertEquals(parseResults(await readFile(join(directory, "out"), "utf8")).map(({ outcome }) => outcome), [
         "canceled",
       ]);

@@ -1,4 +1,4 @@
-/** Streams that take or give nothing for a while, although they are non-blocking, or that nobody has opened yet. */
+/** Tests streams that are full or empty for a while although they are non-blocking, and FIFOs without a partner. */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
@@ -24,7 +24,7 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-/** A terminal that takes nothing stops the whole program, as a write to it blocks in all runtimes. */
+/** The kinds of standard output. Not of standard error: a write to a stopped terminal blocks the whole program. */
 const KINDS = ["pipe", "socket", "terminal"];
 const LONG = { timeout: TIMEOUT.timeout * 2 };
 const COMMAND = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")];
@@ -36,14 +36,14 @@ function startFull(kind: string, output: keyof typeof DESCRIPTORS, go: string, a
   return start("python3", [fixture, kind, `${DESCRIPTORS[output]}`, go, ...COMMAND, ...args], { stdin: "" });
 }
 
-/** Lets the output be read, and gives what was written to it when all has been. */
+/** Makes the fixture read the output. Returns all that was written to it. */
 async function readRest(go: string): Promise<string> {
   await waitFor("the end of the stream", () => existsSync(`${go}.read`));
   return await readFile(`${go}.read`, "utf8");
 }
 
 for (const kind of ["pipe", "socket"]) {
-  test(`a full non-blocking ${kind} as standard error delays what is said, and loses no result`, LONG, async () => {
+  test(`a full non-blocking ${kind} as standard error delays messages, and loses no result`, LONG, async () => {
     await withTempDirectory(async (directory) => {
       const [go, one, two] = ["go", "one", "two"].map((name) => join(directory, name));
       const tasks = await taskFile(directory, [
@@ -52,24 +52,24 @@ for (const kind of ["pipe", "socket"]) {
       ]);
       const { child, ended } = startFull(kind, "stderr", go!, [tasks, "-j1", "--no-progress"]);
       await waitFor("the first task", () => existsSync(one!));
-      process.kill(child.pid!, "SIGUSR1"); // which is said, and starts the second one
+      process.kill(child.pid!, "SIGUSR1"); // starts the second task, with a message
       await waitFor("the second task", () => existsSync(two!));
       await writeFile(go!, "");
       const { status, stdout } = await ended;
       assertEquals(parseResults(stdout).map(({ id, status }) => [id, status]).sort(), [["1", 3], ["2", 0]]);
       assertEquals(status, 1);
       const said = await readRest(go!);
-      assertStringIncludes(said, "taskrunner: 2 at once from now on\n");
+      assertStringIncludes(said, "taskrunner: running up to 2 tasks at once\n");
       assert(said.endsWith('taskrunner: not ok: "1" (status 3)\n'), said);
     });
   });
 }
 
 for (const kind of KINDS) {
-  test(`a full non-blocking ${kind} as standard output delays results, and loses none`, LONG, async () => {
+  test(`a full non-blocking ${kind} as standard output delays results, and loses no result`, LONG, async () => {
     await withTempDirectory(async (directory) => {
       const go = join(directory, "go");
-      // More than fits at once, and few enough for all of them to run before anything is read.
+      // More output than fits into the stream, but few enough tasks for all to run before anything is read.
       const cmd = "head -c 100000 /dev/zero | tr '\\0' x";
       const [first, last] = ["first", "last"].map((name) => join(directory, name));
       const lines = Array.from({ length: 3 }, () => ({ cmd: `touch ${first}; ${cmd}` }));
@@ -88,12 +88,12 @@ for (const kind of KINDS) {
   });
 }
 
-test("a promise that never settles does not end the command as a success", async () => {
+test("a promise that never settles ends the command with an error status", async () => {
   const { status } = await shell("$RUNTIME tests/fixtures/lost_promise.ts --version");
   assertEquals(status, 255);
 });
 
-/** Calls a function with a FIFO and with what else a test needs. */
+/** Calls a function with a FIFO, a task file and a temporary directory. */
 function withFifo(use: (fifo: string, tasks: string, directory: string) => Promise<void>): Promise<void> {
   return withTempDirectory(async (directory) => {
     const fifo = join(directory, "fifo");
@@ -104,13 +104,13 @@ function withFifo(use: (fifo: string, tasks: string, directory: string) => Promi
 
 const SIGUSR2_BIT = 1n << 11n;
 
-/** Whether the program handles signals. Node itself handles some from the beginning, but not SIGUSR2. */
+/** Returns whether the program handles signals. Node itself handles some from its start, but not SIGUSR2. */
 function handlesSignals(pid: number): boolean {
   const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]!;
   return (BigInt(`0x${caught}`) & SIGUSR2_BIT) !== 0n;
 }
 
-/** Whether a thread of the program waits for the other end of a FIFO, where the system tells. */
+/** Returns whether a thread waits for the other end of a FIFO; `true` where the system does not report that. */
 function waitsForPartner(pid: number): boolean {
   const threads = readdirSync(`/proc/${pid}/task`);
   const places = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/wchan`, "latin1"));
@@ -121,7 +121,7 @@ test("SIGTERM ends a command that waits for the other end of a FIFO", LONG, asyn
   await withFifo(async (fifo, tasks, directory) => {
     const results = join(directory, "results.jsonl");
     assertEquals((await startTaskrunner(["-q", "-o", results, tasks], { stdin: "" }).ended).status, 0);
-    await writeFile(results, "{", { flag: "a" }); // which is said, and then the output is opened
+    await writeFile(results, "{", { flag: "a" }); // the message about it precedes the opening of the output
     const commands: [args: string[], isWaiting: (started: Started) => boolean][] = [
       [[fifo], ({ child }) => waitsForPartner(child.pid!)],
       [[fifo, "--dry-run"], ({ child }) => waitsForPartner(child.pid!)],
@@ -129,7 +129,7 @@ test("SIGTERM ends a command that waits for the other end of a FIFO", LONG, asyn
       [["report", fifo], ({ child }) => waitsForPartner(child.pid!)],
       [["trace", fifo], ({ child }) => waitsForPartner(child.pid!)],
       [[tasks, "-o", fifo], () => true],
-      [["trace", results, "-o", fifo], ({ output }) => output.stderr.endsWith("are passed over\n")],
+      [["trace", results, "-o", fifo], ({ output }) => /incomplete last line of 1 byte\n$/.test(output.stderr)],
     ];
     for (const [args, isWaiting] of commands) {
       const started = startTaskrunner(args, { stdin: "" });
@@ -141,7 +141,7 @@ test("SIGTERM ends a command that waits for the other end of a FIFO", LONG, asyn
   });
 });
 
-test("SIGTERM ends a command that waits for a silent writer, and three a reader that takes nothing", LONG, async () => {
+test("one SIGTERM ends a command with a silent writer, and three end one with a stuck reader", LONG, async () => {
   await withFifo(async (fifo, _, directory) => {
     for (const args of [[fifo, "-q"], ["stats", fifo]]) {
       const writer = startShell(`exec 3>${fifo}; touch ${directory}/open; exec sleep 1000`);
@@ -154,16 +154,16 @@ test("SIGTERM ends a command that waits for a silent writer, and three a reader 
       await rm(join(directory, "open"));
     }
     const reader = startShell(`exec 3<${fifo}; exec sleep 1000`);
-    // More than a FIFO and what waits to be written take: the last task does not run before the results are taken.
+    // More than the FIFO and the buffers hold, so that the last task does not run before the results are read.
     const cmd = "head -c 1000000 /dev/zero | tr '\\0' x";
     const tasks = await taskFile(directory, [{ cmd: `${cmd}; touch ${directory}/ran` }, { cmd }]);
     const { child, ended } = startTaskrunner([tasks, "-q", "-j1", "-o", fifo, "--max-inline", "2M"], { stdin: "" });
     await waitFor("a task", () => existsSync(join(directory, "ran")));
-    // Of signals that come faster than they are seen, some are lost.
+    // Signals in quick succession can be lost, so the test repeats them.
     const again = setInterval(() => signalIfThere(child.pid!, "SIGTERM"), 100);
     try {
       const { status, signal } = await ended;
-      // The last one may come when the program has put its handlers away.
+      // The last one may arrive after the program has removed its handlers.
       assert(status === 143 || signal === "SIGTERM", `${status}, ${signal}`);
     } finally {
       clearInterval(again);
@@ -173,7 +173,7 @@ test("SIGTERM ends a command that waits for a silent writer, and three a reader 
   });
 });
 
-test("a FIFO that cannot be resumed or watched is an error at once", LONG, async () => {
+test("a FIFO to resume or watch is an error at once", LONG, async () => {
   await withFifo(async (fifo, tasks) => {
     for (const args of [[tasks, "-o", fifo, "--resume"], ["watch", fifo]]) {
       const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
@@ -183,7 +183,7 @@ test("a FIFO that cannot be resumed or watched is an error at once", LONG, async
   });
 });
 
-test("tasks and results are read from and written to FIFOs, /dev/stdin and process substitutions", LONG, async () => {
+test("tasks and results pass through FIFOs, /dev/stdin and process substitutions", LONG, async () => {
   await withFifo(async (fifo, tasks, directory) => {
     const other = `${fifo}2`;
     const cmd = "head -c 300000 /dev/zero | tr '\\0' x";

@@ -14,7 +14,7 @@ test("the command prints a summary unless --quiet is given", async () => {
   for (const flag of ["-q", "--quiet"]) assertEquals((await startTaskrunner([flag], { stdin }).ended).stderr, "");
 });
 
-test("Summary names three failed tasks, counts the others, and takes canceled tasks for no failure", () => {
+test("Summary names three failed tasks, counts the others, and does not count canceled tasks as failed", () => {
   const summary = new Summary();
   for (let id = 1; id <= 5; id++) summary.add(resultWith({ id: `f${id}`, outcome: "timeout", durationMs: id }));
   summary.add(resultWith({ id: "c", outcome: "canceled", durationMs: 0 }));

@@ -82,10 +82,10 @@ test("a task that repeatedly kills its worker gets a result after the last redel
     const tasks = await taskFile(directory, [{ id: "poison", cmd: poison }]);
     const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "4s"));
     for (let time = 1; time <= 2; time++) {
-      const { ended } = await startWorker(server.url, { args: ["--max-reruns", "1"] });
+      const { ended } = await startWorker(server.url, { args: ["--max-redeliveries", "1"] });
       assertEquals((await ended).signal, "SIGKILL");
     }
-    const last = await startWorker(server.url, { args: ["--max-reruns", "1"] });
+    const last = await startWorker(server.url, { args: ["--max-redeliveries", "1"] });
     const { status, results: [result] } = await running;
     assertEquals([status, result!.outcome, result!.status], [1, "killed", null]);
     assertEquals(result!.error, "The worker was lost while the task ran, also after 1 redelivery");
@@ -172,10 +172,10 @@ test("a second SIGTERM makes a worker kill its tasks, which start on another wor
     const running = taskrunner(natsArgs(server, tasks, "--ack-wait", "1h"));
     await waitFor("the tasks", async () => (await completeLines(path("pids"))).length === 4);
     signal(worker, "SIGTERM");
-    await waitFor("it to stop", () => worker.output.stderr.includes("nothing more is taken"));
+    await waitFor("it to stop", () => worker.output.stderr.includes("taking no more"));
     signal(worker, "SIGTERM");
     const { status, stderr } = await worker.ended;
-    assertEquals([status, stderr.includes("what runs is ended, and is begun again elsewhere")], [143, true]);
+    assertEquals([status, stderr.includes("killing running tasks; other workers will run them again")], [143, true]);
     for (const pid of await completeLines(path("pids"))) assertEquals(isAlive(Number(pid)), false);
     await writeFile(path("go"), "");
     const other = await startWorker(server.url);
@@ -292,7 +292,10 @@ test("runs show prints a run, and runs rm removes it", async () => {
     const { status, stderr } = await running.ended;
     assertEquals(status, 255);
     assertMatch(stderr, /the run was removed from the server/);
-    assertMatch((await runs("rm", `${queue}/${run}`)).stderr, /There is no run "q\//);
+    assertMatch(
+      (await runs("rm", `${queue}/${run}`)).stderr,
+      /Cannot remove the run "q\/[^"]+": the server has no such run/,
+    );
   });
 });
 
@@ -323,31 +326,37 @@ test("the commands in docs/guides/distributed.md work as written", async () => {
 
 test("usage errors are reported before a run starts", async () => {
   const errors: [string[], RegExp][] = [
-    [["--nats", "nats://127.0.0.1:1"], /Name the queue of the tasks: --queue NAME/],
-    [["--queue", "q"], /Name the server: --nats nats:\/\/HOST:4222, or NATS_URL/],
-    [["--nats", "x", "--queue", "a,b"], /A run has one queue/],
+    [["--nats", "nats://127.0.0.1:1"], /Missing --queue NAME/],
+    [["--queue", "q"], /Missing --nats URL: give a server such as nats:\/\/HOST:4222, or set NATS_URL/],
+    [["--nats", "x", "--queue", "a,b"], /--queue must be one queue, got "a,b"/],
     [["--nats", "x", "--queue", "a b"], /--queue must have 1 to 64 letters/],
-    [["--nats", "x", "--queue", "q", "--load", "2"], /--load is about this machine/],
-    [["--queue", "q", "--nats-context", "no-such"], /Cannot read the context .*no-such.json: no such file/],
+    [
+      ["--nats", "x", "--queue", "q", "--load", "2"],
+      /Cannot use --load with --nats: --load is for tasks on this machine/,
+    ],
+    [["--queue", "q", "--nats-context", "no-such"], /Cannot read the NATS context .*no-such.json: no such file/],
     [["--nats", "nats://127.0.0.1:1", "--queue", "q"], /Cannot connect to NATS at 127.0.0.1:1: connection refused/],
     [["--nats", "x", "--queue", "q", "--ack-wait", "99ms"], /--ack-wait must be at least 100ms, got "99ms"/],
     [
       ["--nats", "x", "--queue", "q", "--nats-replicas", "6"],
-      /--nats-replicas must be a whole number from 1 to 5, got "6"/,
+      /--nats-replicas must be an integer from 1 to 5, got "6"/,
     ],
     [
-      ["worker", "--nats", "x", "--queue", "q", "--max-reruns", "0"],
-      /--max-reruns must be a whole number of at least 1/,
+      ["worker", "--nats", "x", "--queue", "q", "--max-redeliveries", "0"],
+      /--max-redeliveries must be an integer of at least 1/,
     ],
-    [["worker", "--nats", "x"], /Name the queue/],
+    [["worker", "--nats", "x"], /Missing --queue NAME/],
     [
       ["worker", "--nats", "x", "--queue", "q", "--retries", "2"],
-      /--retries is for taskrunner run, and not for a worker/,
+      /--retries is a flag of taskrunner run and each, not of taskrunner worker/,
     ],
-    [["worker", "--nats", "x", "--queue", "q", "tasks.jsonl"], /A worker takes its tasks from a queue/],
-    [["runs"], /Say what to do: taskrunner runs ls/],
-    [["runs", "ls", "x"], /Say what to do/],
-    [["runs", "rm"], /Say what to do/],
+    [
+      ["worker", "--nats", "x", "--queue", "q", "tasks.jsonl"],
+      /Expected no arguments, got "tasks.jsonl": a worker takes tasks from --queue/,
+    ],
+    [["runs"], /Expected ls, show QUEUE\/RUN or rm QUEUE\/RUN, got nothing/],
+    [["runs", "ls", "x"], /Expected ls, .* got "ls" "x"/],
+    [["runs", "rm"], /Expected ls, .* got "rm"/],
   ];
   const env = { NATS_URL: "", NATS_CONTEXT: "", XDG_CONFIG_HOME: "/nowhere" };
   for (const [args, message] of errors) {

@@ -99,18 +99,15 @@ async function modulesLoadedWith(path: string, loaded = new Set<string>()): Prom
   return loaded;
 }
 
-test("a local run loads no modules for NATS and telemetry, and --help loads few modules", async () => {
+test("a local run loads no modules for NATS and telemetry, and --help loads only the modules of the command", async () => {
   const forNats = async (path: string) => {
     return [...await modulesLoadedWith(path)].filter((name) => name.startsWith("nats/")).sort();
   };
-  for (const path of ["mod.ts", "cli/commands/run.ts"]) {
-    assertEquals(await forNats(path), path === "mod.ts" ? [] : ["nats/client/options.ts"]);
-  }
+  for (const path of ["mod.ts", "cli/run_tasks.ts"]) assertEquals(await forNats(path), []);
   assertEquals((await forNats("nats/mod.ts")).includes("nats/client/connection.ts"), true);
-  const forTelemetry = [...await modulesLoadedWith("cli/commands/run.ts")].filter((name) =>
-    name.startsWith("telemetry/")
-  );
+  const forTelemetry = [...await modulesLoadedWith("cli/run_tasks.ts")].filter((name) => name.startsWith("telemetry/"));
   assertEquals(forTelemetry.sort(), ["telemetry/open.ts", "telemetry/settings.ts"]);
-  const loaded = await modulesLoadedWith("cli.ts");
-  assertEquals([loaded.has("cli/main.ts"), loaded.has("runner.ts")], [true, false]);
+  const forHelp = await modulesLoadedWith("cli.ts");
+  assertEquals(forHelp.has("cli/commands/run.ts"), true);
+  assertEquals([...forHelp].filter((name) => !/^(?:cli|system|text)(?:\.ts$|\/)/.test(name)), []);
 });

@@ -6,59 +6,55 @@ import { PROJECT, taskrunner } from "../support/helpers.ts";
 import { readPage, rowsOf } from "../support/pages.ts";
 import { test } from "../support/test.ts";
 
-/** A flag as the help or the page has it, such as `-j, --jobs N|N%`. */
+/** A flag as the help or the page has it. */
 interface FlagRow {
+  /** The flag and its value, such as `-j, --jobs N|N%`. */
   spelling: string;
-  default: string | undefined;
+  meaning: string;
+  default: string;
 }
 
-/** A line of help that begins a flag. Its text can continue on the following lines. */
-const HELP_FLAG = /^ {2}(?:(-\w), | {4})?(--[a-z-]+)( \S+)?(?: {2,}|\n {8,})(.*(?:\n {8,}\S.*)*)/gm;
+/** A flag in the help. Its text may continue on the next lines. */
+const HELP_FLAG = /^ {2}(?:(-\w, )| {4})(--[a-z-]+(?: \S+)?)(?: {2,}|\n {8,})(.*(?:\n {8,}\S.*)*)/gm;
 
-function flagsOfHelp(help: string): Map<string, FlagRow> {
-  const flags = new Map<string, FlagRow>();
-  for (const [, short, name, value = "", text] of help.matchAll(HELP_FLAG)) {
-    // A default in words may be worded differently on the page; a value may not.
-    const [, default_] = /default: ([^\s,;)]+)(?=[,;)]|\s*$)/.exec(text!) ?? [];
-    flags.set(name!, { spelling: `${short ? `${short}, ` : ""}${name}${value}`, default: default_ });
-  }
-  return flags;
+function flagsOfHelp(help: string): FlagRow[] {
+  return [...help.matchAll(HELP_FLAG)].map(([, short = "", long, text]) => {
+    const [, meaning, byDefault = ""] = /^(.*?)(?: \(default: (.*)\))?$/.exec(text!.replace(/\s+/g, " "))!;
+    return { spelling: short + long, meaning: meaning!, default: byDefault };
+  });
 }
 
-/** The rows of the page's tables of flags: the spelling, the meaning and the default. */
-function flagsOfPage(page: string): Map<string, FlagRow> {
-  const flags = new Map<string, FlagRow>();
-  for (const [cell, , default_] of rowsOf(page)) {
-    const [, spelling, name] = /^`((?:-\w, )?(--[a-z-]+)(?: \S+)?)`$/.exec(cell!) ?? [];
-    if (name === undefined) continue;
-    assert(!flags.has(name), `${name} is listed twice`);
-    flags.set(name, { spelling: spelling!, default: default_?.replaceAll("`", "") || undefined });
-  }
-  return flags;
+/** Returns the rows of tables of flags. */
+function flagsOfPage(page: string): FlagRow[] {
+  return rowsOf(page).filter(([cell]) => cell!.startsWith("`-")).map((cells) => {
+    const [spelling, meaning, byDefault] = cells.map((cell) => cell.replaceAll("`", ""));
+    return { spelling: spelling!, meaning: meaning!, default: byDefault! };
+  });
 }
 
-test("docs/reference/flags.md has the commands, flags and defaults of the help", async () => {
+test("docs/reference/flags.md has the commands and flags of the help, with their texts and defaults", async () => {
   const page = await readPage("docs/reference/flags.md");
   const { stdout: help } = await taskrunner(["--help"]);
-  const commands = [...help.matchAll(/^(?:Usage:)? +taskrunner \[?(\w+)\]? /gm)].map(([, name]) => name!);
-  const headings = [...page.matchAll(/^## `taskrunner (\w+)/gm)].map(([, name]) => name!);
-  assertEquals(headings.sort(), [...new Set(commands)].sort());
-  const inHelp = flagsOfHelp(help);
-  for (const command of headings) {
-    const { stdout } = await taskrunner([command, "--help"]);
-    for (const [name, flag] of flagsOfHelp(stdout)) inHelp.set(name, flag);
-  }
-  const onPage = flagsOfPage(page);
-  assert(inHelp.size > 30, `${inHelp.size} flags in the help`);
+  const [, list] = /^Commands:\n(.*?)\n\n/ms.exec(help)!;
+  const commands = [...list!.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!);
+  const sections = page.split(/^## (?=`taskrunner |All commands)/m).slice(1);
   assertEquals(
-    [...onPage.values()].map(({ spelling }) => spelling).sort(),
-    [
-      ...[...inHelp.values()].map(({ spelling }) => spelling),
-    ].sort(),
+    sections.map((section) => /^`taskrunner (\w+)|^All/.exec(section)![1]),
+    [...commands, undefined],
   );
-  for (const [name, { default: expected }] of inHelp) {
-    if (expected !== undefined) assertEquals([name, onPage.get(name)!.default], [name, expected]);
+  const onPage = flagsOfPage(page);
+  const has = (flags: FlagRow[], flag: FlagRow) =>
+    flags.some((other) => JSON.stringify(other) === JSON.stringify(flag));
+  let count = 0;
+  for (const [index, command] of commands.entries()) {
+    const { stdout } = await taskrunner([command, "--help"]);
+    const inHelp = flagsOfHelp(stdout);
+    count += inHelp.length;
+    assertEquals(inHelp.filter((flag) => !has(onPage, flag)), [], `the page lacks flags of ${command}`);
+    const inSection = flagsOfPage(sections[index]!);
+    assertEquals(inSection.filter((flag) => !has(inHelp, flag)), [], `the help of ${command} lacks flags`);
   }
+  assert(count > 100, `${count} flags in the help`);
 });
 
 test("docs/reference/records.md has the fields of the JSON Schemas", async () => {

@@ -442,7 +442,7 @@ test("a report overwrites an old report, but no other file", async () => {
     const results = join(directory, "results.jsonl");
     const { status, stderr } = await taskrunner(["report", results, "-o", results]);
     assertEquals(status, 255);
-    assertStringIncludes(stderr, "it is there already, and is not a report");
+    assertStringIncludes(stderr, "it exists and is not a report");
     assertEquals(parseResults(await readFile(results, "utf8")).length, 2);
   });
 });

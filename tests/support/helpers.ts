@@ -211,12 +211,16 @@ export function startTaskrunner(args: readonly string[], options: StartOptions =
   return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], options);
 }
 
-/** Runs the command on the runtime under test with `--quiet`. */
+/** Commands without a summary, and so without `--quiet`. */
+const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "stats", "trace", "report", "watch"];
+
+/** Runs the command on the runtime under test, with `--quiet` where it exists. */
 export async function taskrunner(
   args: readonly string[],
   options: StartOptions = {},
 ): Promise<Ended & { results: TaskResult[] }> {
-  const ended = await startTaskrunner(["--quiet", ...args], { stdin: "", ...options }).ended;
+  const quiet = COMMANDS_WITHOUT_SUMMARY.includes(args[0]!) ? [] : ["--quiet"];
+  const ended = await startTaskrunner([...quiet, ...args], { stdin: "", ...options }).ended;
   return { ...ended, results: parseResults(ended.stdout) };
 }
 

@@ -187,7 +187,7 @@ export async function startWorker(
   const command = [...prefix, ...COMMANDS[runtime]!, join(PROJECT, "cli.ts")];
   const [program, ...rest] = [...command, "worker", "--queue", "q", "-j", "4", ...args];
   const worker = start(program!, rest, { stdin: "", env: { NATS_URL: url, ...env } });
-  await waitFor("the worker", () => worker.output.stderr.includes("at once, from q"));
+  await waitFor("the worker", () => worker.output.stderr.includes("at once from q"));
   return worker;
 }
 

@@ -1,0 +1,57 @@
+/** The unit of a flag's value: its placeholder in the help, and its parser. */
+export interface Unit<Value> {
+  /** The placeholder of the value in the help, such as `SIZE`. */
+  readonly placeholder: string;
+  /** A line of the help that explains the placeholder. */
+  readonly legend?: string;
+  /**
+   * Parses a value.
+   *
+   * @param flag the name of the flag for the error, such as `--timeout`.
+   * @throws {UsageError} for an invalid value.
+   */
+  parse(flag: string, text: string): Value;
+}
+
+/** A flag of a command. */
+export interface Flag {
+  /** The letter of the short form. */
+  readonly short?: string;
+  /** The unit of the value. A flag without a unit takes no value. */
+  readonly unit?: Unit<unknown>;
+  /** The description in the help, without the default: a noun or verb phrase in lower case. */
+  readonly help: string;
+  /** The default in the help. */
+  readonly default?: string;
+}
+
+/** Flags by their long names. */
+export type Flags = Readonly<Record<string, Flag>>;
+
+/** Groups of flags by their headings in the help. */
+export type FlagGroups = Readonly<Record<string, Flags>>;
+
+type ValueOf<Known extends Flag> = Known extends { readonly unit: Unit<infer Value> } ? Value
+  : Known extends { readonly help: string; readonly unit?: undefined } ? true
+  : unknown;
+
+/** The parsed values of flags, by their long names; `true` for a flag that takes no value. */
+export type FlagValues<Known extends Flags> = { readonly [Name in keyof Known]?: ValueOf<Known[Name]> | undefined };
+
+type Intersection<Union> = (Union extends unknown ? (member: Union) => void : never) extends
+  (member: infer Member) => void ? Member : never;
+
+/** The flags of all groups. */
+export type FlagsOf<Groups extends FlagGroups> = Intersection<Groups[keyof Groups]> extends infer All extends Flags
+  ? { readonly [Name in keyof All]: All[Name] }
+  : never;
+
+/** Returns the flags of all groups. */
+export function flagsOf<Groups extends FlagGroups>(groups: Groups): FlagsOf<Groups> {
+  return Object.assign({}, ...Object.values(groups)) as FlagsOf<Groups>;
+}
+
+/** Returns a flag as the help shows it, such as `-j, --jobs N|N%`. */
+export function spelling(name: string, { short, unit }: Flag): string {
+  return `${short ? `-${short}, ` : ""}--${name}${unit ? ` ${unit.placeholder}` : ""}`;
+}

@@ -1,0 +1,86 @@
+import { type FlagGroups, type Flags, type FlagsOf, flagsOf, type FlagValues } from "./args/flag.ts";
+import { UsageError } from "./args/usage_error.ts";
+import type { Io } from "./io.ts";
+
+/** The arguments of a command. */
+export interface Invocation<Known extends Flags> {
+  /** The values of the flags. */
+  readonly flags: FlagValues<Known>;
+  /** The arguments that are not flags, without the name of the command. */
+  readonly operands: readonly string[];
+  /** The arguments after `:::`, if there is one. */
+  readonly values: readonly string[] | undefined;
+}
+
+/** A command of the command line tool. */
+export interface Command {
+  /** The first argument. */
+  readonly name: string;
+  /** The arguments after the name, for the help. */
+  readonly usage: string;
+  /** The purpose of the command: an imperative sentence, without the period. */
+  readonly summary: string;
+  /** The flags, in the order of the help. */
+  readonly flags: FlagGroups;
+  /** Text at the end of the help. */
+  readonly notes?: string;
+  /** Set if the command takes values after `:::`. */
+  readonly takesValues?: boolean;
+  /** Set if a signal ends the command at once. Other commands handle the signals of `Io` themselves. */
+  readonly endsAtSignal?: boolean;
+  /**
+   * Runs the command. Imports modules outside of `cli/`, `system/` and `text/` dynamically, so that the help and usage
+   * errors do not wait for them.
+   *
+   * @returns the exit status.
+   * @throws {UsageError} for wrong operands or flags that exclude each other.
+   */
+  run(invocation: Invocation<Flags>, io: Io): Promise<number>;
+}
+
+/** Defines a command. The types of the values in `run()` come from `flags`. */
+export function defineCommand<const Groups extends FlagGroups>(
+  command: Omit<Command, "flags" | "run"> & {
+    readonly flags: Groups;
+    run(invocation: Invocation<FlagsOf<Groups>>, io: Io): Promise<number>;
+  },
+): Command {
+  return command as Command;
+}
+
+/** Flags of all commands. */
+export const COMMON_FLAGS = {
+  help: { short: "h", help: "print the help of the command and exit" },
+  version: { help: "print the version and exit" },
+} as const satisfies Flags;
+
+/** Returns all flags of a command, by their names. */
+export function allFlagsOf(command: Command): Flags {
+  return { ...flagsOf(command.flags), ...COMMON_FLAGS };
+}
+
+/**
+ * Parses the values of a command's flags.
+ *
+ * @throws {UsageError} for an invalid value, and for a flag of another command.
+ */
+export function parseValues(
+  given: Readonly<Record<string, string | true>>,
+  command: Command,
+  commands: readonly Command[],
+): FlagValues<Flags> {
+  const known = allFlagsOf(command);
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      const flag = known[name];
+      if (!flag) throw foreignFlag(name, command, commands);
+      return [name, flag.unit ? flag.unit.parse(`--${name}`, `${value}`) : true];
+    }),
+  );
+}
+
+function foreignFlag(name: string, command: Command, commands: readonly Command[]): UsageError {
+  const owners = commands.filter((other) => name in allFlagsOf(other)).map((other) => other.name);
+  const list = owners.length > 1 ? `${owners.slice(0, -1).join(", ")} and ${owners.at(-1)}` : owners[0];
+  return new UsageError(`--${name} is a flag of taskrunner ${list}, not of taskrunner ${command.name}`);
+}

@@ -1,0 +1,76 @@
+import { abortable } from "../abortable.ts";
+import { CommandTemplate } from "../args/command_template.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { defineCommand } from "../command.ts";
+import { EXIT_ERROR } from "../exit_status.ts";
+import type { Io } from "../io.ts";
+import type { RunSettings } from "../run_tasks.ts";
+import type { TaskInput } from "../task_input.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { EXIT_STATUSES, readSettings, RUN_FLAGS } from "./run.ts";
+
+const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
+
+/** `taskrunner each`: makes a task of each value. */
+export const each = defineCommand({
+  name: "each",
+  usage: "COMMAND [FLAGS] [::: VALUE...]",
+  summary: "Run a command for each value, or for each line of standard input",
+  takesValues: true,
+  flags: {
+    "Values": {
+      null: { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
+      print: { help: "print the tasks without running them" },
+    },
+    ...RUN_FLAGS,
+  },
+  notes:
+    `Replacement strings in COMMAND: {} is the value, {.} the value without its extension, {/} without its directory, \
+{/.} without both, {//} its directory, and {#} the number of the task. They are quoted for the shell. A COMMAND without \
+them gets the value as its last argument. The value is also the id of its task.
+
+${EXIT_STATUSES}`,
+  async run({ flags, operands, values }, io) {
+    const template = new CommandTemplate(commandOf(operands));
+    checkValues(values);
+    const settings = await readSettings(flags);
+    for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
+      if (flags.print && flags[other] !== undefined) {
+        throw new UsageError(`Cannot use --${other} with --print: --print runs no tasks`);
+      }
+    }
+    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
+    const input = await TaskInput.ofValues(template, values, flags.null ?? false, io);
+    if (flags.print) return await abortable(printTasks(input, settings.onInvalid, io), io.signal);
+    return await runTasks(settings, input, io);
+  },
+});
+
+function commandOf(operands: readonly string[]): string {
+  const [command, ...more] = operands;
+  if (!command?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
+  if (more.length === 0) return command;
+  throw new UsageError(`COMMAND must be one argument, ${EXAMPLE}, got ${operands.map(excerpt).join(" and ")}`);
+}
+
+function checkValues(values: readonly string[] | undefined): void {
+  if (values?.includes(":::")) throw new UsageError("Expected one list of values after :::, got two");
+  const damaged = values?.find((value) => value.includes("\ufffd"));
+  if (damaged === undefined) return;
+  // The runtimes replace bytes that are not UTF-8, so that the value would name another file.
+  throw new UsageError(`Cannot use the value ${excerpt(damaged)}: it is not UTF-8, or contains U+FFFD`);
+}
+
+/** Writes the tasks to standard output. Returns the exit status. */
+async function printTasks(input: TaskInput, onInvalid: RunSettings["onInvalid"], io: Io): Promise<number> {
+  const { JsonLinesWriter } = await import("../../jsonl/mod.ts");
+  const writer = new JsonLinesWriter(io.stdout);
+  try {
+    for await (const task of input.tasks({ onInvalid, report: io.stderr, recorded: undefined })) {
+      await writer.write(task);
+    }
+  } finally {
+    await writer.flush();
+  }
+  return input.invalid > 0 ? EXIT_ERROR : 0;
+}

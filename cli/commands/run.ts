@@ -1,0 +1,224 @@
+import type { NatsOptions } from "../../nats/client/options.ts";
+import type { RetryOutcome } from "../../pool/retry.ts";
+import type { RunOptions } from "../../runner.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import type { FlagGroups, Flags, FlagsOf, FlagValues } from "../args/flag.ts";
+import { HALT } from "../args/halt.ts";
+import { LOGIN_FLAGS, readNatsConnection, readQueues, SERVER_FLAG } from "../args/nats_flags.ts";
+import {
+  countFrom,
+  DURATION,
+  durationFrom,
+  JOBS,
+  listOf,
+  LOAD,
+  oneOf,
+  PORT,
+  SIZE,
+  sizeUpTo,
+  text,
+} from "../args/units.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { defineCommand } from "../command.ts";
+import type { RunSettings } from "../run_tasks.ts";
+
+/** The executors for tasks on this machine. */
+export const EXECUTOR = oneOf<Extract<RunOptions["executor"], string>>({ shell: true, process: true });
+
+const RETRY_OUTCOMES = listOf<RetryOutcome>("OUTCOME", {
+  "failed": true,
+  "killed": true,
+  "timeout": true,
+  "not-started": true,
+  "output-limit": true,
+});
+
+const NATS_FLAGS = {
+  "nats": { ...SERVER_FLAG, help: "NATS server that passes the tasks to workers" },
+  "queue": { unit: text("NAME"), help: "queue to send the tasks to" },
+  "ack-wait": {
+    unit: durationFrom(100),
+    help: "time without a heartbeat after which a worker counts as lost",
+    default: "30s",
+  },
+  "nats-replicas": { unit: countFrom(1, 5), help: "number of servers that store tasks and results", default: "1" },
+  ...LOGIN_FLAGS,
+} as const satisfies Flags;
+
+/** The flags of `run` and `each`. */
+export const RUN_FLAGS = {
+  "Input and output": {
+    "output": {
+      short: "o",
+      unit: text("FILE"),
+      help: "write results to FILE; without --resume, FILE must be new or empty",
+      default: "standard output",
+    },
+    "resume": { help: "skip tasks that have a result in FILE of -o, and append new results" },
+    "resume-failed": { help: "like --resume, but rerun tasks whose last outcome is not ok" },
+    "keep-order": {
+      short: "k",
+      help: "write results in the order of the tasks",
+      default: "order of completion",
+    },
+    "on-invalid": {
+      unit: oneOf({ abort: true, skip: true }),
+      help: "how to handle an invalid line: end the run, or report and skip the line",
+      default: "abort",
+    },
+    "max-inline": {
+      unit: sizeUpTo("32M"),
+      help: "size of each output that a result includes, up to 32M",
+      default: "1M",
+    },
+    "spill-dir": {
+      unit: text("DIR"),
+      help: "directory for files with larger output",
+      default: "FILE.output, or a temporary directory",
+    },
+    "max-output": {
+      unit: { ...SIZE, parse: (flag, value) => value === "none" ? Infinity : SIZE.parse(flag, value) },
+      help: "end a task that prints more to stdout or stderr; none for no limit",
+      default: "1G",
+    },
+    "dry-run": { help: "check every line without running tasks" },
+  },
+  "Scheduling": {
+    "jobs": {
+      short: "j",
+      unit: JOBS,
+      help: "number of tasks to run at once",
+      default: "the available CPUs; 10,000 with --nats",
+    },
+    "timeout": { unit: DURATION, help: "time limit of each attempt", default: "0, no limit" },
+    "kill-after": {
+      unit: DURATION,
+      help: "time between SIGTERM and SIGKILL when ending a task",
+      default: "5s",
+    },
+    "retries": { unit: countFrom(0), help: "number of retries after a failed attempt", default: "0" },
+    "retry-on": {
+      unit: RETRY_OUTCOMES,
+      help: "retry after these outcomes: failed, killed, timeout, not-started, output-limit",
+      default: "failed,killed,timeout",
+    },
+    "retry-delay": {
+      unit: DURATION,
+      help: "delay before the first retry, doubled before each further retry up to 5m",
+      default: "0",
+    },
+    "delay": { unit: DURATION, help: "minimum time between two starts", default: "0" },
+    "load": {
+      unit: LOAD,
+      help: "start tasks only while fewer than N threads run or wait for a CPU or a disk",
+      default: "no limit",
+    },
+    "memfree": { unit: SIZE, help: "start tasks only while SIZE of memory is free", default: "no limit" },
+    "halt": { unit: HALT, help: "end the run early, as in now,fail=1 or soon,done=10%", default: "never" },
+    "executor": {
+      unit: EXECUTOR,
+      help: "run tasks in long-lived shells, or start a process for each",
+      default: "shell",
+    },
+    "shell": { unit: text("PATH"), help: "shell for commands given as a string", default: "sh" },
+  },
+  "Display": {
+    "progress": { help: "show progress on standard error", default: "when standard error is a terminal" },
+    "no-progress": { help: "hide progress" },
+    "watch": {
+      unit: PORT,
+      help: "serve a live report on 127.0.0.1:PORT and print its address; 0 for a free port",
+    },
+    "quiet": { short: "q", help: "print no summary" },
+  },
+  "Other machines (any of these flags sends the tasks to workers)": NATS_FLAGS,
+} as const satisfies FlagGroups;
+
+/** The values of the flags of `run` and `each`. */
+export type RunFlags = FlagValues<FlagsOf<typeof RUN_FLAGS>>;
+
+/** The exit statuses, for the help. */
+export const EXIT_STATUSES =
+  `Exit status: 0 if all tasks are ok; 1-100 for the number of tasks that are not ok; 101 for more than 100; 129, 130, \
+131 or 143 after SIGHUP, SIGINT, SIGQUIT or SIGTERM; 141 if standard output is closed; 255 for wrong usage, invalid \
+input or an I/O error. With --halt: for N%, the percentage of tasks that are not ok, rounded up; for N = 1, the status \
+of the task that ended the run; 0 if success=N or success=N% was reached.`;
+
+/** `taskrunner run`: runs the tasks of a file or of standard input. */
+export const run = defineCommand({
+  name: "run",
+  usage: "[TASKS.jsonl | -] [FLAGS]",
+  summary: "Run the tasks of a file or of standard input",
+  flags: RUN_FLAGS,
+  notes:
+    `A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}. A cmd string \
+runs in a shell; an array is a program and its arguments. The fields are cmd, id, cwd, env, stdin, stdinFile, \
+stdinEncoding, timeoutMs, retries and meta.
+
+${EXIT_STATUSES}`,
+  async run({ flags, operands }, io) {
+    if (operands.length > 1) {
+      throw new UsageError(`Expected one task file, got ${operands.map(excerpt).join(" and ")}`);
+    }
+    const settings = await readSettings(flags);
+    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
+    return await runTasks(settings, await TaskInput.ofFile(operands[0], io), io);
+  },
+});
+
+/**
+ * Returns the settings that the flags make.
+ *
+ * @throws {UsageError} for flags that exclude each other.
+ */
+export async function readSettings(flags: RunFlags): Promise<RunSettings> {
+  const output = flags.output === "-" ? undefined : flags.output;
+  const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
+  if (resume && output === undefined) throw new UsageError("Missing -o FILE: the results file to resume");
+  if (flags.watch !== undefined && flags["dry-run"]) {
+    throw new UsageError("Cannot use --watch with --dry-run: a dry run runs no tasks");
+  }
+  return {
+    runOptions: {
+      concurrency: flags.jobs,
+      keepOrder: flags["keep-order"],
+      timeoutMs: flags.timeout || undefined, // 0 is no limit, as for timeout(1)
+      killAfterMs: flags["kill-after"],
+      retry: { limit: flags.retries, delayMs: flags["retry-delay"], on: flags["retry-on"] },
+      startDelayMs: flags.delay,
+      maxLoad: flags.load,
+      minFreeMemoryBytes: flags.memfree,
+      halt: flags.halt,
+      executor: flags.executor,
+      shell: flags.shell,
+      maxInlineBytes: flags["max-inline"],
+      spillDir: flags["spill-dir"],
+      maxOutputBytes: flags["max-output"],
+    },
+    nats: await readNatsOptions(flags),
+    onInvalid: flags["on-invalid"] ?? "abort",
+    output,
+    resume,
+    progress: flags["no-progress"] ? false : flags.progress,
+    watchPort: flags.watch,
+    isQuiet: flags.quiet ?? false,
+    isDryRun: flags["dry-run"] ?? false,
+  };
+}
+
+async function readNatsOptions(flags: RunFlags): Promise<NatsOptions | undefined> {
+  if (!Object.keys(flags).some((name) => name in NATS_FLAGS)) return undefined;
+  for (const other of ["executor", "load", "memfree"] as const) {
+    if (flags[other] !== undefined) {
+      throw new UsageError(`Cannot use --${other} with --nats: --${other} is for tasks on this machine`);
+    }
+  }
+  const [queue, ...more] = await readQueues(flags.queue);
+  if (more.length > 0) throw new UsageError(`--queue must be one queue, got ${excerpt(flags.queue)}`);
+  return {
+    ...readNatsConnection(flags),
+    queue: queue!,
+    ackWaitMs: flags["ack-wait"],
+    replicas: flags["nats-replicas"],
+  };
+}
