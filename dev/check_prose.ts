@@ -4,7 +4,7 @@
  *
  *     deno run -A dev/check_prose.ts [FILE | FOLDER]...
  *
- * Without arguments, checks all rooms that are not in {@linkcode NOT_YET}.
+ * Without arguments, checks everything.
  *
  * @module
  */
@@ -14,11 +14,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-/** Rooms that do not follow the rules yet. To check a room, delete its line. */
-const NOT_YET: readonly string[] = [
-  "isolate",
-  "tests/isolate",
-];
 /** Files and folders without prose of the project, and the files that list the phrases. */
 const SKIPPED =
   /(?:^|\/)(?:\.(?!github)[^/]*|node_modules|std_npm|bench\/results|[^/]*\.generated\.ts|check_prose(?:_test)?\.ts)$/;
@@ -218,11 +213,9 @@ async function filesIn(root: string, path: string): Promise<string[]> {
 if (import.meta.main) {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const wanted = process.argv.slice(2);
-  const isDue = (path: string) =>
-    wanted.length > 0 || !NOT_YET.some((room) => path === room || path.startsWith(`${room}/`));
   const paths = (await Promise.all((wanted.length > 0 ? wanted : [""]).map((path) => filesIn(root, path)))).flat();
   let count = 0;
-  for (const path of paths.filter(isDue)) {
+  for (const path of paths) {
     for (const offense of findOffenses(path, await readFile(join(root, path), "utf8"))) {
       count++;
       console.error(offense);

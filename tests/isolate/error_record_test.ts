@@ -50,7 +50,7 @@ test("toErrorRecord() leaves out causes that are not errors, and those of a cycl
   assertEquals(depth, 9);
 });
 
-test("checkMessage() rejects what is no message, and an end without a known error", () => {
+test("checkMessage() rejects values that are not messages, and an end with an unknown error", () => {
   assertEquals(checkMessage(["end", {}]), ["end", {}]);
   assertEquals(checkMessage(["notice", "text"]), ["notice", "text"]);
   const error = { name: "Error", message: "why" };

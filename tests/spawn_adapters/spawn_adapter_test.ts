@@ -56,8 +56,8 @@ async function ended({ exited, stdout, stderr }: ChildProcess): Promise<Ended> {
 function contract(adapter: SpawnAdapter) {
   const sh = (command: string, options: Partial<SpawnOptions> = {}) =>
     adapter.spawn({ program: "sh", args: ["-c", command], stdin: "null", stderr: "piped", ...options });
-  const behaves = (behaviour: string, fn: () => Promise<void>) =>
-    test(`${adapter.name} adapter: spawn() ${behaviour}`, fn);
+  const behaves = (behavior: string, fn: () => Promise<void>) =>
+    test(`${adapter.name} adapter: spawn() ${behavior}`, fn);
   const codeOfFailure = async (options: SpawnOptions) => {
     const child = await adapter.spawn(options).catch((error) => error);
     assert(child instanceof Error, "the process was started");
