@@ -135,7 +135,8 @@ export class ProcessGuard {
     const restart = () => {
       if (this.#groups.size > 0) this.#startGuard(adapter); // without a check of the time, as a timer can fire early
     };
-    setTimeout(restart, RESTART_MS - this.#sinceStartMs).unref();
+    // Node warns of a negative delay.
+    setTimeout(restart, Math.max(0, RESTART_MS - this.#sinceStartMs)).unref();
   }
 
   get #sinceStartMs(): number {

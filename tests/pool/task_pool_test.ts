@@ -81,7 +81,7 @@ test("run() accepts tasks at any time and starts at most `concurrency` of them",
 
 test("createPool() reports invalid options at once", () => {
   assertThrows(() => createPool({ concurrency: 0 }), RangeError, "concurrency must be an integer of at least 1, got 0");
-  assertThrows(() => createPool({ keepOrder: true } as object), TypeError, "each task has a promise of its own");
+  assertThrows(() => createPool({ keepOrder: true } as object), TypeError, "each task has its own promise");
   assertThrows(() => createPool({ concurency: 1 } as object), TypeError, 'did you mean "concurrency"?');
   const pool = createPool();
   assertThrows(() => pool.concurrency = 0.5, RangeError, "got 0.5");

@@ -382,7 +382,10 @@ for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
       // An earlier attempt has left a background process; the current attempt is running. The worker prints after it.
       spawn(`trap : TERM; (sleep 300 >/dev/null & echo $!); (trap - TERM; echo; ${endless}); echo cleaned up`),
     ]);
-    const left = Number(new TextDecoder().decode(await worker!.stdout.read()).split("\n")[0]);
+    // The second line comes from the current attempt: until then the earlier one may be a child of the worker.
+    let printed = "";
+    while (printed.split("\n").length < 3) printed += new TextDecoder().decode(await worker!.stdout.read());
+    const left = Number(printed.split("\n")[0]);
     try {
       for (const { stdout } of [gone!, gentle!, stubborn!]) await stdout.read();
       guard.stdin!.write(`task ${gone!.pid}\ntask ${gentle!.pid}\nworker ${worker!.pid}\n`);
