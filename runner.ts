@@ -171,9 +171,6 @@ export function createPool(options: CreatePoolOptions = {}): TaskPool {
 }
 
 /**
-<<<<<<< HEAD
- * Creates the executor for the options of a run.
-=======
  * Checks the options of a run without creating its executor.
  *
  * @returns the settings that its pool has.
@@ -186,7 +183,6 @@ export function checkRunOptions(options: RunOptions): PoolSettings {
 
 /**
  * Creates the executor that the options of a run choose.
->>>>>>> a783979 (refactor(runner): check options without creating an executor)
  *
  * @throws `RangeError` for an option that is out of range.
  */

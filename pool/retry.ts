@@ -14,7 +14,7 @@ export const RETRY_OUTCOMES = [
 ] as const satisfies readonly Outcome[];
 
 /** An outcome after which a task can be retried. */
-export type RetryOutcome = Exclude<Outcome, "ok" | "canceled">;
+export type RetryOutcome = (typeof RETRY_OUTCOMES)[number];
 
 /** The conditions and delays of retries. */
 export interface RetryOptions {

@@ -1,4 +1,4 @@
-import type { TaskResult } from "../records/result.ts";
+import { isFailure, type TaskResult } from "../records/result.ts";
 import { systemReason } from "../system/system_error.ts";
 import { type AttemptHooks, checkAttemptHooks } from "./attempt_hooks.ts";
 import { backoffMs } from "./backoff.ts";
@@ -291,7 +291,7 @@ export class Scheduler {
 
   #finish(job: Job, result: TaskResult): void {
     this.#finished++;
-    if (result.outcome !== "ok" && result.outcome !== "canceled") this.#failed++;
+    if (isFailure(result.outcome)) this.#failed++;
     this.#output.add(job, { result, attemptResult: job.lastAttempt!.result });
     this.#reportProgress();
   }

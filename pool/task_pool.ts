@@ -1,4 +1,4 @@
-import type { TaskResult } from "../records/result.ts";
+import { isFailure, type TaskResult } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
 import type { Executor } from "./executor.ts";
 import type { Job } from "./job.ts";
@@ -222,7 +222,7 @@ export class QueuedTaskPool implements TaskPool {
   #finish(job: Job, result: TaskResult, scheduler: Scheduler): void {
     this.#finished++;
     if (result.outcome === "canceled") return this.#abandon(job, result, scheduler);
-    if (result.outcome !== "ok") this.#failed++;
+    if (isFailure(result.outcome)) this.#failed++;
     this.#take(job).resolve(result);
   }
 

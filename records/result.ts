@@ -31,6 +31,27 @@ export const OUTCOMES = [
   "output-limit",
 ] as const satisfies readonly Outcome[];
 
+/** The meaning of each outcome for counts, halting and resuming. An `unfinished` task runs again when a run resumes. */
+const OUTCOME_KINDS: Readonly<Record<Outcome, "success" | "failure" | "unfinished">> = {
+  "ok": "success",
+  "failed": "failure",
+  "killed": "failure",
+  "timeout": "failure",
+  "canceled": "unfinished",
+  "not-started": "failure",
+  "output-limit": "failure",
+};
+
+/** Returns true for an outcome that counts as a failure: neither `ok` nor `canceled`. */
+export function isFailure(outcome: Outcome): boolean {
+  return OUTCOME_KINDS[outcome] === "failure";
+}
+
+/** Returns true for an outcome after which a resumed run runs the task again. */
+export function isUnfinished(outcome: Outcome): boolean {
+  return OUTCOME_KINDS[outcome] === "unfinished";
+}
+
 /**
  * The result of a task, with its captured output. Fields about an attempt describe the last attempt.
  *

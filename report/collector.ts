@@ -1,7 +1,7 @@
 /** Collects the data of a report from results, in bounded memory. @module */
 
 import { Buffer } from "node:buffer";
-import { OUTCOMES, type TaskResult } from "../records/result.ts";
+import { isFailure, OUTCOMES, type TaskResult } from "../records/result.ts";
 import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { slotKey } from "../results/statistics/slots.ts";
@@ -57,7 +57,7 @@ export class ReportCollector {
     this.#slowest.add(facts);
     if (facts.attempts > 1) this.#mostRetried.add(facts);
     if (facts.outcome !== "ok") {
-      const list = facts.outcome === "canceled" ? this.#canceled : this.#failures;
+      const list = isFailure(facts.outcome) ? this.#failures : this.#canceled;
       if (list.length < MAX_FAILURES) list.push({ ...facts, stderrEnd: stderrEnd(result()) });
     }
     if (!isRow) return;

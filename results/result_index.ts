@@ -2,7 +2,15 @@ import { JsonScanner } from "../jsonl/json_scanner.ts";
 import { jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import type { Source } from "../jsonl/source.ts";
 import { commandCrc } from "../records/command_hash.ts";
-import { MAX_RESULT_LINE_BYTES, type Outcome, OUTCOMES, parseResult, type TaskResult } from "../records/result.ts";
+import {
+  isFailure,
+  isUnfinished,
+  MAX_RESULT_LINE_BYTES,
+  type Outcome,
+  OUTCOMES,
+  parseResult,
+  type TaskResult,
+} from "../records/result.ts";
 import type { Task } from "../records/task.ts";
 import { crc32OfRange } from "./crc32.ts";
 import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
@@ -155,7 +163,7 @@ function crcOfScanned(bytes: Uint8Array, { cmd, isShellCommand }: TaskScanner): 
 }
 
 function bitsOfOutcome(outcome: Outcome): number {
-  return outcome === "ok" ? IS_OK : outcome === "canceled" ? IS_CANCELED : IS_FAILED;
+  return isUnfinished(outcome) ? IS_CANCELED : isFailure(outcome) ? IS_FAILED : IS_OK;
 }
 
 /** Returns the text of a span. */

@@ -1,6 +1,6 @@
 import type { Resource } from "@opentelemetry/resources";
 import { VERSION } from "../text/version.ts";
-import type { TaskResult } from "../records/result.ts";
+import { isFailure, type TaskResult } from "../records/result.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
 import type { MetricsPackages } from "./packages.ts";
@@ -42,7 +42,7 @@ export class RunMetrics {
   addResult({ outcome }: TaskResult): void {
     const attributes = { "taskrunner.task.outcome": outcome };
     this.#done.add(1, attributes);
-    if (outcome !== "ok" && outcome !== "canceled") this.#failed.add(1, attributes);
+    if (isFailure(outcome)) this.#failed.add(1, attributes);
   }
 
   /** Sends the last values. Settles when they were sent or failed. */

@@ -1,6 +1,6 @@
 import { VERSION } from "../text/version.ts";
 import type { AttemptHooks, AttemptStart } from "../pool/attempt_hooks.ts";
-import type { TaskResult } from "../records/result.ts";
+import { isFailure, type TaskResult } from "../records/result.ts";
 import { Delivery, FLUSH_MS } from "./delivery.ts";
 import { RunMetrics } from "./run_metrics.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
@@ -46,7 +46,7 @@ export class Telemetry {
 
   /** Counts a result. */
   add(result: TaskResult): void {
-    if (result.outcome !== "ok" && result.outcome !== "canceled") this.#hasFailures = true;
+    if (isFailure(result.outcome)) this.#hasFailures = true;
     this.#metrics?.addResult(result);
   }
 

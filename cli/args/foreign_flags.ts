@@ -29,7 +29,7 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ],
   ["-S --sshlogin --sshloginfile --slf --trc --transferfile --return", "--nats URL runs tasks on other machines"],
   ["--quote", "each quotes every value for the shell"],
-  ["--process-slot-var", 'the result has the "slot" of its task'],
+  ["--process-slot-var", "tasks see the slot in the variable TASKRUNNER_SLOT"],
   ["--max-reruns", "the flag is now --max-redeliveries"],
   ["--will-cite --citation --no-notice", "there is no notice to turn off"],
 ];

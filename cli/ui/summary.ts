@@ -1,6 +1,6 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
-import type { TaskResult } from "../../records/result.ts";
+import { isFailure, type TaskResult } from "../../records/result.ts";
 import { TopK } from "../../results/statistics/top_k.ts";
 
 /** Number of tasks that the summary names as slowest, and as failed. */
@@ -20,7 +20,7 @@ export class Summary {
   add({ id, status, outcome, durationMs }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
     this.#slowest.add({ id, durationMs });
-    if (outcome !== "ok" && outcome !== "canceled" && this.#failed.length < MAX_NAMED_TASKS) {
+    if (isFailure(outcome) && this.#failed.length < MAX_NAMED_TASKS) {
       this.#failed.push({ id, status, outcome });
     }
   }
@@ -32,7 +32,9 @@ export class Summary {
 
   /** Number of tasks whose outcome is neither `ok` nor `canceled`. */
   get failures(): number {
-    return this.tasks - (this.#counts.get("ok") ?? 0) - (this.#counts.get("canceled") ?? 0);
+    let failures = 0;
+    for (const [outcome, count] of this.#counts) if (isFailure(outcome)) failures += count;
+    return failures;
   }
 
   /**
