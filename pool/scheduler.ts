@@ -169,7 +169,10 @@ export class Scheduler {
   }
 
   async #awaitOpening(opened: Promise<void>): Promise<void> {
-    await opened.catch((error) => this.#endFeed({ error: executorError(error) }));
+    await opened.catch((error) => {
+      this.#isDraining = true;
+      this.#endFeed({ error: executorError(error) });
+    });
     this.#state = "open";
     this.tick();
   }
@@ -195,7 +198,7 @@ export class Scheduler {
 
   /** Starts attempts while slots are free: retries first, then the next task of the feed. */
   #startAttempts(): void {
-    if (this.#state !== "open" && this.#state !== "opening") return;
+    if (this.#state !== "open") return;
     while (!this.#isDraining && this.#running < this.#concurrency) {
       if (!this.#retries.hasDue && !(this.#feed.next && this.#hasRoom)) break;
       if (!this.#mayStart()) return;

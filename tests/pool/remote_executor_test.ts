@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
-import { ExecutorError, run, type Task, type TaskResult } from "../../mod.ts";
+import { createPool, ExecutorError, run, type Task, type TaskResult } from "../../mod.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
@@ -56,6 +56,29 @@ test("a run that is stopped while the executor opens ends afterwards", async () 
   stop.abort(new Error("enough"));
   executor.opening.resolve();
   await assertRejects(() => all, Error, "enough");
+  assertEquals([executor.executions.length, executor.closed], [0, 1]);
+});
+
+test("a pool starts no attempt before its executor is open", async () => {
+  const executor = new RemoteExecutor();
+  const pool = createPool({ executor });
+  const promise = pool.run("x");
+  await new Promise((resolve) => setImmediate(resolve));
+  assertEquals([pool.size, executor.executions], [1, []]);
+  executor.onStart = (execution) => execution.end();
+  executor.opening.resolve();
+  assertEquals((await promise).outcome, "ok");
+  await pool.close();
+});
+
+test("a pool whose executor fails to open rejects its tasks, and further ones", async () => {
+  const executor = new RemoteExecutor();
+  const pool = createPool({ executor });
+  const promise = pool.run("x");
+  executor.opening.reject(new Error("no server"));
+  await assertRejects(() => promise, ExecutorError, "no server");
+  await assertRejects(() => pool.run("x"), Error, "cannot be opened again");
+  await pool.close();
   assertEquals([executor.executions.length, executor.closed], [0, 1]);
 });
 
