@@ -211,11 +211,12 @@ export class QueuedTaskPool implements TaskPool {
     });
     const session = { scheduler, queue };
     this.#open.add(session);
-    const forget = () => {
+    const openNext = () => {
       this.#open.delete(session);
-      this.#current?.scheduler.open();
+      const [next] = this.#open;
+      next?.scheduler.open();
     };
-    scheduler.closed.then(forget, forget);
+    scheduler.closed.then(openNext, openNext);
     return session;
   }
 

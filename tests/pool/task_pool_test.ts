@@ -235,6 +235,58 @@ test("a failure of the executor rejects the tasks that never ran, and the next t
   await pool.close();
 });
 
+/** Returns a pool with a failed session that still runs task `b`, and a session with the waiting task `c`. */
+async function poolWithTwoSessions() {
+  const executors: FakeExecutor[] = [];
+  const pool = new QueuedTaskPool({ concurrency: 2 }, () => {
+    executors.push(new FakeExecutor());
+    return executors.at(-1)!;
+  }, true);
+  const controller = new AbortController();
+  const [a, b] = [pool.run({ id: "a", cmd: "x" }), pool.run({ id: "b", cmd: "x" })];
+  executors[0]!.executions[0]!.fail(new Error("broken"));
+  await a;
+  const c = pool.run({ id: "c", cmd: "x" }, { signal: controller.signal });
+  await settle();
+  assertEquals([pool.size, pool.pending, executors[1]!.executions.length], [1, 1, 0]);
+  return { pool, b, c, controller, executors: [executors[0]!, executors[1]!] as const };
+}
+
+test("a session starts tasks only when the failed session before it has closed", async () => {
+  const { pool, b, c, executors: [first, second] } = await poolWithTwoSessions();
+  first.executions[1]!.end();
+  await b;
+  await settle();
+  assertEquals([first.closed, second.executions.length], [1, 1]);
+  second.executions[0]!.end();
+  assertEquals((await c).outcome, "ok");
+  await pool.close();
+});
+
+test("a task can be canceled while its session waits for a failed session", async () => {
+  const { pool, b, c, controller, executors: [first, second] } = await poolWithTwoSessions();
+  controller.abort();
+  assert(await rejectionOf(c) instanceof TaskAbortError);
+  first.executions[1]!.end();
+  await b;
+  await pool.close();
+  assertEquals([first.closed, second.executions.length, second.closed], [1, 0, 1]);
+});
+
+test("close() finishes the tasks of all sessions, and the disposal ends them", async () => {
+  for (const end of ["close", Symbol.asyncDispose] as const) {
+    const { pool, b, c, executors: [first, second] } = await poolWithTwoSessions();
+    const promises = Promise.allSettled([b, c]);
+    second.onStart = (execution) => execution.end();
+    const closed = pool[end]();
+    first.executions[1]!.end();
+    await closed;
+    assertEquals([first.closed, second.closed], [1, 1]);
+    const statuses = (await promises).map(({ status }) => status);
+    assertEquals(statuses, end === "close" ? ["fulfilled", "fulfilled"] : ["rejected", "rejected"]);
+  }
+});
+
 test("an executor object that has failed cannot be opened again", async () => {
   const executor = new FakeExecutor();
   const pool = createPool({ executor });
