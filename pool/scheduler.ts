@@ -57,11 +57,7 @@ export class Scheduler {
   #isDraining = false;
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
-  readonly #reader = {
-    wantsTask: () => this.#wantsTask,
-    onTask: () => this.#startAttempts(),
-    onError: (error: unknown) => this.#endFeed({ error }),
-  };
+  readonly #onSourceError = (error: unknown) => this.#endFeed({ error });
   readonly #onAbort = () => this.stop({ error: this.#settings.signal!.reason });
   readonly #fail = (error: unknown) => this.stop({ error });
 
@@ -122,7 +118,7 @@ export class Scheduler {
   tick(): void {
     this.#output.deliver();
     this.#startAttempts();
-    const filling = this.#feed.fill?.(this.#reader);
+    const filling = this.#wantsTask ? this.#feed.fill?.(this.#onSourceError) : undefined;
     if (filling) this.#own(filling.then(() => this.tick()));
     if (this.#state === "open" && this.#feed.hasEnded && this.#unfinished === 0) this.close();
   }

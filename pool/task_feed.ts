@@ -13,22 +13,16 @@ export interface TaskFeed {
   take(): Job;
   /** Removes a task. Returns false when the task is not in the queue. */
   remove?(job: Job): boolean;
-  /** Fetches tasks while the reader wants more. Returns `undefined` when there is nothing to fetch now. */
-  fill?(reader: FeedReader): Promise<void> | undefined;
+  /**
+   * Fetches the next task. Returns `undefined` when there is nothing to fetch now.
+   *
+   * @param onError Called when the source fails, or yields a value that is not a task.
+   */
+  fill?(onError: (error: unknown) => void): Promise<void> | undefined;
   /** Ends the queue early, and returns its tasks. */
   end(): Job[];
   /** Settles when the source has been released. Never rejects. */
   readonly released: Promise<void> | undefined;
-}
-
-/** Asks a {@linkcode TaskFeed} for tasks. */
-export interface FeedReader {
-  /** Returns true while another task is wanted. */
-  wantsTask(): boolean;
-  /** Called when {@linkcode TaskFeed.next} or {@linkcode TaskFeed.hasEnded} has changed. */
-  onTask(): void;
-  /** Called when the source fails, or yields a value that is not a task. */
-  onError(error: unknown): void;
 }
 
 /** Creates a job from a value of the caller. Throws when the value is not a valid task. */
@@ -58,9 +52,9 @@ export class SourceFeed implements TaskFeed {
     return job;
   }
 
-  fill(reader: FeedReader): Promise<void> | undefined {
-    const canRead = !this.#isReading && !this.hasEnded && this.next === undefined && reader.wantsTask();
-    return canRead ? this.#read(reader) : undefined;
+  fill(onError: (error: unknown) => void): Promise<void> | undefined {
+    const canRead = !this.#isReading && !this.hasEnded && this.next === undefined;
+    return canRead ? this.#read(onError) : undefined;
   }
 
   end(): Job[] {
@@ -72,40 +66,39 @@ export class SourceFeed implements TaskFeed {
   }
 
   /** Never rejects. */
-  async #read(reader: FeedReader): Promise<void> {
+  async #read(onError: (error: unknown) => void): Promise<void> {
     this.#isReading = true;
     try {
-      while (!this.hasEnded && this.next === undefined && reader.wantsTask()) {
-        const { done, value } = await this.#source.next();
-        if (done) this.hasEnded = true;
-        // The run may have ended during the read.
-        if (!this.hasEnded) this.next = createJob(value, ++this.#sequence);
-        reader.onTask();
-      }
+      const { done, value } = await this.#source.next();
+      if (done) this.hasEnded = true;
+      // The run may have ended during the read.
+      if (!this.hasEnded) this.next = createJob(value, ++this.#sequence);
     } catch (error) {
       // Releasing a source may make a pending read fail.
-      if (!this.hasEnded) reader.onError(error);
+      if (!this.hasEnded) onError(error);
     }
     this.#isReading = false;
   }
+}
+
+/** An entry of a linked list of tasks. */
+interface Entry {
+  readonly job: Job;
+  following?: Entry;
 }
 
 /** A queue to which a program adds tasks one by one. */
 export class TaskQueue implements TaskFeed {
   readonly released: undefined;
   #isFinished = false;
-  /** Tasks in order, including removed ones. An array, because the first element of a large Set is slow to find. */
-  #order: (Job | undefined)[] = [];
-  #head = 0;
+  /** Tasks in order, including removed ones. A linked list, because the first element of a large Set is slow to find. */
+  #first: Entry | undefined;
+  #last: Entry | undefined;
   readonly #queued = new Set<Job>();
 
   get next(): Job | undefined {
-    while (this.#head < this.#order.length) {
-      const job = this.#order[this.#head]!;
-      if (this.#queued.has(job)) return job;
-      this.#order[this.#head++] = undefined;
-    }
-    return undefined;
+    while (this.#first && !this.#queued.has(this.#first.job)) this.#first = this.#first.following;
+    return this.#first?.job;
   }
 
   get hasEnded(): boolean {
@@ -113,11 +106,10 @@ export class TaskQueue implements TaskFeed {
   }
 
   add(job: Job): void {
-    if (this.#head > this.#order.length / 2) {
-      this.#order = this.#order.slice(this.#head);
-      this.#head = 0;
-    }
-    this.#order.push(job);
+    const entry: Entry = { job };
+    if (this.#first) this.#last!.following = entry;
+    else this.#first = entry;
+    this.#last = entry;
     this.#queued.add(job);
   }
 
