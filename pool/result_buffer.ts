@@ -7,7 +7,7 @@ export interface ResultBuffer<T> {
   skip(sequence: number): void;
   /** Removes and returns the next result; `undefined` when no result is ready. */
   take(): T | undefined;
-  /** Removes and returns all results, in any order. */
+  /** Removes and returns all results that are ready: after the last task, all results. */
   clear(): T[];
 }
 
@@ -66,12 +66,6 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   override skip(sequence: number): void {
     this.#skipped.add(sequence);
     this.#release();
-  }
-
-  override clear(): T[] {
-    const results = [...super.clear(), ...this.#early.values()];
-    this.#early.clear();
-    return results;
   }
 
   /** Makes results ready, up to the first one that has not arrived. */

@@ -23,10 +23,11 @@ export class SignalWatch<T> {
     group.values.add(value);
   }
 
-  /** Removes a value, and stops listening to a signal without values. */
+  /** Removes an added value, and stops listening to a signal without values. */
   remove(signal: AbortSignal, value: T): void {
-    const group = this.#groups.get(signal);
-    if (!group?.values.delete(value) || group.values.size > 0) return;
+    const group = this.#groups.get(signal)!;
+    group.values.delete(value);
+    if (group.values.size > 0) return;
     signal.removeEventListener("abort", group.onAbort);
     this.#groups.delete(signal);
   }
