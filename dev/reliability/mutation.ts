@@ -49,6 +49,11 @@ const GROUPS: Record<string, Group> = {
       "start_limiter",
       "capacity_estimate",
       "model",
+      "timeout",
+      "live_output",
+      "outcome",
+      "running_attempt",
+      "signal_watch",
     ],
   },
   jsonl: {

@@ -137,6 +137,15 @@ test("a withdrawn attempt has no result; its task keeps the result of an earlier
   assertEquals([executor.drains > 0, executor.discarded], [true, []]);
 });
 
+test("a task whose attempt is withdrawn does not start again", async () => {
+  const executor = new RemoteExecutor();
+  executor.opening.resolve();
+  executor.onStart = ({ attempt: { sequence } }) =>
+    executor.executions.at(-1)!.end(sequence === 1 ? { ending: { kind: "withdrawn" } } : {});
+  const results = await collect(run(tasks(2), { executor }));
+  assertEquals([results.map(({ id }) => id), executor.executions.length], [["2"], 2]);
+});
+
 test("a withdrawn attempt does not hold up later results", async () => {
   const executor = new RemoteExecutor();
   executor.opening.resolve();

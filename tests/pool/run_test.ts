@@ -407,6 +407,19 @@ test("an error of the executor ends the run, and each started task has a result"
   }
 });
 
+test("after an error of the executor, running tasks finish", async () => {
+  const executor = new FakeExecutor();
+  const all = run(tasks(3), { executor, concurrency: 2 });
+  const [first, second] = [all.next(), all.next()];
+  await waitFor("two attempts", () => executor.executions.length === 2);
+  executor.executions[0]!.fail(new Error("broken"));
+  assertEquals((await first).value!.outcome, "killed");
+  assertEquals(executor.executions[1]!.terminations, []);
+  executor.executions[1]!.end();
+  assertEquals((await second).value!.outcome, "ok");
+  await assertRejects(() => all.next(), ExecutorError, "broken");
+});
+
 test("an executor that throws at a start ends the run, and the task has a result", async () => {
   const executor = new FakeExecutor();
   executor.onStart = () => {

@@ -84,7 +84,7 @@ test("createPool() reports invalid options at once", () => {
   assertThrows(() => createPool({ keepOrder: true } as object), TypeError, "each task has its own promise");
   assertThrows(() => createPool({ concurency: 1 } as object), TypeError, 'did you mean "concurrency"?');
   const pool = createPool();
-  assertThrows(() => pool.concurrency = 0.5, RangeError, "got 0.5");
+  assertThrows(() => pool.concurrency = 0.5, RangeError, "Cannot change the concurrency: concurrency must be");
 });
 
 test("run() rejects a value that is not a task, and the pool continues", async () => {
@@ -110,6 +110,7 @@ test("an aborted signal terminates a running task and drops a waiting one", asyn
           assert(error instanceof TaskAbortError);
           assertEquals([error.name, (error.cause as Error).message], ["AbortError", "enough"]);
         }
+        assertEquals(errors.map(({ message }) => message), ['Task "1" was canceled', 'Task "2" was canceled']);
         const [first, second] = errors.map(({ result }) => result);
         assertEquals([first?.outcome, first?.stdout, second], ["canceled", "output\n", undefined]);
         assertEquals((await other).stdout, "other\n");
@@ -117,6 +118,39 @@ test("an aborted signal terminates a running task and drops a waiting one", asyn
       })
     );
   }
+});
+
+test("an aborted signal cancels a waiting task at once, and a running task in any slot", async () => {
+  const executor = new FakeExecutor();
+  const pool = createPool({ executor, concurrency: 2 });
+  const controllers = [new AbortController(), new AbortController()];
+  const [first, second, third] = [
+    pool.run("x"),
+    pool.run("x", { signal: controllers[0]!.signal }),
+    pool.run("x", { signal: controllers[1]!.signal }),
+  ];
+  controllers[1]!.abort();
+  assertEquals(pool.size, 0);
+  assert(await rejectionOf(third) instanceof TaskAbortError);
+  executor.executions[0]!.end();
+  await first;
+  controllers[0]!.abort();
+  assertEquals((await rejectionOf(second) as TaskAbortError).result?.outcome, "canceled");
+  assertEquals(executor.executions.length, 2);
+  await pool.close();
+});
+
+test("a signal that onAttemptStart() aborts prevents the start", async () => {
+  const executor = new FakeExecutor();
+  const controller = new AbortController();
+  const onAttemptStart = () => {
+    controller.abort(new Error("enough"));
+    return undefined;
+  };
+  const pool = createPool({ executor, onAttemptStart });
+  const error = await rejectionOf(pool.run("x", { signal: controller.signal })) as TaskAbortError;
+  assertEquals([(error.cause as Error).message, error.result, executor.executions], ["enough", undefined, []]);
+  await pool.close();
 });
 
 test("a signal has one listener, and none when its tasks have ended", async () => {
@@ -154,6 +188,19 @@ test("a task that waits for a retry can be canceled, with its last result", asyn
   await pool.close();
 });
 
+test("a pool closes when its last task is canceled", async () => {
+  const executor = new FakeExecutor();
+  executor.onStart = (execution) => execution.end({ status: 1 });
+  const pool = createPool({ executor, retry: { limit: 5, delayMs: 1_000_000 } });
+  const controller = new AbortController();
+  const promise = pool.run("x", { signal: controller.signal });
+  await settle();
+  const closed = pool.close();
+  controller.abort();
+  assert(await rejectionOf(promise) instanceof TaskAbortError);
+  await closed;
+});
+
 test("a canceled task is not retried, however its attempt ended", async () => {
   const executor = new FakeExecutor();
   const pool = createPool({ executor, retry: 5 });
@@ -189,11 +236,39 @@ test("the end of an `await using` block terminates running tasks, and no dropped
     return Promise.resolve();
   });
   const errors = await Promise.all(promises.map(rejectionOf)) as TaskAbortError[];
-  assertEquals(errors.map(({ name, result }) => [name, result?.outcome]), [
-    ["AbortError", "canceled"],
-    ["AbortError", undefined],
+  assertEquals(errors.map(({ name, cause, result }) => [name, (cause as Error).message, result?.outcome]), [
+    ["AbortError", "The pool was disposed", "canceled"],
+    ["AbortError", "The pool was disposed", undefined],
   ]);
   assertEquals(executor.closed, 1);
+});
+
+test("a pool takes no tasks after its disposal, and keeps no timer", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const pool = new QueuedTaskPool({}, instantExecutor, true);
+    await pool.run("x");
+    assertEquals(clock.waiting, 1);
+    await pool[Symbol.asyncDispose]();
+    assertEquals(clock.waiting, 0);
+    await assertRejects(() => pool.run("x"), Error, "Cannot run a task: the pool is closed");
+  });
+});
+
+test("close() and the disposal wait until the executor has closed", async () => {
+  for (const end of ["close", Symbol.asyncDispose] as const) {
+    const executor = instantExecutor();
+    const closing = Promise.withResolvers<void>();
+    executor.close = () => closing.promise;
+    const pool = createPool({ executor });
+    await pool.run("x");
+    let hasClosed = false;
+    const closed = pool[end]().then(() => hasClosed = true);
+    await settle();
+    assertEquals(hasClosed, false);
+    closing.resolve();
+    await closed;
+  }
 });
 
 test("a pool that was never used closes at once", async () => {
@@ -320,16 +395,41 @@ test("an idle pool closes its executor, and opens another for the next task", as
   });
 });
 
+test("an idle pool whose executor stays open, or a closed pool, sets no timer", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    for (const closesWhenIdle of [false, true]) {
+      const executor = new FakeExecutor();
+      const pool = new QueuedTaskPool({}, () => executor, closesWhenIdle);
+      const first = pool.run("x");
+      if (!closesWhenIdle) {
+        executor.executions[0]!.end();
+        await first;
+        assertEquals([clock.waiting, executor.closed], [0, 0]);
+      }
+      const closed = pool.close();
+      executor.executions[0]!.end();
+      await closed;
+      assertEquals([clock.waiting, executor.closed], [0, 1]);
+    }
+  });
+});
+
 test("onProgress counts all tasks of the pool", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     let last: Progress | undefined;
     const onProgress = (progress: Progress) => last = progress;
-    const pool = new QueuedTaskPool({ onProgress }, instantExecutor, true);
+    const createExecutor = () => {
+      const executor = new FakeExecutor();
+      executor.onStart = (execution) => execution.end({ status: execution.attempt.task.cmd === "false" ? 1 : 0 });
+      return executor;
+    };
+    const pool = new QueuedTaskPool({ onProgress }, createExecutor, true);
     await pool.run("x");
     await clock.advance(1_000);
-    await pool.run("x");
-    assertEquals([last?.finished, last?.failed, last?.running, last?.total], [2, 0, 0, undefined]);
+    await pool.run("false");
+    assertEquals([last?.finished, last?.failed, last?.running, last?.total], [2, 1, 0, undefined]);
     await pool.close();
   });
 });
