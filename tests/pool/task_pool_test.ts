@@ -428,8 +428,9 @@ test("onProgress counts all tasks of the pool", async () => {
     const pool = new QueuedTaskPool({ onProgress }, createExecutor, true);
     await pool.run("x");
     await clock.advance(1_000);
+    await pool.run("x");
     await pool.run("false");
-    assertEquals([last?.finished, last?.failed, last?.running, last?.total], [2, 1, 0, undefined]);
+    assertEquals([last?.finished, last?.failed, last?.running, last?.total], [3, 1, 0, undefined]);
     await pool.close();
   });
 });
