@@ -57,7 +57,10 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
       this.#delivered++;
       return result;
     } finally {
-      if (isLast) this.#left.resolve();
+      if (isLast) {
+        this.#left.resolve();
+        await this.#closed; // tasks can be added for the next run as soon as this one has ended
+      }
     }
   }
 }

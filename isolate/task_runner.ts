@@ -163,13 +163,15 @@ export class TaskRunner<Meta = unknown> {
     const summary: RunSummary = { total: 0, counts: {}, durationMs: 0, userMs: 0, systemMs: 0 };
     const disposals = this.#disposals;
     let completed = 0;
-    for await (const result of this.results()) {
+    const results = this.results();
+    for await (const result of results) {
       const { outcome, userMs = 0, systemMs = 0 } = result;
       summary.counts[outcome] = (summary.counts[outcome] ?? 0) + 1;
       summary.userMs += userMs;
       summary.systemMs += systemMs;
       await onResult?.(result, ++completed, tasks.count);
     }
+    await results.closed;
     if (disposals !== this.#disposals) throw new Error("Cannot finish the run: the runner was disposed of");
     summary.total = tasks.count;
     summary.durationMs = performance.now() - startedMs;

@@ -101,10 +101,7 @@ export class Scheduler {
   /** Opens the executor on the first call, and starts tasks. */
   open(): void {
     if (this.#state === "new") {
-      const opened = this.#executor.open?.((error) => {
-        this.drain({ error: executorError(error) });
-        this.tick();
-      });
+      const opened = this.#openExecutor();
       this.#state = opened ? "opening" : "open";
       const { signal } = this.#settings;
       if (signal?.aborted) this.#onAbort();
@@ -112,6 +109,17 @@ export class Scheduler {
       if (opened) this.#own(this.#awaitOpening(opened));
     }
     this.tick();
+  }
+
+  #openExecutor(): Promise<void> | undefined {
+    try {
+      return this.#executor.open?.((error) => {
+        this.drain({ error: executorError(error) });
+        this.tick();
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Advances the run: delivers results, starts and reads tasks, and closes the executor after the last task. */

@@ -143,7 +143,8 @@ export class QueuedTaskPool implements TaskPool {
     return running;
   }
 
-  run<Meta = unknown>(task: Task<Meta> | Task["cmd"], { signal }: TaskOptions = {}): Promise<TaskResult<Meta>> {
+  run<Meta = unknown>(task: Task<Meta> | Task["cmd"], options?: TaskOptions): Promise<TaskResult<Meta>> {
+    const signal = options?.signal;
     const pending = { ...Promise.withResolvers<TaskResult>(), signal };
     try {
       if (this.#isClosed) throw new Error("Cannot run a task: the pool is closed");
@@ -152,6 +153,7 @@ export class QueuedTaskPool implements TaskPool {
       if (signal?.aborted) throw new TaskAbortError(job.id, signal.reason, undefined);
       this.#add(job, pending);
     } catch (error) {
+      if (error instanceof TaskAbortError) pending.promise.catch(() => {}); // as in #abandon()
       pending.reject(error);
     }
     return pending.promise as Promise<TaskResult<Meta>>;

@@ -17,9 +17,9 @@ const scanner = new ShellScanner(MARK);
 const FORCED_ESCAPE = /\\(?:(`|\$(?=\{))|[^])/g;
 
 /** The text that an array needs before and after it to become separate words. */
-const BEFORE_WORDS = /(?:^|[\s;&|(])$/;
+const BEFORE_WORDS = /(?:^|(?<!\\)[\s;&|(])$/;
 const AFTER_WORDS = /^(?:$|[\s;&|)<>])/;
-const REDIRECTION = /[<>]\s*$/;
+const REDIRECTION = /[<>][|&]?\s*$/;
 
 /**
  * Builds a shell command from a template literal and quotes each interpolated value, so that the shell treats the value as

@@ -164,7 +164,7 @@ async function moveFile(
       if (!isTruncated && await moveOpenFile(path, file, target.path)) {
         return { output: { ...inline, bytes: fstatSync(file).size, file: target.path } };
       }
-      const copiedBytes = await copyInto(target.handle, file, isTruncated ? bytes : Infinity);
+      const copiedBytes = await copyInto(target.handle, file, bytes);
       const output = { ...inline, bytes: copiedBytes, file: target.path };
       return { output, ...(isTruncated && { error: outputTruncated(copiedBytes) }) };
     } finally {

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
 
 /** A task may replace its output file: these flags follow no link, and do not wait for the writer of a FIFO. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-const CHUNK_BYTES = 64 * 1024;
+const buffer = new Uint8Array(64 * 1024);
 /** The number of bytes to read in one turn of the event loop. */
 const TURN_BYTES = 1024 * 1024;
 
@@ -23,13 +23,13 @@ export class OutputFollower {
     this.#onBytes = onBytes;
   }
 
-  /** Delivers new bytes, up to a limit. Returns true when there may be more. */
-  read(): boolean {
+  /** Delivers new bytes up to the offset `end`, at most 1 MiB. Returns true when there may be more. */
+  read(end: number = Infinity): boolean {
     let file: number | undefined;
     try {
       file = openSync(this.#path, OPEN_FLAGS);
       if (!fstatSync(file).isFile()) return false;
-      return this.#readFrom(file);
+      return this.#readFrom(file, Math.min(end, this.#maxBytes));
     } catch {
       return false; // the result reports the error
     } finally {
@@ -37,20 +37,20 @@ export class OutputFollower {
     }
   }
 
-  /** Delivers the remaining bytes. */
+  /** Delivers the remaining bytes. What a background process appends from now on is left out. */
   async readAll(): Promise<void> {
-    while (this.read()) await new Promise<void>((resolve) => setImmediate(resolve));
+    const { size } = lstatSync(this.#path, { throwIfNoEntry: false }) ?? { size: 0 };
+    while (this.read(size)) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
-  #readFrom(file: number): boolean {
-    for (const end = this.#offset + TURN_BYTES; this.#offset < end;) {
-      const wanted = Math.min(CHUNK_BYTES, this.#maxBytes - this.#offset);
+  #readFrom(file: number, end: number): boolean {
+    for (const turnEnd = this.#offset + TURN_BYTES; this.#offset < turnEnd;) {
+      const wanted = Math.min(buffer.length, end - this.#offset);
       if (wanted <= 0) return false;
-      const chunk = new Uint8Array(wanted);
-      const length = readSync(file, chunk, 0, wanted, this.#offset);
+      const length = readSync(file, buffer, 0, wanted, this.#offset);
       if (length === 0) return false;
       this.#offset += length;
-      this.#onBytes(chunk.subarray(0, length));
+      this.#onBytes(buffer.slice(0, length));
     }
     return true;
   }

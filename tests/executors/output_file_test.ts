@@ -76,6 +76,21 @@ test("collectOutputFile() copies a file with a second name, and leaves its size 
   });
 });
 
+test("collectOutputFile() copies no more than it found, although a background process appends", async () => {
+  await withTempDirectory(async (directory) => {
+    const [path, other, target] = ["output", "other", "target"].map((name) => join(directory, name));
+    writeFileSync(path!, LARGE);
+    linkSync(path!, other!); // so that the file is copied
+    const createFile = async () => {
+      writeFileSync(path!, LARGE, { flag: "a" });
+      return { path: target!, handle: await open(target!, "wx", 0o600) };
+    };
+    const taken = await collectOutputFile(path!, { maxInlineBytes: 10, maxOutputBytes: 1e9, createFile, onLimit() {} });
+    assertEquals(taken, { output: { text: LARGE.slice(0, 10), bytes: LARGE.length, file: target! } });
+    assertEquals(await readFile(target!, "utf8"), LARGE);
+  });
+});
+
 test("a task that replaces its output file gets an error, and other files stay unchanged", async () => {
   await withTempDirectory(async (directory) => {
     const foreign = join(directory, "foreign");

@@ -54,6 +54,17 @@ const descriptorOfProcess = (descriptor: number) =>
   `"$(f=fd; echo /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/$f/${descriptor})"`;
 const DISTURBED = /Cannot read the results: a task has accessed the stream of results/;
 
+eitherWay("accepts tasks for the next run as soon as a run has ended", async (isolate) => {
+  const runner = runnerOf([{ cmd: "echo 1" }], { isolate });
+  for (const expected of ["1\n", "2\n", "3\n"]) {
+    const outputs: string[] = [];
+    for await (const { stdout } of runner.results()) outputs.push(stdout);
+    runner.add({ cmd: `echo ${Number(expected) + 1}` });
+    assertEquals(outputs, [expected]);
+  }
+  assertEquals(runner.size, 1);
+});
+
 eitherWay("runs tasks and counts their outcomes", async (isolate) => {
   const runner = new TaskRunner({ concurrency: 3, isolate });
   runner.add("text", "echo 1; echo 2 >&2");

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { appendFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
@@ -7,6 +8,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
+import { OutputFollower } from "../../executors/shell/output_follower.ts";
 import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, EFFORT, SEED, withTempDirectory } from "../support/helpers.ts";
@@ -128,4 +130,20 @@ test("LineSplitter delivers whole lines from any chunks, and long lines in parts
     }
   });
   fc.assert(property, { numRuns: 100 * EFFORT, seed: SEED });
+});
+
+test("OutputFollower.readAll() leaves out what is appended meanwhile, and keeps no more than the bytes", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "output");
+    await writeFile(path, "a".repeat(100_000));
+    const chunks: Uint8Array[] = [];
+    const follower = new OutputFollower(path, 1_000_000, (bytes) => {
+      chunks.push(bytes);
+      appendFileSync(path, "b".repeat(100_000)); // as a background process does
+    });
+    await follower.readAll();
+    assertEquals(Buffer.concat(chunks).toString(), "a".repeat(100_000));
+    assertEquals(chunks.map(({ buffer }) => buffer.byteLength), chunks.map(({ length }) => length));
+    await new OutputFollower(join(directory, "none"), 1, () => {}).readAll();
+  });
 });

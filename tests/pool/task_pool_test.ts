@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
@@ -8,6 +9,7 @@ import fc from "fast-check";
 import {
   createPool,
   type CreatePoolOptions,
+  ExecutorError,
   type Progress,
   type Task,
   TaskAbortError,
@@ -499,4 +501,30 @@ test("each promise settles once with the result of its task, in any schedule", a
     assert(most <= limit, `${most} of ${limit}`);
   });
   await fc.assert(property, { numRuns: 200 * EFFORT, seed: SEED });
+});
+
+test("run() rejects without a word to the runtime when its signal is already aborted", async () => {
+  const pool = createPool({ executor: instantExecutor() });
+  const stray: unknown[] = [];
+  const note = (error: unknown) => stray.push(error);
+  process.on("unhandledRejection", note);
+  const dropped = pool.run("x", { signal: AbortSignal.abort() });
+  await settle();
+  process.off("unhandledRejection", note);
+  assertEquals(stray, []);
+  assertEquals((await rejectionOf(dropped)).name, "AbortError");
+  assertEquals((await pool.run("x", null as unknown as undefined)).outcome, "ok");
+  await pool.close();
+});
+
+test("an executor whose open() throws rejects the tasks", async () => {
+  const executor = Object.assign(instantExecutor(), {
+    open(): Promise<void> {
+      throw new Error("no way");
+    },
+  });
+  const pool = createPool({ executor });
+  await assertRejects(() => pool.run("x"), ExecutorError, "no way");
+  assertEquals(pool.size, 0);
+  await pool.close();
 });
