@@ -132,6 +132,9 @@ const CREATE_POOL_OPTION_NAMES: OptionNames = {
  * does not keep the program alive; the next task starts them again. A pool with a remote executor stays connected until
  * `close()` or the end of an `await using` block.
  *
+ * An error of `onProgress`, `onOutput` or `onAttemptStart` ends the running tasks and rejects every task without a result;
+ * when all tasks have a result, the error is dropped.
+ *
  * @throws `RangeError` when an option is out of range; `TypeError` when an option is unknown; `Error` when the load or the
  * free memory of the system cannot be read and an option needs it.
  *

@@ -33,7 +33,8 @@ const REDIRECTION = /[<>][|&]?\s*$/;
  *
  * Do not put quotes around a value. Put values before syntax that only a shell can parse: here-documents, comments, `${…}`,
  * backquotes, arithmetic and, inside double quotes, `$(…)`. After such syntax, a value is an error. Programs that parse
- * their arguments again, such as `eval`, `ssh` or `awk`, also parse quoted values.
+ * their arguments again, such as `eval`, `ssh` or `awk`, also parse quoted values; so do `[[ … -eq … ]]`, `let`,
+ * `declare -i`, `printf -v` and `test -v` of bash, which evaluate them as arithmetic.
  *
  * @returns a command for {@linkcode Task.cmd} of a POSIX shell.
  * @throws `TypeError` when a value cannot be quoted where it stands; the message has its number, from 1.

@@ -130,7 +130,23 @@ END`,
 
 test("sh rejects an array without spaces around it", () => {
   const problem = "Cannot quote interpolation 1: an array becomes separate words, and needs spaces around it";
-  for (const text of ["x={}", "--file={}", "a{}", "{}b", '{}"b"', "{}=1", "> {}", "<{}", "2>> {} a"]) {
+  for (
+    const text of [
+      "x={}",
+      "--file={}",
+      "a{}",
+      "{}b",
+      '{}"b"',
+      "{}=1",
+      "> {}",
+      "<{}",
+      "2>> {} a",
+      ">| {}",
+      ">&{}",
+      "<& {}",
+      "a\\ {}",
+    ]
+  ) {
     for (const value of [[], ["a"], ["a", "b"]]) assertEquals(problemOf(() => fill(text, value)), problem, text);
   }
   assertEquals(problemOf(() => fill("echo {}{}", ["a"], "b")), problem);
