@@ -4,6 +4,9 @@ import { excerpt } from "../text/excerpt.ts";
 import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
 import type { Backoff } from "./backoff.ts";
 
+/** An outcome after which a task can be retried. */
+export type RetryOutcome = Extract<Outcome, "failed" | "killed" | "timeout" | "not-started" | "output-limit">;
+
 /** The outcomes after which a task can be retried. */
 export const RETRY_OUTCOMES = [
   "failed",
@@ -11,10 +14,7 @@ export const RETRY_OUTCOMES = [
   "timeout",
   "not-started",
   "output-limit",
-] as const satisfies readonly Outcome[];
-
-/** An outcome after which a task can be retried. */
-export type RetryOutcome = (typeof RETRY_OUTCOMES)[number];
+] as const satisfies readonly RetryOutcome[];
 
 /** The conditions and delays of retries. */
 export interface RetryOptions {
