@@ -38,10 +38,13 @@ export function splitArguments(args: readonly string[], known: Flags): Arguments
   const operands: string[] = [];
   let unknown: string | undefined;
   for (const token of tokens) {
+    // Node and Deno take the second hyphen of `-k-q` for the end of all flags, and parts of the rest for operands.
+    if (token.kind === "option-terminator" && args[token.index] !== "--") {
+      unknown ??= "--";
+      break;
+    }
     if (token.kind === "positional") operands.push(token.value);
     if (unknown !== undefined) continue; // the tokens after it may be parts of its value
-    // Node and Deno take the second hyphen of `-k-q` for the end of all flags.
-    if (token.kind === "option-terminator" && args[token.index] !== "--") unknown = "--";
     if (token.kind !== "option") continue;
     const { name, rawName, value } = token;
     if (!Object.hasOwn(known, name)) unknown = rawName;
