@@ -72,7 +72,7 @@ async function factsOf(bytes: Uint8Array, chunkBytes: number): Promise<Read> {
 
 /** Asserts that both parsers agree on a truncated result; a leading space selects the full parser. */
 async function assertSameBeginning(text: string): Promise<void> {
-  const [beginning] = text.replace(/^\ufeff/, "").split(/(?<="stdout":")|\n/);
+  const [beginning] = text.replace(/^\ufeff+/, "").split(/(?<="stdout":")|\n/);
   if (!beginning!.endsWith('"stdout":"')) return;
   const line = `${beginning}","stderr":""}`;
   const [short, long] = [await factsOf(bytesOf(line), 1000), await factsOf(bytesOf(` ${line}`), 1000)];
