@@ -48,7 +48,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     }
     for (const operand of operands) assert(args.includes(operand), operand);
     const theirs = inStrictMode(args);
-    if (theirs && unknown === undefined) assertEquals({ given, operands }, theirs);
+    if (theirs && unknown === undefined) assertEquals<object>({ given, operands }, theirs);
     const spelled = Object.entries(given).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
     const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
     assertEquals(again, { given, operands, unknown: undefined });
@@ -70,7 +70,7 @@ const OPTIONS = Object.fromEntries(
 );
 
 /** Parses in strict mode; returns `undefined` if that fails, or treats the `=` of `-j=1` as part of the value. */
-function inStrictMode(args: string[]): { given: unknown; operands: string[] } | undefined {
+function inStrictMode(args: string[]): { given: object; operands: readonly string[] } | undefined {
   if (args.some((arg) => /^-\w+=/.test(arg))) return undefined;
   try {
     const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
