@@ -244,7 +244,7 @@ const LOCKERS = {
 for (const locker of [...Object.keys(LOCKERS), undefined] as (keyof typeof LOCKERS | undefined)[]) {
   const title = locker
     ? `a results file is locked with only ${locker} installed`
-    : "a run without a program that locks files says so";
+    : "a run warns when no program can lock files";
   test(`${title}, on Node and Bun`, async () => {
     await withTempDirectory(async (directory) => {
       const bin = join(directory, "bin");

@@ -176,13 +176,19 @@ test("a signal has one listener, and none when its tasks have ended", async () =
   await pool.close();
 });
 
-test("a task that waits for a retry can be canceled, with its last result", async () => {
+/** Returns a pool with one task, whose first attempt has failed and whose retry is far away. */
+async function poolWithWaitingTask() {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.end({ status: 1 });
   const pool = createPool({ executor, retry: { limit: 5, delayMs: 1_000_000 } });
   const controller = new AbortController();
   const promise = pool.run("x", { signal: controller.signal });
   await settle();
+  return { pool, controller, promise };
+}
+
+test("a task that waits for a retry can be canceled, with its last result", async () => {
+  const { pool, controller, promise } = await poolWithWaitingTask();
   assertEquals([pool.size, pool.pending], [1, 0]);
   controller.abort();
   const { result } = await rejectionOf(promise) as TaskAbortError;
@@ -191,12 +197,7 @@ test("a task that waits for a retry can be canceled, with its last result", asyn
 });
 
 test("a pool closes when its last task is canceled", async () => {
-  const executor = new FakeExecutor();
-  executor.onStart = (execution) => execution.end({ status: 1 });
-  const pool = createPool({ executor, retry: { limit: 5, delayMs: 1_000_000 } });
-  const controller = new AbortController();
-  const promise = pool.run("x", { signal: controller.signal });
-  await settle();
+  const { pool, controller, promise } = await poolWithWaitingTask();
   const closed = pool.close();
   controller.abort();
   assert(await rejectionOf(promise) instanceof TaskAbortError);
