@@ -8,8 +8,16 @@ export interface Invocation<Known extends Flags> {
   readonly flags: FlagValues<Known>;
   /** The arguments that are not flags, without the name of the command. */
   readonly operands: readonly string[];
-  /** The arguments after `:::`, if there is one. */
-  readonly values: readonly string[] | undefined;
+  /** The sources of values, such as the arguments after `:::`. */
+  readonly sources: readonly ValueSource[];
+}
+
+/** A source of values on the command line. */
+export interface ValueSource {
+  /** The separator before the source. `:::` is followed by values, and `::::` by files; `+` links the source to the last one. */
+  readonly separator: ":::" | ":::+" | "::::" | "::::+";
+  /** The arguments up to the next separator. */
+  readonly items: readonly string[];
 }
 
 /** A command of the command line tool. */
@@ -24,8 +32,8 @@ export interface Command {
   readonly flags: FlagGroups;
   /** Text at the end of the help. */
   readonly notes?: string;
-  /** Set if the command takes values after `:::`. */
-  readonly takesValues?: boolean;
+  /** Set if the command takes sources of values. */
+  readonly takesSources?: boolean;
   /** Set if a signal ends the command at once. Other commands handle the signals of `Io` themselves. */
   readonly endsAtSignal?: boolean;
   /**

@@ -5,7 +5,7 @@ import { splitArguments, unknownFlag } from "./args/arguments.ts";
 import type { Flags } from "./args/flag.ts";
 import { commandHelp, generalHelp } from "./args/help.ts";
 import { UsageError } from "./args/usage_error.ts";
-import { allFlagsOf, type Command, parseValues } from "./command.ts";
+import { allFlagsOf, type Command, parseValues, type ValueSource } from "./command.ts";
 import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
@@ -40,7 +40,7 @@ export const ALL_FLAGS: Flags = Object.assign({}, ...COMMANDS.map(allFlagsOf).re
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
   try {
-    const [ownArgs, values] = splitValues(args);
+    const [ownArgs, sources] = splitSources(args);
     const { given, operands: [name, ...operands], unknown } = splitArguments(ownArgs, ALL_FLAGS);
     const named = COMMANDS.find((command) => command.name === name);
     command = named ?? DEFAULT_COMMAND;
@@ -51,11 +51,11 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       await io.stdout.write(new TextEncoder().encode(given["help"] ? help() : `taskrunner ${VERSION}\n`));
       return 0;
     }
-    if (values && !command.takesValues) {
+    if (sources.length > 0 && !command.takesSources) {
       throw new UsageError("Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c");
     }
     const flags = parseValues(given, command, COMMANDS);
-    const status = command.run({ flags, operands, values }, io);
+    const status = command.run({ flags, operands, sources }, io);
     return await (command.endsAtSignal ? abortable(status, io.signal) : status);
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
@@ -69,8 +69,16 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** Splits off the values after `:::`, which may look like flags. */
-function splitValues(args: readonly string[]): [args: readonly string[], values: readonly string[] | undefined] {
-  const index = args.indexOf(":::");
-  return index === -1 ? [args, undefined] : [args.slice(0, index), args.slice(index + 1)];
+const SEPARATORS: ReadonlySet<string> = new Set([":::", ":::+", "::::", "::::+"] satisfies ValueSource["separator"][]);
+
+/** Splits off the sources of values, whose items may look like flags. */
+function splitSources(args: readonly string[]): [args: readonly string[], sources: readonly ValueSource[]] {
+  const begin = args.findIndex((argument) => SEPARATORS.has(argument));
+  if (begin === -1) return [args, []];
+  const sources: { separator: ValueSource["separator"]; items: string[] }[] = [];
+  for (const argument of args.slice(begin)) {
+    if (SEPARATORS.has(argument)) sources.push({ separator: argument as ValueSource["separator"], items: [] });
+    else sources.at(-1)!.items.push(argument);
+  }
+  return [args.slice(0, begin), sources];
 }

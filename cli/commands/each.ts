@@ -1,7 +1,7 @@
 import { abortable } from "../abortable.ts";
 import { CommandTemplate } from "../args/command_template.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, type ValueSource } from "../command.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
 import type { Io } from "../io.ts";
 import type { RunSettings } from "../run_tasks.ts";
@@ -16,7 +16,7 @@ export const each = defineCommand({
   name: "each",
   usage: "COMMAND [FLAGS] [::: VALUE...]",
   summary: "Run a command for each value, or for each line of standard input",
-  takesValues: true,
+  takesSources: true,
   flags: {
     "Values": {
       null: { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
@@ -30,9 +30,9 @@ export const each = defineCommand({
 them gets the value as its last argument. The value is also the id of its task.
 
 ${EXIT_STATUSES}`,
-  async run({ flags, operands, values }, io) {
+  async run({ flags, operands, sources }, io) {
     const template = new CommandTemplate(commandOf(operands));
-    checkValues(values);
+    const values = valuesOf(sources);
     const settings = await readSettings(flags);
     for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
       if (flags.print && flags[other] !== undefined) {
@@ -53,10 +53,11 @@ function commandOf(operands: readonly string[]): string {
   throw new UsageError(`COMMAND must be one argument, ${EXAMPLE}, got ${operands.map(excerpt).join(" and ")}`);
 }
 
-function checkValues(values: readonly string[] | undefined): void {
-  if (values?.includes(":::")) throw new UsageError("Expected one list of values after :::, got two");
+function valuesOf([source, ...more]: readonly ValueSource[]): readonly string[] | undefined {
+  if (more.length > 0) throw new UsageError("Expected one list of values after :::, got two");
+  const values = source?.items;
   const damaged = values?.find((value) => value.includes("\ufffd"));
-  if (damaged === undefined) return;
+  if (damaged === undefined) return values;
   // The runtimes replace bytes that are not UTF-8, so that the value would name another file.
   throw new UsageError(`Cannot use the value ${excerpt(damaged)}: it is not UTF-8, or contains U+FFFD`);
 }
