@@ -30,6 +30,7 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
   onOutput: { otherNames: "onStderr onStdout outputHandler stdio" },
   outputBy: { otherNames: "lineBuffer lineBuffered lines outputMode" },
   onProgress: { otherNames: "progress progressBar onUpdate" },
+  recordCommand: { otherNames: "recordCmd" },
   onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };
 

@@ -126,6 +126,23 @@ export interface PoolOptions extends LiveOutputOptions {
    * ```
    */
   onAttemptStart?: ((attempt: AttemptStart) => AttemptHooks | undefined) | undefined;
+  /**
+   * Copies the command of each task to its result, as {@linkcode TaskResult.cmd}. Do not record commands that contain
+   * secrets.
+   *
+   * @default {false}
+   *
+   * @example Name the commands that failed
+   * ```ts
+   * import { run } from "@x/taskrunner";
+   * import { assertEquals } from "@std/assert/equals";
+   *
+   * for await (const { outcome, cmd } of run([{ cmd: ["ls", "no-such-file"] }], { recordCommand: true })) {
+   *   if (outcome !== "ok") assertEquals(cmd, ["ls", "no-such-file"]);
+   * }
+   * ```
+   */
+  recordCommand?: boolean | undefined;
 }
 
 /** {@linkcode PoolOptions}, checked and complete. */
@@ -143,6 +160,7 @@ export interface PoolSettings {
   onAttemptStart: PoolOptions["onAttemptStart"];
   onOutput: PoolOptions["onOutput"];
   outputBy: "line" | "chunk";
+  recordCommand: boolean;
 }
 
 /** The default of {@linkcode PoolOptions.killAfterMs}, in milliseconds. */
@@ -208,6 +226,7 @@ export function poolSettings(
     onAttemptStart: options.onAttemptStart,
     onOutput: options.onOutput,
     outputBy,
+    recordCommand: options.recordCommand ?? false,
   };
 }
 

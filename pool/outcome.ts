@@ -12,14 +12,16 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
 };
 
 /** The fields of a result that come from the pool instead of the executor. */
-export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker"> & { cmdHash: string };
+export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker" | "cmd"> & {
+  cmdHash: string;
+};
 
 /** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
 /** Returns the result of a task whose last attempt has ended. */
 export function toResult<Meta>(
-  { id, attempts, slot, startedAt, worker, cmdHash }: AttemptMeta,
+  { id, attempts, slot, startedAt, worker, cmdHash, cmd }: AttemptMeta,
   result: AttemptResult,
   stopReason: StopReason | undefined,
   meta: Meta | undefined,
@@ -48,6 +50,7 @@ export function toResult<Meta>(
     ...(stderr.bytes !== undefined && { stderrBytes: stderr.bytes }),
     ...(stderr.file !== undefined && { stderrFile: stderr.file }),
     cmdHash,
+    ...(cmd !== undefined && { cmd }),
     ...(meta !== undefined && { meta }),
   };
 }

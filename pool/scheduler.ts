@@ -246,7 +246,8 @@ export class Scheduler {
       return this.tick();
     }
     this.#policy.recordSuccess();
-    const meta = { id, attempts: number, slot: index + 1, startedAt, ...attemptResult.place, cmdHash };
+    const cmd = this.#settings.recordCommand ? task.cmd : undefined;
+    const meta = { id, attempts: number, slot: index + 1, startedAt, ...attemptResult.place, cmdHash, cmd };
     const result = toResult(meta, attemptResult, attemptResult.stoppedBy, task.meta);
     job.lastAttempt = { meta, result: attemptResult };
     const { retry } = this.#settings;

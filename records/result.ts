@@ -103,6 +103,8 @@ export interface TaskResult<Meta = unknown> {
   stderrFile?: string | undefined;
   /** The CRC-32 of the command, by which a resumed run notices a changed command. */
   cmdHash?: string | undefined;
+  /** The `cmd` of the task, when the run records commands. */
+  cmd?: string | readonly string[] | undefined;
   /** The `meta` of the task. */
   meta?: Meta | undefined;
 }
@@ -188,6 +190,12 @@ export const resultSchema = v.strictObject({
     described(
       text,
       "The CRC-32 of the command: of its text, or of the program and its arguments with a NUL after each.",
+    ),
+  ),
+  cmd: v.optional(
+    described(
+      v.union([text, v.array(text)], "must be a shell command or an array of a program and its arguments"),
+      "The command of the task, when the run records commands.",
     ),
   ),
   meta: v.optional(described(v.unknown(), "The meta of the task.")),

@@ -68,6 +68,7 @@ export class ResultScanner {
     stderrBytes: (json) => json.integer(),
     stderrFile: (json) => json.text(),
     cmdHash: (json) => spanOfText(json, this.cmdHash),
+    cmd: (json) => json.text() || json.array((json) => json.text()),
     meta: (json) => json.value(),
   });
   readonly #required = maskOf(

@@ -9,7 +9,7 @@ import { ChromeTrace } from "../../report/chrome_trace.ts";
 import { assertExpected, bytesOf, chunks, textOf } from "./target.ts";
 
 const FIELDS =
-  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash meta";
+  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash cmd meta";
 
 export const tokens = [
   ...FIELDS.split(" ").map((name) => `"${name}":`),

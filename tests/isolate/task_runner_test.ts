@@ -105,6 +105,13 @@ eitherWay("can be filled and run again", async (isolate) => {
   }
 });
 
+eitherWay("records commands", async (isolate) => {
+  const runner = runnerOf([{ cmd: ["echo", "é"] }, { cmd: "exit 3" }], { isolate, recordCommand: true });
+  const commands: TaskResult["cmd"][] = [];
+  await runner.runAndWait(({ cmd }) => commands.push(cmd));
+  assertEquals(commands.sort(), [["echo", "é"], "exit 3"].sort());
+});
+
 eitherWay("rejects a second run during a run", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate });
   await runner.runAndWait(async () => {

@@ -49,7 +49,7 @@ test("results equal those of a local run, and name their worker", async () => {
     { cmd: "yes", id: "much" },
     { id: "é \0 ' * >", cmd: "echo $TASKRUNNER_ATTEMPT" },
   ];
-  const options = { keepOrder: true, maxOutputBytes: 100_000, concurrency: 4 };
+  const options = { keepOrder: true, maxOutputBytes: 100_000, concurrency: 4, recordCommand: true };
   const local = (await collect(run(tasks, options))).map(comparable);
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
@@ -58,6 +58,7 @@ test("results equal those of a local run, and name their worker", async () => {
       for (const { worker, slot } of remote) {
         assertEquals([worker?.pid, slot >= 1 && slot <= 4], [process.pid, true]);
       }
+      assertEquals(remote.map(({ cmd }) => cmd), tasks.map(({ cmd }) => cmd));
       assertEquals(await listRuns({ servers: server.url }), []);
     });
   });

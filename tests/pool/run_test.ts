@@ -94,6 +94,14 @@ test("a result has the data of its task and its attempt", async () => {
   assert(before <= startedAt && startedAt <= new Date().toISOString(), startedAt);
 });
 
+test("a result has the command of its task when the run records commands", async () => {
+  const tasks: Task[] = [{ cmd: "echo hi" }, { cmd: ["echo", "hi"] }];
+  const cmdsOf = async (options: RunOptions) =>
+    (await collect(run(tasks, { executor: instantExecutor(), ...options }))).map(({ cmd }) => cmd);
+  assertEquals(await cmdsOf({ recordCommand: true }), ["echo hi", ["echo", "hi"]]);
+  for (const recordCommand of [false, undefined]) assertEquals(await cmdsOf({ recordCommand }), [undefined, undefined]);
+});
+
 test("a result has no empty optional fields", async () => {
   const [result] = await collect(run([{ cmd: "x" }], { executor: instantExecutor() })) as [TaskResult];
   assertEquals(Object.keys(result), [

@@ -59,6 +59,7 @@ const READ: Record<string, string> = {
   ),
   "deeply nested meta": GOOD.replace(/}$/, `,"meta":${"[".repeat(500)}${"]".repeat(500)}}`),
   "meta with __proto__": GOOD.replace(/}$/, ',"meta":{"__proto__":{"polluted":1}}}'),
+  "a command with terminal escapes": jsonLines([{ ...failed, cmd: ["\x1b[2J", "\udce9", "\u202e"] }]),
   "an output file that is a system file": jsonLines([{ ...failed, stderrFile: "/etc/passwd", stderrBytes: 1e15 }]),
   "invalid base64": jsonLines([{ ...failed, stderrEncoding: "base64", stderr: "\u0000?" }]),
 };

@@ -115,6 +115,7 @@ const anyResult: fc.Arbitrary<TaskResult> = fc.record({
   stderrBytes: maybe(fc.nat()),
   stderrFile: maybe(text),
   cmdHash: maybe(fc.oneof(text, fc.constant("0e048d3e"))),
+  cmd: maybe(fc.oneof(text, fc.array(text))),
   meta,
 });
 
@@ -223,6 +224,9 @@ test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
     ['"a"', '"\\u12g4"'],
     ['"a"', '"a\tb"'],
     ['"a"', '"a'],
+    ['"meta":[1]', '"cmd":1'],
+    ['"meta":[1]', '"cmd":["a",1]'],
+    ['"meta":[1]', '"cmd":{}'],
     ['"id":"a",', '"id":"a","id":"b",'],
     ['"id":"a",', ""],
     ['"id":"a",', '"id":"a","idd":1,'],
