@@ -45,8 +45,8 @@ export interface CaptureOptions {
   createFile: () => Promise<SpillFile>;
   /** Called when the output exceeds `maxOutputBytes`. */
   onLimit: () => void;
-  /** Called with a copy of each kept chunk. Must not throw. */
-  onOutput?: ((bytes: Uint8Array) => void) | undefined;
+  /** Called with a copy of each kept chunk. Must not throw. The stream is not read before a returned promise settles. */
+  onOutput?: ((bytes: Uint8Array) => Promise<void> | undefined) | undefined;
 }
 
 /**
@@ -116,8 +116,9 @@ export class CapturedOutput {
       this.bytes += chunk.length;
       if (this.#isTruncated && !wasTruncated) onLimit();
       const kept = chunk.subarray(0, roomBytes);
-      onOutput?.(kept.slice()); // the reader reuses its buffer
+      const pause = onOutput?.(kept.slice()); // the reader reuses its buffer
       await this.#keep(kept);
+      await pause;
     }
   }
 

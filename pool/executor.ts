@@ -167,9 +167,11 @@ export interface AttemptCallbacks {
   onOutputLimit: () => void;
   /**
    * Called with each piece of output, up to its limit, before the attempt ends. The bytes must stay valid. Never throws.
-   * Absent unless the run requests live output and {@linkcode Executor.reportsOutput} is true.
+   * Returns a promise when further output has to wait; the promise never rejects. The executor delivers nothing more until
+   * then, and bounds what it holds: it stops reading a pipe, so that the task waits, or leaves the output in a file. Absent
+   * unless the run requests live output and {@linkcode Executor.reportsOutput} is true.
    */
-  onOutput?: ((stream: "stdout" | "stderr", bytes: Uint8Array) => void) | undefined;
+  onOutput?: ((stream: "stdout" | "stderr", bytes: Uint8Array) => Promise<void> | undefined) | undefined;
   /** Called when the command starts, or `agoMs` milliseconds later. The timeout counts from the start. */
   onStart: (agoMs?: number) => void;
 }

@@ -270,7 +270,7 @@ export class Scheduler {
         slot.attempt = new RunningAttempt(this.#executor, env ? { ...attempt, env } : attempt, killAfterMs, output);
       }
       const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
-      output?.end();
+      await output?.end();
       if (onEnd) this.#call(() => onEnd(result));
       return result;
     } catch (error) {
@@ -329,7 +329,10 @@ export class Scheduler {
 
   #liveOutput(attempt: Attempt): LiveOutput | undefined {
     const { onOutput, outputBy } = this.#settings;
-    return onOutput && new LiveOutput(attempt, outputBy, (output) => this.#call(() => onOutput(output)));
+    return onOutput && new LiveOutput(attempt, outputBy, (output) => {
+      const taken = this.#call(() => onOutput(output));
+      return isPromise(taken) ? Promise.resolve(taken).then(() => {}, this.#fail) : undefined;
+    });
   }
 
   /** Calls a callback of the caller. An error thrown by the callback ends the run. */
@@ -361,4 +364,8 @@ export class Scheduler {
     this.#closed.resolve();
     this.#output.deliver();
   }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 }

@@ -12,14 +12,17 @@ export class TaskOutput {
   readonly stream: "stdout" | "stderr";
   /** The bytes as the task wrote them; a line includes its newline. The bytes stay valid. */
   readonly bytes: Uint8Array;
+  /** True when the piece is a part of a long line and the rest of the line follows. False for chunks. */
+  readonly continues: boolean;
 
   /** Creates a piece of output. */
-  constructor({ id, number, slot }: Attempt, stream: "stdout" | "stderr", bytes: Uint8Array) {
+  constructor({ id, number, slot }: Attempt, stream: "stdout" | "stderr", bytes: Uint8Array, continues = false) {
     this.id = id;
     this.attempt = number;
     this.slot = slot;
     this.stream = stream;
     this.bytes = bytes;
+    this.continues = continues;
   }
 
   /** The bytes as text, without the newline at the end. Invalid UTF-8 becomes U+FFFD. */
@@ -37,13 +40,13 @@ export const MAX_LIVE_LINE_BYTES = 64 * 1024;
 
 /** Splits the output of one stream into lines. */
 export class LineSplitter {
-  readonly #onLine: (line: Uint8Array) => void;
+  readonly #onLine: (line: Uint8Array, continues: boolean) => void;
   /** An incomplete line. */
   #parts: Uint8Array[] = [];
   #partBytes = 0;
 
-  /** @param onLine Called with each line and its newline. */
-  constructor(onLine: (line: Uint8Array) => void) {
+  /** @param onLine Called with each line and its newline. `continues` is true when more of the line follows. */
+  constructor(onLine: (line: Uint8Array, continues: boolean) => void) {
     this.#onLine = onLine;
   }
 
@@ -59,21 +62,24 @@ export class LineSplitter {
 
   /** Delivers the last line, if it has no newline. */
   flush(): void {
-    if (this.#partBytes === 0) return;
+    if (this.#partBytes > 0) this.#deliver(false);
+  }
+
+  #deliver(continues: boolean): void {
     const [first] = this.#parts;
     const line = this.#parts.length === 1 ? first! : joined(this.#parts, this.#partBytes);
     this.#parts = [];
     this.#partBytes = 0;
-    this.#onLine(line);
+    this.#onLine(line, continues);
   }
 
   #add(bytes: Uint8Array): void {
     for (let rest = bytes; rest.length > 0;) {
+      if (this.#partBytes === MAX_LIVE_LINE_BYTES) this.#deliver(true); // only now is it clear that the line continues
       const part = rest.subarray(0, MAX_LIVE_LINE_BYTES - this.#partBytes);
       this.#parts.push(part);
       this.#partBytes += part.length;
       rest = rest.subarray(part.length);
-      if (this.#partBytes >= MAX_LIVE_LINE_BYTES) this.flush();
     }
   }
 }

@@ -10,14 +10,16 @@ const TURN_BYTES = 1024 * 1024;
 export class OutputFollower {
   readonly #path: string;
   readonly #maxBytes: number;
-  readonly #onBytes: (bytes: Uint8Array) => void;
+  readonly #onBytes: (bytes: Uint8Array) => Promise<void> | undefined;
   #offset = 0;
+  /** Settles when the receiver takes more. The output stays in the file until then. */
+  #pause: Promise<void> | undefined;
 
   /**
    * @param maxBytes The number of bytes to deliver at most.
-   * @param onBytes Called with each chunk. The chunk stays valid.
+   * @param onBytes Called with each chunk. The chunk stays valid. The next chunk waits for a returned promise.
    */
-  constructor(path: string, maxBytes: number, onBytes: (bytes: Uint8Array) => void) {
+  constructor(path: string, maxBytes: number, onBytes: (bytes: Uint8Array) => Promise<void> | undefined) {
     this.#path = path;
     this.#maxBytes = maxBytes;
     this.#onBytes = onBytes;
@@ -25,6 +27,7 @@ export class OutputFollower {
 
   /** Delivers new bytes up to the offset `end`, at most 1 MiB. Returns true when there may be more. */
   read(end: number = Infinity): boolean {
+    if (this.#pause) return true;
     let file: number | undefined;
     try {
       file = openSync(this.#path, OPEN_FLAGS);
@@ -40,7 +43,7 @@ export class OutputFollower {
   /** Delivers the remaining bytes. What a background process appends from now on is left out. */
   async readAll(): Promise<void> {
     const { size } = lstatSync(this.#path, { throwIfNoEntry: false }) ?? { size: 0 };
-    while (this.read(size)) await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.read(size)) await (this.#pause ?? new Promise<void>((resolve) => setImmediate(resolve)));
   }
 
   #readFrom(file: number, end: number): boolean {
@@ -50,7 +53,10 @@ export class OutputFollower {
       const length = readSync(file, buffer, 0, wanted, this.#offset);
       if (length === 0) return false;
       this.#offset += length;
-      this.#onBytes(buffer.slice(0, length));
+      this.#pause = this.#onBytes(buffer.slice(0, length))?.then(() => {
+        this.#pause = undefined;
+      });
+      if (this.#pause) return true;
     }
     return true;
   }

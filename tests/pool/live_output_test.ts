@@ -89,6 +89,28 @@ for (const executor of EXECUTORS) {
       throw new Error("enough");
     };
     await assertRejects(() => runLive([{ cmd: "echo hi; sleep 60" }], { executor, onOutput }), Error, "enough");
+    const rejects = () => Promise.reject(new Error("too much"));
+    const tasks = [{ cmd: "echo hi; sleep 60" }];
+    await assertRejects(() => runLive(tasks, { executor, onOutput: rejects }), Error, "too much");
+  });
+
+  test(`with the ${executor} executor, output waits for the promise of onOutput, and is complete`, async () => {
+    const waiting = new Set<string>();
+    let [overlaps, bytes] = [0, 0];
+    const [result] = await collect(run([{ cmd: "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2" }], {
+      executor,
+      outputBy: "chunk",
+      maxInlineBytes: 4 * 1024 ** 2,
+      async onOutput(output) {
+        if (waiting.has(output.stream)) overlaps++;
+        waiting.add(output.stream);
+        bytes += output.bytes.length;
+        await new Promise((resolve) => setTimeout(resolve));
+        waiting.delete(output.stream);
+      },
+    }));
+    assertEquals([overlaps, bytes, result!.stdout.length, result!.stderr.length], [0, 6e6, 3e6, 3e6]);
+    assertEquals(waiting.size, 0); // the result waits, too
   });
 }
 
@@ -114,7 +136,11 @@ test("LineSplitter delivers whole lines from any chunks, and long lines in parts
   const property = fc.property(bytes, fc.array(fc.nat(100_000), { maxLength: 10 }), (parts, cuts) => {
     const input = Buffer.from(parts.join(""));
     const lines: Uint8Array[] = [];
-    const splitter = new LineSplitter((line) => lines.push(line));
+    const continued: boolean[] = [];
+    const splitter = new LineSplitter((line, continues) => {
+      lines.push(line);
+      continued.push(continues);
+    });
     let begin = 0;
     for (const cut of [...cuts.map((cut) => cut % (input.length + 1)).sort((a, b) => a - b), input.length]) {
       splitter.push(input.subarray(begin, cut));
@@ -127,6 +153,7 @@ test("LineSplitter delivers whole lines from any chunks, and long lines in parts
       assert(newline === -1 || newline === line.length - 1);
       assert(newline !== -1 || line.length === MAX_LIVE_LINE_BYTES || index === lines.length - 1);
       assert(line.length > 0 && line.length <= MAX_LIVE_LINE_BYTES);
+      assertEquals(continued[index], newline === -1 && index < lines.length - 1);
     }
   });
   fc.assert(property, { numRuns: 100 * EFFORT, seed: SEED });
