@@ -12,6 +12,8 @@ export interface Io {
   readonly stdout: ByteSink;
   /** Writes a line to standard error, with control characters escaped. Settles when the line is written or lost. */
   readonly stderr: (line: string) => Promise<void>;
+  /** Standard error, for the bytes of tasks. Fails with a {@linkcode ClosedOutputError} when its reader is gone. */
+  readonly stderrBytes: ByteSink;
   /** Aborted by the first SIGINT, SIGQUIT or SIGTERM, with an {@linkcode InterruptedError} as the reason. */
   readonly signal: AbortSignal;
   /** Aborted by the second such signal, which kills the remaining tasks. */
@@ -40,7 +42,7 @@ export class InterruptedError extends Error {
   }
 }
 
-/** The reader of standard output is gone, as after `| head`. */
+/** The reader of a standard stream is gone, as after `| head`. */
 export class ClosedOutputError extends Error {
   override name = "ClosedOutputError";
 }

@@ -3,7 +3,7 @@ import process from "node:process";
 import { isatty } from "node:tty";
 import type { Source } from "../jsonl/source.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
-import { writeStderr, writeStdout } from "../system/standard_streams.ts";
+import { writeStderr, writeStderrBytes, writeStdout } from "../system/standard_streams.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
 import { printable } from "../text/excerpt.ts";
 import { keepDebuggerClosed } from "./closed_debugger.ts";
@@ -48,8 +48,9 @@ export function processIo(): Io {
     stdinIsTerminal: isatty(0),
     stdoutIsTerminal: isatty(1),
     stderrIsTerminal: isatty(2),
-    stdout: { write: writeToStdout },
+    stdout: { write: (bytes) => checked(writeStdout(bytes), "standard output") },
     stderr: (line) => writeStderr(`${printable(line)}\n`),
+    stderrBytes: { write: (bytes) => checked(writeStderrBytes(bytes), "standard error") },
     signal: stop.signal,
     killSignal: kill.signal,
     onRequest: (run) => listener = run,
@@ -83,9 +84,9 @@ function openStdin(): Source<Uint8Array> {
   return process.stdin;
 }
 
-function writeToStdout(bytes: Uint8Array): Promise<void> {
-  return writeStdout(bytes).catch((error) => {
+function checked(written: Promise<void>, name: string): Promise<void> {
+  return written.catch((error) => {
     if (systemCode(error) === "EPIPE") throw new ClosedOutputError();
-    throw new Error(`Cannot write to standard output: ${systemReason(error)}`, { cause: error });
+    throw new Error(`Cannot write to ${name}: ${systemReason(error)}`, { cause: error });
   });
 }

@@ -27,8 +27,16 @@ export function writeStdout(bytes: Uint8Array): Promise<void> {
  * is written; ignores errors, because they cannot be reported anywhere.
  */
 export async function writeStderr(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  await (deno ? denoStderr.write(bytes) : writeTo(process.stderr, bytes)).catch(() => {});
+  await writeStderrBytes(new TextEncoder().encode(text)).catch(() => {});
+}
+
+/**
+ * Writes to standard error without blocking the program while a pipe is full.
+ *
+ * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
+ */
+export function writeStderrBytes(bytes: Uint8Array): Promise<void> {
+  return deno ? denoStderr.write(bytes) : writeTo(process.stderr, bytes);
 }
 
 function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {

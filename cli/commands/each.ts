@@ -33,7 +33,7 @@ ${EXIT_STATUSES}`,
   async run({ flags, operands, sources }, io) {
     const template = new CommandTemplate(commandOf(operands));
     const values = valuesOf(sources);
-    const settings = await readSettings(flags);
+    const settings = await readSettings(flags, "text");
     for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
       if (flags.print && flags[other] !== undefined) {
         throw new UsageError(`Cannot use --${other} with --print: --print runs no tasks`);

@@ -20,6 +20,8 @@ import {
 } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
+import type { OutputFormat, OutputSettings } from "../output/run_output.ts";
+import type { ColorMode } from "../output/tag.ts";
 import type { RunSettings } from "../run_tasks.ts";
 
 /** The executors for tasks on this machine. */
@@ -52,8 +54,20 @@ export const RUN_FLAGS = {
       short: "o",
       unit: text("FILE"),
       help: "write results to FILE; without --resume, FILE must be new or empty",
-      default: "standard output",
     },
+    "format": {
+      unit: oneOf<OutputFormat>({ text: true, json: true, none: true }),
+      help: "form of standard output: what the tasks print, their results, or nothing",
+      default: "text for each; json for run, or none with -o FILE",
+    },
+    "tag": { help: "put the id of the task and a tab before each line of text" },
+    "lines": { help: "write lines of text while their tasks run, instead of after each task" },
+    "color": {
+      unit: oneOf<ColorMode>({ auto: true, always: true, never: true }),
+      help: "color the tags of --tag",
+      default: "auto, on a terminal without NO_COLOR",
+    },
+    "record-cmd": { help: "add the command of the task to each result" },
     "resume": { help: "skip tasks that have a result in FILE of -o, and append new results" },
     "resume-failed": { help: "like --resume, but rerun tasks whose last outcome is not ok" },
     "keep-order": {
@@ -129,7 +143,7 @@ export const RUN_FLAGS = {
       unit: PORT,
       help: "serve a live report on 127.0.0.1:PORT and print its address; 0 for a free port",
     },
-    "quiet": { short: "q", help: "print no summary" },
+    "quiet": { short: "q", help: "print neither failed tasks nor a summary" },
   },
   "Other machines (any of these flags sends the tasks to workers)": NATS_FLAGS,
 } as const satisfies FlagGroups;
@@ -160,7 +174,7 @@ ${EXIT_STATUSES}`,
     if (operands.length > 1) {
       throw new UsageError(`Expected one task file, got ${operands.map(excerpt).join(" and ")}`);
     }
-    const settings = await readSettings(flags);
+    const settings = await readSettings(flags, "json");
     const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
     return await runTasks(settings, await TaskInput.ofFile(operands[0], io), io);
   },
@@ -169,12 +183,13 @@ ${EXIT_STATUSES}`,
 /**
  * Returns the settings that the flags make.
  *
+ * @param byDefault the format of standard output without a flag that chooses one.
  * @throws {UsageError} for flags that exclude each other.
  */
-export async function readSettings(flags: RunFlags): Promise<RunSettings> {
-  const output = flags.output === "-" ? undefined : flags.output;
+export async function readSettings(flags: RunFlags, byDefault: "text" | "json"): Promise<RunSettings> {
+  const output = readOutput(flags, byDefault);
   const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
-  if (resume && output === undefined) throw new UsageError("Missing -o FILE: the results file to resume");
+  if (resume && output.file === undefined) throw new UsageError("Missing -o FILE: the results file to resume");
   if (flags.watch !== undefined && flags["dry-run"]) {
     throw new UsageError("Cannot use --watch with --dry-run: a dry run runs no tasks");
   }
@@ -194,6 +209,7 @@ export async function readSettings(flags: RunFlags): Promise<RunSettings> {
       maxInlineBytes: flags["max-inline"],
       spillDir: flags["spill-dir"],
       maxOutputBytes: flags["max-output"],
+      recordCommand: flags["record-cmd"],
     },
     nats: await readNatsOptions(flags),
     onInvalid: flags["on-invalid"] ?? "abort",
@@ -206,9 +222,36 @@ export async function readSettings(flags: RunFlags): Promise<RunSettings> {
   };
 }
 
+/**
+ * Returns the settings of the output. `-o -` is standard output as a results file.
+ *
+ * @throws {UsageError} for flags that exclude each other.
+ */
+function readOutput(flags: RunFlags, byDefault: "text" | "json"): OutputSettings {
+  const { format: given, tag = false, lines = false, color = "auto" } = flags;
+  const file = flags.output === "-" ? undefined : flags.output;
+  for (const [name, isGiven] of Object.entries({ tag, lines })) {
+    if (isGiven && given !== undefined && given !== "text") {
+      throw new UsageError(`Cannot use --${name} with --format ${given}: --${name} is for --format text`);
+    }
+  }
+  if (lines && flags["keep-order"]) {
+    throw new UsageError("Cannot use --lines with --keep-order: --lines writes lines while their tasks run");
+  }
+  if (flags.output === "-" && (tag || lines || given !== undefined && given !== "json")) {
+    throw new UsageError("Cannot use -o - with --format text: both write to standard output; remove -o -");
+  }
+  const format = given ?? (tag || lines ? "text" : flags.output === "-" ? "json" : formatByDefault(byDefault, file));
+  return { file, format, hasTags: tag, byLine: lines, color };
+}
+
+function formatByDefault(byDefault: "text" | "json", file: string | undefined): OutputFormat {
+  return byDefault === "json" && file !== undefined ? "none" : byDefault;
+}
+
 async function readNatsOptions(flags: RunFlags): Promise<NatsOptions | undefined> {
   if (!Object.keys(flags).some((name) => name in NATS_FLAGS)) return undefined;
-  for (const other of ["executor", "load", "memfree"] as const) {
+  for (const other of ["executor", "load", "memfree", "lines"] as const) {
     if (flags[other] !== undefined) {
       throw new UsageError(`Cannot use --${other} with --nats: --${other} is for tasks on this machine`);
     }

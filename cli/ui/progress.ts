@@ -26,5 +26,10 @@ export function progressLines(writeLine: Io["stderr"], intervalMs: number): Prog
   const format = progressFormatter();
   let latest: Progress | undefined;
   const timer = setInterval(() => latest && notify(writeLine, `taskrunner: ${format(latest)}`), intervalMs);
-  return { update: (progress) => latest = progress, log: writeLine, stop: () => clearInterval(timer) };
+  return {
+    update: (progress) => latest = progress,
+    log: writeLine,
+    beside: (stderr) => stderr,
+    stop: () => clearInterval(timer),
+  };
 }

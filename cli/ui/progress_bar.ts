@@ -1,5 +1,6 @@
 import process from "node:process";
 import { writeStderr } from "../../system/standard_streams.ts";
+import type { ByteSink } from "../../jsonl/mod.ts";
 import type { Progress } from "../../pool/options.ts";
 import type { Io } from "../io.ts";
 import { type ProgressDisplay, progressFormatter } from "./progress_text.ts";
@@ -56,6 +57,14 @@ export class ProgressBar implements ProgressDisplay {
     await this.#writeLine(line);
     this.#show();
   };
+
+  readonly beside = (stderr: ByteSink): ByteSink => ({
+    write: async (bytes) => {
+      this.#hide();
+      await stderr.write(bytes);
+      this.#show();
+    },
+  });
 
   stop(): void {
     if (this.#isStopped) return;

@@ -1,3 +1,4 @@
+import type { ByteSink } from "../../jsonl/mod.ts";
 import type { Progress } from "../../pool/options.ts";
 import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
 
@@ -7,6 +8,8 @@ export interface ProgressDisplay {
   update(progress: Progress): void;
   /** Writes a line without mixing it with the progress. Settles when the line is written. */
   readonly log: (line: string) => Promise<void>;
+  /** Returns a sink that keeps the bytes for standard error apart from the progress. */
+  readonly beside: (stderr: ByteSink) => ByteSink;
   /** Removes the progress from the terminal and stops its timer. */
   stop(): void;
 }

@@ -3,10 +3,10 @@ import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
 import { isFailure, type TaskResult } from "../../records/result.ts";
 import { TopK } from "../../results/statistics/top_k.ts";
 
-/** Number of tasks that the summary names as slowest, and as failed. */
+/** Number of tasks that the summary names as slowest. */
 const MAX_NAMED_TASKS = 3;
 
-/** Counts the results of a run, and summarizes them in up to three lines. */
+/** Counts the results of a run, and summarizes them in one or two lines. */
 export class Summary {
   readonly #startedMs = performance.now();
   readonly #counts = new Map<TaskResult["outcome"], number>();
@@ -14,15 +14,11 @@ export class Summary {
     MAX_NAMED_TASKS,
     ({ durationMs }) => durationMs,
   );
-  readonly #failed: Pick<TaskResult, "id" | "status" | "outcome">[] = [];
 
   /** Counts a result. */
-  add({ id, status, outcome, durationMs }: TaskResult): void {
+  add({ id, outcome, durationMs }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
     this.#slowest.add({ id, durationMs });
-    if (isFailure(outcome) && this.#failed.length < MAX_NAMED_TASKS) {
-      this.#failed.push({ id, status, outcome });
-    }
   }
 
   /** Number of tasks that have a result in this run. */
@@ -43,7 +39,7 @@ export class Summary {
    * @param skipped number of tasks skipped because an earlier run had their result.
    */
   lines(skipped: number): string[] {
-    const { tasks, failures } = this;
+    const { tasks } = this;
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
       .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
@@ -59,14 +55,6 @@ export class Summary {
         }`,
       );
     }
-    if (failures > 0) {
-      const more = failures > this.#failed.length ? ` and ${formatCount(failures - this.#failed.length)} more` : "";
-      lines.push(`not ok: ${this.#failed.map(describe).join(", ")}${more}`);
-    }
     return lines;
   }
-}
-
-function describe({ id, status, outcome }: Pick<TaskResult, "id" | "status" | "outcome">): string {
-  return `${excerpt(id)} (${outcome === "failed" ? `status ${status}` : outcome})`;
 }

@@ -53,7 +53,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
     assertEquals(again, { given, operands, unknown: undefined });
     const flags = parseValues(given, run, COMMANDS) as RunFlags;
-    const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = await readSettings(flags);
+    const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = await readSettings(flags, "json");
     const { limit = 0 } = retry as RetryOptions;
     assert(Number.isSafeInteger(concurrency) && concurrency >= 1);
     assert(Number.isSafeInteger(limit) && limit >= 0);

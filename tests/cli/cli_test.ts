@@ -343,7 +343,7 @@ test("a flag of xargs or GNU parallel that is missing has an answer with the equ
     [["-n1"], "one task of each value"],
     [["-I", "{}"], "replacement strings are {}"],
     [["-t"], "--print"],
-    [["--tag"], '"id"'],
+    [["--ctag"], "--tag"],
     [["--joblog", "log"], "-o FILE"],
     [["--bar"], "--progress"],
     [["--sshlogin", "host"], "--nats URL"],

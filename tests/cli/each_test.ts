@@ -228,7 +228,9 @@ test("no value ever runs as a command, in any command", async () => {
 });
 
 test("each makes a task of each line, with the line as its id", async () => {
-  const { status, results } = await taskrunner(["each", "echo {#}: {}", "-k"], { stdin: "a b\n\n$HOME\r\nlast" });
+  const { status, results } = await taskrunner(["each", "--format", "json", "echo {#}: {}", "-k"], {
+    stdin: "a b\n\n$HOME\r\nlast",
+  });
   assertEquals(status, 0);
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), [
     ["a b", "1: a b\n"],
@@ -240,13 +242,26 @@ test("each makes a task of each line, with the line as its id", async () => {
 });
 
 test("each takes values after :::, even if they look like flags", async () => {
-  const { results } = await taskrunner(["-k", "each", "echo v", "--jobs", "1", ":::", "-k", "a b", "--help", "x\ny"]);
+  const { results } = await taskrunner([
+    "-k",
+    "each",
+    "--format",
+    "json",
+    "echo v",
+    "--jobs",
+    "1",
+    ":::",
+    "-k",
+    "a b",
+    "--help",
+    "x\ny",
+  ]);
   assertEquals(results.map(({ stdout }) => stdout), ["v -k\n", "v a b\n", "v --help\n", "v x\ny\n"]);
   assertEquals((await taskrunner(["each", "echo", ":::"])).stdout, "");
 });
 
 test("each takes values that end with a NUL", async () => {
-  const { results } = await taskrunner(["each", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
+  const { results } = await taskrunner(["each", "--format", "json", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
   assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
 });
 
@@ -293,18 +308,20 @@ test("each resumes a run by the values", async () => {
 
 test("an invalid value is an error that names its line, or is skipped", async () => {
   const bytes = "a\nb\0c\nd\n";
-  const wrong = await taskrunner(["each", "echo"], { stdin: bytes });
+  const wrong = await taskrunner(["each", "--format", "json", "echo"], { stdin: bytes });
   assertEquals(wrong.status, 255);
   assertStringIncludes(
     wrong.stderr,
     "standard input:2: Cannot use the value: it contains a NUL character; if values end with NUL, add -0",
   );
-  const skipped = await taskrunner(["each", "echo", "-k", "--on-invalid", "skip"], { stdin: bytes });
+  const skipped = await taskrunner(["each", "--format", "json", "echo", "-k", "--on-invalid", "skip"], {
+    stdin: bytes,
+  });
   assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
 });
 
 test("values after ::: are counted before the first task runs", async () => {
-  const flags = ["each", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
+  const flags = ["each", "--format", "json", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
   const { results, status } = await taskrunner(flags);
   assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
 });

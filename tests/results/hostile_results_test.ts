@@ -28,6 +28,7 @@ async function ask(
     stderrIsTerminal: false,
     stdout: { write: (bytes) => void written.push(bytes) },
     stderr: (line) => Promise.resolve(void lines.push(line)),
+    stderrBytes: { write: () => {} },
     signal,
     killSignal: signal,
     onRequest: () => {},

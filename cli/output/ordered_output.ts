@@ -1,0 +1,92 @@
+import type { ByteSink } from "../../jsonl/mod.ts";
+
+/** The number of characters and bytes in the queue from which on callers have to wait. */
+const MAX_QUEUED = 1024 * 1024;
+
+/** A standard stream for output. */
+export type StreamName = "stdout" | "stderr";
+
+/** The sinks of the standard streams. */
+export type StandardSinks = Readonly<Record<StreamName, ByteSink>>;
+
+interface Piece {
+  readonly stream: StreamName;
+  data: string | Uint8Array;
+}
+
+/**
+ * Writes to standard output and standard error in one order, because both may be the same terminal, pipe or file. Pieces
+ * that arrive during a write are written together next.
+ */
+export class OrderedOutput {
+  readonly #sinks: StandardSinks;
+  readonly #encoder = new TextEncoder();
+  #queue: Piece[] = [];
+  #queued = 0;
+  #draining: Promise<void> | undefined;
+  #failure: { error: unknown } | undefined;
+
+  constructor(sinks: StandardSinks) {
+    this.#sinks = sinks;
+  }
+
+  /**
+   * Queues text, or bytes that must stay valid. Returns a promise when the caller has to wait before the next piece.
+   *
+   * @throws the error of a sink, for this or an earlier piece. Nothing is written after such an error.
+   */
+  write(stream: StreamName, data: string | Uint8Array): Promise<void> | undefined {
+    if (this.#failure) throw this.#failure.error;
+    if (data.length > 0) {
+      const last = this.#queue.at(-1);
+      if (last?.stream === stream && typeof last.data === "string" && typeof data === "string") last.data += data;
+      else this.#queue.push({ stream, data });
+      this.#queued += data.length;
+      this.#draining ??= this.#drain();
+    }
+    return this.#queued >= MAX_QUEUED ? this.flush() : undefined;
+  }
+
+  /**
+   * Waits until everything is written.
+   *
+   * @throws the error of a sink.
+   */
+  async flush(): Promise<void> {
+    await this.#draining;
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const queue = this.#queue;
+        this.#queue = [];
+        this.#queued = 0;
+        for (let begin = 0; begin < queue.length;) {
+          const { stream } = queue[begin]!;
+          const other = queue.findIndex((piece, index) => index > begin && piece.stream !== stream);
+          const end = other === -1 ? queue.length : other;
+          await this.#sinks[stream].write(this.#bytesOf(queue.slice(begin, end)));
+          begin = end;
+        }
+      }
+    } catch (error) {
+      this.#failure = { error };
+    } finally {
+      this.#draining = undefined;
+    }
+  }
+
+  #bytesOf(pieces: readonly Piece[]): Uint8Array {
+    const parts = pieces.map(({ data }) => typeof data === "string" ? this.#encoder.encode(data) : data);
+    if (parts.length === 1) return parts[0]!;
+    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let offset = 0;
+    for (const part of parts) {
+      bytes.set(part, offset);
+      offset += part.length;
+    }
+    return bytes;
+  }
+}

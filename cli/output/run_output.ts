@@ -1,0 +1,113 @@
+import { type ByteSink, JsonLinesWriter } from "../../jsonl/mod.ts";
+import type { PoolOptions } from "../../pool/options.ts";
+import type { TaskResult } from "../../records/result.ts";
+import type { ResultsFile } from "../../results/results_file.ts";
+import type { Io } from "../io.ts";
+import { failureNotice } from "./failure_notice.ts";
+import { FileSink } from "./file_sink.ts";
+import { LineSink } from "./line_sink.ts";
+import { OrderedOutput, type StandardSinks } from "./ordered_output.ts";
+import type { ResultSink } from "./result_sink.ts";
+import { hasSpillFile, SpillFileRemover } from "./spill_files.ts";
+import { type ColorMode, tagger } from "./tag.ts";
+import { TextSink } from "./text_sink.ts";
+
+/** The form of the results on standard output. */
+export type OutputFormat = "text" | "json" | "none";
+
+/** The settings of the output of a run. */
+export interface OutputSettings {
+  /** The path of the results file; undefined for none. */
+  file: string | undefined;
+  /** The form of the results on standard output. */
+  format: OutputFormat;
+  /** Puts the id before each line of text. */
+  hasTags: boolean;
+  /** Writes lines of text while their tasks run. */
+  byLine: boolean;
+  color: ColorMode;
+}
+
+/** The surroundings of the output. */
+interface OutputContext extends Pick<Io, "stdoutIsTerminal" | "stderrIsTerminal"> {
+  /** Set to write no notices about failed tasks. */
+  readonly isQuiet: boolean;
+  /** Set if the directory of spill files is temporary. */
+  readonly hasTemporarySpillFiles: boolean;
+}
+
+/** Writes the results of a run to standard output and to the results file, and a notice about each failed task. */
+export class RunOutput {
+  /** The callback for the output of running tasks; undefined if nobody wants it. */
+  readonly onOutput: PoolOptions["onOutput"];
+  readonly #sinks: readonly ResultSink[];
+  readonly #ordered: OrderedOutput;
+  readonly #isQuiet: boolean;
+  /** Absent if a record refers to the spill files. */
+  readonly #spillFiles: SpillFileRemover | undefined;
+
+  /**
+   * @param file the open results file, if there is one.
+   * @param sinks the standard streams.
+   */
+  constructor(
+    settings: OutputSettings,
+    file: ResultsFile | undefined,
+    sinks: StandardSinks,
+    context: OutputContext,
+  ) {
+    const { format, hasTags, byLine, color } = settings;
+    this.#ordered = new OrderedOutput(format === "text" ? sinks : { ...sinks, stderr: unfailing(sinks.stderr) });
+    this.#isQuiet = context.isQuiet;
+    if (!file && format !== "json") this.#spillFiles = new SpillFileRemover(context.hasTemporarySpillFiles);
+    const recording = file ? [new FileSink(file)] : [];
+    const tagOf = hasTags ? tagger(color, context) : undefined;
+    if (format === "text" && byLine) {
+      const lines = new LineSink(this.#ordered, tagOf);
+      this.onOutput = lines.take;
+      this.#sinks = [...recording, lines];
+    } else if (format === "text") this.#sinks = [...recording, new TextSink(this.#ordered, tagOf)];
+    else if (format === "json") this.#sinks = [...recording, new JsonLinesWriter(sinks.stdout)];
+    else this.#sinks = recording;
+  }
+
+  /**
+   * Writes a result.
+   *
+   * @throws the error of a file or of a standard stream.
+   */
+  async write(result: TaskResult): Promise<void> {
+    const notice = this.#isQuiet ? undefined : failureNotice(result);
+    const line = notice instanceof Promise ? await notice : notice; // before the file with the lines is removed
+    for (const sink of this.#sinks) {
+      const wait = sink.write(result);
+      if (wait) await wait;
+    }
+    if (line !== undefined) await this.#ordered.write("stderr", `${line}\n`);
+    if (this.#spillFiles && hasSpillFile(result)) await this.#spillFiles.remove(result);
+  }
+
+  /**
+   * Waits until everything is written, after the end of the run.
+   *
+   * @throws the error of a file or of a standard stream.
+   */
+  async close(): Promise<void> {
+    await this.#spillFiles?.close();
+    for (const sink of this.#sinks) await sink.flush();
+    await this.#ordered.flush();
+  }
+}
+
+/** Returns a sink that ignores errors: where only notices go to standard error, their loss must not end a run. */
+function unfailing(sink: ByteSink): ByteSink {
+  return {
+    async write(bytes) {
+      try {
+        await sink.write(bytes);
+      } catch {
+        // There is no other place for the notice.
+      }
+    },
+  };
+}
