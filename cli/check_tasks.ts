@@ -3,14 +3,21 @@ import { formatCount, pluralize } from "../text/format.ts";
 import { abortable } from "./abortable.ts";
 import { EXIT_ERROR } from "./exit_status.ts";
 import type { Io } from "./io.ts";
-import type { RunSettings } from "./run_tasks.ts";
 import { reportChanged } from "./changed_tasks.ts";
 import type { TaskInput } from "./task_input.ts";
 
+/** The results of earlier runs that a check takes into account. */
+interface EarlierResults {
+  /** The path of the results file. */
+  file: string;
+  /** True if failed tasks run again, not only canceled ones. */
+  retryFailed: boolean;
+}
+
 /** Checks every line of the input, and reports the numbers of valid and invalid lines. Returns the exit status. */
-export async function checkTasks({ resume, output }: RunSettings, input: TaskInput, io: Io): Promise<number> {
-  const options = { retryFailed: resume === "failed", signal: io.signal };
-  const recorded = resume && (await abortable(readRecordedResults(output.file!, options), io.signal)).index;
+export async function checkTasks(input: TaskInput, resume: EarlierResults | undefined, io: Io): Promise<number> {
+  const { signal } = io;
+  const recorded = resume && (await abortable(readRecordedResults(resume.file, { ...resume, signal }), signal)).index;
   const tasks = await abortable(input.count({ onInvalid: "skip", report: io.stderr, recorded }), io.signal);
   await reportChanged(input, io);
   const counts = [

@@ -50,8 +50,8 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
       "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
     );
   }
-  if (settings.isDryRun) return await checkTasks(settings, input, io);
   const retryFailed = resume === "failed";
+  if (settings.isDryRun) return await checkTasks(input, resume && { file: path!, retryFailed }, io);
   let file = resume && await openResults(path!, { resume: true, retryFailed }, io);
   const recorded = file && indexOfResultsFile(file);
   // Checks the whole input first, so that an invalid last line does not end a long run.

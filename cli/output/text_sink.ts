@@ -52,7 +52,7 @@ export class TextSink implements ResultSink {
   async #writeFile(path: string, id: string, stream: StreamName): Promise<void> {
     const tagger = this.#tagOf && new ByteLineTagger(this.#tagOf(id, stream));
     for await (const chunk of readSpillFile(path)) {
-      this.#output.write(stream, tagger ? tagger.add(chunk) : chunk);
+      await this.#output.write(stream, tagger ? tagger.add(chunk) : chunk);
       await this.#output.flush(); // the chunk is valid only until the next one
     }
     if (tagger) await this.#output.write(stream, tagger.end());

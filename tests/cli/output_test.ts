@@ -176,7 +176,7 @@ test("LineTagger puts a tag where a line begins, for any chunks", () => {
 test("tags have the color of their id, on terminals only by default", () => {
   const terminals = { stdoutIsTerminal: true, stderrIsTerminal: false };
   const always = tagger("always", terminals);
-  assertMatch(always("a", "stderr"), /^\x1b\[\d\dma\x1b\[0m\t$/);
+  assertMatch(always("a", "stderr"), new RegExp("^\x1b\\[\\d\\dma\x1b\\[0m\t$"));
   assertEquals(always("a", "stdout"), tagger("always", terminals)("a", "stderr"));
   const ids = Array.from({ length: 100 }, (_, id) => `${id}`);
   assertEquals(new Set(ids.map((id) => always(id, "stdout").slice(0, 5))).size, 10);
@@ -257,7 +257,8 @@ test("LineSink holds the output of other tasks while a long line arrives in part
   const waiting = new Set<string>();
   const held = (name: string, wait: Promise<void> | undefined) => {
     waiting.add(name);
-    wait!.then(() => waiting.delete(name));
+    const end = () => waiting.delete(name);
+    wait!.then(end, end);
   };
   assertEquals(take("a", "stdout", "a1", true), undefined);
   held("b1", take("b", "stdout", "b1", true));
@@ -285,7 +286,7 @@ test("LineSink releases the held output when a stream fails", async () => {
   const attempt = (slot: number) => ({ task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot });
   const piece = (slot: number, continues: boolean) =>
     new TaskOutput(attempt(slot), "stdout", Buffer.from("x"), continues);
-  lines.take(piece(1, true));
+  assertEquals(lines.take(piece(1, true)), undefined);
   const wait = assertRejects(() => lines.take(piece(2, false))!, Error, "gone");
   await assertRejects(() => output.flush(), Error, "gone");
   assertThrows(() => lines.take(piece(1, false)), Error, "gone");
@@ -296,10 +297,11 @@ test("LineSink releases the held output when a stream fails", async () => {
 test("OrderedOutput keeps the order of both streams, and writes what arrives meanwhile together", async () => {
   const { pieces, sinks } = recorder();
   const output = new OrderedOutput(sinks);
-  for (const text of ["a", "b", "", "c"]) output.write("stdout", text);
-  output.write("stderr", Buffer.from([0x65]));
-  output.write("stderr", "é");
-  output.write("stdout", "d");
+  const write = (stream: StreamName, data: string | Uint8Array) => assertEquals(output.write(stream, data), undefined);
+  for (const text of ["a", "b", "", "c"]) write("stdout", text);
+  write("stderr", Buffer.from([0x65]));
+  write("stderr", "é");
+  write("stdout", "d");
   await output.flush();
   assertEquals(pieces, [["stdout", "a"], ["stdout", "bc"], ["stderr", "eé"], ["stdout", "d"]]);
   assertEquals(output.write("stdout", "x".repeat(2 ** 20)), undefined); // is being written
