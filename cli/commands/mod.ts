@@ -2,6 +2,7 @@
 
 import type { Command } from "../command.ts";
 import { each } from "./each.ts";
+import { failed } from "./failed.ts";
 import { report } from "./report.ts";
 import { run } from "./run.ts";
 import { runs } from "./runs.ts";
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   each,
   worker,
   runs,
+  failed,
   stats,
   trace,
   report,

@@ -30,16 +30,41 @@ export async function readResults(
   source: Source<Uint8Array>,
   onResult: (facts: ResultFacts, result: () => TaskResult) => void,
 ): Promise<void> {
-  await new LineReader<undefined>(source, {
+  await resultReader(source, (facts, result) => {
+    onResult(facts, result);
+    return false;
+  }).count();
+}
+
+/**
+ * Iterates over selected results. Parses the others only up to their output.
+ *
+ * @param isWanted called for each result.
+ * @throws {InvalidLineError} (from the iterator) at a line that is not a result.
+ */
+export async function* selectResults(
+  source: Source<Uint8Array>,
+  isWanted: (facts: ResultFacts) => boolean,
+): AsyncGenerator<TaskResult, void> {
+  for await (const { value } of resultReader(source, isWanted)) yield value;
+}
+
+/** Returns a reader of the results for which `isWanted` returns true. */
+function resultReader(
+  source: Source<Uint8Array>,
+  isWanted: (facts: ResultFacts, result: () => TaskResult) => boolean,
+): LineReader<TaskResult> {
+  return new LineReader(source, {
     delimiter: LF,
     maxLineBytes: MAX_RESULT_LINE_BYTES,
     parse(text, lineNumber, isUnfinished) {
       const line = withoutByteOrderMark(text, lineNumber);
+      if (isBlank(line)) return undefined;
       const result = () => parseResult(parseJson(line, isUnfinished));
-      if (!isBlank(line)) onResult(factsOfBeginning(line) ?? factsOf(result()), result);
-      return undefined;
+      const isSelected = isWanted(factsOfBeginning(line) ?? factsOf(result()), result);
+      return isSelected ? { lineNumber, value: result() } : undefined;
     },
-  }).count();
+  });
 }
 
 /** The limit of escapes keeps the regular expression from exhausting the stack. */

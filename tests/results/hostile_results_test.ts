@@ -124,6 +124,11 @@ test("all readers accept strange but valid results", async () => {
         assert(!/NaN|Infinity|undefined|[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(stdout), `${name}: ${stdout}`);
       } else if (args.join() !== "report") JSON.parse(stdout);
     }
+    for (const args of [["failed"], ["failed", "--cmd"]]) {
+      const { stdout, stderr } = await ask([...args, "-"], text);
+      // deno-lint-ignore no-control-regex -- the test looks for control characters
+      assert(!/[\x00-\x09\x0b-\x1f\x7f]|root:/.test(stdout + stderr), `${name}: ${stdout}`);
+    }
     const index = new ResultIndex(false);
     await index.read([encode(text)]);
     assert(index.size > 0, name);

@@ -212,7 +212,7 @@ export function startTaskrunner(args: readonly string[], options: StartOptions =
 }
 
 /** Commands without a summary, and so without `--quiet`. */
-const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "stats", "trace", "report", "watch"];
+const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "failed", "stats", "trace", "report", "watch"];
 
 /** Runs the command on the runtime under test, with `--quiet` where it exists. */
 export async function taskrunner(

@@ -1,0 +1,50 @@
+import { Buffer } from "node:buffer";
+import { classifyCommand } from "../../executors/shell/plain_command.ts";
+import type { CheckedTask } from "../../records/task.ts";
+import { inputOf } from "../../records/task_input.ts";
+import { quoteAlways, shellQuote } from "../../text/shell_quote.ts";
+
+/** Returns a line for a POSIX shell that runs a task as taskrunner does: with its directory, variables and input. */
+export function commandLineOf(task: CheckedTask): string {
+  const { cwd } = task;
+  const command = withInput(programOf(task), task);
+  const all = cwd === undefined ? command : `(cd -- ${shellQuote(/^[/.]/.test(cwd) ? cwd : `./${cwd}`)} && ${command})`;
+  return onOneLine(all);
+}
+
+function programOf({ cmd, env = {} }: CheckedTask): string {
+  const variables = Object.entries(env).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => shellQuote(`${name}=${value}`));
+  const isSimple = typeof cmd === "string" && variables.length === 0 && classifyCommand(cmd) === "simple";
+  if (isSimple) return cmd;
+  const words = typeof cmd === "string" ? ["sh", "-c", shellQuote(cmd)] : cmd.map(shellQuote);
+  // Reserved words and special built-in commands are programs for env.
+  const needsEnv = variables.length > 0 || classifyCommand(words[0]!) !== "simple";
+  return [...needsEnv ? ["env", "--", ...variables] : [], ...words].join(" ");
+}
+
+/** Adds the standard input. Without one, the command must not read the rest of the script. */
+function withInput(command: string, task: CheckedTask): string {
+  const { data, file } = { data: undefined, file: undefined, ...inputOf(task) };
+  if (file !== undefined) return `${command} <${shellQuote(file)}`;
+  if (data === undefined) return `${command} </dev/null`;
+  return typeof data === "string" && !data.includes("\0")
+    ? `printf %s ${shellQuote(data)} | ${command}`
+    : `printf %b ${quoteAlways(Array.from(Buffer.from(data), octal).join(""))} | ${command}`;
+}
+
+// deno-lint-ignore no-control-regex -- matching control characters is the purpose
+const CONTROL = /[\x00-\x1f\x7f]/;
+// deno-lint-ignore no-control-regex -- matching control characters is the purpose
+const ESCAPED = /\\|[\x00-\x1f\x7f]/g;
+
+/** Returns a command without newlines and other control characters, for which `printf %b` has escapes. */
+function onOneLine(command: string): string {
+  if (!CONTROL.test(command)) return command;
+  const escaped = command.replace(ESCAPED, (character) => character === "\\" ? "\\\\" : octal(character.charCodeAt(0)));
+  return `eval "$(printf %b ${quoteAlways(escaped)})"`;
+}
+
+function octal(byte: number): string {
+  return `\\0${byte.toString(8).padStart(3, "0")}`;
+}

@@ -1,0 +1,39 @@
+import { isFailure, type TaskResult } from "../records/result.ts";
+import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+
+/** The tasks whose latest result is a failure. A task takes less than 64 bytes. */
+export class LatestFailures {
+  readonly #ids: IdTable = new IdTable();
+  /** By the numbers of ids: the number of the latest result, from 1, if it is a failure; otherwise 0. */
+  #failures = new Uint32Array(64);
+  #results = 0;
+  #size = 0;
+
+  /** Number of results. */
+  get results(): number {
+    return this.#results;
+  }
+
+  /** Number of tasks whose latest result is a failure. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds the next result. */
+  add({ id, outcome }: Pick<TaskResult, "id" | "outcome">): void {
+    const key = bytesOfId(id);
+    const number = this.#ids.add(key, 0, key.length);
+    if (number === this.#failures.length) this.#failures = new Uint32Array(enlarged(this.#failures));
+    this.#results++;
+    if (this.#failures[number] !== 0) this.#size--;
+    this.#failures[number] = isFailure(outcome) ? this.#results : 0;
+    if (this.#failures[number] !== 0) this.#size++;
+  }
+
+  /** Returns the number of the result, from 1, with which the task failed; 0 if the latest result is not a failure. */
+  failureOf(id: string): number {
+    const key = bytesOfId(id);
+    const number = this.#ids.find(key, 0, key.length);
+    return number === -1 ? 0 : this.#failures[number]!;
+  }
+}
