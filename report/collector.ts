@@ -6,6 +6,7 @@ import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { slotKey } from "../results/statistics/slots.ts";
 import { TopK } from "../results/statistics/top_k.ts";
+import { shellQuote } from "../text/shell_quote.ts";
 import type { ReportData, ReportOverview, ReportProgress, ReportTask, Rows } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { truncate } from "./truncate.ts";
@@ -16,8 +17,9 @@ const MAX_FAILURES = 100;
 /** The length to which a task's standard error is truncated. */
 const STDERR_CHARACTERS = 2_000;
 const ERROR_CHARACTERS = 500;
+const COMMAND_CHARACTERS = 1_000;
 
-type Detail = ResultFacts & { stderrEnd?: string | undefined };
+type Detail = ResultFacts & Pick<ReportTask, "command" | "stderrEnd">;
 
 /** Collects results and returns the report of those collected so far. */
 export class ReportCollector {
@@ -58,7 +60,7 @@ export class ReportCollector {
     if (facts.attempts > 1) this.#mostRetried.add(facts);
     if (facts.outcome !== "ok") {
       const list = isFailure(facts.outcome) ? this.#failures : this.#canceled;
-      if (list.length < MAX_FAILURES) list.push({ ...facts, stderrEnd: stderrEnd(result()) });
+      if (list.length < MAX_FAILURES) list.push({ ...facts, ...detailsOf(result()) });
     }
     if (!isRow) return;
     this.#rows.push(facts);
@@ -108,7 +110,7 @@ export class ReportCollector {
 }
 
 function reportTask(detail: Detail, runStartedMs: number, lane: string): ReportTask {
-  const { id, status, outcome, signal, error, attempts, startedMs, durationMs, cpuMs, stderrEnd } = detail;
+  const { id, status, outcome, signal, error, attempts, startedMs, durationMs, cpuMs, command, stderrEnd } = detail;
   return {
     id: truncate(id),
     status,
@@ -120,6 +122,7 @@ function reportTask(detail: Detail, runStartedMs: number, lane: string): ReportT
     startMs: startedMs - runStartedMs,
     durationMs,
     cpuMs,
+    command,
     stderrEnd,
   };
 }
@@ -141,6 +144,12 @@ function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts
 function toThreeDigits(value: number): number {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 2);
   return Math.round(value / unit) * unit;
+}
+
+function detailsOf(result: TaskResult): Pick<ReportTask, "command" | "stderrEnd"> {
+  const { cmd } = result;
+  const command = cmd === undefined || typeof cmd === "string" ? cmd : cmd.map(shellQuote).join(" ");
+  return { command: command && truncate(command, COMMAND_CHARACTERS), stderrEnd: stderrEnd(result) };
 }
 
 /** Returns the end of a task's standard error, which usually has the reason of a failure. */

@@ -88,6 +88,8 @@ export interface ReportTask
   lane: string;
   startMs: number;
   cpuMs: number | undefined;
+  /** The command, if the results have it; only in the list of failures. */
+  command?: string | undefined;
   /** The end of the task's standard error; only in the list of failures. */
   stderrEnd?: string | undefined;
 }

@@ -36,7 +36,7 @@ export function taskTable(
   return element("div", { className: "scroll" }, element("table", {}, head, element("tbody", {}, ...rows)));
 }
 
-/** Creates the list of unsuccessful tasks, each with the end of its standard error. */
+/** Creates the list of unsuccessful tasks, each with its command and the end of its standard error. */
 export function failureList(failures: readonly ReportTask[], onSelect: (task: ReportTask) => void): HTMLElement {
   return element("div", { className: "long" }, ...failures.map((task) => failure(task, onSelect)));
 }
@@ -59,6 +59,7 @@ function failure(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLEl
     "details",
     { open: isOpen.get(key) ?? Boolean(task.error || task.stderrEnd) },
     summary,
+    task.command !== undefined && element("pre", { className: "command" }, task.command),
     task.error !== undefined && element("p", {}, task.error),
     Boolean(task.stderrEnd) && element("pre", {}, task.stderrEnd),
     !task.error && !task.stderrEnd && element("p", { className: "faint" }, "Nothing on standard error."),

@@ -24,6 +24,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { quoteAlways } from "../../text/shell_quote.ts";
 import { test } from "../support/test.ts";
 
 /** Generates a report of results in a directory and returns its path. */
@@ -143,6 +144,7 @@ test("a report shows HTML and scripts in results as text", IN_BROWSER, async () 
       id: hostile,
       stdout: hostile,
       stderr: hostile,
+      cmd: ["echo", hostile],
       outcome: "failed",
       status: 1,
       error: hostile,
@@ -154,7 +156,8 @@ test("a report shows HTML and scripts in results as text", IN_BROWSER, async () 
     await withPage(pathToFileURL(report).href, async (page) => {
       await waitForResults(page, 1);
       assertStringIncludes(await page.title(), `<img src=x onerror="globalThis.wasRun=1">.jsonl – `);
-      assertEquals(await page.locator("#failures pre").textContent(), hostile);
+      const texts = await page.locator("#failures pre").allTextContents();
+      assertEquals(texts, [`echo ${quoteAlways(hostile)}`, hostile]);
       for (const list of ["#failures", "#slowest", "#retried"]) {
         assertEquals(await page.locator(`${list} .id`).textContent(), hostile);
       }
@@ -427,7 +430,7 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
 test("a report truncates huge ids, errors and outputs", async () => {
   const huge = "x".repeat(3_000_000);
   await withTempDirectory(async (directory) => {
-    const results = [resultWith({ id: huge, error: huge, stderr: huge, outcome: "failed" })];
+    const results = [resultWith({ id: huge, error: huge, stderr: huge, cmd: huge, outcome: "failed" })];
     const { size } = await stat(await reportOf(directory, results));
     assert(size < 2_000_000, `${size} bytes`);
   });
