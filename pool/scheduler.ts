@@ -262,8 +262,8 @@ export class Scheduler {
     const slot: Slot = this.#slots[attempt.slot - 1] = { job };
     const { env, onEnd } = this.#startHooks(attempt);
     const startedMs = performance.now();
+    const output = this.#liveOutput(attempt);
     try {
-      const output = this.#liveOutput(attempt);
       // The hook may have drained the run.
       if (!this.#isDraining && !job.isCanceled) {
         const { killAfterMs } = this.#settings;
@@ -276,6 +276,7 @@ export class Scheduler {
     } catch (error) {
       const reason = `The executor failed: ${systemReason(error)}`;
       this.drain({ error: new ExecutorError(reason, { cause: error }) });
+      await output?.end();
       if (onEnd) this.#call(() => onEnd(undefined));
       return resultWithoutOutput({ kind: "lost", reason }, performance.now() - startedMs);
     }

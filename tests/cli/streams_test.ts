@@ -90,6 +90,28 @@ for (const kind of KINDS) {
   });
 }
 
+for (const kind of KINDS) {
+  for (const flags of [["--format", "text"], ["--format", "text", "--max-inline", "10"], ["--lines"]]) {
+    test(`a full non-blocking ${kind} delays text (${flags.join(" ")}), and loses nothing`, LONG, async () => {
+      await withTempDirectory(async (directory) => {
+        const [go, first] = [join(directory, "go"), join(directory, "first")];
+        const line = `${"x".repeat(99)}\n`;
+        const cmd = `touch ${first}; yes ${line.trim()} | head -n 3000; printf end`;
+        const tasks = await taskFile(directory, Array.from({ length: 3 }, () => ({ cmd })));
+        const { ended } = startFull(kind, "stdout", go, [tasks, "-j2", "-q", ...flags]);
+        await waitFor("a task", () => existsSync(first));
+        await writeFile(go, "");
+        const { status, stderr } = await ended;
+        assertEquals([status, stderr], [0, ""]);
+        const text = await readRest(go);
+        const byLine = flags.includes("--lines");
+        assertEquals(text.length, 3 * (3000 * line.length + "end".length + (byLine ? 1 : 0)));
+        if (!byLine) assertEquals(text, `${line.repeat(3000)}end`.repeat(3));
+      });
+    });
+  }
+}
+
 test("a promise that never settles ends the command with an error status", async () => {
   const { status } = await shell("$RUNTIME tests/fixtures/lost_promise.ts --version");
   assertEquals(status, 255);

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
-import { run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
+import { type Executor, ExecutorError, run, type RunOptions, type Task, TaskRunner } from "../../mod.ts";
 import { OutputFollower } from "../../executors/shell/output_follower.ts";
 import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
@@ -113,6 +113,25 @@ for (const executor of EXECUTORS) {
     assertEquals(waiting.size, 0); // the result waits, too
   });
 }
+
+test("the last line of a task arrives when its executor fails", async () => {
+  const executor: Executor = {
+    reportsOutput: true,
+    start(_attempt, { onOutput }) {
+      const ended = Promise.resolve().then(() => {
+        onOutput!("stdout", Buffer.from("last"));
+        throw new Error("gone");
+      });
+      return { ended, terminate() {} };
+    },
+    discard: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  const lines: string[] = [];
+  const results = run([{ cmd: "x" }], { executor, onOutput: ({ text }) => lines.push(text) });
+  await assertRejects(() => collect(results), ExecutorError, "gone");
+  assertEquals(lines, ["last"]);
+});
 
 test("run() and TaskRunner reject onOutput where it would never be called", () => {
   const onOutput = () => {};
