@@ -81,6 +81,7 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     total,
     signal: io.signal,
     onOutput: output.onOutput,
+    outputBy: "lines",
     // Without an observer, the pool collects no progress.
     onProgress: display || warning || live
       ? (progress) => {

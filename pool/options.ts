@@ -159,7 +159,7 @@ export interface PoolSettings {
   onProgress: ((progress: Progress) => void) | undefined;
   onAttemptStart: PoolOptions["onAttemptStart"];
   onOutput: PoolOptions["onOutput"];
-  outputBy: "line" | "chunk";
+  outputBy: "line" | "lines" | "chunk";
   recordCommand: boolean;
 }
 
@@ -201,7 +201,7 @@ export function poolSettings(
     "a number of at least 0",
   );
   check(total === undefined || isInteger(total), "total", "an integer of at least 0");
-  check(outputBy === "line" || outputBy === "chunk", "outputBy", '"line" or "chunk"');
+  check(["line", "lines", "chunk"].includes(outputBy), "outputBy", '"line", "lines" or "chunk"');
   if (options.onOutput && !executor.reportsOutput) {
     throw new RangeError(`${ACTION}: onOutput needs the executor "shell" or "process"`);
   }

@@ -38,19 +38,25 @@ const NEWLINE = 0x0a;
 /** The longest line to deliver as a whole, in bytes. Longer lines are delivered in parts. */
 export const MAX_LIVE_LINE_BYTES = 64 * 1024;
 
-/** Splits the output of one stream into lines. */
+/** Splits the output of one stream into lines, or into batches of whole lines. */
 export class LineSplitter {
   readonly #onLine: (line: Uint8Array, continues: boolean) => void;
+  readonly #inBatches: boolean;
   /** An incomplete line. */
   #parts: Uint8Array[] = [];
   #partBytes = 0;
 
-  /** @param onLine Called with each line and its newline. `continues` is true when more of the line follows. */
-  constructor(onLine: (line: Uint8Array, continues: boolean) => void) {
+  /**
+   * @param onLine Called with each line and its newline. `continues` is true when more of the line follows.
+   * @param inBatches Delivers all whole lines of a chunk together.
+   */
+  constructor(onLine: (line: Uint8Array, continues: boolean) => void, inBatches = false) {
     this.#onLine = onLine;
+    this.#inBatches = inBatches;
   }
 
   push(bytes: Uint8Array): void {
+    if (this.#inBatches) return this.#pushBatch(bytes);
     let begin = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, begin)) {
       this.#add(bytes.subarray(begin, end + 1));
@@ -58,6 +64,16 @@ export class LineSplitter {
       begin = end + 1;
     }
     this.#add(bytes.subarray(begin));
+  }
+
+  #pushBatch(bytes: Uint8Array): void {
+    const end = bytes.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) {
+      this.#parts.push(bytes.subarray(0, end));
+      this.#partBytes += end;
+      this.#deliver(false);
+    }
+    this.#add(bytes.subarray(end));
   }
 
   /** Delivers the last line, if it has no newline. */

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { TaskOutput } from "../../pool/task_output.ts";
 import type { OrderedOutput } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
-import { type TagOf, tagRestarts } from "./tag.ts";
+import { tagBreaks, type TagOf } from "./tag.ts";
 
 const NEWLINE = 0x0a;
 const LINE_END = Uint8Array.of(NEWLINE);
@@ -32,7 +32,7 @@ export class LineSink implements ResultSink {
   }
 
   /**
-   * Takes a line, or a part of one. Returns a promise when further output of the task has to wait.
+   * Takes whole lines, or a part of a long line. Returns a promise when further output of the task has to wait.
    *
    * @throws the error of a standard stream.
    */
@@ -88,7 +88,7 @@ export class LineSink implements ResultSink {
     const end = continues || bytes.at(-1) === NEWLINE ? NOTHING : LINE_END;
     const tag = this.#tagOf?.(id, stream);
     if (tag === undefined) return end === NOTHING ? bytes : joined(bytes, end);
-    return joined(isContinuation ? NOTHING : Buffer.from(tag), tagRestarts(bytes, tag), end);
+    return joined(isContinuation ? NOTHING : Buffer.from(tag), tagBreaks(bytes, tag), end);
   }
 }
 

@@ -79,13 +79,10 @@ export class LineTagger {
   }
 }
 
-const CARRIAGE_RETURN = 0x0d;
-
-/** Puts a tag after each `\r` within a line, where a terminal starts the line again. */
-export function tagRestarts(line: Uint8Array, tag: string): Uint8Array {
-  if (!line.includes(CARRIAGE_RETURN)) return line;
+/** Puts a tag after each line break within lines. */
+export function tagBreaks(lines: Uint8Array, tag: string): Uint8Array {
   const latin1Tag = Buffer.from(tag).toString("latin1");
-  return Buffer.from(latin1Of(line).replace(BREAK, (lineBreak) => lineBreak + latin1Tag), "latin1");
+  return Buffer.from(latin1Of(lines).replace(BREAK, (lineBreak) => lineBreak + latin1Tag), "latin1");
 }
 
 /** A {@linkcode LineTagger} for bytes. */

@@ -52,13 +52,20 @@ for (const executor of EXECUTORS) {
       { id: "pipe", cmd: "seq 9 | tee /dev/stderr" },
       { id: "none", cmd: ":" },
     ];
-    for (const outputBy of ["line", "chunk"] as const) {
+    for (const outputBy of ["line", "lines", "chunk"] as const) {
       const { outputs, results } = await runLive(tasks, { executor, outputBy, maxInlineBytes: 8 * 1024 ** 2 });
       for (const { id, stdout, stdoutEncoding, stderr } of results) {
         assert(bytesOf(outputs, id, "stdout").equals(Buffer.from(stdout, stdoutEncoding ?? "utf8")), id);
         assertEquals(bytesOf(outputs, id, "stderr").toString(), stderr);
       }
       if (outputBy === "chunk") continue;
+      for (const { id, bytes, continues } of outputs) {
+        if (["lines", "program", "pipe"].includes(id)) assert(bytes.at(-1) === 0x0a || id === "lines" && !continues);
+      }
+      if (outputBy === "lines") {
+        assert(outputs.length < 1_000, `${outputs.length} pieces`);
+        continue;
+      }
       assertEquals(outputs.filter(({ id }) => id === "program").map(({ text }) => text), ["a", "b"]);
       assertEquals(outputs.filter(({ id }) => id === "lines").length, 200_000 + 3 + 1);
       assertEquals(outputs.findLast(({ id, stream }) => id === "lines" && stream === "stdout")!.text, "unfinished");
@@ -141,7 +148,11 @@ test("run() and TaskRunner reject onOutput where it would never be called", () =
     RangeError,
     "onOutput is a function of this process; set { isolate: false }",
   );
-  assertThrows(() => run([], { outputBy: "word" as "line" }), RangeError, 'outputBy must be "line" or "chunk"');
+  assertThrows(
+    () => run([], { outputBy: "word" as "line" }),
+    RangeError,
+    'outputBy must be "line", "lines" or "chunk"',
+  );
 });
 
 test("TaskOutput.text replaces invalid UTF-8, and removes only the newline", () => {
