@@ -41,10 +41,11 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
   try {
     const [ownArgs, sources] = splitSources(args);
-    const { given, operands: [name, ...operands], unknown } = splitArguments(ownArgs, ALL_FLAGS);
+    const { given, operands: [name, ...operands], unknown, invalid } = splitArguments(ownArgs, ALL_FLAGS);
     const named = COMMANDS.find((command) => command.name === name);
     command = named ?? DEFAULT_COMMAND;
     if (!named && name !== undefined) operands.unshift(name);
+    if (invalid) throw invalid;
     if (unknown !== undefined) throw unknownFlag(unknown, allFlagsOf(command));
     if (given["help"] || given["version"]) {
       const help = () => named ? commandHelp(named) : generalHelp(COMMANDS, DEFAULT_COMMAND);

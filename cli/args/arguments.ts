@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
-import { type Flag, type Flags, spelling } from "./flag.ts";
+import { type Flags, spelling } from "./flag.ts";
 import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -16,16 +16,14 @@ interface OptionToken {
 export interface Arguments {
   /** The values of the flags as text, by their long names; `true` for a flag that takes no value. */
   readonly given: Readonly<Record<string, string | true>>;
-  /** The first flag that is not known. */
+  /** The first unknown flag, unless {@linkcode invalid} is about an earlier flag. */
   readonly unknown: string | undefined;
+  /** The error of the first flag that lacks its value or takes none, unless an earlier flag is unknown. */
+  readonly invalid: UsageError | undefined;
   readonly operands: readonly string[];
 }
 
-/**
- * Separates flags, their values and operands.
- *
- * @throws {UsageError} for a flag without its value, and for a value of a flag that takes none.
- */
+/** Separates flags, their values and operands. Returns errors, because the command, which the hint names, is an operand. */
 export function splitArguments(args: readonly string[], known: Flags): Arguments {
   const options = Object.fromEntries(
     Object.entries(known).map(([name, { short, unit }]) => {
@@ -37,22 +35,26 @@ export function splitArguments(args: readonly string[], known: Flags): Arguments
   const given: Record<string, string | true> = {};
   const operands: string[] = [];
   let unknown: string | undefined;
+  let invalid: UsageError | undefined;
   for (const token of tokens) {
     // Node and Deno take the second hyphen of `-k-q` for the end of all flags, and parts of the rest for operands.
     if (token.kind === "option-terminator" && args[token.index] !== "--") {
-      unknown ??= "--";
+      if (!invalid) unknown ??= "--";
       break;
     }
     if (token.kind === "positional") operands.push(token.value);
-    if (unknown !== undefined) continue; // the tokens after it may be parts of its value
+    if (unknown !== undefined || invalid) continue; // the tokens after it may be parts of its value
     if (token.kind !== "option") continue;
     const { name, rawName, value } = token;
     if (!Object.hasOwn(known, name)) unknown = rawName;
-    else if (known[name]!.unit) given[name] = givenValue(token) ?? throwMissingValue(name, known[name]!);
-    else if (value === undefined) given[name] = true;
-    else throw new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
+    else if (known[name]!.unit) {
+      const text = givenValue(token);
+      if (text === undefined) invalid = new UsageError(`Missing value for --${name}: ${spelling(name, known[name]!)}`);
+      else given[name] = text;
+    } else if (value === undefined) given[name] = true;
+    else invalid = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
-  return { given, unknown, operands };
+  return { given, unknown, invalid, operands };
 }
 
 /** Returns the value of `--jobs=4`, `-j4`, `-j=4` or `-j 4`; `undefined` if there is none. */
@@ -60,10 +62,6 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
   if (inlineValue) return (rawName.startsWith("--") ? value : value?.replace(/^=/, "")) || undefined;
   // A negative number is a value, whose unit has a message for it; another flag is not.
   return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
-}
-
-function throwMissingValue(name: string, flag: Flag): never {
-  throw new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
 }
 
 /** Returns the error for an unknown flag, with a suggestion if there is one. */

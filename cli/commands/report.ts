@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { resultsPath } from "../args/operands.ts";
+import { READS_STDIN, resultsPath } from "../args/operands.ts";
 import { text } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
@@ -7,13 +7,14 @@ import { defineCommand } from "../command.ts";
 /** `taskrunner report`: writes the report of a run. */
 export const report = defineCommand({
   name: "report",
-  usage: "RESULTS.jsonl [FLAGS]",
+  usage: "RESULTS.jsonl|- [FLAGS]",
   summary: "Write a report of the run as an HTML page",
   flags: {
     "Flags": {
       output: { short: "o", unit: text("FILE"), help: "write the page to FILE", default: "standard output" },
     },
   },
+  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

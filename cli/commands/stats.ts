@@ -2,7 +2,7 @@ import { excerpt, printableJson } from "../../text/excerpt.ts";
 import { formatCount, formatDuration, formatPercentage, formatRate, pluralize } from "../../text/format.ts";
 import type { Distribution } from "../../results/statistics/log_histogram.ts";
 import type { RunFigures } from "../../results/statistics/run_statistics.ts";
-import { resultsPath } from "../args/operands.ts";
+import { READS_STDIN, resultsPath } from "../args/operands.ts";
 import { defineCommand } from "../command.ts";
 
 /** Number of tasks to name as the slowest. */
@@ -11,11 +11,12 @@ const MAX_NAMED_TASKS = 3;
 /** `taskrunner stats`: prints statistics of a results file. */
 export const stats = defineCommand({
   name: "stats",
-  usage: "RESULTS.jsonl [FLAGS]",
+  usage: "RESULTS.jsonl|- [FLAGS]",
   summary: "Print counts, percentiles, the rate and the use of the slots",
   flags: {
     "Flags": { json: { help: "print one line of JSON, with times in milliseconds" } },
   },
+  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

@@ -1,6 +1,6 @@
 import { printableJson } from "../../text/excerpt.ts";
 import type { ChromeTrace } from "../../report/chrome_trace.ts";
-import { resultsPath } from "../args/operands.ts";
+import { READS_STDIN, resultsPath } from "../args/operands.ts";
 import { text } from "../args/units.ts";
 import { defineCommand } from "../command.ts";
 import type { GeneratedFile } from "../generated_file.ts";
@@ -12,13 +12,14 @@ const BEGIN = '{"otherData":{"tool":"taskrunner"';
 /** `taskrunner trace`: writes a trace of the run. */
 export const trace = defineCommand({
   name: "trace",
-  usage: "RESULTS.jsonl [FLAGS]",
+  usage: "RESULTS.jsonl|- [FLAGS]",
   summary: "Write a trace of the run for Perfetto or chrome://tracing",
   flags: {
     "Flags": {
       output: { short: "o", unit: text("FILE"), help: "write the trace to FILE", default: "standard output" },
     },
   },
+  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

@@ -321,7 +321,7 @@ test("flags can be written in every usual form", () => {
   ];
   for (const [args, flags] of cases) {
     const operands = ["-", "", "-k"];
-    const expected = { given: flags, operands, unknown: undefined };
+    const expected = { given: flags, operands, unknown: undefined, invalid: undefined };
     assertEquals(splitArguments([...args, "-", "", "--", "-k"], ALL_FLAGS), expected);
   }
 });
@@ -342,7 +342,8 @@ test("a flag of xargs or GNU parallel that is missing has an answer with the equ
     [["--max-procs=8"], "-j N"],
     [["-n1"], "one task of each value"],
     [["-I", "{}"], "replacement strings are {}"],
-    [["-t"], "--print"],
+    [["-t"], "results name their task"],
+    [["-p"], "each --print prints the tasks without running them"],
     [["--tag"], '"id"'],
     [["--joblog", "log"], "-o FILE"],
     [["--bar"], "--progress"],
@@ -369,7 +370,8 @@ test("a flag has the same short form in all commands, and takes a value in all o
 
 test("the help of a command has its flags only, and a flag of another command is an error that names it", async () => {
   const { stdout } = await taskrunner(["stats", "--help"]);
-  assertStringIncludes(stdout, "Usage: taskrunner stats RESULTS.jsonl");
+  assertStringIncludes(stdout, "Usage: taskrunner stats RESULTS.jsonl|- [FLAGS]");
+  assertStringIncludes(stdout, "\n- reads the results from standard input.\n");
   assertEquals(stdout.match(/--[a-z-]+/g), ["--json", "--help", "--version"]);
   const errors: [args: string[], message: string][] = [
     [["stats", "x", "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner stats"],
@@ -377,11 +379,17 @@ test("the help of a command has its flags only, and a flag of another command is
     [["runs", "ls", "-j1"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner runs"],
     [["--print"], "--print is a flag of taskrunner each, not of taskrunner run"],
     [["--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
+    [["--jobs"], "Missing value for --jobs: -j, --jobs N|N%"],
+    [["report", "x", "-o"], "Missing value for --output: -o, --output FILE"],
+    [["report", "-o", "--version", "x"], "Missing value for --output: -o, --output FILE"],
+    [["--output=", "trace", "x"], "Missing value for --output: -o, --output FILE"],
+    [["stats", "--json=yes", "--unknown"], '--json takes no value, got "yes"'],
   ];
   for (const [args, message] of errors) {
     const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
     assertEquals(status, 255);
-    const help = args[0]!.startsWith("-") ? "" : ` ${args[0]}`;
+    const command = COMMANDS.find(({ name }) => args.includes(name));
+    const help = command ? ` ${command.name}` : "";
     assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner${help} --help'.\n`);
   }
   const { stderr } = await taskrunner(["stats", "--jason"]);
