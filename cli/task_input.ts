@@ -16,6 +16,7 @@ import type { CommandTemplate } from "./args/command_template.ts";
 import type { Io } from "./io.ts";
 
 const STDIN = "standard input";
+const VALUES = "values after :::";
 
 /** Number of tasks that a message names. */
 const MAX_NAMED_TASKS = 3;
@@ -52,11 +53,14 @@ export class TaskInput {
   changedNames: string[] = [];
   /** The name of the input in messages. */
   readonly name: string;
+  /** The unit of positions in messages. */
+  readonly #unit: "line" | "value";
   readonly #read: ReadLines;
 
-  private constructor(name: string, isRepeatable: boolean, read: ReadLines) {
+  private constructor(name: string, isRepeatable: boolean, unit: "line" | "value", read: ReadLines) {
     this.name = name;
     this.isRepeatable = isRepeatable;
+    this.#unit = unit;
     this.#read = read;
   }
 
@@ -68,7 +72,7 @@ export class TaskInput {
           'taskrunner: reading tasks from the terminal, one per line, such as {"cmd":"echo hi"}; press Ctrl-D to end',
         );
       }
-      return new TaskInput(STDIN, false, (options) => jsonLineReader(io.stdin(), options));
+      return new TaskInput(STDIN, false, "line", (options) => jsonLineReader(io.stdin(), options));
     }
     const status = await stat(path).catch((error) => {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
@@ -78,7 +82,7 @@ export class TaskInput {
     }
     const isFile = status.isFile();
     const open = () => isFile ? readChunks(path) : readSpecialFile(path, io.signal);
-    return new TaskInput(path, isFile, (options) => jsonLineReader(open(), options));
+    return new TaskInput(path, isFile, "line", (options) => jsonLineReader(open(), options));
   }
 
   /**
@@ -99,8 +103,9 @@ export class TaskInput {
     const open = () => values ? values.map((value) => encoder.encode(`${value}\0`)) : io.stdin();
     const delimiter = values || areNulTerminated ? 0 : 10;
     return new TaskInput(
-      values ? "value" : STDIN,
+      values ? VALUES : STDIN,
       values !== undefined,
+      delimiter === 0 ? "value" : "line",
       ({ parse, onInvalid }) =>
         new LineReader(open(), {
           delimiter,
@@ -185,7 +190,7 @@ export class TaskInput {
   }
 
   #unlessDone(task: Task, lineNumber: number, pass: TaskPass): Task | undefined {
-    const state = pass.stateOf(task, lineNumber, "line");
+    const state = pass.stateOf(task, lineNumber, this.#unit);
     return this.#isDone(state, lineNumber, task.id) ? undefined : task;
   }
 
@@ -194,13 +199,13 @@ export class TaskInput {
     if (state === "remaining") return false;
     this.done++;
     if (state === "changed" && this.changed++ < MAX_NAMED_TASKS) {
-      this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
+      this.changedNames.push(`${excerpt(id)} (${this.#unit} ${lineNumber})`);
     }
     return true;
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {
-    return `${this.name}:${lineNumber}: ${problem}`;
+    return this.name === VALUES ? `value ${lineNumber}: ${problem}` : `${this.name}:${lineNumber}: ${problem}`;
   }
 }
 

@@ -30,7 +30,7 @@ export class TaskPass {
    * @param unit the unit of the position, for the message.
    * @throws `RangeError` when the task has no id, or the id of a task at another position.
    */
-  stateOf({ id, cmd }: Task, position: number, unit: "line" | "task"): TaskState {
+  stateOf({ id, cmd }: Task, position: number, unit: "line" | "value" | "task"): TaskState {
     if (id === undefined) throw new RangeError('"id" is missing; resuming finds the result of a task by its id');
     const key = bytesOfId(String(id));
     const number = this.#index.intern(key, 0, key.length);
