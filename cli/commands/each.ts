@@ -19,7 +19,7 @@ export const each = defineCommand({
   takesSources: true,
   flags: {
     "Values": {
-      null: { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
+      null: { short: "0", help: "values end with a NUL, as find -print0 writes them", default: "newline" },
       print: { help: "print the tasks without running them" },
     },
     ...RUN_FLAGS,
