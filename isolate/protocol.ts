@@ -100,7 +100,7 @@ export function checkMessage(value: unknown): Message {
   }
   const [name, content] = value;
   if (name === "end" && !v.is(endSchema, content)) {
-    throw new TypeError(`Cannot read the message: the end must have no error or a known one, got ${excerpt(content)}`);
+    throw new TypeError(`Cannot read the message: the end must have a known error or none, got ${excerpt(content)}`);
   }
   return value as Message;
 }

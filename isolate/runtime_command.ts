@@ -35,9 +35,9 @@ export function runtimeCommand(entry: string, shell: string, paths: readonly str
   const { Deno: deno } = globalThis as { Deno?: DenoApi };
   const sea = process.getBuiltinModule?.("node:sea") as { isSea(): boolean } | undefined;
   if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
-    throw new Error("this program was compiled, and there is no runtime that could be started");
+    throw new Error("this program is compiled, and no runtime is available");
   }
-  if (!isEntryModule(entry)) throw new Error("this program was bundled, and has no module that could be started");
+  if (!isEntryModule(entry)) throw new Error("this program is bundled, and has no module that another process can run");
   const program = process.execPath;
   if (deno) {
     const hasAll = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every((name) => isPermitted({ name }));

@@ -89,7 +89,7 @@ function parseHeader(bytes: Uint8Array): [lengthSignature: string, signature: st
     // Handled as other values that are not a header.
   }
   if (!Array.isArray(header) || header.length !== 3) {
-    throw new InvalidFrameError("the stream has bytes that are not its writer's");
+    throw new InvalidFrameError("the stream has bytes of another writer");
   }
   return header as [string, string, number];
 }

@@ -106,16 +106,16 @@ export class TaskRunner<Meta = unknown> {
    */
   constructor(options: number | TaskRunnerOptions = {}) {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
-    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
+    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot create the runner");
     const { isolate = true, executor, spawnAdapter, onAttemptStart, onOutput } = this.#options;
     if (isolate && (typeof executor === "object" && !originOf(this.#options) || spawnAdapter)) {
-      const option = spawnAdapter ? "a spawnAdapter" : "an executor";
-      throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
+      const option = spawnAdapter ? "spawnAdapter" : "executor";
+      throw new RangeError(`Cannot create the runner: a custom ${option} needs { isolate: false }`);
     }
     // The pool calls these functions synchronously, which it cannot do across processes.
     if (isolate && (onAttemptStart || onOutput)) {
       const option = onOutput ? "onOutput" : "onAttemptStart";
-      throw new RangeError(`Cannot make the runner: ${option} is a function of this process; set { isolate: false }`);
+      throw new RangeError(`Cannot create the runner: ${option} is a function of this process; set { isolate: false }`);
     }
     this.#concurrency = checkRunOptions({ ...this.#options, total: 0 }).concurrency;
   }

@@ -71,7 +71,7 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   startDelayMs?: number | undefined;
   /**
-   * The load from which on no task starts, as with GNU parallel's `--load`. The load is the number of threads of all
+   * The load at which no more tasks start, as with GNU parallel's `--load`. The load is the number of threads of all
    * visible processes that run, wait for a CPU or wait for a disk.
    *
    * @default no limit

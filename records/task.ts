@@ -58,7 +58,7 @@ export interface Task<Meta = unknown> {
   stdin?: string | Uint8Array | { readonly file: string | URL } | undefined;
   /** Path of the file to read standard input from: `stdin: { file }` for lines of JSON. Excludes `stdin`. */
   stdinFile?: string | undefined;
-  /** `base64` when the string in `stdin` is base64 of bytes, for lines of JSON. */
+  /** The encoding of the text in `stdin`, for bytes in lines of JSON. */
   stdinEncoding?: "base64" | undefined;
   /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
@@ -263,7 +263,7 @@ function isJson(value: unknown): boolean {
 }
 
 function finite(_key: string, value: unknown): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON has no such number");
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON cannot represent the number");
   return value;
 }
 

@@ -40,14 +40,13 @@ export interface ResultsFileOptions {
    */
   resume?: boolean | undefined;
   /**
-   * With `resume`: leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks.
+   * With `resume`: runs every task again whose latest outcome is not `ok`, not only canceled tasks.
    *
    * @default {false}
    */
   retryFailed?: boolean | undefined;
   /**
-   * Ends the wait of `open` for the reader of a FIFO, and the reading of results. `open` then rejects with the reason of
-   * the signal.
+   * A signal that stops `open` while it waits for the reader of a FIFO or reads results. `open` then rejects with the reason of the signal.
    */
   signal?: AbortSignal | undefined;
 }

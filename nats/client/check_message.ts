@@ -203,7 +203,7 @@ function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): 
   const [{ type, path, expected, message }] = issues;
   const name = path ? excerpt(path.map(({ key }) => key).join(".")) : "it";
   const got = path ? path.at(-1)!.value : value;
-  if (path && expected === "never") throw new TypeError(`${name} is not known`);
+  if (path && expected === "never") throw new TypeError(`${name} is unknown`);
   if (path && got === undefined && expected?.startsWith('"')) throw new TypeError(`${name} is missing`);
   // The schema of a task leaves this message to the code that reports an invalid line.
   throw new TypeError(`${name} ${type === "strict_object" ? NO_OBJECT : message}, got ${excerpt(got)}`);

@@ -152,7 +152,7 @@ test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messag
     [checkTaskMessage, null, /^it must be an object, got null$/],
     [checkTaskMessage, {}, /^"task" is missing$/],
     [checkTaskMessage, { ...message, task: "\x7f" }, /^"task" must be an object, got "\\u007f"$/],
-    [checkTaskMessage, { ...message, task: { cmd: "a", "b\x7f": 1 } }, /^"task.b\\u007f" is not known$/],
+    [checkTaskMessage, { ...message, task: { cmd: "a", "b\x7f": 1 } }, /^"task.b\\u007f" is unknown$/],
     [checkTaskMessage, { ...message, task: {} }, /^"task.cmd" is missing$/],
     [checkTaskMessage, { ...message, task: { cmd: [1] } }, /^"task.cmd.0" must be a string, got 1$/],
     [checkTaskMessage, { ...message, task: { cmd: "a\0" } }, /^"task.cmd" must not contain a NUL/],
