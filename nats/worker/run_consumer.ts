@@ -396,7 +396,7 @@ function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
 
 function redeliveredTooOften(redeliveries: number): AttemptResult {
   const times = redeliveries === 1 ? "1 redelivery" : `${redeliveries} redeliveries`;
-  const reason = `The worker was lost while the task ran, also after ${times}`;
+  const reason = `The worker was lost while the task ran, even after ${times}`;
   return resultWithoutOutput({ kind: "lost", reason });
 }
 

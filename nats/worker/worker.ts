@@ -83,7 +83,7 @@ export class Worker {
   #wake = () => {};
 
   /**
-   * Creates a worker. It does nothing before {@linkcode run} is called.
+   * Creates a worker, which does nothing before {@linkcode run} is called.
    *
    * @throws `RangeError` for an option that is out of range.
    */
