@@ -1,4 +1,4 @@
-import { type FlagGroups, type Flags, type FlagsOf, flagsOf, type FlagValues } from "./args/flag.ts";
+import { type FlagGroups, type Flags, type FlagsOf, flagsOf, type FlagValues, type GivenFlags } from "./args/flag.ts";
 import { UsageError } from "./args/usage_error.ts";
 import type { Io } from "./io.ts";
 
@@ -73,7 +73,7 @@ export function allFlagsOf(command: Command): Flags {
  * @throws {UsageError} for an invalid value, and for a flag of another command.
  */
 export function parseValues(
-  given: Readonly<Record<string, string | true>>,
+  given: GivenFlags,
   command: Command,
   commands: readonly Command[],
 ): FlagValues<Flags> {
@@ -82,7 +82,10 @@ export function parseValues(
     Object.entries(given).map(([name, value]) => {
       const flag = known[name];
       if (!flag) throw foreignFlag(name, command, commands);
-      return [name, flag.unit ? flag.unit.parse(`--${name}`, `${value}`) : true];
+      const { unit } = flag;
+      if (!unit || value === true) return [name, true];
+      const parse = (text: string) => unit.parse(`--${name}`, text);
+      return [name, typeof value === "string" ? parse(value) : value.map(parse)];
     }),
   );
 }

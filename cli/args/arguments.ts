@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
-import { type Flags, spelling } from "./flag.ts";
+import { type Flags, type GivenFlags, spelling, spellingsOf } from "./flag.ts";
 import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -14,8 +14,7 @@ interface OptionToken {
 
 /** The parts of a command line. */
 export interface Arguments {
-  /** The values of the flags as text, by their long names; `true` for a flag that takes no value. */
-  readonly given: Readonly<Record<string, string | true>>;
+  readonly given: GivenFlags;
   /** The first unknown flag, unless {@linkcode invalid} is about an earlier flag. */
   readonly unknown: string | undefined;
   /** The error of the first flag that lacks its value or takes none, unless an earlier flag is unknown. */
@@ -25,14 +24,19 @@ export interface Arguments {
 
 /** Separates flags, their values and operands. Returns errors, because the command, which the hint names, is an operand. */
 export function splitArguments(args: readonly string[], known: Flags): Arguments {
+  const nameBySpelling = new Map(
+    Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag).map((spelling) => [spelling, name])),
+  );
   const options = Object.fromEntries(
-    Object.entries(known).map(([name, { short, unit }]) => {
-      return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
+    [...nameBySpelling].map(([spelling, name]) => {
+      const key = spelling.replace(/^-+/, ""); // of a letter, too: parseArgs has no letters without a long name
+      const short = key.length === 1 ? { short: key } : {};
+      return [key, { type: known[name]!.unit ? "string" : "boolean", ...short } as const];
     }),
   );
   // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
-  const given: Record<string, string | true> = {};
+  const given: Record<string, string | true | string[]> = {};
   const operands: string[] = [];
   let unknown: string | undefined;
   let invalid: UsageError | undefined;
@@ -45,12 +49,17 @@ export function splitArguments(args: readonly string[], known: Flags): Arguments
     if (token.kind === "positional") operands.push(token.value);
     if (unknown !== undefined || invalid) continue; // the tokens after it may be parts of its value
     if (token.kind !== "option") continue;
-    const { name, rawName, value } = token;
-    if (!Object.hasOwn(known, name)) unknown = rawName;
-    else if (known[name]!.unit) {
+    const { rawName, value } = token;
+    const name = nameBySpelling.get(rawName);
+    if (name === undefined) {
+      unknown = rawName;
+      continue;
+    }
+    const flag = known[name]!;
+    if (flag.unit) {
       const text = givenValue(token);
-      if (text === undefined) invalid = new UsageError(`Missing value for --${name}: ${spelling(name, known[name]!)}`);
-      else given[name] = text;
+      if (text === undefined) invalid = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
+      else given[name] = flag.repeats ? [...given[name] as string[] | undefined ?? [], text] : text;
     } else if (value === undefined) given[name] = true;
     else invalid = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
@@ -66,9 +75,7 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
 
 /** Returns the error for an unknown flag, with a suggestion if there is one. */
 export function unknownFlag(flag: string, known: Flags): UsageError {
-  const spellings = Object.entries(known).flatMap(([name, { short }]) =>
-    short ? [`--${name}`, `-${short}`] : `--${name}`
-  );
+  const spellings = Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag));
   const answer = answerToForeignFlag(flag);
   if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
   const near = nearest(flag, spellings);

@@ -17,8 +17,12 @@ export interface Unit<Value> {
 export interface Flag {
   /** The letter of the short form. */
   readonly short?: string;
+  /** Other spellings, such as `--max-procs` and `-P`, which the help omits. */
+  readonly aliases?: readonly `-${string}`[];
   /** The unit of the value. A flag without a unit takes no value. */
   readonly unit?: Unit<unknown>;
+  /** Set if the flag may be given several times. Its value is then the array of all values. */
+  readonly repeats?: true;
   /** The description in the help, without the default: a noun or verb phrase in lower case. */
   readonly help: string;
   /** The default in the help. */
@@ -31,11 +35,13 @@ export type Flags = Readonly<Record<string, Flag>>;
 /** Groups of flags by their headings in the help. */
 export type FlagGroups = Readonly<Record<string, Flags>>;
 
-type ValueOf<Known extends Flag> = Known extends { readonly unit: Unit<infer Value> } ? Value
+type ValueOf<Known extends Flag> = Known extends { readonly unit: Unit<infer Value>; readonly repeats: true }
+  ? readonly Value[]
+  : Known extends { readonly unit: Unit<infer Value> } ? Value
   : Known extends { readonly help: string; readonly unit?: undefined } ? true
   : unknown;
 
-/** The parsed values of flags, by their long names; `true` for a flag that takes no value. */
+/** The parsed values of flags, by their long names: `true` for a flag without a unit, an array for a flag that repeats. */
 export type FlagValues<Known extends Flags> = { readonly [Name in keyof Known]?: ValueOf<Known[Name]> | undefined };
 
 type Intersection<Union> = (Union extends unknown ? (member: Union) => void : never) extends
@@ -46,9 +52,17 @@ export type FlagsOf<Groups extends FlagGroups> = Intersection<Groups[keyof Group
   ? { readonly [Name in keyof All]: All[Name] }
   : never;
 
+/** The text of flags before it is parsed, by their long names. */
+export type GivenFlags = Readonly<Record<string, string | true | readonly string[]>>;
+
 /** Returns the flags of all groups. */
 export function flagsOf<Groups extends FlagGroups>(groups: Groups): FlagsOf<Groups> {
   return Object.assign({}, ...Object.values(groups)) as FlagsOf<Groups>;
+}
+
+/** Returns all spellings of a flag, such as `--jobs`, `-j`, `--max-procs` and `-P`. */
+export function spellingsOf(name: string, { short, aliases = [] }: Flag): string[] {
+  return [`--${name}`, ...short ? [`-${short}`] : [], ...aliases];
 }
 
 /** Returns a flag as the help shows it, such as `-j, --jobs N|N%`. */

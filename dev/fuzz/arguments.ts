@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { splitArguments } from "../../cli/args/arguments.ts";
+import { spellingsOf } from "../../cli/args/flag.ts";
 import { parseValues } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { readSettings, run, type RunFlags } from "../../cli/commands/run.ts";
@@ -16,8 +17,7 @@ import { UsageError } from "../../cli/args/usage_error.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 export const tokens = [
-  ...Object.keys(ALL_FLAGS).map((name) => `--${name}`),
-  ...Object.values(ALL_FLAGS).flatMap(({ short }) => short ? [`-${short}`] : []),
+  ...Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),
   ..."\n = - -- --no- --_ -_ _ ::: __proto__ constructor --constructor true false run each 1 0 50% 1e9 -1 1m30s 64K now,fail=1 soon,done=10% shell skip"
     .split(" "),
 ];
@@ -44,12 +44,15 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     const { given, operands, unknown, invalid } = splitArguments(args, ALL_FLAGS);
     for (const [name, value] of Object.entries(given)) {
       assert(Object.hasOwn(ALL_FLAGS, name), name);
-      assertEquals(typeof value, ALL_FLAGS[name]!.unit ? "string" : "boolean");
+      const { unit, repeats } = ALL_FLAGS[name]!;
+      assertEquals(Array.isArray(value) ? "array" : typeof value, repeats ? "array" : unit ? "string" : "boolean");
     }
     for (const operand of operands) assert(args.includes(operand), operand);
     const theirs = inStrictMode(args);
     if (theirs && unknown === undefined && !invalid) assertEquals<object>({ given, operands }, theirs);
-    const spelled = Object.entries(given).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
+    const spelled = Object.entries(given).flatMap(([name, value]) =>
+      value === true ? [`--${name}`] : [value].flat().map((value) => `--${name}=${value}`)
+    );
     const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
     assertEquals(again, { given, operands, unknown: undefined, invalid: undefined });
     const flags = parseValues(given, run, COMMANDS) as RunFlags;
@@ -64,8 +67,8 @@ export async function fuzz(data: Uint8Array): Promise<void> {
 }
 
 const OPTIONS = Object.fromEntries(
-  Object.entries(ALL_FLAGS).map(([name, { short, unit }]) => {
-    return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
+  Object.entries(ALL_FLAGS).map(([name, { short, unit, repeats = false }]) => {
+    return [name, { type: unit ? "string" : "boolean", multiple: repeats, ...(short && { short }) } as const];
   }),
 );
 

@@ -4,12 +4,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
 import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
-import { parseJobs, parseSize } from "../../cli/args/units.ts";
-import { allFlagsOf } from "../../cli/command.ts";
+import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
+import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
+import { UsageError } from "../../cli/args/usage_error.ts";
+import { allFlagsOf, parseValues } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { ALL_FLAGS } from "../../cli/main.ts";
 import { VERSION } from "../../text/version.ts";
@@ -326,9 +329,34 @@ test("flags can be written in every usual form", () => {
   }
 });
 
+test("a flag can have aliases, and can repeat", () => {
+  const flags = {
+    "jobs": { short: "j", aliases: ["--max-procs", "-P"], unit: JOBS, help: "" },
+    "arg-file": { short: "a", aliases: ["--file"], unit: text("FILE"), repeats: true, help: "" },
+    "keep-order": { short: "k", aliases: ["--keep", "-K"], help: "" },
+  } as const satisfies Flags;
+  const cases: [args: string[], given: GivenFlags, unknown?: string][] = [
+    [["-P", "4"], { jobs: "4" }],
+    [["-j2", "--max-procs=4"], { jobs: "4" }],
+    [["-KP4"], { "keep-order": true, jobs: "4" }],
+    [["--keep"], { "keep-order": true }],
+    [["-a", "x", "--file=y", "-kaz"], { "arg-file": ["x", "y", "z"], "keep-order": true }],
+    [["--P", "4"], {}, "--P"],
+    [["--K"], {}, "--K"],
+  ];
+  for (const [args, given, unknown] of cases) {
+    assertEquals(splitArguments(args, flags), { given, operands: [], unknown });
+  }
+  assertThrows(() => splitArguments(["-P"], flags), UsageError, "Missing value for --jobs: -j, --jobs N|N%");
+  const values: FlagValues<typeof flags> = { jobs: 4, "arg-file": ["x", "y"], "keep-order": true };
+  const command = { ...COMMANDS[0]!, flags: { "Flags": flags } };
+  assertEquals(parseValues({ jobs: "4", "arg-file": ["x", "y"], "keep-order": true }, command, COMMANDS), values);
+  assertStringIncludes(unknownFlag("--max-prosc", flags).message, "did you mean --max-procs?");
+});
+
 test("a flag of xargs or GNU parallel that is missing has an answer with the equivalent", () => {
   const known = new Set(
-    Object.entries(ALL_FLAGS).flatMap(([name, { short }]) => [`--${name}`, short && `-${short}`]),
+    Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),
   );
   for (const flag of FOREIGN_FLAGS) {
     assert(!known.has(flag), `${flag} exists here`);
@@ -355,15 +383,17 @@ test("a flag of xargs or GNU parallel that is missing has an answer with the equ
   }
 });
 
-test("a flag has the same short form in all commands, and takes a value in all or in none", () => {
-  const shorts = new Map<string, string>();
+test("a flag has the same spellings in all commands, and takes a value in all or in none", () => {
+  const names = new Map<string, string>();
   for (const command of COMMANDS) {
-    for (const [name, { short, unit }] of Object.entries(allFlagsOf(command))) {
+    for (const [name, flag] of Object.entries(allFlagsOf(command))) {
       const other = ALL_FLAGS[name]!;
-      assertEquals([name, other.short, other.unit === undefined], [name, short, unit === undefined]);
-      if (!short) continue;
-      assertEquals(shorts.get(short) ?? name, name, `-${short}`);
-      shorts.set(short, name);
+      assertEquals([name, other.unit === undefined, other.repeats], [name, flag.unit === undefined, flag.repeats]);
+      assertEquals(spellingsOf(name, other), spellingsOf(name, flag));
+      for (const spelling of spellingsOf(name, flag)) {
+        assertEquals(names.get(spelling) ?? name, name, spelling);
+        names.set(spelling, name);
+      }
     }
   }
 });
