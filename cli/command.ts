@@ -32,6 +32,8 @@ export interface Command {
   readonly flags: FlagGroups;
   /** Text at the end of the help. */
   readonly notes?: string;
+  /** Set if the operands are a command, so that the flags end at the first operand, and the rest belongs to the command. */
+  readonly takesCommand?: boolean;
   /** Set if the command takes sources of values. */
   readonly takesSources?: boolean;
   /** Set if a signal ends the command at once. Other commands handle the signals of `Io` themselves. */

@@ -36,13 +36,21 @@ export function failCommand(error: unknown): void {
 /** The flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
 export const ALL_FLAGS: Flags = Object.assign({}, ...COMMANDS.map(allFlagsOf).reverse());
 
+function commandNamed(name: string | undefined): Command | undefined {
+  return COMMANDS.find((command) => command.name === name);
+}
+
+function endsFlags(name: string): boolean {
+  return commandNamed(name)?.takesCommand ?? false;
+}
+
 /** Runs the command line with a given environment. Returns the exit status; never rejects. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
   try {
     const [ownArgs, sources] = splitSources(args);
-    const { given, operands: [name, ...operands], unknown, invalid } = splitArguments(ownArgs, ALL_FLAGS);
-    const named = COMMANDS.find((command) => command.name === name);
+    const { given, operands: [name, ...operands], unknown, invalid } = splitArguments(ownArgs, ALL_FLAGS, endsFlags);
+    const named = commandNamed(name);
     command = named ?? DEFAULT_COMMAND;
     if (!named && name !== undefined) operands.unshift(name);
     if (invalid) throw invalid;

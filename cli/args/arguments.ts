@@ -19,11 +19,20 @@ export interface Arguments {
   readonly unknown: string | undefined;
   /** The error of the first flag that lacks its value or takes none, unless an earlier flag is unknown. */
   readonly invalid: UsageError | undefined;
+  /** The arguments that are neither flags nor their values, with the name of the command. */
   readonly operands: readonly string[];
 }
 
-/** Separates flags, their values and operands. Returns errors, because the command, which the hint names, is an operand. */
-export function splitArguments(args: readonly string[], known: Flags): Arguments {
+/**
+ * Separates flags, their values and operands. Returns errors, because the command, which the hint names, is an operand.
+ *
+ * @param endsFlags returns whether the flags of a command end at the operand after its name, as for `env` and `xargs`.
+ */
+export function splitArguments(
+  args: readonly string[],
+  known: Flags,
+  endsFlags: (name: string) => boolean = () => false,
+): Arguments {
   const nameBySpelling = new Map(
     Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag).map((spelling) => [spelling, name])),
   );
@@ -46,7 +55,13 @@ export function splitArguments(args: readonly string[], known: Flags): Arguments
       if (!invalid) unknown ??= "--";
       break;
     }
-    if (token.kind === "positional") operands.push(token.value);
+    if (token.kind === "positional") {
+      if (operands.length === 1 && endsFlags(operands[0]!)) {
+        operands.push(...args.slice(token.index));
+        break;
+      }
+      operands.push(token.value);
+    }
     if (unknown !== undefined || invalid) continue; // the tokens after it may be parts of its value
     if (token.kind !== "option") continue;
     const { rawName, value } = token;

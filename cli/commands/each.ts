@@ -1,5 +1,7 @@
 import { abortable } from "../abortable.ts";
+import { checkCommandWords } from "../args/command_words.ts";
 import { CommandTemplate } from "../args/command_template.ts";
+import { type Flags, flagsOf } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand, type ValueSource } from "../command.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
@@ -14,8 +16,9 @@ const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
 /** `taskrunner each`: makes a task of each value. */
 export const each = defineCommand({
   name: "each",
-  usage: "COMMAND [FLAGS] [::: VALUE...]",
+  usage: "[FLAGS] COMMAND [ARG...] [::: VALUE...]...",
   summary: "Run a command for each value, or for each line of standard input",
+  takesCommand: true,
   takesSources: true,
   flags: {
     "Values": {
@@ -31,7 +34,7 @@ them gets the value as its last argument. The value is also the id of its task.
 
 ${EXIT_STATUSES}`,
   async run({ flags, operands, sources }, io) {
-    const template = new CommandTemplate(commandOf(operands));
+    const template = new CommandTemplate(commandOf(operands, flagsOf(each.flags)));
     const values = valuesOf(sources);
     const settings = await readSettings(flags);
     for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
@@ -46,10 +49,11 @@ ${EXIT_STATUSES}`,
   },
 });
 
-function commandOf(operands: readonly string[]): string {
+function commandOf(operands: readonly string[], flags: Flags): string {
   const [command, ...more] = operands;
   if (!command?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
   if (more.length === 0) return command;
+  checkCommandWords(operands, flags);
   throw new UsageError(`COMMAND must be one argument, ${EXAMPLE}, got ${operands.map(excerpt).join(" and ")}`);
 }
 

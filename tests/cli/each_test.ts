@@ -228,7 +228,7 @@ test("no value ever runs as a command, in any command", async () => {
 });
 
 test("each makes a task of each line, with the line as its id", async () => {
-  const { status, results } = await taskrunner(["each", "echo {#}: {}", "-k"], { stdin: "a b\n\n$HOME\r\nlast" });
+  const { status, results } = await taskrunner(["each", "-k", "echo {#}: {}"], { stdin: "a b\n\n$HOME\r\nlast" });
   assertEquals(status, 0);
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), [
     ["a b", "1: a b\n"],
@@ -240,18 +240,18 @@ test("each makes a task of each line, with the line as its id", async () => {
 });
 
 test("each takes values after :::, even if they look like flags", async () => {
-  const { results } = await taskrunner(["-k", "each", "echo v", "--jobs", "1", ":::", "-k", "a b", "--help", "x\ny"]);
+  const { results } = await taskrunner(["-k", "each", "--jobs", "1", "echo v", ":::", "-k", "a b", "--help", "x\ny"]);
   assertEquals(results.map(({ stdout }) => stdout), ["v -k\n", "v a b\n", "v --help\n", "v x\ny\n"]);
   assertEquals((await taskrunner(["each", "echo", ":::"])).stdout, "");
 });
 
 test("each takes values that end with a NUL", async () => {
-  const { results } = await taskrunner(["each", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
+  const { results } = await taskrunner(["each", "-k0", "printf %s {}"], { stdin: "a\nb\0c\0" });
   assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
 });
 
 test("each --print prints tasks that run unchanged", async () => {
-  const printed = await taskrunner(["each", "wc -c < {}", "--print"], { stdin: "it's\na.b\n" });
+  const printed = await taskrunner(["each", "--print", "wc -c < {}"], { stdin: "it's\na.b\n" });
   assertEquals(printed.stdout, `{"id":"it's","cmd":"wc -c < 'it'\\\\''s'"}\n{"id":"a.b","cmd":"wc -c < 'a.b'"}\n`);
   assertEquals([printed.status, printed.stderr], [0, ""]);
   await withTempDirectory(async (directory) => {
@@ -263,7 +263,7 @@ test("each --print prints tasks that run unchanged", async () => {
 });
 
 test("each --print stops at a signal, and has printed the tasks so far", async () => {
-  const { child, output, ended } = startTaskrunner(["each", "echo", "--print"]);
+  const { child, output, ended } = startTaskrunner(["each", "--print", "echo"]);
   child.stdin!.write("a\n");
   await waitFor("the first task", () => output.stdout.includes("\n"));
   process.kill(child.pid!, "SIGINT");
@@ -274,7 +274,7 @@ test("each resumes a run by the values", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const resume = (values: string[]) =>
-      taskrunner(["each", "[ {} != b ] || [ -e fixed ]", "-j1", "-o", output, "--resume-failed", ":::", ...values], {
+      taskrunner(["each", "-j1", "-o", output, "--resume-failed", "[ {} != b ] || [ -e fixed ]", ":::", ...values], {
         cwd: directory,
       });
     assertEquals((await resume(["a", "b"])).status, 1);
@@ -308,12 +308,12 @@ test("an invalid value is an error that names its line, or is skipped", async ()
     wrong.stderr,
     "standard input:2: Cannot use the value: it contains a NUL character; if values end with NUL, add -0",
   );
-  const skipped = await taskrunner(["each", "echo", "-k", "--on-invalid", "skip"], { stdin: bytes });
+  const skipped = await taskrunner(["each", "-k", "--on-invalid", "skip", "echo"], { stdin: bytes });
   assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
 });
 
 test("values after ::: are counted before the first task runs", async () => {
-  const flags = ["each", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
+  const flags = ["each", "-j1", "--halt", "soon,fail=50%", "exit", ":::", "1", "1", "0", "0"];
   const { results, status } = await taskrunner(flags);
   assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
 });
@@ -327,12 +327,24 @@ test("wrong uses of each are errors with a remedy", async () => {
       `COMMAND must be one argument, as in taskrunner each 'gzip -k {}', got "gzip" and "{}"`,
     ],
     [["each", "echo", ":::", "a", ":::", "b"], "Expected one list of values after :::, got two"],
+    [
+      ["each", "gzip -k {}", "-j4", "--keep-order", ":::", "a"],
+      `Cannot run "gzip -k {}" with arguments: flags of taskrunner go before it, as in taskrunner each -j4 --keep-order 'gzip -k {}'\n`,
+    ],
+    [
+      ["each", "gzip -k {}", "a", "b"],
+      `Cannot run "gzip -k {}" with arguments: a shell command is one argument; put flags of taskrunner before it, as in taskrunner each -j 4 'gzip -k {}'\n`,
+    ],
+    [
+      ["each", "-k", "echo;ls", "-j"],
+      'Cannot run "echo;ls" with arguments: a shell command is one argument; put flags',
+    ],
     [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
     [["each", "echo", ":::", "a\ufffdb"], 'Cannot use the value "a\ufffdb": it is not UTF-8, or contains U+FFFD'],
-    [["each", "echo", "--print", "-o", "x"], "Cannot use --output with --print: --print runs no tasks"],
+    [["each", "--print", "-o", "x", "echo"], "Cannot use --output with --print: --print runs no tasks"],
     [["-0"], "--null is a flag of taskrunner each, not of taskrunner run"],
     [
-      ["each", "echo", "--halt", "now,fail=50%"],
+      ["each", "--halt", "now,fail=50%", "echo"],
       "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
     ],
   ];

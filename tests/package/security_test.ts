@@ -112,7 +112,7 @@ test("no command prints control characters from outside to a terminal", async ()
     const commands: Record<string, string[]> = {
       "--resume": [changed, "--resume", "-o", output],
       "--dry-run": ["--dry-run", tasks],
-      "--print": ["each", "true {}", "--print", ":::", HOSTILE],
+      "--print": ["each", "--print", "true {}", ":::", HOSTILE],
       "a flag": [`--${HOSTILE}`],
       "a name that is not there": [`${tasks}.not`],
       stats: ["stats", `${output}2`],
@@ -142,7 +142,7 @@ test("a hostile NATS server can neither control the terminal nor learn secrets",
     `nats://${secret}@127.0.0.1:1`,
     `nats://me:${secret}/@:x@127.0.0.1`,
   ];
-  const args = ["each", "echo {}", "--queue", "q", ":::", "1"];
+  const args = ["each", "--queue", "q", "echo {}", ":::", "1"];
   const runs = urls.map((url) =>
     startTaskrunner(args, { stdin: "", env: { NATS_URL: url, TOP_SECRET: secret } }).ended
   );
@@ -349,9 +349,9 @@ test(
       const go = join(directory, "go");
       const started = startTaskrunner([
         "each",
-        `until [ -e ${go} ]; do sleep 0.05; done; echo {}`,
         "--watch",
         "0",
+        `until [ -e ${go} ]; do sleep 0.05; done; echo {}`,
         ":::",
         "x",
       ], { stdin: "" });
