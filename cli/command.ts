@@ -20,18 +20,28 @@ export interface ValueSource {
   readonly items: readonly string[];
 }
 
+/** An example of a command. */
+export interface Example {
+  /** The command line, which begins with `taskrunner` or has it in a pipeline. */
+  readonly command: string;
+  /** The effect of the command line: an imperative sentence, without the period. */
+  readonly text: string;
+}
+
 /** A command of the command line tool. */
 export interface Command {
   /** The first argument. */
   readonly name: string;
   /** The arguments after the name, for the help. */
   readonly usage: string;
-  /** The purpose of the command: an imperative sentence, without the period. */
+  /** The purpose of the command: an imperative sentence of at most 41 characters, without the period. */
   readonly summary: string;
+  /** Examples for the help. The general help shows the first, which has at most 46 characters. */
+  readonly examples: readonly [Example, Example, Example];
   /** The flags, in the order of the help. */
   readonly flags: FlagGroups;
-  /** Text at the end of the help. */
-  readonly notes?: string;
+  /** The topics of `taskrunner help` that belong to the command. */
+  readonly topics?: readonly string[];
   /** Set if the operands are a command, so that the flags end at the first operand, and the rest belongs to the command. */
   readonly takesCommand?: boolean;
   /** Set if the command takes sources of values. */

@@ -4,6 +4,7 @@ import { abortable } from "./abortable.ts";
 import { splitArguments, unknownFlag } from "./args/arguments.ts";
 import type { Flags } from "./args/flag.ts";
 import { commandHelp, generalHelp } from "./args/help.ts";
+import { TOPICS } from "./help_topics.ts";
 import { UsageError } from "./args/usage_error.ts";
 import { allFlagsOf, type Command, parseValues, type ValueSource } from "./command.ts";
 import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
@@ -48,17 +49,18 @@ function endsFlags(name: string): boolean {
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
   try {
+    if (args.length === 0 && io.stdinIsTerminal) return await print(generalHelp(COMMANDS, TOPICS), io);
     const [ownArgs, sources] = splitSources(args);
-    const { given, operands: [name, ...operands], unknown, invalid } = splitArguments(ownArgs, ALL_FLAGS, endsFlags);
+    const { given, operands: [name, ...operands], unknown, error } = splitArguments(ownArgs, ALL_FLAGS, endsFlags);
     const named = commandNamed(name);
     command = named ?? DEFAULT_COMMAND;
     if (!named && name !== undefined) operands.unshift(name);
     if (invalid) throw invalid;
     if (unknown !== undefined) throw unknownFlag(unknown, allFlagsOf(command));
+    if (error) throw error;
     if (given["help"] || given["version"]) {
-      const help = () => named ? commandHelp(named) : generalHelp(COMMANDS, DEFAULT_COMMAND);
-      await io.stdout.write(new TextEncoder().encode(given["help"] ? help() : `taskrunner ${VERSION}\n`));
-      return 0;
+      const help = () => named ? commandHelp(named) : generalHelp(COMMANDS, TOPICS);
+      return await print(given["help"] ? help() : `taskrunner ${VERSION}\n`, io);
     }
     if (sources.length > 0 && !command.takesSources) {
       throw new UsageError("Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c");
@@ -71,11 +73,15 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
     await io.stderr(`taskrunner: ${error instanceof Error ? error.message : error}`);
     if (error instanceof UsageError) {
-      const ofCommand = command && command !== DEFAULT_COMMAND ? ` ${command.name}` : "";
-      await io.stderr(`Try 'taskrunner${ofCommand} --help'.`);
+      await io.stderr(`Try 'taskrunner${command ? ` ${command.name}` : ""} --help'.`);
     }
     return EXIT_ERROR;
   }
+}
+
+async function print(text: string, io: Io): Promise<number> {
+  await io.stdout.write(new TextEncoder().encode(text));
+  return 0;
 }
 
 const SEPARATORS: ReadonlySet<string> = new Set([":::", ":::+", "::::", "::::+"] satisfies ValueSource["separator"][]);

@@ -29,10 +29,6 @@ export function quoteForReading(word: string): string {
 }
 
 function areFlags(words: readonly string[], flags: Flags): boolean {
-  try {
-    const { operands, unknown } = splitArguments(words, flags);
-    return operands.length === 0 && unknown === undefined;
-  } catch {
-    return false; // a flag without its value
-  }
+  const { operands, unknown, error } = splitArguments(words, flags);
+  return operands.length === 0 && unknown === undefined && error === undefined;
 }

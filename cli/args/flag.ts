@@ -27,6 +27,8 @@ export interface Flag {
   readonly help: string;
   /** The default in the help. */
   readonly default?: string;
+  /** The topic of `taskrunner help` that lists the flag, instead of the help of its commands. */
+  readonly topic?: string;
 }
 
 /** Flags by their long names. */

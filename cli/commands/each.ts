@@ -9,7 +9,7 @@ import type { Io } from "../io.ts";
 import type { RunSettings } from "../run_tasks.ts";
 import type { TaskInput } from "../task_input.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { EXIT_STATUSES, readSettings, RUN_FLAGS } from "./run.ts";
+import { readSettings, RUN_FLAGS } from "./run.ts";
 
 const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
 
@@ -17,7 +17,19 @@ const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
 export const each = defineCommand({
   name: "each",
   usage: "[FLAGS] COMMAND [ARG...] [::: VALUE...]...",
-  summary: "Run a command for each value, or for each line of standard input",
+  summary: "Run a command for each value or line",
+  examples: [
+    { command: "taskrunner each 'gzip -k {}' ::: *.log", text: "Compress files, one at a time for each CPU" },
+    {
+      command: "taskrunner each -o results.jsonl --resume 'wc -l {}' < paths.txt",
+      text: "Run a command for each line, and resume after an interruption",
+    },
+    {
+      command: "find . -name '*.log' -print0 | taskrunner each -0 -j 8 'cp {} {.}.old'",
+      text: "Copy files with any names, eight at a time",
+    },
+  ],
+  topics: ["placeholders", "exit-status", "nats"],
   takesCommand: true,
   takesSources: true,
   flags: {
@@ -27,12 +39,6 @@ export const each = defineCommand({
     },
     ...RUN_FLAGS,
   },
-  notes:
-    `Replacement strings in COMMAND: {} is the value, {.} the value without its extension, {/} without its directory, \
-{/.} without both, {//} its directory, and {#} the number of the task. They are quoted for the shell. A COMMAND without \
-them gets the value as its last argument. The value is also the id of its task.
-
-${EXIT_STATUSES}`,
   async run({ flags, operands, sources }, io) {
     const template = new CommandTemplate(commandOf(operands, flagsOf(each.flags)));
     const values = valuesOf(sources);

@@ -2,6 +2,7 @@
 
 import type { Command } from "../command.ts";
 import { each } from "./each.ts";
+import { helpCommand } from "./help.ts";
 import { report } from "./report.ts";
 import { run } from "./run.ts";
 import { runs } from "./runs.ts";
@@ -23,4 +24,5 @@ export const COMMANDS: readonly Command[] = [
   trace,
   report,
   watch,
+  helpCommand(() => COMMANDS),
 ];

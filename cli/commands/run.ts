@@ -137,25 +137,24 @@ export const RUN_FLAGS = {
 /** The values of the flags of `run` and `each`. */
 export type RunFlags = FlagValues<FlagsOf<typeof RUN_FLAGS>>;
 
-/** The exit statuses, for the help. */
-export const EXIT_STATUSES =
-  `Exit status: 0 if all tasks are ok; 1-100 for the number of tasks that are not ok; 101 for more than 100; 129, 130, \
-131 or 143 after SIGHUP, SIGINT, SIGQUIT or SIGTERM; 141 if standard output is closed; 255 for wrong usage, invalid \
-input or an I/O error. With --halt: for N%, the percentage of tasks that are not ok, rounded up; for N = 1, the status \
-of the task that ended the run; 0 if success=N or success=N% was reached.`;
-
 /** `taskrunner run`: runs the tasks of a file or of standard input. */
 export const run = defineCommand({
   name: "run",
   usage: "[TASKS.jsonl | -] [FLAGS]",
-  summary: "Run the tasks of a file or of standard input",
+  summary: "Run tasks from a file or standard input",
+  examples: [
+    {
+      command: "taskrunner run tasks.jsonl -o results.jsonl",
+      text: "Run the tasks of a file, and write their results to another",
+    },
+    { command: "taskrunner run tasks.jsonl -o results.jsonl --resume", text: "Continue the run after an interruption" },
+    {
+      command: 'printf \'{"cmd":"echo %s"}\\n\' a b | taskrunner run -k | jq -r .stdout',
+      text: "Run tasks from another program, and pass on what they print",
+    },
+  ],
+  topics: ["tasks", "exit-status", "nats"],
   flags: RUN_FLAGS,
-  notes:
-    `A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}. A cmd string \
-runs in a shell; an array is a program and its arguments. The fields are cmd, id, cwd, env, stdin, stdinFile, \
-stdinEncoding, timeoutMs, retries and meta.
-
-${EXIT_STATUSES}`,
   async run({ flags, operands }, io) {
     if (operands.length > 1) {
       throw new UsageError(`Expected one task file, got ${operands.map(excerpt).join(" and ")}`);

@@ -198,7 +198,7 @@ test("wrong flags are errors that name what is valid", async () => {
     const { status, stdout, stderr } = await taskrunner(args, { stdin: jsonLines([{ cmd: "echo ran" }]) });
     assertEquals([status, stdout], [255, ""], args.join(" "));
     assert(stderr.startsWith(`taskrunner: ${message}`), stderr);
-    assert(stderr.endsWith("Try 'taskrunner --help'.\n"), stderr);
+    assert(stderr.endsWith("Try 'taskrunner run --help'.\n"), stderr);
   }
 });
 

@@ -4,14 +4,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { assertThrows } from "@std/assert/throws";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
 import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
 import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
 import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
-import { UsageError } from "../../cli/args/usage_error.ts";
 import { allFlagsOf, parseValues } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { ALL_FLAGS } from "../../cli/main.ts";
@@ -179,14 +177,7 @@ test("a run without tasks succeeds", async () => {
   assertEquals([(await taskrunner([])).status, (await taskrunner(["/dev/null"])).status], [0, 0]);
 });
 
-test("--help has every command and the flags of run, and --version prints the version", async () => {
-  for (const flag of ["--help", "-h"]) {
-    const { status, stdout, stderr } = await taskrunner([flag]);
-    assertEquals([status, stderr], [0, ""]);
-    for (const { name } of COMMANDS) assertMatch(stdout, new RegExp(`^  ${name} +[A-Z]`, "m"));
-    for (const name of Object.keys(allFlagsOf(COMMANDS[0]!))) assertMatch(stdout, new RegExp(` --${name}\\b`));
-    assert(stdout.split("\n").every((line) => line.length <= 100), "a line is too long");
-  }
+test("--version prints the version", async () => {
   assertEquals((await taskrunner(["--version"])).stdout, `taskrunner ${VERSION}\n`);
 });
 
@@ -201,7 +192,7 @@ if (RUNTIME !== "deno") {
       for (const name of ["@std", "deno-std"]) {
         await symlink(join(PROJECT, "node_modules", name), join(directory, "node_modules", name));
       }
-      const { status, stdout } = await shell("$RUNTIME cli.ts --help", { cwd: directory });
+      const { status, stdout } = await shell("$RUNTIME cli.ts run --help", { cwd: directory });
       assertEquals(status, 0);
       assertStringIncludes(stdout, "--jobs");
       assert((await shell("$RUNTIME cli.ts", { cwd: directory })).status !== 0);
@@ -324,7 +315,7 @@ test("flags can be written in every usual form", () => {
   ];
   for (const [args, flags] of cases) {
     const operands = ["-", "", "-k"];
-    const expected = { given: flags, operands, unknown: undefined, invalid: undefined };
+    const expected = { given: flags, operands, unknown: undefined, error: undefined };
     assertEquals(splitArguments([...args, "-", "", "--", "-k"], ALL_FLAGS), expected);
   }
 });
@@ -345,9 +336,9 @@ test("a flag can have aliases, and can repeat", () => {
     [["--K"], {}, "--K"],
   ];
   for (const [args, given, unknown] of cases) {
-    assertEquals(splitArguments(args, flags), { given, operands: [], unknown });
+    assertEquals(splitArguments(args, flags), { given, operands: [], unknown, error: undefined });
   }
-  assertThrows(() => splitArguments(["-P"], flags), UsageError, "Missing value for --jobs: -j, --jobs N|N%");
+  assertEquals(splitArguments(["-P"], flags).error?.message, "Missing value for --jobs: -j, --jobs N|N%");
   const values: FlagValues<typeof flags> = { jobs: 4, "arg-file": ["x", "y"], "keep-order": true };
   const command = { ...COMMANDS[0]!, flags: { "Flags": flags } };
   assertEquals(parseValues({ jobs: "4", "arg-file": ["x", "y"], "keep-order": true }, command, COMMANDS), values);
@@ -398,11 +389,7 @@ test("a flag has the same spellings in all commands, and takes a value in all or
   }
 });
 
-test("the help of a command has its flags only, and a flag of another command is an error that names it", async () => {
-  const { stdout } = await taskrunner(["stats", "--help"]);
-  assertStringIncludes(stdout, "Usage: taskrunner stats RESULTS.jsonl|- [FLAGS]");
-  assertStringIncludes(stdout, "\n- reads the results from standard input.\n");
-  assertEquals(stdout.match(/--[a-z-]+/g), ["--json", "--help", "--version"]);
+test("a flag of another command is an error that names the command", async () => {
   const errors: [args: string[], message: string][] = [
     [["stats", "x", "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner stats"],
     [["worker", "--retries", "2"], "--retries is a flag of taskrunner run and each, not of taskrunner worker"],
@@ -418,9 +405,8 @@ test("the help of a command has its flags only, and a flag of another command is
   for (const [args, message] of errors) {
     const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
     assertEquals(status, 255);
-    const command = COMMANDS.find(({ name }) => args.includes(name));
-    const help = command ? ` ${command.name}` : "";
-    assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner${help} --help'.\n`);
+    const command = args[0]!.startsWith("-") ? "run" : args[0];
+    assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner ${command} --help'.\n`);
   }
   const { stderr } = await taskrunner(["stats", "--jason"]);
   assertStringIncludes(stderr, 'Unknown flag "--jason", did you mean --json?');

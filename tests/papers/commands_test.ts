@@ -5,13 +5,13 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
   lacks,
+  pathWithTaskrunner,
   PROJECT,
   RUN_MODULE,
   RUNTIME,
   shell,
   start,
   withTempDirectory,
-  writeProgram,
 } from "../support/helpers.ts";
 import { hasProgram } from "../support/programs.ts";
 import { type Block, blocksOf, pagesBelow, readPage } from "../support/pages.ts";
@@ -35,15 +35,6 @@ function withoutTimes(text: string): string {
     /"(duration|user|system)Ms":[\d.]+/g,
     '"$1Ms":0',
   );
-}
-
-/** Puts the command under test into a directory, and returns a PATH that begins with it. */
-async function pathWithTaskrunner(directory: string): Promise<string> {
-  const bin = join(directory, "bin");
-  await mkdir(bin);
-  const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")].map((word) => `'${word}'`).join(" ");
-  await writeProgram(join(bin, "taskrunner"), `#!/bin/sh\nexec ${command} "$@"\n`);
-  return `${bin}:${process.env.PATH}`;
 }
 
 for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -212,7 +212,7 @@ export function startTaskrunner(args: readonly string[], options: StartOptions =
 }
 
 /** Commands without a summary, and so without `--quiet`. */
-const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "stats", "trace", "report", "watch"];
+const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "stats", "trace", "report", "watch", "help"];
 
 /** Runs the command on the runtime under test, with `--quiet` where it exists. */
 export async function taskrunner(
@@ -222,6 +222,15 @@ export async function taskrunner(
   const quiet = COMMANDS_WITHOUT_SUMMARY.includes(args[0]!) ? [] : ["--quiet"];
   const ended = await startTaskrunner([...quiet, ...args], { stdin: "", ...options }).ended;
   return { ...ended, results: parseResults(ended.stdout) };
+}
+
+/** Puts the command under test into `bin` of a directory, and returns a PATH that begins with it. */
+export async function pathWithTaskrunner(directory: string): Promise<string> {
+  const bin = join(directory, "bin");
+  await mkdir(bin);
+  const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")].map((word) => `'${word}'`).join(" ");
+  await writeProgram(join(bin, "taskrunner"), `#!/bin/sh\nexec ${command} "$@"\n`);
+  return `${bin}:${process.env.PATH}`;
 }
 
 /** Starts a shell script in which `$RUNTIME cli.ts` starts the command on the runtime under test. */
