@@ -67,7 +67,7 @@ export function spellingsOf(name: string, { short, aliases = [] }: Flag): string
   return [`--${name}`, ...short ? [`-${short}`] : [], ...aliases];
 }
 
-/** Returns a flag as the help shows it, such as `-j, --jobs N|N%`. */
+/** Returns a flag as the help shows it, such as `-j, --jobs N`. */
 export function spelling(name: string, { short, unit }: Flag): string {
   return `${short ? `-${short}, ` : ""}--${name}${unit ? ` ${unit.placeholder}` : ""}`;
 }

@@ -2,7 +2,6 @@
 
 /** Equivalents of groups of flags. Each answer follows `Unknown flag "…": `. */
 const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
-  ["-P --max-procs", "-j N sets the number of jobs"],
   ["-n -N -L -l -m -X --max-args --max-replace-args --max-lines --xargs", "each makes one task of each value"],
   ["-I -i --replace --rpl --plus", "the replacement strings are {}, {.}, {/}, {//}, {/.} and {#}"],
   ["-d -C --delimiter --colsep --csv", "values end with a newline, or with a NUL after --null"],

@@ -86,6 +86,7 @@ export const RUN_FLAGS = {
   "Scheduling": {
     "jobs": {
       short: "j",
+      aliases: ["-P", "--max-procs"],
       unit: JOBS,
       help: "number of tasks to run at once",
       default: "the available CPUs; 10,000 with --nats",

@@ -26,7 +26,13 @@ export const worker = defineCommand({
   flags: {
     "Flags": {
       "queue": { unit: text("NAME[,NAME]"), help: "queues to take tasks from" },
-      "jobs": { short: "j", unit: JOBS, help: "number of tasks to run at once", default: "the available CPUs" },
+      "jobs": {
+        short: "j",
+        aliases: ["-P", "--max-procs"],
+        unit: JOBS,
+        help: "number of tasks to run at once",
+        default: "the available CPUs",
+      },
       "executor": {
         unit: EXECUTOR,
         help: "run tasks in long-lived shells, or start a process for each",

@@ -144,17 +144,19 @@ test("a results file that cannot be written is an error, and no task runs", asyn
 });
 
 test("wrong flags are errors that name what is valid", async () => {
-  const jobs = "--jobs must be a number of at least 1, or a percentage of the CPUs such as 50%, got";
+  const jobs =
+    "--jobs must be N, +N or -N for more or fewer than the CPUs, N% of the CPUs, or 0 for as many as possible, got";
   const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
   const cases: [string[], string][] = [
-    [["-j", "0"], `${jobs} "0"`],
     [["-j", "x"], `${jobs} "x"`],
-    [["-j", "-1"], `${jobs} "-1"`],
-    [["-j-1"], `${jobs} "-1"`],
-    [["--jobs", "-1"], `${jobs} "-1"`],
+    [["-j", "-1.5"], `${jobs} "-1.5"`],
+    [["-j-x"], `${jobs} "-x"`],
+    [["-P+"], `${jobs} "+"`],
+    [["--jobs", "+5%"], `${jobs} "+5%"`],
+    [["--max-procs=99999999999999999999"], `${jobs} "99999999999999999999"`],
     [["-j", "0%"], `${jobs} "0%"`],
     [["-j", "1.5"], `${jobs} "1.5"`],
-    [["-j"], "Missing value for --jobs: -j, --jobs N|N%"],
+    [["-j"], "Missing value for --jobs: -j, --jobs N"],
     [["-o"], "Missing value for --output: -o, --output FILE"],
     [["--max-inline", "much"], `${size} "much"`],
     [["--max-inline", "-5"], `${size} "-5"`],

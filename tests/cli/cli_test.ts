@@ -338,7 +338,7 @@ test("a flag can have aliases, and can repeat", () => {
   for (const [args, given, unknown] of cases) {
     assertEquals(splitArguments(args, flags), { given, operands: [], unknown, error: undefined });
   }
-  assertEquals(splitArguments(["-P"], flags).error?.message, "Missing value for --jobs: -j, --jobs N|N%");
+  assertEquals(splitArguments(["-P"], flags).error?.message, "Missing value for --jobs: -j, --jobs N");
   const values: FlagValues<typeof flags> = { jobs: 4, "arg-file": ["x", "y"], "keep-order": true };
   const command = { ...COMMANDS[0]!, flags: { "Flags": flags } };
   assertEquals(parseValues({ jobs: "4", "arg-file": ["x", "y"], "keep-order": true }, command, COMMANDS), values);
@@ -357,8 +357,6 @@ test("a flag of xargs or GNU parallel that is missing has an answer with the equ
     assertEquals(named.filter((name) => !known.has(name)), [], `${flag} has an answer with flags that do not exist`);
   }
   const answers: [args: string[], answer: string][] = [
-    [["-P8"], "-j N"],
-    [["--max-procs=8"], "-j N"],
     [["-n1"], "one task of each value"],
     [["-I", "{}"], "replacement strings are {}"],
     [["-t"], "results name their task"],
@@ -416,8 +414,24 @@ test("a size with a fraction is rounded to whole bytes", () => {
   assertEquals(["1.005k", "1.1K", "0.3", "8.5"].map((text) => parseSize("--max-output", text)), [1005, 1126, 0, 9]);
 });
 
-test("a percentage of jobs refers to the CPUs", () => {
-  assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
+test("a number of jobs can refer to the CPUs", () => {
+  const jobs = (text: string) => parseJobs("-j", text, 4);
+  assertEquals(["1%", "50%", "100%", "250%"].map(jobs), [1, 2, 4, 10]);
+  assertEquals(["+0", "+3", "-0", "-1", "-4", "-9"].map(jobs), [4, 7, 4, 3, 1, 1]);
+  assertEquals(["1", "08", "0", "00"].map(jobs), [1, 8, 10_000, 10_000]);
+});
+
+test("-j 0 runs all tasks at once, -j +N and -j -N have the number of the CPUs plus or minus N", async () => {
+  // Each task ends only when all have begun.
+  const cmd = `echo >> begun; until [ "$(wc -l < begun)" -ge 40 ]; do sleep 0.05; done`;
+  for (const args of [["-j", "0"], ["-P0"], ["--max-procs=+40"]]) {
+    await withTempDirectory(async (directory) => {
+      const { status } = await taskrunner(args, { stdin: jsonLines(Array(40).fill({ cmd })), cwd: directory });
+      assertEquals(status, 0);
+    });
+  }
+  const { results } = await taskrunner(["-j", "-9999"], { stdin: jsonLines(echo(5)) });
+  assertEquals(results.map(({ slot }) => slot), [1, 1, 1, 1, 1]);
 });
 
 test("a slow reader of standard output gets all results", async () => {

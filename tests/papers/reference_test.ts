@@ -8,7 +8,7 @@ import { test } from "../support/test.ts";
 
 /** A flag as the help or the page has it. */
 interface FlagRow {
-  /** The flag and its value, such as `-j, --jobs N|N%`. */
+  /** The flag and its value, such as `-j, --jobs N`. */
   spelling: string;
   meaning: string;
   default: string;
