@@ -55,7 +55,6 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     const named = commandNamed(name);
     command = named ?? DEFAULT_COMMAND;
     if (!named && name !== undefined) operands.unshift(name);
-    if (invalid) throw invalid;
     if (unknown !== undefined) throw unknownFlag(unknown, allFlagsOf(command));
     if (error) throw error;
     if (given["help"] || given["version"]) {

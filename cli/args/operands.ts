@@ -1,9 +1,6 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The note on {@linkcode resultsPath} in the help. */
-export const READS_STDIN = "- reads the results from standard input.";
-
 /**
  * Returns the path of the results file that a command reads; `-` is standard input.
  *

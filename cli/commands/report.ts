@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { READS_STDIN, resultsPath } from "../args/operands.ts";
+import { resultsPath } from "../args/operands.ts";
 import { text } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
@@ -22,7 +22,6 @@ export const report = defineCommand({
       output: { short: "o", unit: text("FILE"), help: "write the page to FILE", default: "standard output" },
     },
   },
-  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

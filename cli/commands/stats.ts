@@ -2,7 +2,7 @@ import { excerpt, printableJson } from "../../text/excerpt.ts";
 import { formatCount, formatDuration, formatPercentage, formatRate, pluralize } from "../../text/format.ts";
 import type { Distribution } from "../../results/statistics/log_histogram.ts";
 import type { RunFigures } from "../../results/statistics/run_statistics.ts";
-import { READS_STDIN, resultsPath } from "../args/operands.ts";
+import { resultsPath } from "../args/operands.ts";
 import { defineCommand } from "../command.ts";
 
 /** Number of tasks to name as the slowest. */
@@ -21,7 +21,6 @@ export const stats = defineCommand({
   flags: {
     "Flags": { json: { help: "print one line of JSON, with times in milliseconds" } },
   },
-  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

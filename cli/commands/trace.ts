@@ -1,6 +1,6 @@
 import { printableJson } from "../../text/excerpt.ts";
 import type { ChromeTrace } from "../../report/chrome_trace.ts";
-import { READS_STDIN, resultsPath } from "../args/operands.ts";
+import { resultsPath } from "../args/operands.ts";
 import { text } from "../args/units.ts";
 import { defineCommand } from "../command.ts";
 import type { GeneratedFile } from "../generated_file.ts";
@@ -30,7 +30,6 @@ export const trace = defineCommand({
       output: { short: "o", unit: text("FILE"), help: "write the trace to FILE", default: "standard output" },
     },
   },
-  notes: READS_STDIN,
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);

@@ -394,7 +394,7 @@ test("a flag of another command is an error that names the command", async () =>
     [["runs", "ls", "-j1"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner runs"],
     [["--print"], "--print is a flag of taskrunner each, not of taskrunner run"],
     [["--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
-    [["--jobs"], "Missing value for --jobs: -j, --jobs N|N%"],
+    [["--jobs"], "Missing value for --jobs: -j, --jobs N"],
     [["report", "x", "-o"], "Missing value for --output: -o, --output FILE"],
     [["report", "-o", "--version", "x"], "Missing value for --output: -o, --output FILE"],
     [["--output=", "trace", "x"], "Missing value for --output: -o, --output FILE"],

@@ -291,11 +291,11 @@ test("each resumes a run by the values", async () => {
       twice.stderr,
       'taskrunner: value 2: the id "a" is also the id of value 1; resuming needs unique ids',
     );
-    const changed = await taskrunner(["each", "echo", "-o", output, "--resume", ":::", "b"]);
+    const changed = await taskrunner(["each", "-o", output, "--resume", "echo", ":::", "b"]);
     assertStringIncludes(changed.stderr, 'from a different command and was skipped: "b" (value 1)');
-    const nulTerminated = await taskrunner(["each", "echo", "-0", "-o", output, "--resume"], { stdin: "x\0x\0" });
+    const nulTerminated = await taskrunner(["each", "-0", "-o", output, "--resume", "echo"], { stdin: "x\0x\0" });
     assertStringIncludes(nulTerminated.stderr, 'standard input:2: the id "x" is also the id of value 1;');
-    const lines = await taskrunner(["each", "echo", "-o", output, "--resume"], { stdin: "y\ny\n" });
+    const lines = await taskrunner(["each", "-o", output, "--resume", "echo"], { stdin: "y\ny\n" });
     assertStringIncludes(lines.stderr, 'standard input:2: the id "y" is also the id of line 1;');
   });
 });
