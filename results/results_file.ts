@@ -108,7 +108,8 @@ export class ResultsFile implements AsyncDisposable {
   /** Some file systems do not count names. */
   #hadName = false;
   #isFailureReported = false;
-  #isClosed = false;
+  /** The first call of `close`. */
+  #closing: Promise<void> | undefined;
 
   static {
     readIndex = (file) => file.#index;
@@ -219,6 +220,7 @@ export class ResultsFile implements AsyncDisposable {
    * @throws {ResultsFileError} when the disk is full, the reader of a pipe is gone, or another program removed, replaced or
    * changed the file. Later calls throw the same error.
    * @throws `TypeError` or `RangeError` when the value is not a result.
+   * @throws `Error` after {@linkcode close}.
    */
   async append(result: TaskResult): Promise<void> {
     parseResult(result);
@@ -226,11 +228,12 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Waits until the operating system has all results.
+   * Waits until the operating system has all results. After a call of {@linkcode close}, only waits for its end.
    *
    * @throws {ResultsFileError} as {@linkcode append}.
    */
   async flush(): Promise<void> {
+    if (this.#closing) return await this.close();
     try {
       await this.#writer.flush();
     } catch (error) {
@@ -239,14 +242,24 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Writes the remaining results, closes the file and releases the lock. Further calls do nothing.
+   * Writes the remaining results, closes the file and releases the lock. Results of appends that have not settled are written
+   * as well. Further calls wait for the first call, and never throw. Lookups still work afterwards.
    *
    * @throws {ResultsFileError} when results could not be written, or the file was removed, replaced or changed after the
-   * last of them. An error that `append` or `flush` threw is not thrown again.
+   * last of them. An error that `append` or `flush` threw before is not thrown again.
    */
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#closing) return await this.#closing.catch(() => {});
+    this.#closing = this.#close();
+    await this.#closing;
+  }
+
+  /** Closes the file, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
     try {
       if (this.#isFailureReported) return;
       await this.#writer.flush();
@@ -256,13 +269,8 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Closes the file, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   async #append(result: TaskResult): Promise<void> {
-    if (this.#isClosed) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+    if (this.#closing) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
     try {
       await this.#writer.write(result);
       if (this.#isRegular) await this.#writer.flush();
@@ -363,7 +371,6 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   async #release(): Promise<void> {
-    this.#isClosed = true;
     await this.#file.close();
     this.#lock?.release();
   }

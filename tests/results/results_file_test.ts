@@ -427,6 +427,55 @@ test("append() and close() report a file that another program removed, replaced 
   }
 });
 
+test("close() writes results whose append() is pending, and further calls wait for the first", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    const settled: string[] = [];
+    const calls = {
+      append: file.append(result("a")),
+      first: file.close(),
+      second: file.close(),
+      disposal: file[Symbol.asyncDispose](),
+      flush: file.flush(),
+    };
+    await Promise.all(Object.entries(calls).map(([name, call]) => call.then(() => settled.push(name))));
+    assertEquals([settled.slice(0, 2), settled.length], [["append", "first"], 5]);
+    assertEquals(await readFile(path, "utf8"), jsonLines([result("a")]));
+  });
+});
+
+test("after close(), append() fails, writes nothing, and lookups still work", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path, { resume: true });
+    await file.append(result("a"));
+    const closing = file.close();
+    const message = `Cannot write results to ${JSON.stringify(path)}: the file is closed`;
+    for (let call = 0; call < 2; call++) {
+      assertEquals((await assertRejects(() => file.append(result("b")), Error)).message, message);
+      await closing;
+    }
+    await file.flush();
+    assertEquals([file.size, file.stateOf(task("a")), file.stateOf(task("b"))], [1, "done", "remaining"]);
+    assertEquals((await collect(file.remaining([task("a"), task("b")]))).map(({ id }) => id), ["b"]);
+    assertEquals(await readFile(path, "utf8"), jsonLines([result("a")]));
+  });
+});
+
+test("close() throws an error once", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    await file.append(result("a"));
+    await truncate(path, 0);
+    const settled = await Promise.allSettled([file.close(), file.close(), file.flush()]);
+    assertEquals(settled.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
+    await file.close();
+    await (await ResultsFile.open(path)).close();
+  });
+});
+
 test("append() follows a file that was renamed", async () => {
   await withResumed([], async (file, path) => {
     await file.append(result("a"));
