@@ -174,7 +174,12 @@ export interface AttemptCallbacks {
   onStart: (agoMs?: number) => void;
 }
 
-/** Runs attempts, at most one per slot at a time. An executor belongs to one run. */
+/**
+ * Runs attempts, at most one per slot at a time. An executor belongs to one run.
+ *
+ * An error of a method, or a malformed {@linkcode AttemptResult}, ends the run with an {@linkcode ExecutorError}: no further
+ * attempts start, running ones finish, and the attempt at fault has the ending `lost`.
+ */
 export interface Executor {
   /**
    * The default for {@linkcode PoolOptions.concurrency}.
@@ -211,7 +216,10 @@ export interface Executor {
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** Tells the executor that no further attempts start, so that it may withdraw queued ones. Can be called repeatedly. */
   drain?(): void;
-  /** Deletes the output files of an attempt that was retried, or whose result the caller did not take. */
+  /**
+   * Deletes the output files of an attempt that was retried, or whose result the caller did not take. Receives a copy of the
+   * result with the fields of {@linkcode AttemptResult}. A rejection ends the run.
+   */
   discard(result: AttemptResult): Promise<void>;
   /** Releases the files and processes of the executor. Called once, when no attempt is running. */
   close(): Promise<void>;

@@ -37,6 +37,7 @@ const GROUPS: Record<string, Group> = {
       "pool/start_policy.ts",
       "pool/signal_watch.ts",
       "pool/running_attempt.ts",
+      "pool/check_attempt_result.ts",
       "pool/result_buffer.ts",
     ],
     tests: [
@@ -46,6 +47,7 @@ const GROUPS: Record<string, Group> = {
       "control",
       "attempt_hooks",
       "remote_executor",
+      "executor_fault",
       "start_limiter",
       "capacity_estimate",
       "model",

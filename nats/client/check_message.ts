@@ -2,10 +2,11 @@
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
+import { endedSchemas } from "../../pool/check_attempt_result.ts";
 import type { AttemptStop } from "../../pool/executor.ts";
 import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { exitStatus, resultSchema } from "../../records/result.ts";
+import { resultSchema } from "../../records/result.ts";
 import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";
 import { ACK_WAIT_MS } from "./options.ts";
 import {
@@ -51,27 +52,14 @@ const outputSchema = v.object({
   object: v.optional(objectSchema),
 }, NO_OBJECT);
 
-const { signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
+const { slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
 
-/** The endings that a worker can record. Their fields are copied to the result of the task, so the same rules apply. */
-const ENDINGS = {
-  exited: v.object({ kind: v.literal("exited"), status: exitStatus }),
-  signaled: v.object({
-    kind: v.literal("signaled"),
-    signal: signal.wrapped,
-    status: v.nullable(v.pipe(exitStatus, v.minValue(1, "must be at least 1"))),
-  }),
-  "spawn-failed": v.object({
-    kind: v.literal("spawn-failed"),
-    status: v.picklist([126, 127], "must be 126 or 127"),
-    reason: sentence,
-  }),
-  lost: v.object({ kind: v.literal("lost"), reason: sentence }),
-};
+/** The endings that a worker can record. */
+const { exited, signaled, spawnFailed, lost } = endedSchemas(sentence);
 const endingSchema = v.variant(
   "kind",
-  [ENDINGS.exited, ENDINGS.signaled, ENDINGS["spawn-failed"], ENDINGS.lost],
-  `must be one of ${Object.keys(ENDINGS).join(", ")}`,
+  [exited, signaled, spawnFailed, lost],
+  "must be one of exited, signaled, spawn-failed, lost",
 );
 
 const attemptResultSchema = v.object({
