@@ -54,6 +54,7 @@ const GROUPS: Record<string, Group> = {
       "timeout",
       "live_output",
       "outcome",
+      "scheduler",
       "running_attempt",
       "signal_watch",
     ],

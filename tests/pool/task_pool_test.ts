@@ -206,7 +206,7 @@ test("a pool closes when its last task is canceled", async () => {
 
 test("a canceled task is not retried, however its attempt ended", async () => {
   const executor = new FakeExecutor();
-  const pool = createPool({ executor, retry: 5 });
+  const pool = createPool({ executor, retry: { limit: 5, delayMs: 3_600_000 } });
   const controller = new AbortController();
   const promise = pool.run("x", { signal: controller.signal });
   const [execution] = executor.executions;
