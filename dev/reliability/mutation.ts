@@ -37,7 +37,6 @@ const GROUPS: Record<string, Group> = {
       "pool/start_policy.ts",
       "pool/signal_watch.ts",
       "pool/running_attempt.ts",
-      "pool/check_attempt_result.ts",
       "pool/result_buffer.ts",
     ],
     tests: [

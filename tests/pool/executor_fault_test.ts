@@ -285,7 +285,13 @@ test("a terminate() that fails does not keep other attempts from being terminate
 });
 
 test("a terminate() that fails although the attempt ends keeps its result, and ends the run", async () => {
-  await forBothFaults(async (fault, cause) => {
+  const later = (fault: () => never) => () => settle().then(fault) as never;
+  const faults = (use: Parameters<typeof forBothFaults>[0]) =>
+    forBothFaults(async (fault, cause) => {
+      await use(fault, cause);
+      await use(later(fault), cause); // when the run waits only for its source
+    });
+  await faults(async (fault, cause) => {
     const executor = new FakeExecutor();
     executor.onStart = (execution) => {
       const terminate = execution.terminate.bind(execution);
@@ -294,11 +300,12 @@ test("a terminate() that fails although the attempt ends keeps its result, and e
         return fault();
       };
     };
-    // The source stays open, so only the error can end the run.
-    const { readable, writable } = new TransformStream<Task>();
-    const writer = writable.getWriter();
-    const ended = drain(run(readable, { executor }));
-    await writer.write({ cmd: "x" });
+    // The source stalls, so only the error can end the run.
+    async function* stalled(): AsyncGenerator<Task> {
+      yield { cmd: "x" };
+      yield await new Promise<Task>(() => {});
+    }
+    const ended = drain(run(stalled(), { executor, concurrency: 2 }));
     await waitFor("the attempt", () => executor.executions.length === 1);
     executor.executions[0]!.exceedOutput();
     const { results, error } = await ended;
