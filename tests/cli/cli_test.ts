@@ -403,7 +403,7 @@ test("a flag of another command is an error that names the command", async () =>
   for (const [args, message] of errors) {
     const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
     assertEquals(status, 255);
-    const command = args[0]!.startsWith("-") ? "run" : args[0];
+    const command = COMMANDS.find(({ name }) => args.includes(name))?.name ?? "run";
     assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner ${command} --help'.\n`);
   }
   const { stderr } = await taskrunner(["stats", "--jason"]);
