@@ -36,7 +36,7 @@ export function attemptError(error: unknown): ExecutorError {
   return new ExecutorError(`The executor failed: ${reasonOf(error)}`, { cause: error });
 }
 
-/** Returns the reason of any thrown value, even of one that is no error or has an unusable message. */
+/** Returns the reason of any thrown value, even of one that is not an error or has an unusable message. */
 function reasonOf(error: unknown): string {
   try {
     return `${systemReason(error)}`;

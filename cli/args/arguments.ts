@@ -15,9 +15,9 @@ interface OptionToken {
 /** The parts of a command line. */
 export interface Arguments {
   readonly given: GivenFlags;
-  /** The first unknown flag. */
+  /** The first unknown flag, unless {@linkcode error} is about an earlier flag. */
   readonly unknown: string | undefined;
-  /** The error of the first known flag that lacks its value, or has a value and takes none. */
+  /** The error of the first flag that lacks its value or takes none, unless an earlier flag is unknown. */
   readonly error: UsageError | undefined;
   /** The arguments that are neither flags nor their values, with the name of the command. */
   readonly operands: readonly string[];
@@ -52,7 +52,7 @@ export function splitArguments(
   for (const token of tokens) {
     // Node and Deno take the second hyphen of `-k-q` for the end of all flags, and parts of the rest for operands.
     if (token.kind === "option-terminator" && args[token.index] !== "--") {
-      unknown ??= "--";
+      if (!error) unknown ??= "--";
       break;
     }
     if (token.kind === "positional") {
@@ -62,7 +62,7 @@ export function splitArguments(
       }
       operands.push(token.value);
     }
-    if (unknown !== undefined) continue; // the tokens after it may be parts of its value
+    if (unknown !== undefined || error) continue; // the tokens after it may be parts of its value
     if (token.kind !== "option") continue;
     const { rawName, value } = token;
     const name = nameBySpelling.get(rawName);
@@ -73,10 +73,10 @@ export function splitArguments(
     const flag = known[name]!;
     if (flag.unit) {
       const text = givenValue(token);
-      if (text === undefined) error ??= new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
+      if (text === undefined) error = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
       else given[name] = flag.repeats ? [...given[name] as string[] | undefined ?? [], text] : text;
     } else if (value === undefined) given[name] = true;
-    else error ??= new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
+    else error = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
   return { given, unknown, error, operands };
 }

@@ -84,7 +84,7 @@ const without = (field: string) => {
   return rest;
 };
 
-/** Values that are no result of an attempt, each with the problem in the error. */
+/** Values that are not the result of an attempt, each with the problem in the error. */
 const MALFORMED: [problem: string, value: () => unknown][] = [
   ["it must be an object, got undefined", () => undefined],
   ["it must be an object, got null", () => null],
@@ -197,7 +197,7 @@ test("a result of an attempt with a getter that throws ends the run, and its err
   }
 });
 
-test("an attempt can fail with any value, also one that is no error or has an unusable message", async () => {
+test("an attempt can fail with any value, also one that is not an error or has an unusable message", async () => {
   const values = [
     [undefined, "undefined"],
     [null, "null"],
