@@ -5,6 +5,7 @@ import { splitArguments, unknownFlag } from "./args/arguments.ts";
 import type { Flags } from "./args/flag.ts";
 import { commandHelp, generalHelp } from "./args/help.ts";
 import { TOPICS } from "./help_topics.ts";
+import { unknownCommand } from "./args/unknown_command.ts";
 import { UsageError } from "./args/usage_error.ts";
 import { allFlagsOf, type Command, parseValues, type ValueSource } from "./command.ts";
 import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
@@ -37,6 +38,15 @@ export function failCommand(error: unknown): void {
 /** The flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
 export const ALL_FLAGS: Flags = Object.assign({}, ...COMMANDS.map(allFlagsOf).reverse());
 
+const NAMES = COMMANDS.map(({ name }) => name);
+
+/** Throws if the first operand is neither a command nor a file. A wrong flag before it is the first error. */
+function checkFirstOperand(name: string, args: readonly string[], hasMore: boolean): void {
+  const { unknown, error } = splitArguments(args.slice(0, args.indexOf(name)), ALL_FLAGS);
+  const wrong = unknown === undefined && !error && unknownCommand(name, args, hasMore, NAMES);
+  if (wrong) throw wrong;
+}
+
 function commandNamed(name: string | undefined): Command | undefined {
   return COMMANDS.find((command) => command.name === name);
 }
@@ -53,6 +63,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     const [ownArgs, sources] = splitSources(args);
     const { given, operands: [name, ...operands], unknown, error } = splitArguments(ownArgs, ALL_FLAGS, endsFlags);
     const named = commandNamed(name);
+    if (!named && name !== undefined) checkFirstOperand(name, args, operands.length + sources.length > 0);
     command = named ?? DEFAULT_COMMAND;
     if (!named && name !== undefined) operands.unshift(name);
     if (unknown !== undefined) throw unknownFlag(unknown, allFlagsOf(command));

@@ -6,7 +6,7 @@ import type { Flags } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Characters that only a shell handles. A program seldom has them in its name. */
-const SHELL_SYNTAX = /[\s|&;<>()$`"'\\]/;
+export const SHELL_SYNTAX = /[\s|&;<>()$`"'\\]/;
 
 /**
  * Checks the words of a COMMAND: a single word is a shell command, and several are a program and its arguments.
@@ -25,7 +25,7 @@ export function checkCommandWords([command = "", ...more]: readonly string[], fl
 
 /** Quotes a word of a command line for people, who write flags without quotes. */
 export function quoteForReading(word: string): string {
-  return /^[\w./:@%+,=-]+$/.test(word) ? word : quoteAlways(word);
+  return /^[\w./:@%+,=-]+$|^\{[\w./#%-]*\}$/.test(word) ? word : quoteAlways(word);
 }
 
 function areFlags(words: readonly string[], flags: Flags): boolean {

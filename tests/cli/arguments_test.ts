@@ -5,6 +5,8 @@ import { splitArguments } from "../../cli/args/arguments.ts";
 import { checkCommandWords } from "../../cli/args/command_words.ts";
 import { type Flags, spellingsOf } from "../../cli/args/flag.ts";
 import { JOBS, text } from "../../cli/args/units.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { startTaskrunner, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const FLAGS: Flags = {
@@ -101,6 +103,52 @@ test("the flags of each end where node:util finds the second operand, for genera
     compared++;
   }
   assert(compared > 400, `${compared} arguments were compared`);
+});
+
+test("a word that is neither a command nor a file is an error with the nearest command, or with each", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["eahc", "gzip", ":::", "a"], 'Unknown command "eahc", did you mean each?'],
+    [["-j4", "stat", "results.jsonl"], 'Unknown command "stat", did you mean stats?'],
+    [["wokrer", "--queue", "a"], 'Unknown command "wokrer", did you mean worker?'],
+    [["rn"], 'Unknown command "rn", did you mean run?'],
+    [["echo"], 'Unknown command "echo": no command or file has this name'],
+    [
+      ["-k", "gzip", "--best", "{}"],
+      'Unknown command "gzip": to run it for each value, write taskrunner each -k gzip --best {}',
+    ],
+    [["x".repeat(300)], `Unknown command ${excerpt("x".repeat(300))}: no command or file has this name`],
+    [["zebra", "--nope"], 'Unknown command "zebra": no command or file has this name'],
+    [["echo", "a b"], `Unknown command "echo": to run it for each value, write taskrunner each echo 'a b'`],
+    [
+      ["-j4", "gzip", "-k", "{}", ":::", "it's"],
+      `Unknown command "gzip": to run it for each value, write taskrunner each -j4 gzip -k {} ::: 'it'\\''s'`,
+    ],
+    [
+      ["gzip -k {}", ":::", "a", "b"],
+      `Unknown command "gzip -k {}": to run it for each value, write taskrunner each 'gzip -k {}' ::: a b`,
+    ],
+    [["gzip -k {}"], `Unknown command "gzip -k {}": to run it for each value, write taskrunner each 'gzip -k {}'`],
+    [["--nope", "zebra"], 'Unknown flag "--nope"'],
+    [["missing.jsonl"], 'Cannot read tasks from "missing.jsonl": no such file or directory'],
+    [["no/such"], 'Cannot read tasks from "no/such": no such file or directory'],
+    [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
+  ];
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+    assertEquals([status, stdout], [255, ""]);
+    const hint = message.startsWith("Unknown command") ? "Try 'taskrunner --help'.\n" : "";
+    assert(stderr.startsWith(`taskrunner: ${message}\n${hint}`), stderr);
+  }
+  const { stderr } = await startTaskrunner(["echo", ":::", ...Array(1_000).fill("x")], { stdin: "" }).ended;
+  assert(stderr.length < 400 && stderr.includes("…"), stderr);
+});
+
+test("a file with a name like a mistyped command is read", async () => {
+  await withTempDirectory(async (directory) => {
+    await taskFile(directory, [{ cmd: "echo hi" }], "eahc");
+    const { status, results } = await taskrunner(["eahc"], { cwd: directory });
+    assertEquals([status, results.map(({ stdout }) => stdout)], [0, ["hi\n"]]);
+  });
 });
 
 test("checkCommandWords() accepts a program with any arguments", () => {

@@ -180,7 +180,7 @@ test("wrong flags are errors that name what is valid", async () => {
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
     [["--no-keep-order"], 'Unknown flag "--no-keep-order", did you mean --keep-order?'],
     [["-y"], 'Unknown flag "-y"\n'],
-    [["--tag"], 'Unknown flag "--tag": every result has the "id" of its task'],
+    [["--joblog"], 'Unknown flag "--joblog": -o FILE writes a result for each task\n'],
     [["--quit"], 'Unknown flag "--quit", did you mean --quiet?'],
     [["--retires", "3"], 'Unknown flag "--retires", did you mean --retries?'],
     [["-J4"], 'Unknown flag "-J", did you mean -j?'],

@@ -7,7 +7,6 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
-import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
 import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
 import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
 import { allFlagsOf, parseValues } from "../../cli/command.ts";
@@ -343,33 +342,6 @@ test("a flag can have aliases, and can repeat", () => {
   const command = { ...COMMANDS[0]!, flags: { "Flags": flags } };
   assertEquals(parseValues({ jobs: "4", "arg-file": ["x", "y"], "keep-order": true }, command, COMMANDS), values);
   assertStringIncludes(unknownFlag("--max-prosc", flags).message, "did you mean --max-procs?");
-});
-
-test("a flag of xargs or GNU parallel that is missing has an answer with the equivalent", () => {
-  const known = new Set(
-    Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),
-  );
-  for (const flag of FOREIGN_FLAGS) {
-    assert(!known.has(flag), `${flag} exists here`);
-    const { message } = unknownFlag(flag, ALL_FLAGS);
-    assert(message.startsWith(`Unknown flag "${flag}": `), message);
-    const named = message.split(": ")[1]!.match(/(?<!\S)--?[A-Za-z][a-z-]*/g) ?? [];
-    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} has an answer with flags that do not exist`);
-  }
-  const answers: [args: string[], answer: string][] = [
-    [["-n1"], "one task of each value"],
-    [["-I", "{}"], "replacement strings are {}"],
-    [["-t"], "results name their task"],
-    [["-p"], "each --print prints the tasks without running them"],
-    [["--tag"], '"id"'],
-    [["--joblog", "log"], "-o FILE"],
-    [["--bar"], "--progress"],
-    [["--sshlogin", "host"], "--nats URL"],
-  ];
-  for (const [args, answer] of answers) {
-    const { unknown } = splitArguments(args, ALL_FLAGS);
-    assertStringIncludes(unknownFlag(unknown!, ALL_FLAGS).message, answer);
-  }
 });
 
 test("a flag has the same spellings in all commands, and takes a value in all or in none", () => {
