@@ -9,6 +9,8 @@ import { excerpt } from "../../text/excerpt.ts";
 import { startTaskrunner, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
+// cspell:ignore eahc wokrer
+
 const FLAGS: Flags = {
   "jobs": { short: "j", aliases: ["--max-procs", "-P"], unit: JOBS, help: "" },
   "output": { short: "o", unit: text("FILE"), help: "" },

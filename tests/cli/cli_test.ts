@@ -31,6 +31,8 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
+// cspell:ignore prosc
+
 const echo = (count: number) => Array.from({ length: count }, (_, index) => ({ cmd: `echo ${index + 1}` }));
 
 test("tasks from standard input have their results on standard output", async () => {

@@ -10,6 +10,8 @@ import { ALL_FLAGS } from "../../cli/main.ts";
 import { lacks, shell } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
+// cspell:ignore controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
+
 /** Flags, commands and topics that are not merged yet. */
 const PENDING =
   "-a --arg-file -d --delimiter -C --colsep --csv --header --link -I --replace -n -N --max-args --max-replace-args --shuf --seed --pipe --block --recend --recstart --format --tag --lines --color --record-cmd --total --no-config config completions"

@@ -20,6 +20,8 @@ import {
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
+// cspell:ignore eahc
+
 /** Runs the command in this process, as on a terminal. */
 async function onTerminal(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
   const written = { stdout: "", stderr: "" };
