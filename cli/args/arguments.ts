@@ -88,11 +88,24 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
   return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
 }
 
-/** Returns the error for an unknown flag, with a suggestion if there is one. */
+/** Returns the error for an unknown flag, with its equivalent or the nearest flags if there are any. */
 export function unknownFlag(flag: string, known: Flags): UsageError {
-  const spellings = Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag));
   const answer = answerToForeignFlag(flag);
   if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
-  const near = nearest(flag, spellings);
+  const near = nearFlags(flag, Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag)));
   return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
+}
+
+/** Number of flags that a message names. */
+const MAX_NAMED_FLAGS = 3;
+
+/** Returns the flag that differs in a few letters, else the flags that continue the given flag or that it continues. */
+function nearFlags(flag: string, spellings: readonly string[]): string | undefined {
+  const near = (name: string) => nearest(name, spellings, Math.max(1, Math.floor((name.length - 2) / 3)));
+  const typo = near(flag) ?? near(flag.replace(/^--no-(?=.)/, "--"));
+  if (typo || !/^--.../.test(flag)) return typo;
+  const related = spellings.filter((other) =>
+    other.startsWith(flag) || (other.length > "--xx".length && flag.startsWith(`${other}-`))
+  );
+  return related.length <= MAX_NAMED_FLAGS ? related.join(" or ") : undefined;
 }

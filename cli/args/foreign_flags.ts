@@ -1,4 +1,4 @@
-/** Flags of xargs, GNU parallel and earlier versions that taskrunner lacks or names differently. @module */
+/** Flags of xargs, GNU parallel, npm-run-all, concurrently and earlier versions that taskrunner lacks or names differently. @module */
 
 // cspell:ignore basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
 
@@ -52,6 +52,20 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["--workdir --wd", 'a task has the field "cwd"'],
   ["--env --record-env", 'tasks inherit the environment, and a task has the field "env"'],
   ["--process-slot-var", "tasks see the slot in the variable TASKRUNNER_SLOT"],
+  // Habits from npm-run-all, concurrently and others
+  [
+    "--parallel --max-parallel --max-processes --concurrency --threads --workers --procs --processes --cpus",
+    "-j N sets the number of tasks to run at once",
+  ],
+  ["--sequential --serial", "-j 1 runs one task at a time"],
+  ["--continue-on-error", "a failed task ends the run only with --halt"],
+  ["--kill-others-on-fail --fail-fast", "--halt now,fail=1 ends the run at the first failure"],
+  ["--kill-others", "--halt now,done=1 ends the run when the first task ends"],
+  ["--race", "--halt now,success=1 ends the run at the first success"],
+  ["--retry --restart-tries", "the flag is --retries"],
+  ["--restart-after", "the flag is --retry-delay"],
+  ["--print-label --prefix --names", "--tag puts the id of the task before each line"],
+  ["--aggregate-output", "output is grouped by task unless --lines is given"],
   // Other machines
   ["-S --sshlogin --sshloginfile --slf", "--nats URL runs tasks on other machines"],
   [

@@ -4,13 +4,14 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
 import { spellingsOf } from "../../cli/args/flag.ts";
 import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
+import { allFlagsOf } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
 import { ALL_FLAGS } from "../../cli/main.ts";
 import { lacks, shell } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
-// cspell:ignore controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
+// cspell:ignore progres controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
 
 /** Flags, commands and topics that are not merged yet. */
 const PENDING =
@@ -88,4 +89,26 @@ test("every flag in the manuals of xargs and GNU parallel exists, has an answer,
 
 test("a flag without an equivalent has no answer", () => {
   for (const flag of WITHOUT_ANSWER) assert(!FOREIGN_FLAGS.includes(flag), flag);
+});
+
+test("an unknown flag is answered with near flags, or with nothing where nothing is near", () => {
+  const known = allFlagsOf(COMMANDS.find(({ name }) => name === "run")!);
+  const cases: [flag: string, near: string][] = [
+    ["--jbos", "--jobs"],
+    ["--job", "--jobs"],
+    ["--keep", "--keep-order"],
+    ["--out", "--output"],
+    ["--time", "--timeout"],
+    ["--max", "--max-inline or --max-output or --max-procs"],
+    ["--no-progres", "--no-progress"],
+    ["--no-jobs", "--jobs"],
+    ["--watch-port", "--watch"],
+    ["--shell-path", "--shell"],
+    ["-J", "-j"],
+  ];
+  for (const [flag, near] of cases) {
+    assertEquals(unknownFlag(flag, known).message, `Unknown flag "${flag}", did you mean ${near}?`);
+  }
+  const far = "--wait --name --host --sort --log --url --password --yes --re -c -y -T --".split(" ");
+  for (const flag of far) assertEquals(unknownFlag(flag, known).message, `Unknown flag "${flag}"`);
 });
