@@ -15,7 +15,7 @@ import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
 import { inputOf } from "../records/task_input.ts";
-import { inputFileCommand, MarkerReader, unsupportedVariable } from "./input_file.ts";
+import { inputFileCommand, MarkerReader, unsupportedVariable } from "./shell_start.ts";
 import {
   type Attempt,
   type AttemptCallbacks,
