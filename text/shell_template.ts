@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { isByteText } from "./byte_text.ts";
 import { excerpt } from "./excerpt.ts";
 import { quoteAlways } from "./shell_quote.ts";
 import { ShellScanner, type ShellToken } from "./shell_scan.ts";
@@ -26,7 +27,7 @@ const REDIRECTION = /[<>][|&]?\s*$/;
  * plain text.
  *
  * - A string, a finite number or a bigint becomes one word, or part of the adjacent word, as in `--file=${path}`. A `file:`
- *   URL becomes its path.
+ *   URL becomes its path. A string may have bytes that are not UTF-8, as in {@linkcode Task.cmd}.
  * - An array becomes one word for each element, and no word when it is empty. Put spaces around an array.
  * - The text of the template reaches the shell as written: `\n` and `\\` stay as they are. Only `` \` `` and `\${`, which a
  *   template literal requires, become `` ` `` and `${`.
@@ -105,7 +106,7 @@ function quoteWord(value: unknown, name: string): string {
 const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
 
 function isSystemText(text: string): boolean {
-  return !text.includes("\0") && text.isWellFormed();
+  return !text.includes("\0") && isByteText(text);
 }
 
 function isArray(value: ShellValue): value is readonly ShellWord[] {
