@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { filePath } from "../system/file_path.ts";
 import { MAX_TIMER_MS } from "../system/timer_limit.ts";
 import { isBase64 } from "../text/base64.ts";
+import { isByteText } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { InvalidTaskError, type TaskOrigin } from "./invalid_task_error.ts";
 import { recordProblem } from "./record_problem.ts";
@@ -31,7 +32,8 @@ import { recordProblem } from "./record_problem.ts";
 export interface Task<Meta = unknown> {
   /**
    * The command. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
-   * arguments, which no shell parses.
+   * arguments, which no shell parses. A byte that is not UTF-8, as in the name of a file, is a lone surrogate: U+DC00
+   * plus the byte. For example, `"\udce9"` is the byte E9, as Python writes it.
    */
   cmd: string | readonly string[];
   /**
@@ -85,16 +87,16 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
 /** The longest delay of a timer; a longer timer would fire at once. */
 export const MAX_TIMEOUT_MS = MAX_TIMER_MS;
 
-/** Returns whether a text can be an argument, a path or a variable, which end at the first NUL. */
-const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
+/** Returns whether text can be passed to a program. Text for the system ends at the first NUL. */
+const isSystemText = (text: string) => !text.includes("\0") && isByteText(text);
+/** Returns whether text can also be passed to a runtime, as a path or the name of a variable. */
+const isRuntimeText = (text: string) => !text.includes("\0") && text.isWellFormed();
 const NO_STRING = "must be a string";
 const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
 
-const nonEmptyText = v.pipe(
-  v.string(NO_STRING),
-  v.check(isSystemText, NO_SYSTEM_TEXT),
-  v.minLength(1, "must not be empty"),
-);
+function nonEmptyText(isValid: (text: string) => boolean) {
+  return v.pipe(v.string(NO_STRING), v.check(isValid, NO_SYSTEM_TEXT), v.minLength(1, "must not be empty"));
+}
 
 function problemOfText(value: unknown): string | undefined {
   if (typeof value !== "string") return NO_STRING;
@@ -106,7 +108,7 @@ function problemOfText(value: unknown): string | undefined {
  * `v.array`, because that reports every element, which takes gigabytes for a long line of wrong elements.
  */
 const command = {
-  shell: nonEmptyText,
+  shell: nonEmptyText(isSystemText),
   array: v.pipe(
     v.custom<string[]>(
       (value) => Array.isArray(value) && value.length > 0,
@@ -135,7 +137,7 @@ const environment = v.pipe(
     const input = dataset.value;
     for (const [key, value] of Object.entries(input)) {
       if (value === undefined) continue;
-      const message = key === "" || key.includes("=") || !isSystemText(key)
+      const message = key === "" || key.includes("=") || !isRuntimeText(key)
         ? "is not the name of a variable: it must not be empty or contain = or NUL"
         : problemOfText(value);
       if (!message) continue;
@@ -164,7 +166,10 @@ function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncodin
 const entries = {
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
-    v.description("A shell command, or an array of a program and its arguments, which no shell ever parses."),
+    v.description(
+      "A shell command, or an array of a program and its arguments, which no shell ever parses. A byte that is not UTF-8 " +
+        "is a lone surrogate: \\udce9 is the byte E9.",
+    ),
   ),
   id: v.optional(v.pipe(
     v.union([v.string(), v.number()], "must be a string or a number"),
@@ -174,11 +179,11 @@ const entries = {
     ),
     v.description("The id of the result; default: the line number."),
   )),
-  cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
+  cwd: v.optional(v.pipe(nonEmptyText(isRuntimeText), v.description("Working directory."))),
   env: v.optional(v.pipe(environment, v.description("Variables to add to the environment of the runner."))),
   stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("Standard input of the task; default: nothing."))),
   stdinFile: v.optional(v.pipe(
-    nonEmptyText,
+    nonEmptyText(isSystemText),
     v.description("Path, relative to cwd, of the file to read standard input from; not together with stdin."),
   )),
   stdinEncoding: v.optional(v.pipe(

@@ -6,6 +6,7 @@ import { assertThrows } from "@std/assert/throws";
 import { readTasks } from "../../records/read_tasks.ts";
 import type { InvalidLineError } from "../../jsonl/mod.ts";
 import { InvalidTaskError } from "../../records/invalid_task_error.ts";
+import { commandHash } from "../../records/command_hash.ts";
 import { type CheckedTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
 import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
@@ -66,6 +67,38 @@ test("parseTask() rejects NUL and half surrogate pairs in text for the system", 
   assertEquals(problemOf({ cmd: "\ud800" }), `"cmd" ${must}, got "\\ud800"`);
   assertEquals(problemOf({ cmd: "x", cwd: "/\0" }), `"cwd" ${must}, got "/\\u0000"`);
   assertEquals(problemOf({ cmd: "x", cwd: "" }), '"cwd" must not be empty, got ""');
+});
+
+test("parseTask() accepts escaped bytes where programs get them, and no other half surrogate pair", () => {
+  const must = "must not contain a NUL character or half of a surrogate pair";
+  for (const text of ["caf\udce9", "\udc80\udcff", "😀\udce9"]) {
+    const tasks = [{ cmd: text }, { cmd: [text, text] }, { cmd: "x", env: { A: text }, stdinFile: text }];
+    for (const task of tasks) assertEquals(parseTask(task), task);
+    const stdin = { file: text };
+    assertEquals(parseTask({ cmd: "x", stdin }), { cmd: "x", stdin });
+    assertEquals(problemOf({ cmd: "x", cwd: text }), `"cwd" ${must}, got ${JSON.stringify(text)}`);
+    const name = "is not the name of a variable: it must not be empty or contain = or NUL";
+    assertEquals(
+      problemOf({ cmd: "x", env: { [text]: "" } }),
+      `"env.${JSON.stringify(text).slice(1, -1)}" ${name}, got ""`,
+    );
+  }
+  for (const text of ["\udc7f", "\udd00", "\udce9\ud83d"]) {
+    const got = `${must}, got ${JSON.stringify(text)}`;
+    assertEquals(problemOf({ cmd: text }), `"cmd" ${got}`);
+    assertEquals(problemOf({ cmd: ["a", text] }), `"cmd[1]" ${got}`);
+    assertEquals(problemOf({ cmd: "x", env: { A: text } }), `"env.A" ${got}`);
+    assertEquals(problemOf({ cmd: "x", stdinFile: text }), `"stdinFile" ${got}`);
+  }
+});
+
+test("commandHash() is the CRC-32 of the bytes of a command", () => {
+  // As printed by zlib.crc32 in Python for b"echo caf\xe9", b"echo\0caf\xe9\0" and "echo \u{1f600}é".encode().
+  assertEquals(commandHash("echo caf\udce9"), "a4548813");
+  assertEquals(commandHash(["echo", "caf\udce9"]), "51b4ffed");
+  assertEquals(commandHash("echo 😀é"), "c1c17800");
+  const similar = ["\udce9", "\udcea", "\ufffd", "\udce9\udce9"].map((text) => commandHash(text));
+  assertEquals(new Set(similar).size, similar.length);
 });
 
 test("parseTask() names an unknown field, and the nearest field or all known fields", () => {
