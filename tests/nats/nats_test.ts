@@ -46,6 +46,9 @@ test("results equal those of a local run, and name their worker", async () => {
     { cmd: "cat", stdinFile: "sys/kernel/ostype", cwd: "/proc" },
     { cmd: "cat", stdinFile: "no such file" },
     { cmd: "printf '\\377'" },
+    { cmd: "printf %s caf\udce9; cat", env: { V: "\udcff" }, stdinFile: "missing\udce9" },
+    { cmd: ["sh", "-c", 'printf %s "$0$V"', "caf\udce9"], env: { V: "\udcff" } },
+    { cmd: ["missing\udce9"] },
     { cmd: "yes", id: "much" },
     { id: "é \0 ' * >", cmd: "echo $TASKRUNNER_ATTEMPT" },
   ];
