@@ -12,6 +12,7 @@ import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
 import { processIo } from "./process_io.ts";
+import { rawArguments } from "../system/raw_arguments.ts";
 import { writeStderr } from "../system/standard_streams.ts";
 import { VERSION } from "../text/version.ts";
 
@@ -60,7 +61,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
   try {
     if (args.length === 0 && io.stdinIsTerminal) return await print(generalHelp(COMMANDS, TOPICS), io);
-    const [ownArgs, sources] = splitSources(args);
+    const [ownArgs, sources] = splitSources(rawArguments(args));
     const { given, operands: [name, ...operands], unknown, error } = splitArguments(ownArgs, ALL_FLAGS, endsFlags);
     const named = commandNamed(name);
     if (!named && name !== undefined) checkFirstOperand(name, args, operands.length + sources.length > 0);

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { decodeByteText, encodeByteText } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { readChunks } from "../system/read_chunks.ts";
 import { readSpecialFile } from "../system/special_file.ts";
@@ -37,7 +38,6 @@ type ReadOptions = JsonLineReaderOptions<Task | undefined>;
 
 /** Limit of the size of a value of `each`. */
 const MAX_VALUE_BYTES = 1024 * 1024;
-const encoder = new TextEncoder();
 
 /** The tasks of a run: from a file, from standard input, or from values. */
 export class TaskInput {
@@ -100,7 +100,7 @@ export class TaskInput {
     if (!values && io.stdinIsTerminal) {
       await io.stderr("taskrunner: reading values from the terminal, one per line; press Ctrl-D to end");
     }
-    const open = () => values ? values.map((value) => encoder.encode(`${value}\0`)) : io.stdin();
+    const open = () => values ? values.map((value) => encodeByteText(`${value}\0`)) : io.stdin();
     const delimiter = values || areNulTerminated ? 0 : 10;
     return new TaskInput(
       values ? VALUES : STDIN,
@@ -111,6 +111,7 @@ export class TaskInput {
           delimiter,
           maxLineBytes: MAX_VALUE_BYTES,
           onInvalid,
+          decode: decodeByteText,
           parse(id, lineNumber) {
             if (id.includes("\0")) {
               throw new RangeError("Cannot use the value: it contains a NUL character; if values end with NUL, add -0");

@@ -65,11 +65,7 @@ function commandOf(operands: readonly string[], flags: Flags): string {
 
 function valuesOf([source, ...more]: readonly ValueSource[]): readonly string[] | undefined {
   if (more.length > 0) throw new UsageError("Expected one list of values after :::, got two");
-  const values = source?.items;
-  const damaged = values?.find((value) => value.includes("\ufffd"));
-  if (damaged === undefined) return values;
-  // The runtimes replace bytes that are not UTF-8, so that the value would name another file.
-  throw new UsageError(`Cannot use the value ${excerpt(damaged)}: it is not UTF-8, or contains U+FFFD`);
+  return source?.items;
 }
 
 /** Writes the tasks to standard output. Returns the exit status. */

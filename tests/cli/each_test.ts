@@ -340,7 +340,6 @@ test("wrong uses of each are errors with a remedy", async () => {
       'Cannot run "echo;ls" with arguments: a shell command is one argument; put flags',
     ],
     [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
-    [["each", "echo", ":::", "a\ufffdb"], 'Cannot use the value "a\ufffdb": it is not UTF-8, or contains U+FFFD'],
     [["each", "--print", "-o", "x", "echo"], "Cannot use --output with --print: --print runs no tasks"],
     [["-0"], "--null is a flag of taskrunner each, not of taskrunner run"],
     [
