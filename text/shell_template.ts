@@ -3,6 +3,7 @@ import { isByteText } from "./byte_text.ts";
 import { excerpt } from "./excerpt.ts";
 import { quoteAlways } from "./shell_quote.ts";
 import { ShellScanner, type ShellToken } from "./shell_scan.ts";
+import { rawTextOf } from "./template_text.ts";
 
 /** A value that {@linkcode sh} can quote as one word. */
 export type ShellWord = string | number | bigint | URL;
@@ -58,7 +59,7 @@ export function sh(template: TemplateStringsArray, ...values: readonly ShellValu
     throw new TypeError("Cannot build the command: sh is a tag for a template literal, as in sh`gzip ${file}`");
   }
   const pieces = texts.map((text: string) =>
-    text.replace(FORCED_ESCAPE, (escape: string, plain?: string) => plain ?? escape)
+    rawTextOf(text).replace(FORCED_ESCAPE, (escape: string, plain?: string) => plain ?? escape)
   );
   if (pieces.some((piece) => !isSystemText(piece))) {
     throw new TypeError(`Cannot build the command: its text ${NO_SYSTEM_TEXT}`);

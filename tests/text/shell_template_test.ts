@@ -25,6 +25,12 @@ function problemOf(action: () => unknown): string {
   return message;
 }
 
+test("sh keeps characters beyond ASCII in its text, on every runtime", () => {
+  const name = "ü";
+  assertEquals(sh`echo é😀 ${name} '¬€'`, "echo é😀 'ü' '¬€'");
+  assertEquals(sh`printf '\u00e9 \\u00E9 \\\\u00E9'`, "printf '\\u00e9 \\\\u00E9 \\\\\\\\u00E9'");
+});
+
 test("sh quotes strings, numbers, bigints, file URLs and arrays of them", () => {
   assertEquals(sh`gzip -k ${"a b"} ${"it's"}`, String.raw`gzip -k 'a b' 'it'\''s'`);
   assertEquals(
