@@ -8,10 +8,18 @@ export interface Io {
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
+  /** True if standard output and standard error are the same terminal. */
+  readonly outputsShareTerminal: boolean;
+  /** Returns the width of the terminal of standard error now; 0 or undefined where it is unknown. */
+  readonly terminalColumns: () => number | undefined;
+  /** Returns whether standard input is a terminal that the command reads, so that the user types on it. */
+  readonly isReadingTerminal: () => boolean;
   /** Standard output. Fails with a {@linkcode ClosedOutputError} when its reader is gone. */
   readonly stdout: ByteSink;
   /** Writes a line to standard error, with control characters escaped. Settles when the line is written or lost. */
   readonly stderr: (line: string) => Promise<void>;
+  /** Standard error, for bytes. Never fails. */
+  readonly stderrBytes: ByteSink;
   /** Aborted by the first SIGINT, SIGQUIT or SIGTERM, with an {@linkcode InterruptedError} as the reason. */
   readonly signal: AbortSignal;
   /** Aborted by the second such signal, which kills the remaining tasks. */

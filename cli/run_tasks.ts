@@ -21,7 +21,7 @@ import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
 import { warnIfFirstProcess } from "./first_process.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
-import { progressDisplay } from "./ui/progress.ts";
+import { openDisplay } from "./ui/open_display.ts";
 import { abortable } from "./abortable.ts";
 import { Summary } from "./ui/summary.ts";
 import { ThrottleWarning } from "./ui/throttle_warning.ts";
@@ -75,8 +75,8 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   if (!file && output !== undefined) file = await openResults(output, {}, io);
   await warnIfFirstProcess(io);
   if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
-  const display = progressDisplay(settings.progress, io, file === undefined);
-  const log = display?.log ?? io.stderr;
+  const display = openDisplay(settings.progress, io);
+  const { log } = display;
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
   const warning = isLimited ? new ThrottleWarning(log) : undefined;
   const options: RunOptions = {
@@ -86,9 +86,9 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     total,
     signal: io.signal,
     // Without an observer, the pool collects no progress.
-    onProgress: display || warning || live
+    onProgress: display.showsProgress || warning || live
       ? (progress) => {
-        display?.update(progress);
+        display.update(progress);
         warning?.update(progress);
         live?.update(progress);
       }
@@ -103,11 +103,12 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   const summary = new Summary();
   let failure: unknown;
   try {
-    await write(results, file ? sinkOf(file) : new JsonLinesWriter(io.stdout), (result) => {
+    await write(results, file ? sinkOf(file) : new JsonLinesWriter(display.stdout), (result) => {
       summary.add(result);
       live?.add(factsOf(result), () => result);
       telemetry?.add(result);
     });
+    await display.flush();
     await file?.close();
   } catch (error) {
     failure = error;
@@ -115,12 +116,12 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     throw error;
   } finally {
     warning?.stop();
-    display?.stop();
+    await display.close();
     await live?.close("The run has ended; these are its final results.");
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
       if (!settings.isQuiet && (failure === undefined || summary.tasks > 0)) {
-        for (const line of summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
+        for (const line of summary.lines(input.done)) await log(`taskrunner: ${line}`);
       }
     }
     const loss = await telemetry?.close(failure);
