@@ -22,7 +22,7 @@ export interface Io {
   readonly stderrBytes: ByteSink;
   /** Aborted by the first SIGINT, SIGQUIT or SIGTERM, with an {@linkcode InterruptedError} as the reason. */
   readonly signal: AbortSignal;
-  /** Aborted by the second such signal, which kills the remaining tasks. */
+  /** Aborted by the second such signal, with the same kind of reason. Kills the remaining tasks. */
   readonly killSignal: AbortSignal;
   /** Sets the listener for SIGHUP, SIGUSR1 and SIGUSR2. Without a listener, SIGHUP aborts `signal`. */
   readonly onRequest: (listener: (request: RunRequest) => void) => void;
@@ -36,14 +36,17 @@ export function notify(stderr: Io["stderr"], line: string): void {
 /** A request by signal: start no more tasks, or change the concurrency by one. */
 export type RunRequest = "drain" | "increase" | "decrease";
 
-/** The reason of {@linkcode Io.signal}: a signal stopped the command. */
+/** The reason of {@linkcode Io.signal} and {@linkcode Io.killSignal}: a signal stopped the command. */
 export class InterruptedError extends Error {
   override name = "InterruptedError";
+  /** The name of the signal. */
+  readonly signalName: string;
   /** The status that a shell reports: 128 plus the number of the signal. */
   readonly exitStatus: number;
 
-  constructor(exitStatus: number) {
-    super("Interrupted by a signal");
+  constructor(signalName: string, exitStatus: number) {
+    super(`Interrupted by ${signalName}`);
+    this.signalName = signalName;
     this.exitStatus = exitStatus;
   }
 }

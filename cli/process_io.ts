@@ -25,9 +25,9 @@ export function processIo(): Io {
   let listener: ((request: RunRequest) => void) | undefined;
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => {
-      if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));
+      if (!stop.signal.aborted) return stop.abort(new InterruptedError(signal, status));
       if (kill.signal.aborted) process.exit(status);
-      kill.abort();
+      kill.abort(new InterruptedError(signal, status));
       setTimeout(() => process.exit(status), EXIT_AFTER_MS); // also when nobody reads the results
     });
   }
@@ -36,7 +36,7 @@ export function processIo(): Io {
   process.on("SIGHUP", () => {
     if (ignoresHangup) return;
     if (listener) listener("drain");
-    else stop.abort(new InterruptedError(EXIT_HANGUP));
+    else stop.abort(new InterruptedError("SIGHUP", EXIT_HANGUP));
   });
   // Deno would exit when a file exceeds `ulimit -f`. With a listener the write fails, as on the other runtimes.
   process.on("SIGXFSZ", () => {});

@@ -21,6 +21,7 @@ import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
 import { warnIfFirstProcess } from "./first_process.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
+import { reportInterrupts } from "./ui/interrupt_notice.ts";
 import { openDisplay } from "./ui/open_display.ts";
 import { abortable } from "./abortable.ts";
 import { Summary } from "./ui/summary.ts";
@@ -77,6 +78,8 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
   const display = openDisplay(settings.progress, io);
   const { log } = display;
+  let running = 0;
+  reportInterrupts(io, log, () => running);
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
   const warning = isLimited ? new ThrottleWarning(log) : undefined;
   const options: RunOptions = {
@@ -85,14 +88,12 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
-    // Without an observer, the pool collects no progress.
-    onProgress: display.showsProgress || warning || live
-      ? (progress) => {
-        display.update(progress);
-        warning?.update(progress);
-        live?.update(progress);
-      }
-      : undefined,
+    onProgress(progress) {
+      running = progress.running;
+      display.update(progress);
+      warning?.update(progress);
+      live?.update(progress);
+    },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
   const results = run(input.tasks({ onInvalid, report: log, recorded }), {

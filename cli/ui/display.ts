@@ -3,8 +3,6 @@ import type { Progress } from "../../pool/options.ts";
 
 /** Writes everything that a run prints, and keeps the progress apart from the rest. */
 export interface Display {
-  /** True if progress is shown. Without it, nobody needs to collect progress. */
-  readonly showsProgress: boolean;
   /**
    * Standard output. Beside a bar, `write()` settles when the bytes are queued, and a failure rejects a later `write()` or
    * {@linkcode flush}.

@@ -318,10 +318,17 @@ function fakeIo(fields: Partial<Io>): { io: Io; written: string[] } {
 }
 
 test("openDisplay() shows a bar on a terminal, lines elsewhere if asked, and otherwise nothing", async () => {
+  const { setInterval } = globalThis;
   const kindOf = async (wanted: boolean | undefined, stderrIsTerminal: boolean) => {
-    const display = openDisplay(wanted, fakeIo({ stderrIsTerminal }).io);
-    await display.close();
-    return display instanceof TerminalDisplay ? "bar" : display.showsProgress ? "lines" : "nothing";
+    let kind = "nothing";
+    globalThis.setInterval = (() => void (kind = "lines")) as unknown as typeof setInterval;
+    try {
+      const display = openDisplay(wanted, fakeIo({ stderrIsTerminal }).io);
+      await display.close();
+      return display instanceof TerminalDisplay ? "bar" : kind;
+    } finally {
+      globalThis.setInterval = setInterval;
+    }
   };
   assertEquals(await kindOf(undefined, true), "bar");
   assertEquals(await kindOf(true, true), "bar");
