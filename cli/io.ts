@@ -5,6 +5,8 @@ import type { Source } from "../jsonl/source.ts";
 export interface Io {
   /** Opens standard input. */
   readonly stdin: () => Source<Uint8Array>;
+  /** Set if inputs that can be read only once are copied, so that commands can read them twice. */
+  readonly copiesInput?: true;
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;

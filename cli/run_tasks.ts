@@ -20,6 +20,7 @@ import { openTelemetry } from "../telemetry/open.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
 import { warnIfFirstProcess } from "./first_process.ts";
+import { withoutWrongTotal } from "./input_total.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
 import { reportInterrupts } from "./ui/interrupt_notice.ts";
 import { openDisplay } from "./ui/open_display.ts";
@@ -39,6 +40,8 @@ export interface RunSettings {
   output: string | undefined;
   /** The tasks with a result in the file that run again; undefined when the file must have no results. */
   resume: "canceled" | "failed" | undefined;
+  /** The number of tasks of an input that can be read only once; `auto` if the input is copied to count them. */
+  total: number | "auto" | undefined;
   /** Shows or hides progress; undefined for the default. */
   progress: boolean | undefined;
   /** The port of the live report; undefined for no report. */
@@ -54,9 +57,10 @@ const MAX_LIVE_ROWS = 20_000;
 export async function runTasks(settings: RunSettings, input: TaskInput, io: Io): Promise<number> {
   const { onInvalid, output, resume } = settings;
   const { halt, maxLoad, minFreeMemoryBytes } = settings.runOptions;
-  if (halt?.percent !== undefined && !input.isRepeatable) {
+  if (halt?.percent !== undefined && !input.isRepeatable && settings.total === undefined) {
     throw new UsageError(
-      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
+      "Cannot use --halt with N%: the number of tasks is unknown; give --total N or --total auto, a task file, or values \
+after :::",
     );
   }
   const retryFailed = resume === "failed";
@@ -65,7 +69,9 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   const recorded = file && indexOfResultsFile(file);
   // Checks the whole input first, so that an invalid last line does not end a long run.
   const report = () => Promise.resolve();
-  const check = input.isRepeatable ? input.count({ onInvalid, report, recorded }) : Promise.resolve(undefined);
+  const check = input.isRepeatable
+    ? input.count({ onInvalid, report, recorded })
+    : Promise.resolve(settings.total === "auto" ? undefined : settings.total);
   const total = await abortable(check, io.signal).catch(async (error) => {
     if (file) await file.close();
     throw error;
@@ -88,7 +94,8 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
-    onProgress(progress) {
+    onProgress(reported) {
+      const progress = withoutWrongTotal(reported);
       running = progress.running;
       display.update(progress);
       warning?.update(progress);
