@@ -18,7 +18,8 @@ const MAX_QUEUED_BYTES = 65_536;
 const DEFAULT_COLUMNS = 80;
 const NEWLINE = 10;
 const CLEAR_LINE = "\r\x1b[2K";
-const CLEAR_BELOW = "\r\x1b[J";
+/** Clears the line and all below. In the first column of the first line, tmux would copy the screen to its history. */
+const CLEAR_BELOW = "\r\x1b[K\x1b[C\x1b[J\r";
 const UP = "\x1b[A";
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();

@@ -88,7 +88,7 @@ test("TerminalDisplay shows the bar where it fits, and cuts its text to the term
       terminal.columns = columns;
       await clock.advance(100);
       const frame = terminal.taken().at(-1)!;
-      const text = frame.replace(/^<\^\[J/, "").slice("^[?7l<".length, -"^[K^[?7h<".length);
+      const text = frame.replace(/^<\^\[K\^\[C\^\[J</, "").slice("^[?7l<".length, -"^[K^[?7h<".length);
       assertMatch(text, line);
       assert(text.length < (columns || 80), `${columns}: ${text}`);
     }
@@ -100,14 +100,14 @@ test("TerminalDisplay clears every line of a bar that a narrower terminal has br
     await clock.advance(300);
     terminal.columns = 10;
     await clock.advance(100);
-    assertEquals(terminal.taken(), [EMPTY_BAR, "<^[J^[?7l<0 done, 0^[K^[?7h<"]);
+    assertEquals(terminal.taken(), [EMPTY_BAR, "<^[K^[C^[J<^[?7l<0 done, 0^[K^[?7h<"]);
     terminal.columns = 8;
     await display.stdout.write(bytes("a\n")); // between two frames
     await clock.advance(100);
-    assertEquals(terminal.taken(), ["<^[J", "a\n", "^[?7l<0 done,^[K^[?7h<"]);
+    assertEquals(terminal.taken(), ["<^[K^[C^[J<", "a\n", "^[?7l<0 done,^[K^[?7h<"]);
     terminal.columns = 6;
     await display.close();
-    assertEquals(terminal.taken(), ["<^[J^[?7l<0 don^[K^[?7h<", "<^[2K"]);
+    assertEquals(terminal.taken(), ["<^[K^[C^[J<^[?7l<0 don^[K^[?7h<", "<^[2K"]);
   });
 });
 
