@@ -1,11 +1,12 @@
 /** The bar on a real terminal, tmux, below output on the same terminal. */
 
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { jsonLines, lacks } from "../support/helpers.ts";
+import { jsonLines, lacks, PROJECT, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 import { Tmux } from "../support/tmux.ts";
 
@@ -104,5 +105,20 @@ test("a run on a terminal shows results above the bar, and after Ctrl-C neither 
     assertMatch(lines[3]!, /^taskrunner: 2 tasks in .*: 1 ok, 1 canceled$/);
     assertMatch(lines[4]!, /^taskrunner: slowest: /);
     assertEquals(lines.slice(5), ["END"]);
+  });
+});
+
+test("a run that reads its tasks from the terminal shows the bar after the last task is typed", async () => {
+  if (lacks("tmux")) return;
+  await Tmux.with(300, `cd $DIRECTORY; $RUNTIME ${PROJECT}/cli.ts -q -o out`, async (terminal, directory) => {
+    await terminal.waitFor("the request", (lines) => lines[0]?.includes("press Ctrl-D to end"));
+    await terminal.type(`{"cmd":"touch on; until test -e go; do sleep 0.01; done"}`, "Enter");
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    await terminal.type("C-d");
+    const lines = await terminal.waitFor("the bar", (lines) => lines.at(-1) === "0 done, 1 running");
+    assertEquals(lines.length, 3);
+    await writeFile(join(directory, "go"), "");
+    const last = await terminal.waitFor("the end", (lines) => lines.at(-1) === "END");
+    assertEquals(last.slice(2), ["END"]);
   });
 });
