@@ -289,7 +289,7 @@ test("columnAfter() follows tabs, returns, colors and wrapped lines, and refuses
     ["a\tb", 80, 9],
     ["a\t", 5, 4],
     ["\x1b[1;31mred\x1b[m", 80, 3],
-    ["größer Я", 80, 8],
+    ["naïve Я", 80, 7],
     ["日", 80, undefined],
     ["e\u0301", 80, undefined],
     ["\x1b[2J", 80, undefined],
