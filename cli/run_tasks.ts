@@ -57,7 +57,7 @@ const MAX_LIVE_ROWS = 20_000;
 export async function runTasks(settings: RunSettings, input: TaskInput, io: Io): Promise<number> {
   const { onInvalid, output, resume } = settings;
   const { halt, maxLoad, minFreeMemoryBytes } = settings.runOptions;
-  if (halt?.percent !== undefined && !input.isRepeatable && settings.total === undefined) {
+  if (halt?.percent !== undefined && !input.isRepeatable && typeof settings.total !== "number") {
     throw new UsageError(
       "Cannot use --halt with N%: the number of tasks is unknown; give --total N or --total auto, a task file, or values \
 after :::",

@@ -97,6 +97,7 @@ export class TerminalDisplay implements Display {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#waitFor(this.#added);
+    await this.#writing;
     if (!this.#isActive) return;
     await this.#write(); // a log of the terminal then ends with the final numbers
     this.#isActive = false;

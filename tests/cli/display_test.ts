@@ -203,6 +203,18 @@ test("TerminalDisplay draws no frame while the terminal takes nothing, and draws
   });
 });
 
+test("TerminalDisplay draws the final numbers, also when it is closed while a frame is being written", async () => {
+  await withDisplay(async (display, terminal, clock) => {
+    terminal.isStuck = true;
+    await clock.advance(300);
+    display.update({ ...PROGRESS, total: undefined, finished: 0, failed: 0, running: 7 });
+    const closed = display.close();
+    terminal.release();
+    await closed;
+    assertEquals(terminal.taken(), [EMPTY_BAR, "^[?7l<0 done, 7 running^[K^[?7h<", "<^[2K"]);
+  });
+});
+
 test("TerminalDisplay shows no bar while the user types the input", async () => {
   await withDisplay(async (_, terminal, clock) => {
     terminal.isReading = true;
