@@ -14,6 +14,7 @@ import { LineReader } from "../jsonl/line_reader.ts";
 import { taskOfLine, withAllDigits } from "../records/read_tasks.ts";
 import { checkTaskLine, markChecked, type Task } from "../records/task.ts";
 import type { CommandTemplate } from "./args/command_template.ts";
+import { InputCopy } from "./input_copy.ts";
 import type { Io } from "./io.ts";
 
 const STDIN = "standard input";
@@ -72,7 +73,7 @@ export class TaskInput {
           'taskrunner: reading tasks from the terminal, one per line, such as {"cmd":"echo hi"}; press Ctrl-D to end',
         );
       }
-      return new TaskInput(STDIN, false, "line", (options) => jsonLineReader(io.stdin(), options));
+      return new TaskInput(STDIN, io.copiesInput ?? false, "line", (options) => jsonLineReader(io.stdin(), options));
     }
     const status = await stat(path).catch((error) => {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
@@ -81,8 +82,11 @@ export class TaskInput {
       throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
     }
     const isFile = status.isFile();
-    const open = () => isFile ? readChunks(path) : readSpecialFile(path, io.signal);
-    return new TaskInput(path, isFile, "line", (options) => jsonLineReader(open(), options));
+    if (isFile) return new TaskInput(path, true, "line", (options) => jsonLineReader(readChunks(path), options));
+    const open = () => readSpecialFile(path, io.signal);
+    if (!io.copiesInput) return new TaskInput(path, false, "line", (options) => jsonLineReader(open(), options));
+    const copy = new InputCopy(open);
+    return new TaskInput(path, true, "line", (options) => jsonLineReader(copy.open(), options));
   }
 
   /**
@@ -104,7 +108,7 @@ export class TaskInput {
     const delimiter = values || areNulTerminated ? 0 : 10;
     return new TaskInput(
       values ? VALUES : STDIN,
-      values !== undefined,
+      values !== undefined || (io.copiesInput ?? false),
       delimiter === 0 ? "value" : "line",
       ({ parse, onInvalid }) =>
         new LineReader(open(), {

@@ -23,11 +23,11 @@ export function writeStdout(bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier text
+ * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier output
  * is written; ignores errors, because they cannot be reported anywhere.
  */
-export async function writeStderr(text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
+export async function writeStderr(output: string | Uint8Array): Promise<void> {
+  const bytes = typeof output === "string" ? new TextEncoder().encode(output) : output;
   await (deno ? denoStderr.write(bytes) : writeTo(process.stderr, bytes)).catch(() => {});
 }
 

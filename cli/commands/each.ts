@@ -9,7 +9,7 @@ import type { Io } from "../io.ts";
 import type { RunSettings } from "../run_tasks.ts";
 import type { TaskInput } from "../task_input.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { readSettings, RUN_FLAGS } from "./run.ts";
+import { inputIoOf, readSettings, RUN_FLAGS } from "./run.ts";
 
 const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
 
@@ -49,7 +49,7 @@ export const each = defineCommand({
       }
     }
     const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
-    const input = await TaskInput.ofValues(template, values, flags.null ?? false, io);
+    const input = await TaskInput.ofValues(template, values, flags.null ?? false, await inputIoOf(settings, io));
     if (flags.print) return await abortable(printTasks(input, settings.onInvalid, io), io.signal);
     return await runTasks(settings, input, io);
   },

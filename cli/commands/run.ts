@@ -20,6 +20,8 @@ import {
 } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
+import { TOTAL } from "../input_total.ts";
+import type { Io } from "../io.ts";
 import type { RunSettings } from "../run_tasks.ts";
 
 /** The executors for tasks on this machine. */
@@ -124,6 +126,11 @@ export const RUN_FLAGS = {
     "shell": { unit: text("PATH"), help: "shell for commands given as a string", default: "sh" },
   },
   "Display": {
+    "total": {
+      unit: TOTAL,
+      help: "number of tasks on standard input, for the progress and --halt N%; auto reads all input first, up to 1G",
+      default: "unknown",
+    },
     "progress": { help: "show progress on standard error", default: "when standard error is a terminal" },
     "no-progress": { help: "hide progress" },
     "watch": {
@@ -162,9 +169,15 @@ export const run = defineCommand({
     }
     const settings = await readSettings(flags);
     const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
-    return await runTasks(settings, await TaskInput.ofFile(operands[0], io), io);
+    const inputIo = await inputIoOf(settings, io);
+    return await runTasks(settings, await TaskInput.ofFile(operands[0], inputIo), io);
   },
 });
+
+/** Returns the streams to read the input from: a copy of standard input for `--total auto`. */
+export async function inputIoOf({ total }: RunSettings, io: Io): Promise<Io> {
+  return total === "auto" ? (await import("../input_copy.ts")).withInputCopy(io) : io;
+}
 
 /**
  * Returns the settings that the flags make.
@@ -199,6 +212,7 @@ export async function readSettings(flags: RunFlags): Promise<RunSettings> {
     onInvalid: flags["on-invalid"] ?? "abort",
     output,
     resume,
+    total: flags.total,
     progress: flags["no-progress"] ? false : flags.progress,
     watchPort: flags.watch,
     isQuiet: flags.quiet ?? false,

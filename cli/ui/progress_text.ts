@@ -1,16 +1,6 @@
 import type { Progress } from "../../pool/options.ts";
 import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
 
-/** Shows the progress of a run on standard error. */
-export interface ProgressDisplay {
-  /** Takes the progress to show next. */
-  update(progress: Progress): void;
-  /** Writes a line without mixing it with the progress. Settles when the line is written. */
-  readonly log: (line: string) => Promise<void>;
-  /** Removes the progress from the terminal and stops its timer. */
-  stop(): void;
-}
-
 /** Returns a function that formats progress, with the rate since this call. */
 export function progressFormatter(): (progress: Progress) => string {
   const startedMs = performance.now();

@@ -345,7 +345,7 @@ test("the command prints one notice when nothing can start, and ends on a signal
   await waitFor("the notice", () => output.stderr === notice);
   process.kill(child.pid!, "SIGTERM");
   const { status, stdout, stderr } = await ended;
-  assertEquals([status, stdout, stderr], [143, "", notice]);
+  assertEquals([status, stdout, stderr], [143, "", `${notice}taskrunner: SIGTERM: ending the run\n`]);
 });
 
 test("--memfree delays starts until enough memory is free, with a notice", async () => {

@@ -18,6 +18,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   php: "php-cli",
   python3: "python3",
   "systemd-analyze": "systemd",
+  tmux: "tmux",
 };
 
 /** Looks up a program in `PATH`; returns its path. */
