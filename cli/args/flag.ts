@@ -1,9 +1,16 @@
+/** Words that a shell offers when the user completes a value: names of files, of directories or of programs, or a list. */
+export type Completion = "file" | "directory" | "program" | readonly string[];
+
 /** The unit of a flag's value: its placeholder in the help, and its parser. */
 export interface Unit<Value> {
   /** The placeholder of the value in the help, such as `SIZE`. */
   readonly placeholder: string;
   /** A line of the help that explains the placeholder. */
   readonly legend?: string;
+  /** Words that shells offer for the value. Without them, shells offer nothing. */
+  readonly completes?: Completion;
+  /** Set if the value is a list, separated by commas, whose items shells complete. */
+  readonly isList?: true;
   /**
    * Parses a value.
    *

@@ -26,8 +26,8 @@ export const LOGIN_FLAGS = {
     help: "context of the nats command to connect with",
     default: "$NATS_CONTEXT",
   },
-  "nats-creds": { topic: "nats", unit: text("FILE"), help: "credentials file", default: "$NATS_CREDS" },
-  "nats-nkey": { topic: "nats", unit: text("FILE"), help: "file with the seed of an nkey", default: "$NATS_NKEY" },
+  "nats-creds": { topic: "nats", unit: text("FILE", "file"), help: "credentials file", default: "$NATS_CREDS" },
+  "nats-nkey": { topic: "nats", unit: text("FILE", "file"), help: "file with the seed of an nkey", default: "$NATS_NKEY" },
   "nats-inbox-prefix": {
     topic: "nats",
     unit: text("NAME"),
@@ -37,12 +37,12 @@ export const LOGIN_FLAGS = {
   "js-domain": { topic: "nats", unit: text("NAME"), help: "JetStream domain" },
   "tls-ca": {
     topic: "nats",
-    unit: text("FILE"),
+    unit: text("FILE", "file"),
     help: "CA certificates to verify the server with",
     default: "$NATS_CA",
   },
-  "tls-cert": { topic: "nats", unit: text("FILE"), help: "client certificate", default: "$NATS_CERT" },
-  "tls-key": { topic: "nats", unit: text("FILE"), help: "private key of the client certificate", default: "$NATS_KEY" },
+  "tls-cert": { topic: "nats", unit: text("FILE", "file"), help: "client certificate", default: "$NATS_CERT" },
+  "tls-key": { topic: "nats", unit: text("FILE", "file"), help: "private key of the client certificate", default: "$NATS_KEY" },
   "tls-first": { topic: "nats", help: "start TLS before the server sends its INFO message" },
 } as const satisfies Flags;
 

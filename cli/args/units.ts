@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import { MAX_TIMER_MS } from "../../system/timer_limit.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import type { Unit } from "./flag.ts";
+import type { Completion, Unit } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
 
 const SIZE_UNITS = ["", "k", "m", "g", "t", "p"];
@@ -139,14 +139,14 @@ export const LOAD: Unit<number> = {
 export const PORT: Unit<number> = { placeholder: "PORT", parse: parsePort };
 
 /** Returns the unit of any text, such as a path. */
-export function text(placeholder: string): Unit<string> {
-  return { placeholder, parse: (_, text) => text };
+export function text(placeholder: string, completes?: Completion): Unit<string> {
+  return { placeholder, ...completes && { completes }, parse: (_, text) => text };
 }
 
 /** Returns the unit of one of several words, which are the keys of a record so that the compiler finds a missing one. */
 export function oneOf<Choice extends string>(choices: Readonly<Record<Choice, true>>): Unit<Choice> {
   const names = Object.keys(choices) as Choice[];
-  return { placeholder: names.join("|"), parse: (flag, text) => choose(flag, text, names) };
+  return { placeholder: names.join("|"), completes: names, parse: (flag, text) => choose(flag, text, names) };
 }
 
 /** Returns the unit of a list of words, separated by commas. */
@@ -157,6 +157,8 @@ export function listOf<Choice extends string>(
   const names = Object.keys(choices) as Choice[];
   return {
     placeholder: `${placeholder}[,${placeholder}]`,
+    completes: names,
+    isList: true,
     parse: (flag, text) => text.split(",").map((word) => choose(flag, word, names)),
   };
 }

@@ -19,7 +19,7 @@ export const report = defineCommand({
   ],
   flags: {
     "Flags": {
-      output: { short: "o", unit: text("FILE"), help: "write the page to FILE", default: "standard output" },
+      output: { short: "o", unit: text("FILE", "file"), help: "write the page to FILE", default: "standard output" },
     },
   },
   endsAtSignal: true,

@@ -52,7 +52,7 @@ export const RUN_FLAGS = {
   "Input and output": {
     "output": {
       short: "o",
-      unit: text("FILE"),
+      unit: text("FILE", "file"),
       help: "write results to FILE; without --resume, FILE must be new or empty",
       default: "standard output",
     },
@@ -74,7 +74,7 @@ export const RUN_FLAGS = {
       default: "1M",
     },
     "spill-dir": {
-      unit: text("DIR"),
+      unit: text("DIR", "directory"),
       help: "directory for files with larger output",
       default: "FILE.output, or a temporary directory",
     },
@@ -123,7 +123,7 @@ export const RUN_FLAGS = {
       help: "run tasks in long-lived shells, or start a process for each",
       default: "shell",
     },
-    "shell": { unit: text("PATH"), help: "shell for commands given as a string", default: "sh" },
+    "shell": { unit: text("PATH", "program"), help: "shell for commands given as a string", default: "sh" },
   },
   "Display": {
     "total": {

@@ -27,7 +27,7 @@ export const trace = defineCommand({
   ],
   flags: {
     "Flags": {
-      output: { short: "o", unit: text("FILE"), help: "write the trace to FILE", default: "standard output" },
+      output: { short: "o", unit: text("FILE", "file"), help: "write the trace to FILE", default: "standard output" },
     },
   },
   endsAtSignal: true,
