@@ -70,8 +70,8 @@ export function defineCommand<const Groups extends FlagGroups>(
 
 /** Flags of all commands. */
 export const COMMON_FLAGS = {
-  help: { short: "h", help: "print the help of the command and exit" },
-  version: { help: "print the version and exit" },
+  help: { short: "h", help: "print the help of the command and exit", isCommandLineOnly: true },
+  version: { help: "print the version and exit", isCommandLineOnly: true },
 } as const satisfies Flags;
 
 /** Returns all flags of a command, by their names. */
@@ -91,13 +91,14 @@ export function parseValues(
 ): FlagValues<Flags> {
   const known = allFlagsOf(command);
   return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => {
+    Object.entries(given).flatMap(([name, value]) => {
       const flag = known[name];
       if (!flag) throw foreignFlag(name, command, commands);
       const { unit } = flag;
-      if (!unit || value === true) return [name, true];
+      if (value === false) return flag.negation ? [[name, false]] : [];
+      if (!unit || value === true) return [[name, true]];
       const parse = (text: string) => unit.parse(`--${name}`, text);
-      return [name, typeof value === "string" ? parse(value) : value.map(parse)];
+      return [[name, typeof value === "string" ? parse(value) : value.map(parse)]];
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
-import { type Flags, type GivenFlags, spelling, spellingsOf } from "./flag.ts";
+import { type Flags, type GivenFlags, spelling, spellingsOf, undoingSpelling } from "./flag.ts";
 import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -24,7 +24,8 @@ export interface Arguments {
 }
 
 /**
- * Separates flags, their values and operands. Returns errors, because the command, which the hint names, is an operand.
+ * Separates flags, their values and operands. The last of several values counts, and `--no-NAME` undoes a flag before it.
+ * Returns errors, because the command, which the hint names, is an operand.
  *
  * @param endsFlags returns whether the flags of a command end at the operand after its name, as for `env` and `xargs`.
  */
@@ -36,6 +37,7 @@ export function splitArguments(
   const nameBySpelling = new Map(
     Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag).map((spelling) => [spelling, name])),
   );
+  const nameByUndoing = new Map(Object.entries(known).map(([name, flag]) => [undoingSpelling(name, flag), name]));
   const options = Object.fromEntries(
     [...nameBySpelling].map(([spelling, name]) => {
       const key = spelling.replace(/^-+/, ""); // of a letter, too: parseArgs has no letters without a long name
@@ -45,7 +47,7 @@ export function splitArguments(
   );
   // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
-  const given: Record<string, string | true | string[]> = {};
+  const given: Record<string, string | boolean | string[]> = {};
   const operands: string[] = [];
   let unknown: string | undefined;
   let error: UsageError | undefined;
@@ -67,14 +69,17 @@ export function splitArguments(
     const { rawName, value } = token;
     const name = nameBySpelling.get(rawName);
     if (name === undefined) {
-      unknown = rawName;
+      const undone = nameByUndoing.get(rawName);
+      if (undone === undefined) unknown = rawName;
+      else if (value === undefined) given[undone] = false;
+      else error = new UsageError(`${rawName} takes no value, got ${excerpt(value)}`);
       continue;
     }
     const flag = known[name]!;
     if (flag.unit) {
       const text = givenValue(token);
       if (text === undefined) error = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
-      else given[name] = flag.repeats ? [...given[name] as string[] | undefined ?? [], text] : text;
+      else given[name] = flag.repeats ? [...given[name] as string[] | false | undefined || [], text] : text;
     } else if (value === undefined) given[name] = true;
     else error = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
@@ -90,9 +95,13 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
 
 /** Returns the error for an unknown flag, with its equivalent or the nearest flags if there are any. */
 export function unknownFlag(flag: string, known: Flags): UsageError {
+  const undoes = flag.startsWith("--no-");
+  const spellings = Object.entries(known).flatMap(([name, flag]) => {
+    return [...spellingsOf(name, flag), ...undoes ? [undoingSpelling(name, flag) ?? []].flat() : []];
+  });
   const answer = answerToForeignFlag(flag);
   if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
-  const near = nearFlags(flag, Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag)));
+  const near = nearFlags(flag, spellings);
   return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
 }
 
@@ -102,7 +111,7 @@ const MAX_NAMED_FLAGS = 3;
 /** Returns the flag that differs in a few letters, else the flags that continue the given flag or that it continues. */
 function nearFlags(flag: string, spellings: readonly string[]): string | undefined {
   const near = (name: string) => nearest(name, spellings, Math.max(1, Math.floor((name.length - 2) / 3)));
-  const typo = near(flag) ?? near(flag.replace(/^--no-(?=.)/, "--"));
+  const typo = near(flag);
   if (typo || !/^--.../.test(flag)) return typo;
   const related = spellings.filter((other) =>
     other.startsWith(flag) || (other.length > "--xx".length && flag.startsWith(`${other}-`))

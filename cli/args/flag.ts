@@ -30,12 +30,16 @@ export interface Flag {
   readonly unit?: Unit<unknown>;
   /** Set if the flag may be given several times. Its value is then the array of all values. */
   readonly repeats?: true;
+  /** Set if the flag is for the command line only: it can neither be a default nor be undone with `--no-`. */
+  readonly isCommandLineOnly?: true;
   /** The description in the help, without the default: a noun or verb phrase in lower case. */
   readonly help: string;
   /** The default in the help. */
   readonly default?: string;
   /** The topic of `taskrunner help` that lists the flag, instead of the help of its commands. */
   readonly topic?: string;
+  /** The description of `--no-NAME`, if it does more than undo the flag. The value is then `false`. */
+  readonly negation?: string;
 }
 
 /** Flags by their long names. */
@@ -47,6 +51,7 @@ export type FlagGroups = Readonly<Record<string, Flags>>;
 type ValueOf<Known extends Flag> = Known extends { readonly unit: Unit<infer Value>; readonly repeats: true }
   ? readonly Value[]
   : Known extends { readonly unit: Unit<infer Value> } ? Value
+  : Known extends { readonly negation: string } ? boolean
   : Known extends { readonly help: string; readonly unit?: undefined } ? true
   : unknown;
 
@@ -61,8 +66,8 @@ export type FlagsOf<Groups extends FlagGroups> = Intersection<Groups[keyof Group
   ? { readonly [Name in keyof All]: All[Name] }
   : never;
 
-/** The text of flags before it is parsed, by their long names. */
-export type GivenFlags = Readonly<Record<string, string | true | readonly string[]>>;
+/** The text of flags before it is parsed, by their long names; `false` for a flag that `--no-NAME` has undone. */
+export type GivenFlags = Readonly<Record<string, string | boolean | readonly string[]>>;
 
 /** Returns the flags of all groups. */
 export function flagsOf<Groups extends FlagGroups>(groups: Groups): FlagsOf<Groups> {
@@ -72,6 +77,11 @@ export function flagsOf<Groups extends FlagGroups>(groups: Groups): FlagsOf<Grou
 /** Returns all spellings of a flag, such as `--jobs`, `-j`, `--max-procs` and `-P`. */
 export function spellingsOf(name: string, { short, aliases = [] }: Flag): string[] {
   return [`--${name}`, ...short ? [`-${short}`] : [], ...aliases];
+}
+
+/** Returns the spelling that undoes a flag, such as `--no-keep-order`; `undefined` if there is none. */
+export function undoingSpelling(name: string, { isCommandLineOnly }: Flag): string | undefined {
+  return isCommandLineOnly || name.startsWith("no-") ? undefined : `--no-${name}`;
 }
 
 /** Returns a flag as the help shows it, such as `-j, --jobs N`. */

@@ -1,6 +1,6 @@
 import { type Command, COMMON_FLAGS } from "../command.ts";
 import type { Topic } from "../help_topics.ts";
-import { type FlagGroups, type Flags, spelling } from "./flag.ts";
+import { type Flag, type FlagGroups, type Flags, spelling } from "./flag.ts";
 
 /** Width of the help: that of the narrowest usual terminal. */
 const COLUMNS = 80;
@@ -64,7 +64,10 @@ function flagSections(groups: FlagGroups): string[] {
 }
 
 function rowsOf(group: Flags): string {
-  return Object.entries(group).map(([name, flag]) => {
+  const rows = Object.entries(group).flatMap(([name, flag]): [name: string, flag: Flag][] => {
+    return [[name, flag], ...flag.negation ? [[`no-${name}`, { help: flag.negation }] as [string, Flag]] : []];
+  });
+  return rows.map(([name, flag]) => {
     const left = `${flag.short ? "  " : "      "}${spelling(name, flag)}`; // aligns the long names
     const text = flag.help + (flag.default === undefined ? "" : ` (default: ${flag.default})`);
     const separator = left.length > FLAG_COLUMNS ? `\n${" ".repeat(FLAG_COLUMNS + 2)}` : "  ";

@@ -27,7 +27,12 @@ export const LOGIN_FLAGS = {
     default: "$NATS_CONTEXT",
   },
   "nats-creds": { topic: "nats", unit: text("FILE", "file"), help: "credentials file", default: "$NATS_CREDS" },
-  "nats-nkey": { topic: "nats", unit: text("FILE", "file"), help: "file with the seed of an nkey", default: "$NATS_NKEY" },
+  "nats-nkey": {
+    topic: "nats",
+    unit: text("FILE", "file"),
+    help: "file with the seed of an nkey",
+    default: "$NATS_NKEY",
+  },
   "nats-inbox-prefix": {
     topic: "nats",
     unit: text("NAME"),
@@ -42,7 +47,12 @@ export const LOGIN_FLAGS = {
     default: "$NATS_CA",
   },
   "tls-cert": { topic: "nats", unit: text("FILE", "file"), help: "client certificate", default: "$NATS_CERT" },
-  "tls-key": { topic: "nats", unit: text("FILE", "file"), help: "private key of the client certificate", default: "$NATS_KEY" },
+  "tls-key": {
+    topic: "nats",
+    unit: text("FILE", "file"),
+    help: "private key of the client certificate",
+    default: "$NATS_KEY",
+  },
   "tls-first": { topic: "nats", help: "start TLS before the server sends its INFO message" },
 } as const satisfies Flags;
 

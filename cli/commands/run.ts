@@ -131,8 +131,11 @@ export const RUN_FLAGS = {
       help: "number of tasks on standard input, for the progress and --halt N%; auto reads all input first, up to 1G",
       default: "unknown",
     },
-    "progress": { help: "show progress on standard error", default: "when standard error is a terminal" },
-    "no-progress": { help: "hide progress" },
+    "progress": {
+      help: "show progress on standard error",
+      default: "when standard error is a terminal",
+      negation: "hide progress",
+    },
     "watch": {
       unit: PORT,
       help: "serve a live report on 127.0.0.1:PORT and print its address; 0 for a free port",
@@ -213,7 +216,7 @@ export async function readSettings(flags: RunFlags): Promise<RunSettings> {
     output,
     resume,
     total: flags.total,
-    progress: flags["no-progress"] ? false : flags.progress,
+    progress: flags.progress,
     watchPort: flags.watch,
     isQuiet: flags.quiet ?? false,
     isDryRun: flags["dry-run"] ?? false,

@@ -46,13 +46,16 @@ export async function fuzz(data: Uint8Array): Promise<void> {
     for (const [name, value] of Object.entries(given)) {
       assert(Object.hasOwn(ALL_FLAGS, name), name);
       const { unit, repeats } = ALL_FLAGS[name]!;
-      assertEquals(Array.isArray(value) ? "array" : typeof value, repeats ? "array" : unit ? "string" : "boolean");
+      const type = repeats ? "array" : unit ? "string" : "boolean";
+      assertEquals(Array.isArray(value) ? "array" : typeof value, value === false ? "boolean" : type);
     }
     for (const operand of operands) assert(args.includes(operand), operand);
     const theirs = inStrictMode(args);
     if (theirs && unknown === undefined) assertEquals<object>({ given, operands }, theirs);
     const spelled = Object.entries(given).flatMap(([name, value]) =>
-      value === true ? [`--${name}`] : [value].flat().map((value) => `--${name}=${value}`)
+      typeof value === "boolean"
+        ? [`--${value ? "" : "no-"}${name}`]
+        : [value].flat().map((value) => `--${name}=${value}`)
     );
     const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
     assertEquals(again, { given, operands, unknown: undefined, error: undefined });

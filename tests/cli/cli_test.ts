@@ -305,13 +305,17 @@ test("a flag without a value does not take the next operand", async () => {
 });
 
 test("flags can be written in every usual form", () => {
-  const cases: [args: string[], flags: Record<string, string | true>][] = [
+  const cases: [args: string[], flags: Record<string, string | boolean>][] = [
     [["-ofile"], { output: "file" }],
     [["-oa=b"], { output: "a=b" }],
     [["-o=_x"], { output: "_x" }],
     [["-j50%", "-kq0"], { jobs: "50%", "keep-order": true, quiet: true, null: true }],
     [["-kofile"], { "keep-order": true, output: "file" }],
-    [["--no-progress"], { "no-progress": true }],
+    [["--no-progress"], { progress: false }],
+    [["-k", "--no-keep-order"], { "keep-order": false }],
+    [["--no-keep-order", "-k"], { "keep-order": true }],
+    [["-j4", "--no-jobs"], { jobs: false }],
+    [["--no-jobs", "-j4"], { jobs: "4" }],
     [["-o", "-"], { output: "-" }],
     [["--output=a\nb"], { output: "a\nb" }],
     [["-j1", "--jobs", "2"], { jobs: "2" }],
