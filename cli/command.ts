@@ -1,4 +1,12 @@
-import { type FlagGroups, type Flags, type FlagsOf, flagsOf, type FlagValues, type GivenFlags } from "./args/flag.ts";
+import {
+  type Completion,
+  type FlagGroups,
+  type Flags,
+  type FlagsOf,
+  flagsOf,
+  type FlagValues,
+  type GivenFlags,
+} from "./args/flag.ts";
 import { UsageError } from "./args/usage_error.ts";
 import type { Io } from "./io.ts";
 
@@ -42,6 +50,8 @@ export interface Command {
   readonly flags: FlagGroups;
   /** The topics of `taskrunner help` that belong to the command. */
   readonly topics?: readonly string[];
+  /** Words that shells offer for the operands; for `each`, the words of COMMAND and the values. */
+  readonly operandCompletes?: Completion;
   /** Set if the operands are a command, so that the flags end at the first operand, and the rest belongs to the command. */
   readonly takesCommand?: boolean;
   /** Set if the command takes sources of values. */
@@ -72,6 +82,7 @@ export function defineCommand<const Groups extends FlagGroups>(
 export const COMMON_FLAGS = {
   help: { short: "h", help: "print the help of the command and exit", isCommandLineOnly: true },
   version: { help: "print the version and exit", isCommandLineOnly: true },
+  "no-config": { help: "ignore the defaults that taskrunner config prints", isCommandLineOnly: true },
 } as const satisfies Flags;
 
 /** Returns all flags of a command, by their names. */

@@ -8,6 +8,7 @@ import { TOPICS } from "./help_topics.ts";
 import { unknownCommand } from "./args/unknown_command.ts";
 import { UsageError } from "./args/usage_error.ts";
 import { allFlagsOf, type Command, parseValues, type ValueSource } from "./command.ts";
+import { type DefaultArguments, defaultArguments } from "./config/default_flags.ts";
 import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
 import { ClosedOutputError, InterruptedError, type Io } from "./io.ts";
@@ -59,6 +60,7 @@ function endsFlags(name: string): boolean {
 /** Runs the command line with a given environment. Returns the exit status; never rejects. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
+  let defaults: DefaultArguments | undefined;
   try {
     if (args.length === 0 && io.stdinIsTerminal) return await print(generalHelp(COMMANDS, TOPICS), io);
     const [ownArgs, sources] = splitSources(rawArguments(args));
@@ -76,16 +78,19 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     if (sources.length > 0 && !command.takesSources) {
       throw new UsageError("Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c");
     }
-    const flags = parseValues(given, command, COMMANDS);
+    defaults = defaultArguments(command, COMMANDS, given);
+    const withDefaults = splitArguments([...defaults.arguments, ...ownArgs], ALL_FLAGS, endsFlags).given;
+    const flags = parseValues(withDefaults, command, COMMANDS);
     const status = command.run({ flags, operands, sources }, io);
     return await (command.endsAtSignal ? abortable(status, io.signal) : status);
   } catch (error) {
     if (error instanceof InterruptedError) return error.exitStatus;
     if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
-    await io.stderr(`taskrunner: ${error instanceof Error ? error.message : error}`);
+    const message = `${error instanceof Error ? error.message : error}`;
     if (error instanceof UsageError) {
+      await io.stderr(`taskrunner: ${defaults?.explain(message) ?? message}`);
       await io.stderr(`Try 'taskrunner${command ? ` ${command.name}` : ""} --help'.`);
-    }
+    } else await io.stderr(`taskrunner: ${message}`);
     return EXIT_ERROR;
   }
 }

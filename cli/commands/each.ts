@@ -32,6 +32,7 @@ export const each = defineCommand({
   topics: ["placeholders", "exit-status", "nats"],
   takesCommand: true,
   takesSources: true,
+  operandCompletes: "program",
   flags: {
     "Values": {
       null: { short: "0", help: "values end with a NUL, as find -print0 writes them", default: "newline" },

@@ -1,6 +1,7 @@
 /** The commands. @module */
 
 import type { Command } from "../command.ts";
+import { config } from "./config.ts";
 import { each } from "./each.ts";
 import { helpCommand } from "./help.ts";
 import { report } from "./report.ts";
@@ -25,4 +26,5 @@ export const COMMANDS: readonly Command[] = [
   report,
   watch,
   helpCommand(() => COMMANDS),
+  config(() => COMMANDS),
 ];

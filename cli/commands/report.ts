@@ -17,6 +17,7 @@ export const report = defineCommand({
       text: "Read the results from standard input",
     },
   ],
+  operandCompletes: "file",
   flags: {
     "Flags": {
       output: { short: "o", unit: text("FILE", "file"), help: "write the page to FILE", default: "standard output" },

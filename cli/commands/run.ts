@@ -165,6 +165,7 @@ export const run = defineCommand({
     },
   ],
   topics: ["tasks", "exit-status", "nats"],
+  operandCompletes: "file",
   flags: RUN_FLAGS,
   async run({ flags, operands }, io) {
     if (operands.length > 1) {

@@ -17,6 +17,7 @@ export const runs = defineCommand({
     },
   ],
   topics: ["nats"],
+  operandCompletes: ["ls", "show", "rm"],
   flags: { "Connection": CONNECTION_FLAGS },
   async run({ flags, operands }, io) {
     const [action, name, ...more] = operands;

@@ -18,6 +18,7 @@ export const stats = defineCommand({
     { command: "taskrunner stats results.jsonl --json | jq .durationMs.p99", text: "Print a single figure" },
     { command: "gzip -cd results.jsonl.gz | taskrunner stats -", text: "Read the results from standard input" },
   ],
+  operandCompletes: "file",
   flags: {
     "Flags": { json: { help: "print one line of JSON, with times in milliseconds" } },
   },

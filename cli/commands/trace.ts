@@ -25,6 +25,7 @@ export const trace = defineCommand({
       text: "Read the results from standard input",
     },
   ],
+  operandCompletes: "file",
   flags: {
     "Flags": {
       output: { short: "o", unit: text("FILE", "file"), help: "write the trace to FILE", default: "standard output" },

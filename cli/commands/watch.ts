@@ -21,6 +21,7 @@ export const watch = defineCommand({
       text: "Follow a run on another machine in a browser on this machine",
     },
   ],
+  operandCompletes: "file",
   flags: {
     "Flags": { port: { unit: PORT, help: "port on 127.0.0.1 to listen on", default: "a free port" } },
   },
