@@ -1,4 +1,7 @@
-/** Words that a shell offers when the user completes a value: names of files, of directories or of programs, or a list. */
+/**
+ * Words that a shell offers when the user completes a value: names of files, of directories or of programs, or words of a
+ * list, which have no characters that are special in shells.
+ */
 export type Completion = "file" | "directory" | "program" | readonly string[];
 
 /** The unit of a flag's value: its placeholder in the help, and its parser. */

@@ -16,6 +16,9 @@ export function helpCommand(commands: () => readonly Command[]): Command {
       { command: "taskrunner help exit-status", text: "Print a topic" },
       { command: "taskrunner help", text: "List the commands and topics" },
     ],
+    get operandCompletes() {
+      return [...commands(), ...TOPICS].map(({ name }) => name);
+    },
     flags: {},
     async run({ operands }, io) {
       if (operands.length > 1) {

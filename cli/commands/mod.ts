@@ -1,6 +1,7 @@
 /** The commands. @module */
 
 import type { Command } from "../command.ts";
+import { completions } from "./completions.ts";
 import { config } from "./config.ts";
 import { each } from "./each.ts";
 import { helpCommand } from "./help.ts";
@@ -27,4 +28,5 @@ export const COMMANDS: readonly Command[] = [
   watch,
   helpCommand(() => COMMANDS),
   config(() => COMMANDS),
+  completions(() => COMMANDS, DEFAULT_COMMAND),
 ];
