@@ -77,7 +77,7 @@ export const TOPICS: readonly Topic[] = [
         ["1-100", "for any other N%: the percentage of tasks that are not ok, rounded up"],
         ["1-255", "for any other N = 1: the status of the task that ended the run"],
       ],
-      "runs, stats, trace, report and help exit with 0, or with 255 after an error.",
+      "runs, stats, trace, report, help, config, completions and man exit with 0, or with 255 after an error.",
     ],
   },
   {

@@ -17,18 +17,9 @@ export function completions(commands: () => readonly Command[], defaultCommand: 
     usage: "bash | zsh | fish",
     summary: "Print completions for a shell",
     examples: [
-      {
-        command: "source <(taskrunner completions bash)",
-        text: "Load completions, in ~/.bashrc; the same works in ~/.zshrc",
-      },
-      {
-        command: 'taskrunner completions zsh > "${fpath[1]}/_taskrunner"',
-        text: "Install completions for zsh",
-      },
-      {
-        command: "taskrunner completions fish > ~/.config/fish/completions/taskrunner.fish",
-        text: "Install completions for fish",
-      },
+      { command: "taskrunner completions fish | source", text: "Load completions in fish, also in its configuration" },
+      { command: "source <(taskrunner completions bash)", text: "Load completions in bash, also in ~/.bashrc" },
+      { command: 'taskrunner completions zsh > "${fpath[1]}/_taskrunner"', text: "Install completions for zsh" },
     ],
     operandCompletes: Object.keys(SCRIPTS),
     flags: {},

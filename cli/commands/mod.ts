@@ -5,6 +5,7 @@ import { completions } from "./completions.ts";
 import { config } from "./config.ts";
 import { each } from "./each.ts";
 import { helpCommand } from "./help.ts";
+import { man } from "./man.ts";
 import { report } from "./report.ts";
 import { run } from "./run.ts";
 import { runs } from "./runs.ts";
@@ -29,4 +30,5 @@ export const COMMANDS: readonly Command[] = [
   helpCommand(() => COMMANDS),
   config(() => COMMANDS),
   completions(() => COMMANDS, DEFAULT_COMMAND),
+  man(() => COMMANDS),
 ];

@@ -91,7 +91,8 @@ test("help COMMAND is COMMAND --help: usage, flags and exactly three examples", 
     assertEquals(await helpOf(name, "--help"), help);
     assertStringIncludes(help, `\n\nUsage: taskrunner ${name} ${usage}\n\n`);
     const shown = [...help.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map(([, flag]) => flag!);
-    const expected = Object.entries(allFlagsOf(command)).filter(([, { topic }]) => !topic).map(([name]) => name);
+    const expected = Object.entries(allFlagsOf(command)).filter(([, { topic }]) => !topic)
+      .flatMap(([name, { negation }]) => [name, ...negation ? [`no-${name}`] : []]);
     assertEquals(shown.toSorted(), expected.toSorted());
     const [, list] = /^Examples:\n((?: {2}.*\n)+)/m.exec(help)!;
     assertEquals(list!.match(/^ {2}# [A-Z].*[^.]\n {2}.*\btaskrunner .*$/gm)?.length, 3, list);
@@ -130,11 +131,11 @@ test("help of an unknown name is an error with the nearest one", async () => {
   }
 });
 
-/** Commands whose examples need a server, or do not end. */
-const NOT_RUN = ["worker", "runs", "watch"];
+/** Commands whose examples need a server or a certain shell, or do not end. */
+const NOT_RUN = ["worker", "runs", "watch", "completions"];
 
 test("the examples in the help run", async () => {
-  if (lacks("jq", "gzip")) return;
+  if (lacks("jq", "gzip", "man", "mandoc")) return;
   for (const { name, examples } of COMMANDS.filter(({ name }) => !NOT_RUN.includes(name))) {
     await withTempDirectory(async (directory) => {
       const PATH = await pathWithTaskrunner(directory);
