@@ -344,7 +344,7 @@ test("wrong uses of each are errors with a remedy", async () => {
     [["-0"], "--null is a flag of taskrunner each, not of taskrunner run"],
     [
       ["each", "--halt", "now,fail=50%", "echo"],
-      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
+      "Cannot use --halt with N%: the number of tasks is unknown; give --total N or --total auto, a task file, or values after :::",
     ],
   ];
   for (const [args, message] of cases) {

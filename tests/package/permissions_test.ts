@@ -52,7 +52,7 @@ if (RUNTIME === "deno") {
   test("on Deno, no prompt asks for an optional permission", async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
-      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
+      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k --no-progress ${input}`;
       const { stdout } = await start("script", ["-qec", command, "/dev/null"], { stdin: "" }).ended;
       assertEquals(parseResults(stdout.replaceAll("\r\n", "\n")).map(({ outcome }) => outcome), outcomes);
       assert(!stdout.includes("requests"), stdout);
