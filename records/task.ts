@@ -82,7 +82,7 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
   cwd?: string | undefined;
 }
 
-/** The longest delay of a timer; a longer timer would fire at once. */
+/** The longest delay of a timer; a longer timer would fire immediately. */
 export const MAX_TIMEOUT_MS = MAX_TIMER_MS;
 
 /** Returns whether a text can be an argument, a path or a variable, which end at the first NUL. */
@@ -145,7 +145,7 @@ const environment = v.pipe(
   }),
 );
 
-/** Requires that standard input comes from one source, in the encoding that the task names. */
+/** Requires that standard input comes from one source, and is valid in the encoding that the task names. */
 function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncoding">>() {
   return v.rawCheck<Input>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;

@@ -26,7 +26,7 @@ export interface ProcessGuardOptions {
   removePrefixes?: (() => readonly string[]) | undefined;
 }
 
-/** Clears the environment, from which bash, also as `sh`, would import functions named `read` or `kill`. */
+/** Clears the environment, from which bash, even as `sh`, would import functions named `read` or `kill`. */
 const START_SCRIPT = 'exec env -i PATH="$PATH" "$0" -c "$1" taskrunner-guard';
 /** Overrides the variables that could prevent even {@linkcode START_SCRIPT} from running. */
 const START_ENVIRONMENT = { BASH_ENV: "", ENV: "", SHELLOPTS: "" };

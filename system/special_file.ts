@@ -93,7 +93,8 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
 }
 
 /**
- * Opens a FIFO for writing, to unblock a pending open for reading. It stays open, as that open may only be starting.
+ * Opens a FIFO for writing, to unblock a pending open for reading. The FIFO stays open, because the pending open may be
+ * just starting.
  */
 function openAsWriter(path: string): void {
   try {

@@ -108,7 +108,7 @@ eitherWay("can be filled and run again", async (isolate) => {
 eitherWay("rejects a second run during a run", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate });
   await runner.runAndWait(async () => {
-    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: a run is under way");
+    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: another run is in progress");
   });
 });
 
