@@ -57,14 +57,14 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
   #child: ChildProcess | undefined;
-  /** Commands to send when the process has its setup; `undefined` from then on. */
+  /** Commands to send after the setup; `undefined` once the process has its setup. */
   #commands: Command[] | undefined = [];
   /** Messages of the process, after the setup was sent. */
   #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
   /** File of tasks; `undefined` before the start. */
   #file: FileHandle | undefined;
   #fileBytes = 0;
-  /** Settles when the added tasks are in the file; never rejects. `undefined` when all are. */
+  /** Settles when the added tasks are in the file; never rejects. `undefined` when the file has all tasks. */
   #appending: Promise<void> | undefined;
   #stderr = "";
   #delivered = 0;

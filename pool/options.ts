@@ -47,7 +47,7 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * The longest duration of an attempt, in milliseconds, for tasks without `timeoutMs`.
+   * The time limit of an attempt, in milliseconds, for tasks without `timeoutMs`.
    *
    * @default no limit
    */

@@ -68,8 +68,8 @@ export class TaskAbortError extends Error {
 }
 
 /**
- * Time without a task after which a pool ends its idle shells, in milliseconds. They would keep the program alive, and
- * programs seldom close their pools.
+ * Time without a task after which a pool ends its idle shells, in milliseconds. Idle shells would keep the program
+ * alive, and programs seldom close their pools.
  */
 const IDLE_MS = 100;
 

@@ -60,7 +60,7 @@ export interface Task<Meta = unknown> {
   stdinFile?: string | undefined;
   /** The encoding of the text in `stdin`, for bytes in lines of JSON. */
   stdinEncoding?: "base64" | undefined;
-  /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
+  /** The time limit of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
   /**
    * The number of extra attempts after an outcome that the run retries: `failed`, `killed` or `timeout`, unless
@@ -189,7 +189,7 @@ const entries = {
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
     v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
-    v.description("The longest duration of an attempt, in milliseconds."),
+    v.description("The time limit of an attempt, in milliseconds."),
   )),
   retries: v.optional(v.pipe(
     v.number("must be an integer of at least 0"),

@@ -85,7 +85,7 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
   signal.throwIfAborted();
   const wake = () => openAsWriter(path);
   signal.addEventListener("abort", wake);
-  // Not with O_NONBLOCK, which would read a FIFO without writers as ended, even before its first writer opens it.
+  // Not with O_NONBLOCK: a read of a FIFO would report the end before the first writer has opened the FIFO.
   const descriptor = await openDescriptor(path, "r").finally(() => signal.removeEventListener("abort", wake));
   if (isatty(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
   if (!fstatSync(descriptor).isFIFO()) return createReadStream(path, { fd: descriptor });
