@@ -88,7 +88,7 @@ const NAMES: readonly Message[0][] = ["result", "halted", "progress", "notice", 
 
 /**
  * Checks the value of a line from the process: its name, and the end of the run with its error. A result is trusted,
- * because its line is signed and the pool has made it.
+ * because its line is signed and its fields come from the pool.
  *
  * @throws `TypeError` for any other value.
  */

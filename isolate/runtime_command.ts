@@ -23,11 +23,12 @@ export function isEntryModule(url: string): boolean {
 }
 
 /**
- * Returns the command that starts a module in the runtime of this program, with settings for little memory.
+ * Returns the command that starts a module in the runtime of this program, with settings that save memory.
  *
  * In Deno the process gets no permission that this program lacks: to run programs, or at least the shell; to read and
- * write files, or at least those below the given paths; to read the environment and system information. It gets
- * `--allow-all` only from a program that has all permissions, because Deno grants `/dev/shm` and `/proc` for nothing less.
+ * write files, or at least those below the given paths; to read the environment and system information. The process
+ * gets `--allow-all` only from a program that has all permissions, because Deno requires them all for access to
+ * `/dev/shm` and `/proc`.
  *
  * @throws `Error` when this program was compiled or bundled, because the command would start the program again.
  */

@@ -14,11 +14,11 @@ export interface LineReaderOptions<T> {
   delimiter: number;
   /** Maximum length of a line in bytes, without its delimiter. */
   maxLineBytes: number;
-  /** Parses a line; returns `undefined` to skip it. If it throws, the line is invalid. */
+  /** Parses a line; returns `undefined` to skip the line. If the function throws, the line is invalid. */
   parse: (text: string, lineNumber: number, isUnfinished: boolean) => Line<T> | undefined;
   /**
-   * Called with the bytes of each complete line before decoding. If it returns `true`, it has consumed the line, which
-   * is neither decoded nor parsed. The bytes are valid only during the call.
+   * Called with the bytes of each complete line before decoding. A return value of `true` means that the callback has
+   * consumed the line, which is then neither decoded nor parsed. The bytes are valid only during the call.
    */
   accept?: ((bytes: Uint8Array, begin: number, end: number, lineNumber: number) => boolean) | undefined;
   /**

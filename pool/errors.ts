@@ -14,8 +14,8 @@ export class ResourceShortageError extends Error {
 }
 
 /**
- * The executor failed, which ends the run: for example, it could not start or lost its connection. `TaskRunner` also throws
- * this error when its process could not start or ended early.
+ * The executor failed, which ends the run: for example, the executor could not start or lost its connection.
+ * `TaskRunner` also throws this error when its process could not start or ended early.
  *
  * Thrown by the iterator of `run` after the results of the running tasks. `cause` is the error of the executor, if there
  * is one.

@@ -14,8 +14,7 @@ export interface Attempt {
   number: number;
   /** The number of the slot, from 1. No two running attempts have the same slot. */
   slot: number;
-  /**
-   * The longest duration, in milliseconds.
+  /** The time limit, in milliseconds.
    *
    * @default no limit
    */
@@ -40,7 +39,7 @@ export interface Output {
   file?: string;
 }
 
-/** The reason for which an attempt is terminated. */
+/** The reason for the termination of an attempt. */
 export type AttemptStop = "canceled" | "output-limit" | "timeout";
 
 /** The worker that ran an attempt, and the slot and start time there. */

@@ -47,7 +47,7 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * The longest duration of an attempt, in milliseconds, for tasks without `timeoutMs`.
+   * The time limit of an attempt, in milliseconds, for tasks without `timeoutMs`.
    *
    * @default no limit
    */
@@ -85,8 +85,8 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   minFreeMemoryBytes?: number | undefined;
   /**
-   * The condition for an early end of the run; `{}` is the first failure. The iterator then ends without an error, and
-   * {@linkcode Run.haltedBy} is the result that met the condition.
+   * The condition for an early end of the run; `{}` ends the run at the first failure. The iterator then ends without
+   * an error, and {@linkcode Run.haltedBy} is the result that met the condition.
    *
    * @default the run ends after all tasks
    */

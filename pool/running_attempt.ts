@@ -3,9 +3,9 @@ import type { LiveOutput } from "./live_output.ts";
 import type { Attempt, AttemptResult, AttemptStop, Execution, Executor } from "./executor.ts";
 
 /**
- * The number of turns of the event loop between a timeout and the termination, for systems that do not report whether the
- * command has ended. They give a pending exit event the time to arrive: in a busy program, timers run before I/O. Each turn
- * has a timer of a millisecond, because on Deno, a turn without a timer does not poll for I/O.
+ * The number of turns of the event loop between a timeout and the termination, for systems that do not report whether
+ * the command has ended. These turns give a pending exit event time to arrive: in a busy program, timers run before
+ * I/O. Each turn has a timer of a millisecond, because on Deno, a turn without a timer does not poll for I/O.
  */
 export const LATE_TURNS = 3;
 

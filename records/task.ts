@@ -62,7 +62,7 @@ export interface Task<Meta = unknown> {
   stdinFile?: string | undefined;
   /** The encoding of the text in `stdin`, for bytes in lines of JSON. */
   stdinEncoding?: "base64" | undefined;
-  /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
+  /** The time limit of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
   /**
    * The number of extra attempts after an outcome that the run retries: `failed`, `killed` or `timeout`, unless
@@ -84,7 +84,7 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
   cwd?: string | undefined;
 }
 
-/** The longest delay of a timer; a longer timer would fire at once. */
+/** The longest delay of a timer; a longer timer would fire immediately. */
 export const MAX_TIMEOUT_MS = MAX_TIMER_MS;
 
 /** Returns whether text can be passed to a program. Text for the system ends at the first NUL. */
@@ -147,7 +147,7 @@ const environment = v.pipe(
   }),
 );
 
-/** Requires that standard input comes from one source, in the encoding that the task names. */
+/** Requires that standard input comes from one source, and is valid in the encoding that the task names. */
 function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncoding">>() {
   return v.rawCheck<Input>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -194,7 +194,7 @@ const entries = {
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
     v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
-    v.description("The longest duration of an attempt, in milliseconds."),
+    v.description("The time limit of an attempt, in milliseconds."),
   )),
   retries: v.optional(v.pipe(
     v.number("must be an integer of at least 0"),

@@ -64,8 +64,8 @@ let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
  * - The file always ends with a complete line, even after a failed write.
  * - A device such as `/dev/stdout` or a FIFO also works, without a lock and without `resume`.
  *
- * A result that was appended survives the end of the program, also by SIGKILL. Nothing is synchronized to the disk: after a
- * power cut the last results can be missing, and their tasks run again.
+ * An appended result survives the end of the program, even by SIGKILL. Writes are not synchronized to the disk: after a
+ * power cut, the last results can be missing, and their tasks run again.
  *
  * @example Resume a run
  * ```ts
@@ -214,8 +214,8 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Appends a result. On a regular file the call settles when the operating system has the line; otherwise at once, or
-   * when 1 Mi characters wait for the reader.
+   * Appends a result. For a regular file, the call settles when the operating system has the line. For other files, it
+   * settles immediately, unless 1 Mi characters are waiting for the reader.
    *
    * @throws {ResultsFileError} when the disk is full, the reader of a pipe is gone, or another program removed, replaced or
    * changed the file. Later calls throw the same error.
@@ -330,7 +330,7 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Writes whole lines. */
+  /** Writes complete lines. */
   async #write(lines: Uint8Array): Promise<void> {
     this.#check();
     try {
@@ -343,7 +343,10 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Throws when the file was removed, replaced or changed: results would be lost or follow half of a line. Allows renaming. */
+  /**
+   * Throws when the file was removed, replaced or changed, because results would be lost or follow half of a line.
+   * Allows renaming.
+   */
   #check(): void {
     if (!this.#isRegular) return;
     const { nlink, size } = fstatSync(this.#file.fd);

@@ -26,7 +26,7 @@ export class TaskPass {
   /**
    * Returns the state of a task. Repeated calls for the same task and position return the same state.
    *
-   * @param position where the task is in the input, from 1.
+   * @param position the position of the task in the input, from 1.
    * @param unit the unit of the position, for the message.
    * @throws `RangeError` when the task has no id, or the id of a task at another position.
    */

@@ -179,10 +179,12 @@ function checkOutput(name: string, output: RemoteOutput, { maxInlineBytes, maxOu
   const inlineBytes = decoded?.length ?? Buffer.byteLength(text);
   if (inlineBytes > maxInlineBytes) fail(`must have at most ${maxInlineBytes} bytes in a result, got ${inlineBytes}`);
   const allBytes = bytes ?? inlineBytes;
-  if (allBytes < inlineBytes) fail(`must not have more bytes than its ${allBytes}, got ${inlineBytes}`);
+  if (allBytes < inlineBytes) {
+    fail(`must have at most its full size of ${allBytes} bytes in a result, got ${inlineBytes}`);
+  }
   const most = maxOutputBytes ?? Infinity;
   if (allBytes > most) fail(`must have at most ${most} bytes, got ${allBytes}`);
-  if (object && object.bytes !== bytes) fail(`must have as many bytes as its object, ${object.bytes}, got ${bytes}`);
+  if (object && object.bytes !== bytes) fail(`must have the size of its object, ${object.bytes} bytes, got ${bytes}`);
 }
 
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {

@@ -90,12 +90,15 @@ const INVALID_CHANGES: [change: object, error: RegExp][] = [
   [{ stderr: { text: "\n", encoding: "base64" } }, /^"stderr" must be base64$/],
   [{ stderr: { text: "MTIzNDU2Nzg5", encoding: "base64" } }, /^"stderr" must have at most 8 bytes in a result, got 9$/],
   [{ stderr: { text: "x", encoding: "utf16" } }, /^"stderr.encoding" must be base64, got "utf16"$/],
-  [{ stdout: { text: "12345678", bytes: 7 } }, /^"stdout" must not have more bytes than its 7, got 8$/],
+  [
+    { stdout: { text: "12345678", bytes: 7 } },
+    /^"stdout" must have at most its full size of 7 bytes in a result, got 8$/,
+  ],
   [{ stdout: { text: "12345678", bytes: 65 } }, /^"stdout" must have at most 64 bytes, got 65$/],
   [{ stdout: { text: "x", bytes: 9.5 } }, /^"stdout.bytes" must be an integer, got 9.5$/],
   [{ stdout: { text: "x", bytes: 1e308 } }, /^"stdout.bytes" must be an integer, got 1e\+308$/],
-  [{ stdout: { text: "x", object } }, /^"stdout" must have as many bytes as its object, 9, got undefined$/],
-  [{ stdout: { text: "x", bytes: 10, object } }, /^"stdout" must have as many bytes as its object, 9, got 10$/],
+  [{ stdout: { text: "x", object } }, /^"stdout" must have the size of its object, 9 bytes, got undefined$/],
+  [{ stdout: { text: "x", bytes: 10, object } }, /^"stdout" must have the size of its object, 9 bytes, got 10$/],
   [
     { stdout: { ...output, object: { ...object, id: "../x" } } },
     /^"stdout.object.id" must be 1 to 64 letters and digits/,
@@ -440,7 +443,7 @@ for (const [name, damage] of Object.entries(DAMAGES)) {
       assert(results.length < 4, `${error}`);
       assertMatch(
         error!.message,
-        /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs the tasks without a result$/,
+        /^(1 task has|\d tasks have) neither a result nor a message on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped tasks that it took; --resume runs the tasks without a result$/,
       );
     });
   });

@@ -108,7 +108,7 @@ eitherWay("can be filled and run again", async (isolate) => {
 eitherWay("rejects a second run during a run", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate });
   await runner.runAndWait(async () => {
-    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: a run is under way");
+    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: another run is in progress");
   });
 });
 
@@ -249,7 +249,7 @@ eitherWay("ends the run when onProgress throws", async (isolate) => {
   await assertRejects(() => runner.runAndWait(), RangeError, "enough");
 });
 
-test("TaskRunner rejects wrong options and tasks at once", () => {
+test("TaskRunner rejects invalid options and tasks immediately", () => {
   assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
   assertThrows(() => new TaskRunner({ retry: -1 }), RangeError, "retry must be");
   const executor = new FakeExecutor();
@@ -439,7 +439,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-test("TaskRunner reports how its process died, and how many results it had", async () => {
+test("TaskRunner reports how its process died, and how many results had arrived", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
     const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });

@@ -1,4 +1,4 @@
-/** Tests of promises in docs/security.md that no other test covers. */
+/** Tests of guarantees in docs/security.md that no other test covers. */
 
 import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
@@ -452,10 +452,10 @@ test("a report contains the complete licenses of the bundled packages", async ()
   }
 });
 
-test("every promise in docs/security.md has a test", async () => {
+test("every guarantee in docs/security.md has a test", async () => {
   const text = (await readFile(join(PROJECT, "docs", "security.md"), "utf8")).replace(/\s+/g, " ");
   const rows = text.match(/(?<=\| )[a-z_]+: "[^|]*/g)!;
-  assert(rows.length > 20, `${rows.length} promises`);
+  assert(rows.length > 20, `${rows.length} guarantees`);
   for (const row of rows) {
     for (const [, name, titles] of row.matchAll(/([a-z_]+): ("[^;]*)/g)) {
       const source = await readFile(join(PROJECT, pathOfTest(name!)), "utf8");

@@ -197,7 +197,7 @@ test("a result of an attempt with a getter that throws ends the run, and its err
   }
 });
 
-test("an attempt can fail with any value, also one that is not an error or has an unusable message", async () => {
+test("an attempt can fail with any value, even a value that is not an error or has an unusable message", async () => {
   const values = [
     [undefined, "undefined"],
     [null, "null"],

@@ -283,7 +283,7 @@ test("parseTask() rejects retries that are not an integer of at least 0", () => 
   }
 });
 
-test("parseTask() rejects a meta that JSON cannot hold", () => {
+test("parseTask() rejects a meta that JSON cannot represent", () => {
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   for (const meta of [cycle, 1n, () => {}, Symbol()]) {

@@ -163,7 +163,7 @@ test(
   },
 );
 
-test("findResultsEnd() finds the end of the whole results for any cut", async () => {
+test("findResultsEnd() finds the end of the complete results, wherever the file is cut off", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const line = fc.tuple(fc.nat(300), fc.boolean()).map(([length, isLong]) =>
