@@ -22,7 +22,7 @@ export interface LineReaderOptions<T> {
    */
   accept?: ((bytes: Uint8Array, begin: number, end: number, lineNumber: number) => boolean) | undefined;
   /**
-   * Decodes a line. If it throws, the line is not valid UTF-8.
+   * Decodes a line. If the function throws, the line is reported as invalid UTF-8.
    *
    * @default strict UTF-8
    */

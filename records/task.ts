@@ -32,8 +32,8 @@ import { recordProblem } from "./record_problem.ts";
 export interface Task<Meta = unknown> {
   /**
    * The command. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
-   * arguments, which no shell parses. A byte that is not UTF-8, as in the name of a file, is a lone surrogate: U+DC00
-   * plus the byte. For example, `"\udce9"` is the byte E9, as Python writes it.
+   * arguments, which no shell parses. A byte that is not UTF-8, as in the name of a file, is written as a lone
+   * surrogate: U+DC00 plus the byte. For example, `"\udce9"` is the byte E9, as in Python's `surrogateescape`.
    */
   cmd: string | readonly string[];
   /**
@@ -92,7 +92,7 @@ const isSystemText = (text: string) => !text.includes("\0") && isByteText(text);
 /** Returns whether text can also be passed to a runtime, as a path or the name of a variable. */
 const isRuntimeText = (text: string) => !text.includes("\0") && text.isWellFormed();
 const NO_STRING = "must be a string";
-const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
+const NO_SYSTEM_TEXT = "must not contain a NUL character or a lone surrogate";
 
 function nonEmptyText(isValid: (text: string) => boolean) {
   return v.pipe(v.string(NO_STRING), v.check(isValid, NO_SYSTEM_TEXT), v.minLength(1, "must not be empty"));

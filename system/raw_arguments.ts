@@ -4,15 +4,15 @@ import { readFileSync } from "node:fs";
 import { decodeByteText } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 
-/** Each argument of this process with a NUL after it, those of the runtime first. */
+/** The file with the arguments of this process, those of the runtime first, with a NUL after each. */
 const COMMAND_LINE = "/proc/self/cmdline";
 
-/** The character by which runtimes replace bytes that are not UTF-8. */
+/** The character with which runtimes replace bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
 
 /**
- * Returns the arguments of this process as byte text. Node and Bun replace bytes that are not UTF-8. When an argument may
- * have lost such bytes, the arguments come from the system. Deno starts no program with such arguments.
+ * Returns the arguments of this process as byte text. Node and Bun replace bytes that are not UTF-8. When an argument
+ * may have lost such bytes, the arguments come from the system. Deno does not start with such arguments.
  *
  * @param args The arguments from the runtime.
  * @param readCommandLine Reads the arguments from the system.
@@ -30,7 +30,7 @@ export function rawArguments(
   throw new Error(`Cannot use the argument ${excerpt(damaged)}: it is not UTF-8, or contains U+FFFD`);
 }
 
-/** Returns the last arguments of the command line; `undefined` when they are not those of the program. */
+/** Returns the arguments of the program from the end of the command line; `undefined` when they do not match. */
 function exactArguments(args: readonly string[], readCommandLine: () => Uint8Array): readonly string[] | undefined {
   let bytes: Uint8Array;
   try {
@@ -46,7 +46,7 @@ function exactArguments(args: readonly string[], readCommandLine: () => Uint8Arr
   return isSame ? exact : undefined;
 }
 
-/** Replaces runs of replaced bytes by one character, because runtimes differ in their number. */
+/** Merges each run of replacement characters into one, because runtimes insert different numbers of them. */
 function withoutDetails(text: string): string {
   return text.replace(/\ufffd+/g, REPLACEMENT);
 }

@@ -36,7 +36,7 @@ export function encodeByteText(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Returns whether text encodes to bytes: it has no half of a surrogate pair except escaped bytes. */
+/** Returns whether text encodes to bytes: its only lone surrogates are escaped bytes. */
 export function isByteText(text: string): boolean {
   return text.isWellFormed() || text.replaceAll(ESCAPED_BYTES, "").isWellFormed();
 }

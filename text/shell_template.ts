@@ -104,7 +104,7 @@ function quoteWord(value: unknown, name: string): string {
   return quoteAlways(text);
 }
 
-const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
+const NO_SYSTEM_TEXT = "must not contain a NUL character or a lone surrogate";
 
 function isSystemText(text: string): boolean {
   return !text.includes("\0") && isByteText(text);

@@ -5,7 +5,7 @@ export interface ShellWord {
   readonly line: number;
 }
 
-/** Thrown for text that ends within quotes or after a backslash. */
+/** An error for text that ends within quotes or after a backslash. */
 export class ShellWordsError extends Error {
   override name = "ShellWordsError";
   /** The number of the line of the quote or backslash, from 1. */
@@ -35,9 +35,9 @@ function pieceOf(...alternatives: string[]): RegExp {
 }
 
 /**
- * Splits text into words with the quoting of POSIX shells: whitespace separates words, `'…'`, `"…"` and backslashes quote, and
- * `#` at the beginning of a word begins a comment. Nothing is expanded, and operators are text: `$HOME`, `*` and `|`
- * stay what they are.
+ * Splits text into words with the quoting of POSIX shells: whitespace separates words, `'…'`, `"…"` and backslashes
+ * quote, and `#` at the beginning of a word begins a comment. Expands nothing, and treats operators as text: `$HOME`,
+ * `*` and `|` stay unchanged.
  *
  * @throws {ShellWordsError}
  */

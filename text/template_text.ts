@@ -1,12 +1,15 @@
 /** True on Bun, whose transpiler escapes characters beyond ASCII in the raw text of templates. */
 const ESCAPES_RAW_TEXT = String.raw`é` !== "é";
 
-/** The escapes that Bun makes, after an even number of backslashes: an odd one would make `\u` plain text. */
+/**
+ * The escapes that Bun creates. An even number of backslashes precedes them: after an odd number, `\u` would be plain
+ * text.
+ */
 const BUN_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:([0-9A-F]{4})|\{([0-9a-f]+)\})/g;
 
 /**
- * Returns the raw text of a piece of a template literal as it stands in the source. On Bun, a `\u00E9` in the source is
- * returned as `é`, because Bun makes no difference between them.
+ * Returns the raw text of a part of a template literal, as in the source. On Bun, a `\u00E9` in the source is returned
+ * as `é`, because the raw text on Bun does not distinguish the two.
  */
 export function rawTextOf(raw: string): string {
   if (!ESCAPES_RAW_TEXT) return raw;

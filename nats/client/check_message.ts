@@ -32,7 +32,7 @@ const MAX_HOST_LENGTH = 255;
 const FRAME_BYTES = 4 * 1024 ** 2;
 
 const anyText = v.string("must be a string");
-const text = v.pipe(anyText, v.check((text) => text.isWellFormed(), "must not have half of a surrogate pair"));
+const text = v.pipe(anyText, v.check((text) => text.isWellFormed(), "must not contain a lone surrogate"));
 const sentence = v.pipe(text, v.maxLength(MAX_SENTENCE_LENGTH, `must have at most ${MAX_SENTENCE_LENGTH} characters`));
 const number = v.pipe(v.number("must be a number"), v.minValue(0, "must not be negative"));
 const count = v.pipe(number, v.safeInteger("must be an integer"));

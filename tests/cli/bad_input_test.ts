@@ -20,7 +20,7 @@ const BAD_LINES: [string | Uint8Array, string][] = [
   ['{"cmd":["echo",7]}', 'Cannot read the task: "cmd[1]" must be a string, got 7'],
   [
     '{"cmd":["echo","a\\u0000"]}',
-    'Cannot read the task: "cmd[1]" must not contain a NUL character or half of a surrogate pair, got "a\\u0000"',
+    'Cannot read the task: "cmd[1]" must not contain a NUL character or a lone surrogate, got "a\\u0000"',
   ],
   ['{"cmd":"x","cmmd":"y"}', 'Cannot read the task: unknown field "cmmd", did you mean "cmd"?'],
   ['{"cmd":"x","retries":"3"}', 'Cannot read the task: "retries" must be an integer of at least 0, got "3"'],

@@ -60,8 +60,8 @@ test("parseTask() rejects a cmd that is not a string or an array of strings, or 
   assertEquals(problemOf({ cmd: ["echo", "x", null] }), '"cmd[2]" must be a string, got null');
 });
 
-test("parseTask() rejects NUL and half surrogate pairs in text for the system", () => {
-  const must = "must not contain a NUL character or half of a surrogate pair";
+test("parseTask() rejects NUL and lone surrogates in text for the system", () => {
+  const must = "must not contain a NUL character or a lone surrogate";
   assertEquals(problemOf({ cmd: "a\0b" }), `"cmd" ${must}, got "a\\u0000b"`);
   assertEquals(problemOf({ cmd: ["a", "\0"] }), `"cmd[1]" ${must}, got "\\u0000"`);
   assertEquals(problemOf({ cmd: "\ud800" }), `"cmd" ${must}, got "\\ud800"`);
@@ -69,8 +69,8 @@ test("parseTask() rejects NUL and half surrogate pairs in text for the system", 
   assertEquals(problemOf({ cmd: "x", cwd: "" }), '"cwd" must not be empty, got ""');
 });
 
-test("parseTask() accepts escaped bytes where programs get them, and no other half surrogate pair", () => {
-  const must = "must not contain a NUL character or half of a surrogate pair";
+test("parseTask() accepts escaped bytes where programs get them, and rejects other lone surrogates", () => {
+  const must = "must not contain a NUL character or a lone surrogate";
   for (const text of ["caf\udce9", "\udc80\udcff", "😀\udce9"]) {
     const tasks = [{ cmd: text }, { cmd: [text, text] }, { cmd: "x", env: { A: text }, stdinFile: text }];
     for (const task of tasks) assertEquals(parseTask(task), task);
@@ -142,7 +142,7 @@ test("parseTask() rejects an env that is not an object of strings, or has invali
   assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), '"env.A" must be a string, got 1');
   assertEquals(
     problemOf({ cmd: "x", env: { A: "\0" } }),
-    '"env.A" must not contain a NUL character or half of a surrogate pair, got "\\u0000"',
+    '"env.A" must not contain a NUL character or a lone surrogate, got "\\u0000"',
   );
   assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), '"env.__proto__" must be a string, got 1');
   assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), '"env.constructor" must be a string, got 1');
@@ -164,7 +164,7 @@ test("parseTask() accepts any text, bytes or a file as stdin", () => {
   assertEquals(problemOf({ cmd: "x", stdin: { file: "a", cwd: "b" } }), `${must} {"file":"a","cwd":"b"}`);
   assertEquals(problemOf({ cmd: "x", stdin: new ArrayBuffer(1) }), `${must} {}`);
   assertEquals(problemOf({ cmd: "x", stdin: { file: "" } }), '"stdin.file" must not be empty, got ""');
-  const text = "must not contain a NUL character or half of a surrogate pair";
+  const text = "must not contain a NUL character or a lone surrogate";
   assertEquals(problemOf({ cmd: "x", stdin: { file: "\0" } }), `"stdin.file" ${text}, got "\\u0000"`);
   assertEquals(
     problemOf({ cmd: "x", stdin: { file: new URL("file:///a%00") } }),

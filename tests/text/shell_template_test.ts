@@ -83,7 +83,7 @@ test("sh rejects other values, with their number and the valid types", () => {
   for (const text of ["a\0b", "\ud800", "\udc00x"]) {
     assertEquals(
       problemOf(() => sh`echo ${text}`),
-      "Cannot quote interpolation 1: it must not contain a NUL character or half of a surrogate pair, got " +
+      "Cannot quote interpolation 1: it must not contain a NUL character or a lone surrogate, got " +
         JSON.stringify(text),
     );
   }
@@ -169,7 +169,7 @@ test("sh rejects calls that are not tagged templates", () => {
   assertEquals(problemOf(() => fill("echo \\{} {}", "x", "y")), backslash);
   assertEquals(
     problemOf(() => fill("echo \0")),
-    "Cannot build the command: its text must not contain a NUL character or half of a surrogate pair",
+    "Cannot build the command: its text must not contain a NUL character or a lone surrogate",
   );
 });
 
