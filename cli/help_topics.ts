@@ -45,15 +45,26 @@ export const TOPICS: readonly Topic[] = [
       "each replaces these placeholders, here with the value photos/a b.tar.gz:",
       [
         ["{}", "the value: photos/a b.tar.gz"],
-        ["{.}", "without its extension: photos/a b.tar"],
+        ["{.} {..} {...}", "without one, two or three extensions: photos/a b.tar"],
         ["{/}", "without its directory: a b.tar.gz"],
-        ["{//}", "its directory: photos"],
-        ["{/.}", "without directory and extension: a b.tar"],
-        ["{#}", "the number of the task: 1"],
+        ["{/.} {/..} {/...}", "without directory and extensions: a b.tar"],
+        ["{//} {+/}", "its directory: photos; of a name alone . and nothing"],
+        ["{+.} {+..} {+...}", "its last extensions: gz"],
+        ["{2} {-1}", "the second, the last of several values; also {2.} {-1/} …"],
+        ["{name}", "the column name of --header; also {name.} {name/} …"],
+        ["{#} {##}", "the number of the task: 1; the number of all tasks"],
+        ["{0#} {00#}", "the number of the task with zeros before it"],
+        ["{%}", "the slot of the task, from 1 to the number of jobs"],
       ],
-      "Each value is quoted for the shell, also within quotes, so that the shell never runs a part of a value. A COMMAND " +
+      "COMMAND is a shell command, or several words: a program and its arguments, which no shell parses. In a shell " +
+      "command each value is quoted, also within quotes, so that the shell never runs a part of a value. A COMMAND " +
       "without placeholders gets the value as its last argument.",
-      "The value is also the id of its task, by which --resume finds its result.",
+      "Any other text in braces that looks like a placeholder is an error. -I REPL makes REPL the only placeholder.",
+      "Several ::: VALUE... give all combinations, the last one fastest. :::+ links its values to those before it. :::: " +
+      "and ::::+ read the values from files.",
+      "The id of a task is its value. Of several values it is all of them, quoted as for a shell. A value that is not " +
+      "UTF-8 is written as $'\\351'. With -o, the second task with the same id gets (2) after its id. The ids do not " +
+      "depend on the order of the values, so that --resume finds the results.",
     ],
   },
   {

@@ -1,14 +1,9 @@
 import { abortable } from "../abortable.ts";
 import { checkCommandWords } from "../args/command_words.ts";
-import { CommandTemplate } from "../args/command_template.ts";
-import { type Flags, flagsOf } from "../args/flag.ts";
+import { flagsOf } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { defineCommand, type ValueSource } from "../command.ts";
-import { EXIT_ERROR } from "../exit_status.ts";
-import type { Io } from "../io.ts";
-import type { RunSettings } from "../run_tasks.ts";
-import type { TaskInput } from "../task_input.ts";
-import { excerpt } from "../../text/excerpt.ts";
+import { defineCommand } from "../command.ts";
+import { PIPE_FLAGS, VALUE_FLAGS } from "../each/flags.ts";
 import { inputIoOf, readSettings, RUN_FLAGS } from "./run.ts";
 
 const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
@@ -34,51 +29,31 @@ export const each = defineCommand({
   takesSources: true,
   operandCompletes: "program",
   flags: {
-    "Values": {
-      null: { short: "0", help: "values end with a NUL, as find -print0 writes them", default: "newline" },
-      print: { help: "print the tasks without running them" },
-    },
+    "Values": VALUE_FLAGS,
+    "Blocks of standard input": PIPE_FLAGS,
     ...RUN_FLAGS,
+    "Input and output": {
+      ...RUN_FLAGS["Input and output"],
+      "dry-run": { help: "print the commands without running them" },
+    },
   },
   async run({ flags, operands, sources }, io) {
-    const template = new CommandTemplate(commandOf(operands, flagsOf(each.flags)));
-    const values = valuesOf(sources);
+    if (!operands[0]?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
+    checkCommandWords(operands, flagsOf(each.flags));
     const settings = await readSettings(flags);
-    for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
-      if (flags.print && flags[other] !== undefined) {
-        throw new UsageError(`Cannot use --${other} with --print: --print runs no tasks`);
-      }
-    }
-    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
-    const input = await TaskInput.ofValues(template, values, flags.null ?? false, await inputIoOf(settings, io));
-    if (flags.print) return await abortable(printTasks(input, settings.onInvalid, io), io.signal);
-    return await runTasks(settings, input, io);
+    const { output, resume, onInvalid } = settings;
+    const [{ runTasks }, { openInput }] = await Promise.all([import("../run_tasks.ts"), import("../each/input.ts")]);
+    const inputIo = await inputIoOf(settings, io);
+    const opening = openInput({ flags, words: operands, sources, hasUniqueIds: output !== undefined }, inputIo);
+    const input = await abortable(opening, io.signal);
+    if (!flags["dry-run"]) return await runTasks(settings, input, io);
+    const [{ printTasks }, { readRecordedResults }] = await Promise.all([
+      import("../each/dry_run.ts"),
+      import("../../results/recorded_results.ts"),
+    ]);
+    const options = { retryFailed: resume === "failed", signal: io.signal };
+    const recorded = resume && (await abortable(readRecordedResults(output!, options), io.signal)).index;
+    const { format } = flags as { format?: "text" | "json" };
+    return await abortable(printTasks(input, format ?? "text", onInvalid, recorded, io), io.signal);
   },
 });
-
-function commandOf(operands: readonly string[], flags: Flags): string {
-  const [command, ...more] = operands;
-  if (!command?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
-  if (more.length === 0) return command;
-  checkCommandWords(operands, flags);
-  throw new UsageError(`COMMAND must be one argument, ${EXAMPLE}, got ${operands.map(excerpt).join(" and ")}`);
-}
-
-function valuesOf([source, ...more]: readonly ValueSource[]): readonly string[] | undefined {
-  if (more.length > 0) throw new UsageError("Expected one list of values after :::, got two");
-  return source?.items;
-}
-
-/** Writes the tasks to standard output. Returns the exit status. */
-async function printTasks(input: TaskInput, onInvalid: RunSettings["onInvalid"], io: Io): Promise<number> {
-  const { JsonLinesWriter } = await import("../../jsonl/mod.ts");
-  const writer = new JsonLinesWriter(io.stdout);
-  try {
-    for await (const task of input.tasks({ onInvalid, report: io.stderr, recorded: undefined })) {
-      await writer.write(task);
-    }
-  } finally {
-    await writer.flush();
-  }
-  return input.invalid > 0 ? EXIT_ERROR : 0;
-}

@@ -172,9 +172,9 @@ export const run = defineCommand({
       throw new UsageError(`Expected one task file, got ${operands.map(excerpt).join(" and ")}`);
     }
     const settings = await readSettings(flags);
-    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
+    const [{ runTasks }, { TaskFile }] = await Promise.all([import("../run_tasks.ts"), import("../task_file.ts")]);
     const inputIo = await inputIoOf(settings, io);
-    return await runTasks(settings, await TaskInput.ofFile(operands[0], inputIo), io);
+    return await runTasks(settings, await TaskFile.open(operands[0], inputIo), io);
   },
 });
 

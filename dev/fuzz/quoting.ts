@@ -10,8 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
-import { CommandTemplate } from "../../cli/args/command_template.ts";
+import { CommandTemplate } from "../../cli/each/command_template.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
+import { PlaceholderSyntax } from "../../cli/each/placeholder.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import { sh } from "../../text/shell_template.ts";
 import { assertExpected, textOf } from "./target.ts";
@@ -67,8 +68,8 @@ type Fill = (value: string) => string;
 
 function byTemplate(command: string): Fill | undefined {
   try {
-    const template = new CommandTemplate(command);
-    return (value) => template.commandFor(value, 1);
+    const template = new CommandTemplate(command, new PlaceholderSyntax({ width: 1 }));
+    return (value) => template.commandFor({ values: [value], number: 1 });
   } catch (error) {
     assertExpected(error, UsageError);
   }

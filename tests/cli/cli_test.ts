@@ -373,7 +373,7 @@ test("a flag of another command is an error that names the command", async () =>
     [["stats", "x", "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner stats"],
     [["worker", "--retries", "2"], "--retries is a flag of taskrunner run and each, not of taskrunner worker"],
     [["runs", "ls", "-j1"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner runs"],
-    [["--print"], "--print is a flag of taskrunner each, not of taskrunner run"],
+    [["--pipe"], "--pipe is a flag of taskrunner each, not of taskrunner run"],
     [["--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
     [["--jobs"], "Missing value for --jobs: -j, --jobs N"],
     [["report", "x", "-o"], "Missing value for --output: -o, --output FILE"],

@@ -112,7 +112,7 @@ test("no command prints control characters from outside to a terminal", async ()
     const commands: Record<string, string[]> = {
       "--resume": [changed, "--resume", "-o", output],
       "--dry-run": ["--dry-run", tasks],
-      "--print": ["each", "--print", "true {}", ":::", HOSTILE],
+      "each --dry-run": ["each", "--dry-run", "true {}", ":::", HOSTILE],
       "a flag": [`--${HOSTILE}`],
       "a name that is not there": [`${tasks}.not`],
       stats: ["stats", `${output}2`],
