@@ -1,3 +1,4 @@
+import { encodeByteText } from "../../text/byte_text.ts";
 import type { Row } from "./sources.ts";
 
 /** The number of rows of a command: at most a number, or all that fit into a number of bytes. */
@@ -23,7 +24,8 @@ export async function* gather(
   let bytes = emptyBytes;
   for await (const row of rows) {
     if ("bytes" in size) {
-      const rowBytes = bytesOf(row) - emptyBytes;
+      // At least its own size, also if the command has only a part of it: the rows of a group are held in memory.
+      const rowBytes = Math.max(bytesOfValues(row), bytesOf([...row, ...row]) - bytesOf(row));
       if (count > 0 && bytes + rowBytes > size.bytes) {
         yield group;
         [group, count, bytes] = [[], 0, emptyBytes];
@@ -38,4 +40,8 @@ export async function* gather(
     }
   }
   if (count > 0) yield group;
+}
+
+function bytesOfValues(row: Row): number {
+  return row.reduce((sum, value) => sum + encodeByteText(value).length + 1, 0);
 }

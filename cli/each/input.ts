@@ -12,7 +12,7 @@ import { CommandTemplate } from "./command_template.ts";
 import type { InputFlags } from "./flags.ts";
 import { type GroupSize, MAX_COMMAND_BYTES } from "./gather.ts";
 import { CachedRows } from "./held_rows.ts";
-import { type NamedColumn, type PlaceholderOptions, PlaceholderSyntax } from "./placeholder.ts";
+import { type NamedColumn, needsTotal, type PlaceholderOptions, PlaceholderSyntax } from "./placeholder.ts";
 import { openSources, type RowSource, type SourceFormat, VALUES } from "./sources.ts";
 import { idOfGroup, idOfValue, idOfValues } from "./task_id.ts";
 import type { Template } from "./template.ts";
@@ -85,8 +85,8 @@ async function openBlocks({ flags, words }: EachArguments, io: Io): Promise<Bloc
     noValues: "with --pipe a task has no values, but standard input",
   };
   const template = templateOf(words, options, false);
-  if (template.placeholders.some(({ kind }) => kind === "total")) {
-    throw new UsageError("Cannot use {##} with --pipe: the number of blocks is unknown");
+  if (template.placeholders.some(needsTotal)) {
+    throw new UsageError("Cannot use {##} or {0#} with --pipe: the number of blocks is unknown");
   }
   const source = await openBytes(flags["arg-file"]?.[0] ?? "-", VALUES, io);
   const size = typeof records === "number" ? { records } : { bytes: flags.block ?? DEFAULT_BLOCK_BYTES };

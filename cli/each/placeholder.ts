@@ -6,8 +6,8 @@ import { UsageError } from "../args/usage_error.ts";
 export type Placeholder =
   /** Values: one by its position, from 1, or from -1 for the last; all without a position. */
   | { readonly kind: "values"; readonly position: number | undefined; readonly edit: Edit }
-  /** The number of the task, with zeros before it up to the width of the total plus `extraZeros`. */
-  | { readonly kind: "number"; readonly extraZeros: number | undefined }
+  /** The number of the task; if padded, with zeros before it up to the width of the total. */
+  | { readonly kind: "number"; readonly isPadded: boolean }
   /** The number of all tasks. */
   | { readonly kind: "total" }
   /** The slot in which the task runs, from 1. */
@@ -74,7 +74,6 @@ const EDIT = String.raw`(?:\+?(?:\.{1,3}|/)|//|/\.{1,3})?`;
 /** A word that could be the name of a column. */
 const WORD = String.raw`[A-Za-z_\u0080-\uffff][\w\u0080-\uffff-]*`;
 const POSITION = /^(-?\d+)(\D*)$/;
-const PADDED_NUMBER = /^(0+)#$/;
 
 /** The syntax of the placeholders of a command. */
 export class PlaceholderSyntax {
@@ -108,11 +107,9 @@ export class PlaceholderSyntax {
   parse(text: string): Placeholder {
     if (this.#options.replace !== undefined) return this.#values(undefined, "", text);
     const inner = text.slice(1, -1);
-    if (inner === "#") return { kind: "number", extraZeros: undefined };
+    if (inner === "#" || inner === "0#") return { kind: "number", isPadded: inner === "0#" };
     if (inner === "##") return { kind: "total" };
     if (inner === "%") return { kind: "slot" };
-    const padding = PADDED_NUMBER.exec(inner);
-    if (padding) return { kind: "number", extraZeros: padding[1]!.length - 1 };
     if (Object.hasOwn(EDITS, inner)) return this.#values(undefined, inner, text);
     const [, digits, edit = ""] = POSITION.exec(inner) ?? [];
     if (digits !== undefined && Object.hasOwn(EDITS, edit) && this.#isPosition(Number(digits))) {
@@ -144,11 +141,11 @@ export class PlaceholderSyntax {
 
   #unknown(text: string): UsageError {
     const { width, names, noValues } = this.#options;
-    const available = noValues !== undefined ? ["{#} {##} {%}"] : [
+    const available = noValues !== undefined ? ["{#} {0#} {##} {%}"] : [
       names && names.map(({ name }) => excerpt(`{${name}}`).slice(1, -1)).join(" "),
       FORMS,
       width === undefined ? "{1} {2} …" : width === 1 ? "{1}" : width === 2 ? "{1} {2}" : `{1} … {${width}}`,
-      "{#} {##} {%}",
+      "{#} {0#} {##} {%}",
     ].filter(Boolean);
     const remedy = "for this text itself, choose another placeholder for the value, as in -I @@";
     return new UsageError(
@@ -165,11 +162,8 @@ export function textsOf(placeholder: Exclude<Placeholder, { kind: "slot" }>, tas
       if (position === undefined) return task.values.map(edit);
       return [edit(task.values.at(position > 0 ? position - 1 : position) ?? "")];
     }
-    case "number": {
-      const { extraZeros } = placeholder;
-      if (extraZeros === undefined) return [`${task.number}`];
-      return [`${task.number}`.padStart(`${task.total}`.length + extraZeros, "0")];
-    }
+    case "number":
+      return [`${task.number}`.padStart(placeholder.isPadded ? `${task.total}`.length : 0, "0")];
     case "total":
       return [`${task.total}`];
   }
@@ -177,7 +171,7 @@ export function textsOf(placeholder: Exclude<Placeholder, { kind: "slot" }>, tas
 
 /** Returns whether a placeholder needs the number of all tasks. */
 export function needsTotal(placeholder: Placeholder): boolean {
-  return placeholder.kind === "total" || (placeholder.kind === "number" && placeholder.extraZeros !== undefined);
+  return placeholder.kind === "total" || (placeholder.kind === "number" && placeholder.isPadded);
 }
 
 /** Removes a number of extensions from a path; none if there are fewer. */
