@@ -6,6 +6,7 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { DELIMITER, unescapeBytes } from "../../../cli/each/escapes.ts";
 import type { InputFlags } from "../../../cli/each/flags.ts";
+import { withInputCopy } from "../../../cli/input_copy.ts";
 import { openInput } from "../../../cli/each/input.ts";
 import type { ValueSource } from "../../../cli/command.ts";
 import { UsageError } from "../../../cli/args/usage_error.ts";
@@ -148,6 +149,29 @@ test("the order of --shuf depends on the seed alone, and has every value once", 
   );
   const share = firsts.filter((value) => value === "a").length;
   assert(share > 60 && share < 140, `${share} of 200`);
+});
+
+test("with --total auto, every input is checked and counted before the first task", async () => {
+  const cases: [flags: InputFlags, sources: EachOptions["sources"], commands: string[]][] = [
+    [{}, [], ["a 3", "b 3", "c 3"]],
+    [{ header: true }, [], ["b 2", "c 2"]],
+    [{ "max-args": 2 }, [], ["a b 2", "c 2"]],
+    [{}, [{ separator: ":::", items: ["1"] }, { separator: "::::+", items: ["-"] }], ["1 a 1"]],
+    [{}, [{ separator: "::::", items: ["-"] }, { separator: ":::", items: ["1"] }], ["a 1 3", "b 1 3", "c 1 3"]],
+    [{ link: true }, [{ separator: ":::", items: ["1"] }, { separator: "::::", items: ["-"] }], [
+      ...["1 a 3", "1 b 3", "1 c 3"],
+    ]],
+  ];
+  for (const [flags, sources, commands] of cases) {
+    for (const words of [["{}"], ["{} {##}"]]) {
+      const io = withInputCopy(ioOf([new TextEncoder().encode("a\nb\nc\n")]));
+      const input = await openInput({ flags, words, sources: sources!, hasUniqueIds: true }, io);
+      const options = { onInvalid: "abort" as const, report: io.stderr, recorded: undefined };
+      assertEquals([input.isRepeatable, await input.count(options)], [true, commands.length]);
+      const texts = (await Array.fromAsync(input.tasks(options))).map(({ cmd }) => (cmd as string).replaceAll("'", ""));
+      assertEquals(texts, words[0] === "{}" ? commands.map((text) => text.slice(0, -2)) : commands);
+    }
+  }
 });
 
 test("flags of each that exclude each other are errors", async () => {
