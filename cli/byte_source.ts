@@ -18,7 +18,7 @@ export interface ByteSource {
 
 /** The contents of bytes, for messages. */
 export interface ByteContents {
-  /** What the bytes hold, such as `tasks`. */
+  /** The plural of what the bytes hold, such as `tasks`. */
   readonly noun: string;
   /** The format of a file, such as `a file of JSON Lines`. */
   readonly format: string;

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { type Source, SourceReader } from "../../jsonl/source.ts";
 import { ByteBuffer } from "../../system/byte_buffer.ts";
 
-/** How bytes are cut into blocks of whole records. */
+/** The division of bytes into blocks of whole records. */
 export interface BlockFormat {
   /** The bytes at the end of a record; empty if only `recordStart` divides records. */
   readonly recordEnd: Uint8Array;

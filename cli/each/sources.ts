@@ -37,7 +37,7 @@ const NUL = 0;
 /** The name of the values on the command line. */
 const ARGUMENTS = "values after :::";
 
-/** How a source is divided into values and columns. */
+/** The division of a source into values and columns. */
 export interface SourceFormat {
   /** The byte that ends a value of a file. */
   readonly delimiter: number;

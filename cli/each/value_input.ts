@@ -35,7 +35,7 @@ export class ValueInput extends TaskInput {
     const { rows, template } = options;
     this.#options = options;
     this.#needsTotal = template.placeholders.some(needsTotal);
-    // The count is one more reading, and a copy of standard input can be read only twice.
+    // The count is an additional reading, and a copy of standard input can be read only twice.
     this.#rows = this.#needsTotal && !(rows instanceof CachedRows) ? new CachedRows(rows, undefined) : rows;
     this.name = this.#rows.name;
     this.isRepeatable = this.#rows.isRepeatable;

@@ -84,7 +84,7 @@ test("with -I, only its text is a placeholder", async () => {
   assertEquals(await commandsOf(["echo @@ {} {.} {7} 'x@@'"], options), [
     `echo 'it'\\''s' {} {.} {7} 'x''it'\\''s'''`,
   ]);
-  assertEquals(await commandsOf(["echo", "{}", "a@@b@@"], options), [["echo", "{}", "ait'sbit's"]]);
+  assertEquals(await commandsOf(["echo", "{}", "a@@+@@"], options), [["echo", "{}", "ait's+it's"]]);
   assertEquals(await commandsOf(["echo {}"], options), [`echo {} 'it'\\''s'`]);
   assertEquals(await commandsOf(["echo .*"], { flags: { replace: ".*" }, sources: sourcesOf("::: a") }), ["echo 'a'"]);
 });
