@@ -59,7 +59,7 @@ const VALUE = fc.array(
 ).map((parts) => parts.join(""));
 
 /** Checks that different values have different ids, and that ids are text. */
-function assertInjective<T>(arbitrary: fc.Arbitrary<T>, idOf: (value: T) => string): void {
+function assertDistinct<T>(arbitrary: fc.Arbitrary<T>, idOf: (value: T) => string): void {
   const valueById = new Map<string, string>();
   for (const value of fc.sample(arbitrary, { numRuns: 20_000, seed: 5 })) {
     const id = idOf(value);
@@ -75,9 +75,9 @@ function assertInjective<T>(arbitrary: fc.Arbitrary<T>, idOf: (value: T) => stri
 }
 
 test("different values have different ids", () => {
-  assertInjective(VALUE, idOfValue);
-  assertInjective(fc.array(VALUE, { minLength: 1, maxLength: 4 }), idOfValues);
-  assertInjective(fc.array(VALUE, { minLength: 1, maxLength: 60 }), idOfGroup);
+  assertDistinct(VALUE, idOfValue);
+  assertDistinct(fc.array(VALUE, { minLength: 1, maxLength: 4 }), idOfValues);
+  assertDistinct(fc.array(VALUE, { minLength: 1, maxLength: 60 }), idOfGroup);
 });
 
 test("the words of an id are the values in bash", async () => {
