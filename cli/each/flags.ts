@@ -20,7 +20,7 @@ const MAX_ARGS: Unit<number | "max"> = {
 export const VALUE_FLAGS = {
   "arg-file": {
     short: "a",
-    unit: text("FILE"),
+    unit: text("FILE", "file"),
     repeats: true,
     help: "read values from FILE, one per line; - for standard input",
     default: "standard input",
