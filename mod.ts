@@ -32,12 +32,13 @@
  *   and write any JSON Lines.
  * - {@linkcode sh} builds a shell command from a template literal, and quotes each value.
  * - {@linkcode ResultsFile} writes results to a file, so that an interrupted run can be resumed.
- * - {@linkcode TaskRunner} runs the pool in a separate process, for programs with much memory on Node.
+ * - {@linkcode TaskRunner} runs the pool in a separate process, for Node programs that use a lot of memory.
  * - A failed task is not an error. {@linkcode InvalidTaskError}, {@linkcode ResourceShortageError} and
  *   {@linkcode ExecutorError} are errors that end a run.
  * - Memory depends on the concurrency, not on the number of tasks: a task is read only when a slot is free.
- * - Leaving or stopping a run ends the process groups of its running tasks, including grandchildren. They also end when the
- *   program ends, even by `process.exit`, an uncaught error or SIGKILL; see {@linkcode RunOptions.cleanup}.
+ * - Leaving or stopping a run ends the process groups of its running tasks, including grandchildren. The groups also
+ *   end when the program ends, even by `process.exit`, an uncaught error or SIGKILL; see {@linkcode
+ *   RunOptions.cleanup}.
  * - Each slot has a shell that runs one task after another, so most tasks start no new shell. The results are the same as
  *   with `sh -c`; `docs/reference/runtimes.md` lists the differences that a task can see.
  *

@@ -1,4 +1,12 @@
-import { type FlagGroups, type Flags, type FlagsOf, flagsOf, type FlagValues } from "./args/flag.ts";
+import {
+  type Completion,
+  type FlagGroups,
+  type Flags,
+  type FlagsOf,
+  flagsOf,
+  type FlagValues,
+  type GivenFlags,
+} from "./args/flag.ts";
 import { UsageError } from "./args/usage_error.ts";
 import type { Io } from "./io.ts";
 
@@ -20,18 +28,32 @@ export interface ValueSource {
   readonly items: readonly string[];
 }
 
+/** An example of a command. */
+export interface Example {
+  /** The command line, which begins with `taskrunner` or has it in a pipeline. */
+  readonly command: string;
+  /** The effect of the command line: an imperative sentence, without the period. */
+  readonly text: string;
+}
+
 /** A command of the command line tool. */
 export interface Command {
   /** The first argument. */
   readonly name: string;
   /** The arguments after the name, for the help. */
   readonly usage: string;
-  /** The purpose of the command: an imperative sentence, without the period. */
+  /** The purpose of the command: an imperative sentence of at most 41 characters, without the period. */
   readonly summary: string;
+  /** Examples for the help. The general help shows the first, which has at most 46 characters. */
+  readonly examples: readonly [Example, Example, Example];
   /** The flags, in the order of the help. */
   readonly flags: FlagGroups;
-  /** Text at the end of the help. */
-  readonly notes?: string;
+  /** The topics of `taskrunner help` that belong to the command. */
+  readonly topics?: readonly string[];
+  /** Words that shells offer for the operands; for `each`, the words of COMMAND and the values. */
+  readonly operandCompletes?: Completion;
+  /** Set if the operands are a command, so that the flags end at the first operand, and the rest belongs to the command. */
+  readonly takesCommand?: boolean;
   /** Set if the command takes sources of values. */
   readonly takesSources?: boolean;
   /** Set if a signal ends the command at once. Other commands handle the signals of `Io` themselves. */
@@ -58,8 +80,9 @@ export function defineCommand<const Groups extends FlagGroups>(
 
 /** Flags of all commands. */
 export const COMMON_FLAGS = {
-  help: { short: "h", help: "print the help of the command and exit" },
-  version: { help: "print the version and exit" },
+  help: { short: "h", help: "print the help of the command and exit", isCommandLineOnly: true },
+  version: { help: "print the version and exit", isCommandLineOnly: true },
+  "no-config": { help: "ignore the defaults that taskrunner config prints", isCommandLineOnly: true },
 } as const satisfies Flags;
 
 /** Returns all flags of a command, by their names. */
@@ -73,16 +96,20 @@ export function allFlagsOf(command: Command): Flags {
  * @throws {UsageError} for an invalid value, and for a flag of another command.
  */
 export function parseValues(
-  given: Readonly<Record<string, string | true>>,
+  given: GivenFlags,
   command: Command,
   commands: readonly Command[],
 ): FlagValues<Flags> {
   const known = allFlagsOf(command);
   return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => {
+    Object.entries(given).flatMap(([name, value]) => {
       const flag = known[name];
       if (!flag) throw foreignFlag(name, command, commands);
-      return [name, flag.unit ? flag.unit.parse(`--${name}`, `${value}`) : true];
+      const { unit } = flag;
+      if (value === false) return flag.negation ? [[name, false]] : [];
+      if (!unit || value === true) return [[name, true]];
+      const parse = (text: string) => unit.parse(`--${name}`, text);
+      return [[name, typeof value === "string" ? parse(value) : value.map(parse)]];
     }),
   );
 }

@@ -25,9 +25,9 @@ export function processIo(): Io {
   let listener: ((request: RunRequest) => void) | undefined;
   for (const [signal, status] of Object.entries(EXIT_BY_SIGNAL)) {
     process.on(signal, () => {
-      if (!stop.signal.aborted) return stop.abort(new InterruptedError(status));
+      if (!stop.signal.aborted) return stop.abort(new InterruptedError(signal, status));
       if (kill.signal.aborted) process.exit(status);
-      kill.abort();
+      kill.abort(new InterruptedError(signal, status));
       setTimeout(() => process.exit(status), EXIT_AFTER_MS); // also when nobody reads the results
     });
   }
@@ -36,18 +36,26 @@ export function processIo(): Io {
   process.on("SIGHUP", () => {
     if (ignoresHangup) return;
     if (listener) listener("drain");
-    else stop.abort(new InterruptedError(EXIT_HANGUP));
+    else stop.abort(new InterruptedError("SIGHUP", EXIT_HANGUP));
   });
   // Deno would exit when a file exceeds `ulimit -f`. With a listener the write fails, as on the other runtimes.
   process.on("SIGXFSZ", () => {});
   // Without a listener, a closed standard output or error would end the process with a stack trace.
   process.stdout.on("error", () => {});
   process.stderr.on("error", () => {});
+  const stdinIsTerminal = isatty(0);
+  let hasOpenedStdin = false;
   return {
-    stdin: openStdin,
-    stdinIsTerminal: isatty(0),
+    stdin: () => {
+      hasOpenedStdin = true;
+      return openStdin();
+    },
+    stdinIsTerminal,
     stdoutIsTerminal: isatty(1),
     stderrIsTerminal: isatty(2),
+    outputsShareTerminal: isatty(1) && isatty(2) && isSameDevice(1, 2),
+    terminalColumns: () => process.stderr.columns,
+    isReadingTerminal: () => stdinIsTerminal && hasOpenedStdin && !process.stdin.readableEnded,
     stdout: { write: (bytes) => checked(writeStdout(bytes), "standard output") },
     stderr: (line) => writeStderr(`${printable(line)}\n`),
     stderrBytes: { write: (bytes) => checked(writeStderrBytes(bytes), "standard error") },
@@ -55,6 +63,19 @@ export function processIo(): Io {
     killSignal: kill.signal,
     onRequest: (run) => listener = run,
   };
+}
+
+/** The device number of `/dev/tty`, which is the same terminal as another device. */
+const DEV_TTY = 0x500;
+
+/** Returns whether two terminals are, as far as known, the same. */
+function isSameDevice(one: number, other: number): boolean {
+  try {
+    const [device, otherDevice] = [fstatSync(one).rdev, fstatSync(other).rdev];
+    return device === otherDevice || device === DEV_TTY || otherDevice === DEV_TTY;
+  } catch {
+    return true; // Deno does not permit the question
+  }
 }
 
 /** Returns whether SIGHUP was ignored when the process started, as nohup arranges. */

@@ -11,13 +11,15 @@ import { checkTasks } from "./check_tasks.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { warnIfFirstProcess } from "./first_process.ts";
 import { exitStatusOfHalt } from "./halt_status.ts";
+import { withoutWrongTotal } from "./input_total.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
 import { natsExecutorFor } from "./nats_executor.ts";
 import { openResults } from "./output/open_results.ts";
 import { type OutputSettings, RunOutput } from "./output/run_output.ts";
 import { handleRequests } from "./run_control.ts";
 import type { TaskInput } from "./task_input.ts";
-import { progressDisplay } from "./ui/progress.ts";
+import { reportInterrupts } from "./ui/interrupt_notice.ts";
+import { openDisplay } from "./ui/open_display.ts";
 import { Summary } from "./ui/summary.ts";
 import { ThrottleWarning } from "./ui/throttle_warning.ts";
 
@@ -30,6 +32,8 @@ export interface RunSettings {
   output: OutputSettings;
   /** The tasks with a result in the file that run again; undefined when the file must have no results. */
   resume: "canceled" | "failed" | undefined;
+  /** The number of tasks of an input that can be read only once; `auto` if the input is copied to count them. */
+  total: number | "auto" | undefined;
   /** Shows or hides progress; undefined for the default. */
   progress: boolean | undefined;
   /** The port of the live report; undefined for no report. */
@@ -45,9 +49,10 @@ const MAX_LIVE_ROWS = 20_000;
 export async function runTasks(settings: RunSettings, input: TaskInput, io: Io): Promise<number> {
   const { onInvalid, output: { file: path, format }, resume, isQuiet } = settings;
   const { halt, maxLoad, minFreeMemoryBytes } = settings.runOptions;
-  if (halt?.percent !== undefined && !input.isRepeatable) {
+  if (halt?.percent !== undefined && !input.isRepeatable && typeof settings.total !== "number") {
     throw new UsageError(
-      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
+      "Cannot use --halt with N%: the number of tasks is unknown; give --total N or --total auto, a task file, or values \
+after :::",
     );
   }
   const retryFailed = resume === "failed";
@@ -56,7 +61,9 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   const recorded = file && indexOfResultsFile(file);
   // Checks the whole input first, so that an invalid last line does not end a long run.
   const report = () => Promise.resolve();
-  const check = input.isRepeatable ? input.count({ onInvalid, report, recorded }) : Promise.resolve(undefined);
+  const check = input.isRepeatable
+    ? input.count({ onInvalid, report, recorded })
+    : Promise.resolve(settings.total === "auto" ? undefined : settings.total);
   const total = await abortable(check, io.signal).catch(async (error) => {
     if (file) await file.close();
     throw error;
@@ -67,11 +74,12 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
   if (!file && path !== undefined) file = await openResults(path, {}, io);
   await warnIfFirstProcess(io);
   if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
-  const display = progressDisplay(settings.progress, io, format !== "none");
-  const log = display?.log ?? io.stderr;
-  const sinks = { stdout: io.stdout, stderr: display?.beside(io.stderrBytes) ?? io.stderrBytes };
+  const display = openDisplay(settings.progress, io);
+  const { log } = display;
+  let running = 0;
+  reportInterrupts(io, log, () => running);
   const hasTemporarySpillFiles = settings.runOptions.spillDir === undefined;
-  const output = new RunOutput(settings.output, file, sinks, { ...io, isQuiet, hasTemporarySpillFiles });
+  const output = new RunOutput(settings.output, file, display, { ...io, isQuiet, hasTemporarySpillFiles });
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
   const warning = isLimited ? new ThrottleWarning(log) : undefined;
   const options: RunOptions = {
@@ -82,14 +90,13 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     signal: io.signal,
     onOutput: output.onOutput,
     outputBy: "lines",
-    // Without an observer, the pool collects no progress.
-    onProgress: display || warning || live
-      ? (progress) => {
-        display?.update(progress);
-        warning?.update(progress);
-        live?.update(progress);
-      }
-      : undefined,
+    onProgress(reported) {
+      const progress = withoutWrongTotal(reported);
+      running = progress.running;
+      display.update(progress);
+      warning?.update(progress);
+      live?.update(progress);
+    },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
   const results = run(input.tasks({ onInvalid, report: log, recorded }), {
@@ -110,6 +117,7 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     } finally {
       await output.close();
     }
+    await display.flush();
     await file?.close();
   } catch (error) {
     failure = error;
@@ -117,13 +125,13 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
     throw error;
   } finally {
     warning?.stop();
-    display?.stop();
+    await display.close();
     await live?.close("The run has ended; these are its final results.");
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
       const isWanted = !isQuiet && (format !== "text" || io.stderrIsTerminal || file !== undefined);
       if (isWanted && (failure === undefined || summary.tasks > 0)) {
-        for (const line of summary.lines(input.done)) await io.stderr(`taskrunner: ${line}`);
+        for (const line of summary.lines(input.done)) await log(`taskrunner: ${line}`);
       }
     }
     const loss = await telemetry?.close(failure);

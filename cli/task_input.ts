@@ -1,21 +1,7 @@
-import { stat } from "node:fs/promises";
 import { excerpt } from "../text/excerpt.ts";
-import { readChunks } from "../system/read_chunks.ts";
-import { readSpecialFile } from "../system/special_file.ts";
-import { systemReason } from "../system/system_error.ts";
-import { TaskScanner } from "../results/task_scanner.ts";
-import { JsonScanner } from "../jsonl/json_scanner.ts";
-import { type ResultIndex, type TaskState, textOf } from "../results/result_index.ts";
-import { TaskPass } from "../results/task_pass.ts";
-import { InvalidLineError } from "../jsonl/mod.ts";
-import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
-import { LineReader } from "../jsonl/line_reader.ts";
-import { taskOfLine, withAllDigits } from "../records/read_tasks.ts";
-import { checkTaskLine, markChecked, type Task } from "../records/task.ts";
-import type { CommandTemplate } from "./args/command_template.ts";
+import type { ResultIndex, TaskState } from "../results/result_index.ts";
+import type { Task } from "../records/task.ts";
 import type { Io } from "./io.ts";
-
-const STDIN = "standard input";
 
 /** Number of tasks that a message names. */
 const MAX_NAMED_TASKS = 3;
@@ -30,19 +16,13 @@ export interface TaskInputOptions {
   recorded: ResultIndex | undefined;
 }
 
-/** Reads lines and converts them to tasks. */
-type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
-type ReadOptions = JsonLineReaderOptions<Task | undefined>;
-
-/** Limit of the size of a value of `each`. */
-const MAX_VALUE_BYTES = 1024 * 1024;
-const encoder = new TextEncoder();
-
-/** The tasks of a run: from a file, from standard input, or from values. */
-export class TaskInput {
+/** The tasks of a run. */
+export abstract class TaskInput {
+  /** The name of the input in messages. */
+  abstract readonly name: string;
   /** True if the input can be read twice, so that it can be checked before the run. */
-  readonly isRepeatable: boolean;
-  /** Number of invalid lines that were skipped. */
+  abstract readonly isRepeatable: boolean;
+  /** Number of invalid lines or values that were skipped. */
   invalid = 0;
   /** Number of tasks that have a result, including {@linkcode changed}. */
   done = 0;
@@ -50,160 +30,28 @@ export class TaskInput {
   changed = 0;
   /** The names of the first changed tasks, for messages. */
   changedNames: string[] = [];
-  /** The name of the input in messages. */
-  readonly name: string;
-  readonly #read: ReadLines;
 
-  private constructor(name: string, isRepeatable: boolean, read: ReadLines) {
-    this.name = name;
-    this.isRepeatable = isRepeatable;
-    this.#read = read;
-  }
+  /** Yields the tasks that have no result. Throws at an invalid line or value, or skips it with a message. */
+  abstract tasks(options: TaskInputOptions): AsyncGenerator<Task, void>;
 
-  /** Returns the tasks of a file in JSON Lines; of standard input if the path is `-` or missing. */
-  static async ofFile(path: string | undefined, io: Io): Promise<TaskInput> {
-    if (path === undefined || path === "-") {
-      if (io.stdinIsTerminal) {
-        await io.stderr(
-          'taskrunner: reading tasks from the terminal, one per line, such as {"cmd":"echo hi"}; press Ctrl-D to end',
-        );
-      }
-      return new TaskInput(STDIN, false, (options) => jsonLineReader(io.stdin(), options));
-    }
-    const status = await stat(path).catch((error) => {
-      throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
-    });
-    if (status.isDirectory()) {
-      throw new Error(`Cannot read tasks from ${excerpt(path)}: it is a directory, not a file of JSON Lines`);
-    }
-    const isFile = status.isFile();
-    const open = () => isFile ? readChunks(path) : readSpecialFile(path, io.signal);
-    return new TaskInput(path, isFile, (options) => jsonLineReader(open(), options));
-  }
+  /** Checks everything as {@linkcode tasks} does. Returns the number of tasks that have no result. */
+  abstract count(options: TaskInputOptions): Promise<number>;
 
-  /**
-   * Returns a task for each value, with the value as its id.
-   *
-   * @param values the values; undefined to read them from standard input.
-   * @param areNulTerminated whether values on standard input end with a NUL instead of a newline.
-   */
-  static async ofValues(
-    template: CommandTemplate,
-    values: readonly string[] | undefined,
-    areNulTerminated: boolean,
-    io: Io,
-  ): Promise<TaskInput> {
-    if (!values && io.stdinIsTerminal) {
-      await io.stderr("taskrunner: reading values from the terminal, one per line; press Ctrl-D to end");
-    }
-    const open = () => values ? values.map((value) => encoder.encode(`${value}\0`)) : io.stdin();
-    const delimiter = values || areNulTerminated ? 0 : 10;
-    return new TaskInput(
-      values ? "value" : STDIN,
-      values !== undefined,
-      ({ parse, onInvalid }) =>
-        new LineReader(open(), {
-          delimiter,
-          maxLineBytes: MAX_VALUE_BYTES,
-          onInvalid,
-          parse(id, lineNumber) {
-            if (id.includes("\0")) {
-              throw new RangeError("Cannot use the value: it contains a NUL character; if values end with NUL, add -0");
-            }
-            return { lineNumber, value: parse!({ id, cmd: template.commandFor(id, lineNumber) }, lineNumber) };
-          },
-        }),
-    );
-  }
-
-  /** Yields the tasks that have no result. Throws at an invalid line, or skips the line with a message. */
-  async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
-    const scanner = new TaskScanner(new JsonScanner());
-    const pass = options.recorded && new TaskPass(options.recorded);
-    try {
-      const lines = this.#read({
-        ...this.#readOptions(options, pass),
-        accept: pass && ((bytes, begin, end, line) => {
-          if (!scanner.scan(bytes, begin, end)) return false;
-          const state = pass.stateOfScanned(bytes, scanner, line);
-          return state !== undefined && this.#isDone(state, line, state === "changed" && idOf(bytes, scanner));
-        }),
-      });
-      for await (const { value } of lines) {
-        if (value) yield value;
-      }
-    } catch (error) {
-      throw this.#explain(error);
-    }
-  }
-
-  /** Checks every line as {@linkcode tasks} does. Returns the number of tasks that have no result. */
-  async count(options: TaskInputOptions): Promise<number> {
-    const scanner = new TaskScanner(new JsonScanner());
-    const pass = options.recorded && new TaskPass(options.recorded);
-    let accepted = 0;
-    try {
-      const parsed = await this.#read({
-        ...this.#readOptions(options, pass),
-        accept: (bytes, begin, end, line) => {
-          if (!scanner.scan(bytes, begin, end)) return false;
-          const state = pass?.stateOfScanned(bytes, scanner, line);
-          if (pass && !state) return false;
-          if (state) this.#isDone(state, line, state === "changed" && idOf(bytes, scanner));
-          accepted++;
-          return true;
-        },
-      }).count();
-      return accepted + parsed - this.done;
-    } catch (error) {
-      throw this.#explain(error);
-    }
-  }
-
-  #readOptions({ onInvalid, report }: TaskInputOptions, pass: TaskPass | undefined): ReadOptions {
+  /** Sets all counts to 0 before the input is read. */
+  protected reset(): void {
     this.invalid = 0;
     this.done = 0;
     this.changed = 0;
     this.changedNames = [];
-    const skip = (error: InvalidLineError) => {
-      this.invalid++;
-      return report(`taskrunner: ${this.#describe(error)}`);
-    };
-    return {
-      refine: withAllDigits,
-      parse: (value, line) => {
-        if (!pass) return markChecked(taskOfLine(value, line));
-        return this.#unlessDone(markChecked(checkTaskLine(value, { lineNumber: line })), line, pass);
-      },
-      ...(onInvalid === "skip" && { onInvalid: skip }),
-    };
   }
 
-  #explain(error: unknown): Error {
-    if (error instanceof InvalidLineError) return new Error(this.#describe(error), { cause: error });
-    return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
-  }
-
-  #unlessDone(task: Task, lineNumber: number, pass: TaskPass): Task | undefined {
-    const state = pass.stateOf(task, lineNumber, "line");
-    return this.#isDone(state, lineNumber, task.id) ? undefined : task;
-  }
-
-  /** Returns whether a task has a result, and counts those that have. */
-  #isDone(state: TaskState, lineNumber: number, id: Task["id"] | false): boolean {
+  /** Returns whether the task at a position of the input has a result, and counts those that have. */
+  protected isDone(state: TaskState, id: Task["id"] | false, unit: "line" | "task", position: number): boolean {
     if (state === "remaining") return false;
     this.done++;
     if (state === "changed" && this.changed++ < MAX_NAMED_TASKS) {
-      this.changedNames.push(`${excerpt(id)} (line ${lineNumber})`);
+      this.changedNames.push(`${excerpt(id)} (${unit} ${position})`);
     }
     return true;
   }
-
-  #describe({ lineNumber, problem }: InvalidLineError): string {
-    return `${this.name}:${lineNumber}: ${problem}`;
-  }
-}
-
-function idOf(bytes: Uint8Array, { id, isIdNumber }: TaskScanner): string | number {
-  return isIdNumber ? Number(textOf(bytes, id)) : textOf(bytes, id);
 }

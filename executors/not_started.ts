@@ -2,6 +2,7 @@
 
 import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { hasEscapedBytes } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
@@ -37,18 +38,18 @@ export async function unusableInput(
   cwd: string | undefined,
   durationMs: number,
 ): Promise<AttemptResult> {
-  const problem = await inputProblem(resolve(cwd ?? "", file));
+  // Not every runtime can look up a path with bytes that are not UTF-8.
+  const problem = hasEscapedBytes(file) ? "could not be opened" : await inputProblem(resolve(cwd ?? "", file));
   return spawnFailed(126, `the file for standard input ${excerpt(file)} ${problem}`, durationMs);
 }
 
-/** Returns the result of an attempt with a variable that the shell which opens its input file cannot pass on. */
-export function unusableVariable(name: string, durationMs: number): AttemptResult {
-  return spawnFailed(
-    126,
-    `the variable ${excerpt(name)} cannot be set together with a file for standard input, because a shell opens the ` +
-      "file and does not pass the variable on; redirect standard input in the command instead",
-    durationMs,
-  );
+/** Returns the result of an attempt with a variable that the shell which starts its program cannot pass on. */
+export function unusableVariable(name: string, hasInputFile: boolean): AttemptResult {
+  const [other, remedy] = hasInputFile
+    ? ["a file for standard input, because a shell opens the file", "redirect standard input in the command instead"]
+    : ["bytes that are not UTF-8, because a shell passes these bytes", "set the variable in the command instead"];
+  const reason = `cannot be set together with ${other} and does not pass the variable on; ${remedy}`;
+  return spawnFailed(126, `the variable ${excerpt(name)} ${reason}`, 0);
 }
 
 /** Returns the result of an attempt whose program could not start because of a system error. */

@@ -15,7 +15,8 @@ import type { OutputStream, SpillDirectory } from "./spill_directory.ts";
 import type { StartPacer } from "./start_pacer.ts";
 import { environmentOf, taskVariables } from "./task_variables.ts";
 import { inputOf } from "../records/task_input.ts";
-import { inputFileCommand, MarkerReader, unsupportedVariable } from "./input_file.ts";
+import { MarkerReader, needsShellStart, shellStart, unsupportedVariable } from "./shell_start.ts";
+import { exceedsArgumentLimit } from "./shell/script.ts";
 import {
   type Attempt,
   type AttemptCallbacks,
@@ -119,9 +120,12 @@ class ProcessExecution implements Execution {
       ? [shell, ["-c", "--", task.cmd, shell]] // the last sets $0, which otherwise depends on the runtime
       : [task.cmd[0]!, task.cmd.slice(1)];
     const env = { ...taskVariables(this.#attempt), ...pwdVariable(task.cwd), ...environmentOf(this.#attempt) };
-    const lostVariable = file === undefined ? undefined : unsupportedVariable(environmentOf(this.#attempt));
-    if (lostVariable !== undefined) return unusableVariable(lostVariable, 0);
-    const opening = file === undefined ? undefined : inputFileCommand(file, [program, ...args], env);
+    const command = [program, ...args];
+    const needsShell = needsShellStart({ command, env, file });
+    const lostVariable = needsShell ? unsupportedVariable(environmentOf(this.#attempt)) : undefined;
+    if (lostVariable !== undefined) return unusableVariable(lostVariable, file !== undefined);
+    if (needsShell && command.some(exceedsArgumentLimit)) return unusableProgram(program, { code: "E2BIG" }, 0);
+    const start = needsShell ? shellStart({ command, env, file }) : undefined;
     let startedMs = performance.now();
     let child: ChildProcess | undefined;
     try {
@@ -130,7 +134,7 @@ class ProcessExecution implements Execution {
         if (this.#killAfterMs !== undefined) return Promise.resolve(undefined); // terminated while waiting
         startedMs = performance.now();
         return spawnAdapter.spawn({
-          ...opening ?? { program, args, env },
+          ...start ?? { program, args, env },
           cwd: task.cwd,
           stdin: data === undefined ? "null" : "piped",
           stderr: "piped",
@@ -140,7 +144,7 @@ class ProcessExecution implements Execution {
       const durationMs = performance.now() - startedMs;
       // Runtimes report a missing working directory as a missing program.
       return await unusableDirectory(task.cwd, durationMs) ??
-        unusableProgram(opening?.program ?? program, error, durationMs);
+        unusableProgram(start?.program ?? program, error, durationMs);
     }
     if (!child) return resultWithoutOutput({ kind: "withdrawn" });
     this.#child = child;
@@ -153,7 +157,7 @@ class ProcessExecution implements Execution {
     if (this.#killAfterMs !== undefined) this.#terminate(this.#killAfterMs);
     if (data !== undefined) child.stdin?.write(data);
     child.stdin?.close();
-    const marked = opening && new MarkerReader(child.stdout, opening.markers);
+    const marked = start && new MarkerReader(child.stdout, start.markers);
     const stdout = this.#capture(marked ?? child.stdout, "stdout");
     const stderr = this.#capture(child.stderr!, "stderr");
     const { code, signal, ...times } = await exited;
@@ -163,7 +167,10 @@ class ProcessExecution implements Execution {
     if (marked && code) {
       const problem = marked.startFailure(code);
       if (problem) await discardOutput(await stdout.finish(), await stderr.finish());
-      if (problem === "input") return unusableInput(file!, task.cwd, times.durationMs);
+      if (problem === "setup") {
+        if (file !== undefined) return unusableInput(file, task.cwd, times.durationMs);
+        return unusableProgram("printf", { code: "ENOENT" }, times.durationMs);
+      }
       if (problem) return unusableProgram(program, problem, times.durationMs);
     }
     return {

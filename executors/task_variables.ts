@@ -23,7 +23,7 @@ function defined(env: Task["env"]): Attempt["env"] {
 /** Returns the environment variables that identify the attempt to its task. */
 export function taskVariables({ id, slot, number }: Attempt): Record<typeof TASK_VARIABLES[number], string> {
   return {
-    TASKRUNNER_ID: id.slice(0, MAX_ID_LENGTH).replaceAll("\0", ""),
+    TASKRUNNER_ID: id.slice(0, MAX_ID_LENGTH).replaceAll("\0", "").toWellFormed(),
     TASKRUNNER_SLOT: `${slot}`,
     TASKRUNNER_ATTEMPT: `${number}`,
   };

@@ -21,8 +21,8 @@ export class GrowingFile {
    */
   announce(bytes: number): void {
     if (bytes < this.#announcedBytes || this.#isComplete) {
-      const size = `${this.#announcedBytes} bytes${this.#isComplete ? ", which were all" : ""}`;
-      throw new RangeError(`Cannot read the file: its size changed from ${size}, to ${bytes}`);
+      const size = `${this.#announcedBytes} bytes${this.#isComplete ? " (complete)" : ""}`;
+      throw new RangeError(`Cannot read the file: its size changed from ${size} to ${bytes} bytes`);
     }
     this.#announcedBytes = bytes;
     this.#wake();

@@ -12,7 +12,7 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
   readonly #tasks: TaskLines;
   readonly #source: AddedTasks<Meta>;
   readonly #signal: AbortSignal | undefined;
-  /** Settles when the caller takes no more results. */
+  /** Settles when the caller wants no further results. */
   readonly #left = Promise.withResolvers<void>();
   readonly #closed: Promise<void>;
   #delivered = 0;

@@ -59,7 +59,7 @@ function removeFiles(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // The caller has removed the directory, or never made it.
+    // The caller has removed the directory, or has never created it.
   }
 }
 
@@ -70,9 +70,9 @@ class Server {
   readonly #writer: JsonLinesWriter;
   #sent = 0;
   #taken = 0;
-  /** True when the caller takes no more results. */
+  /** True when the caller wants no further results. */
   #isLeft = false;
-  /** Called when the caller has taken more results, or takes no more. */
+  /** Called when the caller has taken more results, or wants no further results. */
   #wake = () => {};
   #progress: Progress | undefined;
   #sendingProgress: Promise<void> | undefined;
@@ -127,7 +127,7 @@ class Server {
     return this.#writer.write(message);
   }
 
-  /** Waits until few results are unacknowledged, so that tasks do not run far ahead of a slow caller. */
+  /** Waits until the number of unacknowledged results is low, so that tasks do not run far ahead of a slow caller. */
   async #waitForCapacity(): Promise<void> {
     while (this.#sent - this.#taken >= this.#setup.resultsAhead && !this.#isLeft) {
       await new Promise<void>((resolve) => this.#wake = resolve);

@@ -88,7 +88,7 @@ const NAMES: readonly Message[0][] = ["result", "halted", "progress", "notice", 
 
 /**
  * Checks the value of a line from the process: its name, and the end of the run with its error. A result is trusted,
- * because its line is signed and the pool has made it.
+ * because its line is signed and its fields come from the pool.
  *
  * @throws `TypeError` for any other value.
  */
@@ -100,7 +100,7 @@ export function checkMessage(value: unknown): Message {
   }
   const [name, content] = value;
   if (name === "end" && !v.is(endSchema, content)) {
-    throw new TypeError(`Cannot read the message: the end must have no error or a known one, got ${excerpt(content)}`);
+    throw new TypeError(`Cannot read the message: the end must have a known error or none, got ${excerpt(content)}`);
   }
   return value as Message;
 }

@@ -23,11 +23,12 @@ export function isEntryModule(url: string): boolean {
 }
 
 /**
- * Returns the command that starts a module in the runtime of this program, with settings for little memory.
+ * Returns the command that starts a module in the runtime of this program, with settings that save memory.
  *
  * In Deno the process gets no permission that this program lacks: to run programs, or at least the shell; to read and
- * write files, or at least those below the given paths; to read the environment and system information. It gets
- * `--allow-all` only from a program that has all permissions, because Deno grants `/dev/shm` and `/proc` for nothing less.
+ * write files, or at least those below the given paths; to read the environment and system information. The process
+ * gets `--allow-all` only from a program that has all permissions, because Deno requires them all for access to
+ * `/dev/shm` and `/proc`.
  *
  * @throws `Error` when this program was compiled or bundled, because the command would start the program again.
  */
@@ -35,9 +36,9 @@ export function runtimeCommand(entry: string, shell: string, paths: readonly str
   const { Deno: deno } = globalThis as { Deno?: DenoApi };
   const sea = process.getBuiltinModule?.("node:sea") as { isSea(): boolean } | undefined;
   if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
-    throw new Error("this program was compiled, and there is no runtime that could be started");
+    throw new Error("this program is compiled, and no runtime is available");
   }
-  if (!isEntryModule(entry)) throw new Error("this program was bundled, and has no module that could be started");
+  if (!isEntryModule(entry)) throw new Error("this program is bundled, and has no module that another process can run");
   const program = process.execPath;
   if (deno) {
     const hasAll = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every((name) => isPermitted({ name }));

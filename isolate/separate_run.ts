@@ -57,14 +57,14 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   readonly #directory = join(temporaryDirectory(), privateDirectoryName());
   #concurrency: number;
   #child: ChildProcess | undefined;
-  /** Commands to send when the process has its setup; `undefined` from then on. */
+  /** Commands to send after the setup; `undefined` once the process has its setup. */
   #commands: Command[] | undefined = [];
   /** Messages of the process, after the setup was sent. */
   #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
   /** File of tasks; `undefined` before the start. */
   #file: FileHandle | undefined;
   #fileBytes = 0;
-  /** Settles when the added tasks are in the file; never rejects. `undefined` when all are. */
+  /** Settles when the added tasks are in the file; never rejects. `undefined` when the file has all tasks. */
   #appending: Promise<void> | undefined;
   #stderr = "";
   #delivered = 0;
@@ -224,7 +224,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
       throw new ErrorClass(problem, { cause: error });
     }
     this.#readStderr(this.#child.stderr!).catch(() => {}); // standard error only adds detail to an error
-    // Not an argument, because every user sees arguments and could make the directory first.
+    // Not an argument, because every user can read arguments and could create the directory first.
     this.#write(this.#directory);
     try {
       await mkdir(this.#directory, { mode: 0o700 });
@@ -285,7 +285,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
 
   #writeError(cause: unknown): ExecutorError {
     const problem = `Cannot write the tasks to a file in ${dirname(this.#directory)}: ${systemReason(cause)}`;
-    return new ExecutorError(`${problem}; set TMPDIR to a directory that has room for them; ${HINT}`, { cause });
+    return new ExecutorError(`${problem}; set TMPDIR to a directory with enough free space; ${HINT}`, { cause });
   }
 
   async #readStderr(stderr: OutputReader): Promise<void> {
@@ -326,7 +326,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     await this.#lines?.catch(() => {}); // the process may be starting
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     if (this.#child) {
-      // The end of its input would mean that this program has ended, and leave the tasks less time to end.
+      // Closing the input of the process would signal the end of this program, and leave the tasks less time to end.
       if (this.#commands) this.#child.stdin!.close();
       else this.#send(["return"]);
       this.#child.stdout.cancel();
@@ -341,7 +341,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
       try {
         rmSync(this.#directory, { recursive: true, force: true });
       } catch {
-        // Deno denies it only where it also denied making the directory.
+        // Deno denies the removal only where it also denied the creation of the directory.
       }
     }
     this.#closed.resolve();

@@ -1,7 +1,7 @@
 /**
- * Signed frames: a stream that other processes can reach, of which only the writer's bytes are accepted. Before each
- * frame comes a line with its length, and with signatures of the length and of the bytes that need a secret key. A frame
- * that is added, changed, removed, repeated or moved is detected.
+ * Signed frames: from a stream to which other processes can write, the reader accepts only the bytes of one writer.
+ * Before each frame comes a line with its length, and with signatures of the length and of the bytes that need a secret
+ * key. A frame that is added, changed, removed, repeated or moved is detected.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { ByteBuffer } from "../system/byte_buffer.ts";
 
 const HEADER_BYTES = 96;
-/** Unlike SHA-256, it has no length extension, so the key can precede the signed content. */
+/** Not open to length extension, unlike SHA-256, so the key can precede the signed content. */
 const ALGORITHM = "sha512-256";
 /** 128 bits, which nobody can guess. */
 const SIGNATURE_CHARACTERS = 32;
@@ -32,7 +32,9 @@ export class FrameSigner {
     this.#key = key;
   }
 
-  /** Returns the signature of the next frame's length, so that a reader never waits for bytes that nobody writes. */
+  /**
+   * Returns the signature of the next frame's length, so that a reader never waits for the bytes of a forged length.
+   */
   signLength(length: number): string {
     return this.#sign("length", `${length}`);
   }
@@ -86,10 +88,10 @@ function parseHeader(bytes: Uint8Array): [lengthSignature: string, signature: st
   try {
     header = JSON.parse(decoder.decode(bytes));
   } catch {
-    // Handled as other values that are not a header.
+    // Handled below, like any other value that is not a header.
   }
   if (!Array.isArray(header) || header.length !== 3) {
-    throw new InvalidFrameError("the stream has bytes that are not its writer's");
+    throw new InvalidFrameError("the stream has bytes of another writer");
   }
   return header as [string, string, number];
 }

@@ -14,7 +14,7 @@ import { LocalRun } from "./local_run.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
 import { type GrowingRun, TaskLines } from "./task_lines.ts";
 
-/** Options of a {@linkcode TaskRunner}: the options of {@linkcode run}, and the place of the pool. */
+/** Options of a {@linkcode TaskRunner}: the options of {@linkcode run}, and where the pool runs. */
 export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
   /**
    * Runs the pool in a process of its own, so that neither the memory nor the work of this program slows down the tasks.
@@ -49,11 +49,11 @@ export interface RunSummary {
 }
 
 /**
- * Collects tasks, and runs them in a process of its own. Tasks can be added before a run and while it is under way.
+ * Collects tasks, and runs them in a process of its own. Tasks can be added before and during a run.
  *
  * A run ends when each added task has its result and the caller asks for another one: `next()` of the iterator, which a
- * loop calls after its body, and `runAndWait` after `onResult`. So a program can add tasks in the loop over the results, in
- * `onResult`, and from anywhere else while a task has no result yet.
+ * loop calls after its body, and `runAndWait` after `onResult`. A program can therefore add tasks in the loop over the
+ * results, in `onResult`, and from anywhere else while a task has no result yet.
  *
  * `Meta` is the type of `meta` in the tasks and their results.
  *
@@ -106,16 +106,16 @@ export class TaskRunner<Meta = unknown> {
    */
   constructor(options: number | TaskRunnerOptions = {}) {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
-    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot make the runner");
+    checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot create the runner");
     const { isolate = true, executor, spawnAdapter, onAttemptStart, onOutput } = this.#options;
     if (isolate && (typeof executor === "object" && !originOf(this.#options) || spawnAdapter)) {
-      const option = spawnAdapter ? "a spawnAdapter" : "an executor";
-      throw new RangeError(`Cannot make the runner: ${option} of your own needs { isolate: false }`);
+      const option = spawnAdapter ? "spawnAdapter" : "executor";
+      throw new RangeError(`Cannot create the runner: a custom ${option} needs { isolate: false }`);
     }
     // The pool calls these functions synchronously, which it cannot do across processes.
     if (isolate && (onAttemptStart || onOutput)) {
       const option = onOutput ? "onOutput" : "onAttemptStart";
-      throw new RangeError(`Cannot make the runner: ${option} is a function of this process; set { isolate: false }`);
+      throw new RangeError(`Cannot create the runner: ${option} is a function of this process; set { isolate: false }`);
     }
     this.#concurrency = checkRunOptions({ ...this.#options, total: 0 }).concurrency;
   }
@@ -128,9 +128,9 @@ export class TaskRunner<Meta = unknown> {
   /**
    * Adds a task to the current run, where it starts after the tasks added before, or to the next run. Never starts a run.
    *
-   * A run takes no more tasks after its end has begun: after `next()` without a task that has no result, `drain()`, `kill()`
-   * or `return()`, a {@linkcode RunOptions.halt}, an abort of the signal, or a failure. Once {@linkcode Run.closed} has
-   * settled, tasks are added to the next run.
+   * A run takes no more tasks after its end has begun: after a call of `next()` when every task has its result, after
+   * `drain()`, `kill()` or `return()`, and after a {@linkcode RunOptions.halt}, an abort of the signal or a failure.
+   * Once {@linkcode Run.closed} has settled, tasks are added to the next run.
    *
    * @throws {InvalidTaskError} for a value that is not a task.
    * @throws `Error` when the current run is ending.
@@ -149,8 +149,8 @@ export class TaskRunner<Meta = unknown> {
    *
    * @param onResult Called for each result, in the order of completion, and awaited before the next result; `completed`
    * counts tasks, not attempts, and `total` is the number of tasks added so far. An error of this function stops the run.
-   * @throws the error of `onResult`; the reason of `options.signal`; `Error` when a run is under way, or when the
-   * runner is disposed of during the run. Errors of the process keep their class, message, system code and causes.
+   * @throws the error of `onResult`; the reason of `options.signal`; `Error` when another run is in progress, or when
+   * the runner is disposed of during the run. Errors of the process keep their class, message, system code and causes.
    * @throws {ResourceShortageError} when the system has too few processes, descriptors or memory to start the process or
    * any task.
    * @throws {ExecutorError} when the executor fails, or when the process cannot start or ends early.
@@ -186,10 +186,10 @@ export class TaskRunner<Meta = unknown> {
    * A {@linkcode RunOptions.halt} at a percentage counts the tasks added before this call. {@linkcode Progress.total} is the
    * number of tasks added so far.
    *
-   * @throws `Error` when a run is under way.
+   * @throws `Error` when another run is in progress.
    */
   results(): Run<Meta> {
-    if (this.#run) throw new Error("Cannot run the tasks: a run is under way");
+    if (this.#run) throw new Error("Cannot run the tasks: another run is in progress");
     const { isolate = true, onProgress, ...rest } = this.#options;
     const tasks = this.#tasks;
     const options: RunOptions = { ...rest, total: tasks.count };
@@ -205,7 +205,7 @@ export class TaskRunner<Meta = unknown> {
     return this.#run = results;
   }
 
-  /** Ends the current run, or forgets the tasks of the next one. */
+  /** Ends the current run, or discards the tasks of the next run. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposals++;
     if (this.#run) await this.#run.return();

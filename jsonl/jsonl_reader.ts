@@ -4,14 +4,14 @@ import { type InvalidLineError, type Line, LineReader, type LineReaderOptions, U
 /** Options of {@linkcode readJsonLines}. */
 export interface ReadJsonLinesOptions<T = unknown> {
   /**
-   * Converts the parsed value of a line to a record. If it throws, the line is invalid.
+   * Converts the parsed value of a line to a record. If the function throws, the line is invalid.
    *
    * @default the value unchanged
    */
   parse?: ((value: unknown, lineNumber: number) => T) | undefined;
   /**
-   * Maximum length of a line in bytes, without its newline. A longer line is invalid; it is detected without buffering
-   * more than this.
+   * Maximum length of a line in bytes, without its newline. A longer line is invalid, and is detected without buffering
+   * more bytes than this limit.
    *
    * @default {67_108_864} (64 MiB)
    */

@@ -1,5 +1,5 @@
 /**
- * Splits bytes into numbered lines of strict UTF-8 with a maximum length. The caller parses the lines.
+ * Splits bytes into numbered lines with a maximum length, by default of strict UTF-8. The caller parses the lines.
  *
  * @module
  */
@@ -14,13 +14,19 @@ export interface LineReaderOptions<T> {
   delimiter: number;
   /** Maximum length of a line in bytes, without its delimiter. */
   maxLineBytes: number;
-  /** Parses a line; returns `undefined` to skip it. If it throws, the line is invalid. */
+  /** Parses a line; returns `undefined` to skip the line. If the function throws, the line is invalid. */
   parse: (text: string, lineNumber: number, isUnfinished: boolean) => Line<T> | undefined;
   /**
-   * Called with the bytes of each complete line before decoding. If it returns `true`, it has consumed the line, which
-   * is neither decoded nor parsed. The bytes are valid only during the call.
+   * Called with the bytes of each complete line before decoding. A return value of `true` means that the callback has
+   * consumed the line, which is then neither decoded nor parsed. The bytes are valid only during the call.
    */
   accept?: ((bytes: Uint8Array, begin: number, end: number, lineNumber: number) => boolean) | undefined;
+  /**
+   * Decodes a line. If the function throws, the line is reported as invalid UTF-8.
+   *
+   * @default strict UTF-8
+   */
+  decode?: ((bytes: Uint8Array) => string) | undefined;
   /** Called for each invalid line. Without it the first invalid line ends the iteration. */
   onInvalid?: ((error: InvalidLineError) => unknown) | undefined;
 }
@@ -55,10 +61,7 @@ export const UNFINISHED = "; the input ends here, without a newline: was it cut 
 export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   readonly #source: SourceReader<Uint8Array>;
   readonly #options: LineReaderOptions<T>;
-  readonly #decoder = new TextDecoder("utf-8", {
-    fatal: true,
-    ignoreBOM: true,
-  });
+  readonly #decode: (bytes: Uint8Array) => string;
   #chunk: Uint8Array = new Uint8Array();
   /** Number of bytes of the chunk that were consumed. */
   #offset = 0;
@@ -74,6 +77,8 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   constructor(source: Source<Uint8Array>, options: LineReaderOptions<T>) {
     this.#source = new SourceReader(source);
     this.#options = options;
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    this.#decode = options.decode ?? ((bytes) => decoder.decode(bytes));
   }
 
   [Symbol.asyncIterator](): this {
@@ -181,7 +186,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   #parseLine(lineNumber: number, bytes: Uint8Array, isUnfinished: boolean): Line<T> | undefined {
     let text: string;
     try {
-      text = this.#decoder.decode(bytes);
+      text = this.#decode(bytes);
     } catch (cause) {
       const hint = isUnfinished ? UNFINISHED : "";
       throw new InvalidLineError(lineNumber, `Cannot read the line: it is not valid UTF-8${hint}`, { cause });

@@ -3,7 +3,7 @@
  *
  * A program sends tasks to a queue with {@linkcode natsExecutor}. On each machine, a {@linkcode Worker} or
  * `taskrunner worker` takes tasks from that queue. Workers may start late, leave and crash: after the loss of a worker, its
- * tasks are delivered to other workers, and each task has exactly one result. Everybody who can publish to a queue can run
+ * tasks are delivered to other workers, and each task has exactly one result. Anyone who can publish to a queue can run
  * commands on its workers.
  *
  * The package does not include the NATS client: Deno fetches it on demand; for Node and Bun run

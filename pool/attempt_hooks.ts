@@ -28,7 +28,7 @@ const environment = v.optional(taskSchema.entries.env);
 /**
  * Checks the return value of {@linkcode PoolOptions.onAttemptStart}.
  *
- * @throws `TypeError` when it is neither `undefined` nor {@linkcode AttemptHooks}.
+ * @throws `TypeError` when the value is neither `undefined` nor {@linkcode AttemptHooks}.
  */
 export function checkAttemptHooks(hooks: unknown): AttemptHooks {
   if (hooks === undefined) return {};

@@ -7,8 +7,8 @@ export interface Backoff {
 }
 
 /**
- * Returns the delay after the given number of attempts, in milliseconds. Takes off a random part of up to half of the
- * delay, so that tasks that failed together are not retried together.
+ * Returns the delay after the given number of attempts, in milliseconds. Subtracts a random part of up to half of the
+ * delay (jitter), so that tasks that failed together are not retried together.
  */
 export function backoffMs({ firstMs, maxMs }: Backoff, attempts: number, random = Math.random): number {
   if (firstMs === 0) return 0; // 0 times Infinity is not a number

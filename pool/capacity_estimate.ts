@@ -27,7 +27,7 @@ export class CapacityEstimate {
    * Records an attempt for which the system lacked resources.
    *
    * @param running The number of other running attempts.
-   * @returns false when waiting longer is futile.
+   * @returns false when the run should give up.
    */
   recordShortage(running: number): boolean {
     const nowMs = this.#nowMs();

@@ -1,6 +1,7 @@
 /** The errors that end a run. @module */
 
 import { systemReason } from "../system/system_error.ts";
+import { excerpt } from "../text/excerpt.ts";
 
 /**
  * The system lacks processes, descriptors or memory to start any task, although no task is running.
@@ -13,8 +14,8 @@ export class ResourceShortageError extends Error {
 }
 
 /**
- * The executor failed, which ends the run: for example, it could not start or lost its connection. `TaskRunner` also throws
- * this error when its process could not start or ended early.
+ * The executor failed, which ends the run: for example, the executor could not start or lost its connection.
+ * `TaskRunner` also throws this error when its process could not start or ended early.
  *
  * Thrown by the iterator of `run` after the results of the running tasks. `cause` is the error of the executor, if there
  * is one.
@@ -27,5 +28,19 @@ export class ExecutorError extends Error {
 /** Wraps an error of an executor, unless its class already says what ended the run. */
 export function executorError(error: unknown): ExecutorError | ResourceShortageError {
   if (error instanceof ExecutorError || error instanceof ResourceShortageError) return error;
-  return new ExecutorError(systemReason(error), { cause: error });
+  return new ExecutorError(reasonOf(error), { cause: error });
+}
+
+/** Returns the error for an executor that broke its contract or failed to run an attempt. */
+export function attemptError(error: unknown): ExecutorError {
+  return new ExecutorError(`The executor failed: ${reasonOf(error)}`, { cause: error });
+}
+
+/** Returns the reason of any thrown value, even of one that is not an error or has an unusable message. */
+function reasonOf(error: unknown): string {
+  try {
+    return `${systemReason(error)}`;
+  } catch {
+    return excerpt(error);
+  }
 }

@@ -14,8 +14,7 @@ export interface Attempt {
   number: number;
   /** The number of the slot, from 1. No two running attempts have the same slot. */
   slot: number;
-  /**
-   * The longest duration, in milliseconds.
+  /** The time limit, in milliseconds.
    *
    * @default no limit
    */
@@ -40,7 +39,7 @@ export interface Output {
   file?: string;
 }
 
-/** The reason for which an attempt is terminated. */
+/** The reason for the termination of an attempt. */
 export type AttemptStop = "canceled" | "output-limit" | "timeout";
 
 /** The worker that ran an attempt, and the slot and start time there. */
@@ -176,7 +175,12 @@ export interface AttemptCallbacks {
   onStart: (agoMs?: number) => void;
 }
 
-/** Runs attempts, at most one per slot at a time. An executor belongs to one run. */
+/**
+ * Runs attempts, at most one per slot at a time. An executor belongs to one run.
+ *
+ * An error of a method, or a malformed {@linkcode AttemptResult}, ends the run with an {@linkcode ExecutorError}: no further
+ * attempts start, running ones finish, and the attempt at fault has the ending `lost`.
+ */
 export interface Executor {
   /**
    * The default for {@linkcode PoolOptions.concurrency}.
@@ -213,7 +217,10 @@ export interface Executor {
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** Tells the executor that no further attempts start, so that it may withdraw queued ones. Can be called repeatedly. */
   drain?(): void;
-  /** Deletes the output files of an attempt that was retried, or whose result the caller did not take. */
+  /**
+   * Deletes the output files of an attempt that was retried, or whose result the caller did not take. Receives a copy of the
+   * result with the fields of {@linkcode AttemptResult}. A rejection ends the run.
+   */
   discard(result: AttemptResult): Promise<void>;
   /** Releases the files and processes of the executor. Called once, when no attempt is running. */
   close(): Promise<void>;

@@ -26,7 +26,7 @@ export interface LiveOutputOptions {
 export class LiveOutput {
   readonly #push: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
   readonly #splitters: LineSplitter[] = [];
-  /** What the receivers of the latest pieces wait for. */
+  /** Promises of the receivers of the latest pieces. */
   #pauses: Promise<void>[] = [];
 
   /** @param onOutput Called with each piece. May return a promise that never rejects; further output waits for it. */

@@ -47,7 +47,7 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   signal?: AbortSignal | undefined;
   /**
-   * The longest duration of an attempt, in milliseconds, for tasks without `timeoutMs`.
+   * The time limit of an attempt, in milliseconds, for tasks without `timeoutMs`.
    *
    * @default no limit
    */
@@ -71,7 +71,7 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   startDelayMs?: number | undefined;
   /**
-   * The load from which on no task starts, as with GNU parallel's `--load`. The load is the number of threads of all
+   * The load at which no more tasks start, as with GNU parallel's `--load`. The load is the number of threads of all
    * visible processes that run, wait for a CPU or wait for a disk.
    *
    * @default no limit
@@ -85,8 +85,8 @@ export interface PoolOptions extends LiveOutputOptions {
    */
   minFreeMemoryBytes?: number | undefined;
   /**
-   * The condition for an early end of the run; `{}` is the first failure. The iterator then ends without an error, and
-   * {@linkcode Run.haltedBy} is the result that met the condition.
+   * The condition for an early end of the run; `{}` ends the run at the first failure. The iterator then ends without
+   * an error, and {@linkcode Run.haltedBy} is the result that met the condition.
    *
    * @default the run ends after all tasks
    */

@@ -83,7 +83,10 @@ export function classify(
   return { status, outcome: outcomeOf(ending, outputError), signal, error: joined(...details) };
 }
 
-/** Returns whether an attempt counts for the result of its task. One that never began does not, unless it was stopped. */
+/**
+ * Returns whether an attempt counts for the result of its task. An attempt that never began does not count, unless it
+ * was stopped.
+ */
 export function hasResult({ ending, stoppedBy }: AttemptResult): boolean {
   switch (ending.kind) {
     case "exited":

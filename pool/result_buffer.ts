@@ -16,7 +16,7 @@ export class UnorderedBuffer<T> implements ResultBuffer<T> {
   readonly #results: T[] = [];
   readonly #capacity: () => number;
 
-  /** @param capacity Returns the number of buffered results from which on no task starts. */
+  /** @param capacity Returns the number of buffered results at which no further task starts. */
   constructor(capacity: () => number) {
     this.#capacity = capacity;
   }
@@ -48,7 +48,10 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   readonly #window: () => number;
   #next = 1;
 
-  /** @param window Returns the maximum number of tasks that run or whose result waits for an earlier result. */
+  /**
+   * @param window Returns the maximum number of tasks that are running or have a result that waits for an earlier
+   * result.
+   */
   constructor(capacity: () => number, window: () => number) {
     super(capacity);
     this.#window = window;

@@ -25,9 +25,9 @@ export interface RetryOptions {
    */
   limit?: number | undefined;
   /**
-   * The delay before the second attempt of a task, in milliseconds. The delay doubles before each further attempt; a random
-   * part of up to half is taken off. A waiting task occupies no slot. No new task starts while 1,000 tasks wait, or 4 times
-   * the concurrency if that is more.
+   * The delay before the second attempt of a task, in milliseconds. The delay doubles before each further attempt; up
+   * to half of it, chosen at random, is subtracted (jitter). A waiting task occupies no slot. No new task starts while
+   * 1,000 tasks wait, or 4 times the concurrency if that is more.
    *
    * @default {0}
    */

@@ -29,7 +29,7 @@ export interface Run<Meta = unknown> extends AsyncIterableIterator<TaskResult<Me
   drain(): void;
   /**
    * Ends the run: terminates running tasks and drops their results. Resolves when the processes and temporary files of the
-   * run are gone.
+   * run are gone. Never rejects: an error that would have ended the run is dropped, too.
    */
   return(): Promise<IteratorResult<TaskResult<Meta>, undefined>>;
   /**

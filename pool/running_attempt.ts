@@ -1,22 +1,33 @@
+import { checkAttemptResult } from "./check_attempt_result.ts";
 import type { LiveOutput } from "./live_output.ts";
 import type { Attempt, AttemptResult, AttemptStop, Execution, Executor } from "./executor.ts";
 
 /**
- * The number of turns of the event loop between a timeout and the termination, for systems that do not report whether the
- * command has ended. They give a pending exit event the time to arrive: in a busy program, timers run before I/O. Each turn
- * has a timer of a millisecond, because on Deno, a turn without a timer does not poll for I/O.
+ * The number of turns of the event loop between a timeout and the termination, for systems that do not report whether
+ * the command has ended. These turns give a pending exit event time to arrive: in a busy program, timers run before
+ * I/O. Each turn has a timer of a millisecond, because on Deno, a turn without a timer does not poll for I/O.
  */
 export const LATE_TURNS = 3;
 
 /** The longest wait for the report of a command that has ended according to the system. */
 const REPORT_MS = 10_000;
 
+/** Receives the events of a running attempt. */
+export interface AttemptObserver {
+  /** Receives the output while the attempt runs. */
+  output?: LiveOutput | undefined;
+  /** Called when a method of the execution fails, even after the end of the attempt. */
+  onError?: ((error: unknown) => void) | undefined;
+}
+
 /** A running attempt, with its timeout. */
 export class RunningAttempt {
-  /** Settles when the attempt has ended. Rejects when the executor fails. */
+  /** Settles when the attempt has ended. Rejects when the executor fails or reports a malformed result. */
   readonly ended: Promise<AttemptResult>;
   readonly #execution: Execution;
   readonly #killAfterMs: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #failed = Promise.withResolvers<never>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hasEnded = false;
 
@@ -24,13 +35,15 @@ export class RunningAttempt {
    * Starts an attempt.
    *
    * @param killAfterMs The time from SIGTERM to SIGKILL when the attempt is terminated.
-   * @param output Receives the output while the attempt runs.
    */
-  constructor(executor: Executor, attempt: Attempt, killAfterMs: number, output?: LiveOutput) {
+  constructor(executor: Executor, attempt: Attempt, killAfterMs: number, observer: AttemptObserver = {}) {
     this.#killAfterMs = killAfterMs;
+    const { output, onError } = observer;
+    this.#onError = onError ?? (() => {});
     const { timeoutMs } = attempt;
+    const { enforcesTimeout, reportsStart } = executor;
     const startTimer = (agoMs = 0) => {
-      if (executor.enforcesTimeout || timeoutMs === undefined || this.#hasEnded) return;
+      if (enforcesTimeout || timeoutMs === undefined || this.#hasEnded) return;
       this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), Math.max(0, timeoutMs - agoMs));
     };
     this.#execution = executor.start(attempt, {
@@ -39,25 +52,43 @@ export class RunningAttempt {
       onOutput: output && ((stream, bytes) => output.push(stream, bytes)),
     });
     this.ended = this.#run();
-    if (!executor.reportsStart) startTimer();
+    if (!reportsStart) startTimer();
   }
 
   /** Terminates the attempt, unless it has ended. A second call can bring SIGKILL forward. */
   terminate(reason: AttemptStop, killAfterMs: number = this.#killAfterMs): void {
-    this.#execution.terminate(reason, killAfterMs);
+    this.#terminate(reason, killAfterMs).catch((error) => {
+      this.#onError(error);
+      this.#failed.reject(error); // the attempt may never end
+    });
+  }
+
+  /** Rejects when the executor fails. */
+  async #terminate(reason: AttemptStop, killAfterMs: number): Promise<void> {
+    const returned: unknown = this.#execution.terminate(reason, killAfterMs);
+    await returned; // an async method can reject, although its type is void
   }
 
   #expire(turns: number): void {
-    const hasEnded = this.#execution.hasEnded?.();
+    const hasEnded = this.#hasCommandEnded();
     // The worker that has to report the end may be broken.
     if (hasEnded) this.#timer = setTimeout(() => this.terminate("timeout"), REPORT_MS);
     else if (turns === 0 || hasEnded === false) this.terminate("timeout");
     else this.#timer = setTimeout(() => this.#expire(turns - 1), 1);
   }
 
+  #hasCommandEnded(): boolean | undefined {
+    try {
+      return this.#execution.hasEnded?.();
+    } catch (error) {
+      this.#onError(error);
+      return undefined;
+    }
+  }
+
   async #run(): Promise<AttemptResult> {
     try {
-      return await this.#execution.ended;
+      return checkAttemptResult(await Promise.race([this.#execution.ended, this.#failed.promise]));
     } finally {
       this.#hasEnded = true;
       clearTimeout(this.#timer);

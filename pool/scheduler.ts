@@ -1,8 +1,7 @@
 import { isFailure, type TaskResult } from "../records/result.ts";
-import { systemReason } from "../system/system_error.ts";
 import { type AttemptHooks, checkAttemptHooks } from "./attempt_hooks.ts";
 import { backoffMs } from "./backoff.ts";
-import { ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
+import { attemptError, type ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { type Attempt, type AttemptResult, type Executor, resultWithoutOutput } from "./executor.ts";
 import type { Finished, Job } from "./job.ts";
 import { checkConcurrency, type PoolSettings } from "./options.ts";
@@ -135,11 +134,7 @@ export class Scheduler {
   drain(failure?: { error: unknown }): void {
     this.#isDraining = true;
     this.#endFeed(failure);
-    try {
-      this.#executor.drain?.();
-    } catch (error) {
-      this.failure ??= { error: executorError(error) };
-    }
+    this.#own(this.#drainExecutor());
     this.#policy.release();
     for (let job = this.#retries.takeAny(); job; job = this.#retries.takeAny()) this.#giveUp(job);
   }
@@ -167,18 +162,42 @@ export class Scheduler {
     this.#own(this.#close());
   }
 
-  /** Deletes the output files of an attempt whose result is not delivered. */
-  discard(result: AttemptResult): Promise<void> {
-    return this.#executor.discard(result);
+  /** Deletes the output files of an attempt whose result is not delivered. An error of the executor ends the run. */
+  async discard(result: AttemptResult): Promise<void> {
+    try {
+      await this.#executor.discard(result);
+    } catch (error) {
+      this.#failAttempt(error);
+    }
   }
 
   async #awaitOpening(opened: Promise<void>): Promise<void> {
-    await opened.catch((error) => {
+    try {
+      await opened;
+    } catch (error) {
       this.#isDraining = true;
       this.#endFeed({ error: executorError(error) });
-    });
+    }
     this.#state = "open";
     this.tick();
+  }
+
+  async #drainExecutor(): Promise<void> {
+    // The executor may have released everything.
+    if (this.#state === "closing" || this.#state === "closed") return;
+    try {
+      const returned: unknown = this.#executor.drain?.();
+      await returned; // an async method can reject, although its type is void
+    } catch (error) {
+      this.failure ??= { error: executorError(error) };
+    }
+  }
+
+  /** Ends the run after an error of the executor. Running attempts finish. */
+  #failAttempt(error: unknown): ExecutorError {
+    const failure = attemptError(error);
+    this.drain({ error: failure });
+    return failure;
   }
 
   /** Handles unexpected errors of background work, which end the run instead of the program. */
@@ -234,7 +253,7 @@ export class Scheduler {
     const attemptResult = await attempt;
     const hasRun = hasResult(attemptResult);
     // This attempt replaces the result of the previous one.
-    if (lastAttempt && hasRun) await this.#executor.discard(lastAttempt.result).catch(() => {});
+    if (lastAttempt && hasRun) await this.discard(lastAttempt.result);
     this.#slots[index] = undefined;
     this.#running--;
     const isOver = this.#isDraining || job.isCanceled;
@@ -267,18 +286,23 @@ export class Scheduler {
       // The hook may have drained the run.
       if (!this.#isDraining && !job.isCanceled) {
         const { killAfterMs } = this.#settings;
-        slot.attempt = new RunningAttempt(this.#executor, env ? { ...attempt, env } : attempt, killAfterMs, output);
+        slot.attempt = new RunningAttempt(this.#executor, env ? { ...attempt, env } : attempt, killAfterMs, {
+          output,
+          onError: (error) => {
+            this.#failAttempt(error);
+            this.tick();
+          },
+        });
       }
       const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
       await output?.end();
       if (onEnd) this.#call(() => onEnd(result));
       return result;
     } catch (error) {
-      const reason = `The executor failed: ${systemReason(error)}`;
-      this.drain({ error: new ExecutorError(reason, { cause: error }) });
+      const { message } = this.#failAttempt(error);
       await output?.end();
       if (onEnd) this.#call(() => onEnd(undefined));
-      return resultWithoutOutput({ kind: "lost", reason }, performance.now() - startedMs);
+      return resultWithoutOutput({ kind: "lost", reason: message }, performance.now() - startedMs);
     }
   }
 

@@ -12,7 +12,7 @@ export type ThrottleReason = "delay" | "load" | "memory" | "shortage";
 export interface StartLimits {
   /** The minimum time between two starts, in milliseconds. */
   startDelayMs: number;
-  /** The load from which on no task starts. */
+  /** The load at which no further task starts. */
   maxLoad: number | undefined;
   /** The free memory below which no task starts, in bytes. */
   minFreeMemoryBytes: number | undefined;

@@ -41,7 +41,7 @@ export class StartPolicy {
   /**
    * Records an attempt for which the system lacked resources.
    *
-   * @returns false when waiting longer is futile.
+   * @returns false when the run should give up.
    */
   recordShortage(running: number): boolean {
     return this.#capacity.recordShortage(running);

@@ -33,7 +33,7 @@ export interface TaskPool extends AsyncDisposable {
    * Runs a task as soon as a slot is free.
    *
    * @param task A task, or only its command: a string for a shell, or an array of a program and its arguments.
-   * @returns the result, also of a failed task: a failure is an outcome, not an error.
+   * @returns the result, even of a failed task: a failure is an outcome, not an error.
    * @throws {TaskAbortError} (as a rejection) when the signal or the disposal of the pool ends the task.
    * @throws {InvalidTaskError} (as a rejection) when the value is not a task.
    * @throws `Error` (as a rejection) when the pool is closed, or when the executor cannot start further tasks.
@@ -68,8 +68,8 @@ export class TaskAbortError extends Error {
 }
 
 /**
- * Time without a task after which a pool ends its idle shells, in milliseconds. They would keep the program alive, and
- * programs seldom close their pools.
+ * Time without a task after which a pool ends its idle shells, in milliseconds. Idle shells would keep the program
+ * alive, and programs seldom close their pools.
  */
 const IDLE_MS = 100;
 

@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { filePath } from "../system/file_path.ts";
 import { MAX_TIMER_MS } from "../system/timer_limit.ts";
 import { isBase64 } from "../text/base64.ts";
+import { isByteText } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { InvalidTaskError, type TaskOrigin } from "./invalid_task_error.ts";
 import { recordProblem } from "./record_problem.ts";
@@ -31,7 +32,8 @@ import { recordProblem } from "./record_problem.ts";
 export interface Task<Meta = unknown> {
   /**
    * The command. A string is a shell command, as for `sh -c`. An array is a program, looked up in `PATH`, and its
-   * arguments, which no shell parses.
+   * arguments, which no shell parses. A byte that is not UTF-8, as in the name of a file, is written as a lone
+   * surrogate: U+DC00 plus the byte. For example, `"\udce9"` is the byte E9, as in Python's `surrogateescape`.
    */
   cmd: string | readonly string[];
   /**
@@ -58,9 +60,9 @@ export interface Task<Meta = unknown> {
   stdin?: string | Uint8Array | { readonly file: string | URL } | undefined;
   /** Path of the file to read standard input from: `stdin: { file }` for lines of JSON. Excludes `stdin`. */
   stdinFile?: string | undefined;
-  /** `base64` when the string in `stdin` is base64 of bytes, for lines of JSON. */
+  /** The encoding of the text in `stdin`, for bytes in lines of JSON. */
   stdinEncoding?: "base64" | undefined;
-  /** The longest duration of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
+  /** The time limit of an attempt, in milliseconds; a longer attempt ends with the outcome `timeout`. */
   timeoutMs?: number | undefined;
   /**
    * The number of extra attempts after an outcome that the run retries: `failed`, `killed` or `timeout`, unless
@@ -82,19 +84,19 @@ export interface CheckedTask<Meta = unknown> extends Task<Meta> {
   cwd?: string | undefined;
 }
 
-/** The longest delay of a timer; a longer timer would fire at once. */
+/** The longest delay of a timer; a longer timer would fire immediately. */
 export const MAX_TIMEOUT_MS = MAX_TIMER_MS;
 
-/** Returns whether a text can be an argument, a path or a variable, which end at the first NUL. */
-const isSystemText = (text: string) => !text.includes("\0") && text.isWellFormed();
+/** Returns whether text can be passed to a program. Text for the system ends at the first NUL. */
+const isSystemText = (text: string) => !text.includes("\0") && isByteText(text);
+/** Returns whether text can also be passed to a runtime, as a path or the name of a variable. */
+const isRuntimeText = (text: string) => !text.includes("\0") && text.isWellFormed();
 const NO_STRING = "must be a string";
-const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
+const NO_SYSTEM_TEXT = "must not contain a NUL character or a lone surrogate";
 
-const nonEmptyText = v.pipe(
-  v.string(NO_STRING),
-  v.check(isSystemText, NO_SYSTEM_TEXT),
-  v.minLength(1, "must not be empty"),
-);
+function nonEmptyText(isValid: (text: string) => boolean) {
+  return v.pipe(v.string(NO_STRING), v.check(isValid, NO_SYSTEM_TEXT), v.minLength(1, "must not be empty"));
+}
 
 function problemOfText(value: unknown): string | undefined {
   if (typeof value !== "string") return NO_STRING;
@@ -106,7 +108,7 @@ function problemOfText(value: unknown): string | undefined {
  * `v.array`, because that reports every element, which takes gigabytes for a long line of wrong elements.
  */
 const command = {
-  shell: nonEmptyText,
+  shell: nonEmptyText(isSystemText),
   array: v.pipe(
     v.custom<string[]>(
       (value) => Array.isArray(value) && value.length > 0,
@@ -135,7 +137,7 @@ const environment = v.pipe(
     const input = dataset.value;
     for (const [key, value] of Object.entries(input)) {
       if (value === undefined) continue;
-      const message = key === "" || key.includes("=") || !isSystemText(key)
+      const message = key === "" || key.includes("=") || !isRuntimeText(key)
         ? "is not the name of a variable: it must not be empty or contain = or NUL"
         : problemOfText(value);
       if (!message) continue;
@@ -145,7 +147,7 @@ const environment = v.pipe(
   }),
 );
 
-/** Requires that standard input comes from one source, in the encoding that the task names. */
+/** Requires that standard input comes from one source, and is valid in the encoding that the task names. */
 function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncoding">>() {
   return v.rawCheck<Input>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -164,7 +166,10 @@ function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncodin
 const entries = {
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
-    v.description("A shell command, or an array of a program and its arguments, which no shell ever parses."),
+    v.description(
+      "A shell command, or an array of a program and its arguments, which no shell ever parses. A byte that is not UTF-8 " +
+        "is a lone surrogate: \\udce9 is the byte E9.",
+    ),
   ),
   id: v.optional(v.pipe(
     v.union([v.string(), v.number()], "must be a string or a number"),
@@ -174,11 +179,11 @@ const entries = {
     ),
     v.description("The id of the result; default: the line number."),
   )),
-  cwd: v.optional(v.pipe(nonEmptyText, v.description("Working directory."))),
+  cwd: v.optional(v.pipe(nonEmptyText(isRuntimeText), v.description("Working directory."))),
   env: v.optional(v.pipe(environment, v.description("Variables to add to the environment of the runner."))),
   stdin: v.optional(v.pipe(v.string(NO_STRING), v.description("Standard input of the task; default: nothing."))),
   stdinFile: v.optional(v.pipe(
-    nonEmptyText,
+    nonEmptyText(isSystemText),
     v.description("Path, relative to cwd, of the file to read standard input from; not together with stdin."),
   )),
   stdinEncoding: v.optional(v.pipe(
@@ -189,7 +194,7 @@ const entries = {
     v.number("must be a number of milliseconds greater than 0"),
     v.gtValue(0, "must be a number of milliseconds greater than 0"),
     v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds, 24 days`),
-    v.description("The longest duration of an attempt, in milliseconds."),
+    v.description("The time limit of an attempt, in milliseconds."),
   )),
   retries: v.optional(v.pipe(
     v.number("must be an integer of at least 0"),
@@ -263,7 +268,7 @@ function isJson(value: unknown): boolean {
 }
 
 function finite(_key: string, value: unknown): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON has no such number");
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("JSON cannot represent the number");
   return value;
 }
 

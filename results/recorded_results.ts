@@ -14,12 +14,12 @@ export interface RecordedResults {
 export interface ReadRecordedOptions {
   /** If true, every task whose latest outcome is not `ok` remains to run; otherwise only canceled tasks do. */
   retryFailed: boolean;
-  /** Ends the reading, which rejects with the reason of the signal. */
+  /** A signal that stops the read, which then rejects with the reason of the signal. */
   signal: AbortSignal;
 }
 
 /**
- * Reads the whole results of a file, without a lock, and leaves the file as it is. A missing file has no results.
+ * Reads the complete results of a file, without a lock and without changing the file. A missing file has no results.
  *
  * @throws {ResultsFileError} when the file cannot be read, or a line is not a result.
  */

@@ -41,7 +41,7 @@ export class ResultIndex {
   readonly #retryFailed: boolean;
   #size = 0;
 
-  /** @param retryFailed leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks. */
+  /** @param retryFailed if true, all tasks whose latest outcome is not `ok` remain to run, not only canceled tasks. */
   constructor(retryFailed: boolean) {
     this.#retryFailed = retryFailed;
   }

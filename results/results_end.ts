@@ -7,16 +7,17 @@ const BLOCK_BYTES = 256 * 1024;
 
 /** The end of a results file. */
 export interface ResultsEnd {
-  /** Size of the whole results, in bytes. */
+  /** Size of the complete results, in bytes. */
   wholeBytes: number;
   /** Size of the incomplete line after them, in bytes. */
   tornBytes: number;
-  /** True when the last result is whole and lacks only its newline. */
+  /** True when the last result is complete except for its newline. */
   lacksNewline: boolean;
 }
 
 /**
- * Finds where the whole results of a file end. A power cut, a full disk or SIGKILL can leave a part of a line after them.
+ * Finds the end of the complete results in a file. A power cut, a full disk or SIGKILL can leave a part of a line after
+ * them.
  *
  * @throws `Error` when the file is not a regular file.
  */

@@ -40,14 +40,13 @@ export interface ResultsFileOptions {
    */
   resume?: boolean | undefined;
   /**
-   * With `resume`: leaves tasks to run whose latest outcome is not `ok`, not only canceled tasks.
+   * With `resume`: runs every task again whose latest outcome is not `ok`, not only canceled tasks.
    *
    * @default {false}
    */
   retryFailed?: boolean | undefined;
   /**
-   * Ends the wait of `open` for the reader of a FIFO, and the reading of results. `open` then rejects with the reason of
-   * the signal.
+   * A signal that stops `open` while it waits for the reader of a FIFO or reads results. `open` then rejects with the reason of the signal.
    */
   signal?: AbortSignal | undefined;
 }
@@ -65,8 +64,8 @@ let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
  * - The file always ends with a complete line, even after a failed write.
  * - A device such as `/dev/stdout` or a FIFO also works, without a lock and without `resume`.
  *
- * A result that was appended survives the end of the program, also by SIGKILL. Nothing is synchronized to the disk: after a
- * power cut the last results can be missing, and their tasks run again.
+ * An appended result survives the end of the program, even by SIGKILL. Writes are not synchronized to the disk: after a
+ * power cut, the last results can be missing, and their tasks run again.
  *
  * @example Resume a run
  * ```ts
@@ -109,7 +108,8 @@ export class ResultsFile implements AsyncDisposable {
   /** Some file systems do not count names. */
   #hadName = false;
   #isFailureReported = false;
-  #isClosed = false;
+  /** The first call of `close`. */
+  #closing: Promise<void> | undefined;
 
   static {
     readIndex = (file) => file.#index;
@@ -214,12 +214,13 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Appends a result. On a regular file the call settles when the operating system has the line; otherwise at once, or
-   * when 1 Mi characters wait for the reader.
+   * Appends a result. For a regular file, the call settles when the operating system has the line. For other files, it
+   * settles immediately, unless 1 Mi characters are waiting for the reader.
    *
    * @throws {ResultsFileError} when the disk is full, the reader of a pipe is gone, or another program removed, replaced or
    * changed the file. Later calls throw the same error.
    * @throws `TypeError` or `RangeError` when the value is not a result.
+   * @throws `Error` after {@linkcode close}.
    */
   async append(result: TaskResult): Promise<void> {
     parseResult(result);
@@ -227,11 +228,12 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Waits until the operating system has all results.
+   * Waits until the operating system has all results. After a call of {@linkcode close}, only waits for its end.
    *
    * @throws {ResultsFileError} as {@linkcode append}.
    */
   async flush(): Promise<void> {
+    if (this.#closing) return await this.close();
     try {
       await this.#writer.flush();
     } catch (error) {
@@ -240,14 +242,24 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
-   * Writes the remaining results, closes the file and releases the lock. Further calls do nothing.
+   * Writes the remaining results, closes the file and releases the lock. Results of appends that have not settled are written
+   * as well. Further calls wait for the first call, and never throw. Lookups still work afterwards.
    *
    * @throws {ResultsFileError} when results could not be written, or the file was removed, replaced or changed after the
-   * last of them. An error that `append` or `flush` threw is not thrown again.
+   * last of them. An error that `append` or `flush` threw before is not thrown again.
    */
   async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#closing) return await this.#closing.catch(() => {});
+    this.#closing = this.#close();
+    await this.#closing;
+  }
+
+  /** Closes the file, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
     try {
       if (this.#isFailureReported) return;
       await this.#writer.flush();
@@ -257,13 +269,8 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Closes the file, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   async #append(result: TaskResult): Promise<void> {
-    if (this.#isClosed) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+    if (this.#closing) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
     try {
       await this.#writer.write(result);
       if (this.#isRegular) await this.#writer.flush();
@@ -323,7 +330,7 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Writes whole lines. */
+  /** Writes complete lines. */
   async #write(lines: Uint8Array): Promise<void> {
     this.#check();
     try {
@@ -336,7 +343,10 @@ export class ResultsFile implements AsyncDisposable {
     }
   }
 
-  /** Throws when the file was removed, replaced or changed: results would be lost or follow half of a line. Allows renaming. */
+  /**
+   * Throws when the file was removed, replaced or changed, because results would be lost or follow half of a line.
+   * Allows renaming.
+   */
   #check(): void {
     if (!this.#isRegular) return;
     const { nlink, size } = fstatSync(this.#file.fd);
@@ -364,7 +374,6 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   async #release(): Promise<void> {
-    this.#isClosed = true;
     await this.#file.close();
     this.#lock?.release();
   }

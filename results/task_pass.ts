@@ -26,11 +26,11 @@ export class TaskPass {
   /**
    * Returns the state of a task. Repeated calls for the same task and position return the same state.
    *
-   * @param position where the task is in the input, from 1.
+   * @param position the position of the task in the input, from 1.
    * @param unit the unit of the position, for the message.
    * @throws `RangeError` when the task has no id, or the id of a task at another position.
    */
-  stateOf({ id, cmd }: Task, position: number, unit: "line" | "task"): TaskState {
+  stateOf({ id, cmd }: Task, position: number, unit: "line" | "value" | "task"): TaskState {
     if (id === undefined) throw new RangeError('"id" is missing; resuming finds the result of a task by its id');
     const key = bytesOfId(String(id));
     const number = this.#index.intern(key, 0, key.length);

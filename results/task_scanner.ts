@@ -68,7 +68,7 @@ export class TaskScanner {
   }
 }
 
-/** An escape such as `\u0000` may stand for a NUL, which the system rejects, or for half of a surrogate pair. */
+/** Rejects escapes such as `\u0000` and `\udce9`: such escapes may stand for a NUL, a byte, or a lone surrogate. */
 function isSystemText(json: JsonScanner): boolean {
   return json.text() && !json.hasCodeEscape;
 }

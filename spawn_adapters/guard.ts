@@ -26,14 +26,14 @@ export interface ProcessGuardOptions {
   removePrefixes?: (() => readonly string[]) | undefined;
 }
 
-/** Clears the environment, from which bash, also as `sh`, would import functions named `read` or `kill`. */
+/** Clears the environment, from which bash, even as `sh`, would import functions named `read` or `kill`. */
 const START_SCRIPT = 'exec env -i PATH="$PATH" "$0" -c "$1" taskrunner-guard';
 /** Overrides the variables that could prevent even {@linkcode START_SCRIPT} from running. */
 const START_ENVIRONMENT = { BASH_ENV: "", ENV: "", SHELLOPTS: "" };
 
 /** Minimum interval between two attempts to start a guard. */
 const RESTART_MS = 1_000;
-/** Grace period after which a guard that was asked to exit is killed. It may have been stopped. */
+/** Grace period after which a guard that was asked to exit is killed, because a stopped process cannot exit. */
 const CLOSE_MS = 2_000;
 
 /**
@@ -154,7 +154,7 @@ export class ProcessGuard {
     });
     guard.unref?.();
     guard.stdout.cancel();
-    // Not as arguments, which are visible to other users: one of them could create a path of that name first.
+    // Not as arguments: another user could read a path there, and create that path first.
     const files = (removePrefixes?.() ?? []).filter((path) => !path.includes("\n")).map((path) => `file ${path}\n`);
     const groups = [...this.#groups].map(([group, kind]) => `${kind} ${group}\n`);
     guard.stdin!.write([...files, ...groups].join(""));

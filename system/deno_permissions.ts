@@ -2,7 +2,7 @@
 type Permission =
   | { name: "read" | "write"; path?: string }
   | { name: "env"; variable?: string }
-  | { name: "sys"; kind?: "statfs" | "inspector" }
+  | { name: "sys"; kind?: "statfs" | "inspector" | "homedir" }
   | { name: "net"; host?: string }
   | { name: "run"; command?: string }
   | { name: "ffi" | "import" };

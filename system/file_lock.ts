@@ -10,8 +10,8 @@ interface DenoFiles {
 }
 
 /**
- * Programs that lock their standard input with flock(2), in order of preference: macOS has no flock(1). They exit with
- * 0 when they hold the lock, and with 1 when another program does.
+ * Programs that lock their standard input with flock(2), in order of preference: macOS has no flock(1). Each exits with
+ * 0 when it holds the lock, and with 1 when another program holds it.
  */
 const LOCKERS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["flock", "-n", "0"],

@@ -85,7 +85,7 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
   signal.throwIfAborted();
   const wake = () => openAsWriter(path);
   signal.addEventListener("abort", wake);
-  // Not with O_NONBLOCK, which would read a FIFO without writers as ended, even before its first writer opens it.
+  // Not with O_NONBLOCK: a read of a FIFO would report the end before the first writer has opened the FIFO.
   const descriptor = await openDescriptor(path, "r").finally(() => signal.removeEventListener("abort", wake));
   if (isatty(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
   if (!fstatSync(descriptor).isFIFO()) return createReadStream(path, { fd: descriptor });
@@ -93,7 +93,8 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
 }
 
 /**
- * Opens a FIFO for writing, to unblock a pending open for reading. It stays open, as that open may only be starting.
+ * Opens a FIFO for writing, to unblock a pending open for reading. The FIFO stays open, because the pending open may be
+ * just starting.
  */
 function openAsWriter(path: string): void {
   try {

@@ -23,7 +23,7 @@ export function writeStdout(bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier text
+ * Writes to standard error without blocking the program while a pipe is full. Resolves after this and all earlier output
  * is written; ignores errors, because they cannot be reported anywhere.
  */
 export async function writeStderr(text: string): Promise<void> {

@@ -9,8 +9,8 @@ const KERNEL_THREAD = 0x0020_0000;
 
 /**
  * Returns the instantaneous load, as GNU parallel computes it: the number of threads that are runnable or in
- * uninterruptible sleep, without those of this program. In a container this covers the container only. On systems other
- * than Linux, returns the load average of one minute.
+ * uninterruptible sleep, without those of this program. In a container, only the threads of the container count. On
+ * systems other than Linux, returns the load average of one minute.
  *
  * @param proc Directory of the proc file system.
  * @throws the system's error when the load cannot be determined.

@@ -13,6 +13,6 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<voi
 /**
  * Writes all bytes synchronously. For a regular file the write is a copy into the page cache, cheaper than a thread.
  */
-export function writeAllSync(file: FileHandle, bytes: Uint8Array): void {
+export function writeAllSync(file: Pick<FileHandle, "fd">, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) written += writeSync(file.fd, bytes, written);
 }

@@ -16,9 +16,9 @@ const NUMBERS = {
 
 /** The numeric settings of OpenTelemetry. */
 export interface TelemetryNumbers {
-  /** The highest number of spans that wait for a slow collector. */
+  /** The maximum number of spans that wait for a slow collector. */
   maxQueuedSpans: number;
-  /** The highest number of spans in a batch. */
+  /** The maximum number of spans in a batch. */
   maxBatchSpans: number;
   /** The longest time that a span waits for its batch to fill, in milliseconds. */
   sendSpansAfterMs: number;

@@ -6,8 +6,8 @@
  */
 
 const ESCAPE = 0xdc00;
-/** A low surrogate for a byte from 0x80 to 0xff that no high surrogate precedes. */
-const ESCAPED_BYTE = /(?<![\ud800-\udbff])[\udc80-\udcff]/;
+/** Low surrogates for bytes from 0x80 to 0xff that no high surrogate precedes. */
+const ESCAPED_BYTES = /((?<![\ud800-\udbff])[\udc80-\udcff]+)/g;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
@@ -23,7 +23,7 @@ export function decodeByteText(bytes: Uint8Array): string {
 /** Encodes text as UTF-8, and escaped bytes as those bytes. The inverse of {@linkcode decodeByteText}. */
 export function encodeByteText(text: string): Uint8Array<ArrayBuffer> {
   if (!hasEscapedBytes(text)) return encoder.encode(text);
-  const parts = text.split(/((?<![\ud800-\udbff])[\udc80-\udcff]+)/);
+  const parts = text.split(ESCAPED_BYTES);
   const encoded = parts.map((part, index) =>
     index % 2 === 0 ? encoder.encode(part) : Uint8Array.from(part, (unit) => unit.charCodeAt(0) - ESCAPE)
   );
@@ -36,9 +36,14 @@ export function encodeByteText(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Returns whether text encodes to bytes: its only lone surrogates are escaped bytes. */
+export function isByteText(text: string): boolean {
+  return text.isWellFormed() || text.replaceAll(ESCAPED_BYTES, "").isWellFormed();
+}
+
 /** Returns whether text has bytes that are not UTF-8. */
 export function hasEscapedBytes(text: string): boolean {
-  return !text.isWellFormed() && ESCAPED_BYTE.test(text);
+  return !text.isWellFormed() && text.search(ESCAPED_BYTES) !== -1;
 }
 
 function* utf8Parts(bytes: Uint8Array): Generator<string> {

@@ -4,13 +4,15 @@ const MAX_LENGTH = 100;
 /**
  * Returns the known name closest to a mistyped one, or `undefined` if none is close: at most a third of the letters may
  * differ, or the known name abbreviates the given one, as `cmd` does `command`. Ignores case and leading hyphens.
+ *
+ * @param maxEdits the number of letters that may differ, by default a third of the letters, rounded up.
  */
-export function nearest(name: string, known: readonly string[]): string | undefined {
+export function nearest(name: string, known: readonly string[], maxEdits?: number): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const given = normalize(name);
   let found: string | undefined;
   // Any two single letters are one replacement apart, so a single letter has to match.
-  let leastDistance = given.length > 1 ? Math.ceil(given.length / 3) + 1 : 1;
+  let leastDistance = given.length > 1 ? (maxEdits ?? Math.ceil(given.length / 3)) + 1 : 1;
   for (const candidate of known) {
     const distance = abbreviates(normalize(candidate), given) ? 1 : editDistance(given, normalize(candidate));
     if (distance >= leastDistance) continue;

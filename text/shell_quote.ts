@@ -12,3 +12,14 @@ export function shellQuote(text: string): string {
 export function quoteAlways(text: string): string {
   return text.includes("'") ? `'${text.replaceAll("'", "'\\''")}'` : `'${text}'`;
 }
+
+/** An argument that every shell takes literally, and a name that no shell takes for its own syntax. */
+const PLAIN_ARGUMENT = /^[A-Za-z0-9_./:@%+,=-]+$/;
+const PLAIN_NAME = /^[A-Za-z0-9_./+-]+$/;
+const RESERVED = /^(?:case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while)$/;
+
+/** Returns the shell command that runs a program with arguments, with quotes only where necessary. */
+export function shellCommand([name = "", ...args]: readonly string[]): string {
+  const command = PLAIN_NAME.test(name) && !RESERVED.test(name) ? name : quoteAlways(name);
+  return [command, ...args.map((arg) => PLAIN_ARGUMENT.test(arg) ? arg : quoteAlways(arg))].join(" ");
+}

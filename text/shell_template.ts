@@ -1,7 +1,9 @@
 import { fileURLToPath } from "node:url";
+import { isByteText } from "./byte_text.ts";
 import { excerpt } from "./excerpt.ts";
 import { quoteAlways } from "./shell_quote.ts";
 import { ShellScanner, type ShellToken } from "./shell_scan.ts";
+import { rawTextOf } from "./template_text.ts";
 
 /** A value that {@linkcode sh} can quote as one word. */
 export type ShellWord = string | number | bigint | URL;
@@ -26,7 +28,7 @@ const REDIRECTION = /[<>][|&]?\s*$/;
  * plain text.
  *
  * - A string, a finite number or a bigint becomes one word, or part of the adjacent word, as in `--file=${path}`. A `file:`
- *   URL becomes its path.
+ *   URL becomes its path. A string may have bytes that are not UTF-8, as in {@linkcode Task.cmd}.
  * - An array becomes one word for each element, and no word when it is empty. Put spaces around an array.
  * - The text of the template reaches the shell as written: `\n` and `\\` stay as they are. Only `` \` `` and `\${`, which a
  *   template literal requires, become `` ` `` and `${`.
@@ -57,7 +59,7 @@ export function sh(template: TemplateStringsArray, ...values: readonly ShellValu
     throw new TypeError("Cannot build the command: sh is a tag for a template literal, as in sh`gzip ${file}`");
   }
   const pieces = texts.map((text: string) =>
-    text.replace(FORCED_ESCAPE, (escape: string, plain?: string) => plain ?? escape)
+    rawTextOf(text).replace(FORCED_ESCAPE, (escape: string, plain?: string) => plain ?? escape)
   );
   if (pieces.some((piece) => !isSystemText(piece))) {
     throw new TypeError(`Cannot build the command: its text ${NO_SYSTEM_TEXT}`);
@@ -102,10 +104,10 @@ function quoteWord(value: unknown, name: string): string {
   return quoteAlways(text);
 }
 
-const NO_SYSTEM_TEXT = "must not contain a NUL character or half of a surrogate pair";
+const NO_SYSTEM_TEXT = "must not contain a NUL character or a lone surrogate";
 
 function isSystemText(text: string): boolean {
-  return !text.includes("\0") && text.isWellFormed();
+  return !text.includes("\0") && isByteText(text);
 }
 
 function isArray(value: ShellValue): value is readonly ShellWord[] {

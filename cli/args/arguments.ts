@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
-import { type Flag, type Flags, spelling } from "./flag.ts";
+import { type Flags, type GivenFlags, spelling, spellingsOf, undoingSpelling } from "./flag.ts";
 import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -14,45 +14,76 @@ interface OptionToken {
 
 /** The parts of a command line. */
 export interface Arguments {
-  /** The values of the flags as text, by their long names; `true` for a flag that takes no value. */
-  readonly given: Readonly<Record<string, string | true>>;
-  /** The first flag that is not known. */
+  readonly given: GivenFlags;
+  /** The first unknown flag, unless {@linkcode error} is about an earlier flag. */
   readonly unknown: string | undefined;
+  /** The error of the first flag that lacks its value or takes none, unless an earlier flag is unknown. */
+  readonly error: UsageError | undefined;
+  /** The arguments that are neither flags nor their values, with the name of the command. */
   readonly operands: readonly string[];
 }
 
 /**
- * Separates flags, their values and operands.
+ * Separates flags, their values and operands. The last of several values counts, and `--no-NAME` undoes a flag before it.
+ * Returns errors, because the command, which the hint names, is an operand.
  *
- * @throws {UsageError} for a flag without its value, and for a value of a flag that takes none.
+ * @param endsFlags returns whether the flags of a command end at the operand after its name, as for `env` and `xargs`.
  */
-export function splitArguments(args: readonly string[], known: Flags): Arguments {
+export function splitArguments(
+  args: readonly string[],
+  known: Flags,
+  endsFlags: (name: string) => boolean = () => false,
+): Arguments {
+  const nameBySpelling = new Map(
+    Object.entries(known).flatMap(([name, flag]) => spellingsOf(name, flag).map((spelling) => [spelling, name])),
+  );
+  const nameByUndoing = new Map(Object.entries(known).map(([name, flag]) => [undoingSpelling(name, flag), name]));
   const options = Object.fromEntries(
-    Object.entries(known).map(([name, { short, unit }]) => {
-      return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
+    [...nameBySpelling].map(([spelling, name]) => {
+      const key = spelling.replace(/^-+/, ""); // of a letter, too: parseArgs has no letters without a long name
+      const short = key.length === 1 ? { short: key } : {};
+      return [key, { type: known[name]!.unit ? "string" : "boolean", ...short } as const];
     }),
   );
   // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
-  const given: Record<string, string | true> = {};
+  const given: Record<string, string | boolean | string[]> = {};
   const operands: string[] = [];
   let unknown: string | undefined;
+  let error: UsageError | undefined;
   for (const token of tokens) {
     // Node and Deno take the second hyphen of `-k-q` for the end of all flags, and parts of the rest for operands.
     if (token.kind === "option-terminator" && args[token.index] !== "--") {
-      unknown ??= "--";
+      if (!error) unknown ??= "--";
       break;
     }
-    if (token.kind === "positional") operands.push(token.value);
-    if (unknown !== undefined) continue; // the tokens after it may be parts of its value
+    if (token.kind === "positional") {
+      if (operands.length === 1 && endsFlags(operands[0]!)) {
+        operands.push(...args.slice(token.index));
+        break;
+      }
+      operands.push(token.value);
+    }
+    if (unknown !== undefined || error) continue; // the tokens after it may be parts of its value
     if (token.kind !== "option") continue;
-    const { name, rawName, value } = token;
-    if (!Object.hasOwn(known, name)) unknown = rawName;
-    else if (known[name]!.unit) given[name] = givenValue(token) ?? throwMissingValue(name, known[name]!);
-    else if (value === undefined) given[name] = true;
-    else throw new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
+    const { rawName, value } = token;
+    const name = nameBySpelling.get(rawName);
+    if (name === undefined) {
+      const undone = nameByUndoing.get(rawName);
+      if (undone === undefined) unknown = rawName;
+      else if (value === undefined) given[undone] = false;
+      else error = new UsageError(`${rawName} takes no value, got ${excerpt(value)}`);
+      continue;
+    }
+    const flag = known[name]!;
+    if (flag.unit) {
+      const text = givenValue(token);
+      if (text === undefined) error = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
+      else given[name] = flag.repeats ? [...given[name] as string[] | false | undefined || [], text] : text;
+    } else if (value === undefined) given[name] = true;
+    else error = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
-  return { given, unknown, operands };
+  return { given, unknown, error, operands };
 }
 
 /** Returns the value of `--jobs=4`, `-j4`, `-j=4` or `-j 4`; `undefined` if there is none. */
@@ -62,17 +93,28 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
   return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
 }
 
-function throwMissingValue(name: string, flag: Flag): never {
-  throw new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
-}
-
-/** Returns the error for an unknown flag, with a suggestion if there is one. */
+/** Returns the error for an unknown flag, with its equivalent or the nearest flags if there are any. */
 export function unknownFlag(flag: string, known: Flags): UsageError {
-  const spellings = Object.entries(known).flatMap(([name, { short }]) =>
-    short ? [`--${name}`, `-${short}`] : `--${name}`
-  );
+  const undoes = flag.startsWith("--no-");
+  const spellings = Object.entries(known).flatMap(([name, flag]) => {
+    return [...spellingsOf(name, flag), ...undoes ? [undoingSpelling(name, flag) ?? []].flat() : []];
+  });
   const answer = answerToForeignFlag(flag);
   if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
-  const near = nearest(flag, spellings);
+  const near = nearFlags(flag, spellings);
   return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
+}
+
+/** Number of flags that a message names. */
+const MAX_NAMED_FLAGS = 3;
+
+/** Returns the flag that differs in a few letters, else the flags that continue the given flag or that it continues. */
+function nearFlags(flag: string, spellings: readonly string[]): string | undefined {
+  const near = (name: string) => nearest(name, spellings, Math.max(1, Math.floor((name.length - 2) / 3)));
+  const typo = near(flag);
+  if (typo || !/^--.../.test(flag)) return typo;
+  const related = spellings.filter((other) =>
+    other.startsWith(flag) || (other.length > "--xx".length && flag.startsWith(`${other}-`))
+  );
+  return related.length <= MAX_NAMED_FLAGS ? related.join(" or ") : undefined;
 }

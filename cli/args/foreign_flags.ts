@@ -1,37 +1,83 @@
-/** Flags of xargs, GNU parallel and earlier versions that taskrunner lacks or names differently. @module */
+/** Flags of xargs, GNU parallel, npm-run-all, concurrently and earlier versions that taskrunner lacks or names differently. @module */
+
+// cspell:ignore basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
 
 /** Equivalents of groups of flags. Each answer follows `Unknown flag "…": `. */
 const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
-  ["-P --max-procs", "-j N sets the number of jobs"],
-  ["-n -N -L -l -m -X --max-args --max-replace-args --max-lines --xargs", "each makes one task of each value"],
-  ["-I -i --replace --rpl --plus", "the replacement strings are {}, {.}, {/}, {//}, {/.} and {#}"],
-  ["-d -C --delimiter --colsep --csv", "values end with a newline, or with a NUL after --null"],
-  ["-a --arg-file", "values come from standard input, as in taskrunner each COMMAND <FILE"],
+  // Values
+  ["-i", "-I REPL sets the text to replace, as in each -I FILE 'gzip FILE'"],
+  ["-L -l --max-lines", "-n N gives each command N values, and a value is a line"],
+  ["-m -X --xargs", "-n max gives each command as many values as fit"],
+  ["-s --max-chars", "-n max gives each command as many values as fit into 128 KiB"],
+  ["-x --exit", "a command may have any length"],
+  ["-E -e --eof", "values end with the input"],
   ["-r --no-run-if-empty", "a run without values does nothing"],
-  ["-t -p -v --verbose --interactive", "each --print prints the tasks without running them"],
-  ["--dryrun", "--dry-run checks the tasks, and each --print prints them"],
-  ["-s -x -E -e --max-chars --exit --eof", "a command may have any length, and values end with the input"],
-  ["--tagstring --ctag --ctagstring", "--tag puts the id of the task before each line, and --color colors it"],
-  ["--joblog --results --files", "-o FILE takes the results, and --spill-dir DIR takes large outputs"],
+  ["--xapply", "the flag is --link"],
+  ["--arg-sep --arg-file-sep", "the separators are :::, :::+, :::: and ::::+"],
+  ["--plus", "its placeholders are always on; taskrunner help placeholders lists them"],
+  [
+    "--rpl --parens --er --extensionreplace --bnr --basenamereplace --dnr --dirnamereplace --bner " +
+    "--basenameextensionreplace --seqreplace --slotreplace",
+    "taskrunner help placeholders lists the placeholders, and -I REPL sets another for the value",
+  ],
+  ["--quote", "each quotes every value for the shell"],
+  ["--shellquote --shell-quote", "--dry-run prints the commands, quoted for a shell"],
+  ["-t -v --verbose", "results name their task by its id; to see the commands first, run each --dry-run"],
+  ["-p --interactive", "no task asks for confirmation; each --dry-run prints the commands without running them"],
+  ["--dryrun", "the flag is --dry-run"],
+  ["--print", "--dry-run prints the commands of each, and with --format json their tasks"],
+  // Standard input in blocks
+  ["--spreadstdin", "the flag is --pipe"],
+  ["--pipe-part --pipepart", "--pipe cuts standard input into blocks, as in each --pipe COMMAND <FILE"],
+  ["--block-size", "the flag is --block"],
+  ["--cat --fifo --round-robin --round", "each block of --pipe is the standard input of its own task"],
+  // Output
+  ["--tagstring --ctag --ctagstring", "--tag puts the id of the task before each line, in color on a terminal"],
+  ["-u --ungroup --line-buffer --linebuffer --lb", "--lines writes lines as they come"],
+  ["--group", "output is grouped by task unless --lines is given"],
+  ["--joblog --jl", "-o FILE writes a result for each task"],
+  [
+    "--results --res --files --output-as-files --outputasfiles",
+    "-o FILE takes the results, and --spill-dir DIR large outputs",
+  ],
   ["--bar --eta", "--progress shows the progress of the run"],
-  ["-u --ungroup --line-buffer --linebuffer --lb", "--lines writes whole lines while their tasks run"],
-  ["--group", "--format text writes the output of each task after the task"],
-  ["--noswap --memsuspend", "--memfree SIZE starts tasks only while memory is free"],
+  ["--total-jobs", "the flag is --total"],
+  // Scheduling
+  ["--noswap --memsuspend --limit", "--memfree SIZE and --load N start tasks only while the machine has room"],
   ["--halt-on-error", "--halt now,fail=1 ends the run at the first failure"],
-  ["--termseq", "--kill-after DUR is the time between SIGTERM and SIGKILL"],
+  ["--termseq --term-seq", "--kill-after DUR is the time between SIGTERM and SIGKILL"],
   ["--retry-failed", "--resume-failed runs failed tasks again"],
-  ["--nice", "start taskrunner with nice, as in nice taskrunner"],
+  ["--nice", "start the command with nice, as in nice taskrunner run"],
   ["--tmpdir --tempdir", "temporary files go to the directory that TMPDIR names"],
   ["--workdir --wd", 'a task has the field "cwd"'],
-  ["--env", 'a task has the field "env", and inherits the environment'],
-  [
-    "--pipe --pipe-part --pipepart --block --cat --fifo --spreadstdin",
-    'a task has the fields "stdin" and "stdinFile" for its input',
-  ],
-  ["-S --sshlogin --sshloginfile --slf --trc --transferfile --return", "--nats URL runs tasks on other machines"],
-  ["--quote", "each quotes every value for the shell"],
+  ["--env --record-env", 'tasks inherit the environment, and a task has the field "env"'],
   ["--process-slot-var", "tasks see the slot in the variable TASKRUNNER_SLOT"],
-  ["--max-reruns", "the flag is now --max-redeliveries"],
+  // Habits from npm-run-all, concurrently and others
+  [
+    "--parallel --max-parallel --max-processes --concurrency --threads --workers --procs --processes --cpus",
+    "-j N sets the number of tasks to run at once",
+  ],
+  ["--sequential --serial", "-j 1 runs one task at a time"],
+  ["--continue-on-error", "a failed task ends the run only with --halt"],
+  ["--kill-others-on-fail --fail-fast", "--halt now,fail=1 ends the run at the first failure"],
+  ["--kill-others", "--halt now,done=1 ends the run when the first task ends"],
+  ["--race", "--halt now,success=1 ends the run at the first success"],
+  ["--retry --restart-tries", "the flag is --retries"],
+  ["--restart-after", "the flag is --retry-delay"],
+  ["--print-label --prefix --names", "--tag puts the id of the task before each line"],
+  ["--aggregate-output", "output is grouped by task unless --lines is given"],
+  // Other machines
+  ["-S --sshlogin --sshloginfile --slf", "--nats URL runs tasks on other machines"],
+  [
+    "--trc --transfer --transferfile --tf --return --basefile --bf",
+    "--nats URL runs tasks on other machines, but transfers no files",
+  ],
+  ["--max-reruns", "the flag is --max-redeliveries"],
+  // The command itself
+  ["-V", "--version prints the version"],
+  ["--plain", "--no-config ignores the default flags"],
+  ["--profile", "default flags come from TASKRUNNER_FLAGS, or from the file that taskrunner config names"],
+  ["--shell-completion", "taskrunner completions SHELL prints the completions"],
   ["--will-cite --citation --no-notice", "there is no notice to turn off"],
 ];
 

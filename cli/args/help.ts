@@ -1,47 +1,84 @@
 import { type Command, COMMON_FLAGS } from "../command.ts";
-import { type FlagGroups, flagsOf, spelling } from "./flag.ts";
+import type { Topic } from "../help_topics.ts";
+import { type Flag, type FlagGroups, type Flags, spelling } from "./flag.ts";
 
-/** Width of the help. */
-const COLUMNS = 100;
+/** Width of the help: that of the narrowest usual terminal. */
+const COLUMNS = 80;
 /** Width of the column of flags. The text of a longer one begins on the next line. */
-const FLAG_COLUMNS = 30;
+const FLAG_COLUMNS = 26;
 
-/** Returns the help of the tool: the commands, and the flags of the default command. */
-export function generalHelp(commands: readonly Command[], byDefault: Command): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  const rows = commands.map((command) => {
-    return `  ${command.name.padEnd(width)}  ${command.summary}${command === byDefault ? " (default)" : ""}`;
-  });
+/** Returns the short help of the tool: each command with an example, and where to read on. */
+export function generalHelp(commands: readonly Command[], topics: readonly Topic[]): string {
+  const rows = commands.map(({ examples: [{ command }], summary }) => [command.replace(/^taskrunner /, ""), summary]);
   return sections(
-    "Run shell tasks from JSON Lines in a bounded pool of processes. Write one JSON result per task.",
-    `Usage: taskrunner [${byDefault.name}] ${byDefault.usage}\n       taskrunner COMMAND --help`,
-    `Commands:\n${rows.join("\n")}`,
-    ...details(byDefault),
+    "Run shell commands in parallel, and record how each of them ended.",
+    "Usage: taskrunner COMMAND [FLAGS] [ARGUMENT...]\n       taskrunner TASKS.jsonl [FLAGS]",
+    `Commands, each with an example:\n${table(rows as [string, string][])}`,
+    "taskrunner COMMAND --help prints the flags and three examples of a command.\n" +
+      topicsLine(topics.map(({ name }) => name)),
   );
 }
 
-/** Returns the help of a command. */
-export function commandHelp(command: Command): string {
-  return sections(`${command.summary}.`, `Usage: taskrunner ${command.name} ${command.usage}`, ...details(command));
+/** Returns the help of a command: its usage, flags and examples. */
+export function commandHelp({ name, summary, usage, flags, examples, topics = [] }: Command): string {
+  const shown = Object.entries(flags).map(([heading, group]) => [heading, visible(group)] as const);
+  const groups = Object.fromEntries([...shown, ["Help", COMMON_FLAGS]]);
+  return sections(
+    `${summary}.`,
+    `Usage: taskrunner ${name} ${usage}`,
+    ...flagSections(groups),
+    `Examples:\n${examples.map(({ text, command }) => `  # ${text}\n  ${command}`).join("\n")}`,
+    topics.length > 0 ? topicsLine(topics) : "",
+  );
 }
 
-function details({ flags, notes }: Command): string[] {
-  const groups: FlagGroups = { ...flags, "Help": COMMON_FLAGS };
-  const legends = new Set(Object.values(flagsOf(flags)).flatMap(({ unit }) => unit?.legend ?? []));
+/** Returns the help of a topic. */
+export function topicHelp({ summary, sections: parts, flags = {} }: Topic): string {
+  return sections(
+    `${summary}.`,
+    ...parts.map((part) => typeof part === "string" ? wrap(part, 0) : table(part)),
+    ...flagSections(flags),
+  );
+}
+
+/** Returns the flags that the help of a command lists; topics list the others. */
+function visible(flags: Flags): Flags {
+  return Object.fromEntries(Object.entries(flags).filter(([, { topic }]) => topic === undefined));
+}
+
+function topicsLine(names: readonly string[]): string {
+  return `taskrunner help TOPIC explains: ${names.join(", ")}.`;
+}
+
+function flagSections(groups: FlagGroups): string[] {
+  const legends = new Set(
+    Object.values(groups).flatMap(Object.values<Flags[string]>).flatMap(({ unit }) => unit?.legend ?? []),
+  );
   return [
-    ...Object.entries(groups).map(([heading, group]) => `${heading}:\n${rowsOf(group)}`),
+    ...Object.entries(groups).map(([heading, group]) => {
+      const rows = rowsOf(group);
+      return rows && `${heading}:\n${rows}`;
+    }),
     [...legends].map((legend) => wrap(legend, 0)).join("\n"),
-    ...(notes ?? "").split("\n\n").map((paragraph) => wrap(paragraph, 0)),
   ];
 }
 
-function rowsOf(group: FlagGroups[string]): string {
-  return Object.entries(group).map(([name, flag]) => {
+function rowsOf(group: Flags): string {
+  const rows = Object.entries(group).flatMap(([name, flag]): [name: string, flag: Flag][] => {
+    return [[name, flag], ...flag.negation ? [[`no-${name}`, { help: flag.negation }] as [string, Flag]] : []];
+  });
+  return rows.map(([name, flag]) => {
     const left = `${flag.short ? "  " : "      "}${spelling(name, flag)}`; // aligns the long names
     const text = flag.help + (flag.default === undefined ? "" : ` (default: ${flag.default})`);
     const separator = left.length > FLAG_COLUMNS ? `\n${" ".repeat(FLAG_COLUMNS + 2)}` : "  ";
     return left.padEnd(FLAG_COLUMNS) + separator + wrap(text, FLAG_COLUMNS + 2);
   }).join("\n");
+}
+
+/** Returns rows of two columns, of which the second is wrapped. */
+function table(rows: readonly (readonly [left: string, right: string])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${wrap(right, width + 4)}`).join("\n");
 }
 
 /** Breaks text into lines, of which all but the first are indented. */

@@ -20,15 +20,40 @@ export const SERVER_FLAG = {
 
 /** Flags of the login and of TLS. */
 export const LOGIN_FLAGS = {
-  "nats-context": { unit: text("NAME"), help: "context of the nats command to connect with", default: "$NATS_CONTEXT" },
-  "nats-creds": { unit: text("FILE"), help: "credentials file", default: "$NATS_CREDS" },
-  "nats-nkey": { unit: text("FILE"), help: "file with the seed of an nkey", default: "$NATS_NKEY" },
-  "nats-inbox-prefix": { unit: text("NAME"), help: "prefix of the subjects for replies", default: "_INBOX" },
-  "js-domain": { unit: text("NAME"), help: "JetStream domain" },
-  "tls-ca": { unit: text("FILE"), help: "CA certificates to verify the server with", default: "$NATS_CA" },
-  "tls-cert": { unit: text("FILE"), help: "client certificate", default: "$NATS_CERT" },
-  "tls-key": { unit: text("FILE"), help: "private key of the client certificate", default: "$NATS_KEY" },
-  "tls-first": { help: "start TLS before the server sends its INFO message" },
+  "nats-context": {
+    topic: "nats",
+    unit: text("NAME"),
+    help: "context of the nats command to connect with",
+    default: "$NATS_CONTEXT",
+  },
+  "nats-creds": { topic: "nats", unit: text("FILE", "file"), help: "credentials file", default: "$NATS_CREDS" },
+  "nats-nkey": {
+    topic: "nats",
+    unit: text("FILE", "file"),
+    help: "file with the seed of an nkey",
+    default: "$NATS_NKEY",
+  },
+  "nats-inbox-prefix": {
+    topic: "nats",
+    unit: text("NAME"),
+    help: "prefix of the subjects for replies",
+    default: "_INBOX",
+  },
+  "js-domain": { topic: "nats", unit: text("NAME"), help: "JetStream domain" },
+  "tls-ca": {
+    topic: "nats",
+    unit: text("FILE", "file"),
+    help: "CA certificates to verify the server with",
+    default: "$NATS_CA",
+  },
+  "tls-cert": { topic: "nats", unit: text("FILE", "file"), help: "client certificate", default: "$NATS_CERT" },
+  "tls-key": {
+    topic: "nats",
+    unit: text("FILE", "file"),
+    help: "private key of the client certificate",
+    default: "$NATS_KEY",
+  },
+  "tls-first": { topic: "nats", help: "start TLS before the server sends its INFO message" },
 } as const satisfies Flags;
 
 /** Flags of the connection to a NATS server. */

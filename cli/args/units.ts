@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import { MAX_TIMER_MS } from "../../system/timer_limit.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import type { Unit } from "./flag.ts";
+import type { Completion, Unit } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
 
 const SIZE_UNITS = ["", "k", "m", "g", "t", "p"];
@@ -62,15 +62,27 @@ export function parseLoad(flag: string, text: string, cpus: number): number {
   );
 }
 
-/** Parses a number of jobs: `8`, or `50%` for half of the CPUs, at least 1. */
+/**
+ * Number of jobs for `-j 0`, which means as many as possible. A slot without a task costs nothing, and a pool that lacks
+ * processes or files waits for a running task to end.
+ */
+const MAX_JOBS = 10_000;
+
+/**
+ * Parses a number of jobs as GNU parallel does: `8`; `50%` for half of the CPUs; `+2` and `-2` for two jobs more or fewer
+ * than CPUs; `0` for as many as possible. At least 1.
+ */
 export function parseJobs(flag: string, text: string, cpus: number): number {
-  const [, digits, percent] = /^(\d+)(%?)$/.exec(text) ?? [];
-  const number = Number(digits);
-  if (number >= 1 && Number.isSafeInteger(number)) {
-    return percent ? Math.max(1, Math.floor(cpus * number / 100)) : number;
+  const [, sign, digits, percent] = /^([+-]?)(\d+)$|^(\d+)%$/.exec(text) ?? [];
+  const number = Number(digits ?? percent);
+  if (Number.isSafeInteger(number) && !(percent && number === 0)) {
+    if (percent) return Math.max(1, Math.floor(cpus * number / 100));
+    if (sign) return Math.max(1, sign === "+" ? cpus + number : cpus - number);
+    return number || MAX_JOBS;
   }
   throw new UsageError(
-    `${flag} must be a number of at least 1, or a percentage of the CPUs such as 50%, got ${excerpt(text)}`,
+    `${flag} must be N, +N or -N for more or fewer than the CPUs, N% of the CPUs, or 0 for as many as possible, ` +
+      `got ${excerpt(text)}`,
   );
 }
 
@@ -108,17 +120,18 @@ export function countFrom(min: number, max?: number): Unit<number> {
   return { placeholder: "N", parse: (flag, text) => parseCount(flag, text, min, max) };
 }
 
-const CPU_SHARE = { placeholder: "N|N%", legend: "N%: a percentage of the available CPUs." };
-
 /** A number of jobs. */
 export const JOBS: Unit<number> = {
-  ...CPU_SHARE,
+  placeholder: "N",
+  legend:
+    "N of --jobs: a number; N%, a percentage of the CPUs; +N or -N, N more or fewer than the CPUs; 0, up to 10,000.",
   parse: (flag, text) => parseJobs(flag, text, availableParallelism()),
 };
 
 /** A load: a number of threads. */
 export const LOAD: Unit<number> = {
-  ...CPU_SHARE,
+  placeholder: "N|N%",
+  legend: "N% of --load: a percentage of the CPUs.",
   parse: (flag, text) => parseLoad(flag, text, availableParallelism()),
 };
 
@@ -126,14 +139,14 @@ export const LOAD: Unit<number> = {
 export const PORT: Unit<number> = { placeholder: "PORT", parse: parsePort };
 
 /** Returns the unit of any text, such as a path. */
-export function text(placeholder: string): Unit<string> {
-  return { placeholder, parse: (_, text) => text };
+export function text(placeholder: string, completes?: Completion): Unit<string> {
+  return { placeholder, ...completes && { completes }, parse: (_, text) => text };
 }
 
 /** Returns the unit of one of several words, which are the keys of a record so that the compiler finds a missing one. */
 export function oneOf<Choice extends string>(choices: Readonly<Record<Choice, true>>): Unit<Choice> {
   const names = Object.keys(choices) as Choice[];
-  return { placeholder: names.join("|"), parse: (flag, text) => choose(flag, text, names) };
+  return { placeholder: names.join("|"), completes: names, parse: (flag, text) => choose(flag, text, names) };
 }
 
 /** Returns the unit of a list of words, separated by commas. */
@@ -144,6 +157,8 @@ export function listOf<Choice extends string>(
   const names = Object.keys(choices) as Choice[];
   return {
     placeholder: `${placeholder}[,${placeholder}]`,
+    completes: names,
+    isList: true,
     parse: (flag, text) => text.split(",").map((word) => choose(flag, word, names)),
   };
 }

@@ -1,77 +1,59 @@
 import { abortable } from "../abortable.ts";
-import { CommandTemplate } from "../args/command_template.ts";
+import { checkCommandWords } from "../args/command_words.ts";
+import { flagsOf } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { defineCommand, type ValueSource } from "../command.ts";
-import { EXIT_ERROR } from "../exit_status.ts";
-import type { Io } from "../io.ts";
-import type { RunSettings } from "../run_tasks.ts";
-import type { TaskInput } from "../task_input.ts";
-import { excerpt } from "../../text/excerpt.ts";
-import { EXIT_STATUSES, readSettings, RUN_FLAGS } from "./run.ts";
+import { defineCommand } from "../command.ts";
+import { PIPE_FLAGS, VALUE_FLAGS } from "../each/flags.ts";
+import { inputIoOf, readSettings, RUN_FLAGS } from "./run.ts";
 
 const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
 
 /** `taskrunner each`: makes a task of each value. */
 export const each = defineCommand({
   name: "each",
-  usage: "COMMAND [FLAGS] [::: VALUE...]",
-  summary: "Run a command for each value, or for each line of standard input",
-  takesSources: true,
-  flags: {
-    "Values": {
-      null: { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
-      print: { help: "print the tasks without running them" },
+  usage: "[FLAGS] COMMAND [ARG...] [::: VALUE...]...",
+  summary: "Run a command for each value or line",
+  examples: [
+    { command: "taskrunner each 'gzip -k {}' ::: *.log", text: "Compress files, one at a time for each CPU" },
+    {
+      command: "taskrunner each -o results.jsonl --resume 'wc -l {}' < paths.txt",
+      text: "Run a command for each line, and resume after an interruption",
     },
+    {
+      command: "find . -name '*.log' -print0 | taskrunner each -0 -j 8 'cp {} {.}.old'",
+      text: "Copy files with any names, eight at a time",
+    },
+  ],
+  topics: ["placeholders", "exit-status", "nats"],
+  takesCommand: true,
+  takesSources: true,
+  operandCompletes: "program",
+  flags: {
+    "Values": VALUE_FLAGS,
+    "Blocks of standard input": PIPE_FLAGS,
     ...RUN_FLAGS,
+    "Input and output": {
+      ...RUN_FLAGS["Input and output"],
+      "dry-run": { help: "print the commands without running them" },
+    },
   },
-  notes:
-    `Replacement strings in COMMAND: {} is the value, {.} the value without its extension, {/} without its directory, \
-{/.} without both, {//} its directory, and {#} the number of the task. They are quoted for the shell. A COMMAND without \
-them gets the value as its last argument. The value is also the id of its task.
-
-${EXIT_STATUSES}`,
   async run({ flags, operands, sources }, io) {
-    const template = new CommandTemplate(commandOf(operands));
-    const values = valuesOf(sources);
+    if (!operands[0]?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
+    checkCommandWords(operands, flagsOf(each.flags));
     const settings = await readSettings(flags, "text");
-    for (const other of ["output", "resume", "resume-failed", "dry-run", "watch"] as const) {
-      if (flags.print && flags[other] !== undefined) {
-        throw new UsageError(`Cannot use --${other} with --print: --print runs no tasks`);
-      }
-    }
-    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
-    const input = await TaskInput.ofValues(template, values, flags.null ?? false, io);
-    if (flags.print) return await abortable(printTasks(input, settings.onInvalid, io), io.signal);
-    return await runTasks(settings, input, io);
+    const { output, resume, onInvalid } = settings;
+    const [{ runTasks }, { openInput }] = await Promise.all([import("../run_tasks.ts"), import("../each/input.ts")]);
+    const inputIo = await inputIoOf(settings, io);
+    const opening = openInput({ flags, words: operands, sources, hasUniqueIds: output.file !== undefined }, inputIo);
+    const input = await abortable(opening, io.signal);
+    if (!flags["dry-run"]) return await runTasks(settings, input, io);
+    const [{ printTasks }, { readRecordedResults }] = await Promise.all([
+      import("../each/dry_run.ts"),
+      import("../../results/recorded_results.ts"),
+    ]);
+    const options = { retryFailed: resume === "failed", signal: io.signal };
+    const recorded = resume && (await abortable(readRecordedResults(output.file!, options), io.signal)).index;
+    const format = flags.format === "json" ? "json" : "text";
+    return await abortable(printTasks(input, format, onInvalid, recorded, io), io.signal);
   },
 });
-
-function commandOf(operands: readonly string[]): string {
-  const [command, ...more] = operands;
-  if (!command?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
-  if (more.length === 0) return command;
-  throw new UsageError(`COMMAND must be one argument, ${EXAMPLE}, got ${operands.map(excerpt).join(" and ")}`);
-}
-
-function valuesOf([source, ...more]: readonly ValueSource[]): readonly string[] | undefined {
-  if (more.length > 0) throw new UsageError("Expected one list of values after :::, got two");
-  const values = source?.items;
-  const damaged = values?.find((value) => value.includes("\ufffd"));
-  if (damaged === undefined) return values;
-  // The runtimes replace bytes that are not UTF-8, so that the value would name another file.
-  throw new UsageError(`Cannot use the value ${excerpt(damaged)}: it is not UTF-8, or contains U+FFFD`);
-}
-
-/** Writes the tasks to standard output. Returns the exit status. */
-async function printTasks(input: TaskInput, onInvalid: RunSettings["onInvalid"], io: Io): Promise<number> {
-  const { JsonLinesWriter } = await import("../../jsonl/mod.ts");
-  const writer = new JsonLinesWriter(io.stdout);
-  try {
-    for await (const task of input.tasks({ onInvalid, report: io.stderr, recorded: undefined })) {
-      await writer.write(task);
-    }
-  } finally {
-    await writer.flush();
-  }
-  return input.invalid > 0 ? EXIT_ERROR : 0;
-}

@@ -10,12 +10,18 @@ const DEFAULT_LINES = 3;
 /** `taskrunner failed`: lists the failed tasks of a results file. */
 export const failed = defineCommand({
   name: "failed",
-  usage: "RESULTS.jsonl [FLAGS]",
-  summary: "List the tasks whose last result is a failure, or print their commands",
+  usage: "RESULTS.jsonl|- [FLAGS]",
+  summary: "List the failed tasks",
+  examples: [
+    { command: "taskrunner failed results.jsonl", text: "List the failed tasks" },
+    { command: "taskrunner failed results.jsonl --tail 20", text: "Show more of their standard error" },
+    { command: "taskrunner failed results.jsonl --cmd --tasks tasks.jsonl | sh", text: "Run them again by hand" },
+  ],
+  operandCompletes: "file",
   flags: {
     "Flags": {
       cmd: { help: "print the commands only, one per line, for a shell" },
-      tasks: { unit: text("FILE"), help: "task file to take the commands from, with cwd, env and stdin" },
+      tasks: { unit: text("FILE", "file"), help: "task file to take the commands from, with cwd, env and stdin" },
       tail: {
         unit: countFrom(0),
         help: "number of lines from the end of standard error",

@@ -1,8 +1,12 @@
 /** The commands. @module */
 
 import type { Command } from "../command.ts";
+import { completions } from "./completions.ts";
+import { config } from "./config.ts";
 import { each } from "./each.ts";
 import { failed } from "./failed.ts";
+import { helpCommand } from "./help.ts";
+import { man } from "./man.ts";
 import { report } from "./report.ts";
 import { run } from "./run.ts";
 import { runs } from "./runs.ts";
@@ -25,4 +29,8 @@ export const COMMANDS: readonly Command[] = [
   trace,
   report,
   watch,
+  helpCommand(() => COMMANDS),
+  config(() => COMMANDS),
+  completions(() => COMMANDS, DEFAULT_COMMAND),
+  man(() => COMMANDS),
 ];

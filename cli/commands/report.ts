@@ -7,11 +7,20 @@ import { defineCommand } from "../command.ts";
 /** `taskrunner report`: writes the report of a run. */
 export const report = defineCommand({
   name: "report",
-  usage: "RESULTS.jsonl [FLAGS]",
+  usage: "RESULTS.jsonl|- [FLAGS]",
   summary: "Write a report of the run as an HTML page",
+  examples: [
+    { command: "taskrunner report results.jsonl -o report.html", text: "Write the report to a file" },
+    { command: "taskrunner report results.jsonl | gzip > report.html.gz", text: "Compress the report" },
+    {
+      command: "gzip -cd results.jsonl.gz | taskrunner report - -o report.html",
+      text: "Read the results from standard input",
+    },
+  ],
+  operandCompletes: "file",
   flags: {
     "Flags": {
-      output: { short: "o", unit: text("FILE"), help: "write the page to FILE", default: "standard output" },
+      output: { short: "o", unit: text("FILE", "file"), help: "write the page to FILE", default: "standard output" },
     },
   },
   endsAtSignal: true,

@@ -20,6 +20,8 @@ import {
 } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
+import { TOTAL } from "../input_total.ts";
+import type { Io } from "../io.ts";
 import type { OutputFormat, OutputSettings } from "../output/run_output.ts";
 import type { ColorMode } from "../output/tag.ts";
 import type { RunSettings } from "../run_tasks.ts";
@@ -52,7 +54,7 @@ export const RUN_FLAGS = {
   "Input and output": {
     "output": {
       short: "o",
-      unit: text("FILE"),
+      unit: text("FILE", "file"),
       help: "write results to FILE; without --resume, FILE must be new or empty",
     },
     "format": {
@@ -86,7 +88,7 @@ export const RUN_FLAGS = {
       default: "1M",
     },
     "spill-dir": {
-      unit: text("DIR"),
+      unit: text("DIR", "directory"),
       help: "directory for files with larger output",
       default: "FILE.output, or a temporary directory",
     },
@@ -100,6 +102,7 @@ export const RUN_FLAGS = {
   "Scheduling": {
     "jobs": {
       short: "j",
+      aliases: ["-P", "--max-procs"],
       unit: JOBS,
       help: "number of tasks to run at once",
       default: "the available CPUs; 10,000 with --nats",
@@ -134,11 +137,19 @@ export const RUN_FLAGS = {
       help: "run tasks in long-lived shells, or start a process for each",
       default: "shell",
     },
-    "shell": { unit: text("PATH"), help: "shell for commands given as a string", default: "sh" },
+    "shell": { unit: text("PATH", "program"), help: "shell for commands given as a string", default: "sh" },
   },
   "Display": {
-    "progress": { help: "show progress on standard error", default: "when standard error is a terminal" },
-    "no-progress": { help: "hide progress" },
+    "total": {
+      unit: TOTAL,
+      help: "number of tasks on standard input, for the progress and --halt N%; auto reads all input first, up to 1G",
+      default: "unknown",
+    },
+    "progress": {
+      help: "show progress on standard error",
+      default: "when standard error is a terminal",
+      negation: "hide progress",
+    },
     "watch": {
       unit: PORT,
       help: "serve a live report on 127.0.0.1:PORT and print its address; 0 for a free port",
@@ -151,34 +162,40 @@ export const RUN_FLAGS = {
 /** The values of the flags of `run` and `each`. */
 export type RunFlags = FlagValues<FlagsOf<typeof RUN_FLAGS>>;
 
-/** The exit statuses, for the help. */
-export const EXIT_STATUSES =
-  `Exit status: 0 if all tasks are ok; 1-100 for the number of tasks that are not ok; 101 for more than 100; 129, 130, \
-131 or 143 after SIGHUP, SIGINT, SIGQUIT or SIGTERM; 141 if standard output is closed; 255 for wrong usage, invalid \
-input or an I/O error. With --halt: for N%, the percentage of tasks that are not ok, rounded up; for N = 1, the status \
-of the task that ended the run; 0 if success=N or success=N% was reached.`;
-
 /** `taskrunner run`: runs the tasks of a file or of standard input. */
 export const run = defineCommand({
   name: "run",
   usage: "[TASKS.jsonl | -] [FLAGS]",
-  summary: "Run the tasks of a file or of standard input",
+  summary: "Run tasks from a file or standard input",
+  examples: [
+    {
+      command: "taskrunner run tasks.jsonl -o results.jsonl",
+      text: "Run the tasks of a file, and write their results to another",
+    },
+    { command: "taskrunner run tasks.jsonl -o results.jsonl --resume", text: "Continue the run after an interruption" },
+    {
+      command: 'printf \'{"cmd":"echo %s"}\\n\' a b | taskrunner run -k | jq -r .stdout',
+      text: "Run tasks from another program, and pass on what they print",
+    },
+  ],
+  topics: ["tasks", "exit-status", "nats"],
+  operandCompletes: "file",
   flags: RUN_FLAGS,
-  notes:
-    `A task is a line such as {"cmd":"echo hi"} or {"id":"x","cmd":["gzip","-k","a b.txt"],"cwd":"/tmp"}. A cmd string \
-runs in a shell; an array is a program and its arguments. The fields are cmd, id, cwd, env, stdin, stdinFile, \
-stdinEncoding, timeoutMs, retries and meta.
-
-${EXIT_STATUSES}`,
   async run({ flags, operands }, io) {
     if (operands.length > 1) {
       throw new UsageError(`Expected one task file, got ${operands.map(excerpt).join(" and ")}`);
     }
     const settings = await readSettings(flags, "json");
-    const [{ runTasks }, { TaskInput }] = await Promise.all([import("../run_tasks.ts"), import("../task_input.ts")]);
-    return await runTasks(settings, await TaskInput.ofFile(operands[0], io), io);
+    const [{ runTasks }, { TaskFile }] = await Promise.all([import("../run_tasks.ts"), import("../task_file.ts")]);
+    const inputIo = await inputIoOf(settings, io);
+    return await runTasks(settings, await TaskFile.open(operands[0], inputIo), io);
   },
 });
+
+/** Returns the streams to read the input from: a copy of standard input for `--total auto`. */
+export async function inputIoOf({ total }: RunSettings, io: Io): Promise<Io> {
+  return total === "auto" ? (await import("../input_copy.ts")).withInputCopy(io) : io;
+}
 
 /**
  * Returns the settings that the flags make.
@@ -215,7 +232,8 @@ export async function readSettings(flags: RunFlags, byDefault: "text" | "json"):
     onInvalid: flags["on-invalid"] ?? "abort",
     output,
     resume,
-    progress: flags["no-progress"] ? false : flags.progress,
+    total: flags.total,
+    progress: flags.progress,
     watchPort: flags.watch,
     isQuiet: flags.quiet ?? false,
     isDryRun: flags["dry-run"] ?? false,

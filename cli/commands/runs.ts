@@ -7,7 +7,17 @@ import { defineCommand } from "../command.ts";
 export const runs = defineCommand({
   name: "runs",
   usage: "ls | show QUEUE/RUN | rm QUEUE/RUN [FLAGS]",
-  summary: "List the runs on a NATS server, show a run, or remove a run",
+  summary: "List, show or remove runs on a server",
+  examples: [
+    { command: "taskrunner runs ls", text: "List the runs on the server that NATS_URL names" },
+    { command: "taskrunner runs show build/7f3c", text: "Show a run of the queue build" },
+    {
+      command: "taskrunner runs rm build/7f3c --nats nats://server:4222",
+      text: "Remove a run with its tasks and results",
+    },
+  ],
+  topics: ["nats"],
+  operandCompletes: ["ls", "show", "rm"],
   flags: { "Connection": CONNECTION_FLAGS },
   async run({ flags, operands }, io) {
     const [action, name, ...more] = operands;

@@ -11,8 +11,14 @@ const MAX_NAMED_TASKS = 3;
 /** `taskrunner stats`: prints statistics of a results file. */
 export const stats = defineCommand({
   name: "stats",
-  usage: "RESULTS.jsonl [FLAGS]",
-  summary: "Print counts, percentiles, the rate and the use of the slots",
+  usage: "RESULTS.jsonl|- [FLAGS]",
+  summary: "Print counts, percentiles and the rate",
+  examples: [
+    { command: "taskrunner stats results.jsonl", text: "Print the statistics of a run" },
+    { command: "taskrunner stats results.jsonl --json | jq .durationMs.p99", text: "Print a single figure" },
+    { command: "gzip -cd results.jsonl.gz | taskrunner stats -", text: "Read the results from standard input" },
+  ],
+  operandCompletes: "file",
   flags: {
     "Flags": { json: { help: "print one line of JSON, with times in milliseconds" } },
   },

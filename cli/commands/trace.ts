@@ -12,11 +12,23 @@ const BEGIN = '{"otherData":{"tool":"taskrunner"';
 /** `taskrunner trace`: writes a trace of the run. */
 export const trace = defineCommand({
   name: "trace",
-  usage: "RESULTS.jsonl [FLAGS]",
-  summary: "Write a trace of the run for Perfetto or chrome://tracing",
+  usage: "RESULTS.jsonl|- [FLAGS]",
+  summary: "Write a trace for ui.perfetto.dev",
+  examples: [
+    { command: "taskrunner trace results.jsonl -o trace.json", text: "Write the trace to a file" },
+    {
+      command: "taskrunner trace results.jsonl | gzip > trace.json.gz",
+      text: "Compress the trace, which Perfetto opens as it is",
+    },
+    {
+      command: "gzip -cd results.jsonl.gz | taskrunner trace - -o trace.json",
+      text: "Read the results from standard input",
+    },
+  ],
+  operandCompletes: "file",
   flags: {
     "Flags": {
-      output: { short: "o", unit: text("FILE"), help: "write the trace to FILE", default: "standard output" },
+      output: { short: "o", unit: text("FILE", "file"), help: "write the trace to FILE", default: "standard output" },
     },
   },
   endsAtSignal: true,

@@ -12,7 +12,16 @@ const MAX_ROWS = 200_000;
 export const watch = defineCommand({
   name: "watch",
   usage: "RESULTS.jsonl [FLAGS]",
-  summary: "Serve a live report while another process writes RESULTS.jsonl",
+  summary: "Serve a live report of a run",
+  examples: [
+    { command: "taskrunner watch results.jsonl", text: "Follow the results that another process writes" },
+    { command: "taskrunner watch results.jsonl --port 8080", text: "Choose the port of the report" },
+    {
+      command: "ssh -L 8080:127.0.0.1:8080 host taskrunner watch results.jsonl --port 8080",
+      text: "Follow a run on another machine in a browser on this machine",
+    },
+  ],
+  operandCompletes: "file",
   flags: {
     "Flags": { port: { unit: PORT, help: "port on 127.0.0.1 to listen on", default: "a free port" } },
   },

@@ -13,11 +13,26 @@ import { EXECUTOR } from "./run.ts";
 export const worker = defineCommand({
   name: "worker",
   usage: "--nats URL --queue NAME [FLAGS]",
-  summary: "Run tasks that other machines send through a NATS server",
+  summary: "Run tasks that other machines send",
+  examples: [
+    { command: "taskrunner worker --queue build", text: "Run the tasks of a queue of the server that NATS_URL names" },
+    {
+      command: "taskrunner worker --nats nats://server:4222 --queue build -j 8",
+      text: "Run up to eight tasks at once",
+    },
+    { command: "taskrunner worker --nats-context prod --queue build,test", text: "Take tasks from two queues" },
+  ],
+  topics: ["nats"],
   flags: {
     "Flags": {
       "queue": { unit: text("NAME[,NAME]"), help: "queues to take tasks from" },
-      "jobs": { short: "j", unit: JOBS, help: "number of tasks to run at once", default: "the available CPUs" },
+      "jobs": {
+        short: "j",
+        aliases: ["-P", "--max-procs"],
+        unit: JOBS,
+        help: "number of tasks to run at once",
+        default: "the available CPUs",
+      },
       "executor": {
         unit: EXECUTOR,
         help: "run tasks in long-lived shells, or start a process for each",
@@ -31,8 +46,6 @@ export const worker = defineCommand({
     },
     "Connection": CONNECTION_FLAGS,
   },
-  notes:
-    `The first SIGINT or SIGTERM lets running tasks finish. The second kills them, and other workers run them again.`,
   async run({ flags, operands }, io) {
     if (operands.length > 0) {
       const given = operands.map(excerpt).join(" and ");

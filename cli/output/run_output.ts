@@ -3,6 +3,7 @@ import type { PoolOptions } from "../../pool/options.ts";
 import type { TaskResult } from "../../records/result.ts";
 import type { ResultsFile } from "../../results/results_file.ts";
 import type { Io } from "../io.ts";
+import type { Display } from "../ui/display.ts";
 import { failureNotice } from "./failure_notice.ts";
 import { FileSink } from "./file_sink.ts";
 import { LineSink } from "./line_sink.ts";
@@ -28,6 +29,9 @@ export interface OutputSettings {
   color: ColorMode;
 }
 
+/** The standard streams, and a function that writes a message to standard error on a line of its own. */
+type OutputStreams = StandardSinks & Pick<Display, "log">;
+
 /** The surroundings of the output. */
 interface OutputContext extends Pick<Io, "stdoutIsTerminal" | "stderrIsTerminal"> {
   /** Set to write no notices about failed tasks. */
@@ -42,22 +46,26 @@ export class RunOutput {
   readonly onOutput: PoolOptions["onOutput"];
   readonly #sinks: readonly ResultSink[];
   readonly #ordered: OrderedOutput;
+  readonly #streams: OutputStreams;
+  readonly #isText: boolean;
   readonly #isQuiet: boolean;
   /** Absent if a record refers to the spill files. */
   readonly #spillFiles: SpillFileRemover | undefined;
 
   /**
    * @param file the open results file, if there is one.
-   * @param sinks the standard streams.
    */
   constructor(
     settings: OutputSettings,
     file: ResultsFile | undefined,
-    sinks: StandardSinks,
+    streams: OutputStreams,
     context: OutputContext,
   ) {
     const { format, hasTags, byLine, color } = settings;
-    this.#ordered = new OrderedOutput(format === "text" ? sinks : { ...sinks, stderr: unfailing(sinks.stderr) });
+    const { stdout, stderr } = streams;
+    this.#streams = streams;
+    this.#isText = format === "text";
+    this.#ordered = new OrderedOutput({ stdout, stderr: this.#isText ? stderr : unfailing(stderr) });
     this.#isQuiet = context.isQuiet;
     if (!file && format !== "json") this.#spillFiles = new SpillFileRemover(context.hasTemporarySpillFiles);
     const recording = file ? [new FileSink(file)] : [];
@@ -67,7 +75,7 @@ export class RunOutput {
       this.onOutput = lines.take;
       this.#sinks = [...recording, lines];
     } else if (format === "text") this.#sinks = [...recording, new TextSink(this.#ordered, tagOf)];
-    else if (format === "json") this.#sinks = [...recording, new JsonLinesWriter(sinks.stdout)];
+    else if (format === "json") this.#sinks = [...recording, new JsonLinesWriter(stdout)];
     else this.#sinks = recording;
   }
 
@@ -83,8 +91,15 @@ export class RunOutput {
       const wait = sink.write(result);
       if (wait) await wait;
     }
-    if (line !== undefined) await this.#ordered.write("stderr", `${line}\n`);
+    if (line !== undefined) await this.#report(line);
     if (this.#spillFiles && hasSpillFile(result)) await this.#spillFiles.remove(result);
+  }
+
+  /** Reports a failed task. After text, the message begins on a line of its own. */
+  async #report(line: string): Promise<void> {
+    if (!this.#isText) return await this.#ordered.write("stderr", `${line}\n`);
+    await this.#ordered.flush();
+    await this.#streams.log(line);
   }
 
   /**

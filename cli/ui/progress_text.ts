@@ -1,18 +1,5 @@
-import type { ByteSink } from "../../jsonl/mod.ts";
 import type { Progress } from "../../pool/options.ts";
 import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
-
-/** Shows the progress of a run on standard error. */
-export interface ProgressDisplay {
-  /** Takes the progress to show next. */
-  update(progress: Progress): void;
-  /** Writes a line without mixing it with the progress. Settles when the line is written. */
-  readonly log: (line: string) => Promise<void>;
-  /** Returns a sink that keeps the bytes for standard error apart from the progress. */
-  readonly beside: (stderr: ByteSink) => ByteSink;
-  /** Removes the progress from the terminal and stops its timer. */
-  stop(): void;
-}
 
 /** Returns a function that formats progress, with the rate since this call. */
 export function progressFormatter(): (progress: Progress) => string {

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { splitArguments } from "../../cli/args/arguments.ts";
+import { spellingsOf } from "../../cli/args/flag.ts";
 import { parseValues } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { readSettings, run, type RunFlags } from "../../cli/commands/run.ts";
@@ -16,8 +17,7 @@ import { UsageError } from "../../cli/args/usage_error.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 export const tokens = [
-  ...Object.keys(ALL_FLAGS).map((name) => `--${name}`),
-  ...Object.values(ALL_FLAGS).flatMap(({ short }) => short ? [`-${short}`] : []),
+  ...Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),
   ..."\n = - -- --no- --_ -_ _ ::: __proto__ constructor --constructor true false run each 1 0 50% 1e9 -1 1m30s 64K now,fail=1 soon,done=10% shell skip"
     .split(" "),
 ];
@@ -41,17 +41,24 @@ export const seeds = [
 export async function fuzz(data: Uint8Array): Promise<void> {
   const args = textOf(data).split("\n");
   try {
-    const { given, operands, unknown } = splitArguments(args, ALL_FLAGS);
+    const { given, operands, unknown, error } = splitArguments(args, ALL_FLAGS);
+    if (error) throw error;
     for (const [name, value] of Object.entries(given)) {
       assert(Object.hasOwn(ALL_FLAGS, name), name);
-      assertEquals(typeof value, ALL_FLAGS[name]!.unit ? "string" : "boolean");
+      const { unit, repeats } = ALL_FLAGS[name]!;
+      const type = repeats ? "array" : unit ? "string" : "boolean";
+      assertEquals(Array.isArray(value) ? "array" : typeof value, value === false ? "boolean" : type);
     }
     for (const operand of operands) assert(args.includes(operand), operand);
     const theirs = inStrictMode(args);
     if (theirs && unknown === undefined) assertEquals<object>({ given, operands }, theirs);
-    const spelled = Object.entries(given).map(([name, value]) => value === true ? `--${name}` : `--${name}=${value}`);
+    const spelled = Object.entries(given).flatMap(([name, value]) =>
+      typeof value === "boolean"
+        ? [`--${value ? "" : "no-"}${name}`]
+        : [value].flat().map((value) => `--${name}=${value}`)
+    );
     const again = splitArguments([...spelled, "--", ...operands], ALL_FLAGS);
-    assertEquals(again, { given, operands, unknown: undefined });
+    assertEquals(again, { given, operands, unknown: undefined, error: undefined });
     const flags = parseValues(given, run, COMMANDS) as RunFlags;
     const { runOptions: { concurrency = 1, retry, timeoutMs = 1, maxLoad = 1 } } = await readSettings(flags, "json");
     const { limit = 0 } = retry as RetryOptions;
@@ -64,8 +71,8 @@ export async function fuzz(data: Uint8Array): Promise<void> {
 }
 
 const OPTIONS = Object.fromEntries(
-  Object.entries(ALL_FLAGS).map(([name, { short, unit }]) => {
-    return [name, { type: unit ? "string" : "boolean", ...(short && { short }) } as const];
+  Object.entries(ALL_FLAGS).map(([name, { short, unit, repeats = false }]) => {
+    return [name, { type: unit ? "string" : "boolean", multiple: repeats, ...(short && { short }) } as const];
   }),
 );
 

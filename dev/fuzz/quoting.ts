@@ -10,15 +10,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
-import { CommandTemplate } from "../../cli/args/command_template.ts";
+import { CommandTemplate } from "../../cli/each/command_template.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
+import { PlaceholderSyntax } from "../../cli/each/placeholder.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import { sh } from "../../text/shell_template.ts";
 import { assertExpected, textOf } from "./target.ts";
 
 /** Building blocks of commands; none can loop, wait, or run in the background. */
 const FRAGMENTS = [
-  ..."{} {.} {/} {//} {/.} {#} ' \" \\ $ ( ) ` # ; && || | < > << <<< <<E E $( ${x} ${x:- } { $(( )) $' $\" $# $$ $["
+  ..."{} {.} {..} {...} {/} {//} {/.} {/..} {/...} {+/} {+.} {+..} {+...} {1} {-1} {1/.} {2} {#} {0#} {##} {%} {n} {n.} {3} ' \" \\ $ ( ) ` # ; && || | < > << <<< <<E E $( ${x} ${x:- } { $(( )) $' $\" $# $$ $["
     .split(" "),
   ..."[[ ]] [ ] ! = == =~ ~ * ? @( +( x : $x , ^ - \t \n".split(" "),
   ...[" ", "echo ", "case ", " in ", " esac", "if ", " then ", " fi", "for ", " do ", " done"],
@@ -48,6 +49,7 @@ export const seeds = [
   "[[ {} == x* ]] || echo {}\0a[$(canary)]",
   "echo \\{} \\' {} \\\" # '\0\\",
   "{} x\0-n",
+  'echo "{}" {%} \'{1}\' "x{-1.}" {2}{n}\0\'"$(canary)"\'',
 ].flatMap((seed) => SHELLS.map((_, index) => seed.replace("\0", " ".repeat(index) + "\0")));
 
 export async function fuzz(data: Uint8Array): Promise<void> {
@@ -57,18 +59,26 @@ export async function fuzz(data: Uint8Array): Promise<void> {
   const value = rest.join("").replace(/[./]/g, "").replace(/^\w+$/, "$&%");
   if (FUNCTION.test(command)) return;
   const name = SHELLS[data.length % SHELLS.length]!;
-  for (const fill of [byTemplate(command), byTag(command)]) {
+  const fills = [...SYNTAXES.map(({ syntax, count }) => byTemplate(command, syntax, count)), byTag(command)];
+  for (const fill of fills) {
     if (fill) await compare(name, command, value, fill);
   }
 }
 
+/** The placeholders of a command with one value, with `-I`, and with two values, of which a header names the first. */
+const SYNTAXES = [
+  { syntax: new PlaceholderSyntax({ width: 1 }), count: 1 },
+  { syntax: new PlaceholderSyntax({ width: 1, replace: "{}" }), count: 1 },
+  { syntax: new PlaceholderSyntax({ width: 2, names: [{ name: "n", position: 1 }] }), count: 2 },
+];
+
 /** Puts a value into a command. */
 type Fill = (value: string) => string;
 
-function byTemplate(command: string): Fill | undefined {
+function byTemplate(command: string, syntax: PlaceholderSyntax, count: number): Fill | undefined {
   try {
-    const template = new CommandTemplate(command);
-    return (value) => template.commandFor(value, 1);
+    const template = new CommandTemplate(command, syntax);
+    return (value) => template.commandFor({ values: Array(count).fill(value), number: 1, total: 1 });
   } catch (error) {
     assertExpected(error, UsageError);
   }
@@ -92,7 +102,7 @@ function byTag(command: string): Fill | undefined {
 
 async function compare(name: string, command: string, value: string, fill: Fill): Promise<void> {
   const filled = fill(value);
-  const reference = fill("MARK").replaceAll("'MARK'", '"$v"');
+  const reference = fill("MARK").replaceAll("'MARK'", '"$v"').replaceAll("'MARK MARK'", '"$v $v"');
   const script = `v=${escaped(value)} quoted=${escaped(shellQuote(value))}
 filled=${escaped(filled)} reference=${escaped(reference)}
 eval "set -- $quoted"; [ "$#$1" = "1$v" ] || echo "the quoted text differs"

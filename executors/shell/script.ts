@@ -1,5 +1,6 @@
 /** Scripts for shell workers. Each script runs one attempt and ends with its report. @module */
 
+import { encodeByteText } from "../../text/byte_text.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import { type CommandKind, FUNCTION_PREFIX } from "./plain_command.ts";
 import { UPTIME_FILE } from "../../system/system_uptime.ts";
@@ -182,7 +183,7 @@ function invocation(cmd: string | readonly string[], shell: string, execFailure:
 
 /** Returns whether a text is too long for an argument of a program. */
 export function exceedsArgumentLimit(text: string): boolean {
-  return text.length * 3 > MAX_ARGUMENT_BYTES && new TextEncoder().encode(text).length > MAX_ARGUMENT_BYTES;
+  return text.length * 3 > MAX_ARGUMENT_BYTES && encodeByteText(text).length > MAX_ARGUMENT_BYTES;
 }
 
 /** Changes the directory. The prefix `./` disables CDPATH, and OLDPWD is restored for the task. */

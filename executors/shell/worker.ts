@@ -1,6 +1,7 @@
 /** A long-lived shell that runs one attempt after another. @module */
 
 import { randomBytes } from "node:crypto";
+import { encodeByteText } from "../../text/byte_text.ts";
 import { drain } from "../drain.ts";
 import type { SendSignal } from "../send_signal.ts";
 import type { ChildProcess, ExitStatus, SpawnAdapter } from "../../spawn_adapters/types.ts";
@@ -230,7 +231,7 @@ export class ShellWorker {
 
   #write(script: string): void {
     for (let end = script.indexOf("\n"); end !== -1; end = script.indexOf("\n", end + 1)) this.#line++;
-    this.#child.stdin!.write(script);
+    this.#child.stdin!.write(script.isWellFormed() ? script : encodeByteText(script));
   }
 
   async #read(): Promise<void> {

@@ -2,10 +2,11 @@
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
+import { endedSchemas } from "../../pool/check_attempt_result.ts";
 import type { AttemptStop } from "../../pool/executor.ts";
 import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { exitStatus, resultSchema } from "../../records/result.ts";
+import { resultSchema } from "../../records/result.ts";
 import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";
 import { ACK_WAIT_MS } from "./options.ts";
 import {
@@ -31,7 +32,7 @@ const MAX_HOST_LENGTH = 255;
 const FRAME_BYTES = 4 * 1024 ** 2;
 
 const anyText = v.string("must be a string");
-const text = v.pipe(anyText, v.check((text) => text.isWellFormed(), "must not have half of a surrogate pair"));
+const text = v.pipe(anyText, v.check((text) => text.isWellFormed(), "must not contain a lone surrogate"));
 const sentence = v.pipe(text, v.maxLength(MAX_SENTENCE_LENGTH, `must have at most ${MAX_SENTENCE_LENGTH} characters`));
 const number = v.pipe(v.number("must be a number"), v.minValue(0, "must not be negative"));
 const count = v.pipe(number, v.safeInteger("must be an integer"));
@@ -51,27 +52,14 @@ const outputSchema = v.object({
   object: v.optional(objectSchema),
 }, NO_OBJECT);
 
-const { signal, slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
+const { slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
 
-/** The endings that a worker can record. Their fields are copied to the result of the task, so the same rules apply. */
-const ENDINGS = {
-  exited: v.object({ kind: v.literal("exited"), status: exitStatus }),
-  signaled: v.object({
-    kind: v.literal("signaled"),
-    signal: signal.wrapped,
-    status: v.nullable(v.pipe(exitStatus, v.minValue(1, "must be at least 1"))),
-  }),
-  "spawn-failed": v.object({
-    kind: v.literal("spawn-failed"),
-    status: v.picklist([126, 127], "must be 126 or 127"),
-    reason: sentence,
-  }),
-  lost: v.object({ kind: v.literal("lost"), reason: sentence }),
-};
+/** The endings that a worker can record. */
+const { exited, signaled, spawnFailed, lost } = endedSchemas(sentence);
 const endingSchema = v.variant(
   "kind",
-  [ENDINGS.exited, ENDINGS.signaled, ENDINGS["spawn-failed"], ENDINGS.lost],
-  `must be one of ${Object.keys(ENDINGS).join(", ")}`,
+  [exited, signaled, spawnFailed, lost],
+  "must be one of exited, signaled, spawn-failed, lost",
 );
 
 const attemptResultSchema = v.object({
@@ -191,10 +179,12 @@ function checkOutput(name: string, output: RemoteOutput, { maxInlineBytes, maxOu
   const inlineBytes = decoded?.length ?? Buffer.byteLength(text);
   if (inlineBytes > maxInlineBytes) fail(`must have at most ${maxInlineBytes} bytes in a result, got ${inlineBytes}`);
   const allBytes = bytes ?? inlineBytes;
-  if (allBytes < inlineBytes) fail(`must not have more bytes than its ${allBytes}, got ${inlineBytes}`);
+  if (allBytes < inlineBytes) {
+    fail(`must have at most its full size of ${allBytes} bytes in a result, got ${inlineBytes}`);
+  }
   const most = maxOutputBytes ?? Infinity;
   if (allBytes > most) fail(`must have at most ${most} bytes, got ${allBytes}`);
-  if (object && object.bytes !== bytes) fail(`must have as many bytes as its object, ${object.bytes}, got ${bytes}`);
+  if (object && object.bytes !== bytes) fail(`must have the size of its object, ${object.bytes} bytes, got ${bytes}`);
 }
 
 function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
@@ -203,7 +193,7 @@ function check<Schema extends v.GenericSchema>(schema: Schema, value: unknown): 
   const [{ type, path, expected, message }] = issues;
   const name = path ? excerpt(path.map(({ key }) => key).join(".")) : "it";
   const got = path ? path.at(-1)!.value : value;
-  if (path && expected === "never") throw new TypeError(`${name} is not known`);
+  if (path && expected === "never") throw new TypeError(`${name} is unknown`);
   if (path && got === undefined && expected?.startsWith('"')) throw new TypeError(`${name} is missing`);
   // The schema of a task leaves this message to the code that reports an invalid line.
   throw new TypeError(`${name} ${type === "strict_object" ? NO_OBJECT : message}, got ${excerpt(got)}`);

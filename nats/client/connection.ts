@@ -68,7 +68,7 @@ export interface ConnectOptions {
 }
 
 /**
- * Connects to a server. A connection that is lost later is restored, however long that takes.
+ * Connects to a server. Reconnects whenever the connection is lost later, however long that takes.
  *
  * @throws `Error` when no server can be reached, or the server rejects the login. Messages contain no secrets.
  */
@@ -195,7 +195,9 @@ function reasonOf(error: unknown): string {
   if (name === "AuthorizationError") return "the server rejected the login";
   if (name === "JetStreamNotEnabled") return "JetStream is not enabled; start nats-server with -js";
   if (name === "TimeoutError") return `no answer within ${CONNECT_MS / 1000} s`;
-  if (/Subscription to "_INBOX\./.test(message)) return `${message}, which another inbox prefix may change`;
+  if (/Subscription to "_INBOX\./.test(message)) {
+    return `${message}; set an inbox prefix to which this user may subscribe`;
+  }
   return message;
 }
 

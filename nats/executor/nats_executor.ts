@@ -45,7 +45,7 @@ import { Semaphore } from "../client/semaphore.ts";
 import { addResultsConsumer, isTakenOver, openRunStream, publishOnce, type RunStream } from "./run_stream.ts";
 import { removeStream } from "../client/runs.ts";
 
-/** The highest number of tasks that are sent and not confirmed. */
+/** The maximum number of tasks that are sent but not confirmed. */
 const MAX_IN_FLIGHT = 128;
 /** The duration of a request for results, after which an unresponsive server is detected. */
 const PULL_MS = 4_000;
@@ -53,7 +53,7 @@ const PULL_MS = 4_000;
 const ASK_MS = 2_000;
 /** The time after which the run reports that no worker has taken a task. */
 const NO_WORKER_MS = 5_000;
-/** The longest time for which an unresponsive server can delay the end of a run. */
+/** The longest time that an unresponsive server can delay the end of a run. */
 const ANSWER_DEADLINE_MS = 5_000;
 /** The longest time to create a run, which includes the start of a cluster. */
 const OPEN_MS = 30_000;
@@ -65,7 +65,7 @@ const UNREPORTED_MS = 6_000;
 const POLL_MS = 5_000;
 /** The number of consecutive checks that must fail. A new leader may not have all messages at first. */
 const MAX_MISSED = 2;
-/** The highest number of results whose outputs are fetched at once. */
+/** The maximum number of results whose outputs are fetched at the same time. */
 const MAX_SETTLING = 16;
 /** The longest time for the replies of all workers, and the longest gap between two replies. */
 const ANSWER_MS = { maxWait: 1_000, stall: 300 };
@@ -147,7 +147,7 @@ export class NatsExecutor implements Executor {
     nats.connection.subscribe(stream.names.full, {
       max: 1,
       callback: (error) => {
-        if (!error) this.#log("the server is out of storage; results wait at their workers until it has room");
+        if (!error) this.#log("the server is out of storage; results wait at their workers until space is free");
       },
     });
     this.#noWorkerTimer = setTimeout(() => {
@@ -297,8 +297,8 @@ export class NatsExecutor implements Executor {
       if (missed + 1 < MAX_MISSED) return;
       const what = count === 1 ? "1 task has" : `${count} tasks have`;
       const { stream } = this.#stream!.names;
-      const why = `the stream ${stream} was purged or changed, or a worker has dropped what it took`;
-      this.#giveUp(damaged(`${what} neither a result nor a place on the server: ${why}`));
+      const why = `the stream ${stream} was purged or changed, or a worker has dropped tasks that it took`;
+      this.#giveUp(damaged(`${what} neither a result nor a message on the server: ${why}`));
     } catch (error) {
       if ((error as Error).name !== "ConsumerNotFoundError") throw error; // the reader of results handles it
       const { stream } = this.#stream!.names;
@@ -310,7 +310,9 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Counts the attempts that have neither a result nor a place on the server. Takes results that were not delivered. */
+  /**
+   * Counts the attempts that have neither a result nor a message on the server. Takes results that were not delivered.
+   */
   async #countMissing(): Promise<number> {
     const sent = [...this.#pending].filter(([, { isStored }]) => isStored).map(([key]) => key);
     const until = { deadlineMs: ANSWER_DEADLINE_MS };
@@ -379,7 +381,7 @@ export class NatsExecutor implements Executor {
   }
 
   #terminate(killAfterMs: number): void {
-    killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS); // a longer timer would fire at once
+    killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS); // a longer timer would fire immediately
     const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
     this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
     if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else draining asks them

@@ -16,9 +16,9 @@ import { RunObjects } from "../client/objects.ts";
 import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "../client/protocol.ts";
 import { removeStream, streamsOfRun } from "../client/runs.ts";
 
-/** The highest number of tasks that all workers together can run. */
+/** The maximum number of tasks that all workers together can run. */
 const MAX_UNACKNOWLEDGED = 100_000;
-/** The highest number of workers that can wait for tasks at once. */
+/** The maximum number of workers that can wait for tasks at the same time. */
 const MAX_WORKERS = 100_000;
 
 /** The prefix for the names of the consumers that read results. */

@@ -101,9 +101,9 @@ export class RunConsumer {
   /** Distinguishes the objects of this worker from those of others. */
   readonly #nonce = randomBytes(8).toString("hex");
   #stored = 0;
-  /** True when the worker takes no more tasks of this run. */
+  /** True when the worker takes no further tasks of this run. */
   #isEnding = false;
-  /** True when the run terminates its attempts and does not wait for their results. */
+  /** True when the run terminates its attempts without waiting for their results. */
   #isStopped = false;
   /** Aborted when the results are no longer needed. */
   readonly #abandoned = new AbortController();
@@ -118,7 +118,7 @@ export class RunConsumer {
     this.ended = this.#run();
   }
 
-  /** Takes no more tasks, and finishes the running ones. */
+  /** Stops taking tasks, and finishes the running ones. */
   drain(): void {
     this.#isEnding = true;
     // Tasks that the server has just sent are returned; otherwise they would wait for `ackWaitMs`.
@@ -126,7 +126,7 @@ export class RunConsumer {
     this.#slots.wake();
   }
 
-  /** Takes no more tasks, and kills the running ones without publishing their results. */
+  /** Stops taking tasks, and kills the running ones without publishing their results. */
   abandon(): void {
     this.#abandoned.abort();
     this.drain();
@@ -287,10 +287,10 @@ export class RunConsumer {
   }
 
   /**
-   * Returns whether another worker may have begun the task. The delivery count of the server is not reliable: for a task that
-   * kills its worker at once, nats-server 2.9.10 starts at 1 each time. The server delivers new tasks in the order of the
-   * stream, and redelivers a task after `ackWaitMs` at the earliest. A redelivered task therefore has a sequence number up to
-   * the last known position of delivery, unless that position is older than `ackWaitMs`.
+   * Returns whether another worker may have begun the task. The delivery count of the server is not reliable: for a
+   * task that kills its worker immediately, nats-server 2.9.10 starts at 1 each time. The server delivers new tasks in
+   * the order of the stream, and redelivers a task after `ackWaitMs` at the earliest. A redelivered task therefore has
+   * a sequence number up to the last known position of delivery, unless that position is older than `ackWaitMs`.
    */
   #mayBeRedelivery({ info }: JsMsg, { sequence, askedMs }: DeliveryPosition): boolean {
     return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
@@ -396,7 +396,7 @@ function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
 
 function redeliveredTooOften(redeliveries: number): AttemptResult {
   const times = redeliveries === 1 ? "1 redelivery" : `${redeliveries} redeliveries`;
-  const reason = `The worker was lost while the task ran, also after ${times}`;
+  const reason = `The worker was lost while the task ran, even after ${times}`;
   return resultWithoutOutput({ kind: "lost", reason });
 }
 

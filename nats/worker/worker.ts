@@ -22,7 +22,7 @@ export interface WorkerOptions {
   nats: NatsConnectionOptions;
   /** The names of the queues to take tasks from. */
   queues: readonly string[];
-  /** The highest number of tasks that run at once. */
+  /** The maximum number of tasks that run at once. */
   concurrency: number;
   /**
    * The executor that runs the attempts, as in the option `executor` of `run`.
@@ -31,8 +31,9 @@ export interface WorkerOptions {
    */
   executor?: "shell" | "process" | undefined;
   /**
-   * The highest number of times that a task is delivered again after the loss of its worker. When the last worker is lost
-   * too, the outcome is `killed`. At least 1, because a task that a worker returns before it begins can count as redelivered.
+   * The maximum number of times that a task is redelivered after the loss of its worker. When the last worker is lost
+   * too, the outcome is `killed`. At least 1, because a task that a worker returns before it begins can count as
+   * redelivered.
    *
    * @default {3}
    */
@@ -65,7 +66,7 @@ export class Worker {
   /** The streams of runs whose settings are invalid. */
   readonly #unusable = new Set<string>();
   #nats: Nats | undefined;
-  /** The prefix of directories that are removed at the end, also when the program is killed. */
+  /** The prefix of directories that are removed at the end, even when the program is killed. */
   readonly #temporaryPrefix = privateDirectoryName();
   readonly #guard = new ProcessGuard({
     adapter: defaultSpawnAdapter,
@@ -83,7 +84,7 @@ export class Worker {
   #wake = () => {};
 
   /**
-   * Creates a worker. It does nothing before {@linkcode run} is called.
+   * Creates a worker, which does nothing before {@linkcode run} is called.
    *
    * @throws `RangeError` for an option that is out of range.
    */
@@ -137,7 +138,7 @@ export class Worker {
     if (failure) throw failure;
   }
 
-  /** Takes no more tasks, returns tasks that have not begun, and finishes the running ones. */
+  /** Stops taking tasks, returns tasks that have not begun, and finishes the running ones. */
   drain(): void {
     this.#isDraining = true;
     this.#drained.abort();
@@ -167,7 +168,7 @@ export class Worker {
   }
 
   #logFull(): void {
-    if (!this.#isFull) this.#log("the server is out of storage; results wait until it has room");
+    if (!this.#isFull) this.#log("the server is out of storage; results wait until space is free");
     this.#isFull = true;
   }
 

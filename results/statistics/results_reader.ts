@@ -19,8 +19,8 @@ export interface ResultFacts
 const LF = 0x0a;
 
 /**
- * Reads results to their end. Parses only the beginning of a line, up to the output, when the line has the form that this
- * tool writes; parses any other line whole.
+ * Reads results to their end. Of a line in the form that this tool writes, parses only the beginning, up to the output;
+ * parses any other line completely.
  *
  * @param onResult called for each result. Its second argument parses the whole result, and throws when the rest of the line
  * is invalid.

@@ -26,8 +26,8 @@ export interface RunFigures {
   /** Time from `startedAt` to `endedAt`, in milliseconds. */
   spanMs: number;
   /**
-   * Part of the span in which no recorded attempt ran, in milliseconds: between a run and its resumption, or during attempts
-   * that were retried. The value may lack two buckets, which are 1/1,024 of the span each at most.
+   * Part of the span in which no recorded attempt ran, in milliseconds: between a run and its resumption, or during
+   * attempts that were retried. The value may be too low by two buckets, each at most 1/1,024 of the span.
    */
   idleMs: number;
   /** Results per second; `undefined` for a span of 0 ms. */

@@ -1,4 +1,4 @@
-/** Keeps the greatest of many values by a measure, in constant memory. */
+/** Keeps the k greatest of many values by a measure, in constant memory. */
 export class TopK<T> {
   readonly #length: number;
   readonly #measure: (value: T) => number;

@@ -20,7 +20,7 @@ const BAD_LINES: [string | Uint8Array, string][] = [
   ['{"cmd":["echo",7]}', 'Cannot read the task: "cmd[1]" must be a string, got 7'],
   [
     '{"cmd":["echo","a\\u0000"]}',
-    'Cannot read the task: "cmd[1]" must not contain a NUL character or half of a surrogate pair, got "a\\u0000"',
+    'Cannot read the task: "cmd[1]" must not contain a NUL character or a lone surrogate, got "a\\u0000"',
   ],
   ['{"cmd":"x","cmmd":"y"}', 'Cannot read the task: unknown field "cmmd", did you mean "cmd"?'],
   ['{"cmd":"x","retries":"3"}', 'Cannot read the task: "retries" must be an integer of at least 0, got "3"'],
@@ -144,17 +144,19 @@ test("a results file that cannot be written is an error, and no task runs", asyn
 });
 
 test("wrong flags are errors that name what is valid", async () => {
-  const jobs = "--jobs must be a number of at least 1, or a percentage of the CPUs such as 50%, got";
+  const jobs =
+    "--jobs must be N, +N or -N for more or fewer than the CPUs, N% of the CPUs, or 0 for as many as possible, got";
   const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
   const cases: [string[], string][] = [
-    [["-j", "0"], `${jobs} "0"`],
     [["-j", "x"], `${jobs} "x"`],
-    [["-j", "-1"], `${jobs} "-1"`],
-    [["-j-1"], `${jobs} "-1"`],
-    [["--jobs", "-1"], `${jobs} "-1"`],
+    [["-j", "-1.5"], `${jobs} "-1.5"`],
+    [["-j-x"], `${jobs} "-x"`],
+    [["-P+"], `${jobs} "+"`],
+    [["--jobs", "+5%"], `${jobs} "+5%"`],
+    [["--max-procs=99999999999999999999"], `${jobs} "99999999999999999999"`],
     [["-j", "0%"], `${jobs} "0%"`],
     [["-j", "1.5"], `${jobs} "1.5"`],
-    [["-j"], "Missing value for --jobs: -j, --jobs N|N%"],
+    [["-j"], "Missing value for --jobs: -j, --jobs N"],
     [["-o"], "Missing value for --output: -o, --output FILE"],
     [["--max-inline", "much"], `${size} "much"`],
     [["--max-inline", "-5"], `${size} "-5"`],
@@ -176,9 +178,9 @@ test("wrong flags are errors that name what is valid", async () => {
     [["--max-output", "9P"], '--max-output must be less than 8P, got "9P"'],
     [["--jbos", "3"], 'Unknown flag "--jbos", did you mean --jobs?'],
     [["--keep-oder"], 'Unknown flag "--keep-oder", did you mean --keep-order?'],
-    [["--no-keep-order"], 'Unknown flag "--no-keep-order", did you mean --keep-order?'],
+    [["--no-keep-oder"], 'Unknown flag "--no-keep-oder", did you mean --no-keep-order?'],
     [["-y"], 'Unknown flag "-y"\n'],
-    [["--ctag"], 'Unknown flag "--ctag": --tag puts the id of the task before each line'],
+    [["--joblog"], 'Unknown flag "--joblog": -o FILE writes a result for each task\n'],
     [["--quit"], 'Unknown flag "--quit", did you mean --quiet?'],
     [["--retires", "3"], 'Unknown flag "--retires", did you mean --retries?'],
     [["-J4"], 'Unknown flag "-J", did you mean -j?'],
@@ -187,7 +189,7 @@ test("wrong flags are errors that name what is valid", async () => {
     [["-_x"], 'Unknown flag "-_"\n'],
     [["-k_x"], 'Unknown flag "-_"\n'],
     [["-k-q"], 'Unknown flag "--"\n'],
-    [["--no-jobs=3"], 'Unknown flag "--no-jobs", did you mean --jobs?'],
+    [["--no-jobs=3"], '--no-jobs takes no value, got "3"'],
     [["--dry-run=no"], '--dry-run takes no value, got "no"'],
     [["-k=no"], 'Unknown flag "-="\n'],
     [["-k5"], 'Unknown flag "-5"\n'],
@@ -198,7 +200,7 @@ test("wrong flags are errors that name what is valid", async () => {
     const { status, stdout, stderr } = await taskrunner(args, { stdin: jsonLines([{ cmd: "echo ran" }]) });
     assertEquals([status, stdout], [255, ""], args.join(" "));
     assert(stderr.startsWith(`taskrunner: ${message}`), stderr);
-    assert(stderr.endsWith("Try 'taskrunner --help'.\n"), stderr);
+    assert(stderr.endsWith("Try 'taskrunner run --help'.\n"), stderr);
   }
 });
 

@@ -7,9 +7,9 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
-import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
-import { parseJobs, parseSize } from "../../cli/args/units.ts";
-import { allFlagsOf } from "../../cli/command.ts";
+import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
+import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
+import { allFlagsOf, parseValues } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { ALL_FLAGS } from "../../cli/main.ts";
 import { VERSION } from "../../text/version.ts";
@@ -30,6 +30,8 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+// cspell:ignore prosc
 
 const echo = (count: number) => Array.from({ length: count }, (_, index) => ({ cmd: `echo ${index + 1}` }));
 
@@ -176,14 +178,7 @@ test("a run without tasks succeeds", async () => {
   assertEquals([(await taskrunner([])).status, (await taskrunner(["/dev/null"])).status], [0, 0]);
 });
 
-test("--help has every command and the flags of run, and --version prints the version", async () => {
-  for (const flag of ["--help", "-h"]) {
-    const { status, stdout, stderr } = await taskrunner([flag]);
-    assertEquals([status, stderr], [0, ""]);
-    for (const { name } of COMMANDS) assertMatch(stdout, new RegExp(`^  ${name} +[A-Z]`, "m"));
-    for (const name of Object.keys(allFlagsOf(COMMANDS[0]!))) assertMatch(stdout, new RegExp(` --${name}\\b`));
-    assert(stdout.split("\n").every((line) => line.length <= 100), "a line is too long");
-  }
+test("--version prints the version", async () => {
   assertEquals((await taskrunner(["--version"])).stdout, `taskrunner ${VERSION}\n`);
 });
 
@@ -198,7 +193,7 @@ if (RUNTIME !== "deno") {
       for (const name of ["@std", "deno-std"]) {
         await symlink(join(PROJECT, "node_modules", name), join(directory, "node_modules", name));
       }
-      const { status, stdout } = await shell("$RUNTIME cli.ts --help", { cwd: directory });
+      const { status, stdout } = await shell("$RUNTIME cli.ts run --help", { cwd: directory });
       assertEquals(status, 0);
       assertStringIncludes(stdout, "--jobs");
       assert((await shell("$RUNTIME cli.ts", { cwd: directory })).status !== 0);
@@ -246,7 +241,8 @@ test("a stop signal ends the running tasks and writes their results", async () =
       await waitFor("the task", async () => await pid("parent") > 0);
       process.kill(child.pid!, signal);
       const { status, stdout, stderr } = await ended;
-      assertEquals([status, stderr], [expected, ""]);
+      const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it at once\n`;
+      assertEquals([status, stderr], [expected, notice]);
       assertEquals(parseResults(stdout).map(({ id, outcome, stdout }) => [id, outcome, stdout]), [
         ["1", "canceled", "started\n"],
       ]);
@@ -263,8 +259,10 @@ test("a second signal does not wait for a task that ignores the first", async ()
     process.kill(child.pid!, "SIGINT");
     await waitFor("the task to be asked", () => existsSync(join(directory, "asked")));
     process.kill(child.pid!, "SIGTERM");
-    const { status, stdout } = await ended;
+    const { status, stdout, stderr } = await ended;
     assert(status === 130 || status === 143, `${status}`);
+    assertStringIncludes(stderr, "taskrunner: SIGINT: ending 1 running task; send SIGINT again to kill it at once\n");
+    assertStringIncludes(stderr, "taskrunner: SIGTERM: killing 1 running task; send SIGTERM again to exit at once\n");
     assertEquals(parseResults(stdout).map(({ outcome, signal }) => [outcome, signal]), [["canceled", "SIGKILL"]]);
     assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));
   });
@@ -307,13 +305,17 @@ test("a flag without a value does not take the next operand", async () => {
 });
 
 test("flags can be written in every usual form", () => {
-  const cases: [args: string[], flags: Record<string, string | true>][] = [
+  const cases: [args: string[], flags: Record<string, string | boolean>][] = [
     [["-ofile"], { output: "file" }],
     [["-oa=b"], { output: "a=b" }],
     [["-o=_x"], { output: "_x" }],
     [["-j50%", "-kq0"], { jobs: "50%", "keep-order": true, quiet: true, null: true }],
     [["-kofile"], { "keep-order": true, output: "file" }],
-    [["--no-progress"], { "no-progress": true }],
+    [["--no-progress"], { progress: false }],
+    [["-k", "--no-keep-order"], { "keep-order": false }],
+    [["--no-keep-order", "-k"], { "keep-order": true }],
+    [["-j4", "--no-jobs"], { jobs: false }],
+    [["--no-jobs", "-j4"], { jobs: "4" }],
     [["-o", "-"], { output: "-" }],
     [["--output=a\nb"], { output: "a\nb" }],
     [["-j1", "--jobs", "2"], { jobs: "2" }],
@@ -321,68 +323,69 @@ test("flags can be written in every usual form", () => {
   ];
   for (const [args, flags] of cases) {
     const operands = ["-", "", "-k"];
-    const expected = { given: flags, operands, unknown: undefined };
+    const expected = { given: flags, operands, unknown: undefined, error: undefined };
     assertEquals(splitArguments([...args, "-", "", "--", "-k"], ALL_FLAGS), expected);
   }
 });
 
-test("a flag of xargs or GNU parallel that is missing has an answer with the equivalent", () => {
-  const known = new Set(
-    Object.entries(ALL_FLAGS).flatMap(([name, { short }]) => [`--${name}`, short && `-${short}`]),
-  );
-  for (const flag of FOREIGN_FLAGS) {
-    assert(!known.has(flag), `${flag} exists here`);
-    const { message } = unknownFlag(flag, ALL_FLAGS);
-    assert(message.startsWith(`Unknown flag "${flag}": `), message);
-    const named = message.split(": ")[1]!.match(/(?<!\S)--?[A-Za-z][a-z-]*/g) ?? [];
-    assertEquals(named.filter((name) => !known.has(name)), [], `${flag} has an answer with flags that do not exist`);
-  }
-  const answers: [args: string[], answer: string][] = [
-    [["-P8"], "-j N"],
-    [["--max-procs=8"], "-j N"],
-    [["-n1"], "one task of each value"],
-    [["-I", "{}"], "replacement strings are {}"],
-    [["-t"], "--print"],
-    [["--ctag"], "--tag"],
-    [["--joblog", "log"], "-o FILE"],
-    [["--bar"], "--progress"],
-    [["--sshlogin", "host"], "--nats URL"],
+test("a flag can have aliases, and can repeat", () => {
+  const flags = {
+    "jobs": { short: "j", aliases: ["--max-procs", "-P"], unit: JOBS, help: "" },
+    "arg-file": { short: "a", aliases: ["--file"], unit: text("FILE"), repeats: true, help: "" },
+    "keep-order": { short: "k", aliases: ["--keep", "-K"], help: "" },
+  } as const satisfies Flags;
+  const cases: [args: string[], given: GivenFlags, unknown?: string][] = [
+    [["-P", "4"], { jobs: "4" }],
+    [["-j2", "--max-procs=4"], { jobs: "4" }],
+    [["-KP4"], { "keep-order": true, jobs: "4" }],
+    [["--keep"], { "keep-order": true }],
+    [["-a", "x", "--file=y", "-kaz"], { "arg-file": ["x", "y", "z"], "keep-order": true }],
+    [["--P", "4"], {}, "--P"],
+    [["--K"], {}, "--K"],
   ];
-  for (const [args, answer] of answers) {
-    const { unknown } = splitArguments(args, ALL_FLAGS);
-    assertStringIncludes(unknownFlag(unknown!, ALL_FLAGS).message, answer);
+  for (const [args, given, unknown] of cases) {
+    assertEquals(splitArguments(args, flags), { given, operands: [], unknown, error: undefined });
   }
+  assertEquals(splitArguments(["-P"], flags).error?.message, "Missing value for --jobs: -j, --jobs N");
+  const values: FlagValues<typeof flags> = { jobs: 4, "arg-file": ["x", "y"], "keep-order": true };
+  const command = { ...COMMANDS[0]!, flags: { "Flags": flags } };
+  assertEquals(parseValues({ jobs: "4", "arg-file": ["x", "y"], "keep-order": true }, command, COMMANDS), values);
+  assertStringIncludes(unknownFlag("--max-prosc", flags).message, "did you mean --max-procs?");
 });
 
-test("a flag has the same short form in all commands, and takes a value in all or in none", () => {
-  const shorts = new Map<string, string>();
+test("a flag has the same spellings in all commands, and takes a value in all or in none", () => {
+  const names = new Map<string, string>();
   for (const command of COMMANDS) {
-    for (const [name, { short, unit }] of Object.entries(allFlagsOf(command))) {
+    for (const [name, flag] of Object.entries(allFlagsOf(command))) {
       const other = ALL_FLAGS[name]!;
-      assertEquals([name, other.short, other.unit === undefined], [name, short, unit === undefined]);
-      if (!short) continue;
-      assertEquals(shorts.get(short) ?? name, name, `-${short}`);
-      shorts.set(short, name);
+      assertEquals([name, other.unit === undefined, other.repeats], [name, flag.unit === undefined, flag.repeats]);
+      assertEquals(spellingsOf(name, other), spellingsOf(name, flag));
+      for (const spelling of spellingsOf(name, flag)) {
+        assertEquals(names.get(spelling) ?? name, name, spelling);
+        names.set(spelling, name);
+      }
     }
   }
 });
 
-test("the help of a command has its flags only, and a flag of another command is an error that names it", async () => {
-  const { stdout } = await taskrunner(["stats", "--help"]);
-  assertStringIncludes(stdout, "Usage: taskrunner stats RESULTS.jsonl");
-  assertEquals(stdout.match(/--[a-z-]+/g), ["--json", "--help", "--version"]);
+test("a flag of another command is an error that names the command", async () => {
   const errors: [args: string[], message: string][] = [
     [["stats", "x", "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner stats"],
     [["worker", "--retries", "2"], "--retries is a flag of taskrunner run and each, not of taskrunner worker"],
     [["runs", "ls", "-j1"], "--jobs is a flag of taskrunner run, each and worker, not of taskrunner runs"],
-    [["--print"], "--print is a flag of taskrunner each, not of taskrunner run"],
+    [["--pipe"], "--pipe is a flag of taskrunner each, not of taskrunner run"],
     [["--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
+    [["--jobs"], "Missing value for --jobs: -j, --jobs N"],
+    [["report", "x", "-o"], "Missing value for --output: -o, --output FILE"],
+    [["report", "-o", "--version", "x"], "Missing value for --output: -o, --output FILE"],
+    [["--output=", "trace", "x"], "Missing value for --output: -o, --output FILE"],
+    [["stats", "--json=yes", "--unknown"], '--json takes no value, got "yes"'],
   ];
   for (const [args, message] of errors) {
     const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
     assertEquals(status, 255);
-    const help = args[0]!.startsWith("-") ? "" : ` ${args[0]}`;
-    assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner${help} --help'.\n`);
+    const command = COMMANDS.find(({ name }) => args.includes(name))?.name ?? "run";
+    assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner ${command} --help'.\n`);
   }
   const { stderr } = await taskrunner(["stats", "--jason"]);
   assertStringIncludes(stderr, 'Unknown flag "--jason", did you mean --json?');
@@ -392,8 +395,24 @@ test("a size with a fraction is rounded to whole bytes", () => {
   assertEquals(["1.005k", "1.1K", "0.3", "8.5"].map((text) => parseSize("--max-output", text)), [1005, 1126, 0, 9]);
 });
 
-test("a percentage of jobs refers to the CPUs", () => {
-  assertEquals([1, 50, 100, 250].map((percent) => parseJobs("-j", `${percent}%`, 4)), [1, 2, 4, 10]);
+test("a number of jobs can refer to the CPUs", () => {
+  const jobs = (text: string) => parseJobs("-j", text, 4);
+  assertEquals(["1%", "50%", "100%", "250%"].map(jobs), [1, 2, 4, 10]);
+  assertEquals(["+0", "+3", "-0", "-1", "-4", "-9"].map(jobs), [4, 7, 4, 3, 1, 1]);
+  assertEquals(["1", "08", "0", "00"].map(jobs), [1, 8, 10_000, 10_000]);
+});
+
+test("-j 0 runs all tasks at once, -j +N and -j -N have the number of the CPUs plus or minus N", async () => {
+  // Each task ends only when all have begun.
+  const cmd = `echo >> begun; until [ "$(wc -l < begun)" -ge 40 ]; do sleep 0.05; done`;
+  for (const args of [["-j", "0"], ["-P0"], ["--max-procs=+40"]]) {
+    await withTempDirectory(async (directory) => {
+      const { status } = await taskrunner(args, { stdin: jsonLines(Array(40).fill({ cmd })), cwd: directory });
+      assertEquals(status, 0);
+    });
+  }
+  const { results } = await taskrunner(["-j", "-9999"], { stdin: jsonLines(echo(5)) });
+  assertEquals(results.map(({ slot }) => slot), [1, 1, 1, 1, 1]);
 });
 
 test("a slow reader of standard output gets all results", async () => {

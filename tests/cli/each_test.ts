@@ -7,7 +7,8 @@ import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
-import { CommandTemplate } from "../../cli/args/command_template.ts";
+import { CommandTemplate } from "../../cli/each/command_template.ts";
+import { PlaceholderSyntax } from "../../cli/each/placeholder.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
 import { run } from "../../mod.ts";
 import {
@@ -21,6 +22,11 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+/** Returns the template of a command for one value. */
+function templateOf(command: string): CommandTemplate {
+  return new CommandTemplate(command, new PlaceholderSyntax({ width: 1 }));
+}
 
 test("replacement strings give the same as in GNU parallel", async () => {
   // As printed by: printf VALUES | parallel -k printf '%s,' {} {.} {/} {//} {/.} {#}
@@ -40,16 +46,19 @@ test("replacement strings give the same as in GNU parallel", async () => {
     ["it's $HOME", "it's $HOME,it's $HOME,it's $HOME,.,it's $HOME,13,"],
     ["", ",,,.,,14,"],
   ];
-  const template = new CommandTemplate("printf %s, {} {.} {/} {//} {/.} {#}");
-  const tasks = values.map(([value], index) => ({ id: value, cmd: template.commandFor(value, index + 1) }));
+  const template = templateOf("printf %s, {} {.} {/} {//} {/.} {#}");
+  const tasks = values.map(([value], index) => ({
+    id: value,
+    cmd: template.commandFor({ values: [value], number: index + 1 }),
+  }));
   const results = await collect(run(tasks, { keepOrder: true }));
   assertEquals(results.map(({ id, stdout }) => [id, stdout]), values);
 });
 
 test("a command without a replacement string gets the value appended", () => {
-  assertEquals(new CommandTemplate("gzip -k").commandFor("a b", 1), "gzip -k 'a b'");
-  assertEquals(new CommandTemplate("gzip -k\n").commandFor("a b", 1), "gzip -k 'a b'");
-  assertEquals(new CommandTemplate(String.raw`echo \{}`).commandFor("a", 1), String.raw`echo \{} 'a'`);
+  assertEquals(templateOf("gzip -k").commandFor({ values: ["a b"], number: 1 }), "gzip -k 'a b'");
+  assertEquals(templateOf("gzip -k\n").commandFor({ values: ["a b"], number: 1 }), "gzip -k 'a b'");
+  assertEquals(templateOf(String.raw`echo \{}`).commandFor({ values: ["a"], number: 1 }), String.raw`echo \{} 'a'`);
 });
 
 test("a value is one word, whatever quotes the command has around it", async () => {
@@ -73,7 +82,7 @@ test("a value is one word, whatever quotes the command has around it", async () 
     ["printf '%s' a[0-9] {}", `a[0-9]${value}`],
   ];
   const tasks = commands.flatMap(([command]) =>
-    shells.map((shell) => ({ cmd: [shell, "-c", new CommandTemplate(command).commandFor(value, 1)] }))
+    shells.map((shell) => ({ cmd: [shell, "-c", templateOf(command).commandFor({ values: [value], number: 1 })] }))
   );
   const results = await collect(run(tasks, { keepOrder: true }));
   const printed = commands.flatMap(([command, printed]) => shells.map(() => [command, printed, ""]));
@@ -102,27 +111,27 @@ test("a command in which a value cannot be quoted safely is rejected", () => {
     ["echo \\\n{}", '"\\\\\\n"'],
   ];
   for (const [command, opaque] of cases) {
-    const { message } = assertThrows(() => new CommandTemplate(command), UsageError);
+    const { message } = assertThrows(() => templateOf(command), UsageError);
     assertStringIncludes(message, `Cannot quote {} after ${opaque}: the shell could run the value`);
     // A variable is no remedy in arithmetic, where some shells evaluate its value as an expression.
     assertEquals(message.includes("assign the value to a variable first"), !/\(\(|\$\[|x\[/.test(command), command);
   }
   for (const command of ["echo a;", "a &&", "a |", "echo a > ", "a &\n"]) {
     assertThrows(
-      () => new CommandTemplate(command),
+      () => templateOf(command),
       UsageError,
       "it ends with an operator; write {} where the value goes",
     );
   }
   const comment = 'Cannot append {} to "echo a # b": it contains "#"; write {} where the value goes';
-  assertThrows(() => new CommandTemplate("echo a # b"), UsageError, comment);
+  assertThrows(() => templateOf("echo a # b"), UsageError, comment);
   assertThrows(
-    () => new CommandTemplate("echo '{}"),
+    () => templateOf("echo '{}"),
     UsageError,
     "Cannot parse COMMAND: it has a ' that is not closed",
   );
   assertThrows(
-    () => new CommandTemplate('echo {}"'),
+    () => templateOf('echo {}"'),
     UsageError,
     'Cannot parse COMMAND: it has a " that is not closed',
   );
@@ -203,13 +212,13 @@ test("no value ever runs as a command, in any command", async () => {
     for (const command of fc.sample(commands, { numRuns: scaledCount(300), seed: 8 })) {
       let template: CommandTemplate;
       try {
-        template = new CommandTemplate(command);
+        template = templateOf(command);
       } catch (error) {
         assert(error instanceof UsageError, String(error));
         continue;
       }
       for (const value of VALUES) {
-        const text = template.commandFor(value, 1);
+        const text = template.commandFor({ values: [value], number: 1 });
         for (const shell of ["dash", "bash"]) filled.push({ shell, command, text });
       }
     }
@@ -228,7 +237,7 @@ test("no value ever runs as a command, in any command", async () => {
 });
 
 test("each makes a task of each line, with the line as its id", async () => {
-  const { status, results } = await taskrunner(["each", "--format", "json", "echo {#}: {}", "-k"], {
+  const { status, results } = await taskrunner(["each", "--format", "json", "-k", "echo {#}: {}"], {
     stdin: "a b\n\n$HOME\r\nlast",
   });
   assertEquals(status, 0);
@@ -247,9 +256,9 @@ test("each takes values after :::, even if they look like flags", async () => {
     "each",
     "--format",
     "json",
-    "echo v",
     "--jobs",
     "1",
+    "echo v",
     ":::",
     "-k",
     "a b",
@@ -261,35 +270,52 @@ test("each takes values after :::, even if they look like flags", async () => {
 });
 
 test("each takes values that end with a NUL", async () => {
-  const { results } = await taskrunner(["each", "--format", "json", "printf %s {}", "-k0"], { stdin: "a\nb\0c\0" });
+  const { results } = await taskrunner(["each", "--format", "json", "-k0", "printf %s {}"], { stdin: "a\nb\0c\0" });
   assertEquals(results.map(({ stdout }) => stdout), ["a\nb", "c"]);
 });
 
-test("each --print prints tasks that run unchanged", async () => {
-  const printed = await taskrunner(["each", "wc -c < {}", "--print"], { stdin: "it's\na.b\n" });
-  assertEquals(printed.stdout, `{"id":"it's","cmd":"wc -c < 'it'\\\\''s'"}\n{"id":"a.b","cmd":"wc -c < 'a.b'"}\n`);
-  assertEquals([printed.status, printed.stderr], [0, ""]);
-  await withTempDirectory(async (directory) => {
-    await writeFile(join(directory, "it's"), "12345");
-    await writeFile(join(directory, "a.b"), "");
-    const { results } = await taskrunner(["-k"], { stdin: printed.stdout.replaceAll("< '", `< ${directory}/'`) });
-    assertEquals(results.map(({ stdout }) => stdout.trim()), ["5", "0"]);
-  });
+test("each --dry-run prints commands, or tasks that run unchanged", async () => {
+  const values = { stdin: "it's\na.b\n" };
+  const printed = await taskrunner(["each", "--dry-run", "wc -c < {}"], values);
+  assertEquals([printed.status, printed.stdout, printed.stderr], [0, "wc -c < 'it'\\''s'\nwc -c < 'a.b'\n", ""]);
+  const program = await taskrunner(["each", "--dry-run", "if", "-k", "", "{}"], values);
+  assertEquals(program.stdout, "'if' -k '' 'it'\\''s'\n'if' -k '' a.b\n");
 });
 
-test("each --print stops at a signal, and has printed the tasks so far", async () => {
-  const { child, output, ended } = startTaskrunner(["each", "echo", "--print"]);
+test("each --dry-run stops at a signal, and has printed the commands so far", async () => {
+  const { child, output, ended } = startTaskrunner(["each", "--dry-run", "echo"]);
   child.stdin!.write("a\n");
-  await waitFor("the first task", () => output.stdout.includes("\n"));
+  await waitFor("the first command", () => output.stdout.includes("\n"));
   process.kill(child.pid!, "SIGINT");
   assertEquals((await ended).status, 130);
+});
+
+test("each --dry-run --resume prints only tasks without a result", async () => {
+  await withTempDirectory(async (directory) => {
+    const output = join(directory, "results.jsonl");
+    await taskrunner(["each", "-o", output, "echo", ":::", "a", "b", "a"]);
+    const { stdout } = await taskrunner([
+      "each",
+      "-o",
+      output,
+      "--resume",
+      "--dry-run",
+      "echo",
+      ":::",
+      "c",
+      "a",
+      "a",
+      "a",
+    ]);
+    assertEquals(stdout, "echo 'c'\necho 'a'\n");
+  });
 });
 
 test("each resumes a run by the values", async () => {
   await withTempDirectory(async (directory) => {
     const output = join(directory, "results.jsonl");
     const resume = (values: string[]) =>
-      taskrunner(["each", "[ {} != b ] || [ -e fixed ]", "-j1", "-o", output, "--resume-failed", ":::", ...values], {
+      taskrunner(["each", "-j1", "-o", output, "--resume-failed", "[ {} != b ] || [ -e fixed ]", ":::", ...values], {
         cwd: directory,
       });
     assertEquals((await resume(["a", "b"])).status, 1);
@@ -300,9 +326,11 @@ test("each resumes a run by the values", async () => {
       "b",
       "ok",
     ]]);
-    const twice = await resume(["a", "a"]);
-    assertEquals(twice.status, 255);
-    assertStringIncludes(twice.stderr, '"a"');
+    assertEquals((await resume(["a", "a", "a"])).status, 0);
+    const repeated = parseResults(await readFile(output, "utf8")).slice(results.length);
+    assertEquals(repeated.map(({ id }) => id), ["a (2)", "a (3)"]);
+    const changed = await taskrunner(["each", "-o", output, "--resume", "echo", ":::", "b"]);
+    assertStringIncludes(changed.stderr, 'from a different command and was skipped: "b" (task 1)');
   });
 });
 
@@ -314,14 +342,14 @@ test("an invalid value is an error that names its line, or is skipped", async ()
     wrong.stderr,
     "standard input:2: Cannot use the value: it contains a NUL character; if values end with NUL, add -0",
   );
-  const skipped = await taskrunner(["each", "--format", "json", "echo", "-k", "--on-invalid", "skip"], {
+  const skipped = await taskrunner(["each", "--format", "json", "-k", "--on-invalid", "skip", "echo"], {
     stdin: bytes,
   });
   assertEquals([skipped.status, skipped.results.map(({ id }) => id)], [255, ["a", "d"]]);
 });
 
 test("values after ::: are counted before the first task runs", async () => {
-  const flags = ["each", "--format", "json", "exit", "-j1", "--halt", "soon,fail=50%", ":::", "1", "1", "0", "0"];
+  const flags = ["each", "--format", "json", "-j1", "--halt", "soon,fail=50%", "exit", ":::", "1", "1", "0", "0"];
   const { results, status } = await taskrunner(flags);
   assertEquals([results.length, status], [2, 50]); // the status is the percentage, as in GNU parallel
 });
@@ -331,17 +359,23 @@ test("wrong uses of each are errors with a remedy", async () => {
     [["each"], "Missing COMMAND, as in taskrunner each 'gzip -k {}'"],
     [["each", " "], "Missing COMMAND"],
     [
-      ["each", "gzip", "{}"],
-      `COMMAND must be one argument, as in taskrunner each 'gzip -k {}', got "gzip" and "{}"`,
+      ["each", "gzip -k {}", "-j4", "--keep-order", ":::", "a"],
+      `Cannot run "gzip -k {}" with arguments: flags of taskrunner go before it, as in taskrunner each -j4 --keep-order 'gzip -k {}'\n`,
     ],
-    [["each", "echo", ":::", "a", ":::", "b"], "Expected one list of values after :::, got two"],
+    [
+      ["each", "gzip -k {}", "a", "b"],
+      `Cannot run "gzip -k {}" with arguments: a shell command is one argument; put flags of taskrunner before it, as in taskrunner each -j 4 'gzip -k {}'\n`,
+    ],
+    [
+      ["each", "-k", "echo;ls", "-j"],
+      'Cannot run "echo;ls" with arguments: a shell command is one argument; put flags',
+    ],
     [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
-    [["each", "echo", ":::", "a\ufffdb"], 'Cannot use the value "a\ufffdb": it is not UTF-8, or contains U+FFFD'],
-    [["each", "echo", "--print", "-o", "x"], "Cannot use --output with --print: --print runs no tasks"],
+    [["each", "--print", "echo"], 'Unknown flag "--print": --dry-run prints the commands of each'],
     [["-0"], "--null is a flag of taskrunner each, not of taskrunner run"],
     [
-      ["each", "echo", "--halt", "now,fail=50%"],
-      "Cannot use --halt with N%: the number of tasks is unknown; give a task file, or values after :::",
+      ["each", "--halt", "now,fail=50%", "echo"],
+      "Cannot use --halt with N%: the number of tasks is unknown; give --total N or --total auto, a task file, or values after :::",
     ],
   ];
   for (const [args, message] of cases) {

@@ -89,7 +89,7 @@ test("a file without results and a wrong flag are errors", async () => {
       [["stats", empty], 'empty.jsonl": there are none'],
       [["trace", join(directory, "missing")], "no such file or directory"],
       [["stats", directory], "it is a directory, not a results file"],
-      [["stats", tasks], 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"'],
+      [["stats", tasks], 'tasks.jsonl:1: Cannot read the result: the field "id" is missing'],
       [["stats", empty, ":::", "1"], "Values after ::: need a command"],
       [["run", tasks, "--json"], "--json is a flag of taskrunner stats, not of taskrunner run"],
       [["run", tasks, "--port", "1"], "--port is a flag of taskrunner watch, not of taskrunner run"],

@@ -62,7 +62,8 @@ for (const executor of ["shell", "process"]) {
           await waitFor("the grandchild", async () => (await pidsIn(directory)).every((pid) => pid > 0));
           process.kill(child.pid!, signal);
           const { status, stderr } = await ended;
-          assertEquals([status, stderr], [expected, ""]);
+          const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it at once\n`;
+          assertEquals([status, stderr], [expected, notice]);
           assertEquals(
             parseResults(await readFile(output, "utf8")).map(({ id, outcome }) => [id, outcome]),
             [["1", "ok"], ["2", "canceled"]],
@@ -92,6 +93,20 @@ for (const executor of ["shell", "process"]) {
     });
   });
 }
+
+test("a signal ends a run whose standard error has no reader", async () => {
+  await withTempDirectory(async (directory) => {
+    const tasks = await taskFile(directory, [{ cmd: `touch ${directory}/on; sleep 300` }]);
+    const run = `$RUNTIME cli.ts ${tasks} & echo $! > ${directory}/pid; wait $!; echo $? > ${directory}/status`;
+    const { ended } = startShell(`{ ${run}; } 2>&1 > ${directory}/out | true`);
+    await waitFor("the task", () => existsSync(join(directory, "on")));
+    process.kill(Number(await readFile(join(directory, "pid"), "utf8")), "SIGTERM");
+    await ended;
+    assertEquals(await readFile(join(directory, "status"), "utf8"), "143\n");
+    const results = parseResults(await readFile(join(directory, "out"), "utf8"));
+    assertEquals(results.map(({ outcome }) => outcome), ["canceled"]);
+  });
+});
 
 test("SIGUSR1 increases the concurrency, and SIGUSR2 decreases it to at least 1", async () => {
   await withTempDirectory(async (directory) => {
@@ -189,7 +204,10 @@ test(
       process.kill(Number(children.trim().split(" ")[0]), "SIGTERM");
       const { status, stderr } = await ended;
       assertEquals(status, 143);
-      assertMatch(stderr, /^taskrunner: running as PID 1, so .* zombies; .* --init does\n$/);
+      assertMatch(
+        stderr,
+        /^taskrunner: running as PID 1, so .* zombies; .* --init does\ntaskrunner: SIGTERM: ending 1 .*\n$/,
+      );
       assertEquals(parseResults(await readFile(join(directory, "out"), "utf8")).map(({ outcome }) => outcome), [
         "canceled",
       ]);

@@ -88,7 +88,7 @@ test("a task that repeatedly kills its worker gets a result after the last redel
     const last = await startWorker(server.url, { args: ["--max-redeliveries", "1"] });
     const { status, results: [result] } = await running;
     assertEquals([status, result!.outcome, result!.status], [1, "killed", null]);
-    assertEquals(result!.error, "The worker was lost while the task ran, also after 1 redelivery");
+    assertEquals(result!.error, "The worker was lost while the task ran, even after 1 redelivery");
     assertEquals(await readFile(join(directory, "begun"), "utf8"), "\n\n");
     await stop(last);
   });

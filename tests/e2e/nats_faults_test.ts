@@ -386,7 +386,7 @@ for (const isolate of [true, false]) {
             for (let number = 0; number < 8; number++) runner.add({ cmd: "yes | head -c 900000" });
             const running = runner.runAndWait();
             const notice = await Promise.race([notified.promise, running]);
-            assertEquals(notice, "the server is out of storage; results wait at their workers until it has room");
+            assertEquals(notice, "the server is out of storage; results wait at their workers until space is free");
             await removeTheRun(server);
             await assertRejects(() => running, Error, "the run was removed from the server");
           } finally {

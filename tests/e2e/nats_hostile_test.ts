@@ -70,7 +70,7 @@ const INVALID_CHANGES: [change: object, error: RegExp][] = [
   [{ outputError: "x".repeat(100_000) }, /^"outputError" must have at most 65536 characters, got "xxx.{1,80}$/],
   [{ ending: { kind: "lost", reason: 7 } }, /^"ending.reason" must be a string, got 7$/],
   [{ ending: { kind: "lost" } }, /^"ending.reason" is missing$/],
-  [spawnFailed("\ud800", 126), /^"ending.reason" must not have half of a surrogate pair/],
+  [spawnFailed("\ud800", 126), /^"ending.reason" must not contain a lone surrogate/],
   [{ place: { ...place, slot: 0 } }, /^"place.slot" must be at least 1, got 0$/],
   [{ place: { ...place, startedAt: "" } }, /^"place.startedAt" must be a time in ISO 8601 and UTC/],
   [{ place: { ...place, startedAt: "2026-02-03 10:00:00Z" } }, /^"place.startedAt" must be a time in ISO 8601 and UTC/],
@@ -81,7 +81,7 @@ const INVALID_CHANGES: [change: object, error: RegExp][] = [
   [{ place: 7 }, /^"place" must be an object, got 7$/],
   [{ stdout: { text: null } }, /^"stdout.text" must be a string, got null$/],
   [{ stdout: undefined }, /^"stdout" is missing$/],
-  [{ stdout: { text: "\udfff" } }, /^"stdout.text" must not have half of a surrogate pair/],
+  [{ stdout: { text: "\udfff" } }, /^"stdout.text" must not contain a lone surrogate/],
   [{ stdout: { text: "123456789" } }, /^"stdout" must have at most 8 bytes in a result, got 9$/],
   [{ stdout: { text: "ééééé" } }, /^"stdout" must have at most 8 bytes in a result, got 10$/],
   [{ stdout: { text: "x".repeat(1000) } }, /^"stdout" must have at most 8 bytes in a result$/],
@@ -90,12 +90,15 @@ const INVALID_CHANGES: [change: object, error: RegExp][] = [
   [{ stderr: { text: "\n", encoding: "base64" } }, /^"stderr" must be base64$/],
   [{ stderr: { text: "MTIzNDU2Nzg5", encoding: "base64" } }, /^"stderr" must have at most 8 bytes in a result, got 9$/],
   [{ stderr: { text: "x", encoding: "utf16" } }, /^"stderr.encoding" must be base64, got "utf16"$/],
-  [{ stdout: { text: "12345678", bytes: 7 } }, /^"stdout" must not have more bytes than its 7, got 8$/],
+  [
+    { stdout: { text: "12345678", bytes: 7 } },
+    /^"stdout" must have at most its full size of 7 bytes in a result, got 8$/,
+  ],
   [{ stdout: { text: "12345678", bytes: 65 } }, /^"stdout" must have at most 64 bytes, got 65$/],
   [{ stdout: { text: "x", bytes: 9.5 } }, /^"stdout.bytes" must be an integer, got 9.5$/],
   [{ stdout: { text: "x", bytes: 1e308 } }, /^"stdout.bytes" must be an integer, got 1e\+308$/],
-  [{ stdout: { text: "x", object } }, /^"stdout" must have as many bytes as its object, 9, got undefined$/],
-  [{ stdout: { text: "x", bytes: 10, object } }, /^"stdout" must have as many bytes as its object, 9, got 10$/],
+  [{ stdout: { text: "x", object } }, /^"stdout" must have the size of its object, 9 bytes, got undefined$/],
+  [{ stdout: { text: "x", bytes: 10, object } }, /^"stdout" must have the size of its object, 9 bytes, got 10$/],
   [
     { stdout: { ...output, object: { ...object, id: "../x" } } },
     /^"stdout.object.id" must be 1 to 64 letters and digits/,
@@ -152,7 +155,7 @@ test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messag
     [checkTaskMessage, null, /^it must be an object, got null$/],
     [checkTaskMessage, {}, /^"task" is missing$/],
     [checkTaskMessage, { ...message, task: "\x7f" }, /^"task" must be an object, got "\\u007f"$/],
-    [checkTaskMessage, { ...message, task: { cmd: "a", "b\x7f": 1 } }, /^"task.b\\u007f" is not known$/],
+    [checkTaskMessage, { ...message, task: { cmd: "a", "b\x7f": 1 } }, /^"task.b\\u007f" is unknown$/],
     [checkTaskMessage, { ...message, task: {} }, /^"task.cmd" is missing$/],
     [checkTaskMessage, { ...message, task: { cmd: [1] } }, /^"task.cmd.0" must be a string, got 1$/],
     [checkTaskMessage, { ...message, task: { cmd: "a\0" } }, /^"task.cmd" must not contain a NUL/],
@@ -440,7 +443,7 @@ for (const [name, damage] of Object.entries(DAMAGES)) {
       assert(results.length < 4, `${error}`);
       assertMatch(
         error!.message,
-        /^(1 task has|\d tasks have) neither a result nor a place on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped what it took; --resume runs the tasks without a result$/,
+        /^(1 task has|\d tasks have) neither a result nor a message on the server: the stream taskrunner_q_\S+ was purged or changed, or a worker has dropped tasks that it took; --resume runs the tasks without a result$/,
       );
     });
   });

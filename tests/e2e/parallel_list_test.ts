@@ -160,7 +160,7 @@ test("commands and output lines can have thousands of words", async () => {
 
 test("each accepts values with special characters, long values and values of many words", async () => {
   const values = [...SPECIAL, "", numbers(1_000).join(" "), "x".repeat(131_000), "é".repeat(500_000)];
-  const { status, results } = await taskrunner(["each", "--format", "json", "printf '%s|' {}", "-0k"], {
+  const { status, results } = await taskrunner(["each", "--format", "json", "-0k", "printf '%s|' {}"], {
     stdin: values.join("\0") + "\0",
   });
   assertEquals([status, results.length], [0, values.length]);

@@ -84,7 +84,7 @@ test(
         await waitFor("the second result", () => sandbox.results().length === 2);
         process.kill(child.pid!, "SIGTERM");
         const { status, stderr } = await ended;
-        assertEquals([status, stderr], [143, ""]);
+        assertEquals([status, stderr], [143, "taskrunner: SIGTERM: ending the run\n"]);
         assertEquals(sandbox.results().map(({ outcome }) => outcome), ["ok", "ok"]);
         await sandbox.waitForCleanup();
       });

@@ -41,7 +41,7 @@ test("fromErrorRecord() makes an Error with the name of any other class", () => 
   assertEquals(sent("only text").message, "only text");
 });
 
-test("toErrorRecord() leaves out causes that are not errors, and those of a cycle after some", () => {
+test("toErrorRecord() leaves out causes that are not errors, and truncates a cycle of causes", () => {
   assertEquals("cause" in toErrorRecord(new Error("why", { cause: 5 })), false);
   const cycle = new Error("cycle");
   cycle.cause = cycle;

@@ -3,7 +3,7 @@ import { assertThrows } from "@std/assert/throws";
 import { commandOf } from "../../isolate/protocol.ts";
 import { test } from "../support/test.ts";
 
-test("commandOf() returns the commands of the caller, and ignores lines of others", () => {
+test("commandOf() returns the commands of the caller, and ignores the lines of other writers", () => {
   const commands = [["taken", 64], ["tasks", 0], ["complete"], ["concurrency", 2], ["drain"], ["stop"], ["kill"]];
   for (const command of commands) assertEquals(commandOf(["secret", ...command], "secret") as unknown, command);
   const lines = [["other", "kill"], ["kill"], [], {}, null, "secret", { 0: "secret", 1: "kill" }];

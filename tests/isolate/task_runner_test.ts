@@ -115,7 +115,7 @@ eitherWay("records commands", async (isolate) => {
 eitherWay("rejects a second run during a run", async (isolate) => {
   const runner = runnerOf([{ cmd: "true" }], { isolate });
   await runner.runAndWait(async () => {
-    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: a run is under way");
+    await assertRejects(() => runner.runAndWait(), Error, "Cannot run the tasks: another run is in progress");
   });
 });
 
@@ -256,12 +256,12 @@ eitherWay("ends the run when onProgress throws", async (isolate) => {
   await assertRejects(() => runner.runAndWait(), RangeError, "enough");
 });
 
-test("TaskRunner rejects wrong options and tasks at once", () => {
+test("TaskRunner rejects invalid options and tasks immediately", () => {
   assertThrows(() => new TaskRunner(0), RangeError, "concurrency must be an integer of at least 1, got 0");
   assertThrows(() => new TaskRunner({ retry: -1 }), RangeError, "retry must be");
   const executor = new FakeExecutor();
-  assertThrows(() => new TaskRunner({ executor }), RangeError, "an executor of your own needs { isolate: false }");
-  assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a spawnAdapter of your own needs");
+  assertThrows(() => new TaskRunner({ executor }), RangeError, "a custom executor needs { isolate: false }");
+  assertThrows(() => new TaskRunner({ spawnAdapter }), RangeError, "a custom spawnAdapter needs");
   const onAttemptStart = () => undefined;
   const message = "onAttemptStart is a function of this process; set { isolate: false }";
   assertThrows(() => new TaskRunner({ onAttemptStart }), RangeError, message);
@@ -371,7 +371,7 @@ eitherWay("answers several calls of next() at once", async (isolate) => {
 
 test("runtimeCommand() rejects a bundled program", () => {
   const bundled = () => runtimeCommand("file:///app/bundle.js", "sh", []);
-  assertThrows(bundled, Error, "this program was bundled, and has no module that could be started");
+  assertThrows(bundled, Error, "this program is bundled, and has no module that another process can run");
 });
 
 test("the process removes nothing from a directory that is not its own", async () => {
@@ -446,7 +446,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-test("TaskRunner reports how its process died, and how many results it had", async () => {
+test("TaskRunner reports how its process died, and how many results had arrived", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
     const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
@@ -607,7 +607,7 @@ eitherWay("accepts file: URLs as cwd and spillDir", async (isolate) => {
 
 test("TaskRunner rejects a factory without a module unless isolate is false", () => {
   const { create } = executorFactory({ status: 0 });
-  assertThrows(() => new TaskRunner({ executor: { create } }), RangeError, "an executor of your own needs");
+  assertThrows(() => new TaskRunner({ executor: { create } }), RangeError, "a custom executor needs");
 });
 
 test("TaskRunner creates no executor before a run, and has the concurrency of the factory", async () => {

@@ -10,6 +10,7 @@ import { ByteBuffer } from "../../system/byte_buffer.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../../jsonl/mod.ts";
 import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
+import { decodeByteText } from "../../text/byte_text.ts";
 import { byteStream, collect, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
@@ -203,6 +204,25 @@ test("LineReader yields empty lines, but none after the last delimiter", async (
     });
     assertEquals(await collect(reader), expected.map((value, index) => ({ lineNumber: index + 1, value })));
   }
+});
+
+test("LineReader decodes lines with a given decoder", async () => {
+  const parse = (text: string, lineNumber: number) => ({ lineNumber, value: text });
+  const options = { delimiter: 0, maxLineBytes: 10, parse, decode: decodeByteText };
+  const bytes = Uint8Array.of(0x61, 0xe9, 0, 0xc3, 0xa9, 0, 0xff);
+  for (const size of [1, 2, 100]) {
+    const lines = await collect(new LineReader(byteStream(bytes, size), options));
+    assertEquals(lines.map(({ value }) => value), ["a\udce9", "é", "\udcff"]);
+  }
+  const strict = new LineReader(byteStream(bytes), { ...options, decode: undefined });
+  await assertRejects(() => strict.next(), InvalidLineError, "Line 1: Cannot read the line: it is not valid UTF-8");
+  const refusing = new LineReader(byteStream(bytes), {
+    ...options,
+    decode: () => {
+      throw new TypeError("no");
+    },
+  });
+  await assertRejects(() => refusing.next(), InvalidLineError, "Line 1: Cannot read the line: it is not valid UTF-8");
 });
 
 test("next() can be called concurrently and resolves in order", async () => {

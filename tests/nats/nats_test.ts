@@ -46,6 +46,9 @@ test("results equal those of a local run, and name their worker", async () => {
     { cmd: "cat", stdinFile: "sys/kernel/ostype", cwd: "/proc" },
     { cmd: "cat", stdinFile: "no such file" },
     { cmd: "printf '\\377'" },
+    { cmd: "printf %s caf\udce9; cat", env: { V: "\udcff" }, stdinFile: "missing\udce9" },
+    { cmd: ["sh", "-c", 'printf %s "$0$V"', "caf\udce9"], env: { V: "\udcff" } },
+    { cmd: ["missing\udce9"] },
     { cmd: "yes", id: "much" },
     { id: "é \0 ' * >", cmd: "echo $TASKRUNNER_ATTEMPT" },
   ];
@@ -100,7 +103,7 @@ test("a server without JetStream is an error that names the remedy", async () =>
   });
 });
 
-test("tasks with the same id and command are different tasks", async () => {
+test("tasks with the same id and command are distinct tasks", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
       const cmd = `echo x >> ${directory}/ran`;
@@ -123,7 +126,7 @@ test("a repeated task runs again after its first result", async () => {
   });
 });
 
-test("equal large tasks are different tasks, and each arrives complete", async () => {
+test("identical large tasks are distinct tasks, and each arrives complete", async () => {
   await withNatsServer(async (server) => {
     const attempts = async () => (await listRuns({ servers: server.url }))[0]?.attempts ?? 0;
     async function* tasks(): AsyncGenerator<Task> {
@@ -201,7 +204,7 @@ test("a drained run emits the results of begun tasks, and withdraws the others",
   });
 });
 
-test("halted and abandoned runs end at once, and leave nothing on the server", async () => {
+test("halted and abandoned runs end immediately, and leave nothing on the server", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const tasks = [{ cmd: "exit 1" }, ...Array(20).fill({ cmd: "sleep 300" })];

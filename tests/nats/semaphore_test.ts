@@ -11,7 +11,7 @@ test("Semaphore.tryAcquire() takes the free permit with the lowest number", () =
   assertEquals([1, 2, 3].map(() => semaphore.tryAcquire()), [2, 3, undefined]);
 });
 
-test("Semaphore.run() starts actions in order, no more at once than there are permits", async () => {
+test("Semaphore.run() starts actions in order, and never runs more actions than it has permits", async () => {
   const semaphore = new Semaphore(2);
   const started: number[] = [];
   const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());

@@ -1,9 +1,10 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
+  DENO_DIR,
   jsonLines,
   parseResults,
   PROJECT,
@@ -51,7 +52,7 @@ if (RUNTIME === "deno") {
   test("on Deno, no prompt asks for an optional permission", async () => {
     await withTempDirectory(async (directory) => {
       const input = await taskFile(directory, tasks);
-      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k ${input}`;
+      const command = `${process.execPath} run --allow-run --allow-read=${input} cli.ts -q -k --no-progress ${input}`;
       const { stdout } = await start("script", ["-qec", command, "/dev/null"], { stdin: "" }).ended;
       assertEquals(parseResults(stdout.replaceAll("\r\n", "\n")).map(({ outcome }) => outcome), outcomes);
       assert(!stdout.includes("requests"), stdout);
@@ -80,6 +81,21 @@ if (RUNTIME === "deno") {
       });
       assertEquals(stderr, "");
       assertEquals(await readFile(parseResults(stdout)[0]!.stdoutFile!, "utf8"), "12345");
+    });
+  });
+
+  test("on Deno, defaults need permissions for their variables and their file", async () => {
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, ".config", "taskrunner", "flags");
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, "--retries=1");
+      const permissions = ["--allow-run", "--allow-env=TASKRUNNER_FLAGS,XDG_CONFIG_HOME,HOME", `--allow-read=${path}`];
+      const env = { HOME: directory, XDG_CONFIG_HOME: "", TASKRUNNER_FLAGS: "--retry-delay=0", DENO_DIR };
+      const options = { env, stdin: jsonLines([{ cmd: "echo ${TASKRUNNER_FLAGS-unset}; exit 1" }]) };
+      const [result] = parseResults((await withPermissions(permissions, [], options)).stdout);
+      assertEquals([result!.attempts, result!.stdout], [2, "unset\n"]);
+      const { stdout, stderr } = await withPermissions(["--allow-run"], [], options);
+      assertEquals([parseResults(stdout)[0]!.attempts, stderr], [1, ""]);
     });
   });
 

@@ -39,7 +39,7 @@ test("run() and TaskRunner reject an unknown option and suggest the right one", 
   ];
   for (const [options, message] of problems) {
     assertThrows(() => run([], options as RunOptions), TypeError, `Cannot start the pool: ${message}`);
-    assertThrows(() => new TaskRunner(options as TaskRunnerOptions), TypeError, `Cannot make the runner: ${message}`);
+    assertThrows(() => new TaskRunner(options as TaskRunnerOptions), TypeError, `Cannot create the runner: ${message}`);
   }
   assertThrows(
     () => run([], { isolate: true } as RunOptions),

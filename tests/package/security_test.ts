@@ -1,4 +1,4 @@
-/** Tests of promises in docs/security.md that no other test covers. */
+/** Tests of guarantees in docs/security.md that no other test covers. */
 
 import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
@@ -112,12 +112,14 @@ test("no command prints control characters from outside to a terminal", async ()
     const commands: Record<string, string[]> = {
       "--resume": [changed, "--resume", "-o", output],
       "--dry-run": ["--dry-run", tasks],
-      "--print": ["each", "true {}", "--print", ":::", HOSTILE],
+      "each --dry-run": ["each", "--dry-run", "true {}", ":::", HOSTILE],
       "a flag": [`--${HOSTILE}`],
       "a name that is not there": [`${tasks}.not`],
       stats: ["stats", `${output}2`],
       "stats --json": ["stats", "--json", output],
       trace: ["trace", output],
+      failed: ["failed", output],
+      "failed --cmd": ["failed", "--cmd", "--tasks", "/dev/null", output],
       "a file of credentials": ["--nats", "nats://127.0.0.1:1", "--queue", "q", "--nats-creds", `${tasks}.not`],
     };
     const shown = await Promise.all(Object.values(commands).map((args) => startTaskrunner(args, { stdin: "" }).ended));
@@ -142,7 +144,7 @@ test("a hostile NATS server can neither control the terminal nor learn secrets",
     `nats://${secret}@127.0.0.1:1`,
     `nats://me:${secret}/@:x@127.0.0.1`,
   ];
-  const args = ["each", "echo {}", "--queue", "q", ":::", "1"];
+  const args = ["each", "--queue", "q", "echo {}", ":::", "1"];
   const runs = urls.map((url) =>
     startTaskrunner(args, { stdin: "", env: { NATS_URL: url, TOP_SECRET: secret } }).ended
   );
@@ -349,9 +351,11 @@ test(
       const go = join(directory, "go");
       const started = startTaskrunner([
         "each",
-        `until [ -e ${go} ]; do sleep 0.05; done; echo {}`,
+        "--format",
+        "json",
         "--watch",
         "0",
+        `until [ -e ${go} ]; do sleep 0.05; done; echo {}`,
         ":::",
         "x",
       ], { stdin: "" });
@@ -452,10 +456,10 @@ test("a report contains the complete licenses of the bundled packages", async ()
   }
 });
 
-test("every promise in docs/security.md has a test", async () => {
+test("every guarantee in docs/security.md has a test", async () => {
   const text = (await readFile(join(PROJECT, "docs", "security.md"), "utf8")).replace(/\s+/g, " ");
   const rows = text.match(/(?<=\| )[a-z_]+: "[^|]*/g)!;
-  assert(rows.length > 20, `${rows.length} promises`);
+  assert(rows.length > 20, `${rows.length} guarantees`);
   for (const row of rows) {
     for (const [, name, titles] of row.matchAll(/([a-z_]+): ("[^;]*)/g)) {
       const source = await readFile(join(PROJECT, pathOfTest(name!)), "utf8");

@@ -5,13 +5,13 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
   lacks,
+  pathWithTaskrunner,
   PROJECT,
   RUN_MODULE,
   RUNTIME,
   shell,
   start,
   withTempDirectory,
-  writeProgram,
 } from "../support/helpers.ts";
 import { hasProgram } from "../support/programs.ts";
 import { type Block, blocksOf, pagesBelow, readPage } from "../support/pages.ts";
@@ -27,8 +27,6 @@ const PROGRAMS = ["jq", "gzip", "seq", "xargs"];
 const isOfPeer = (block: Block) => block.text.startsWith("parallel ");
 
 const readme = blocksOf(await readPage("README.md"));
-/** Selects the command that runs the tests, and so would run itself. */
-const isTestCommand = (block: Block) => block.text.includes("deno task ci");
 const isInstall = (block: Block) => block.heading === "Install";
 
 /** Replaces what differs between two runs. */
@@ -39,19 +37,10 @@ function withoutTimes(text: string): string {
   );
 }
 
-/** Puts the command under test into a directory, and returns a PATH that begins with it. */
-async function pathWithTaskrunner(directory: string): Promise<string> {
-  const bin = join(directory, "bin");
-  await mkdir(bin);
-  const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")].map((word) => `'${word}'`).join(" ");
-  await writeProgram(join(bin, "taskrunner"), `#!/bin/sh\nexec ${command} "$@"\n`);
-  return `${bin}:${process.env.PATH}`;
-}
-
 for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {
   const blocks = blocksOf(await readPage(page));
   const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
-    .filter(({ block }) => block.language === "sh" && !isTestCommand(block) && !isInstall(block));
+    .filter(({ block }) => block.language === "sh" && !isInstall(block));
   if (commands.length === 0) continue;
   test(`every command in ${page} prints what the page shows`, async () => {
     if (lacks(...PROGRAMS)) return;
@@ -129,8 +118,8 @@ for (const { text } of installs) {
   });
 }
 
-test("the CI runs the test command of the README, and nothing else", async () => {
-  const [command] = readme.filter(isTestCommand);
+test("the CI runs the test command of CONTRIBUTING.md, and nothing else", async () => {
+  const [command] = blocksOf(await readPage("CONTRIBUTING.md")).filter(({ text }) => text.includes("deno task ci"));
   const script = await readFile(join(PROJECT, ".ci", "run"), "utf8");
   const lines = script.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   assertEquals(lines, ["set -eu", 'cd "$(dirname "$0")/.."', "export CI=true", command!.text.trim()]);

@@ -8,7 +8,7 @@ import { test } from "../support/test.ts";
 
 /** A flag as the help or the page has it. */
 interface FlagRow {
-  /** The flag and its value, such as `-j, --jobs N|N%`. */
+  /** The flag and its value, such as `-j, --jobs N`. */
   spelling: string;
   meaning: string;
   default: string;
@@ -35,12 +35,12 @@ function flagsOfPage(page: string): FlagRow[] {
 test("docs/reference/flags.md has the commands and flags of the help, with their texts and defaults", async () => {
   const page = await readPage("docs/reference/flags.md");
   const { stdout: help } = await taskrunner(["--help"]);
-  const [, list] = /^Commands:\n(.*?)\n\n/ms.exec(help)!;
+  const [, list] = /^Commands.*?:\n(.*?)\n\n/ms.exec(help)!;
   const commands = [...list!.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!);
-  const sections = page.split(/^## (?=`taskrunner |All commands)/m).slice(1);
+  const sections = page.split(/^## (?=`taskrunner |All commands|Login)/m).slice(1);
   assertEquals(
-    sections.map((section) => /^`taskrunner (\w+)|^All/.exec(section)![1]),
-    [...commands, undefined],
+    sections.map((section) => /^`taskrunner (\w+)|^All|^Login/.exec(section)![1]),
+    [...commands, undefined, undefined],
   );
   const onPage = flagsOfPage(page);
   const has = (flags: FlagRow[], flag: FlagRow) =>
@@ -54,7 +54,9 @@ test("docs/reference/flags.md has the commands and flags of the help, with their
     const inSection = flagsOfPage(sections[index]!);
     assertEquals(inSection.filter((flag) => !has(inHelp, flag)), [], `the help of ${command} lacks flags`);
   }
-  assert(count > 100, `${count} flags in the help`);
+  const ofTopic = flagsOfHelp((await taskrunner(["help", "nats"])).stdout);
+  assertEquals(flagsOfPage(page.split(/^## Login to NATS/m)[1]!), ofTopic);
+  assert(count + ofTopic.length > 60, `${count} flags in the help`);
 });
 
 test("docs/reference/records.md has the fields of the JSON Schemas", async () => {

@@ -248,7 +248,7 @@ test("drain() stops starting tasks, and running tasks finish", async () => {
   assertEquals([executor.executions.length, executor.closed], [2, 1]);
 });
 
-test("drain() before the first call of next() leaves no results", async () => {
+test("drain() before the first call of next() ends the run without results", async () => {
   const executor = instantExecutor();
   const results = run(tasks(3), { executor });
   results.drain();

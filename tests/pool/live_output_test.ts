@@ -189,7 +189,7 @@ test("LineSplitter delivers whole lines from any chunks, and long lines in parts
   fc.assert(property, { numRuns: 100 * EFFORT, seed: SEED });
 });
 
-test("OutputFollower.readAll() leaves out what is appended meanwhile, and keeps no more than the bytes", async () => {
+test("OutputFollower.readAll() ignores bytes that are appended during the read, and allocates no spare memory", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "output");
     await writeFile(path, "a".repeat(100_000));

@@ -610,7 +610,7 @@ test("a run leaves no listener on its signal", async () => {
   assertEquals(listeners.size, 0);
 });
 
-test("leaving the loop, by break or by an exception, terminates running tasks and reads no more", async () => {
+test("leaving the loop, by break or by an exception, terminates running tasks and reads no further tasks", async () => {
   for (const leave of ["break", "throw"]) {
     const source = countingSource(1_000_000);
     const executor = new FakeExecutor();
@@ -665,7 +665,7 @@ test("return() waits until the source has cleaned up", async () => {
   assert(cleaned);
 });
 
-test("kill() kills running tasks at once, even during their termination", async () => {
+test("kill() kills running tasks immediately, even during their termination", async () => {
   const executor = new FakeExecutor();
   executor.onStart = (execution) => execution.endsAtOnce = false;
   const stop = new AbortController();

@@ -36,7 +36,7 @@ function startAttempt(hasEnded?: () => boolean | undefined) {
   return { stops, onStart, end };
 }
 
-test("a timeout counts from the start of the command, also when the report of the start is late", async () => {
+test("a timeout counts from the start of the command, even when the report of the start is late", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const { stops, onStart } = startAttempt(() => false);

@@ -42,7 +42,7 @@ function fakeSystem(limits: Partial<StartLimits>) {
   return { system, make };
 }
 
-test("StartLimiter.check() returns the rest of the delay after a start", () => {
+test("StartLimiter.check() returns the remaining delay after a start", () => {
   const { system, make } = fakeSystem({ startDelayMs: 50 });
   const limiter = make();
   assertEquals(limiter.check(0), undefined);
@@ -310,7 +310,7 @@ test("freeMemoryBytes() is the lesser of the free memory of the system and of th
   });
 });
 
-test("systemLoad() counts threads that want a CPU or a disk, except those of the kernel and of this process", async () => {
+test("systemLoad() counts threads that use or wait for a CPU or a disk, except threads of the kernel and of this process", async () => {
   const stat = (name: string, state: string, threads = 1, flags = 0) =>
     `1 (${name}) ${state} 1 1 1 0 -1 ${flags} 0 0 0 0 0 0 0 0 20 0 ${threads} 0 5 0 0\n`;
   await withTempDirectory(async (root) => {
@@ -345,7 +345,7 @@ test("the command prints one notice when nothing can start, and ends on a signal
   await waitFor("the notice", () => output.stderr === notice);
   process.kill(child.pid!, "SIGTERM");
   const { status, stdout, stderr } = await ended;
-  assertEquals([status, stdout, stderr], [143, "", notice]);
+  assertEquals([status, stdout, stderr], [143, "", `${notice}taskrunner: SIGTERM: ending the run\n`]);
 });
 
 test("--memfree delays starts until enough memory is free, with a notice", async () => {

@@ -81,7 +81,7 @@ test("run() accepts tasks at any time and starts at most `concurrency` of them",
   assertEquals(executor.closed, 1);
 });
 
-test("createPool() reports invalid options at once", () => {
+test("createPool() reports invalid options immediately", () => {
   assertThrows(() => createPool({ concurrency: 0 }), RangeError, "concurrency must be an integer of at least 1, got 0");
   assertThrows(() => createPool({ keepOrder: true } as object), TypeError, "each task has its own promise");
   assertThrows(() => createPool({ concurency: 1 } as object), TypeError, 'did you mean "concurrency"?');
@@ -122,7 +122,7 @@ test("an aborted signal terminates a running task and drops a waiting one", asyn
   }
 });
 
-test("an aborted signal cancels a waiting task at once, and a running task in any slot", async () => {
+test("an aborted signal cancels a waiting task immediately, and a running task in any slot", async () => {
   const executor = new FakeExecutor();
   const pool = createPool({ executor, concurrency: 2 });
   const controllers = [new AbortController(), new AbortController()];
@@ -206,7 +206,7 @@ test("a pool closes when its last task is canceled", async () => {
 
 test("a canceled task is not retried, however its attempt ended", async () => {
   const executor = new FakeExecutor();
-  const pool = createPool({ executor, retry: 5 });
+  const pool = createPool({ executor, retry: { limit: 5, delayMs: 3_600_000 } });
   const controller = new AbortController();
   const promise = pool.run("x", { signal: controller.signal });
   const [execution] = executor.executions;
@@ -218,7 +218,7 @@ test("a canceled task is not retried, however its attempt ended", async () => {
   await pool.close();
 });
 
-test("close() finishes the tasks that were added, and takes no others", async () => {
+test("close() finishes the added tasks, and rejects new tasks", async () => {
   const executor = new FakeExecutor();
   const pool = createPool({ executor, concurrency: 1 });
   const promises = [pool.run("x"), pool.run("x")];
@@ -246,7 +246,7 @@ test("the end of an `await using` block terminates running tasks, and no dropped
   assertEquals(executor.closed, 1);
 });
 
-test("a pool takes no tasks after its disposal, and keeps no timer", async () => {
+test("a pool rejects tasks after its disposal, and leaves no timer running", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {
     const pool = new QueuedTaskPool({}, instantExecutor, true);
@@ -274,7 +274,7 @@ test("close() and the disposal wait until the executor has closed", async () => 
   }
 });
 
-test("a pool that was never used closes at once", async () => {
+test("a pool that was never used closes immediately", async () => {
   const pool = createPool();
   await pool.onIdle();
   await pool.close();
@@ -438,7 +438,7 @@ test("onProgress counts all tasks of the pool", async () => {
   });
 });
 
-test("a pool that is never closed lets the program end, also with dropped promises", async () => {
+test("a pool that is never closed lets the program end, even with dropped promises", async () => {
   const { stdout, stderr, status } = await shell("exec $RUNTIME tests/fixtures/pool_left_open.ts");
   assertEquals([stdout, stderr, status], ["hi\n20 0 0\n", "", 0]);
 });
@@ -504,7 +504,7 @@ test("each promise settles once with the result of its task, in any schedule", a
   await fc.assert(property, { numRuns: 200 * EFFORT, seed: SEED });
 });
 
-test("run() rejects without a word to the runtime when its signal is already aborted", async () => {
+test("run() with an aborted signal causes no unhandled rejection when its promise is dropped", async () => {
   const pool = createPool({ executor: instantExecutor() });
   const stray: unknown[] = [];
   const note = (error: unknown) => stray.push(error);

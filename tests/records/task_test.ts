@@ -6,6 +6,7 @@ import { assertThrows } from "@std/assert/throws";
 import { readTasks } from "../../records/read_tasks.ts";
 import type { InvalidLineError } from "../../jsonl/mod.ts";
 import { InvalidTaskError } from "../../records/invalid_task_error.ts";
+import { commandHash } from "../../records/command_hash.ts";
 import { type CheckedTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
 import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
@@ -59,13 +60,45 @@ test("parseTask() rejects a cmd that is not a string or an array of strings, or 
   assertEquals(problemOf({ cmd: ["echo", "x", null] }), '"cmd[2]" must be a string, got null');
 });
 
-test("parseTask() rejects NUL and half surrogate pairs in text for the system", () => {
-  const must = "must not contain a NUL character or half of a surrogate pair";
+test("parseTask() rejects NUL and lone surrogates in text for the system", () => {
+  const must = "must not contain a NUL character or a lone surrogate";
   assertEquals(problemOf({ cmd: "a\0b" }), `"cmd" ${must}, got "a\\u0000b"`);
   assertEquals(problemOf({ cmd: ["a", "\0"] }), `"cmd[1]" ${must}, got "\\u0000"`);
   assertEquals(problemOf({ cmd: "\ud800" }), `"cmd" ${must}, got "\\ud800"`);
   assertEquals(problemOf({ cmd: "x", cwd: "/\0" }), `"cwd" ${must}, got "/\\u0000"`);
   assertEquals(problemOf({ cmd: "x", cwd: "" }), '"cwd" must not be empty, got ""');
+});
+
+test("parseTask() accepts escaped bytes where programs get them, and rejects other lone surrogates", () => {
+  const must = "must not contain a NUL character or a lone surrogate";
+  for (const text of ["caf\udce9", "\udc80\udcff", "😀\udce9"]) {
+    const tasks = [{ cmd: text }, { cmd: [text, text] }, { cmd: "x", env: { A: text }, stdinFile: text }];
+    for (const task of tasks) assertEquals(parseTask(task), task);
+    const stdin = { file: text };
+    assertEquals(parseTask({ cmd: "x", stdin }), { cmd: "x", stdin });
+    assertEquals(problemOf({ cmd: "x", cwd: text }), `"cwd" ${must}, got ${JSON.stringify(text)}`);
+    const name = "is not the name of a variable: it must not be empty or contain = or NUL";
+    assertEquals(
+      problemOf({ cmd: "x", env: { [text]: "" } }),
+      `"env.${JSON.stringify(text).slice(1, -1)}" ${name}, got ""`,
+    );
+  }
+  for (const text of ["\udc7f", "\udd00", "\udce9\ud83d"]) {
+    const got = `${must}, got ${JSON.stringify(text)}`;
+    assertEquals(problemOf({ cmd: text }), `"cmd" ${got}`);
+    assertEquals(problemOf({ cmd: ["a", text] }), `"cmd[1]" ${got}`);
+    assertEquals(problemOf({ cmd: "x", env: { A: text } }), `"env.A" ${got}`);
+    assertEquals(problemOf({ cmd: "x", stdinFile: text }), `"stdinFile" ${got}`);
+  }
+});
+
+test("commandHash() is the CRC-32 of the bytes of a command", () => {
+  // As printed by zlib.crc32 in Python for b"echo caf\xe9", b"echo\0caf\xe9\0" and "echo \u{1f600}é".encode().
+  assertEquals(commandHash("echo caf\udce9"), "a4548813");
+  assertEquals(commandHash(["echo", "caf\udce9"]), "51b4ffed");
+  assertEquals(commandHash("echo 😀é"), "c1c17800");
+  const similar = ["\udce9", "\udcea", "\ufffd", "\udce9\udce9"].map((text) => commandHash(text));
+  assertEquals(new Set(similar).size, similar.length);
 });
 
 test("parseTask() names an unknown field, and the nearest field or all known fields", () => {
@@ -109,7 +142,7 @@ test("parseTask() rejects an env that is not an object of strings, or has invali
   assertEquals(problemOf({ cmd: "x", env: { A: 1 } }), '"env.A" must be a string, got 1');
   assertEquals(
     problemOf({ cmd: "x", env: { A: "\0" } }),
-    '"env.A" must not contain a NUL character or half of a surrogate pair, got "\\u0000"',
+    '"env.A" must not contain a NUL character or a lone surrogate, got "\\u0000"',
   );
   assertEquals(problemOf(JSON.parse('{"cmd":"x","env":{"__proto__":1}}')), '"env.__proto__" must be a string, got 1');
   assertEquals(problemOf({ cmd: "x", env: { constructor: 1 } }), '"env.constructor" must be a string, got 1');
@@ -131,7 +164,7 @@ test("parseTask() accepts any text, bytes or a file as stdin", () => {
   assertEquals(problemOf({ cmd: "x", stdin: { file: "a", cwd: "b" } }), `${must} {"file":"a","cwd":"b"}`);
   assertEquals(problemOf({ cmd: "x", stdin: new ArrayBuffer(1) }), `${must} {}`);
   assertEquals(problemOf({ cmd: "x", stdin: { file: "" } }), '"stdin.file" must not be empty, got ""');
-  const text = "must not contain a NUL character or half of a surrogate pair";
+  const text = "must not contain a NUL character or a lone surrogate";
   assertEquals(problemOf({ cmd: "x", stdin: { file: "\0" } }), `"stdin.file" ${text}, got "\\u0000"`);
   assertEquals(
     problemOf({ cmd: "x", stdin: { file: new URL("file:///a%00") } }),
@@ -250,7 +283,7 @@ test("parseTask() rejects retries that are not an integer of at least 0", () => 
   }
 });
 
-test("parseTask() rejects a meta that JSON cannot hold", () => {
+test("parseTask() rejects a meta that JSON cannot represent", () => {
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   for (const meta of [cycle, 1n, () => {}, Symbol()]) {

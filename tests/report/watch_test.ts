@@ -233,7 +233,7 @@ test("a port in use is an error before any task runs", async () => {
     const first = startTaskrunner([await taskFile(directory, held(1, go)), "--watch", "0"], { stdin: "" });
     const { port } = new URL(await urlOf(first));
     const path = join(directory, "results.jsonl");
-    const second = await startTaskrunner(["each", "echo {}", "--watch", port, "-o", path, ":::", "1"], { stdin: "" })
+    const second = await startTaskrunner(["each", "--watch", port, "-o", path, "echo {}", ":::", "1"], { stdin: "" })
       .ended;
     assertStringIncludes(second.stderr, `Cannot listen on 127.0.0.1:${port}: the address is already in use`);
     assertEquals([second.status, await readFile(path, "utf8").catch(() => "no file")], [255, "no file"]);
@@ -337,7 +337,7 @@ test("connections to the live page are limited, to leave descriptors for tasks",
 if (RUNTIME === "deno") {
   test("on Deno, --watch without the permission for its port fails before any task runs", async () => {
     const permissions = ["--no-prompt", "--allow-read", "--allow-write", "--allow-run", "--allow-env", "--allow-sys"];
-    const args = ["run", ...permissions, join(PROJECT, "cli.ts"), "each", "echo {}", "--watch", "0", ":::", "1"];
+    const args = ["run", ...permissions, join(PROJECT, "cli.ts"), "each", "--watch", "0", "echo {}", ":::", "1"];
     const { status, stdout, stderr } = await start(process.execPath, args, { stdin: "" }).ended;
     assertEquals([status, stdout], [255, ""]);
     assertStringIncludes(stderr, "Cannot listen on 127.0.0.1:0: Deno needs --allow-net=127.0.0.1");

@@ -26,6 +26,9 @@ async function ask(
     stdinIsTerminal: false,
     stdoutIsTerminal: false,
     stderrIsTerminal: false,
+    outputsShareTerminal: false,
+    terminalColumns: () => undefined,
+    isReadingTerminal: () => false,
     stdout: { write: (bytes) => void written.push(bytes) },
     stderr: (line) => Promise.resolve(void lines.push(line)),
     stderrBytes: { write: () => {} },
@@ -166,7 +169,7 @@ test(
   },
 );
 
-test("findResultsEnd() finds the end of the whole results for any cut", async () => {
+test("findResultsEnd() finds the end of the complete results, wherever the file is cut off", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const line = fc.tuple(fc.nat(300), fc.boolean()).map(([length, isLong]) =>

@@ -107,7 +107,7 @@ test("remaining() uses the latest result of a task, in any order of the tasks", 
   });
 });
 
-test("remaining() can be called again, also at the same time, and counts appended results", async () => {
+test("remaining() can be called repeatedly, even concurrently, and takes appended results into account", async () => {
   const tasks = ["a", "b", "c"].map((id) => task(id));
   await withResults([result("a")], RETRY_FAILED, async (file) => {
     const first = file.remaining(tasks);
@@ -122,7 +122,7 @@ test("remaining() can be called again, also at the same time, and counts appende
   });
 });
 
-test("changed has the skipped tasks whose command differs from the command of their result", async () => {
+test("changed contains the skipped tasks whose command differs from the command of their result", async () => {
   const results = [
     result("same", "ok", "echo 1"),
     result("other", "ok", "echo 1"),
@@ -143,7 +143,7 @@ test("changed has the skipped tasks whose command differs from the command of th
   });
 });
 
-test("changed leaves out results whose hash is not a CRC-32", async () => {
+test("changed ignores results whose hash is not a CRC-32", async () => {
   const hashes = ["-5", "-ffffffff", "", "no hash", "f".repeat(400)];
   await withResumed(hashes.map((cmdHash) => ({ ...result(cmdHash), cmdHash })), async (file) => {
     assertEquals(await remainingIds(file, hashes.map((id) => task(id))), []);
@@ -176,7 +176,7 @@ test("stateOf() returns the state of a task and changes nothing", async () => {
   });
 });
 
-test("remaining() requires an id of its own for each task", async () => {
+test("remaining() requires a unique id for each task", async () => {
   await withResumed([result("a")], async (file) => {
     await assertRejects(() => remainingIds(file, [{ cmd: "x" }]), RangeError, '"id" is missing');
     await assertRejects(
@@ -289,7 +289,7 @@ test("open() reports a path that cannot be written", async () => {
   });
 });
 
-test("open() without resume refuses a file that is not empty, and leaves it alone", async () => {
+test("open() without resume rejects a file that is not empty, and does not change the file", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, "precious");
@@ -298,7 +298,7 @@ test("open() without resume refuses a file that is not empty, and leaves it alon
   });
 });
 
-test("open() refuses to resume a file with a line that is not a result, and leaves it alone", async () => {
+test("open() refuses to resume a file with a line that is not a result, and does not change the file", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const text = `${jsonLines([result("b")])}{"id":"c"}\n{"id":`;
@@ -314,7 +314,7 @@ test("open() refuses to resume a file with a line that is not a result, and leav
   });
 });
 
-test("open() cuts off an unfinished line, and completes a result that lacks its newline", async () => {
+test("open() removes an incomplete last line, and completes a result that lacks its newline", async () => {
   const [a, b] = [result("a"), result("b")];
   const whole = jsonLines([a, b]);
   const line = jsonLines([b]).length;
@@ -349,7 +349,7 @@ test("open() with resume creates a missing file", async () => {
   });
 });
 
-test("readRecordedResults() reads results without a lock, and leaves the file alone", async () => {
+test("readRecordedResults() reads results without a lock, and does not change the file", async () => {
   const { signal } = new AbortController();
   const read = (path: string) => readRecordedResults(path, { retryFailed: false, signal });
   await withResumed([result("a")], async (_file, path) => {
@@ -364,7 +364,7 @@ test("readRecordedResults() reads results without a lock, and leaves the file al
   });
 });
 
-test("open() locks the file until it is closed, also when opening fails", async () => {
+test("open() locks the file until close(), and releases the lock when opening fails", async () => {
   await withResumed([result("a")], async (file, path) => {
     for (const options of [{}, { resume: true }]) {
       await assertFails(() => ResultsFile.open(path, options), "locked", /: another run is writing to it$/);
@@ -427,6 +427,55 @@ test("append() and close() report a file that another program removed, replaced 
   }
 });
 
+test("close() writes results whose append() is pending, and further calls wait for the first", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    const settled: string[] = [];
+    const calls = {
+      append: file.append(result("a")),
+      first: file.close(),
+      second: file.close(),
+      disposal: file[Symbol.asyncDispose](),
+      flush: file.flush(),
+    };
+    await Promise.all(Object.entries(calls).map(([name, call]) => call.then(() => settled.push(name))));
+    assertEquals([settled.slice(0, 2), settled.length], [["append", "first"], 5]);
+    assertEquals(await readFile(path, "utf8"), jsonLines([result("a")]));
+  });
+});
+
+test("after close(), append() fails, writes nothing, and lookups still work", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path, { resume: true });
+    await file.append(result("a"));
+    const closing = file.close();
+    const message = `Cannot write results to ${JSON.stringify(path)}: the file is closed`;
+    for (let call = 0; call < 2; call++) {
+      assertEquals((await assertRejects(() => file.append(result("b")), Error)).message, message);
+      await closing;
+    }
+    await file.flush();
+    assertEquals([file.size, file.stateOf(task("a")), file.stateOf(task("b"))], [1, "done", "remaining"]);
+    assertEquals((await collect(file.remaining([task("a"), task("b")]))).map(({ id }) => id), ["b"]);
+    assertEquals(await readFile(path, "utf8"), jsonLines([result("a")]));
+  });
+});
+
+test("close() throws an error once", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    await file.append(result("a"));
+    await truncate(path, 0);
+    const settled = await Promise.allSettled([file.close(), file.close(), file.flush()]);
+    assertEquals(settled.map(({ status }) => status), ["rejected", "fulfilled", "fulfilled"]);
+    await file.close();
+    await (await ResultsFile.open(path)).close();
+  });
+});
+
 test("append() follows a file that was renamed", async () => {
   await withResumed([], async (file, path) => {
     await file.append(result("a"));
@@ -436,7 +485,7 @@ test("append() follows a file that was renamed", async () => {
   });
 });
 
-test("append() leaves whole lines when a write fails", async () => {
+test("append() leaves only complete lines when a write fails", async () => {
   if (lacks("prlimit")) return;
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");

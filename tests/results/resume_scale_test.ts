@@ -293,7 +293,7 @@ test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
   }
 });
 
-test("IdTable distinguishes all ids, also those with the same hash", () => {
+test("IdTable distinguishes all ids, even ids with the same hash", () => {
   const ids = new IdTable(0);
   const expected = new Map<string, number>();
   const add = (id: string) => {
@@ -445,7 +445,7 @@ test("TaskPass finds an id that occurs twice among many tasks", () => {
   assertEquals([index.size, index.idCount], [0, 1_000]);
 });
 
-test("ResultIndex names the line of an invalid result, for pieces of any size", async () => {
+test("ResultIndex names the line of an invalid result, for chunks of any size", async () => {
   const good = `${JSON.stringify(RESULT)}\n`;
   for (const bad of ['{"id":"c"}', `${JSON.stringify({ ...RESULT, slot: 0 })}`, '"', "\xff"]) {
     const bytes = encoder.encode(`\ufeff${good}\n${good}${bad}\n${good}`);

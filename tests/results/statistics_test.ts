@@ -280,7 +280,7 @@ test("RunStatistics limits utilization to 1 when the clock was set back", async 
   assertEquals(statistics.figures!.utilization, 1);
 });
 
-test("RunStatistics has no speed for a span of 0 ms", async () => {
+test("RunStatistics has no rate for a span of 0 ms", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({ durationMs: 0 })]))) statistics.add(facts);
   const { spanMs, perSecond, utilization } = statistics.figures!;

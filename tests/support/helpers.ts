@@ -2,8 +2,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { appendFileSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach } from "node:test";
@@ -44,6 +44,13 @@ export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
 // Lets Node compile the modules once instead of in each of the hundreds of processes that the tests start.
 process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node");
+
+/** The cache of Deno, for programs that get another `HOME`: without the cache, Deno would load and compile all again. */
+export const DENO_DIR = process.env.DENO_DIR ?? join(homedir(), ".cache", "deno");
+
+/** A directory without default flags. Those of the developer must not change what the tests see. */
+const NO_DEFAULTS = { XDG_CONFIG_HOME: "/dev/null" };
+delete process.env.TASKRUNNER_FLAGS;
 
 /** Arguments to run a module with `process.execPath`. */
 export const RUN_MODULE: readonly string[] = RUNTIME === "deno" ? ["run", "-A"] : [];
@@ -208,11 +215,24 @@ export function start(program: string, args: readonly string[], options: StartOp
 
 /** Starts the command on the runtime under test. */
 export function startTaskrunner(args: readonly string[], options: StartOptions = {}): Started {
-  return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], options);
+  const env = { ...NO_DEFAULTS, ...options.env };
+  return start(process.execPath, [...RUN_MODULE, join(PROJECT, "cli.ts"), ...args], { ...options, env });
 }
 
 /** Commands without a summary, and so without `--quiet`. */
-const COMMANDS_WITHOUT_SUMMARY = ["worker", "runs", "failed", "stats", "trace", "report", "watch"];
+const COMMANDS_WITHOUT_SUMMARY = [
+  "worker",
+  "runs",
+  "failed",
+  "stats",
+  "trace",
+  "report",
+  "watch",
+  "config",
+  "completions",
+  "man",
+  "help",
+];
 
 /** Runs the command on the runtime under test, with `--quiet` where it exists. */
 export async function taskrunner(
@@ -224,10 +244,23 @@ export async function taskrunner(
   return { ...ended, results: parseResults(ended.stdout) };
 }
 
+/** Puts the command under test into `bin` of a directory, and returns a PATH that begins with it. */
+export async function pathWithTaskrunner(directory: string): Promise<string> {
+  const bin = join(directory, "bin");
+  await mkdir(bin);
+  const command = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")].map((word) => `'${word}'`).join(" ");
+  await writeProgram(join(bin, "taskrunner"), `#!/bin/sh\nexec ${command} "$@"\n`);
+  return `${bin}:${process.env.PATH}`;
+}
+
 /** Starts a shell script in which `$RUNTIME cli.ts` starts the command on the runtime under test. */
 export function startShell(script: string, options: StartOptions = {}): Started {
   const runtime = [process.execPath, ...RUN_MODULE].join(" ");
-  return start("sh", ["-c", script], { stdin: "", ...options, env: { RUNTIME: runtime, ...options.env } });
+  return start("sh", ["-c", script], {
+    stdin: "",
+    ...options,
+    env: { RUNTIME: runtime, ...NO_DEFAULTS, ...options.env },
+  });
 }
 
 /** Runs a shell script as {@linkcode startShell} does, to its end. */

@@ -68,7 +68,8 @@ export class PoolModel extends PoolState {
     const attempt = this.tasks[hook.sequence - 1]!.attempts[hook.number - 1];
     this.#expect("onEnd is called once", !hook.hasEnded);
     this.#expect("onEnd is called when the attempt has ended", attempt?.endedIn !== undefined);
-    this.#expect("onEnd gets the result, and nothing of a failed executor", result?.ending === attempt?.end?.ending);
+    const isResult = result?.stdout.text === attempt?.end?.stdout.text; // which is unique
+    this.#expect("onEnd gets the result, and nothing of a failed executor", isResult);
     hook.hasEnded = true;
   }
 

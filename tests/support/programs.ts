@@ -10,14 +10,19 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   busybox: "busybox",
   chromium: "chromium",
   faketime: "faketime",
+  fish: "fish",
   ip: "iproute2",
   jq: "jq",
+  man: "man-db",
+  mandoc: "mandoc",
   mksh: "mksh",
   "nats-server": "nats-server",
   openssl: "openssl",
   php: "php-cli",
   python3: "python3",
   "systemd-analyze": "systemd",
+  tmux: "tmux",
+  zsh: "zsh",
 };
 
 /** Looks up a program in `PATH`; returns its path. */

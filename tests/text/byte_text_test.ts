@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert/equals";
 import { Buffer } from "node:buffer";
-import { decodeByteText, encodeByteText, hasEscapedBytes } from "../../text/byte_text.ts";
+import { decodeByteText, encodeByteText, hasEscapedBytes, isByteText } from "../../text/byte_text.ts";
 import { test } from "../support/test.ts";
 
 test("decodeByteText() decodes UTF-8 as any decoder does, and keeps a byte order mark", () => {
@@ -33,4 +33,19 @@ test("encodeByteText() restores any bytes", () => {
 test("hasEscapedBytes() is false for surrogates that stand for no byte", () => {
   assertEquals(["\ud800", "\udc7f", "\udd00"].map(hasEscapedBytes), [false, false, false]);
   assertEquals(hasEscapedBytes("😀"), false);
+});
+
+test("isByteText() is false only for text that stands for no bytes", () => {
+  const valid = ["", "é😀", "\udce9", "a\udc80\udcffb", "😀\udce9", "\ud83d\udce9", "\ud83d\udce9\udce9"];
+  const invalid = [
+    "\ud800",
+    "\udc7f",
+    "\udd00",
+    "\udce9\ud83d",
+    "\ud83dx\udce9",
+    "\udc00\udce9",
+    "\ud83d\ud83d\udce9x\udfff",
+  ];
+  assertEquals(valid.filter((text) => !isByteText(text)), []);
+  assertEquals(invalid.filter(isByteText), []);
 });

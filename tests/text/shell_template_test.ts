@@ -25,6 +25,12 @@ function problemOf(action: () => unknown): string {
   return message;
 }
 
+test("sh keeps characters beyond ASCII in its text, on every runtime", () => {
+  const name = "ü";
+  assertEquals(sh`echo é😀 ${name} '¬€'`, "echo é😀 'ü' '¬€'");
+  assertEquals(sh`printf '\u00e9 \\u00E9 \\\\u00E9'`, "printf '\\u00e9 \\\\u00E9 \\\\\\\\u00E9'");
+});
+
 test("sh quotes strings, numbers, bigints, file URLs and arrays of them", () => {
   assertEquals(sh`gzip -k ${"a b"} ${"it's"}`, String.raw`gzip -k 'a b' 'it'\''s'`);
   assertEquals(
@@ -77,7 +83,7 @@ test("sh rejects other values, with their number and the valid types", () => {
   for (const text of ["a\0b", "\ud800", "\udc00x"]) {
     assertEquals(
       problemOf(() => sh`echo ${text}`),
-      "Cannot quote interpolation 1: it must not contain a NUL character or half of a surrogate pair, got " +
+      "Cannot quote interpolation 1: it must not contain a NUL character or a lone surrogate, got " +
         JSON.stringify(text),
     );
   }
@@ -163,7 +169,7 @@ test("sh rejects calls that are not tagged templates", () => {
   assertEquals(problemOf(() => fill("echo \\{} {}", "x", "y")), backslash);
   assertEquals(
     problemOf(() => fill("echo \0")),
-    "Cannot build the command: its text must not contain a NUL character or half of a surrogate pair",
+    "Cannot build the command: its text must not contain a NUL character or a lone surrogate",
   );
 });
 

@@ -1,0 +1,45 @@
+import { lstatSync } from "node:fs";
+import { systemCode } from "../../system/system_error.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { nearest } from "../../text/nearest.ts";
+import { quoteForReading, SHELL_SYNTAX } from "./command_words.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Limit of the length of a command line in a message. */
+const MAX_LENGTH = 200;
+
+/** Codes of errors for a path that names nothing. */
+const MISSING = ["ENOENT", "ENOTDIR", "ENAMETOOLONG"];
+
+/**
+ * Returns the error for a first operand that is neither a command nor a file; `undefined` if it may be the path of a file.
+ *
+ * @param args all arguments, which the error shows with the command that is missing.
+ * @param hasMore whether operands or values follow the first operand.
+ */
+export function unknownCommand(
+  name: string,
+  args: readonly string[],
+  hasMore: boolean,
+  commands: readonly string[],
+): UsageError | undefined {
+  if (name === "-" || exists(name)) return undefined;
+  const isWord = /^[A-Za-z][\w-]*$/.test(name);
+  if (!isWord && !SHELL_SYNTAX.test(name)) return undefined;
+  const near = isWord ? nearest(name, commands, Math.max(1, Math.floor(name.length / 3))) : undefined;
+  if (near) return new UsageError(`Unknown command ${excerpt(name)}, did you mean ${near}?`);
+  if (!hasMore && isWord) return new UsageError(`Unknown command ${excerpt(name)}: no command or file has this name`);
+  const line = `taskrunner each ${args.map(quoteForReading).join(" ")}`;
+  const example = line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH)}…` : line;
+  return new UsageError(`Unknown command ${excerpt(name)}: to run it for each value, write ${example}`);
+}
+
+/** Returns whether a path names something, even if it cannot be read. */
+function exists(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch (error) {
+    return !MISSING.includes(`${systemCode(error)}`);
+  }
+}

@@ -1,0 +1,61 @@
+/** The places of default flags: a file and an environment variable. @module */
+
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
+import { isPermitted } from "../../system/deno_permissions.ts";
+import { systemCode, systemReason } from "../../system/system_error.ts";
+
+/** The variable that holds default flags. */
+export const FLAGS_VARIABLE = "TASKRUNNER_FLAGS";
+
+/** A place of default flags. */
+export interface Place {
+  /** The path of the file, or the name of the variable. */
+  readonly name: string;
+  readonly isFile: boolean;
+  /** The content; `undefined` if the place does not exist. */
+  readonly text: string | undefined;
+  /** The reason why the place cannot be read. */
+  readonly problem?: string;
+}
+
+/**
+ * Reads the places of default flags, in the order in which they apply. Removes the variable from the environment, so that
+ * tasks and the runs that they start do not inherit the flags of this run.
+ */
+export function takePlaces(): Place[] {
+  const path = flagsFile();
+  return [...path === undefined ? [] : [readFile(path)], takeVariable()];
+}
+
+/** Returns the path of the flags file; `undefined` if there is no home directory, or Deno does not permit reading it. */
+function flagsFile(): string | undefined {
+  const base = variable("XDG_CONFIG_HOME");
+  if (base && isAbsolute(base)) return join(base, "taskrunner", "flags"); // a relative path is invalid there
+  const home = variable("HOME") || (isPermitted({ name: "sys", kind: "homedir" }) ? homedir() : "");
+  return home ? join(home, ".config", "taskrunner", "flags") : undefined;
+}
+
+function readFile(path: string): Place {
+  const place = { name: path, isFile: true, text: undefined };
+  if (!isPermitted({ name: "read", path })) return place;
+  try {
+    const bytes = readFileSync(path);
+    return { ...place, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return place;
+    return { ...place, problem: error instanceof TypeError ? "it is not valid UTF-8" : systemReason(error) };
+  }
+}
+
+function takeVariable(): Place {
+  const text = variable(FLAGS_VARIABLE);
+  if (text !== undefined) delete process.env[FLAGS_VARIABLE];
+  return { name: FLAGS_VARIABLE, isFile: false, text };
+}
+
+function variable(name: string): string | undefined {
+  return isPermitted({ name: "env", variable: name }) ? process.env[name] : undefined;
+}

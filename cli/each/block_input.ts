@@ -1,0 +1,49 @@
+import { checkTask, markChecked, type Task } from "../../records/task.ts";
+import { TaskPass } from "../../results/task_pass.ts";
+import { systemReason } from "../../system/system_error.ts";
+import { excerpt } from "../../text/excerpt.ts";
+import { TaskInput, type TaskInputOptions } from "../task_input.ts";
+import { type BlockFormat, recordBlocks } from "./record_blocks.ts";
+import type { ByteSource } from "../byte_source.ts";
+import type { Template } from "./template.ts";
+
+/** The tasks of `each --pipe`: one for each block of bytes, which is its standard input. The id is the number of the block. */
+export class BlockInput extends TaskInput {
+  readonly name: string;
+  readonly isRepeatable: boolean;
+  readonly #source: ByteSource;
+  readonly #format: BlockFormat;
+  readonly #template: Template;
+
+  constructor(source: ByteSource, format: BlockFormat, template: Template) {
+    super();
+    this.name = source.name;
+    this.isRepeatable = source.isRepeatable;
+    this.#source = source;
+    this.#format = format;
+    this.#template = template;
+  }
+
+  async *tasks({ recorded }: TaskInputOptions): AsyncGenerator<Task, void> {
+    this.reset();
+    const pass = recorded && new TaskPass(recorded);
+    let number = 0;
+    try {
+      for await (const stdin of recordBlocks(this.#source.open(), this.#format)) {
+        number++;
+        const cmd = this.#template.commandFor({ values: [], number });
+        const task = markChecked(checkTask({ id: `${number}`, cmd, stdin }));
+        if (pass && this.isDone(pass.stateOf(task, number, "task"), task.id, "task", number)) continue;
+        yield task;
+      }
+    } catch (error) {
+      throw new Error(`Cannot read blocks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
+  async count(options: TaskInputOptions): Promise<number> {
+    let count = 0;
+    for await (const _ of this.tasks(options)) count++;
+    return count;
+  }
+}

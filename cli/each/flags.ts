@@ -1,0 +1,60 @@
+import { excerpt } from "../../text/excerpt.ts";
+import type { Flags, FlagValues, Unit } from "../args/flag.ts";
+import { countFrom, parseCount, SIZE, text } from "../args/units.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { DELIMITER, ESCAPED_TEXT } from "./escapes.ts";
+
+/** A number of values, or `max` for as many as fit. */
+const MAX_ARGS: Unit<number | "max"> = {
+  placeholder: "N|max",
+  parse(flag, text) {
+    if (text === "max") return text;
+    if (!/^\d+$/.test(text)) {
+      throw new UsageError(`${flag} must be a number of values, or max for as many as fit, got ${excerpt(text)}`);
+    }
+    return parseCount(flag, text, 1);
+  },
+};
+
+/** The flags for values. */
+export const VALUE_FLAGS = {
+  "arg-file": {
+    short: "a",
+    unit: text("FILE", "file"),
+    repeats: true,
+    help: "read values from FILE, one per line; - for standard input",
+    default: "standard input",
+  },
+  "null": { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
+  "delimiter": {
+    short: "d",
+    unit: DELIMITER,
+    help: "end values with another byte, such as , or \\t",
+    default: "newline",
+  },
+  "colsep": { short: "C", unit: text("REGEX"), help: "split values into columns {1} {2} … where REGEX matches" },
+  "csv": { help: "split values into columns at commas, with quotes as in RFC 4180" },
+  "header": { help: "take the first value of each source as the names of its columns, as in {name}" },
+  "link": { help: "link all sources, as with :::+, and repeat the values of shorter ones" },
+  "replace": { short: "I", unit: text("REPL"), help: "replace only REPL by the value; all else in COMMAND is text" },
+  "max-args": {
+    short: "n",
+    aliases: ["-N", "--max-replace-args"],
+    unit: MAX_ARGS,
+    help: "give each command N values, or as many as fit into 128 KiB",
+    default: "1",
+  },
+  "shuf": { help: "run the tasks in random order" },
+  "seed": { unit: countFrom(0), help: "seed of --shuf, for the same order again", default: "random" },
+} as const satisfies Flags;
+
+/** The flags for blocks of standard input. */
+export const PIPE_FLAGS = {
+  "pipe": { help: "cut standard input into blocks of records, each the standard input of a task" },
+  "block": { unit: SIZE, help: "size of a block", default: "1M" },
+  "recend": { unit: ESCAPED_TEXT, help: "text at the end of each record", default: "newline" },
+  "recstart": { unit: ESCAPED_TEXT, help: "text at the start of each record" },
+} as const satisfies Flags;
+
+/** The values of the flags of `each` for its input. */
+export type InputFlags = FlagValues<typeof VALUE_FLAGS & typeof PIPE_FLAGS>;
