@@ -126,7 +126,7 @@ test("the last line of a task arrives when its executor fails", async () => {
     reportsOutput: true,
     start(_attempt, { onOutput }) {
       const ended = Promise.resolve().then(() => {
-        onOutput!("stdout", Buffer.from("last"));
+        assertEquals(onOutput!("stdout", Buffer.from("last")), undefined);
         throw new Error("gone");
       });
       return { ended, terminate() {} };
