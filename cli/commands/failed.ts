@@ -32,12 +32,12 @@ export const failed = defineCommand({
   endsAtSignal: true,
   async run({ flags, operands }, io) {
     const path = resultsPath(operands);
-    const [{ openRereadable }, { FailedTasks }, { readError }] = await Promise.all([
-      import("../failed/rereadable.ts"),
+    const [{ openRepeatable }, { FailedTasks }, { readError }] = await Promise.all([
+      import("../failed/results_copy.ts"),
       import("../failed/failed_tasks.ts"),
       import("../../results/results_file_error.ts"),
     ]);
-    const results = await openRereadable(path, io).catch((error) => {
+    const results = await openRepeatable(path, io).catch((error) => {
       throw readError(path, error);
     });
     try {

@@ -13,7 +13,7 @@ import { excerpt, printable } from "../../text/excerpt.ts";
 import { failureOf } from "../output/failure_notice.ts";
 import { lastLines } from "../output/last_lines.ts";
 import { commandLineOf } from "./command_line.ts";
-import type { Rereadable } from "./rereadable.ts";
+import type { RepeatableResults } from "./results_copy.ts";
 
 /** Writes text to standard output. */
 type Write = (text: string) => Promise<void>;
@@ -30,18 +30,18 @@ export class FailedTasks {
   withoutCommand = 0;
   /** Number of failed tasks whose command is not that of their result, after {@linkcode writeCommands}. */
   changed = 0;
-  readonly #results: Rereadable;
+  readonly #results: RepeatableResults;
   readonly #failures: LatestFailures;
   /** The failed tasks by their ids, from a task file. */
   readonly #tasks = new Map<string, CheckedTask>();
 
-  private constructor(results: Rereadable, failures: LatestFailures) {
+  private constructor(results: RepeatableResults, failures: LatestFailures) {
     this.#results = results;
     this.#failures = failures;
   }
 
   /** Finds the failed tasks. */
-  static async read(results: Rereadable): Promise<FailedTasks> {
+  static async read(results: RepeatableResults): Promise<FailedTasks> {
     const failures = new LatestFailures();
     await readResults(results.open(), (facts) => failures.add(facts));
     return new FailedTasks(results, failures);

@@ -26,7 +26,7 @@ const failure = (id: string, fields: Partial<TaskResult> = {}) =>
 test("failed lists the tasks whose last result is a failure, with the end of their standard error", async () => {
   const lines = jsonLines([
     failure("fixed"),
-    failure("b", { stderr: "one\ntwo\n\x1b[31mthree\nfour\n", attempts: 2, cmd: "exit 3" }),
+    failure("b", { stderr: "one\ntwo\n\x1b three\nfour\n", attempts: 2, cmd: "exit 3" }),
     resultWith({ id: "broken" }),
     failure("canceled"),
     resultWith({ id: "fixed" }),
@@ -41,7 +41,7 @@ test("failed lists the tasks whose last result is a failure, with the end of the
   const full = await failed(["-"], `${earlier}\n`);
   assertEquals(
     full.stdout,
-    "\"b\" failed with status 3 after 2 attempts\n    $ sh -c 'exit 3' </dev/null\n    two\n    \\u001b[31mthree\n    four\n",
+    "\"b\" failed with status 3 after 2 attempts\n    $ sh -c 'exit 3' </dev/null\n    two\n    \\u001b three\n    four\n",
   );
   assertMatch((await failed(["-", "--tail", "1"], `${earlier}\n`)).stdout, /null\n {4}four\n$/);
   assertMatch((await failed(["-", "--tail", "0"], `${earlier}\n`)).stdout, /null\n$/);

@@ -14,7 +14,7 @@ import type { Io } from "../io.ts";
 const CHUNK_BYTES = 256 * 1024;
 
 /** Results that can be read several times. */
-export interface Rereadable {
+export interface RepeatableResults {
   /** Opens the results. Returns the same bytes each time. */
   open(): Source<Uint8Array>;
   close(): Promise<void>;
@@ -24,7 +24,7 @@ export interface Rereadable {
  * Opens a results file for several readings; `-` is standard input. Copies what is not a regular file to a temporary file
  * without a name. Skips an incomplete last line, as a run in progress may leave one, with a message.
  */
-export async function openRereadable(path: string, io: Io): Promise<Rereadable> {
+export async function openRepeatable(path: string, io: Io): Promise<RepeatableResults> {
   if (path === "-") return await copyOf(io.stdin());
   const status = await stat(path);
   if (status.isDirectory()) throw new Error("it is a directory, not a results file");
@@ -36,7 +36,7 @@ export async function openRereadable(path: string, io: Io): Promise<Rereadable> 
   return { open: () => readChunks(path, wholeBytes), close: () => Promise.resolve() };
 }
 
-async function copyOf(source: Source<Uint8Array>): Promise<Rereadable> {
+async function copyOf(source: Source<Uint8Array>): Promise<RepeatableResults> {
   const file = await openUnnamed();
   try {
     const reader = new SourceReader(source);
