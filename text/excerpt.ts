@@ -16,7 +16,7 @@ export function excerpt(value: unknown): string {
 
 /** C0 and C1 control characters, line separators, and the marks that change the direction of text. */
 // deno-lint-ignore no-control-regex -- matching control characters is the purpose
-const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+export const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Escapes control characters as JSON does, so that the text can neither control a terminal nor break a line. */
 export function printable(text: string): string {

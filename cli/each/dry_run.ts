@@ -4,7 +4,7 @@ import { lineOfTask } from "../../records/task_input.ts";
 import { checkTask, type Task } from "../../records/task.ts";
 import type { ResultIndex } from "../../results/result_index.ts";
 import { encodeByteText } from "../../text/byte_text.ts";
-import { shellCommand } from "../../text/shell_quote.ts";
+import { oneLineCommand, shellCommand } from "../../text/shell_quote.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
 import type { Io } from "../io.ts";
 import type { TaskInput } from "../task_input.ts";
@@ -42,7 +42,7 @@ class CommandWriter {
   }
 
   async write({ cmd }: Task): Promise<void> {
-    this.#buffered += `${typeof cmd === "string" ? cmd : shellCommand(cmd)}\n`;
+    this.#buffered += `${oneLineCommand(typeof cmd === "string" ? cmd : shellCommand(cmd))}\n`;
     this.#draining ??= this.#drain();
     this.#draining.catch(() => {}); // flush() reports the error
     if (this.#buffered.length >= MAX_BUFFERED) await this.flush();

@@ -1,15 +1,14 @@
-import { Buffer } from "node:buffer";
 import { classifyCommand } from "../../executors/shell/plain_command.ts";
 import type { CheckedTask } from "../../records/task.ts";
 import { inputOf } from "../../records/task_input.ts";
-import { quoteAlways, shellQuote } from "../../text/shell_quote.ts";
+import { octalEscapes, oneLineCommand, quoteAlways, shellQuote } from "../../text/shell_quote.ts";
 
 /** Returns a line for a POSIX shell that runs a task as taskrunner does: with its directory, variables and input. */
 export function commandLineOf(task: CheckedTask): string {
   const { cwd } = task;
   const command = withInput(programOf(task), task);
   const all = cwd === undefined ? command : `(cd -- ${shellQuote(/^[/.]/.test(cwd) ? cwd : `./${cwd}`)} && ${command})`;
-  return onOneLine(all);
+  return oneLineCommand(all);
 }
 
 function programOf({ cmd, env = {} }: CheckedTask): string {
@@ -30,21 +29,5 @@ function withInput(command: string, task: CheckedTask): string {
   if (data === undefined) return `${command} </dev/null`;
   return typeof data === "string" && !data.includes("\0")
     ? `printf %s ${shellQuote(data)} | ${command}`
-    : `printf %b ${quoteAlways(Array.from(Buffer.from(data), octal).join(""))} | ${command}`;
-}
-
-// deno-lint-ignore no-control-regex -- matching control characters is the purpose
-const CONTROL = /[\x00-\x1f\x7f]/;
-// deno-lint-ignore no-control-regex -- matching control characters is the purpose
-const ESCAPED = /\\|[\x00-\x1f\x7f]/g;
-
-/** Returns a command without newlines and other control characters, for which `printf %b` has escapes. */
-function onOneLine(command: string): string {
-  if (!CONTROL.test(command)) return command;
-  const escaped = command.replace(ESCAPED, (character) => character === "\\" ? "\\\\" : octal(character.charCodeAt(0)));
-  return `eval "$(printf %b ${quoteAlways(escaped)})"`;
-}
-
-function octal(byte: number): string {
-  return `\\0${byte.toString(8).padStart(3, "0")}`;
+    : `printf %b ${quoteAlways(octalEscapes(data))} | ${command}`;
 }

@@ -27,11 +27,12 @@ async function assertCompressed(directory: string, others = ""): Promise<void> {
 const JSON_NAME = String.raw`caf\udce9`;
 
 const SCRIPTS: Record<string, string> = {
-  "a value after :::": `taskrunner each -q 'gzip {}' ::: "$name"`,
-  "a value after ::: with the process executor": `taskrunner each -q --executor process 'gzip {}' ::: "$name"`,
-  "a value that ends with a NUL": `find . -name 'caf*' -print0 | taskrunner each -q -0 'gzip {}'`,
-  "a value on a line, with the process executor": `ls | taskrunner each -q --executor process 'gzip {}'`,
-  "a value of a command that a fresh shell runs": `ls | taskrunner each -q 'if true; then gzip {}; fi'`,
+  "a value after :::": `taskrunner each -q --format json 'gzip {}' ::: "$name"`,
+  "a value after ::: with the process executor":
+    `taskrunner each -q --format json --executor process 'gzip {}' ::: "$name"`,
+  "a value that ends with a NUL": `find . -name 'caf*' -print0 | taskrunner each -q --format json -0 'gzip {}'`,
+  "a value on a line, with the process executor": `ls | taskrunner each -q --format json --executor process 'gzip {}'`,
+  "a value of a command that a fresh shell runs": `ls | taskrunner each -q --format json 'if true; then gzip {}; fi'`,
   "a task with a shell command": `echo '{"cmd":"gzip ${JSON_NAME}"}' | taskrunner -q`,
   "a task with an array": `echo '{"cmd":["gzip","${JSON_NAME}"]}' | taskrunner -q`,
   "a task with an array and the process executor":

@@ -48,7 +48,7 @@ test("default flags come from the file, then from TASKRUNNER_FLAGS, then from th
       const { stdout, stderr } = await run(args, ATTEMPTS);
       assertEquals([attempts(stdout), stderr], [4, ""]);
     }
-    const { stdout } = await run(["each", "--retries=3", "test {} = b", ":::", "a"]);
+    const { stdout } = await run(["each", "--format=json", "--retries=3", "test {} = b", ":::", "a"]);
     assertEquals(attempts(stdout), 4);
   });
 });

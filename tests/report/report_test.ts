@@ -43,7 +43,7 @@ async function textOf(page: Page, selector: string): Promise<string> {
 }
 
 /** The version of Bun that generates the page; other versions generate another bundle. */
-const [, BUNDLER_VERSION] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "README.md"), "utf8"))!;
+const [, BUNDLER_VERSION] = /-p bun@([\d.]+)/.exec(await readFile(join(PROJECT, "CONTRIBUTING.md"), "utf8"))!;
 if (process.versions["bun"] === BUNDLER_VERSION) {
   test("report/page.generated.ts is up to date with report/page (run 'deno task page')", async () => {
     const generated = await readFile(join(PROJECT, "report", "page.generated.ts"), "utf8");
