@@ -1,5 +1,5 @@
 import { printable } from "../../text/excerpt.ts";
-import { formatCount, pluralize } from "../../text/format.ts";
+import { pluralize } from "../../text/format.ts";
 import { resultsPath } from "../args/operands.ts";
 import { countFrom, text } from "../args/units.ts";
 import { defineCommand } from "../command.ts";
@@ -64,7 +64,7 @@ export const failed = defineCommand({
         return tasks.withoutCommand > 0 ? EXIT_ERROR : 0;
       }
       await tasks.writeList(flags.tail ?? DEFAULT_LINES, write);
-      await io.stderr(`taskrunner: ${pluralize(tasks.size, "failed task")}, ${formatCount(tasks.results)} results`);
+      await io.stderr(`taskrunner: ${pluralize(tasks.size, "failed task")}, ${pluralize(tasks.results, "result")}`);
       return 0;
     } finally {
       await results.close();

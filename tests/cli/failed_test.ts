@@ -41,12 +41,12 @@ test("failed lists the tasks whose last result is a failure, with the end of the
   const full = await failed(["-"], `${earlier}\n`);
   assertEquals(
     full.stdout,
-    "\"b\" failed with status 3 after 2 attempts\n    $ sh -c 'exit 3' </dev/null\n    two\n    \\u001b three\n    four\n",
+    '"b" failed with status 3 after 2 attempts\n    $ exit 3\n    two\n    \\u001b three\n    four\n',
   );
-  assertMatch((await failed(["-", "--tail", "1"], `${earlier}\n`)).stdout, /null\n {4}four\n$/);
-  assertMatch((await failed(["-", "--tail", "0"], `${earlier}\n`)).stdout, /null\n$/);
+  assertMatch((await failed(["-", "--tail", "1"], `${earlier}\n`)).stdout, /exit 3\n {4}four\n$/);
+  assertMatch((await failed(["-", "--tail", "0"], `${earlier}\n`)).stdout, /exit 3\n$/);
   const none = await failed(["-"], jsonLines([resultWith({})]));
-  assertEquals([none.status, none.stdout, none.stderr], [0, "", "taskrunner: 0 failed tasks, 1 results\n"]);
+  assertEquals([none.status, none.stdout, none.stderr], [0, "", "taskrunner: 0 failed tasks, 1 result\n"]);
 });
 
 test("failed reads files, pipes and runs in progress, and leaves no files", async () => {
