@@ -10,47 +10,21 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import {
+  BENCH,
+  compileSpawner,
+  type Contender,
+  hasCommand,
+  measureRounds,
+  type Work,
+  writeReport,
+} from "./contenders.ts";
 import { median } from "./median.ts";
-import type { Measured } from "./ballast.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
-
-const BENCH = fileURLToPath(new URL(".", import.meta.url));
-
-interface Work {
-  name: string;
-  /** The commands for a shell. */
-  commands: string[];
-  /** The same commands as tasks. */
-  tasks: unknown[];
-  contenders: Contender[];
-}
-
-interface Contender {
-  name: string;
-  /**
-   * Shell command that runs the work. `$COMMANDS` is the file of commands, `$TASKS` the task file, `$OUT` a new file.
-   */
-  command: string;
-  /** Share of the work to run, for slow contenders; default: 1. */
-  part?: number;
-  /** If true, the benchmark checks that every task has a result. */
-  isTaskrunner?: boolean;
-  /** If true, the program prints its own measurement, which excludes the allocation of memory. */
-  measuresItself?: boolean;
-}
-
-interface Measurement {
-  perSecond: number;
-  /** CPU time of the program per task, without its children. */
-  ownCpuUs: number;
-}
 
 const { rounds = "5", tasks = "20000", _: names } = parseArgs(process.argv.slice(2), {
   string: ["rounds", "tasks", "_"],
@@ -63,48 +37,22 @@ try {
 }
 
 async function measureAll(): Promise<void> {
-  const spawner = compile(join(BENCH, "peers", "spawn.c"), join(directory, "spawn"));
-  const works = allWorks(spawner, Number(tasks))
+  const works = allWorks(compileSpawner(directory), Number(tasks))
     .filter(({ name }) => (names as string[]).length === 0 || (names as string[]).includes(name));
-  const versions = ["deno --version", "bun --version", "node --version"].map((command) =>
-    execFileSync("sh", ["-c", `${command} | head -n 1`], { encoding: "utf8" }).trim()
-  );
-  const machine = `${cpus().length} CPUs (${cpus()[0]?.model.trim()}), ${process.platform}; ${versions.join(", ")}`;
-  const lines = [`# ${new Date().toISOString().slice(0, 16)}Z`, "", machine, ""];
+  const lines: string[] = [];
   for (const work of works) {
     const table = await measure(work, Number(rounds));
     console.log(table.join("\n") + "\n");
     lines.push(...table, "");
   }
-  await mkdir(join(BENCH, "results"), { recursive: true });
-  const name = new Date().toISOString().slice(0, 16).replace(":", "");
-  await writeFile(join(BENCH, "results", `${name}.md`), lines.join("\n"));
-}
-
-/** Compiles a C program; returns `undefined` without a compiler. */
-function compile(source: string, program: string): string | undefined {
-  try {
-    execFileSync("cc", ["-O2", "-o", program, source]);
-    return program;
-  } catch {
-    return undefined;
-  }
-}
-
-function has(program: string): boolean {
-  try {
-    execFileSync("sh", ["-c", `command -v ${program}`]);
-    return true;
-  } catch {
-    return false;
-  }
+  await writeReport("", lines);
 }
 
 function taskrunners(slots: number): Contender[] {
   return Object.entries(RUNTIMES).map(([name, run]) => ({
     name: `taskrunner on ${name}`,
     command: `exec ${run.join(" ")} ${CLI} $TASKS -o $OUT -j ${slots}`,
-    isTaskrunner: true,
+    writesLines: true,
   }));
 }
 
@@ -129,7 +77,7 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
     command: `tr '\\n' '\\0' <$COMMANDS | xargs -0 -P8 -n1 sh -c >$OUT`,
     part: 0.5,
   };
-  const parallel: Contender[] = has("parallel")
+  const parallel: Contender[] = hasCommand("parallel")
     ? [{ name: "GNU parallel", command: "parallel --will-cite -j8 <$COMMANDS >$OUT", part: 0.05 }]
     : [];
   /** Upper bound for shell workers: one shell per CPU runs a script that only creates the same output files. */
@@ -145,12 +93,15 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   const sleeps = numbers.slice(0, count / 10).map((number) => `sleep 0.0${String(number % 10 + 1).padStart(2, "0")}`);
   const naps = numbers.slice(0, count / 2).map(() => "sleep 0.01");
   const outputs = numbers.slice(0, count / 50).map(() => "head -c 1048576 /dev/zero | tr '\\0' x");
-  const asText = (commands: string[]) => commands.map((cmd) => ({ cmd }));
+  const inputsOf = (commands: readonly string[], cmdOf: (command: string) => unknown = (command) => command) => ({
+    COMMANDS: commands,
+    TASKS: commands.map((command) => JSON.stringify({ cmd: cmdOf(command) })),
+  });
   const withMemory = (megabytes: number): Contender[] => [
     ...Object.entries(RUNTIMES).map(([name, run]) => ({
       name: `taskrunner on ${name}, ${megabytes} MB held`,
       command: `exec ${run.join(" ")} ${BENCH}library.ts $TASKS $OUT 8 ${megabytes}`,
-      isTaskrunner: true,
+      writesLines: true,
       measuresItself: true,
     })),
     ...apis(8, megabytes, megabytes > 0 ? 0.01 : 0.05).filter(({ name }) => name !== "Bun.$").map((api) => ({
@@ -162,8 +113,7 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
   return [
     {
       name: "echo",
-      commands: echo,
-      tasks: asText(echo),
+      inputs: inputsOf(echo),
       contenders: [
         ...limit("sh", "posix_spawn of sh -c, in C"),
         ...limit("fork", "fork alone, in C"),
@@ -176,20 +126,17 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
     },
     {
       name: "true-array",
-      commands: truths.slice(0, count / 2),
-      tasks: truths.slice(0, count / 2).map((program) => ({ cmd: [program] })),
+      inputs: inputsOf(truths.slice(0, count / 2), (program) => [program]),
       contenders: [...limit("exec", "posix_spawn of /bin/true, in C"), ...taskrunners(8)],
     },
     {
       name: "true-string",
-      commands: truths.slice(0, count / 2),
-      tasks: asText(truths.slice(0, count / 2)),
+      inputs: inputsOf(truths.slice(0, count / 2)),
       contenders: [...limit("sh", "posix_spawn of sh -c, in C"), ...taskrunners(8), xargs],
     },
     {
       name: "sleep",
-      commands: sleeps,
-      tasks: asText(sleeps),
+      inputs: inputsOf(sleeps),
       contenders: [
         { name: "xargs -P16", command: xargs.command.replace("-P8", "-P16") },
         ...taskrunners(16),
@@ -198,32 +145,25 @@ function allWorks(spawner: string | undefined, count: number): Work[] {
     },
     ...[64, 1000].map((slots) => ({
       name: `${slots}-slots`,
-      commands: naps,
-      tasks: asText(naps),
+      inputs: inputsOf(naps),
       contenders: [...limit("exec", `posix_spawn of sleep, in C, ${slots} at once`, slots), ...taskrunners(slots)],
     })),
     {
       name: "output",
-      commands: outputs,
-      tasks: asText(outputs),
+      inputs: inputsOf(outputs),
       contenders: [{ ...xargs, part: 1 }, ...taskrunners(8), ...apis(8, 0, 1)],
     },
     {
       name: "memory",
-      commands: echo,
-      tasks: asText(echo),
+      inputs: inputsOf(echo),
       contenders: [...limit("sh", "posix_spawn of sh -c, in C"), ...[0, 500, 1000].flatMap(withMemory)],
     },
   ];
 }
 
-async function measure({ name, commands, tasks, contenders }: Work, rounds: number): Promise<string[]> {
-  const seen = contenders.map((): Measurement[] => []);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, contender] of contenders.entries()) {
-      seen[index]!.push(await runOnce(contender, commands, tasks));
-    }
-  }
+async function measure(work: Work, rounds: number): Promise<string[]> {
+  const { name, contenders, inputs } = work;
+  const seen = await measureRounds(work, { rounds, directory });
   const reference = seen[0]!;
   const rows = contenders.map((contender, index) => {
     const ratios = seen[index]!.map(({ perSecond }, round) => perSecond / reference[round]!.perSecond);
@@ -233,46 +173,10 @@ async function measure({ name, commands, tasks, contenders }: Work, rounds: numb
     return `| ${contender.name} | ${speed.toFixed(0)} | ${median(ratios).toFixed(2)} | ${spread} | ${cpu.toFixed(0)} |`;
   });
   return [
-    `## ${name}: ${tasks.length} tasks, ${rounds} rounds`,
+    `## ${name}: ${inputs.TASKS!.length} tasks, ${rounds} rounds`,
     "",
     `| | tasks/s, median | relative to ${contenders[0]!.name} | min–max | CPU of the program itself, µs per task |`,
     "|---|---|---|---|---|",
     ...rows,
   ];
-}
-
-async function runOnce(contender: Contender, commands: string[], tasks: unknown[]): Promise<Measurement> {
-  const count = Math.ceil(commands.length * (contender.part ?? 1));
-  const [commandFile, taskFile, output] = ["commands", "tasks.jsonl", "out"].map((name) => join(directory, name));
-  await writeFile(commandFile!, commands.slice(0, count).map((command) => command + "\n").join(""));
-  await writeFile(taskFile!, tasks.slice(0, count).map((task) => JSON.stringify(task) + "\n").join(""));
-  await rm(output!, { force: true });
-  const env = { ...process.env, COMMANDS: commandFile!, TASKS: taskFile!, OUT: output! };
-  const startedMs = performance.now();
-  const child = spawn("sh", ["-c", contender.command], { stdio: ["ignore", "pipe", "inherit"], env });
-  let printed = "";
-  child.stdout.on("data", (chunk) => printed += chunk);
-  let ownCpuMs = 0;
-  const sampling = setInterval(() => ownCpuMs = cpuMsOf(child.pid!) ?? ownCpuMs, 20);
-  const status = await new Promise((resolve) => child.once("close", (code, signal) => resolve(code ?? signal)));
-  const seconds = (performance.now() - startedMs) / 1000;
-  clearInterval(sampling);
-  if (status !== 0) throw new Error(`${contender.name} exited with ${status}`);
-  if (contender.isTaskrunner) {
-    const results = readFileSync(output!, "utf8").trimEnd().split("\n").length;
-    if (results !== count) throw new Error(`${contender.name}: ${results} results for ${count} tasks`);
-  }
-  const measured: Measured = contender.measuresItself ? JSON.parse(printed) : { seconds, cpuMs: ownCpuMs };
-  return { perSecond: count / measured.seconds, ownCpuUs: measured.cpuMs * 1000 / count };
-}
-
-/** Returns the CPU time of a process so far, without its children, or `undefined` if it has ended. */
-function cpuMsOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10; // ticks of 10 ms
-  } catch {
-    return undefined;
-  }
 }
