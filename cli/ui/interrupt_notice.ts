@@ -24,7 +24,7 @@ export function reportInterrupts(
     report(
       io.signal,
       `ending ${pluralize(count, "running task")}`,
-      `kill ${count === 1 ? "it" : "them"} at once`,
+      `kill ${count === 1 ? "it" : "them"}`,
     );
   });
   io.killSignal.addEventListener("abort", () => {

@@ -241,7 +241,7 @@ test("a stop signal ends the running tasks and writes their results", async () =
       await waitFor("the task", async () => await pid("parent") > 0);
       process.kill(child.pid!, signal);
       const { status, stdout, stderr } = await ended;
-      const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it at once\n`;
+      const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it\n`;
       assertEquals([status, stderr], [expected, notice]);
       assertEquals(parseResults(stdout).map(({ id, outcome, stdout }) => [id, outcome, stdout]), [
         ["1", "canceled", "started\n"],
@@ -261,7 +261,7 @@ test("a second signal does not wait for a task that ignores the first", async ()
     process.kill(child.pid!, "SIGTERM");
     const { status, stdout, stderr } = await ended;
     assert(status === 130 || status === 143, `${status}`);
-    assertStringIncludes(stderr, "taskrunner: SIGINT: ending 1 running task; send SIGINT again to kill it at once\n");
+    assertStringIncludes(stderr, "taskrunner: SIGINT: ending 1 running task; send SIGINT again to kill it\n");
     assertStringIncludes(stderr, "taskrunner: SIGTERM: killing 1 running task; send SIGTERM again to exit at once\n");
     assertEquals(parseResults(stdout).map(({ outcome, signal }) => [outcome, signal]), [["canceled", "SIGKILL"]]);
     assert(!isAlive(Number(await readFile(join(directory, "pid"), "utf8"))));

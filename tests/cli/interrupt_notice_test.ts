@@ -1,5 +1,6 @@
 /** The messages about the signals that end a run. */
 
+import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { InterruptedError } from "../../cli/io.ts";
 import { reportInterrupts } from "../../cli/ui/interrupt_notice.ts";
@@ -18,21 +19,27 @@ function messagesOf(signals: [first: string, second: string], running: number, s
 
 test("reportInterrupts() names the effect of a signal, and of the next one", () => {
   assertEquals(messagesOf(["SIGINT", "SIGINT"], 3, true), [
-    "taskrunner: SIGINT: ending 3 running tasks; press Ctrl-C again to kill them at once",
+    "taskrunner: SIGINT: ending 3 running tasks; press Ctrl-C again to kill them",
     "taskrunner: SIGINT: killing 3 running tasks; press Ctrl-C again to exit at once",
   ]);
   assertEquals(messagesOf(["SIGINT", "SIGTERM"], 1, false), [
-    "taskrunner: SIGINT: ending 1 running task; send SIGINT again to kill it at once",
+    "taskrunner: SIGINT: ending 1 running task; send SIGINT again to kill it",
     "taskrunner: SIGTERM: killing 1 running task; send SIGTERM again to exit at once",
   ]);
   assertEquals(messagesOf(["SIGTERM", "SIGQUIT"], 1_000, true), [
-    "taskrunner: SIGTERM: ending 1,000 running tasks; send SIGTERM again to kill them at once",
+    "taskrunner: SIGTERM: ending 1,000 running tasks; send SIGTERM again to kill them",
     "taskrunner: SIGQUIT: killing 1,000 running tasks; send SIGQUIT again to exit at once",
   ]);
   assertEquals(messagesOf(["SIGQUIT", "SIGINT"], 0, true), [
     "taskrunner: SIGQUIT: ending the run",
     "taskrunner: SIGINT: exiting in at most 10 s; press Ctrl-C again to exit at once",
   ]);
+});
+
+test("reportInterrupts() announces the effect of Ctrl-C in at most 80 columns", () => {
+  const [first] = messagesOf(["SIGINT", "SIGINT"], 1_000, true);
+  assertEquals(first, "taskrunner: SIGINT: ending 1,000 running tasks; press Ctrl-C again to kill them");
+  assert(first!.length <= 80, first);
 });
 
 test("reportInterrupts() says nothing when something else aborts the run, and survives a closed standard error", async () => {

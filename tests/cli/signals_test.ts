@@ -62,7 +62,7 @@ for (const executor of ["shell", "process"]) {
           await waitFor("the grandchild", async () => (await pidsIn(directory)).every((pid) => pid > 0));
           process.kill(child.pid!, signal);
           const { status, stderr } = await ended;
-          const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it at once\n`;
+          const notice = `taskrunner: ${signal}: ending 1 running task; send ${signal} again to kill it\n`;
           assertEquals([status, stderr], [expected, notice]);
           assertEquals(
             parseResults(await readFile(output, "utf8")).map(({ id, outcome }) => [id, outcome]),

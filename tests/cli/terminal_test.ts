@@ -100,7 +100,7 @@ test("a run on a terminal shows results above the bar, and after Ctrl-C neither 
     await terminal.type("C-c");
     const lines = await terminal.waitFor("the end", (lines) => lines.at(-1) === "END");
     assertEquals(lines[0], result);
-    assertEquals(lines[1], "taskrunner: SIGINT: ending 1 running task; press Ctrl-C again to kill it at once");
+    assertEquals(lines[1], "taskrunner: SIGINT: ending 1 running task; press Ctrl-C again to kill it");
     assertStringIncludes(lines[2]!, '"outcome":"canceled"');
     assertMatch(lines[3]!, /^taskrunner: 2 tasks in .*: 1 ok, 1 canceled$/);
     assertMatch(lines[4]!, /^taskrunner: slowest: /);
