@@ -5,12 +5,20 @@ import { join } from "node:path";
 import process from "node:process";
 import { PROJECT, RUN_MODULE, start, waitFor, withTempDirectory } from "./helpers.ts";
 
+/** Options of {@linkcode Tmux.with}. */
+export interface TmuxOptions {
+  /** Default: 20. */
+  rows?: number;
+}
+
 /** A terminal in which one shell script runs. */
 export class Tmux {
   readonly #socket: string;
+  readonly #rows: number;
 
-  private constructor(socket: string) {
+  private constructor(socket: string, rows: number) {
     this.#socket = socket;
+    this.#rows = rows;
   }
 
   /**
@@ -21,9 +29,10 @@ export class Tmux {
     columns: number,
     script: string,
     use: (terminal: Tmux, directory: string) => Promise<void>,
+    { rows = 20 }: TmuxOptions = {},
   ): Promise<void> {
     await withTempDirectory(async (directory) => {
-      const terminal = new Tmux(join(directory, "socket"));
+      const terminal = new Tmux(join(directory, "socket"), rows);
       const path = join(directory, "script");
       const runtime = [process.execPath, ...RUN_MODULE].join(" ");
       await writeFile(path, `cd ${PROJECT}; RUNTIME='${runtime}' DIRECTORY=${directory} NO_COLOR=1\n${script}\n`);
@@ -35,7 +44,7 @@ export class Tmux {
         "-x",
         `${columns}`,
         "-y",
-        "20",
+        `${rows}`,
         `trap : INT; . ${path}; echo END; exec cat`,
       );
       try {
@@ -48,7 +57,7 @@ export class Tmux {
 
   /** Changes the width. */
   async resize(columns: number): Promise<void> {
-    await this.#run("resize-window", "-x", `${columns}`, "-y", "20");
+    await this.#run("resize-window", "-x", `${columns}`, "-y", `${this.#rows}`);
   }
 
   /** Types keys, such as `C-c`. */
@@ -58,8 +67,12 @@ export class Tmux {
 
   /** Returns the lines that the terminal shows and those that have scrolled off, without the empty ones at the end. */
   async lines(): Promise<string[]> {
-    const text = await this.#run("capture-pane", "-p", "-S", "-");
-    return text.trimEnd().split("\n").map((line) => line.trimEnd());
+    return await this.#capture();
+  }
+
+  /** Returns the lines with the sequences that set colors and other styles. */
+  async styledLines(): Promise<string[]> {
+    return await this.#capture("-e");
   }
 
   /** Waits until the lines meet a condition. Returns them. */
@@ -71,6 +84,11 @@ export class Tmux {
       throw new Error(`${(error as Error).message}:\n${lines.join("\n")}`, { cause: error });
     }
     return lines;
+  }
+
+  async #capture(...flags: string[]): Promise<string[]> {
+    const text = await this.#run("capture-pane", "-p", ...flags, "-S", "-");
+    return text.trimEnd().split("\n").map((line) => line.trimEnd());
   }
 
   async #run(...args: string[]): Promise<string> {
