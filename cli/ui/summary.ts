@@ -48,7 +48,7 @@ export class Summary {
       (tasks === 0 ? "" : ` (${formatRate(tasks / seconds)}/s): ${counts.join(", ")}`) +
       (skipped === 0 ? "" : `; ${formatCount(skipped)} had a result`),
     ];
-    if (tasks > 1) {
+    if (tasks > MAX_NAMED_TASKS) {
       lines.push(
         `slowest: ${
           this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")
