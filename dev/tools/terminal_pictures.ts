@@ -3,9 +3,10 @@
  *
  *     deno task pictures [PICTURE...]
  *
- * Needs tmux and jq. Without PICTURE, such as progress, draws all.
+ * Needs tmux and xz. Without PICTURE, such as progress, draws all.
  */
 
+import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -132,7 +133,7 @@ const PICTURES: Readonly<Record<string, Picture>> = {
         ["web", `${green}✓${end} 41 modules transformed`],
         ["web", "ready in 512 ms: http://localhost:5173/"],
         ["api", "GET /users 200 in 12 ms"],
-        ["types", `${red}error${end} src/user.ts(12,7): Type 'string' is not assignable to type 'number'.`],
+        ["types", `${red}error${end} src/user.ts(12,7): Cannot find name 'user'.`],
         ["types", `${dim}10:31:09${end} Found 1 error. Watching for file changes.`],
         ["web", "page reload src/user.ts"],
         ["types", `${dim}10:31:31${end} Found 0 errors. Watching for file changes.`],
@@ -161,16 +162,17 @@ const PICTURES: Readonly<Record<string, Picture>> = {
   },
   "failed": {
     title: "Each failed task is reported when it ends; taskrunner failed lists them later, and prints their commands",
-    prepare: (directory) =>
-      writeFiles(directory, {
-        "api.json": '{"port":8080}\n',
-        "db.json": '{\n  "host": "db",\n  "port" 5432\n}\n',
-        "mail.json": '{"from":"robot@example.com"}\n',
-        "web.json": '{\n  "title": "Home",\n}\n',
-      }),
+    async prepare(directory) {
+      const archive = execFileSync("xz", ["-c"], { input: prose(1, 1_000) });
+      const files = { db: "<html>", etc: archive.subarray(0, 500), home: archive, www: archive };
+      await writeFiles(
+        directory,
+        Object.fromEntries(Object.entries(files).map(([name, data]) => [`${name}.xz`, data])),
+      );
+    },
     play: (session) =>
       session.run(
-        "taskrunner each -o check.jsonl --record-cmd 'jq empty {}' ::: *.json",
+        "taskrunner each -o check.jsonl --record-cmd 'xz -t {}' ::: *.xz",
         "taskrunner failed check.jsonl",
         "taskrunner failed check.jsonl --cmd",
       ),
@@ -214,8 +216,8 @@ async function draw(name: string, { title, rows = ROWS, prepare, play }: Picture
   });
 }
 
-async function writeFiles(directory: string, files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+async function writeFiles(directory: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+  for (const [name, data] of Object.entries(files)) await writeFile(join(directory, name), data);
 }
 
 /** Writes twelve logs that take gzip a while. */
