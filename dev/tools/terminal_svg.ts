@@ -86,7 +86,7 @@ export function terminalSvg(lines: readonly string[], { columns, title }: { colu
   const height = lines.length * CELL.height + 2 * PADDING;
   const body = rows.flatMap((runs, row) => drawRow(runs, PADDING + row * CELL.height));
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     `<title>${escaped(title)}</title>`,
     `<style>${styleSheet(body.join(""))}</style>`,
     `<rect class="w" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="8"/>`,
