@@ -22,7 +22,10 @@ test("terminalSvg() draws each line that is not empty as one text, as wide as it
     '<text x="16" y="68" textLength="25.2" lengthAdjust="spacingAndGlyphs">  a</text>',
   ]);
   const svg = terminalSvg(["$ ls", "", "  a"], { columns: 10, title: "<A & B>" });
-  assertStringIncludes(svg, '<svg xmlns="http://www.w3.org/2000/svg" width="116" height="89" viewBox="0 0 116 89">');
+  assertStringIncludes(
+    svg,
+    '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" width="116" height="89" viewBox="0 0 116 89">',
+  );
   assertStringIncludes(svg, "<title>&lt;A &amp; B&gt;</title>");
 });
 
