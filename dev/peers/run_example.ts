@@ -75,6 +75,7 @@ async function runScript(example: Example, script: string, command: readonly str
     await chmod(join(bin, "taskrunner"), 0o755);
     const files = Object.entries(FILES).filter(([name]) => script.includes(name));
     const text = [PRELUDE, ...files.map(([name, make]) => `${make} > '${name}'`), example.setup, script].join("\n");
+    // HOME stays: runtimes have their caches there.
     const { TASKRUNNER_FLAGS: _, ...env } = process.env;
     const child = spawn("bash", ["-c", text], {
       cwd,
@@ -83,7 +84,6 @@ async function runScript(example: Example, script: string, command: readonly str
         ...env,
         BIN: bin,
         PATH: `${bin}:${env.PATH}`,
-        HOME: home,
         PARALLEL_HOME: home,
         XDG_CONFIG_HOME: home,
         TMPDIR: join(directory, "tmp"),
