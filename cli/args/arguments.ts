@@ -78,8 +78,9 @@ export function splitArguments(
     const flag = known[name]!;
     if (flag.unit) {
       const text = givenValue(token);
-      if (text === undefined) error = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
-      else given[name] = flag.repeats ? [...given[name] as string[] | false | undefined || [], text] : text;
+      if (text === undefined || (text === "" && !flag.unit.takesEmpty)) {
+        error = new UsageError(`Missing value for --${name}: ${spelling(name, flag)}`);
+      } else given[name] = flag.repeats ? [...given[name] as string[] | false | undefined || [], text] : text;
     } else if (value === undefined) given[name] = true;
     else error = new UsageError(`--${name} takes no value, got ${excerpt(value)}`);
   }
@@ -88,9 +89,9 @@ export function splitArguments(
 
 /** Returns the value of `--jobs=4`, `-j4`, `-j=4` or `-j 4`; `undefined` if there is none. */
 function givenValue({ rawName, value, inlineValue }: OptionToken): string | undefined {
-  if (inlineValue) return (rawName.startsWith("--") ? value : value?.replace(/^=/, "")) || undefined;
+  if (inlineValue) return rawName.startsWith("--") ? value : value?.replace(/^=/, "");
   // A negative number is a value, whose unit has a message for it; another flag is not.
-  return /^-[^\d]/.test(value ?? "") ? undefined : value || undefined;
+  return /^-[^\d]/.test(value ?? "") ? undefined : value;
 }
 
 /** Returns the error for an unknown flag, with its equivalent or the nearest flags if there are any. */

@@ -14,6 +14,8 @@ export interface Unit<Value> {
   readonly completes?: Completion;
   /** Set if the value is a list, separated by commas, whose items shells complete. */
   readonly isList?: true;
+  /** Set if the value may be empty. */
+  readonly takesEmpty?: true;
   /**
    * Parses a value.
    *

@@ -36,7 +36,7 @@ const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as 
 
 /** Parses a duration such as `500ms`, `30s` or `1m30s`; a number is in seconds, as for timeout(1). Returns milliseconds. */
 export function parseDuration(flag: string, text: string, minMs = 0): number {
-  const units = Object.keys(UNITS_MS).map((unit) => `(?:(\\d+(?:\\.\\d+)?)${unit})?`).join("");
+  const units = Object.keys(UNITS_MS).map((unit) => `(?:(\\d+(?:\\.\\d+)?|\\.\\d+)${unit})?`).join("");
   const parts = text === "" ? null : new RegExp(`^${units}$`).exec(/^[\d.]+$/.test(text) ? `${text}s` : text);
   if (!parts) throw new UsageError(`${flag} must be a duration such as 500ms, 30s, 1m30s or 2h, got ${excerpt(text)}`);
   const durationMs = Object.values(UNITS_MS).reduce((sum, ms, index) => sum + ms * Number(parts[index + 1] ?? 0), 0);

@@ -28,7 +28,11 @@ export function unescapeBytes(text: string): Uint8Array {
 }
 
 /** Text with the escapes of C, as bytes. */
-export const ESCAPED_TEXT: Unit<Uint8Array> = { placeholder: "TEXT", parse: (_, text) => unescapeBytes(text) };
+export const ESCAPED_TEXT: Unit<Uint8Array> = {
+  placeholder: "TEXT",
+  takesEmpty: true,
+  parse: (_, text) => unescapeBytes(text),
+};
 
 /** A byte that ends values. */
 export const DELIMITER: Unit<number> = {

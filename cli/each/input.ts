@@ -76,8 +76,8 @@ async function openBlocks({ flags, words }: EachArguments, io: Io): Promise<Bloc
   const records = flags["max-args"];
   const recordStart = flags.recstart ?? new Uint8Array();
   const recordEnd = flags.recend ?? (flags.recstart ? new Uint8Array() : Uint8Array.of(LF));
-  if (recordStart.length + recordEnd.length === 0) {
-    throw new UsageError("Cannot use an empty --recend without --recstart: nothing would divide the records");
+  if (recordStart.length + recordEnd.length === 0 && records !== undefined) {
+    throw new UsageError("Cannot use -n with an empty --recend: without --recstart, nothing divides the records");
   }
   const options = {
     replace: flags.replace,

@@ -4,7 +4,7 @@ import { ByteBuffer } from "../../system/byte_buffer.ts";
 
 /** The division of bytes into blocks of whole records. */
 export interface BlockFormat {
-  /** The bytes at the end of a record; empty if only `recordStart` divides records. */
+  /** The bytes at the end of a record; empty if only `recordStart` divides records. If both are empty, each byte is a record. */
   readonly recordEnd: Uint8Array;
   /** The bytes at the start of a record; empty if only `recordEnd` divides records. */
   readonly recordStart: Uint8Array;
@@ -102,6 +102,7 @@ class BlockCutter {
 
   #endOfSize(bytes: Uint8Array, limit: number, isEnded: boolean): number {
     if (isEnded && bytes.length <= limit) return bytes.length;
+    if (this.#separator.length === 0) return bytes.length < limit ? 0 : limit;
     if (this.#searched === 0) {
       // The start of the next record must be there as well.
       if (bytes.length < limit + this.#separator.length - this.#endBytes && !isEnded) return 0;

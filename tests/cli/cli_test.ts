@@ -328,6 +328,25 @@ test("flags can be written in every usual form", () => {
   }
 });
 
+test("only a flag whose unit allows it takes an empty value", () => {
+  const flags = {
+    "jobs": { short: "j", unit: JOBS, help: "" },
+    "recend": { unit: { ...text("TEXT"), takesEmpty: true }, help: "" },
+  } as const satisfies Flags;
+  for (const args of [["--recend", ""], ["--recend="]]) {
+    assertEquals(splitArguments(args, flags), {
+      given: { recend: "" },
+      operands: [],
+      unknown: undefined,
+      error: undefined,
+    });
+  }
+  for (const args of [["--jobs", ""], ["--jobs="], ["-j", ""], ["-j="]]) {
+    assertEquals(splitArguments(args, flags).error?.message, "Missing value for --jobs: -j, --jobs N");
+  }
+  assertEquals(splitArguments(["--recend"], flags).error?.message, "Missing value for --recend: --recend TEXT");
+});
+
 test("a flag can have aliases, and can repeat", () => {
   const flags = {
     "jobs": { short: "j", aliases: ["--max-procs", "-P"], unit: JOBS, help: "" },

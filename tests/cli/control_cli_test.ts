@@ -9,6 +9,8 @@ import { test } from "../support/test.ts";
 test("a duration has the form of timeout(1), or several units", () => {
   const durations: [string, number][] = [
     ["1.5", 1_500],
+    [".5", 500],
+    [".02m", 1_200],
     ["0", 0],
     ["500ms", 500],
     ["30s", 30_000],

@@ -8,6 +8,7 @@ import process from "node:process";
 export const PACKAGES: Readonly<Record<string, string>> = {
   bash: "bash",
   busybox: "busybox",
+  bzip2: "bzip2",
   chromium: "chromium",
   faketime: "faketime",
   fish: "fish",
@@ -18,6 +19,8 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   mksh: "mksh",
   "nats-server": "nats-server",
   openssl: "openssl",
+  parallel: "parallel",
+  perl: "perl",
   php: "php-cli",
   python3: "python3",
   "systemd-analyze": "systemd",

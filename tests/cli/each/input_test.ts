@@ -182,7 +182,7 @@ test("flags of each that exclude each other are errors", async () => {
     [{ pipe: true, "max-args": 2, block: 9 }, "Cannot use --block with --max-args"],
     [{ pipe: true, block: 0 }, "--block must be at least 1"],
     [{ pipe: true, "arg-file": ["a", "b"] }, "Cannot use --arg-file twice with --pipe"],
-    [{ pipe: true, recend: new Uint8Array() }, "Cannot use an empty --recend without --recstart"],
+    [{ pipe: true, recend: new Uint8Array(), "max-args": 2 }, "Cannot use -n with an empty --recend"],
     [{ pipe: true }, "Cannot use {}: with --pipe a task has no values, but standard input", ["echo {}"]],
     [{ pipe: true }, "Cannot use {##} or {0#} with --pipe: the number of blocks is unknown", ["echo {##}"]],
     [{ header: true, "max-args": 2 }, "Cannot use --max-args with --header: gathered values have no names"],
