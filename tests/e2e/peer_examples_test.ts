@@ -12,6 +12,8 @@ const EXAMPLES = readExamples();
 const COMMAND = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")];
 /** Number of examples to compare at once. */
 const CONCURRENCY = 3;
+/** Number of examples of which one is compared. `deno task peers:examples` compares all, which takes minutes. */
+const STRIDE = 4;
 
 /** Debian has another program with the name `parallel`, in moreutils. */
 function lacksGnuParallel(): boolean {
@@ -23,10 +25,10 @@ function lacksGnuParallel(): boolean {
 }
 
 for (const manual of new Set(EXAMPLES.map(({ manual }) => manual))) {
-  test(`the examples of ${manual} have the same output as stated`, { timeout: 3 * TIMEOUT.timeout }, async () => {
+  test(`examples of ${manual} have the same output as stated`, { timeout: 3 * TIMEOUT.timeout }, async () => {
     if (lacksGnuParallel()) return;
     const failures: unknown[] = [];
-    const examples = EXAMPLES.filter((example) => example.manual === manual).values();
+    const examples = EXAMPLES.filter((example, index) => example.manual === manual && index % STRIDE === 0).values();
     await Promise.all(Array.from({ length: CONCURRENCY }, async () => {
       for (const example of examples) failures.push(...await failureOf(example));
     }));
