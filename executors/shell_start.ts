@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { encodeByteText, hasEscapedBytes } from "../text/byte_text.ts";
-import { quoteAlways } from "../text/shell_quote.ts";
+import { printfEscapes, quoteAlways } from "../text/shell_quote.ts";
 import type { OutputReader, SpawnOptions } from "../spawn_adapters/types.ts";
 import { isPlainVariable } from "./shell/plain_command.ts";
 import { literalPath } from "./shell/script.ts";
@@ -89,11 +89,10 @@ export function shellStart({ command, env, file }: ShellStartOptions): ShellStar
 
 /** Returns text as ASCII arguments whose escapes `printf %b` replaces by the bytes. */
 function escapedParts(text: string): string[] {
-  const bytes = Buffer.from(encodeByteText(text));
+  const bytes = encodeByteText(text);
   const parts: string[] = [];
   for (let begin = 0; begin < bytes.length; begin += MAX_PART_LENGTH) {
-    const part = bytes.toString("latin1", begin, begin + MAX_PART_LENGTH);
-    parts.push(part.replace(/[^ -~]|\\/g, (byte) => `\\0${byte.charCodeAt(0).toString(8).padStart(3, "0")}`));
+    parts.push(printfEscapes(bytes.subarray(begin, begin + MAX_PART_LENGTH)));
   }
   return parts;
 }

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { encodeByteText } from "./byte_text.ts";
 import { printable, UNPRINTABLE } from "./excerpt.ts";
 
@@ -16,15 +17,21 @@ export function quoteAlways(text: string): string {
   return text.includes("'") ? `'${text.replaceAll("'", "'\\''")}'` : `'${text}'`;
 }
 
-/** An argument that every shell takes literally, and a name that no shell takes for its own syntax. */
-const PLAIN_ARGUMENT = /^[A-Za-z0-9_./:@%+,=-]+$/;
+/** Text that every shell takes literally after the name of a command. zsh and fish expand a leading `=` or `%`. */
+const PLAIN_ARGUMENT = /^(?![=%])[A-Za-z0-9_./:@%+,=-]+$/;
+/** A name that no shell takes for its own syntax. */
 const PLAIN_NAME = /^[A-Za-z0-9_./+-]+$/;
 const RESERVED = /^(?:case|do|done|elif|else|esac|fi|for|function|if|in|select|then|time|until|while)$/;
+
+/** Quotes text for people as an argument of a command: flags such as `--jobs=4` stay without quotes. */
+export function quoteArgument(text: string): string {
+  return PLAIN_ARGUMENT.test(text) ? text : quoteAlways(text);
+}
 
 /** Returns the shell command that runs a program with arguments, with quotes only where necessary. */
 export function shellCommand([name = "", ...args]: readonly string[]): string {
   const command = PLAIN_NAME.test(name) && !RESERVED.test(name) ? name : quoteAlways(name);
-  return [command, ...args.map((arg) => PLAIN_ARGUMENT.test(arg) ? arg : quoteAlways(arg))].join(" ");
+  return [command, ...args.map(quoteArgument)].join(" ");
 }
 
 /**
@@ -33,12 +40,13 @@ export function shellCommand([name = "", ...args]: readonly string[]): string {
  */
 export function oneLineCommand(command: string): string {
   if (printable(command) === command) return command;
-  const escaped = command.replaceAll("\\", "\\\\").replace(UNPRINTABLE, octalEscapes);
+  const escaped = command.replaceAll("\\", "\\\\").replace(UNPRINTABLE, (character) => printfEscapes(character));
   return `eval "$(printf %b ${quoteAlways(escaped)})"`;
 }
 
-/** Returns the escapes of `printf %b` for the bytes of text. */
-export function octalEscapes(text: string | Uint8Array): string {
+/** Returns ASCII text that `printf %b` converts to some bytes. */
+export function printfEscapes(text: string | Uint8Array): string {
   const bytes = typeof text === "string" ? encodeByteText(text) : text;
-  return Array.from(bytes, (byte) => `\\0${byte.toString(8).padStart(3, "0")}`).join("");
+  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  return latin1.replace(/[^ -~]|\\/g, (byte) => `\\0${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
 }

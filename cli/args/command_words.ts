@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { excerpt } from "../../text/excerpt.ts";
-import { quoteAlways } from "../../text/shell_quote.ts";
+import { quoteArgument } from "../../text/shell_quote.ts";
 import { splitArguments } from "./arguments.ts";
 import type { Flags } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
@@ -23,9 +23,9 @@ export function checkCommandWords([command = "", ...more]: readonly string[], fl
   throw new UsageError(`Cannot run ${excerpt(command)} with arguments: ${rule}, as in taskrunner each ${example}`);
 }
 
-/** Quotes a word of a command line for people, who write flags without quotes. */
+/** Quotes a word of a command line for people, who write placeholders without quotes. */
 export function quoteForReading(word: string): string {
-  return /^[\w./:@%+,=-]+$|^\{[\w./#%-]*\}$/.test(word) ? word : quoteAlways(word);
+  return /^\{[\w./#%-]*\}$/.test(word) ? word : quoteArgument(word);
 }
 
 function areFlags(words: readonly string[], flags: Flags): boolean {

@@ -4,10 +4,10 @@ import { createHash } from "node:crypto";
 import { IdTable } from "../../results/id_table.ts";
 import { encodeByteText, hasEscapedBytes } from "../../text/byte_text.ts";
 import { formatCount } from "../../text/format.ts";
+import { quoteArgument } from "../../text/shell_quote.ts";
 
 /** A value of which no escaped form can be an id, as `$'…'` begins one and ` (2)` ends a repeated one. */
 const AMBIGUOUS = /^\$'| \(\d+\)$/;
-const SAFE_WORD = /^[A-Za-z0-9_./:@%+,=-]+$/;
 // deno-lint-ignore no-control-regex -- matching control characters is the purpose
 const CONTROL = /[\x00-\x1f\x7f]/;
 /** Characters to escape within `$'…'`: control characters, backslash, quote, and bytes that are not UTF-8. */
@@ -45,8 +45,7 @@ export function idOfGroup(values: readonly string[]): string {
 }
 
 function wordOf(value: string): string {
-  if (SAFE_WORD.test(value)) return value;
-  return CONTROL.test(value) || hasEscapedBytes(value) ? ansiQuote(value) : `'${value.replaceAll("'", "'\\''")}'`;
+  return CONTROL.test(value) || hasEscapedBytes(value) ? ansiQuote(value) : quoteArgument(value);
 }
 
 /** Writes text as `$'…'`, as bash and `ls` do: bytes and control characters become octal numbers. */

@@ -1,7 +1,14 @@
 import { classifyCommand } from "../../executors/shell/plain_command.ts";
 import type { CheckedTask } from "../../records/task.ts";
 import { inputOf } from "../../records/task_input.ts";
-import { octalEscapes, oneLineCommand, quoteAlways, shellQuote } from "../../text/shell_quote.ts";
+import {
+  oneLineCommand,
+  printfEscapes,
+  quoteAlways,
+  quoteArgument,
+  shellCommand,
+  shellQuote,
+} from "../../text/shell_quote.ts";
 
 /** Returns a line for a POSIX shell that runs a task as taskrunner does: with its directory, variables and input. */
 export function commandLineOf(task: CheckedTask): string {
@@ -13,13 +20,13 @@ export function commandLineOf(task: CheckedTask): string {
 
 function programOf({ cmd, env = {} }: CheckedTask): string {
   const variables = Object.entries(env).filter(([, value]) => value !== undefined)
-    .map(([name, value]) => shellQuote(`${name}=${value}`));
+    .map(([name, value]) => quoteArgument(`${name}=${value}`));
   const isSimple = typeof cmd === "string" && variables.length === 0 && classifyCommand(cmd) === "simple";
   if (isSimple) return cmd;
-  const words = typeof cmd === "string" ? ["sh", "-c", shellQuote(cmd)] : cmd.map(shellQuote);
+  const words = typeof cmd === "string" ? ["sh", "-c", cmd] : cmd;
   // Reserved words and special built-in commands are programs for env.
-  const needsEnv = variables.length > 0 || classifyCommand(words[0]!) !== "simple";
-  return [...needsEnv ? ["env", "--", ...variables] : [], ...words].join(" ");
+  const needsEnv = variables.length > 0 || classifyCommand(shellCommand(words.slice(0, 1))) !== "simple";
+  return [...needsEnv ? ["env", "--", ...variables] : [], shellCommand(words)].join(" ");
 }
 
 /** Adds the standard input. Without one, the command must not read the rest of the script. */
@@ -29,5 +36,5 @@ function withInput(command: string, task: CheckedTask): string {
   if (data === undefined) return `${command} </dev/null`;
   return typeof data === "string" && !data.includes("\0")
     ? `printf %s ${shellQuote(data)} | ${command}`
-    : `printf %b ${quoteAlways(octalEscapes(data))} | ${command}`;
+    : `printf %b ${quoteAlways(printfEscapes(data))} | ${command}`;
 }
