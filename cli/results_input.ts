@@ -20,21 +20,35 @@ export async function readResultsFrom(
   onResult: (facts: ResultFacts, result: () => TaskResult) => void,
 ): Promise<void> {
   try {
-    await readResults(path === "-" ? io.stdin() : await openResults(path, io), onResult);
+    await readResults((await openResultsSource(path, io)).open(), onResult);
   } catch (error) {
     throw readError(path, error);
   }
 }
 
-async function openResults(path: string, io: Io): Promise<Source<Uint8Array>> {
+/** The bytes of results. */
+interface ResultsSource {
+  /** Set if the bytes can be read twice. */
+  readonly isRepeatable: boolean;
+  open(): Source<Uint8Array>;
+}
+
+/**
+ * Returns the bytes of a results file; of standard input for the path `-`. Leaves out an incomplete last line, with a
+ * message.
+ *
+ * @throws the error of the system.
+ */
+export async function openResultsSource(path: string, io: Io): Promise<ResultsSource> {
+  if (path === "-") return { isRepeatable: false, open: () => io.stdin() };
   const status = await stat(path);
   if (status.isDirectory()) throw new Error("it is a directory, not a results file");
-  if (!status.isFile()) return readSpecialFile(path, io.signal);
+  if (!status.isFile()) return { isRepeatable: false, open: () => readSpecialFile(path, io.signal) };
   const { wholeBytes, tornBytes } = await findResultsEnd(path);
   if (tornBytes > 0) {
     await io.stderr(`taskrunner: ${path}: skipped an incomplete last line of ${pluralize(tornBytes, "byte")}`);
   }
-  return readChunks(path, wholeBytes);
+  return { isRepeatable: true, open: () => readChunks(path, wholeBytes) };
 }
 
 /** Returns the error for a file without results. */

@@ -67,7 +67,7 @@ export const failed = defineCommand({
       await io.stderr(`taskrunner: ${pluralize(tasks.size, "failed task")}, ${pluralize(tasks.results, "result")}`);
       return 0;
     } finally {
-      await results.close();
+      results.close();
     }
   },
 });
