@@ -63,7 +63,7 @@ export class TaskFile extends TaskInput {
   }
 
   /** Checks every line as {@linkcode tasks} does. Returns the number of tasks that have no result. */
-  async count(options: TaskInputOptions): Promise<number> {
+  override async count(options: TaskInputOptions): Promise<number> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = options.recorded && new TaskPass(options.recorded);
     let accepted = 0;

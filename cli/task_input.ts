@@ -35,7 +35,11 @@ export abstract class TaskInput {
   abstract tasks(options: TaskInputOptions): AsyncGenerator<Task, void>;
 
   /** Checks everything as {@linkcode tasks} does. Returns the number of tasks that have no result. */
-  abstract count(options: TaskInputOptions): Promise<number>;
+  async count(options: TaskInputOptions): Promise<number> {
+    let count = 0;
+    for await (const _ of this.tasks(options)) count++;
+    return count;
+  }
 
   /** Sets all counts to 0 before the input is read. */
   protected reset(): void {

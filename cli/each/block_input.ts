@@ -40,10 +40,4 @@ export class BlockInput extends TaskInput {
       throw new Error(`Cannot read blocks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
     }
   }
-
-  async count(options: TaskInputOptions): Promise<number> {
-    let count = 0;
-    for await (const _ of this.tasks(options)) count++;
-    return count;
-  }
 }

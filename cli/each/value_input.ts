@@ -59,12 +59,6 @@ export class ValueInput extends TaskInput {
     }
   }
 
-  async count(options: TaskInputOptions): Promise<number> {
-    let count = 0;
-    for await (const _ of this.tasks(options)) count++;
-    return count;
-  }
-
   /** Returns the number of all tasks, also of invalid ones and of those that have a result. */
   async #countTasks({ onInvalid }: TaskInputOptions): Promise<number> {
     let count = 0;
