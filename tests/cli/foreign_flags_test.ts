@@ -13,20 +13,13 @@ import { test } from "../support/test.ts";
 
 // cspell:ignore progres controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
 
-/** Flags, commands and topics that are not merged yet. */
-const PENDING =
-  "-a --arg-file -d --delimiter -C --colsep --csv --header --link -I --replace -n -N --max-args --max-replace-args --shuf --seed --pipe --block --recend --recstart --format --tag --lines --color --record-cmd --total --no-config config completions"
-    .split(" ");
-/** A flag with an answer that is not removed yet. */
-const PENDING_REMOVAL = "--print";
-
-const KNOWN = new Set([...Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)), ...PENDING]);
+const KNOWN = new Set(Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)));
 
 test("every answer to a flag of xargs or GNU parallel names flags, commands and topics that exist", () => {
-  const names = new Set([...COMMANDS.map(({ name }) => name), ...PENDING]);
+  const names = new Set(COMMANDS.map(({ name }) => name));
   const topics = new Set(TOPICS.map(({ name }) => name));
   for (const flag of FOREIGN_FLAGS) {
-    assert(flag === PENDING_REMOVAL || !KNOWN.has(flag), `${flag} exists here`);
+    assert(!KNOWN.has(flag), `${flag} exists here`);
     const { message } = unknownFlag(flag, ALL_FLAGS);
     assert(message.startsWith(`Unknown flag "${flag}": `), message);
     const answer = message.slice(message.indexOf(": "));

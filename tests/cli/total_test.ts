@@ -103,7 +103,9 @@ test("--halt N% works on standard input with --total, and exits with the percent
     const ended = await taskrunner([...halt, "--total", total], { stdin });
     assertEquals([ended.results.length, ended.status, ended.stderr], [results, 50, ""], total);
   }
-  const each = await taskrunner(["each", ...halt, "--total=auto", "exit {}"], { stdin: "1\n1\n0\n0\n" });
+  const each = await taskrunner(["each", "--format=json", ...halt, "--total=auto", "exit {}"], {
+    stdin: "1\n1\n0\n0\n",
+  });
   assertEquals([each.results.length, each.status], [2, 50]);
   const unknown = await taskrunner(halt, { stdin });
   assertEquals(unknown.status, 255);
@@ -131,7 +133,7 @@ test("--total must be auto or a positive integer, and may be wrong", async () =>
     assertEquals(status, 255);
     assertStringIncludes(stderr, `--total must be auto or an integer of at least 1, got "${total}"`);
   }
-  const { status, results } = await taskrunner(["each", "--total=2", "true"], { stdin: "1\n2\n3\n" });
+  const { status, results } = await taskrunner(["each", "--format=json", "--total=2", "true"], { stdin: "1\n2\n3\n" });
   assertEquals([status, results.length], [0, 3]);
 });
 
