@@ -5,6 +5,8 @@
  * @module
  */
 
+import { concatenate } from "./concatenate.ts";
+
 const ESCAPE = 0xdc00;
 /** Low surrogates for bytes from 0x80 to 0xff that no high surrogate precedes. */
 const ESCAPED_BYTES = /((?<![\ud800-\udbff])[\udc80-\udcff]+)/g;
@@ -27,13 +29,7 @@ export function encodeByteText(text: string): Uint8Array<ArrayBuffer> {
   const encoded = parts.map((part, index) =>
     index % 2 === 0 ? encoder.encode(part) : Uint8Array.from(part, (unit) => unit.charCodeAt(0) - ESCAPE)
   );
-  const bytes = new Uint8Array(encoded.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of encoded) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+  return concatenate(encoded);
 }
 
 /** Returns whether text encodes to bytes: its only lone surrogates are escaped bytes. */

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { TaskOutput } from "../../pool/task_output.ts";
+import { concatenate } from "../../text/concatenate.ts";
 import type { OrderedOutput } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
 import { tagBreaks, type TagOf } from "./tag.ts";
@@ -87,17 +88,7 @@ export class LineSink implements ResultSink {
   #bytesOf({ id, stream, bytes, continues }: TaskOutput, isContinuation: boolean): Uint8Array {
     const end = continues || bytes.at(-1) === NEWLINE ? NOTHING : LINE_END;
     const tag = this.#tagOf?.(id, stream);
-    if (tag === undefined) return end === NOTHING ? bytes : joined(bytes, end);
-    return joined(isContinuation ? NOTHING : Buffer.from(tag), tagBreaks(bytes, tag), end);
+    if (tag === undefined) return end === NOTHING ? bytes : concatenate([bytes, end]);
+    return concatenate([isContinuation ? NOTHING : Buffer.from(tag), tagBreaks(bytes, tag), end]);
   }
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
 }

@@ -1,4 +1,5 @@
 import type { ByteSink } from "../../jsonl/mod.ts";
+import { concatenate } from "../../text/concatenate.ts";
 
 /** The number of characters and bytes in the queue from which on callers have to wait. */
 const MAX_QUEUED = 1024 * 1024;
@@ -80,13 +81,6 @@ export class OrderedOutput {
 
   #bytesOf(pieces: readonly Piece[]): Uint8Array {
     const parts = pieces.map(({ data }) => typeof data === "string" ? this.#encoder.encode(data) : data);
-    if (parts.length === 1) return parts[0]!;
-    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      bytes.set(part, offset);
-      offset += part.length;
-    }
-    return bytes;
+    return parts.length === 1 ? parts[0]! : concatenate(parts);
   }
 }

@@ -1,5 +1,6 @@
 import type { ByteSink } from "../../jsonl/mod.ts";
 import type { Progress } from "../../pool/options.ts";
+import { concatenate } from "../../text/concatenate.ts";
 import { printable } from "../../text/excerpt.ts";
 import type { Io } from "../io.ts";
 import type { Display } from "./display.ts";
@@ -149,7 +150,9 @@ export class TerminalDisplay implements Display {
     for (const { toStdout, chunks } of writes) {
       if (toStdout && this.#failure) continue;
       try {
-        await (toStdout ? this.#terminal.stdout : this.#terminal.stderrBytes).write(concatenate(chunks));
+        await (toStdout ? this.#terminal.stdout : this.#terminal.stderrBytes).write(
+          chunks.length === 1 ? chunks[0]! : concatenate(chunks),
+        );
       } catch (error) {
         if (toStdout) this.#failure ??= { error }; // standard error is a terminal, which may be gone
       }
@@ -229,15 +232,4 @@ function put(writes: Writes, output: string | Uint8Array, toStdout = false): voi
   const last = writes.at(-1);
   if (last?.toStdout === toStdout) last.chunks.push(chunk);
   else writes.push({ toStdout, chunks: [chunk] });
-}
-
-function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return all;
 }
