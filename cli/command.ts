@@ -8,6 +8,7 @@ import {
   type GivenFlags,
 } from "./args/flag.ts";
 import { UsageError } from "./args/usage_error.ts";
+import type { ValueSource } from "./args/value_sources.ts";
 import type { Io } from "./io.ts";
 
 /** The arguments of a command. */
@@ -18,14 +19,6 @@ export interface Invocation<Known extends Flags> {
   readonly operands: readonly string[];
   /** The sources of values, such as the arguments after `:::`. */
   readonly sources: readonly ValueSource[];
-}
-
-/** A source of values on the command line. */
-export interface ValueSource {
-  /** The separator before the source. `:::` is followed by values, and `::::` by files; `+` links the source to the last one. */
-  readonly separator: ":::" | ":::+" | "::::" | "::::+";
-  /** The arguments up to the next separator. */
-  readonly items: readonly string[];
 }
 
 /** An example of a command. */
@@ -88,6 +81,11 @@ export const COMMON_FLAGS = {
 /** Returns all flags of a command, by their names. */
 export function allFlagsOf(command: Command): Flags {
   return { ...flagsOf(command.flags), ...COMMON_FLAGS };
+}
+
+/** Returns the flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
+export function flagsOfAll(commands: readonly Command[]): Flags {
+  return Object.assign({}, ...commands.map(allFlagsOf).reverse());
 }
 
 /**

@@ -7,7 +7,8 @@ import { commandHelp, generalHelp } from "./args/help.ts";
 import { TOPICS } from "./help_topics.ts";
 import { unknownCommand } from "./args/unknown_command.ts";
 import { UsageError } from "./args/usage_error.ts";
-import { allFlagsOf, type Command, parseValues, type ValueSource } from "./command.ts";
+import { splitSources } from "./args/value_sources.ts";
+import { allFlagsOf, type Command, flagsOfAll, parseValues } from "./command.ts";
 import { type DefaultArguments, defaultArguments } from "./config/default_flags.ts";
 import { COMMANDS, DEFAULT_COMMAND } from "./commands/mod.ts";
 import { EXIT_CLOSED_OUTPUT, EXIT_ERROR } from "./exit_status.ts";
@@ -37,8 +38,8 @@ export function failCommand(error: unknown): void {
   process.exit(EXIT_ERROR);
 }
 
-/** The flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
-export const ALL_FLAGS: Flags = Object.assign({}, ...COMMANDS.map(allFlagsOf).reverse());
+/** The flags of all commands. */
+export const ALL_FLAGS: Flags = flagsOfAll(COMMANDS);
 
 const NAMES = COMMANDS.map(({ name }) => name);
 
@@ -98,18 +99,4 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 async function print(text: string, io: Io): Promise<number> {
   await io.stdout.write(new TextEncoder().encode(text));
   return 0;
-}
-
-const SEPARATORS: ReadonlySet<string> = new Set([":::", ":::+", "::::", "::::+"] satisfies ValueSource["separator"][]);
-
-/** Splits off the sources of values, whose items may look like flags. */
-function splitSources(args: readonly string[]): [args: readonly string[], sources: readonly ValueSource[]] {
-  const begin = args.findIndex((argument) => SEPARATORS.has(argument));
-  if (begin === -1) return [args, []];
-  const sources: { separator: ValueSource["separator"]; items: string[] }[] = [];
-  for (const argument of args.slice(begin)) {
-    if (SEPARATORS.has(argument)) sources.push({ separator: argument as ValueSource["separator"], items: [] });
-    else sources.at(-1)!.items.push(argument);
-  }
-  return [args.slice(0, begin), sources];
 }

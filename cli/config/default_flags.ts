@@ -5,7 +5,7 @@ import { type ShellWord, ShellWordsError, splitShellWords } from "../../text/she
 import { splitArguments, unknownFlag } from "../args/arguments.ts";
 import { type Flags, flagsOf, type GivenFlags } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { allFlagsOf, type Command } from "../command.ts";
+import { allFlagsOf, type Command, flagsOfAll } from "../command.ts";
 import { type Place, takePlaces } from "./places.ts";
 
 /** A flag of a place. */
@@ -68,7 +68,7 @@ export function argumentOf({ name, value }: DefaultFlag): string {
  */
 export function flagsIn(place: Place, commands: readonly Command[]): DefaultFlag[] {
   if (place.problem) throw new UsageError(`Cannot read default flags from ${place.name}: ${place.problem}`);
-  const known: Flags = Object.assign({}, ...commands.map(allFlagsOf).reverse());
+  const known = flagsOfAll(commands);
   const words = wordsOf(place);
   const flags: DefaultFlag[] = [];
   for (let index = 0; index < words.length;) {

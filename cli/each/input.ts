@@ -1,7 +1,7 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { UsageError } from "../args/usage_error.ts";
+import type { ValueSource } from "../args/value_sources.ts";
 import { openBytes } from "../byte_source.ts";
-import type { ValueSource } from "../command.ts";
 import type { Io } from "../io.ts";
 import type { TaskInput } from "../task_input.ts";
 import { ArgumentTemplate } from "./argument_template.ts";

@@ -6,7 +6,7 @@ import { decodeByteText, encodeByteText } from "../../text/byte_text.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { type ByteContents, type ByteSource, openBytes } from "../byte_source.ts";
 import { UsageError } from "../args/usage_error.ts";
-import type { ValueSource } from "../command.ts";
+import type { ValueSource } from "../args/value_sources.ts";
 import type { Io } from "../io.ts";
 import type { ColumnSplitter } from "./columns.ts";
 

@@ -8,7 +8,7 @@ import { DELIMITER, unescapeBytes } from "../../../cli/each/escapes.ts";
 import type { InputFlags } from "../../../cli/each/flags.ts";
 import { withInputCopy } from "../../../cli/input_copy.ts";
 import { openInput } from "../../../cli/each/input.ts";
-import type { ValueSource } from "../../../cli/command.ts";
+import type { ValueSource } from "../../../cli/args/value_sources.ts";
 import { UsageError } from "../../../cli/args/usage_error.ts";
 import { commandsOf, type EachOptions, ioOf, sourcesOf, tasksOf } from "../../support/each_input.ts";
 import { test } from "../../support/test.ts";
