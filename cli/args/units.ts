@@ -120,6 +120,20 @@ export function countFrom(min: number, max?: number): Unit<number> {
   return { placeholder: "N", parse: (flag, text) => parseCount(flag, text, min, max) };
 }
 
+/** Returns the unit of an integer of at least `min`, or a word. */
+export function countOr<Word extends string>(word: Word, min: number): Unit<number | Word> {
+  return {
+    placeholder: `N|${word}`,
+    completes: [word],
+    parse(flag, text) {
+      if (text === word) return word;
+      const count = Number(text);
+      if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= min) return count;
+      throw new UsageError(`${flag} must be ${word} or an integer of at least ${min}, got ${excerpt(text)}`);
+    },
+  };
+}
+
 /** A number of jobs. */
 export const JOBS: Unit<number> = {
   placeholder: "N",

@@ -7,6 +7,7 @@ import { HALT } from "../args/halt.ts";
 import { LOGIN_FLAGS, readNatsConnection, readQueues, SERVER_FLAG } from "../args/nats_flags.ts";
 import {
   countFrom,
+  countOr,
   DURATION,
   durationFrom,
   JOBS,
@@ -20,7 +21,6 @@ import {
 } from "../args/units.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
-import { TOTAL } from "../input_total.ts";
 import type { Io } from "../io.ts";
 import type { OutputFormat, OutputSettings } from "../output/run_output.ts";
 import type { ColorMode } from "../output/tag.ts";
@@ -141,7 +141,7 @@ export const RUN_FLAGS = {
   },
   "Display": {
     "total": {
-      unit: TOTAL,
+      unit: countOr("auto", 1),
       help: "number of tasks on standard input, for the progress and --halt N%; auto reads all input first, up to 1G",
       default: "unknown",
     },

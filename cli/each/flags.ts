@@ -1,20 +1,6 @@
-import { excerpt } from "../../text/excerpt.ts";
-import type { Flags, FlagValues, Unit } from "../args/flag.ts";
-import { countFrom, parseCount, SIZE, text } from "../args/units.ts";
-import { UsageError } from "../args/usage_error.ts";
+import type { Flags, FlagValues } from "../args/flag.ts";
+import { countFrom, countOr, SIZE, text } from "../args/units.ts";
 import { DELIMITER, ESCAPED_TEXT } from "./escapes.ts";
-
-/** A number of values, or `max` for as many as fit. */
-const MAX_ARGS: Unit<number | "max"> = {
-  placeholder: "N|max",
-  parse(flag, text) {
-    if (text === "max") return text;
-    if (!/^\d+$/.test(text)) {
-      throw new UsageError(`${flag} must be a number of values, or max for as many as fit, got ${excerpt(text)}`);
-    }
-    return parseCount(flag, text, 1);
-  },
-};
 
 /** The flags for values. */
 export const VALUE_FLAGS = {
@@ -40,7 +26,7 @@ export const VALUE_FLAGS = {
   "max-args": {
     short: "n",
     aliases: ["-N", "--max-replace-args"],
-    unit: MAX_ARGS,
+    unit: countOr("max", 1),
     help: "give each command N values, or as many as fit into 128 KiB",
     default: "1",
   },
