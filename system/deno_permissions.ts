@@ -1,3 +1,5 @@
+import process from "node:process";
+
 /** A Deno permission descriptor; without its optional field it covers the whole kind. */
 type Permission =
   | { name: "read" | "write"; path?: string }
@@ -16,4 +18,9 @@ export function isPermitted(...permissions: Permission[]): boolean {
     Deno?: { permissions: { querySync(permission: Permission): { state: string } } };
   };
   return !deno || permissions.every((permission) => deno.permissions.querySync(permission).state === "granted");
+}
+
+/** Returns a variable of the environment; `undefined` if it is not set, or if Deno does not permit reading it. */
+export function permittedVariable(name: string): string | undefined {
+  return isPermitted({ name: "env", variable: name }) ? process.env[name] : undefined;
 }

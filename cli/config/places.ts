@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
-import { isPermitted } from "../../system/deno_permissions.ts";
+import { isPermitted, permittedVariable } from "../../system/deno_permissions.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 
 /** The variable that holds default flags. */
@@ -32,9 +32,9 @@ export function takePlaces(): Place[] {
 
 /** Returns the path of the flags file; `undefined` if there is no home directory, or Deno does not permit reading it. */
 function flagsFile(): string | undefined {
-  const base = variable("XDG_CONFIG_HOME");
+  const base = permittedVariable("XDG_CONFIG_HOME");
   if (base && isAbsolute(base)) return join(base, "taskrunner", "flags"); // a relative path is invalid there
-  const home = variable("HOME") || (isPermitted({ name: "sys", kind: "homedir" }) ? homedir() : "");
+  const home = permittedVariable("HOME") || (isPermitted({ name: "sys", kind: "homedir" }) ? homedir() : "");
   return home ? join(home, ".config", "taskrunner", "flags") : undefined;
 }
 
@@ -51,11 +51,7 @@ function readFile(path: string): Place {
 }
 
 function takeVariable(): Place {
-  const text = variable(FLAGS_VARIABLE);
+  const text = permittedVariable(FLAGS_VARIABLE);
   if (text !== undefined) delete process.env[FLAGS_VARIABLE];
   return { name: FLAGS_VARIABLE, isFile: false, text };
-}
-
-function variable(name: string): string | undefined {
-  return isPermitted({ name: "env", variable: name }) ? process.env[name] : undefined;
 }

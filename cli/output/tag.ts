@@ -1,8 +1,7 @@
 /** The tags that `--tag` puts before lines. @module */
 
 import { Buffer } from "node:buffer";
-import process from "node:process";
-import { isPermitted } from "../../system/deno_permissions.ts";
+import { permittedVariable } from "../../system/deno_permissions.ts";
 import { printable } from "../../text/excerpt.ts";
 import type { Io } from "../io.ts";
 import type { StreamName } from "./ordered_output.ts";
@@ -30,11 +29,7 @@ export function tagger(mode: ColorMode, io: Pick<Io, "stdoutIsTerminal" | "stder
 
 function hasColor(mode: ColorMode, isTerminal: boolean): boolean {
   if (mode !== "auto") return mode === "always";
-  return isTerminal && !variable("NO_COLOR") && variable("TERM") !== "dumb";
-}
-
-function variable(name: string): string | undefined {
-  return isPermitted({ name: "env", variable: name }) ? process.env[name] : undefined;
+  return isTerminal && !permittedVariable("NO_COLOR") && permittedVariable("TERM") !== "dumb";
 }
 
 /** Returns the color of an id, the same in every run. */
