@@ -1,11 +1,11 @@
 import { type ByteSink, JsonLinesWriter } from "../../jsonl/mod.ts";
 import type { PoolOptions } from "../../pool/options.ts";
 import type { TaskResult } from "../../records/result.ts";
-import type { ResultsFile } from "../../results/results_file.ts";
-import type { Io } from "../io.ts";
+import { appendOwnResult, type ResultsFile } from "../../results/results_file.ts";
+import { ResultsFileError } from "../../results/results_file_error.ts";
+import { ClosedOutputError, type Io } from "../io.ts";
 import type { Display } from "../ui/display.ts";
 import { failureNotice } from "./failure_notice.ts";
-import { FileSink } from "./file_sink.ts";
 import { LineSink } from "./line_sink.ts";
 import { OrderedOutput, type StandardSinks } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
@@ -68,7 +68,7 @@ export class RunOutput {
     this.#ordered = new OrderedOutput({ stdout, stderr: this.#isText ? stderr : unfailing(stderr) });
     this.#isQuiet = context.isQuiet;
     if (!file && format !== "json") this.#spillFiles = new SpillFileRemover(context.hasTemporarySpillFiles);
-    const recording = file ? [new FileSink(file)] : [];
+    const recording = file ? [resultsFileSink(file)] : [];
     const tagOf = hasTags ? tagger(color, context) : undefined;
     if (format === "text" && byLine) {
       const lines = new LineSink(this.#ordered, tagOf);
@@ -112,6 +112,17 @@ export class RunOutput {
     for (const sink of this.#sinks) await sink.flush();
     await this.#ordered.flush();
   }
+}
+
+/** Returns a sink that appends to a results file. A pipe without a reader counts as a closed standard output. */
+function resultsFileSink(file: ResultsFile): ResultSink {
+  const rethrow = (error: unknown): never => {
+    throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
+  };
+  return {
+    write: (result) => appendOwnResult(file, result).catch(rethrow),
+    flush: () => file.flush().catch(rethrow),
+  };
 }
 
 /** Returns a sink that ignores errors: where only notices go to standard error, their loss must not end a run. */
