@@ -64,11 +64,11 @@ export const TOPICS: readonly Topic[] = [
       "command each value is quoted, also within quotes, so that the shell never runs a part of a value. A COMMAND " +
       "without placeholders gets the value as its last argument.",
       "Any other text in braces that looks like a placeholder is an error. -I REPL makes REPL the only placeholder.",
-      "Several ::: VALUE... give all combinations, the last one fastest. :::+ links its values to those before it. :::: " +
-      "and ::::+ read the values from files.",
-      "The id of a task is its value. Of several values it is all of them, quoted as for a shell. A value that is not " +
-      "UTF-8 is written as $'\\351'. With -o, the second task with the same id gets (2) after its id. The ids do not " +
-      "depend on the order of the values, so that --resume finds the results.",
+      "Several ::: VALUE... give all combinations, the last source fastest. :::+ links its values to those before it. " +
+      ":::: and ::::+ read the values from files. In a task with several values, {} stands for all values.",
+      "The id of a task is its value; with several values, all values, quoted as for a shell. A byte that is not UTF-8 is " +
+      "written as in $'\\351'. With -o, the second task with the same id gets (2) after its id. Ids do not depend on the " +
+      "order of different values, so that --resume finds the results.",
     ],
   },
   {
@@ -92,7 +92,8 @@ export const TOPICS: readonly Topic[] = [
         ["1-100", "for any other N%: the percentage of tasks that are not ok, rounded up"],
         ["1-255", "for any other N = 1: the status of the task that ended the run"],
       ],
-      "runs, stats, trace, report, help, config, completions and man exit with 0, or with 255 after an error.",
+      "Other commands exit with 0, or with 255 after an error. A signal ends worker and watch with the statuses above, but " +
+      "the first signal lets worker finish its tasks, with 0.",
     ],
   },
   {

@@ -67,10 +67,10 @@ export const RUN_FLAGS = {
     "color": {
       unit: oneOf<ColorMode>({ auto: true, always: true, never: true }),
       help: "color the tags of --tag",
-      default: "auto, on a terminal without NO_COLOR",
+      default: "auto, for a terminal if NO_COLOR is not set",
     },
     "record-cmd": { help: "add the command of the task to each result" },
-    "resume": { help: "skip tasks that have a result in FILE of -o, and append new results" },
+    "resume": { help: "skip tasks with a result in the file of -o, and append new results" },
     "resume-failed": { help: "like --resume, but rerun tasks whose last outcome is not ok" },
     "keep-order": {
       short: "k",

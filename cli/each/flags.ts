@@ -9,7 +9,7 @@ export const VALUE_FLAGS = {
     unit: text("FILE", "file"),
     repeats: true,
     help: "read values from FILE, one per line; - for standard input",
-    default: "standard input",
+    default: "standard input, without :::",
   },
   "null": { short: "0", help: "end values with a NUL, as find -print0 does", default: "newline" },
   "delimiter": {
@@ -21,17 +21,21 @@ export const VALUE_FLAGS = {
   "colsep": { short: "C", unit: text("REGEX"), help: "split values into columns {1} {2} … where REGEX matches" },
   "csv": { help: "split values into columns at commas, with quotes as in RFC 4180" },
   "header": { help: "take the first value of each source as the names of its columns, as in {name}" },
-  "link": { help: "link all sources, as with :::+, and repeat the values of shorter ones" },
-  "replace": { short: "I", unit: text("REPL"), help: "replace only REPL by the value; all else in COMMAND is text" },
+  "link": { help: "link all sources, as with :::+, and repeat the values of shorter sources" },
+  "replace": { short: "I", unit: text("REPL"), help: "use REPL as the only placeholder, instead of {} and its forms" },
   "max-args": {
     short: "n",
     aliases: ["-N", "--max-replace-args"],
     unit: countOr("max", 1),
-    help: "give each command N values, or as many as fit into 128 KiB",
+    help: "give each command N values, or with max as many as fit into 128 KiB",
     default: "1",
   },
   "shuf": { help: "run the tasks in random order" },
-  "seed": { unit: countFrom(0), help: "seed of --shuf, for the same order again", default: "random" },
+  "seed": {
+    unit: countFrom(0),
+    help: "seed of the random order; the same seed gives the same order",
+    default: "random",
+  },
 } as const satisfies Flags;
 
 /** The flags for blocks of standard input. */
