@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { abortable } from "./abortable.ts";
 import { splitArguments, unknownFlag } from "./args/arguments.ts";
 import type { Flags } from "./args/flag.ts";
-import { commandHelp, generalHelp } from "./args/help.ts";
+import { commandHelp, generalHelp } from "./help_text.ts";
 import { TOPICS } from "./help_topics.ts";
 import { unknownCommand } from "./args/unknown_command.ts";
 import { UsageError } from "./args/usage_error.ts";

@@ -1,6 +1,6 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
-import { commandHelp, generalHelp, topicHelp } from "../args/help.ts";
+import { commandHelp, generalHelp, topicHelp } from "../help_text.ts";
 import { UsageError } from "../args/usage_error.ts";
 import type { Command } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";

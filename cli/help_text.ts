@@ -1,6 +1,6 @@
-import { type Command, COMMON_FLAGS } from "../command.ts";
-import type { Topic } from "../help_topics.ts";
-import { type Flag, type FlagGroups, type Flags, spelling } from "./flag.ts";
+import { type Command, COMMON_FLAGS } from "./command.ts";
+import type { Topic } from "./help_topics.ts";
+import { type Flag, type FlagGroups, type Flags, spelling } from "./args/flag.ts";
 
 /** Width of the help: that of the narrowest usual terminal. */
 const COLUMNS = 80;
