@@ -31,6 +31,27 @@ const ROOMS = [
   "system",
   "text",
 ] as const;
+/**
+ * The folders and central modules of `cli/`, from top to bottom. A module may import only from those below its own; all may
+ * import the modules of `cli/` that are not listed.
+ */
+const CLI_LAYERS = [
+  "cli/main.ts",
+  "cli/commands",
+  "cli/help_text.ts",
+  "cli/completions",
+  "cli/man",
+  "cli/config",
+  "cli/command.ts",
+  "cli/help_topics.ts",
+  "cli/run_tasks.ts",
+  "cli/failed",
+  "cli/each",
+  "cli/output",
+  "cli/ui",
+  "cli/args",
+  "cli/io.ts",
+] as const;
 /** Directories that are not published, and may import from any room. */
 const UNPUBLISHED = ["dev", "tests", "examples", "docs"];
 
@@ -50,13 +71,19 @@ export function findOffenses(modules: ReadonlyMap<string, string>): string[] {
   const graph = new Map([...modules].map(([path, text]) => [path, importsOf(path, text)]));
   const offenses: string[] = [];
   for (const [path, imports] of graph) {
-    const own = roomOf(path);
+    const own = indexIn(ROOMS, path);
     if (own === -1) {
       offenses.push(`${path}: is in no room: the rooms are ${ROOMS.join(", ")}`);
       continue;
     }
+    const ownLayer = indexIn(CLI_LAYERS, path);
     for (const { target, line } of imports) {
-      const below = roomOf(target);
+      const targetLayer = indexIn(CLI_LAYERS, target);
+      if (targetLayer !== -1 && targetLayer < ownLayer) {
+        const layers = `${CLI_LAYERS[targetLayer]} is above ${CLI_LAYERS[ownLayer]}`;
+        offenses.push(`${path}:${line}: imports ${target}, but ${layers}`);
+      }
+      const below = indexIn(ROOMS, target);
       if (below === -1) offenses.push(`${path}:${line}: imports ${target}, which is in no room`);
       else if (below < own) {
         offenses.push(`${path}:${line}: imports ${target}, but ${ROOMS[below]} is above ${ROOMS[own]}`);
@@ -79,9 +106,9 @@ function importsOf(path: string, text: string): Import[] {
   }));
 }
 
-/** Returns the index of a module's room, or -1. */
-function roomOf(path: string): number {
-  return ROOMS.findIndex((room) => path === room || path.startsWith(`${room}/`));
+/** Returns the index of the room or layer that contains a module, or -1. */
+function indexIn(layers: readonly string[], path: string): number {
+  return layers.findIndex((layer) => path === layer || path.startsWith(`${layer}/`));
 }
 
 /** Returns the import cycles, each as a path that ends where it starts. */

@@ -12,6 +12,11 @@ test("findOffenses() names the file and the line of an import from a room above"
   ]);
 });
 
+test("findOffenses() names an import from a layer of the command above", () => {
+  const modules = { "cli/args/a.ts": 'import "../command.ts";\nimport "../io.ts";\nimport "../other.ts";' };
+  assertEquals(offensesOf(modules), ["cli/args/a.ts:1: imports cli/command.ts, but cli/command.ts is above cli/args"]);
+});
+
 test("findOffenses() finds exports from elsewhere and dynamic imports", () => {
   const modules = { "pool/a.ts": 'export * from "../nats/mod.ts";\nawait import("../runner.ts");\n' };
   assertEquals(offensesOf(modules), [
