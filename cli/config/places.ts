@@ -8,7 +8,7 @@ import { isPermitted, permittedVariable } from "../../system/deno_permissions.ts
 import { systemCode, systemReason } from "../../system/system_error.ts";
 
 /** The variable that holds default flags. */
-export const FLAGS_VARIABLE = "TASKRUNNER_FLAGS";
+const FLAGS_VARIABLE = "TASKRUNNER_FLAGS";
 
 /** A place of default flags. */
 export interface Place {

@@ -128,14 +128,12 @@ type FlagName = keyof InputFlags;
 const EXCLUSIONS: readonly (readonly [flag: FlagName, others: readonly FlagName[], reason: string])[] = [
   ["null", ["delimiter"], "values can have only one end"],
   ["pipe", ["null", "delimiter", "colsep", "csv", "link", "replace", "shuf"], "blocks have no values"],
-  ["header", ["max-args"], "gathered values have no names"],
 ];
 
 function checkFlags({ flags, words, sources }: EachArguments): void {
   const isGiven = (name: FlagName) => flags[name] !== undefined;
   for (const [flag, others, reason] of EXCLUSIONS) {
     const other = others.find(isGiven);
-    if (flag === "header" && flags.pipe) continue;
     if (isGiven(flag) && other) throw new UsageError(`Cannot use --${other} with --${flag}: ${reason}`);
   }
   if (flags.header && words[0] === ":") throw new UsageError("--header takes no value: remove the : after it");
@@ -145,6 +143,9 @@ function checkFlags({ flags, words, sources }: EachArguments): void {
   }
   if (flags.seed !== undefined && !flags.shuf) throw new UsageError("Cannot use --seed without --shuf");
   if (flags.pipe) return checkPipe(flags, sources);
+  if (flags.header && isGiven("max-args")) {
+    throw new UsageError("Cannot use --max-args with --header: gathered values have no names");
+  }
   for (const name of ["block", "recend", "recstart"] as const) {
     if (isGiven(name)) throw new UsageError(`Cannot use --${name} without --pipe`);
   }
