@@ -1,7 +1,6 @@
 /** Ids of tasks made from values. Different values have different ids, which do not depend on the order of the input. @module */
 
 import { createHash } from "node:crypto";
-import { IdTable } from "../../results/id_table.ts";
 import { encodeByteText, hasEscapedBytes } from "../../text/byte_text.ts";
 import { formatCount } from "../../text/format.ts";
 import { quoteArgument } from "../../text/shell_quote.ts";
@@ -62,33 +61,4 @@ function ansiQuote(value: string): string {
 function shortened(value: string): string {
   const characters = Array.from(value.slice(0, 2 * MAX_END_LENGTH + 2));
   return characters.length > MAX_END_LENGTH ? `${characters.slice(0, MAX_END_LENGTH).join("")}…` : value;
-}
-
-/** Makes the ids of a run unique: the second task with an id gets ` (2)`. Takes about 50 bytes for each task at most. */
-export class UniqueIds {
-  readonly #table = new IdTable();
-  /** By the numbers of ids: how often each has occurred. */
-  #counts = new Uint32Array(1024);
-
-  /** Returns an id, with the number of its occurrence unless that is 1. */
-  add(id: string): string {
-    const key = keyOf(id);
-    const number = this.#table.add(key, 0, key.length);
-    if (number >= this.#counts.length) {
-      const counts = new Uint32Array(2 * this.#counts.length);
-      counts.set(this.#counts);
-      this.#counts = counts;
-    }
-    const count = ++this.#counts[number]!;
-    return count === 1 ? id : `${id} (${count})`;
-  }
-}
-
-const MAX_KEY_BYTES = 32;
-const encoder = new TextEncoder();
-
-/** Returns bytes that stand for an id: the id itself, or for a long one its SHA-256 digest after a byte that no id has. */
-function keyOf(id: string): Uint8Array {
-  if (id.length <= MAX_KEY_BYTES) return encoder.encode(id);
-  return Uint8Array.from([0xff, ...createHash("sha256").update(id).digest()]);
 }

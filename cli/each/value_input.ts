@@ -7,8 +7,8 @@ import { gather, type GroupSize } from "./gather.ts";
 import { CachedRows } from "./held_rows.ts";
 import { needsTotal } from "./placeholder.ts";
 import type { OnInvalid, Row, Rows } from "./sources.ts";
-import { UniqueIds } from "./task_id.ts";
 import type { Template } from "./template.ts";
+import { UniqueIds } from "./unique_ids.ts";
 
 /** Options of {@linkcode ValueInput}. */
 export interface ValueInputOptions {
