@@ -6,7 +6,7 @@ import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { slotKey } from "../results/statistics/slots.ts";
 import { TopK } from "../results/statistics/top_k.ts";
-import { shellCommand } from "../text/shell_quote.ts";
+import { commandText } from "../text/shell_quote.ts";
 import type { ReportData, ReportOverview, ReportProgress, ReportTask, Rows } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { truncate } from "./truncate.ts";
@@ -148,7 +148,7 @@ function toThreeDigits(value: number): number {
 
 function detailsOf(result: TaskResult): Pick<ReportTask, "command" | "stderrEnd"> {
   const { cmd } = result;
-  const command = cmd === undefined || typeof cmd === "string" ? cmd : shellCommand(cmd);
+  const command = cmd && commandText(cmd);
   return { command: command && truncate(command, COMMAND_CHARACTERS), stderrEnd: stderrEnd(result) };
 }
 

@@ -34,6 +34,11 @@ export function shellCommand([name = "", ...args]: readonly string[]): string {
   return [command, ...args.map(quoteArgument)].join(" ");
 }
 
+/** Returns the text of a command: the shell command itself, or that of a program and its arguments. */
+export function commandText(command: string | readonly string[]): string {
+  return typeof command === "string" ? command : shellCommand(command);
+}
+
 /**
  * Returns a shell command without newlines and other unprintable characters, for which `printf %b` has escapes. A command
  * without such characters stays as it is.

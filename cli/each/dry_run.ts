@@ -3,7 +3,7 @@ import { lineOfTask } from "../../records/task_input.ts";
 import { checkTask, type Task } from "../../records/task.ts";
 import type { ResultIndex } from "../../results/result_index.ts";
 import { encodeByteText } from "../../text/byte_text.ts";
-import { oneLineCommand, shellCommand } from "../../text/shell_quote.ts";
+import { commandText, oneLineCommand } from "../../text/shell_quote.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
 import type { Io } from "../io.ts";
 import { OrderedOutput } from "../output/ordered_output.ts";
@@ -47,7 +47,7 @@ function commandWriter({ stdout, stderrBytes: stderr }: Io): TaskWriter {
   const output = new OrderedOutput({ stdout, stderr });
   return {
     write({ cmd }) {
-      const line = oneLineCommand(typeof cmd === "string" ? cmd : shellCommand(cmd));
+      const line = oneLineCommand(commandText(cmd));
       return output.write("stdout", encodeByteText(`${line}\n`));
     },
     flush: () => output.flush(),

@@ -10,7 +10,7 @@ import { readResults, selectResults } from "../../results/statistics/results_rea
 import { readChunks } from "../../system/read_chunks.ts";
 import { systemReason } from "../../system/system_error.ts";
 import { excerpt, printable } from "../../text/excerpt.ts";
-import { shellCommand } from "../../text/shell_quote.ts";
+import { commandText } from "../../text/shell_quote.ts";
 import { failureOf } from "../output/failure_notice.ts";
 import { lastLines } from "../output/last_lines.ts";
 import { commandLineOf } from "./command_line.ts";
@@ -97,7 +97,7 @@ export class FailedTasks {
       const lines = lineCount === 0 ? [] : await lastLines(trusted(result), lineCount);
       const text = [
         `${excerpt(result.id)} ${failureOf(result)}`,
-        ...task ? [`    $ ${printable(commandTextOf(task))}`] : [],
+        ...task ? [`    $ ${printable(commandText(task.cmd))}`] : [],
         ...lines.map((line) => `    ${printable(line)}`),
       ];
       await write(text.map((line) => `${line}\n`).join(""));
@@ -112,11 +112,6 @@ export class FailedTasks {
   #taskOf({ id, cmd }: TaskResult): CheckedTask | undefined {
     return this.#tasks.get(id) ?? (cmd === undefined ? undefined : { cmd });
   }
-}
-
-/** Returns the command as its author may have typed it: without the directory, variables and input of the task. */
-function commandTextOf({ cmd }: CheckedTask): string {
-  return typeof cmd === "string" ? cmd : shellCommand(cmd);
 }
 
 /** Removes a reference to a file that no run has made, because anybody may have written the results. */
