@@ -63,7 +63,9 @@ export const TOPICS: readonly Topic[] = [
       "COMMAND is a shell command, or several words: a program and its arguments, which no shell parses. In a shell " +
       "command each value is quoted, also within quotes, so that the shell never runs a part of a value. A COMMAND " +
       "without placeholders gets the value as its last argument.",
-      "Any other text in braces that looks like a placeholder is an error. -I REPL makes REPL the only placeholder.",
+      "A placeholder of a missing value, such as {3}, is an error, and so is {= PERL =}. Other text in braces stays as it " +
+      "is, also {NAME} without --header. -I REPL makes REPL the only placeholder.",
+      "To run each line of a file as a command: taskrunner each sh -c < commands.txt",
       "Several ::: VALUE... give all combinations, the last source fastest. :::+ links its values to those before it. " +
       ":::: and ::::+ read the values from files. In a task with several values, {} stands for all values.",
       "The id of a task is its value; with several values, all values, quoted as for a shell. A byte that is not UTF-8 is " +

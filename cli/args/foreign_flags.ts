@@ -9,20 +9,23 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["-L -l --max-lines", "-n N gives each command N values, and a value is a line"],
   ["-m -X --xargs", "-n max gives each command as many values as fit"],
   ["-s --max-chars", "-n max gives each command as many values as fit into 128 KiB"],
-  ["-x --exit", "a command may have any length"],
+  ["-x --exit", "leave it out: a command may have any length"],
   ["-E -e --eof", "values end with the input"],
-  ["-r --no-run-if-empty", "a run without values does nothing"],
+  ["-r --no-run-if-empty", "leave it out: a run without values does nothing"],
   ["--xapply", "the flag is --link"],
   ["--arg-sep --arg-file-sep", "the separators are :::, :::+, :::: and ::::+"],
-  ["--plus", "its placeholders are always on; taskrunner help placeholders lists them"],
+  ["--plus", "leave it out: its placeholders are always on; taskrunner help placeholders lists them"],
   [
     "--rpl --parens --er --extensionreplace --bnr --basenamereplace --dnr --dirnamereplace --bner " +
     "--basenameextensionreplace --seqreplace --slotreplace",
     "taskrunner help placeholders lists the placeholders, and -I REPL sets another for the value",
   ],
-  ["--quote", "each quotes every value for the shell"],
+  ["--quote", "leave it out: each quotes every value for the shell"],
   ["--shellquote --shell-quote", "--dry-run prints the commands, quoted for a shell"],
-  ["-t -v --verbose", "results name their task by its id; to see the commands first, run each --dry-run"],
+  [
+    "-t -v --verbose",
+    "--record-cmd adds the command to each result, and each --dry-run prints the commands without running them",
+  ],
   ["-p --interactive", "no task asks for confirmation; each --dry-run prints the commands without running them"],
   ["--dryrun", "the flag is --dry-run"],
   ["--print", "--dry-run prints the commands of each, and with --format json their tasks"],
@@ -47,10 +50,10 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["--halt-on-error", "--halt now,fail=1 ends the run at the first failure"],
   ["--termseq --term-seq", "--kill-after DUR is the time between SIGTERM and SIGKILL"],
   ["--retry-failed", "--resume-failed runs failed tasks again"],
-  ["--nice", "start the command with nice, as in nice taskrunner run"],
+  ["--nice", "start the command with nice, as in nice taskrunner each"],
   ["--tmpdir --tempdir", "temporary files go to the directory that TMPDIR names"],
-  ["--workdir --wd", 'a task has the field "cwd"'],
-  ["--env --record-env", 'tasks inherit the environment, and a task has the field "env"'],
+  ["--workdir --wd --cwd", 'begin the command with cd DIR &&, or give a task of run the field "cwd"'],
+  ["--env --record-env", 'tasks inherit all variables, and the field "env" of a task of run adds more'],
   ["--process-slot-var", "tasks see the slot in the variable TASKRUNNER_SLOT"],
   // Habits from npm-run-all, concurrently and others
   [
@@ -78,7 +81,7 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["--plain", "--no-config ignores the default flags"],
   ["--profile", "default flags come from TASKRUNNER_FLAGS, or from the file that taskrunner config names"],
   ["--shell-completion", "taskrunner completions SHELL prints the completions"],
-  ["--will-cite --citation --no-notice", "there is no notice to turn off"],
+  ["--will-cite --citation --no-notice", "leave it out: there is no notice to turn off"],
 ];
 
 const ANSWER_BY_FLAG: ReadonlyMap<string, string> = new Map(

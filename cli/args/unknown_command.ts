@@ -28,10 +28,13 @@ export function unknownCommand(
   if (!isWord && !SHELL_SYNTAX.test(name)) return undefined;
   const near = isWord ? nearest(name, commands, Math.max(1, Math.floor(name.length / 3))) : undefined;
   if (near) return new UsageError(`Unknown command ${excerpt(name)}, did you mean ${near}?`);
-  if (!hasMore && isWord) return new UsageError(`Unknown command ${excerpt(name)}: no command or file has this name`);
   const line = `taskrunner each ${args.map(quoteForReading).join(" ")}`;
   const example = line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH)}…` : line;
-  return new UsageError(`Unknown command ${excerpt(name)}: to run it for each value, write ${example}`);
+  if (hasMore || !isWord) {
+    return new UsageError(`Unknown command ${excerpt(name)}: to run it for each value, write ${example}`);
+  }
+  const reason = "no command or file has this name";
+  return new UsageError(`Unknown command ${excerpt(name)}: ${reason}; to run it for each line, write ${example}`);
 }
 
 /** Returns whether a path names something, even if it cannot be read. */

@@ -38,7 +38,9 @@ export const each = defineCommand({
     },
   },
   async run({ flags, operands, sources }, io) {
-    if (!operands[0]?.trim()) throw new UsageError(`Missing COMMAND, ${EXAMPLE}`);
+    if (!operands[0]?.trim()) {
+      throw new UsageError(`Missing COMMAND, ${EXAMPLE}; to run each line as a command, write taskrunner each sh -c`);
+    }
     checkCommandWords(operands, flagsOf(each.flags));
     const settings = await readSettings(flags, "text");
     const { output, resume, onInvalid } = settings;

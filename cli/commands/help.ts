@@ -36,6 +36,10 @@ function helpOf(name: string | undefined, commands: readonly Command[]): string 
   if (command) return commandHelp(command);
   const topic = TOPICS.find((topic) => topic.name === name);
   if (topic) return topicHelp(topic);
-  const near = nearest(name, [...commands, ...TOPICS].map(({ name }) => name));
+  const near = nearest(
+    name,
+    [...commands, ...TOPICS].map(({ name }) => name),
+    Math.max(1, Math.floor(name.length / 3)),
+  );
   throw new UsageError(`Unknown command or topic ${excerpt(name)}${near ? `, did you mean ${near}?` : ""}`);
 }

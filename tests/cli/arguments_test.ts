@@ -113,13 +113,24 @@ test("a word that is neither a command nor a file is an error with the nearest c
     [["-j4", "stat", "results.jsonl"], 'Unknown command "stat", did you mean stats?'],
     [["wokrer", "--queue", "a"], 'Unknown command "wokrer", did you mean worker?'],
     [["rn"], 'Unknown command "rn", did you mean run?'],
-    [["echo"], 'Unknown command "echo": no command or file has this name'],
+    [
+      ["-0", "-P4", "wc", "-c"],
+      'Unknown command "wc": no command or file has this name; to run it for each line, write taskrunner each -0 -P4 wc -c',
+    ],
     [
       ["-k", "gzip", "--best", "{}"],
       'Unknown command "gzip": to run it for each value, write taskrunner each -k gzip --best {}',
     ],
-    [["x".repeat(300)], `Unknown command ${excerpt("x".repeat(300))}: no command or file has this name`],
-    [["zebra", "--nope"], 'Unknown command "zebra": no command or file has this name'],
+    [
+      ["x".repeat(300)],
+      `Unknown command ${excerpt("x".repeat(300))}: no command or file has this name; to run it for each line, write ${
+        `taskrunner each ${"x".repeat(300)}`.slice(0, 200)
+      }…`,
+    ],
+    [
+      ["zebra", "--nope"],
+      'Unknown command "zebra": no command or file has this name; to run it for each line, write taskrunner each zebra --nope',
+    ],
     [["echo", "a b"], `Unknown command "echo": to run it for each value, write taskrunner each echo 'a b'`],
     [
       ["-j4", "gzip", "-k", "{}", ":::", "it's"],

@@ -122,6 +122,7 @@ test("help of an unknown name is an error with the nearest one", async () => {
   const cases: [args: string[], message: string][] = [
     [["help", "eahc"], 'Unknown command or topic "eahc", did you mean each?'],
     [["help", "exit-statuses"], 'Unknown command or topic "exit-statuses", did you mean exit-status?'],
+    [["help", "halt"], 'Unknown command or topic "halt"'],
     [["help", "zebra"], 'Unknown command or topic "zebra"'],
     [["help", "run", "each"], 'Expected one command or topic, got "run" and "each"'],
   ];
