@@ -2,6 +2,7 @@ import type { NatsOptions } from "../nats/client/options.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
 import { indexOfResultsFile } from "../results/results_file.ts";
 import { factsOf } from "../results/statistics/results_reader.ts";
+import { excerpt } from "../text/excerpt.ts";
 import { run, type RunOptions } from "../runner.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { abortable } from "./abortable.ts";
@@ -129,6 +130,11 @@ after :::",
     await live?.close("The run has ended; these are its final results.");
     if (!(failure instanceof ClosedOutputError)) {
       await reportChanged(input, io);
+      if (results.haltedBy && !isQuiet) {
+        await log(
+          `taskrunner: --halt ended the run after ${excerpt(results.haltedBy.id)}; other tasks may not have run`,
+        );
+      }
       const isWanted = !isQuiet && (format !== "text" || io.stderrIsTerminal || file !== undefined);
       if (isWanted && (failure === undefined || summary.tasks > 0)) {
         for (const line of summary.lines(input.done)) await log(`taskrunner: ${line}`);

@@ -38,3 +38,17 @@ test("Summary does not name the slowest of three tasks, which would be all", () 
 test("Summary of an empty run has one line without a rate", () => {
   assertMatch(new Summary().lines(0).join("\n"), /^0 tasks in [\d.]+ m?s$/);
 });
+
+test("a message names the task after which --halt ended the run, unless --quiet is given", async () => {
+  const args = ["each", "-j1", "--halt", "now,fail=1", "exit {}", ":::", "0", "1", "2"];
+  const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+  assertEquals(
+    [status, stderr],
+    [
+      1,
+      'taskrunner: "1" failed with status 1\n' +
+      'taskrunner: --halt ended the run after "1"; other tasks may not have run\n',
+    ],
+  );
+  assertEquals((await startTaskrunner(["each", "-q", ...args.slice(1)], { stdin: "" }).ended).stderr, "");
+});
