@@ -54,11 +54,16 @@ export class Scheduler {
   #finished = 0;
   #failed = 0;
   #isDraining = false;
+  /** True after an error of a callback. */
+  #hasFailed = false;
   #state: "new" | "opening" | "open" | "closing" | "closed" = "new";
   readonly #closed = Promise.withResolvers<void>();
   readonly #onSourceError = (error: unknown) => this.#endFeed({ error });
   readonly #onAbort = () => this.stop({ error: this.#settings.signal!.reason });
-  readonly #fail = (error: unknown) => this.stop({ error });
+  readonly #fail = (error: unknown) => {
+    this.#hasFailed = true;
+    this.stop({ error });
+  };
 
   constructor(feed: TaskFeed, settings: PoolSettings, executor: Executor, output: SchedulerOutput) {
     this.#feed = feed;
@@ -355,6 +360,7 @@ export class Scheduler {
   #liveOutput(attempt: Attempt): LiveOutput | undefined {
     const { onOutput, outputBy } = this.#settings;
     return onOutput && new LiveOutput(attempt, outputBy, (output) => {
+      if (this.#hasFailed) return undefined; // the files may contain much more output
       const taken = this.#call(() => onOutput(output));
       return isPromise(taken) ? Promise.resolve(taken).then(() => {}, this.#fail) : undefined;
     });

@@ -1,6 +1,6 @@
 /** The places of default flags: a file and an environment variable. @module */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
@@ -42,6 +42,7 @@ function readFile(path: string): Place {
   const place = { name: path, isFile: true, text: undefined };
   if (!isPermitted({ name: "read", path })) return place;
   try {
+    if (statSync(path).isFIFO()) return { ...place, problem: "it is a FIFO" }; // the wait for a writer cannot be interrupted
     const bytes = readFileSync(path);
     return { ...place, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { TaskOutput } from "../../pool/task_output.ts";
 import { concatenate } from "../../text/concatenate.ts";
-import type { OrderedOutput } from "./ordered_output.ts";
+import type { OrderedOutput, StreamName } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
 import { tagBreaks, type TagOf } from "./tag.ts";
 
@@ -17,14 +17,15 @@ interface HeldOutput {
 
 /**
  * Writes the lines of tasks while the tasks run. A line is written as a whole: while the parts of a long line arrive, the
- * output of the other tasks waits. A last line without a newline gets one.
+ * output of the other tasks waits. The other stream of the task does not, because a task cannot end its line while it is
+ * blocked. A last line without a newline gets one.
  */
 export class LineSink implements ResultSink {
   readonly #output: OrderedOutput;
   readonly #tagOf: TagOf | undefined;
-  /** The output in whose line the next bytes belong. */
-  #unfinished: Pick<TaskOutput, "slot" | "stream"> | undefined;
-  /** The outputs that wait for the end of that line. */
+  /** The task whose line continues, and the streams with such a line. */
+  #unfinished: { readonly slot: number; readonly streams: Set<StreamName> } | undefined;
+  /** The outputs of other tasks that wait for the end of that line. */
   readonly #held: HeldOutput[] = [];
 
   constructor(output: OrderedOutput, tagOf: TagOf | undefined) {
@@ -53,17 +54,20 @@ export class LineSink implements ResultSink {
     await this.#output.flush();
   }
 
-  #mustWait({ slot, stream }: TaskOutput): boolean {
-    return this.#unfinished !== undefined && (this.#unfinished.slot !== slot || this.#unfinished.stream !== stream);
+  #mustWait({ slot }: TaskOutput): boolean {
+    return this.#unfinished !== undefined && this.#unfinished.slot !== slot;
   }
 
   #write(output: TaskOutput): Promise<void> | undefined {
     const { slot, stream, continues } = output;
-    const bytes = this.#bytesOf(output, this.#unfinished !== undefined);
+    const streams = this.#unfinished?.streams ?? new Set();
+    const bytes = this.#bytesOf(output, streams.has(stream));
+    if (continues) streams.add(stream);
+    else streams.delete(stream);
     this.#unfinished = undefined;
     try {
       const wait = this.#output.write(stream, bytes);
-      if (continues) this.#unfinished = { slot, stream };
+      if (streams.size > 0) this.#unfinished = { slot, streams };
       return wait;
     } finally {
       if (!this.#unfinished) this.#release();

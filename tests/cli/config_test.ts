@@ -1,6 +1,6 @@
 /** Default flags: their places, their order, their errors, and the environment of tasks. */
 
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -127,6 +127,9 @@ test("a flags file that cannot be read is an error, and a missing one is not", a
     assertEquals((await run(["-q"])).stderr, "");
     await mkdir(path);
     assertStringIncludes((await run([])).stderr, `Cannot read default flags from ${path}: it is a directory\n`);
+    await rmdir(path);
+    await shell(`mkfifo "${path}"`);
+    assertStringIncludes((await run([])).stderr, `Cannot read default flags from ${path}: it is a FIFO\n`);
   });
   if (process.getuid?.() === 0) return; // root reads any file
   await withDefaults({ file: "-q" }, async (run, path) => {

@@ -238,6 +238,14 @@ for (const executor of EXECUTORS) {
   });
 }
 
+for (const executor of EXECUTORS) {
+  test(`with the ${executor} executor, --lines writes standard error in the middle of a long line`, async () => {
+    const script = "head -c 200000 /dev/zero | tr '\\0' x; yes error | head -n 50000 >&2; : {}";
+    const { stdout, stderr, status } = await run("each", "--lines", "-q", "--executor", executor, script, ":::", "a");
+    assertEquals([stdout.length, stderr.length, status], [200_001, 300_000, 0]);
+  });
+}
+
 /** Collects what is written, in order. */
 function recorder() {
   const pieces: [StreamName, string][] = [];
@@ -262,13 +270,14 @@ test("LineSink holds the output of other tasks while a long line arrives in part
   };
   assertEquals(take("a", "stdout", "a1", true), undefined);
   held("b1", take("b", "stdout", "b1", true));
-  held("e", take("a", "stderr", "e\n"));
+  assertEquals(take("a", "stderr", "e\n"), undefined); // else the task would wait for itself
+  held("d", take("d", "stderr", "d\n"));
   assertEquals(take("a", "stdout", "a\r2", true), undefined);
   held("c1", take("c", "stdout", "c1", true));
-  assertEquals([...waiting], ["b1", "e", "c1"]);
+  assertEquals([...waiting], ["b1", "d", "c1"]);
   assertEquals(take("a", "stdout", "a3\n"), undefined);
   await lines.flush();
-  assertEquals([...waiting], ["e", "c1"]); // the line of b continues, and makes the others wait again
+  assertEquals([...waiting], ["d", "c1"]); // the line of b continues, and makes the others wait again
   assertEquals(take("b", "stdout", "b2"), undefined);
   await lines.flush();
   assertEquals([...waiting], []);
@@ -276,7 +285,7 @@ test("LineSink holds the output of other tasks while a long line arrives in part
   assertEquals(take("c", "stdout", "c2"), undefined);
   await lines.flush();
   assertEquals([...waiting], []);
-  assertEquals(pieces.map(([, text]) => text).join(""), "a:a1a\ra:2a3\nb:b1b2\na:e\nc:c1c2\nb:b3\n");
+  assertEquals(pieces.map(([, text]) => text).join(""), "a:a1a:e\na\ra:2a3\nb:b1b2\nd:d\nc:c1c2\nb:b3\n");
 });
 
 test("LineSink releases the held output when a stream fails", async () => {

@@ -101,6 +101,17 @@ for (const executor of EXECUTORS) {
     await assertRejects(() => runLive(tasks, { executor, onOutput: rejects }), Error, "too much");
   });
 
+  test(`with the ${executor} executor, no output arrives after an exception of onOutput`, async () => {
+    let calls = 0;
+    const onOutput = () => {
+      calls++;
+      throw new Error("enough");
+    };
+    const tasks = [{ cmd: "head -c 1000000 /dev/zero; sleep 60" }];
+    await assertRejects(() => runLive(tasks, { executor, onOutput, outputBy: "chunk" }), Error, "enough");
+    assertEquals(calls, 1);
+  });
+
   test(`with the ${executor} executor, output waits for the promise of onOutput, and is complete`, async () => {
     const waiting = new Set<string>();
     let [overlaps, bytes] = [0, 0];
