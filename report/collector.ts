@@ -67,6 +67,16 @@ export class ReportCollector {
     if (this.#rows.length > this.#maxRows) this.downsample();
   }
 
+  /** The ids of the tasks that the report shows with their commands. */
+  get idsWithCommands(): readonly string[] {
+    return [...this.#failures, ...this.#canceled].map(({ id }) => id);
+  }
+
+  /** Adds commands to the tasks whose results have none. */
+  addCommands(commandOf: (id: string) => TaskResult["cmd"]): void {
+    for (const detail of [...this.#failures, ...this.#canceled]) detail.command ??= shownCommand(commandOf(detail.id));
+  }
+
   /** Drops every second row. Returns whether rows are left to drop. */
   downsample(): boolean {
     this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
@@ -147,9 +157,11 @@ function toThreeDigits(value: number): number {
 }
 
 function detailsOf(result: TaskResult): Pick<ReportTask, "command" | "stderrEnd"> {
-  const { cmd } = result;
-  const command = cmd && commandText(cmd);
-  return { command: command && truncate(command, COMMAND_CHARACTERS), stderrEnd: stderrEnd(result) };
+  return { command: shownCommand(result.cmd), stderrEnd: stderrEnd(result) };
+}
+
+function shownCommand(cmd: TaskResult["cmd"]): string | undefined {
+  return cmd && truncate(commandText(cmd), COMMAND_CHARACTERS);
 }
 
 /** Returns the end of a task's standard error, which usually has the reason of a failure. */

@@ -20,6 +20,7 @@ export const report = defineCommand({
   operandCompletes: "file",
   flags: {
     "Flags": {
+      tasks: { unit: text("FILE", "file"), help: "task file to take the commands of failed tasks from" },
       output: { short: "o", unit: text("FILE", "file"), help: "write the page to FILE", default: "standard output" },
     },
   },
@@ -40,6 +41,12 @@ export const report = defineCommand({
     const collector = new ReportCollector();
     await readResultsFrom(path, io, (facts, result) => collector.add(facts, result));
     if (collector.results === 0) throw noResults(path);
+    if (flags.tasks !== undefined) {
+      const { readTasksById } = await import("../failed/task_file.ts");
+      const shown = new Set(collector.idsWithCommands);
+      const tasks = await readTasksById(flags.tasks, (id) => shown.has(id));
+      collector.addCommands((id) => tasks.get(id)?.cmd);
+    }
     const name = path === "-" ? "standard input" : basename(path);
     const page = html.reportPage(collector.overview(name), encodeReport(collector, name));
     const kind = { name: "a report", begin: html.REPORT_BEGIN };

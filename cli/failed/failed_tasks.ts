@@ -1,20 +1,16 @@
 import { basename } from "node:path";
-import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
-import { InvalidLineError } from "../../jsonl/mod.ts";
 import { commandHash } from "../../records/command_hash.ts";
-import { taskOfLine, withAllDigits } from "../../records/read_tasks.ts";
 import type { TaskResult } from "../../records/result.ts";
 import type { CheckedTask } from "../../records/task.ts";
 import { LatestFailures } from "../../results/latest_failures.ts";
 import { readResults, selectResults } from "../../results/statistics/results_reader.ts";
-import { readChunks } from "../../system/read_chunks.ts";
-import { systemReason } from "../../system/system_error.ts";
 import { excerpt, printable } from "../../text/excerpt.ts";
 import { commandText } from "../../text/shell_quote.ts";
 import { failureOf } from "../output/failure_notice.ts";
 import { lastLines } from "../output/last_lines.ts";
 import { commandLineOf } from "./command_line.ts";
 import type { RepeatableResults } from "./results_copy.ts";
+import { readTasksById } from "./task_file.ts";
 
 /** Writes text to standard output. */
 type Write = (text: string) => Promise<void>;
@@ -34,7 +30,7 @@ export class FailedTasks {
   readonly #results: RepeatableResults;
   readonly #failures: LatestFailures;
   /** The failed tasks by their ids, from a task file. */
-  readonly #tasks = new Map<string, CheckedTask>();
+  #tasks: ReadonlyMap<string, CheckedTask> = new Map();
 
   private constructor(results: RepeatableResults, failures: LatestFailures) {
     this.#results = results;
@@ -60,21 +56,7 @@ export class FailedTasks {
 
   /** Reads the failed tasks from a task file. */
   async readCommands(path: string): Promise<void> {
-    try {
-      await jsonLineReader<void>(readChunks(path), {
-        refine: withAllDigits,
-        parse: (value, lineNumber) => {
-          const task = taskOfLine(value, lineNumber);
-          const id = String(task.id);
-          if (this.#failures.failureOf(id) > 0) this.#tasks.set(id, task);
-        },
-      }).count();
-    } catch (error) {
-      if (error instanceof InvalidLineError) {
-        throw new Error(`${printable(path)}:${error.lineNumber}: ${error.problem}`, { cause: error });
-      }
-      throw new Error(`Cannot read tasks from ${excerpt(path)}: ${systemReason(error)}`, { cause: error });
-    }
+    this.#tasks = await readTasksById(path, (id) => this.#failures.failureOf(id) > 0);
   }
 
   /** Writes the commands as lines for a shell. */

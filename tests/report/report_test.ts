@@ -427,6 +427,35 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
   assertEquals(data.laneUtilization!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
 });
 
+test("report --tasks takes the commands of unsuccessful tasks from the task file", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const [results, tasks, report] = ["r.jsonl", "t.jsonl", "r.html"].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeFile(
+      results,
+      jsonLines([
+        resultWith({ id: "a", outcome: "failed", stderr: "" }),
+        resultWith({ id: "b", outcome: "failed", stderr: "", cmd: "from the result" }),
+        resultWith({ id: "c" }),
+      ]),
+    );
+    await writeFile(tasks, jsonLines(["a", "b", "c"].map((id) => ({ id, cmd: ["from", "the file"] }))));
+    const { status, stderr } = await taskrunner(["report", results, "--tasks", tasks, "-o", report]);
+    assertEquals([status, stderr], [0, ""]);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 3);
+      assertEquals(await page.locator("#failures .command").allTextContents(), ["from 'the file'", "from the result"]);
+    });
+    await writeFile(tasks, "{}\n");
+    const invalid = await taskrunner(["report", results, "--tasks", tasks, "-o", report]);
+    assertEquals(invalid.status, 255);
+    assertStringIncludes(invalid.stderr, 't.jsonl:1: Cannot read the task: the field "cmd" is missing');
+  });
+});
+
 test("a report truncates huge ids, errors and outputs", async () => {
   const huge = "x".repeat(3_000_000);
   await withTempDirectory(async (directory) => {
