@@ -237,6 +237,7 @@ const programTaskSchema = v.pipe(
 ) satisfies v.GenericSchema<CheckedTask>;
 
 function isFileReference(value: unknown): value is { file: string | URL } {
+  if (value instanceof Uint8Array) return false; // the keys of bytes are their indexes
   if (typeof value !== "object" || value === null || Object.keys(value).join() !== "file") return false;
   const { file } = value as { file: unknown };
   return typeof file === "string" || file instanceof URL;

@@ -398,3 +398,11 @@ test("environmentOf() prefers the variables of the task to those of the attempt"
   assertEquals(environmentOf({ task: unset, env: undefined }), { B: "task" });
   assertEquals(parseTask(unset), unset);
 });
+
+test("parseTask() never lists the bytes of standard input", () => {
+  const ownKeys = () => {
+    throw new Error("listed");
+  };
+  const stdin = new Proxy(new Uint8Array(3), { ownKeys });
+  assert(parseTask({ cmd: "cat", stdin }).stdin === stdin);
+});
