@@ -326,7 +326,7 @@ test("TaskRunner reports that an added task cannot be written, and has the resul
     assertEquals(ids, expected);
     assertMatch(
       error,
-      /^ExecutorError: Cannot write the tasks to a file in .*: .*; set TMPDIR to a directory that has/,
+      /^ExecutorError: Cannot write the tasks to a file in .*: .*; set TMPDIR to a directory with enough free space/,
     );
     assertEquals(await readdir(directory), ["end"]);
   });
