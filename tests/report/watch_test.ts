@@ -311,7 +311,7 @@ test(
       const tasks = await taskFile(directory, [{ cmd: "true" }]);
       const wrong = await startTaskrunner(["watch", tasks], { stdin: "" }).ended;
       assertEquals(wrong.status, 255);
-      assertStringIncludes(wrong.stderr, 'tasks.jsonl:1: Cannot read the result: unknown field "cmd"');
+      assertStringIncludes(wrong.stderr, 'tasks.jsonl:1: Cannot read the result: the field "id" is missing');
     });
   },
 );
