@@ -25,7 +25,7 @@ function introduction(count: number, same: number): string {
 The table has ${count} examples from the manuals of GNU parallel 20221122 and GNU xargs 4.9.0, and commands of taskrunner
 for the same purpose. **${same} of them (${Math.floor(100 * same / count)} %) have the same output.**
 \`deno task peers:examples\` runs both sides of each example in empty directories and compares standard output byte for byte.
-It fails as well when an example has the same output although the table says "no". CI compares every fourth example
+It fails as well when an example has the same output although the table says "no". CI compares every sixth example
 (\`tests/e2e/peer_examples_test.ts\`).
 
 - The exit status is compared in the examples of \`--halt\` and of exit statuses.
