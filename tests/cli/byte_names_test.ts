@@ -67,7 +67,7 @@ test("a TaskRunner runs tasks with bytes that are not UTF-8", async () => {
 test("--resume finds tasks with bytes by the hash of their commands", async () => {
   await withTempDirectory(async (directory) => {
     const task = (name: string) => `{"id":"a","cmd":"echo ${name}"}\n{"id":"b","cmd":["echo","${name}"]}`;
-    const run = (name: string) => `echo '${task(name)}' > tasks; taskrunner tasks -q -o results --resume`;
+    const run = (name: string) => `echo '${task(name)}' > tasks; taskrunner tasks -q -k -o results --resume`;
     await inDirectory(run(JSON_NAME), directory);
     const same = await inDirectory(run(JSON_NAME), directory);
     assertEquals([same.status, same.stderr], [0, ""]);
