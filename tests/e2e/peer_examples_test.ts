@@ -36,10 +36,16 @@ for (const manual of new Set(EXAMPLES.map(({ manual }) => manual))) {
   });
 }
 
-/** Returns the example with both outputs if it is not as stated. */
+/**
+ * Returns the example with both outputs if it is not as stated. Compares such an example again, because the output of a
+ * program that waits for seconds can differ on a busy machine.
+ */
 async function failureOf(example: Example): Promise<{ name: string; theirs: Output; ours: Output }[]> {
-  const { isSame, theirs, ours } = await compare(example, COMMAND);
-  return isSame === (example.differs === undefined) ? [] : [{ name: example.name, theirs, ours }];
+  const isStated = ({ isSame }: { isSame: boolean }) => isSame === (example.differs === undefined);
+  const first = await compare(example, COMMAND);
+  if (isStated(first)) return [];
+  const { theirs, ours, ...second } = await compare(example, COMMAND);
+  return isStated(second) ? [] : [{ name: example.name, theirs, ours }];
 }
 
 test("at least 60 examples are compared, and 90 % of them have the same output", () => {
