@@ -5,12 +5,20 @@ import { exitStatus, resultSchema } from "../records/result.ts";
 import { excerpt } from "../text/excerpt.ts";
 import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
 
-const NO_OBJECT = "must be an object";
+export const NO_OBJECT = "must be an object";
 const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
 
 const text = v.string("must be a string");
 /** The fields that are copied to the result of the task, so the same rules apply. */
 const { signal, slot, startedAt, durationMs, userMs, systemMs, stdoutBytes } = resultSchema.entries;
+
+/** The fields of an attempt that a worker reports as this program does. */
+export const commonEntries = {
+  stoppedBy: v.optional(v.picklist(STOPS, `must be one of ${STOPS.join(", ")}`)),
+  durationMs,
+  userMs,
+  systemMs,
+};
 
 const signalStatus = v.nullable(v.pipe(exitStatus, v.minValue(1, "must be at least 1")));
 const spawnStatus = v.picklist([126, 127], "must be 126 or 127");
@@ -56,12 +64,9 @@ const outputSchema = v.object({
 
 const attemptResultSchema = v.object({
   ending: v.pipe(v.looseObject({}, NO_OBJECT), endingSchema),
-  stoppedBy: v.optional(v.picklist(STOPS, `must be one of ${STOPS.join(", ")}`)),
+  ...commonEntries,
   place: v.optional(v.object({ slot, startedAt, worker: workerSchema }, NO_OBJECT)),
   outputError: v.optional(text),
-  durationMs,
-  userMs,
-  systemMs,
   stdout: outputSchema,
   stderr: outputSchema,
 }, NO_OBJECT);

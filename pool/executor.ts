@@ -14,7 +14,8 @@ export interface Attempt {
   number: number;
   /** The number of the slot, from 1. No two running attempts have the same slot. */
   slot: number;
-  /** The time limit, in milliseconds.
+  /**
+   * The time limit, in milliseconds.
    *
    * @default no limit
    */

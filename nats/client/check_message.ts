@@ -2,8 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import * as v from "valibot";
-import { endedSchemas } from "../../pool/check_attempt_result.ts";
-import type { AttemptStop } from "../../pool/executor.ts";
+import { commonEntries, endedSchemas, NO_OBJECT } from "../../pool/check_attempt_result.ts";
 import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { resultSchema } from "../../records/result.ts";
@@ -23,7 +22,6 @@ import {
 /** The id of an object, which becomes a part of a subject. */
 const TOKEN = /^[A-Za-z0-9]{1,64}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
-const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
 /** Longer than any error message, and far too short to fill a line of results. */
 const MAX_SENTENCE_LENGTH = 64 * 1024;
 const MAX_HOST_LENGTH = 255;
@@ -37,7 +35,6 @@ const sentence = v.pipe(text, v.maxLength(MAX_SENTENCE_LENGTH, `must have at mos
 const number = v.pipe(v.number("must be a number"), v.minValue(0, "must not be negative"));
 const count = v.pipe(number, v.safeInteger("must be an integer"));
 const timer = v.pipe(number, v.maxValue(MAX_TIMEOUT_MS, `must be at most ${MAX_TIMEOUT_MS} milliseconds`));
-const NO_OBJECT = "must be an object";
 
 const objectSchema = v.object({
   id: v.pipe(text, v.regex(TOKEN, "must be 1 to 64 letters and digits")),
@@ -52,7 +49,7 @@ const outputSchema = v.object({
   object: v.optional(objectSchema),
 }, NO_OBJECT);
 
-const { slot, startedAt, durationMs, userMs, systemMs } = resultSchema.entries;
+const { slot, startedAt } = resultSchema.entries;
 
 /** The endings that a worker can record. */
 const { exited, signaled, spawnFailed, lost } = endedSchemas(sentence);
@@ -64,7 +61,7 @@ const endingSchema = v.variant(
 
 const attemptResultSchema = v.object({
   ending: v.pipe(v.looseObject({}, NO_OBJECT), endingSchema),
-  stoppedBy: v.optional(v.picklist(STOPS, `must be one of ${STOPS.join(", ")}`)),
+  ...commonEntries,
   place: v.optional(v.object({
     slot,
     startedAt,
@@ -74,9 +71,6 @@ const attemptResultSchema = v.object({
     }, NO_OBJECT),
   }, NO_OBJECT)),
   outputError: v.optional(sentence),
-  durationMs,
-  userMs,
-  systemMs,
   stdout: outputSchema,
   stderr: outputSchema,
 }, NO_OBJECT);
