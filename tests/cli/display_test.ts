@@ -13,6 +13,7 @@ import type { Progress } from "../../pool/options.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { EFFORT, randomNumbers, SEED, waitFor } from "../support/helpers.ts";
 import { FakeTerminal, Screen } from "../support/screen.ts";
+import { fakeIo } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 const PROGRESS: Progress = { total: 4, finished: 2, failed: 1, running: 1, retrying: 0 };
@@ -317,16 +318,16 @@ test("columnAfter() follows tabs, returns, colors and wrapped lines, and refuses
 });
 
 /** Returns the streams of a program, and what is written to them. */
-function fakeIo(fields: Partial<Io>): { io: Io; written: string[] } {
+function recordingIo(fields: Partial<Io>): { io: Io; written: string[] } {
   const written: string[] = [];
   const sink = { write: (output: Uint8Array) => void written.push(new TextDecoder().decode(output)) };
-  const io = {
+  const io = fakeIo({
     stdout: sink,
     stderrBytes: sink,
     stderr: (line: string) => Promise.resolve(void written.push(`${line}\n`)),
     ...fields,
-  };
-  return { io: io as Partial<Io> as Io, written };
+  });
+  return { io, written };
 }
 
 test("openDisplay() shows a bar on a terminal, lines elsewhere if asked, and otherwise nothing", async () => {
@@ -335,7 +336,7 @@ test("openDisplay() shows a bar on a terminal, lines elsewhere if asked, and oth
     let kind = "nothing";
     globalThis.setInterval = (() => void (kind = "lines")) as unknown as typeof setInterval;
     try {
-      const display = openDisplay(wanted, fakeIo({ stderrIsTerminal }).io);
+      const display = openDisplay(wanted, recordingIo({ stderrIsTerminal }).io);
       await display.close();
       return display instanceof TerminalDisplay ? "bar" : kind;
     } finally {
@@ -351,7 +352,7 @@ test("openDisplay() shows a bar on a terminal, lines elsewhere if asked, and oth
 
 test("PlainDisplay begins messages on a line of their own", async () => {
   for (const outputsShareTerminal of [true, false]) {
-    const { io, written } = fakeIo({ outputsShareTerminal });
+    const { io, written } = recordingIo({ outputsShareTerminal });
     const display = new PlainDisplay(io, undefined);
     await display.log("one");
     await display.stdout.write(bytes("a"));
@@ -370,7 +371,7 @@ test("PlainDisplay begins messages on a line of their own", async () => {
 });
 
 test("PlainDisplay writes a line at each interval until close()", async () => {
-  const { io, written: lines } = fakeIo({});
+  const { io, written: lines } = recordingIo({});
   const display = new PlainDisplay(io, 1);
   display.update({ total: 4_000, finished: 1_000, failed: 2, running: 8, retrying: 1 });
   await waitFor("two lines", () => lines.length >= 2);

@@ -21,6 +21,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { DANGER, RUNNING_VALUES } from "../support/hostile_values.ts";
 import { test } from "../support/test.ts";
 
 /** Returns the template of a command for one value. */
@@ -185,17 +186,9 @@ const PIECES = [
   ],
   ...["echo ", "x=", "case ", " in ", "esac", "if ", "then ", "fi", "\t", "*", "?", "@(", "$[", "[[ ", " ]]", ": "],
 ];
-const DANGER = ": >canary";
 const VALUES = [
-  `$(${DANGER})`,
-  `\`${DANGER}\``,
-  `'; ${DANGER}; '`,
-  `"; ${DANGER}; "`,
-  `\n${DANGER}\n`,
-  `\\'; ${DANGER}; #`,
+  ...RUNNING_VALUES,
   `'"; ${DANGER}; "'`,
-  `); ${DANGER}; (`,
-  `}; ${DANGER}; {`,
   `E\n${DANGER}\nE\n`,
   `*/; ${DANGER}; \\`,
   `'\n${DANGER}\n'`,

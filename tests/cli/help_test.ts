@@ -7,7 +7,6 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { allFlagsOf } from "../../cli/command.ts";
 import { COMMANDS } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
-import type { Io } from "../../cli/io.ts";
 import { main } from "../../cli/main.ts";
 import {
   jsonLines,
@@ -18,6 +17,7 @@ import {
   taskrunner,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { fakeIo } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 // cspell:ignore eahc
@@ -25,21 +25,15 @@ import { test } from "../support/test.ts";
 /** Runs the command in this process, as on a terminal. */
 async function onTerminal(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
   const written = { stdout: "", stderr: "" };
-  const io: Io = {
-    stdin: () => [],
+  const io = fakeIo({
     stdinIsTerminal: true,
     stdoutIsTerminal: true,
     stderrIsTerminal: true,
     outputsShareTerminal: true,
     terminalColumns: () => 80,
-    isReadingTerminal: () => false,
-    stderrBytes: { write: () => {} },
     stdout: { write: (bytes) => Promise.resolve(void (written.stdout += new TextDecoder().decode(bytes))) },
     stderr: (line) => Promise.resolve(void (written.stderr += `${line}\n`)),
-    signal: new AbortController().signal,
-    killSignal: new AbortController().signal,
-    onRequest: () => {},
-  };
+  });
   return { status: await main(args, io), ...written };
 }
 

@@ -10,6 +10,7 @@ import { main } from "../../cli/main.ts";
 import { ResultIndex } from "../../results/result_index.ts";
 import { findResultsEnd } from "../../results/results_end.ts";
 import { EFFORT, jsonLines, resultWith, SEED, withTempDirectory } from "../support/helpers.ts";
+import { fakeIo } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -20,22 +21,12 @@ async function ask(
   input: string,
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   const [written, lines]: [Uint8Array[], string[]] = [[], []];
-  const { signal } = new AbortController();
-  const status = await main(args, {
+  const io = fakeIo({
     stdin: () => [encode(input)],
-    stdinIsTerminal: false,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    outputsShareTerminal: false,
-    terminalColumns: () => undefined,
-    isReadingTerminal: () => false,
     stdout: { write: (bytes) => void written.push(bytes) },
     stderr: (line) => Promise.resolve(void lines.push(line)),
-    stderrBytes: { write: () => {} },
-    signal,
-    killSignal: signal,
-    onRequest: () => {},
   });
+  const status = await main(args, io);
   return { status, stdout: await new Blob(written as Uint8Array<ArrayBuffer>[]).text(), stderr: lines.join("\n") };
 }
 

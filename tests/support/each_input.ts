@@ -2,26 +2,13 @@ import { type EachArguments, openInput } from "../../cli/each/input.ts";
 import type { Io } from "../../cli/io.ts";
 import type { Task } from "../../records/task.ts";
 import type { Source } from "../../jsonl/source.ts";
+import { fakeIo } from "./fake_io.ts";
 
 /** Returns streams for a command in this process. */
 export function ioOf(stdin: Source<Uint8Array>): Io & { readonly messages: string[] } {
   const messages: string[] = [];
-  return {
-    messages,
-    stdin: () => stdin,
-    stdinIsTerminal: false,
-    stdoutIsTerminal: false,
-    stderrIsTerminal: false,
-    outputsShareTerminal: false,
-    terminalColumns: () => undefined,
-    isReadingTerminal: () => false,
-    stdout: { write: () => {} },
-    stderrBytes: { write: () => {} },
-    stderr: (line) => Promise.resolve(void messages.push(line)),
-    signal: new AbortController().signal,
-    killSignal: new AbortController().signal,
-    onRequest: () => {},
-  };
+  const io = fakeIo({ stdin: () => stdin, stderr: (line) => Promise.resolve(void messages.push(line)) });
+  return { ...io, messages };
 }
 
 /** The arguments of `each` for a test. */

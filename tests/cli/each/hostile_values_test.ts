@@ -7,19 +7,12 @@ import { run } from "../../../mod.ts";
 import type { Task } from "../../../records/task.ts";
 import { collect, lacks, withTempDirectory } from "../../support/helpers.ts";
 import { tasksOf } from "../../support/each_input.ts";
+import { DANGER, RUNNING_VALUES } from "../../support/hostile_values.ts";
 import { test } from "../../support/test.ts";
 
-const DANGER = ": >canary";
 /** Values that a shell would run, expand or split, or that a program would take for a flag. */
 const VALUES = [
-  `$(${DANGER})`,
-  `\`${DANGER}\``,
-  `'; ${DANGER}; '`,
-  `"; ${DANGER}; "`,
-  `\n${DANGER}\n`,
-  `\\'; ${DANGER}; #`,
-  `); ${DANGER}; (`,
-  `}; ${DANGER}; {`,
+  ...RUNNING_VALUES,
   `&& ${DANGER} ||`,
   `> canary`,
   `x/$(${DANGER}).y/'\n".$HOME.*?[a-z]`,
