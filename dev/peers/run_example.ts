@@ -87,6 +87,8 @@ async function runScript(example: Example, script: string, command: readonly str
         PARALLEL_HOME: home,
         XDG_CONFIG_HOME: home,
         TMPDIR: join(directory, "tmp"),
+        // Otherwise, GNU parallel takes the shell of its ancestors. Bash can replace itself with its last command.
+        PARALLEL_SHELL: "/bin/bash",
         SHELL: "/bin/bash",
         LC_ALL: "C.UTF-8",
         NO_COLOR: "1",
