@@ -3,6 +3,7 @@
 import { createExecutor, EXECUTORS, executorSettings, type LocalExecutorOptions } from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
 import type { Source } from "./jsonl/source.ts";
+import { CheckedExecutor } from "./pool/checked_executor.ts";
 import { type Executor, type ExecutorFactory, isExecutorFactory } from "./pool/executor.ts";
 import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import { type PoolOptions, type PoolSettings, poolSettings } from "./pool/options.ts";
@@ -106,6 +107,11 @@ export function run<Meta = unknown>(
   tasks: Task<Meta>[] | Source<Task<Meta>>,
   options: RunOptions = {},
 ): Run<Meta> {
+  return startRun(tasks, options);
+}
+
+/** {@linkcode run} for the command, which reports the number of running tasks. */
+export function startRun<Meta>(tasks: Source<Task<Meta>>, options: RunOptions): PooledRun<Meta> {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
   return new PooledRun(tasks, options, chooseExecutor(options));
 }
@@ -193,7 +199,7 @@ export function chooseExecutor(options: RunOptions): Executor {
   const executor = checkedExecutor(options);
   if (typeof executor === "string") return createExecutor({ ...options, executor });
   const settings = executorSettings(options);
-  return isExecutorFactory(executor) ? executor.create(settings) : executor;
+  return new CheckedExecutor(isExecutorFactory(executor) ? executor.create(settings) : executor);
 }
 
 /** Returns the option `executor`, or its default. */

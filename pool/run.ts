@@ -75,6 +75,11 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
     return this.#scheduler.closed;
   }
 
+  /** The number of running tasks. */
+  get running(): number {
+    return this.#scheduler.running;
+  }
+
   get concurrency(): number {
     return this.#scheduler.concurrency;
   }

@@ -1,4 +1,3 @@
-import { checkAttemptResult } from "./check_attempt_result.ts";
 import type { LiveOutput } from "./live_output.ts";
 import type { Attempt, AttemptResult, AttemptStop, Execution, Executor } from "./executor.ts";
 
@@ -22,12 +21,12 @@ export interface AttemptObserver {
 
 /** A running attempt, with its timeout. */
 export class RunningAttempt {
-  /** Settles when the attempt has ended. Rejects when the executor fails or reports a malformed result. */
+  /** Settles when the attempt has ended. Rejects when the executor fails. */
   readonly ended: Promise<AttemptResult>;
   readonly #execution: Execution;
   readonly #killAfterMs: number;
   readonly #onError: (error: unknown) => void;
-  readonly #failed = Promise.withResolvers<never>();
+  #reject!: (error: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hasEnded = false;
 
@@ -51,7 +50,16 @@ export class RunningAttempt {
       onStart: startTimer,
       onOutput: output && ((stream, bytes) => output.push(stream, bytes)),
     });
-    this.ended = this.#run();
+    this.ended = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      this.#execution.ended.then((result) => {
+        this.#end();
+        resolve(result);
+      }, (error) => {
+        this.#end();
+        reject(error);
+      });
+    });
     if (!reportsStart) startTimer();
   }
 
@@ -59,7 +67,11 @@ export class RunningAttempt {
   terminate(reason: AttemptStop, killAfterMs: number = this.#killAfterMs): void {
     this.#terminate(reason, killAfterMs).catch((error) => {
       this.#onError(error);
-      this.#failed.reject(error); // the attempt may never end
+      // The attempt may never end. If it has ended, its result arrives first.
+      setTimeout(() => {
+        this.#end();
+        this.#reject(error);
+      });
     });
   }
 
@@ -86,12 +98,8 @@ export class RunningAttempt {
     }
   }
 
-  async #run(): Promise<AttemptResult> {
-    try {
-      return checkAttemptResult(await Promise.race([this.#execution.ended, this.#failed.promise]));
-    } finally {
-      this.#hasEnded = true;
-      clearTimeout(this.#timer);
-    }
+  #end(): void {
+    this.#hasEnded = true;
+    clearTimeout(this.#timer);
   }
 }
