@@ -1,9 +1,10 @@
 import type { NatsOptions } from "../nats/client/options.ts";
+import type { PooledRun } from "../pool/run.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
 import { indexOfResultsFile } from "../results/results_file.ts";
 import { factsOf } from "../results/statistics/results_reader.ts";
 import { excerpt } from "../text/excerpt.ts";
-import { run, type RunOptions } from "../runner.ts";
+import { type RunOptions, startRun } from "../runner.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { abortable } from "./abortable.ts";
 import { UsageError } from "./args/usage_error.ts";
@@ -77,8 +78,8 @@ after :::",
   if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
   const display = openDisplay(settings.progress, io);
   const { log } = display;
-  let running = 0;
-  reportInterrupts(io, log, () => running);
+  let results: PooledRun | undefined;
+  reportInterrupts(io, log, () => results?.running ?? 0);
   const hasTemporarySpillFiles = settings.runOptions.spillDir === undefined;
   const output = new RunOutput(settings.output, file, display, { ...io, isQuiet, hasTemporarySpillFiles });
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
@@ -91,16 +92,15 @@ after :::",
     signal: io.signal,
     onOutput: output.onOutput,
     outputBy: "lines",
-    onProgress(reported) {
+    onProgress: !display.showsProgress && !warning && !live ? undefined : (reported) => {
       const progress = withoutWrongTotal(reported);
-      running = progress.running;
       display.update(progress);
       warning?.update(progress);
       live?.update(progress);
     },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
-  const results = run(input.tasks({ onInvalid, report: log, recorded }), {
+  results = startRun(input.tasks({ onInvalid, report: log, recorded }), {
     ...options,
     ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
   });

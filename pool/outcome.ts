@@ -129,7 +129,9 @@ function outcomeOf(ending: AttemptEnding, outputError: string | undefined): Outc
 }
 
 function joined(...sentences: (string | undefined)[]): string | undefined {
-  return sentences.filter(Boolean).join(". ") || undefined;
+  let text: string | undefined;
+  for (const sentence of sentences) if (sentence) text = text === undefined ? sentence : `${text}. ${sentence}`;
+  return text;
 }
 
 /** Rounds to microseconds, the precision of the clocks. */

@@ -295,17 +295,16 @@ export function parseTask(value: unknown): CheckedTask {
 
 /** {@linkcode parseTask} for a task whose origin is known. */
 export function checkTask(value: unknown, origin: TaskOrigin = {}): CheckedTask {
-  if (typeof value === "object" && value !== null && checkedTasks.has(value)) return value as CheckedTask;
+  if (value === checkedTask && checkedTask) return checkedTask;
   return check(programTaskSchema, withPath(value, origin), origin);
 }
 
-/** Checked tasks that no other code can change, so they need no further checks. */
-const checkedTasks = new WeakSet<object>();
+/** The latest checked task that no other code can change. A set of all such tasks would cost more than further checks. */
+let checkedTask: CheckedTask | undefined;
 
-/** Exempts a task from further checks. Only for tasks that no other code can change. */
+/** Exempts a task from further checks, until the next call. Only for a task that no other code can change. */
 export function markChecked(task: CheckedTask): CheckedTask {
-  checkedTasks.add(task);
-  return task;
+  return checkedTask = task;
 }
 
 /** {@linkcode parseTask} for a line of JSON, which has `stdinFile` and `stdinEncoding` instead of objects as `stdin`. */

@@ -12,6 +12,8 @@ export interface Display {
   readonly stderr: ByteSink;
   /** Writes a message to standard error, on a line of its own. Settles when the message is queued or written. */
   readonly log: (line: string) => Promise<void>;
+  /** Set if the display shows progress. */
+  readonly showsProgress: boolean;
   /** Takes the progress to show next. */
   update(progress: Progress): void;
   /**

@@ -8,6 +8,7 @@ const NEWLINE = 10;
 
 /** Writes output as it comes, and a progress line at each interval, for logs. */
 export class PlainDisplay implements Display {
+  readonly showsProgress: boolean;
   readonly stdout: ByteSink;
   readonly stderr: ByteSink;
   readonly #io: Io;
@@ -19,6 +20,7 @@ export class PlainDisplay implements Display {
   /** @param intervalMs the time between progress lines; undefined for no progress. */
   constructor(io: Io, intervalMs: number | undefined) {
     this.#io = io;
+    this.showsProgress = intervalMs !== undefined;
     this.stdout = io.outputsShareTerminal ? this.#tracking(io.stdout) : io.stdout;
     this.stderr = this.#tracking(io.stderrBytes);
     if (intervalMs !== undefined) this.#timer = setInterval(() => this.#writeProgress(), intervalMs);

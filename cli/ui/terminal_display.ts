@@ -55,6 +55,7 @@ interface ShownBar {
  * exactly the bytes of the tasks; all control sequences go to standard error.
  */
 export class TerminalDisplay implements Display {
+  readonly showsProgress = true;
   readonly stdout: ByteSink;
   readonly stderr: ByteSink = { write: (bytes) => this.#add("stderr", bytes) };
   readonly #terminal: Terminal;

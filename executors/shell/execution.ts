@@ -101,7 +101,7 @@ export class ShellExecution implements Execution {
     this.#context = context;
     this.#usesPipes = needsPipes(attempt.task.cmd);
     this.#reportsBegin = this.#usesPipes || attempt.timeoutMs !== undefined;
-    this.ended = this.#run().then((result) => this.#stop.applyTo(result));
+    this.ended = this.#run();
   }
 
   terminate(reason: AttemptStop, killAfterMs: number): void {
@@ -139,16 +139,18 @@ export class ShellExecution implements Execution {
   async #run(): Promise<AttemptResult> {
     const { task } = this.#attempt;
     const worker = await this.#findWorker();
-    if (this.#pendingStop) return resultWithoutOutput({ kind: "withdrawn" });
-    if (!worker) return await this.#runAsProcess();
+    if (this.#pendingStop) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
+    if (!worker) return this.#stop.applyTo(await this.#runAsProcess());
     const number = worker.nextNumber;
-    const { data, file: inputFile } = { data: undefined, file: undefined, ...inputOf(task) };
+    const input = inputOf(task);
+    const data = input && "data" in input ? input.data : undefined;
+    const inputFile = input && "file" in input ? input.file : undefined;
     const files = attemptFiles(worker.directory.path, number, data !== undefined);
     try {
       if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
     } catch {
       removeFile(files.stdin);
-      return await this.#runAsProcess();
+      return this.#stop.applyTo(await this.#runAsProcess());
     }
     const { cmd, cwd } = task;
     const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
@@ -192,7 +194,7 @@ export class ShellExecution implements Execution {
       : await this.#resultOf(worker, outcome, files, inputFile, durationMs);
     if (data !== undefined) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
-    return end ?? await this.#runAsProcess();
+    return this.#stop.applyTo(end ?? await this.#runAsProcess());
   }
 
   /** Returns the worker of the slot; `undefined` without a worker, or when a stop interrupts the wait. */

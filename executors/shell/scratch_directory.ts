@@ -67,20 +67,21 @@ export class ScratchDirectory {
 /** The directory of one worker, which does not exist until {@linkcode make}. */
 export class WorkerDirectory {
   readonly #root: ScratchRoot;
-  #pid = 0;
+  #path: string;
   #isRemoved = false;
 
   constructor(root: ScratchRoot) {
     this.#root = root;
+    this.#path = join(root.path, "0");
   }
 
   /** Sets the name to a pid, so that other workers can detect and remove the directory of a dead worker. */
   nameAfter(pid: number): void {
-    this.#pid = pid;
+    this.#path = join(this.parent, `${pid}`);
   }
 
   get path(): string {
-    return join(this.parent, `${this.#pid}`);
+    return this.#path;
   }
 
   /** The directory that holds the directories of all workers. */

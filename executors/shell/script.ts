@@ -138,13 +138,14 @@ export function attemptScript(options: ScriptOptions): string {
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const input = inputFile === undefined ? "" : openInput(inputFile, files.inputFailure);
   const exports = input + (env === undefined ? "" : exportVariables(env));
-  const [stdin, stdout, stderr, execFailure] = [files.stdin, files.stdout, files.stderr, files.execFailure]
-    .map(shellQuote) as [string, string, string, string];
+  const stdin = shellQuote(files.stdin);
+  const stdout = shellQuote(files.stdout);
+  const stderr = shellQuote(files.stderr);
   const report = `; ${REPORT} $? ${number} ${stderr}\n`;
   // Errors before `open` go to the channel of the worker, because the output files are not open yet.
   const begin = reportsBegin ? `${BEGIN} ${number}; ` : "";
   if (usesPipes) {
-    const source = `(${exports}${invocation(cmd, shell, execFailure)}\n)`;
+    const source = `(${exports}${invocation(cmd, shell, files)}\n)`;
     return `${assign}(${enter}${begin}${pipeOutputs(source, options)}); ${REPORT} - ${number} ${stderr}\n`;
   }
   const open = `${enter}${begin}${OPEN} ${stdin} ${stdout} ${stderr} || exit 126; `;
@@ -155,7 +156,7 @@ export function attemptScript(options: ScriptOptions): string {
       : `${assign}(${open}${exports}${cmd})${report}`;
   }
   if (kind === "other" || !isOneLine) {
-    return `${assign}(${open}${exports}${invocation(cmd, shell, execFailure)}\n)${report}`;
+    return `${assign}(${open}${exports}${invocation(cmd, shell, files)}\n)${report}`;
   }
   return `${assign}${RUN} ${shellQuote(`(${open}trap - ${SIGNALS}; ${exports}${cmd}\n)${report}`)}\n`;
 }
@@ -172,13 +173,15 @@ function pipeOutputs(subshell: string, { number, files }: ScriptOptions): string
   return `{ ${toStderr} 3>&1 | cat >>${stdout} 5>&-; } 5>&1`;
 }
 
-function invocation(cmd: string | readonly string[], shell: string, execFailure: string): string {
+function invocation(cmd: string | readonly string[], shell: string, { execFailure }: AttemptFiles): string {
   if (typeof cmd === "string" && exceedsArgumentLimit(cmd)) {
     return `unset -f ${FUNCTIONS.join(" ")}; eval ${shellQuote(cmd)}`;
   }
   const words = typeof cmd === "string" ? [shell, "-c", "--", cmd, shell] : cmd;
   const [program, ...args] = words.map(shellQuote);
-  return `${GUARD} ${program} ${shellQuote(`${FAIL} ${execFailure}`)}; exec ${[program, ...args].join(" ")}`;
+  return `${GUARD} ${program} ${shellQuote(`${FAIL} ${shellQuote(execFailure)}`)}; exec ${
+    [program, ...args].join(" ")
+  }`;
 }
 
 /** Returns whether a text is too long for an argument of a program. */
@@ -209,7 +212,9 @@ function exportVariables(env: Readonly<Record<string, string>>): string {
 }
 
 function assignments(variables: Readonly<Record<string, string>>): string {
-  return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`).join(" ");
+  let text = "";
+  for (const name in variables) text += `${text && " "}${name}=${shellQuote(variables[name]!)}`;
+  return text;
 }
 
 /** Returns a script that runs a missing program on two lines of a plain command. Its report has the messages. */
