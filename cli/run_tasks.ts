@@ -1,5 +1,4 @@
 import type { NatsOptions } from "../nats/client/options.ts";
-import type { PooledRun } from "../pool/run.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
 import { indexOfResultsFile } from "../results/results_file.ts";
 import { factsOf } from "../results/statistics/results_reader.ts";
@@ -78,8 +77,6 @@ after :::",
   if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
   const display = openDisplay(settings.progress, io);
   const { log } = display;
-  let results: PooledRun | undefined;
-  reportInterrupts(io, log, () => results?.running ?? 0);
   const hasTemporarySpillFiles = settings.runOptions.spillDir === undefined;
   const output = new RunOutput(settings.output, file, display, { ...io, isQuiet, hasTemporarySpillFiles });
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
@@ -100,10 +97,11 @@ after :::",
     },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
-  results = startRun(input.tasks({ onInvalid, report: log, recorded }), {
+  const results = startRun(input.tasks({ onInvalid, report: log, recorded }), {
     ...options,
     ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
   });
+  reportInterrupts(io, log, () => results.running);
   const control = handleRequests(results, io, log);
   const summary = new Summary();
   let failure: unknown;

@@ -2,7 +2,7 @@ import { pluralize } from "../../text/format.ts";
 import { InterruptedError, type Io, notify } from "../io.ts";
 
 /**
- * Reports each signal that ends the run: its effect, and the effect of another signal.
+ * Reports each signal that ends the run, or has already ended it: its effect, and the effect of another signal.
  *
  * @param running returns the number of running tasks.
  */
@@ -18,7 +18,7 @@ export function reportInterrupts(
     const next = nextEffect === undefined ? "" : `; ${again} to ${nextEffect}`;
     notify(log, `taskrunner: ${signalName}: ${effect}${next}`);
   };
-  io.signal.addEventListener("abort", () => {
+  const reportEnd = () => {
     const count = running();
     if (count === 0) return report(io.signal, "ending the run", undefined);
     report(
@@ -26,7 +26,9 @@ export function reportInterrupts(
       `ending ${pluralize(count, "running task")}`,
       `kill ${count === 1 ? "it" : "them"}`,
     );
-  });
+  };
+  if (io.signal.aborted) reportEnd();
+  else io.signal.addEventListener("abort", reportEnd);
   io.killSignal.addEventListener("abort", () => {
     const count = running();
     const effect = count === 0 ? "exiting in at most 10 s" : `killing ${pluralize(count, "running task")}`;
