@@ -42,6 +42,15 @@ test("reportInterrupts() announces the effect of Ctrl-C in at most 80 columns", 
   assert(first!.length <= 80, first);
 });
 
+test("reportInterrupts() reports a signal that arrived before it was called", () => {
+  const stop = new AbortController();
+  stop.abort(new InterruptedError("SIGTERM", 143));
+  const lines: string[] = [];
+  const streams = { signal: stop.signal, killSignal: new AbortController().signal, stderrIsTerminal: false };
+  reportInterrupts(streams, (line) => Promise.resolve(void lines.push(line)), () => 0);
+  assertEquals(lines, ["taskrunner: SIGTERM: ending the run"]);
+});
+
 test("reportInterrupts() says nothing when something else aborts the run, and survives a closed standard error", async () => {
   const [stop, kill] = [new AbortController(), new AbortController()];
   let calls = 0;
