@@ -5,6 +5,12 @@ import type { OrderedOutput, StreamName } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
 import { tagBreaks, type TagOf } from "./tag.ts";
 
+/**
+ * The longest wait of other tasks for the end of a long line, which may never come: a progress meter writes no newlines, and
+ * a task may wait for a task whose output waits.
+ */
+const MAX_WAIT_MS = 10_000;
+
 const NEWLINE = 0x0a;
 const LINE_END = Uint8Array.of(NEWLINE);
 const NOTHING = new Uint8Array();
@@ -17,8 +23,8 @@ interface HeldOutput {
 
 /**
  * Writes the lines of tasks while the tasks run. A line is written as a whole: while the parts of a long line arrive, the
- * output of the other tasks waits. The other stream of the task does not, because a task cannot end its line while it is
- * blocked. A last line without a newline gets one.
+ * output of the other tasks waits, but at most for ten seconds. Then the long line is broken. The other stream of the task does
+ * not wait, because a task cannot end its line while it is blocked. A last line without a newline gets one.
  */
 export class LineSink implements ResultSink {
   readonly #output: OrderedOutput;
@@ -27,6 +33,8 @@ export class LineSink implements ResultSink {
   #unfinished: { readonly slot: number; readonly streams: Set<StreamName> } | undefined;
   /** The outputs of other tasks that wait for the end of that line. */
   readonly #held: HeldOutput[] = [];
+  /** Runs while outputs are held. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(output: OrderedOutput, tagOf: TagOf | undefined) {
     this.#output = output;
@@ -42,6 +50,7 @@ export class LineSink implements ResultSink {
     if (!this.#mustWait(output)) return this.#write(output);
     const taken = Promise.withResolvers<void>();
     this.#held.push({ output, taken });
+    this.#timer ??= setTimeout(() => this.#breakLine(), MAX_WAIT_MS);
     return taken.promise;
   };
 
@@ -74,9 +83,22 @@ export class LineSink implements ResultSink {
     }
   }
 
+  /** Ends the long line although its task has not. Further parts are a line of their own. */
+  #breakLine(): void {
+    try {
+      for (const stream of this.#unfinished!.streams) this.#output.write(stream, LINE_END);
+    } catch {
+      // The held outputs get the error, too.
+    }
+    this.#unfinished = undefined;
+    this.#release();
+  }
+
   /** Writes the outputs that have waited. One of them may be the beginning of a long line, for which others wait again. */
   #release(): void {
     if (this.#held.length === 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     for (const held of this.#held.splice(0)) {
       if (this.#mustWait(held.output)) this.#held.push(held);
       else {
@@ -87,6 +109,7 @@ export class LineSink implements ResultSink {
         }
       }
     }
+    if (this.#held.length > 0) this.#timer ??= setTimeout(() => this.#breakLine(), MAX_WAIT_MS);
   }
 
   #bytesOf({ id, stream, bytes, continues }: TaskOutput, isContinuation: boolean): Uint8Array {

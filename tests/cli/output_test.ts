@@ -27,6 +27,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -286,6 +287,48 @@ test("LineSink holds the output of other tasks while a long line arrives in part
   await lines.flush();
   assertEquals([...waiting], []);
   assertEquals(pieces.map(([, text]) => text).join(""), "a:a1a:e\na\ra:2a3\nb:b1b2\nd:d\nc:c1c2\nb:b3\n");
+});
+
+test("LineSink breaks a long line for which others have waited for ten seconds", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const { pieces, sinks } = recorder();
+    const lines = new LineSink(new OrderedOutput(sinks), (id) => `${id}:`);
+    const take = (slot: number, stream: StreamName, text: string, continues = false) => {
+      const attempt = { task: { cmd: "x" }, id: `${slot}`, sequence: 1, number: 1, slot };
+      return lines.take(new TaskOutput(attempt, stream, Buffer.from(text), continues));
+    };
+    take(1, "stdout", "long", true);
+    take(1, "stderr", "meter", true);
+    await clock.advance(50_000); // nobody waits
+    const waits = [take(2, "stdout", "two", true), take(3, "stdout", "three\n")];
+    await clock.advance(9_999);
+    assertEquals(pieces.length, 2);
+    await clock.advance(1);
+    assertEquals(await waits[0], undefined);
+    await clock.advance(10_000); // for the line of the second task
+    assertEquals(await waits[1], undefined);
+    take(1, "stdout", "more\n");
+    await lines.flush();
+    const text = (name: StreamName) => pieces.filter(([stream]) => stream === name).map(([, text]) => text).join("");
+    assertEquals(text("stdout"), "1:long\n2:two\n3:three\n1:more\n");
+    assertEquals(text("stderr"), "1:meter\n");
+    assertEquals(clock.waiting, 0);
+  });
+});
+
+test("LineSink breaks no long line after an error of its stream", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const fail = { write: () => Promise.reject(new Error("gone")) };
+    const lines = new LineSink(new OrderedOutput({ stdout: fail, stderr: fail }), undefined);
+    const piece = (slot: number) =>
+      new TaskOutput({ task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot }, "stdout", Buffer.from("x"), true);
+    lines.take(piece(1));
+    const wait = assertRejects(() => lines.take(piece(2))!, Error, "gone");
+    await clock.advance(10_000);
+    await wait;
+  });
 });
 
 test("LineSink releases the held output when a stream fails", async () => {
