@@ -19,6 +19,8 @@ const TASKS = {
   terminalHint: 'reading tasks from the terminal, one per line, such as {"cmd":"echo hi"}',
 } as const satisfies ByteContents;
 
+const COMMANDS_HINT = "; to run each line as a command, write taskrunner each sh -c";
+
 /** Reads lines and converts them to tasks. */
 type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
 type ReadOptions = JsonLineReaderOptions<Task | undefined>;
@@ -28,6 +30,8 @@ export class TaskFile extends TaskInput {
   readonly name: string;
   readonly isRepeatable: boolean;
   readonly #read: ReadLines;
+  /** The first byte of the first line. */
+  #firstByte: number | undefined;
 
   private constructor({ name, isRepeatable, open }: ByteSource) {
     super();
@@ -48,11 +52,12 @@ export class TaskFile extends TaskInput {
     try {
       const lines = this.#read({
         ...this.#readOptions(options, pass),
-        accept: pass && ((bytes, begin, end, line) => {
-          if (!scanner.scan(bytes, begin, end)) return false;
+        accept: (bytes, begin, end, line) => {
+          if (line === 1) this.#firstByte = bytes[begin];
+          if (!pass || !scanner.scan(bytes, begin, end)) return false;
           const state = pass.stateOfScanned(bytes, scanner, line);
           return state !== undefined && this.isDone(state, state === "changed" && idOf(bytes, scanner), "line", line);
-        }),
+        },
       });
       for await (const { value } of lines) {
         if (value) yield value;
@@ -71,6 +76,7 @@ export class TaskFile extends TaskInput {
       const parsed = await this.#read({
         ...this.#readOptions(options, pass),
         accept: (bytes, begin, end, line) => {
+          if (line === 1) this.#firstByte = bytes[begin];
           if (!scanner.scan(bytes, begin, end)) return false;
           const state = pass?.stateOfScanned(bytes, scanner, line);
           if (pass && !state) return false;
@@ -102,7 +108,10 @@ export class TaskFile extends TaskInput {
   }
 
   #explain(error: unknown): Error {
-    if (error instanceof InvalidLineError) return new Error(this.#describe(error), { cause: error });
+    if (error instanceof InvalidLineError) {
+      const hint = error.lineNumber === 1 && isStartOfCommand(this.#firstByte) ? COMMANDS_HINT : "";
+      return new Error(`${this.#describe(error)}${hint}`, { cause: error });
+    }
     return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
   }
 
@@ -114,6 +123,11 @@ export class TaskFile extends TaskInput {
   #describe({ lineNumber, problem }: InvalidLineError): string {
     return `${this.name}:${lineNumber}: ${problem}`;
   }
+}
+
+/** Returns whether a first byte is that of a command such as `gzip` or `./run`, and not of JSON for a task. */
+function isStartOfCommand(byte: number | undefined): boolean {
+  return byte !== undefined && /[A-Za-z./]/.test(String.fromCharCode(byte));
 }
 
 function idOf(bytes: Uint8Array, { id, isIdNumber }: TaskScanner): string | number {

@@ -48,6 +48,18 @@ for (const [line, problem] of BAD_LINES) {
   });
 }
 
+test("a first line that is a command is answered with the command that runs each line", async () => {
+  const hint = "; to run each line as a command, write taskrunner each sh -c";
+  for (const line of ["echo a", "./run", "/bin/true", "touch it"]) {
+    const { status, stderr } = await taskrunner([], { stdin: `${line}\necho b\n` });
+    assertEquals([status, stderr.trim().endsWith(hint)], [255, true], stderr);
+  }
+  for (const line of ["{", '{"cmd":"true"}\necho a', "[echo", "7 8"]) {
+    const { status, stderr } = await taskrunner([], { stdin: `${line}\n` });
+    assertEquals([status, stderr.includes(hint)], [255, false], stderr);
+  }
+});
+
 test(
   "an invalid line in a stream lets running tasks finish, and is then reported",
   async () => {

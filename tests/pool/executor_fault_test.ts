@@ -327,6 +327,12 @@ test("a hasEnded() that throws ends the run, and the attempt has its timeout", a
   assertEquals(error.message, "The executor failed: broken");
 });
 
+test("an executor needs no hasEnded() for timeouts", async () => {
+  const executor = new BrokenExecution({ hasEnded: undefined });
+  const { results: [result], error } = await drain(run(tasks(1, { timeoutMs: 1 }), { executor }));
+  assertEquals([result!.outcome, error], ["timeout", undefined]);
+});
+
 test("an attempt without an observer rejects when it cannot be terminated", async () => {
   const clock = new FakeClock();
   await clock.during(async () => {

@@ -1,6 +1,7 @@
 /** Tests of the timeout of an attempt, with a fake clock. */
 
 import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
 import {
   type AttemptCallbacks,
   type AttemptResult,
@@ -29,11 +30,15 @@ function startAttempt(hasEnded?: () => boolean | undefined) {
   };
   const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1, timeoutMs: 100 };
   const running = new RunningAttempt(executor, attempt, 1_000);
+  const fail = () => {
+    ended.reject(new Error("broken"));
+    return running.ended;
+  };
   const end = () => {
     ended.resolve(resultWithoutOutput({ kind: "exited", status: 0 }));
     return running.ended;
   };
-  return { stops, onStart, end };
+  return { stops, onStart, end, fail };
 }
 
 test("a timeout counts from the start of the command, even when the report of the start is late", async () => {
@@ -75,5 +80,18 @@ test("the end of an attempt cancels its timeout, and a later report of its start
       onStart();
       assertEquals([clock.waiting, stops], [0, []]);
     }
+  });
+});
+
+test("an attempt that failed has no timeout", async () => {
+  const clock = new FakeClock();
+  await clock.during(async () => {
+    const { stops, onStart, fail } = startAttempt();
+    onStart();
+    await assertRejects(fail, Error, "broken");
+    assertEquals(clock.waiting, 0);
+    onStart();
+    await clock.advance(1_000);
+    assertEquals(stops, []);
   });
 });
