@@ -350,6 +350,10 @@ test("an attempt without an observer rejects when it cannot be terminated", asyn
     await clock.advance(10);
     await assertRejects(() => ended, Error, "broken");
     assertEquals(clock.waiting, 0);
+    const early = new RunningAttempt(executor, { ...attempt, timeoutMs: 1_000 }, 1);
+    early.terminate("canceled");
+    await Promise.all([assertRejects(() => early.ended, Error, "broken"), clock.advance(1)]);
+    assertEquals(clock.waiting, 0);
   });
 });
 

@@ -16,6 +16,7 @@ import { test } from "../support/test.ts";
 /** Starts an attempt with a timeout of 100 ms. `hasEnded` is the method of its execution. */
 function startAttempt(hasEnded?: () => boolean | undefined) {
   const stops: AttemptStop[] = [];
+  const errors: unknown[] = [];
   const ended = Promise.withResolvers<AttemptResult>();
   let onStart!: AttemptCallbacks["onStart"];
   const executor: Executor = {
@@ -29,7 +30,7 @@ function startAttempt(hasEnded?: () => boolean | undefined) {
     close: () => Promise.resolve(),
   };
   const attempt = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1, timeoutMs: 100 };
-  const running = new RunningAttempt(executor, attempt, 1_000);
+  const running = new RunningAttempt(executor, attempt, 1_000, { onError: (error) => errors.push(error) });
   const fail = () => {
     ended.reject(new Error("broken"));
     return running.ended;
@@ -38,7 +39,7 @@ function startAttempt(hasEnded?: () => boolean | undefined) {
     ended.resolve(resultWithoutOutput({ kind: "exited", status: 0 }));
     return running.ended;
   };
-  return { stops, onStart, end, fail };
+  return { stops, errors, onStart, end, fail };
 }
 
 test("a timeout counts from the start of the command, even when the report of the start is late", async () => {
@@ -58,12 +59,12 @@ test("a timeout waits for some turns of the event loop when the system does not 
   const clock = new FakeClock();
   await clock.during(async () => {
     for (const hasEnded of [undefined, () => undefined]) {
-      const { stops, onStart } = startAttempt(hasEnded);
+      const { stops, errors, onStart } = startAttempt(hasEnded);
       onStart();
       await clock.advance(100 + LATE_TURNS - 1);
       assertEquals(stops, []);
       await clock.advance(1);
-      assertEquals(stops, ["timeout"]);
+      assertEquals([stops, errors], [["timeout"], []]);
       assertEquals(clock.waiting, 0);
     }
   });
