@@ -14,6 +14,7 @@ const MAX_WAIT_MS = 10_000;
 const NEWLINE = 0x0a;
 const LINE_END = Uint8Array.of(NEWLINE);
 const NOTHING = new Uint8Array();
+const ignore = () => {};
 
 /** An output that waits, and the promise of its task. */
 interface HeldOutput {
@@ -86,9 +87,9 @@ export class LineSink implements ResultSink {
   /** Ends the long line although its task has not. Further parts are a line of their own. */
   #breakLine(): void {
     try {
-      for (const stream of this.#unfinished!.streams) this.#output.write(stream, LINE_END);
+      for (const stream of this.#unfinished!.streams) this.#output.write(stream, LINE_END)?.catch(ignore);
     } catch {
-      // The held outputs get the error, too.
+      // Every later write gets the error, too, beginning with that of the held outputs.
     }
     this.#unfinished = undefined;
     this.#release();

@@ -298,8 +298,8 @@ test("LineSink breaks a long line for which others have waited for ten seconds",
       const attempt = { task: { cmd: "x" }, id: `${slot}`, sequence: 1, number: 1, slot };
       return lines.take(new TaskOutput(attempt, stream, Buffer.from(text), continues));
     };
-    take(1, "stdout", "long", true);
-    take(1, "stderr", "meter", true);
+    assertEquals(take(1, "stdout", "long", true), undefined);
+    assertEquals(take(1, "stderr", "meter", true), undefined);
     await clock.advance(50_000); // nobody waits
     const waits = [take(2, "stdout", "two", true), take(3, "stdout", "three\n")];
     await clock.advance(9_999);
@@ -308,7 +308,7 @@ test("LineSink breaks a long line for which others have waited for ten seconds",
     assertEquals(await waits[0], undefined);
     await clock.advance(10_000); // for the line of the second task
     assertEquals(await waits[1], undefined);
-    take(1, "stdout", "more\n");
+    assertEquals(take(1, "stdout", "more\n"), undefined);
     await lines.flush();
     const text = (name: StreamName) => pieces.filter(([stream]) => stream === name).map(([, text]) => text).join("");
     assertEquals(text("stdout"), "1:long\n2:two\n3:three\n1:more\n");
@@ -324,7 +324,7 @@ test("LineSink breaks no long line after an error of its stream", async () => {
     const lines = new LineSink(new OrderedOutput({ stdout: fail, stderr: fail }), undefined);
     const piece = (slot: number) =>
       new TaskOutput({ task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot }, "stdout", Buffer.from("x"), true);
-    lines.take(piece(1));
+    assertEquals(lines.take(piece(1)), undefined);
     const wait = assertRejects(() => lines.take(piece(2))!, Error, "gone");
     await clock.advance(10_000);
     await wait;
