@@ -9,6 +9,7 @@ import { COMMANDS } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
 import { main } from "../../cli/main.ts";
 import {
+  IS_LEFT_TO_BUN,
   jsonLines,
   lacks,
   pathWithTaskrunner,
@@ -130,7 +131,7 @@ test("help of an unknown name is an error with the nearest one", async () => {
 const NOT_RUN = ["worker", "runs", "watch", "completions"];
 
 test("the examples in the help run", async () => {
-  if (lacks("jq", "gzip", "man", "mandoc")) return;
+  if (IS_LEFT_TO_BUN || lacks("jq", "gzip", "man", "mandoc")) return;
   for (const { name, examples } of COMMANDS.filter(({ name }) => !NOT_RUN.includes(name))) {
     await withTempDirectory(async (directory) => {
       const PATH = await pathWithTaskrunner(directory);
@@ -153,6 +154,7 @@ test("the examples in the help run", async () => {
 });
 
 test("help placeholders shows the command of each placeholder", async () => {
+  if (IS_LEFT_TO_BUN) return;
   const help = await helpOf("help", "placeholders");
   const [, value] = /with the value (.*):\n/.exec(help)!;
   const rows = [...help.matchAll(/^ {2}(\{\S*\}) .*: (.*)$/gm)].map((

@@ -4,6 +4,7 @@ import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import {
+  IS_LEFT_TO_BUN,
   lacks,
   pathWithTaskrunner,
   PROJECT,
@@ -37,11 +38,8 @@ function withoutTimes(text: string): string {
   );
 }
 
-/** In CI, the commands of the other pages run on Bun only, because they take long. */
-const runsOnlyReadme = process.env["CI"] !== undefined && RUNTIME !== "bun";
-
 for (const page of PAGES.filter((page) => !TESTED_ELSEWHERE.has(page))) {
-  if (runsOnlyReadme && page !== "README.md") continue;
+  if (IS_LEFT_TO_BUN && page !== "README.md") continue;
   const blocks = blocksOf(await readPage(page));
   const commands = blocks.map((block, index) => ({ block, output: blocks[index + 1] }))
     .filter(({ block }) => block.language === "sh" && !isInstall(block));

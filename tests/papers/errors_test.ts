@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { pathWithTaskrunner, shell, withTempDirectory } from "../support/helpers.ts";
+import { IS_LEFT_TO_BUN, pathWithTaskrunner, shell, withTempDirectory } from "../support/helpers.ts";
 import { readPage, rowsOf } from "../support/pages.ts";
 import { test } from "../support/test.ts";
 
@@ -11,7 +11,7 @@ const codeOf = (cell: string) => /^`(.*)`$/.exec(cell)?.[1];
 
 const page = await readPage("docs/reference/errors.md");
 
-for (const section of page.split(/^## /m).slice(1)) {
+for (const section of IS_LEFT_TO_BUN ? [] : page.split(/^## /m).slice(1)) {
   const [heading] = section.split("\n");
   test(`every error in docs/reference/errors.md has its status and message: ${heading}`, async () => {
     await withTempDirectory(async (directory) => {

@@ -19,6 +19,9 @@ export { TIMEOUT } from "./test.ts";
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
 
+/** Set where the CI leaves tests to Bun that start the command hundreds of times, for texts that all runtimes share. */
+export const IS_LEFT_TO_BUN: boolean = process.env["CI"] !== undefined && RUNTIME !== "bun";
+
 /** Multiplier for the number of random or repeated trials, and for their time limits; set by `deno task soak`. */
 export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
 
