@@ -4,7 +4,8 @@
  * so does Deno when this module is from npm: Deno rejects `npm:` specifiers there.
  */
 export async function importNpmPackage<T>(name: string, version: string): Promise<T> {
-  const isFromNpm = import.meta.url.endsWith(".js");
+  const { url } = import.meta;
+  const isFromNpm = url.startsWith("file:") && url.endsWith(".js"); // as opposed to a clone, or to JSR
   const specifier = "Deno" in globalThis && !isFromNpm ? `npm:${name}@${version}` : name;
   return await import(specifier);
 }
