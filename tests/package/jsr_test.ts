@@ -20,6 +20,7 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { withNatsServer } from "../support/nats_helpers.ts";
+import { withOtlpReceiver } from "../support/otlp_receiver.ts";
 import { test } from "../support/test.ts";
 import { VERSION } from "../../text/version.ts";
 
@@ -35,6 +36,15 @@ let sum = 0;
 await runner.runAndWait((result) => sum += Number(result.stdout));
 for await (const { stdout } of run([{ cmd: "echo 1000" }])) sum += Number(stdout);
 console.log(sum);
+`;
+
+/** Its executor is created in the separate process, from the URL of its module. */
+const NATS_PROGRAM = `import { TaskRunner } from "jsr:@x/taskrunner";
+import { natsExecutor } from "jsr:@x/taskrunner/nats";
+const servers = Deno.env.get("NATS_URL")!;
+const runner = new TaskRunner({ executor: natsExecutor({ servers, queue: "q" }) });
+runner.add("a", "echo hi");
+await runner.runAndWait(({ stdout, worker }) => console.log(stdout.trim(), worker?.pid));
 `;
 
 interface Graph {
@@ -189,7 +199,7 @@ if (RUNTIME === "deno") {
   });
 
   test("a worker for NATS from JSR runs the tasks of a run from JSR", async () => {
-    await withUser(async ({ startDeno, deno }) => {
+    await withUser(async ({ directory, startDeno, deno }) => {
       await withNatsServer(async ({ url }) => {
         const env = { NATS_URL: url };
         const command = ["run", "--quiet", "-A", "jsr:@x/taskrunner"];
@@ -198,8 +208,21 @@ if (RUNTIME === "deno") {
         const { stdout } = await deno([...command, "-q", "--nats", url, "--queue", "q"], { stdin: TASK });
         const [result] = parseResults(stdout);
         assertEquals([result?.stdout, result?.worker?.pid], ["hi\n", worker.child.pid]);
+        await writeFile(join(directory, "program.ts"), NATS_PROGRAM);
+        const program = await deno(["run", "--quiet", "-A", "program.ts"], { env });
+        assertEquals([program.stdout, program.stderr], [`hi ${worker.child.pid}\n`, ""]);
         process.kill(worker.child.pid!, "SIGTERM");
         assertEquals((await worker.ended).status, 0);
+      });
+    });
+  });
+
+  test("the command from JSR loads the packages for telemetry", async () => {
+    await withUser(async ({ deno }) => {
+      await withOtlpReceiver(async (receiver) => {
+        const command = ["run", "--quiet", "-A", "jsr:@x/taskrunner", "-q"];
+        const { stderr } = await deno(command, { stdin: TASK, env: receiver.env });
+        assertEquals([stderr, receiver.trace.attempts.length], ["", 1]);
       });
     });
   });
