@@ -103,9 +103,11 @@ export { type CheckedTask, parseTask, type Task } from "./records/task.ts";
 export { sh, type ShellValue, type ShellWord } from "./text/shell_template.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 
-// `deno run jsr:@x/taskrunner` runs this module.
+// `deno run jsr:@x/taskrunner` runs this module. The specifier is computed, because Deno downloads the modules of every
+// other import, and programs that use the library do not need the command.
 if (isEntryPoint(import.meta)) {
-  import("./cli.ts").then(({ runCommandLine }) => runCommandLine()).catch((error) => {
+  const command = import.meta.url.replace(/mod(?=\.[cm]?[jt]s$)/, "cli");
+  import(command).then(({ runCommandLine }) => runCommandLine()).catch((error) => {
     console.error(error);
     process.exit(255);
   });

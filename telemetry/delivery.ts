@@ -1,6 +1,4 @@
-import type { ExportResult } from "@opentelemetry/core";
-import type { PushMetricExporter } from "@opentelemetry/sdk-metrics";
-import type { SpanExporter } from "@opentelemetry/sdk-trace";
+import type { ExportResult, MetricsExporter, SpanExporter } from "./package_types.ts";
 
 /** The longest time to send the remaining data at the end of a run, in milliseconds. */
 export const FLUSH_MS = 5_000;
@@ -26,7 +24,7 @@ export class Delivery {
   }
 
   /** Records whether the last export of an exporter arrived. Counters are usually cumulative, so earlier losses do not matter. */
-  ofMetrics(exporter: PushMetricExporter): PushMetricExporter {
+  ofMetrics(exporter: MetricsExporter): MetricsExporter {
     const send = exporter.export.bind(exporter);
     exporter.export = (metrics, callback) => {
       this.#lostMetrics = true; // until the export has succeeded

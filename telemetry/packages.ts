@@ -1,33 +1,35 @@
 /** Loads the packages of OpenTelemetry on demand. @module */
 
-import type * as api from "@opentelemetry/api";
-import type * as core from "@opentelemetry/core";
-import type * as metricsExporter from "@opentelemetry/exporter-metrics-otlp-proto";
-import type * as tracesExporter from "@opentelemetry/exporter-trace-otlp-proto";
-import type * as resources from "@opentelemetry/resources";
-import type * as metricsSdk from "@opentelemetry/sdk-metrics";
-import type * as tracesSdk from "@opentelemetry/sdk-trace";
 import { importNpmPackage } from "../system/npm_package.ts";
 import { systemReason } from "../system/system_error.ts";
+import type {
+  ApiPackage,
+  CorePackage,
+  MetricsExporterPackage,
+  MetricsSdkPackage,
+  ResourcesPackage,
+  TracesExporterPackage,
+  TracesSdkPackage,
+} from "./package_types.ts";
 import type { Protocol, TelemetrySettings } from "./settings.ts";
 
 /** The packages that all signals need. */
 export interface CommonPackages {
-  api: typeof api;
-  core: typeof core;
-  resources: typeof resources;
+  api: ApiPackage;
+  core: CorePackage;
+  resources: ResourcesPackage;
 }
 
 /** The packages that traces need. */
 export interface TracesPackages {
-  sdk: typeof tracesSdk;
-  exporter: typeof tracesExporter;
+  sdk: TracesSdkPackage;
+  exporter: TracesExporterPackage;
 }
 
 /** The packages that metrics need. */
 export interface MetricsPackages {
-  sdk: typeof metricsSdk;
-  exporter: typeof metricsExporter;
+  sdk: MetricsSdkPackage;
+  exporter: MetricsExporterPackage;
 }
 
 /** The loaded packages. */

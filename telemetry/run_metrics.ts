@@ -1,8 +1,8 @@
-import type { Resource } from "@opentelemetry/resources";
 import { VERSION } from "../text/version.ts";
 import { isFailure, type TaskResult } from "../records/result.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
+import type { Resource } from "./package_types.ts";
 import type { MetricsPackages } from "./packages.ts";
 
 /** The numbers of running, done and failed tasks of a run. */

@@ -1,5 +1,3 @@
-import type { Context, Span, TextMapGetter, TextMapSetter } from "@opentelemetry/api";
-import type { Resource } from "@opentelemetry/resources";
 import process from "node:process";
 import { VERSION } from "../text/version.ts";
 import type { AttemptStart } from "../pool/attempt_hooks.ts";
@@ -7,6 +5,7 @@ import { type AttemptResult, resultWithoutOutput } from "../pool/executor.ts";
 import { classify, hasResult } from "../pool/outcome.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TelemetryNumbers } from "./numbers.ts";
+import type { Context, Resource, Span, VariableGetter, VariableSetter } from "./package_types.ts";
 import type { CommonPackages, TracesPackages } from "./packages.ts";
 
 /** Limits ids, which can have any length. */
@@ -23,11 +22,11 @@ interface SpanHooks {
 type Variables = Record<string, string | undefined>;
 
 /** Carries context in environment variables, as OpenTelemetry specifies. */
-const fromEnvironment: TextMapGetter<Variables> = {
+const fromEnvironment: VariableGetter<Variables> = {
   keys: (env) => Object.keys(env),
   get: (env, key) => env[key.toUpperCase()],
 };
-const toEnvironment: TextMapSetter<Record<string, string>> = {
+const toEnvironment: VariableSetter<Record<string, string>> = {
   set: (env, key, value) => {
     env[key.toUpperCase()] = value;
   },

@@ -1,14 +1,20 @@
 /** A connection to NATS. Its client packages are loaded on demand. @module */
 
-import type * as jetstreamPackage from "@nats-io/jetstream";
-import type * as objectsPackage from "@nats-io/obj";
-import type * as transportPackage from "@nats-io/transport-node";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
 import { importNpmPackage } from "../../system/npm_package.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 import type { NatsConnectionOptions } from "./options.ts";
+import type {
+  JetStreamClient,
+  JetStreamManager,
+  JetStreamPackage,
+  NatsClient,
+  NatsConnection,
+  ObjectsPackage,
+  TransportPackage,
+} from "./packages.ts";
 
 /** The version of the client packages that the tests use. */
 const VERSION = "3.4.0";
@@ -22,19 +28,12 @@ const FIRST_ANSWER_MS = { withJetStream: 10_000, without: 2_000 };
 /** The timeout of a single request. */
 export const REQUEST_TIMEOUT_MS = 2_000;
 
-/** The packages of the NATS client. */
-export interface NatsClient {
-  transport: typeof transportPackage;
-  jetstream: typeof jetstreamPackage;
-  objects: typeof objectsPackage;
-}
-
 /** An open connection, with the interfaces of JetStream. */
 export interface Nats {
   client: NatsClient;
-  connection: transportPackage.NatsConnection;
-  js: jetstreamPackage.JetStreamClient;
-  jsm: jetstreamPackage.JetStreamManager;
+  connection: NatsConnection;
+  js: JetStreamClient;
+  jsm: JetStreamManager;
   /** The number of times that the connection was lost. */
   disconnects: number;
 }
@@ -46,9 +45,9 @@ function load<T>(name: string): Promise<T> {
 async function loadClient(): Promise<NatsClient> {
   try {
     const [transport, jetstream, objects] = await Promise.all([
-      load<typeof transportPackage>("transport-node"),
-      load<typeof jetstreamPackage>("jetstream"),
-      load<typeof objectsPackage>("obj"),
+      load<TransportPackage>("transport-node"),
+      load<JetStreamPackage>("jetstream"),
+      load<ObjectsPackage>("obj"),
     ]);
     return { transport, jetstream, objects };
   } catch (error) {
@@ -88,12 +87,19 @@ export async function connectNats(
     client.transport.connect({
       servers: urls,
       name: `taskrunner ${process.pid}`,
-      user: options.user ?? user,
-      pass: options.password ?? pass,
-      token: options.token ?? token,
+      ...withoutUndefined({
+        user: options.user ?? user,
+        pass: options.password ?? pass,
+        token: options.token ?? token,
+      }),
       ...(authenticators.length > 0 && { authenticator: authenticators }),
       ...((isTls || tls) && {
-        tls: { caFile: tls?.caFile, certFile: tls?.certFile, keyFile: tls?.keyFile, handshakeFirst: tls?.isFirst },
+        tls: withoutUndefined({
+          caFile: tls?.caFile,
+          certFile: tls?.certFile,
+          keyFile: tls?.keyFile,
+          handshakeFirst: tls?.isFirst,
+        }),
       }),
       ...(options.inboxPrefix && { inboxPrefix: options.inboxPrefix }),
       maxReconnectAttempts: -1,
@@ -101,9 +107,9 @@ export async function connectNats(
       pingInterval: PING_MS,
       timeout: CONNECT_MS,
       noAsyncTraces: true, // a stack trace for each request would cost more than the request
-    } as transportPackage.NodeConnectionOptions);
+    });
   const forget = ignoreStrayErrors();
-  let connection: transportPackage.NatsConnection | undefined;
+  let connection: NatsConnection | undefined;
   try {
     for (let isFirst = true; !connection; isFirst = false) {
       try {
@@ -175,6 +181,12 @@ function splitServers(servers: string | readonly string[]) {
     isTls: parsed.some(({ protocol }) => protocol === "tls:"),
     ...(name && (secret ? { user: name, pass: secret } : { token: name })),
   } as { urls: string[]; isTls: boolean; user?: string; pass?: string; token?: string };
+}
+
+/** Returns the options that have a value. */
+function withoutUndefined<T extends object>(options: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }
 
 /** Removes surrounding white space, such as a final newline. */

@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
-import type { ObjectStore } from "@nats-io/obj";
 import { writeAll } from "../../system/write_all.ts";
 import { checkMessage } from "./check_message.ts";
 import {
@@ -15,6 +14,7 @@ import {
   retryTransient,
   unlessMissing,
 } from "./connection.ts";
+import type { ObjectStore } from "./packages.ts";
 import { decode, encode, type Message, type ObjectReference } from "./protocol.ts";
 
 /** The longest time that the server may take to confirm a chunk. */

@@ -1,6 +1,5 @@
 /** Runs attempts on workers on other machines, through a stream of NATS JetStream. @module */
 
-import type { Consumer, JsMsg } from "@nats-io/jetstream";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { discardOutput, outputLost } from "../../executors/output.ts";
@@ -29,6 +28,7 @@ import {
   unlessMissing,
 } from "../client/connection.ts";
 import type { NatsOptions } from "../client/options.ts";
+import type { Consumer, DeliveredMessage } from "../client/packages.ts";
 import {
   type ControlMessage,
   decode,
@@ -250,7 +250,7 @@ export class NatsExecutor implements Executor {
   async #readResults(results: Consumer): Promise<void> {
     const { signal } = this.#closed;
     const settling = new Set<Promise<void>>();
-    const settle = async (message: JsMsg) => {
+    const settle = async (message: DeliveredMessage) => {
       await this.#settle(keyOf(message.subject), message.data);
       message.ack();
     };

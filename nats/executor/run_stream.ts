@@ -1,6 +1,5 @@
 /** Opens the stream of a run and its consumers on a server: creates them, or resumes those of an earlier run. @module */
 
-import type { Consumer } from "@nats-io/jetstream";
 import { randomBytes } from "node:crypto";
 import { systemReason } from "../../system/system_error.ts";
 import {
@@ -13,6 +12,7 @@ import {
 } from "../client/connection.ts";
 import { checkConfig } from "../client/check_message.ts";
 import { RunObjects } from "../client/objects.ts";
+import type { Consumer } from "../client/packages.ts";
 import { decode, encode, type RunConfig, RunNames, TASKS_CONSUMER } from "../client/protocol.ts";
 import { removeStream, streamsOfRun } from "../client/runs.ts";
 

@@ -1,7 +1,5 @@
 /** Runs the attempts of one run on a worker. @module */
 
-import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
-import type { MsgHdrs } from "@nats-io/transport-node";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
@@ -24,6 +22,7 @@ import {
   retryTransient,
 } from "../client/connection.ts";
 import { RunObjects } from "../client/objects.ts";
+import type { Consumer, ConsumerMessages, DeliveredMessage, MessageHeaders } from "../client/packages.ts";
 import {
   type ControlReply,
   decode,
@@ -227,7 +226,7 @@ export class RunConsumer {
     }
   }
 
-  async #process(message: JsMsg, slot: number, position: DeliveryPosition): Promise<void> {
+  async #process(message: DeliveredMessage, slot: number, position: DeliveryPosition): Promise<void> {
     const key = keyOf(message.subject);
     if (this.#running.has(key)) return; // the running attempt publishes the result for both
     this.#running.set(key, undefined);
@@ -253,7 +252,7 @@ export class RunConsumer {
     }
   }
 
-  async #attempt(message: JsMsg, key: string, slot: number): Promise<AttemptResult> {
+  async #attempt(message: DeliveredMessage, key: string, slot: number): Promise<AttemptResult> {
     const read = await this.#read(message);
     if (typeof read === "string") return notStarted(read);
     const { task, id, number, timeoutMs } = read;
@@ -269,7 +268,7 @@ export class RunConsumer {
   }
 
   /** Reads the attempt in a message. For an invalid message, returns the reason as a sentence. */
-  async #read({ data }: JsMsg): Promise<TaskMessage | string> {
+  async #read({ data }: DeliveredMessage): Promise<TaskMessage | string> {
     try {
       return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
     } catch (error) {
@@ -292,7 +291,7 @@ export class RunConsumer {
    * the order of the stream, and redelivers a task after `ackWaitMs` at the earliest. A redelivered task therefore has
    * a sequence number up to the last known position of delivery, unless that position is older than `ackWaitMs`.
    */
-  #mayBeRedelivery({ info }: JsMsg, { sequence, askedMs }: DeliveryPosition): boolean {
+  #mayBeRedelivery({ info }: DeliveredMessage, { sequence, askedMs }: DeliveryPosition): boolean {
     return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
   }
 
@@ -390,7 +389,7 @@ export class RunConsumer {
  * Returns whether a message is a reply of the server that contains a stored message. A user without permission to publish
  * tasks could make the server send such a reply to any subject.
  */
-function isReflected({ headers }: { headers?: MsgHdrs | undefined }): boolean {
+function isReflected({ headers }: { headers?: MessageHeaders | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
 }
 

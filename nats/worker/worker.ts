@@ -154,9 +154,8 @@ export class Worker {
 
   /** Fails when acknowledgments are forbidden. They have no reply, so the error arrives as a status of the connection. */
   async #watchAcknowledgements({ connection }: Nats): Promise<void> {
-    for await (const status of connection.status()) {
-      if (status.type !== "error" || !isForbidden(status.error)) continue;
-      if (status.error.message.includes('Publish to "$JS.ACK.')) this.#fail(status.error);
+    for await (const { error } of connection.status()) {
+      if (error && isForbidden(error) && error.message.includes('Publish to "$JS.ACK.')) this.#fail(error);
     }
   }
 

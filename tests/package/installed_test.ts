@@ -1,16 +1,13 @@
-/** Tests the package as JSR serves it: modules by URL for Deno, a JavaScript package for Node. */
+/** Tests the package for npm: JavaScript in `node_modules`. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { chmod, readdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { VERSION } from "../../text/version.ts";
-import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
+import { parseResults, PROJECT, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const program = (specifier: string) =>
@@ -25,8 +22,7 @@ console.log(sum);
 
 async function assertRuns(directory: string, specifier: string): Promise<void> {
   await writeFile(join(directory, "program.mjs"), program(specifier));
-  const args = RUNTIME === "deno" ? [...RUN_MODULE, "--no-lock", "--quiet"] : RUN_MODULE;
-  const { status, stdout, stderr } = await start(process.execPath, [...args, "program.mjs"], {
+  const { status, stdout, stderr } = await start(process.execPath, ["program.mjs"], {
     stdin: "",
     cwd: directory,
   }).ended;
@@ -89,32 +85,5 @@ if (RUNTIME === "node") {
         }
       }
     });
-  });
-}
-
-if (RUNTIME === "deno") {
-  test("modules from a URL run tasks, in this process and in another", async () => {
-    const packages: Record<string, string> = {
-      "valibot": "/node_modules/valibot/dist/index.mjs",
-    };
-    const server = createServer(({ url }, response) => {
-      const path = join(PROJECT, url!);
-      const text = existsSync(path) ? readFileSync(path, "utf8") : undefined;
-      const type = url!.endsWith(".ts") ? "application/typescript" : "text/javascript";
-      response.writeHead(text === undefined ? 404 : 200, { "content-type": type });
-      response.end(
-        text?.replace(/(from )"([^".][^"]*)"/g, (all, from, name) => {
-          return packages[name] ? `${from}"${packages[name]}"` : all;
-        }),
-      );
-    });
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    try {
-      await withTempDirectory(async (directory) => {
-        await assertRuns(directory, `http://127.0.0.1:${(server.address() as AddressInfo).port}/mod.ts`);
-      });
-    } finally {
-      server.close();
-    }
   });
 }
