@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -27,31 +27,35 @@ import { PROJECT, RUNTIME, start, withTempDirectory } from "../support/helpers.t
 import { test } from "../support/test.ts";
 
 const NAMES = { scope: "acme-2", version: "0.1.0" };
+const REPOSITORY = "https://example.com/acme/taskrunner";
 const ARCHIVE = `taskrunner-0.1.0-${hostTarget()}`;
 
-interface Release {
-  parent: string;
-  directory: string;
+const temporary: string[] = [];
+let built: Promise<string[]> | undefined;
+
+/** Copies the sources of the project, without installed packages and caches, and links the packages. */
+async function copyProject(directory: string): Promise<void> {
+  for (const name of await readdir(PROJECT)) {
+    if (/^(?:node_modules|dist|\.git|\.(?:coverage|fuzz|mutation|readme-.*))$/.test(name)) continue;
+    await cp(join(PROJECT, name), join(directory, name), { recursive: true });
+  }
+  await symlink(join(PROJECT, "node_modules"), join(directory, "node_modules"));
 }
 
-const releases: Release[] = [];
-let built: Promise<Release[]> | undefined;
-
-/** Returns two releases of the same sources, made one after the other in directories of different names. */
-function twoReleases(): Promise<Release[]> {
+/** Returns the directories of two releases of the same sources: of the project, and then of a copy of it. */
+function twoReleases(): Promise<string[]> {
   return built ??= (async () => {
-    for (const prefix of ["taskrunner-test-", "taskrunner-test-of-a-release-"]) {
-      const parent = await mkdtemp(join(tmpdir(), prefix));
-      const directory = join(parent, "dist");
-      releases.push({ parent, directory });
-      await release({
-        ...NAMES,
-        directory,
-        targets: [hostTarget()],
-        repository: "https://example.com/acme/taskrunner",
-      });
-    }
-    return releases;
+    const parent = await mkdtemp(join(tmpdir(), "taskrunner-test-"));
+    temporary.push(parent);
+    const [first, second, copy] = ["first", "second/dist", "copy of the project"].map((name) => join(parent, name));
+    const { scope, version } = NAMES;
+    const args = ["--scope", scope, "--version", version, "--target", hostTarget(), "--repository", REPOSITORY];
+    await release({ ...NAMES, directory: first!, targets: [hostTarget()], repository: REPOSITORY });
+    await copyProject(copy!);
+    const program = ["dev/release/main.ts", ...args, "--out", second!, "--allow-dirty"];
+    const { stdout } = await output(process.execPath, program, { cwd: copy! });
+    assertEquals(stdout, await readFile(join(second!, "SHA256SUMS"), "utf8"));
+    return [first!, second!];
   })();
 }
 
@@ -64,10 +68,10 @@ async function filesBelow(directory: string): Promise<Map<string, Buffer>> {
 }
 
 if (RUNTIME === "node") {
-  after(() => Promise.all(releases.map(({ parent }) => rm(parent, { recursive: true, force: true }))));
+  after(() => Promise.all(temporary.map((path) => rm(path, { recursive: true, force: true }))));
 
-  test("a release is complete, and the same bytes in another directory and at another time", async () => {
-    const [first, second] = await Promise.all((await twoReleases()).map(({ directory }) => filesBelow(directory)));
+  test("a release is complete, and the same bytes from another directory and at another time", async () => {
+    const [first, second] = await Promise.all((await twoReleases()).map(filesBelow));
     assertEquals([...first!.keys()].filter((path) => !path.startsWith("jsr/")), [
       "NOTES.md",
       "SHA256SUMS",
@@ -81,7 +85,7 @@ if (RUNTIME === "node") {
   });
 
   test("no file of a release contains the name of the package in this repository, or a path of this machine", async () => {
-    const [{ directory }] = await twoReleases() as [Release];
+    const [directory] = await twoReleases() as [string];
     const files = await filesBelow(directory);
     await withTempDirectory(async (unpacked) => {
       for (const name of files.keys()) {
@@ -102,7 +106,7 @@ if (RUNTIME === "node") {
   });
 
   test("the manifests of a release have its name and version", async () => {
-    const [{ directory }] = await twoReleases() as [Release];
+    const [directory] = await twoReleases() as [string];
     const jsr = JSON.parse(await readFile(join(directory, "jsr/deno.json"), "utf8"));
     assertEquals([jsr.name, jsr.version], ["@acme-2/taskrunner", "0.1.0"]);
     assertEquals(jsr.exports["."], "./mod.ts");
@@ -111,11 +115,11 @@ if (RUNTIME === "node") {
     const tarball = join(directory, "acme-2-taskrunner-0.1.0.tgz");
     const npm = JSON.parse((await output("tar", ["xzOf", tarball, "package/package.json"], { cwd: directory })).stdout);
     assertEquals([npm.name, npm.version], ["@acme-2/taskrunner", "0.1.0"]);
-    assertEquals(npm.repository, { type: "git", url: "git+https://example.com/acme/taskrunner.git" });
+    assertEquals(npm.repository, { type: "git", url: `git+${REPOSITORY}.git` });
   });
 
   test("the archive of an executable has the executable and the licenses, and the checksums are right", async () => {
-    const [{ directory }] = await twoReleases() as [Release];
+    const [directory] = await twoReleases() as [string];
     const args = ["--list", "--verbose", "--file", `${ARCHIVE}.tar.gz`];
     const { stdout } = await output("tar", args, { cwd: directory, env: { TZ: "UTC" } });
     const rows = stdout.trim().split("\n").map((row) => row.split(/ +/));
@@ -140,7 +144,7 @@ if (RUNTIME === "node") {
   });
 
   test("THIRD_PARTY and the bill of materials list every package of a release", async () => {
-    const [{ directory }] = await twoReleases() as [Release];
+    const [directory] = await twoReleases() as [string];
     const inReports = [...SCRIPT.matchAll(/^(\S+) (\d+\.\d+\.\d+), (\S+)$/gm)].map(([, ...row]) => row);
     const { dependencies, devDependencies } = JSON.parse(await readFile(join(PROJECT, "package.json"), "utf8"));
     const fetched = Object.keys(devDependencies).filter((name) => /^@(?:nats-io|opentelemetry)\//.test(name));
@@ -217,7 +221,7 @@ if (RUNTIME === "node") {
   });
 
   test("deno publish takes a release from a directory that Git ignores", async () => {
-    const [{ directory }] = await twoReleases() as [Release];
+    const [directory] = await twoReleases() as [string];
     await withTempDirectory(async (clone) => {
       await output("git", ["init", "--quiet"], { cwd: clone });
       await writeFile(join(clone, ".gitignore"), "dist/\n");
