@@ -100,8 +100,8 @@ async function releasedPackages({ packages: bundled }: ExecutableSources): Promi
   return [...new Map([...always, ...onDemand, ...inPage])].sort(([a], [b]) => a < b ? -1 : 1).map(([key, value]) => ({
     ...value,
     uses: [
-      ...always.has(key) ? ["installed by npm"] : [],
-      ...onDemand.has(key) ? ["installed by users of the npm package"] : [],
+      ...always.has(key) ? ["needed by every run"] : [],
+      ...onDemand.has(key) ? ["needed for NATS or OpenTelemetry"] : [],
       ...bundled.has(value.name) ? ["in the executables"] : [],
       ...inPage.has(key) ? ["in every report"] : [],
     ],

@@ -74,9 +74,9 @@ function directoryOf(name: string, from: string): string {
 
 /** The names of the packages of a release, by the way in which they reach its users. */
 export interface ReleasePackages {
-  /** Packages that npm installs. */
+  /** Packages that every run needs. */
   required: string[];
-  /** Packages for NATS and OpenTelemetry: in the executables, and installed by users of the npm package. */
+  /** Packages for NATS and OpenTelemetry. The executables contain them; users of the other packages install them. */
   optional: string[];
   /** Packages whose code is in every report, and so in every form of the release. */
   inReports: string[];

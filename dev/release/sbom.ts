@@ -29,7 +29,7 @@ function purl(name: string, version: string): string {
  * Returns the bill of materials, as JSON of CycloneDX 1.6. Its time is the date of the version and its serial number
  * follows from its contents, so that the same release has the same bytes.
  *
- * @param required the names of the packages that npm installs.
+ * @param required the names of the packages that every run needs.
  */
 export async function billOfMaterials(
   names: ReleaseNames,

@@ -29,5 +29,5 @@ export async function thirdParty(packages: readonly ReleasedPackage[], bunVersio
     sections.set(text, headings);
   }
   const parts = [...sections].map(([text, headings]) => [LINE, ...headings, LINE, "", text].join("\n"));
-  return `taskrunner contains or installs the following software of others.\n\n${parts.join("\n\n")}\n`;
+  return `taskrunner contains or uses the following software of others.\n\n${parts.join("\n\n")}\n`;
 }

@@ -155,8 +155,8 @@ if (RUNTIME === "node") {
     const rows = [...text.matchAll(/^(\S+) (\S+), ([\w.-]+): (.+)$/gm)].map(([, ...row]) => row);
     assertEquals(rows.map((row) => row.slice(0, 3)).sort(), expected.sort());
     const usesOf = (wanted: string) => rows.find(([name]) => name === wanted)?.[3];
-    assertEquals(usesOf("valibot"), "installed by npm, in the executables");
-    assertEquals(usesOf("tweetnacl"), "installed by users of the npm package, in the executables");
+    assertEquals(usesOf("valibot"), "needed by every run, in the executables");
+    assertEquals(usesOf("tweetnacl"), "needed for NATS or OpenTelemetry, in the executables");
     assertEquals(usesOf("echarts"), "in every report");
     for (const part of ["GNU LESSER GENERAL PUBLIC LICENSE", "JavaScriptCore", "Bun 1."]) {
       assertStringIncludes(text, part);
