@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isPermitted } from "../system/deno_permissions.ts";
@@ -31,8 +32,10 @@ export function startProblem(entry: string): string | undefined {
   if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
     return "this program is compiled, and no runtime is available";
   }
-  if (!isEntryModule(entry)) return "this program is bundled, and has no module that another process can run";
-  return undefined;
+  // A bundle of a bundle can have a URL that ends like that of the module. Deno would need permission to look.
+  const isMissing = !deno && entry.startsWith("file:") && !existsSync(fileURLToPath(entry));
+  const isBundled = !isEntryModule(entry) || isMissing;
+  return isBundled ? "this program is bundled, and has no module that another process can run" : undefined;
 }
 
 let isReported = false;
