@@ -32,6 +32,9 @@ import { output } from "./programs.ts";
 import { billOfMaterials } from "./sbom.ts";
 import { type ReleasedPackage, thirdParty } from "./third_party.ts";
 
+/** The use of the packages whose code is in the modules of the project. */
+const IN_REPORTS = "in every report";
+
 /** Options of {@linkcode release}. */
 export interface ReleaseOptions extends ReleaseNames {
   /** The directory to write to, which must be empty or missing. */
@@ -61,12 +64,13 @@ export async function release({ directory, targets, repository, ...names }: Rele
   try {
     const jsr = join(directory, "jsr");
     await writeJsrPackage(jsr, names, date);
-    await checkJsrPackage(jsr);
     await packNpmTarball(join(build, "npm"), directory, { ...names, date, repository });
     const sources = await prepareExecutables(join(build, "executable"), jsr);
     const [packages, bun] = await Promise.all([releasedPackages(sources), bunVersion(build)]);
     const { required } = await declaredPackages();
     const write = (name: string, content: string) => writeFile(join(directory, name), content);
+    await write("jsr/THIRD_PARTY", await thirdParty(packages.filter(({ uses }) => uses.includes(IN_REPORTS))));
+    await checkJsrPackage(jsr);
     await write("THIRD_PARTY", await thirdParty(packages, bun));
     await write(`taskrunner-${version}.cdx.json`, await billOfMaterials(names, date, packages, required, bun));
     for (const target of targets) {
@@ -103,7 +107,7 @@ async function releasedPackages({ packages: bundled }: ExecutableSources): Promi
       ...always.has(key) ? ["needed by every run"] : [],
       ...onDemand.has(key) ? ["needed for NATS or OpenTelemetry"] : [],
       ...bundled.has(value.name) ? ["in the executables"] : [],
-      ...inPage.has(key) ? ["in every report"] : [],
+      ...inPage.has(key) ? [IN_REPORTS] : [],
     ],
   }));
 }

@@ -9,6 +9,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
+import { compileExecutable, hostTarget } from "../../dev/release/executables.ts";
 import { output } from "../../dev/release/programs.ts";
 import { SCRIPT, STYLE } from "../../report/page.generated.ts";
 import { buildExecutable } from "../support/executable.ts";
@@ -185,6 +186,23 @@ if (RUNTIME === "bun") {
         assertEquals([text, bytes.includes(text, 0, encoding)], [text, false]);
       }
     }
+  });
+
+  test("a stack trace of an executable names functions and lines of the sources", async () => {
+    await withTempDirectory(async (directory) => {
+      const modules = {
+        "executable.ts":
+          'import { outer } from "./inner.ts";\n\ntry {\n  outer(1);\n} catch (error) {\n  console.log(error.stack);\n}\n',
+        "inner.ts":
+          "interface Unused {}\n\nfunction inner(value: number): never {\n  throw new Error(`${value}`);\n}\n\n" +
+          "export function outer(value: number): void {\n  inner(value);\n}\n",
+      };
+      for (const [name, text] of Object.entries(modules)) await writeFile(join(directory, name), text);
+      const program = await compileExecutable({ directory, packages: new Set() }, hostTarget(), join(directory, "out"));
+      const { stdout } = await start(program, [], { stdin: "" }).ended;
+      const frames = [...stdout.matchAll(/at (\w+ )?\(?([\w.]+:\d+)/g)].map(([, name = "", place]) => name + place);
+      assertEquals(frames, ["inner inner.ts:4", "outer inner.ts:8", "executable.ts:4"]);
+    });
   });
 
   const COMPILED_PROGRAM = `import { TaskRunner } from ${JSON.stringify(join(PROJECT, "mod.ts"))};

@@ -158,6 +158,10 @@ if (RUNTIME === "node") {
     assertEquals(usesOf("valibot"), "needed by every run, in the executables");
     assertEquals(usesOf("tweetnacl"), "needed for NATS or OpenTelemetry, in the executables");
     assertEquals(usesOf("echarts"), "in every report");
+    const forJsr = await readFile(join(directory, "jsr/THIRD_PARTY"), "utf8");
+    const headings = [...forJsr.matchAll(/^(\S+) \S+, [\w.-]+: (.+)$/gm)].map(([, ...row]) => row);
+    assertEquals(headings, ["echarts", "tslib", "zrender"].map((name) => [name, "in every report"]));
+    assert(!forJsr.includes("Bun"));
     for (const part of ["GNU LESSER GENERAL PUBLIC LICENSE", "JavaScriptCore", "Bun 1."]) {
       assertStringIncludes(text, part);
     }
