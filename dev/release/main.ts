@@ -26,7 +26,6 @@ import {
 } from "./executables.ts";
 import { publishedFiles, writeJsrPackage } from "./jsr_package.ts";
 import { checkScope, checkVersion, type ReleaseNames } from "./names.ts";
-import { packNpmTarball } from "./npm_tarball.ts";
 import { declaredPackages, installedPackages, ROOT } from "./packages.ts";
 import { output } from "./programs.ts";
 import { billOfMaterials } from "./sbom.ts";
@@ -64,6 +63,7 @@ export async function release({ directory, targets, repository, ...names }: Rele
   try {
     const jsr = join(directory, "jsr");
     await writeJsrPackage(jsr, names, date);
+    const { packNpmTarball } = await import("./npm_tarball.ts"); // its compiler is native code, and slow to load
     await packNpmTarball(join(build, "npm"), directory, { ...names, date, repository });
     const sources = await prepareExecutables(join(build, "executable"), jsr);
     const [packages, bun] = await Promise.all([releasedPackages(sources), bunVersion(build)]);
