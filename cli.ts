@@ -14,4 +14,4 @@ import { isEntryPoint } from "./system/entry_point.ts";
 
 export { runCommandLine };
 
-if (isEntryPoint(import.meta)) runCommandLine().catch(failCommand);
+if (isEntryPoint(import.meta, "cli")) runCommandLine().catch(failCommand);

@@ -105,7 +105,7 @@ export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/t
 
 // `deno run jsr:@x/taskrunner` runs this module. The specifier is computed, because Deno downloads the modules of every
 // other import, and programs that use the library do not need the command.
-if (isEntryPoint(import.meta)) {
+if (isEntryPoint(import.meta, "mod")) {
   const command = import.meta.url.replace(/mod(?=\.[cm]?[jt]s$)/, "cli");
   import(command).then(({ runCommandLine }) => runCommandLine()).catch((error) => {
     console.error(error);

@@ -52,8 +52,8 @@ const CLI_LAYERS = [
   "cli/args",
   "cli/io.ts",
 ] as const;
-/** Directories that are not published, and may import from any room. */
-const UNPUBLISHED = ["dev", "tests", "examples", "docs"];
+/** Directories that are not published, and may import from any room; `dist` has copies of the modules for a release. */
+const UNPUBLISHED = ["dev", "tests", "examples", "docs", "dist"];
 
 /** Matches static imports, dynamic imports and re-exports with a relative specifier. */
 const IMPORT = /(?:^|[^\w.])(?:from\s*|import\s*\(?\s*)"(\.[^"]+)"/g;

@@ -1,6 +1,7 @@
 /**
  * Fails when a sentence for people has a phrase that reads like a translation, a British spelling, or a doc comment that
- * begins with a question word. Checks comments and strings of modules, and the text of Markdown and YAML.
+ * begins with a question word. Checks comments and strings of modules, and the text of Markdown and YAML. Also fails when
+ * a file shows a command that would install the package of somebody else from npm.
  *
  *     deno run -A dev/check_prose.ts [FILE | FOLDER]...
  *
@@ -16,7 +17,7 @@ import { fileURLToPath } from "node:url";
 
 /** Files and folders without prose of the project, and the files that list the phrases. */
 const SKIPPED =
-  /(?:^|\/)(?:\.(?!github)[^/]*|node_modules|std_npm|bench\/results|[^/]*\.generated\.ts|check_prose(?:_test)?\.ts)$/;
+  /(?:^|\/)(?:\.(?!github)[^/]*|node_modules|dist|std_npm|bench\/results|[^/]*\.generated\.ts|check_prose(?:_test)?\.ts)$/;
 const CHECKED_FILE = /\.(?:ts|md|ya?ml)$/;
 
 interface Rule {
@@ -79,6 +80,10 @@ const SPELLINGS: readonly Rule[] = [
   remedy: american!,
 }));
 
+/** Commands that take `taskrunner` without a scope from npm, where this name belongs to another package. */
+const FOREIGN_PACKAGE =
+  /\b(?:(?:npx|bunx|npm (?:exec|x|i|install|add)|(?:yarn|pnpm) (?:dlx|add)|bun (?:x|add))(?:[ \t]+-[^\s]*)*[ \t]+|npm:)taskrunner\b/g;
+
 const QUESTION_START = /^(?:What|How|Whether|Who|Whose|Those)\b/;
 
 /** Checks the text of a file. Returns a line for each offense, with file, line, phrase and remedy. */
@@ -96,6 +101,9 @@ export function findOffenses(path: string, text: string): string[] {
     for (const { 0: found, index } of prose.matchAll(pattern)) {
       offenses.push([index, `"${found}": write "${found.replace(pattern, remedy)}"`]);
     }
+  }
+  for (const { 0: found, index } of text.matchAll(FOREIGN_PACKAGE)) {
+    offenses.push([index, `"${found}": this package of npm is another one; write @x/taskrunner`]);
   }
   for (const offset of docStarts) {
     const [word] = QUESTION_START.exec(prose.slice(offset).trimStart()) ?? [];

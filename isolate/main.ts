@@ -22,7 +22,6 @@ import type { ExecutorFactory } from "../pool/executor.ts";
 import { run, type RunOptions } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";
 import { GrowingFile } from "./growing_file.ts";
-import { isEntryModule } from "./runtime_command.ts";
 import { commandOf, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { FrameSigner } from "./signed_frames.ts";
 
@@ -174,8 +173,8 @@ class Server {
   }
 }
 
-/** In a bundle, this module must not replace the program. */
-if (isEntryModule(ENTRY) && isEntryPoint(import.meta)) {
+// In a bundle, this module must not replace the program.
+if (isEntryPoint(import.meta, "isolate/main")) {
   // Not awaited, because `require` cannot load a module with a top-level await.
   main().then(() => process.exit(0), (error) => {
     console.error(error);

@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isPermitted } from "../system/deno_permissions.ts";
+import { isModuleUrl } from "../system/entry_point.ts";
+import { writeStderr } from "../system/standard_streams.ts";
 
 /** A program and its arguments. */
 export interface RuntimeCommand {
@@ -19,7 +22,34 @@ const OTHER_PERMISSIONS = ["run", "read", "write", "net", "ffi", "import"] as co
 
 /** Returns whether a URL is that of the entry module, and not of a bundle that contains it. */
 export function isEntryModule(url: string): boolean {
-  return /\/isolate\/main\.[cm]?[jt]s$/.test(url);
+  return isModuleUrl(url, "isolate/main");
+}
+
+/** Returns why no other process can run a module of this program; `undefined` when a process can. */
+export function startProblem(entry: string): string | undefined {
+  const { Deno: deno } = globalThis as { Deno?: DenoApi };
+  const sea = process.getBuiltinModule?.("node:sea") as { isSea(): boolean } | undefined;
+  if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
+    return "this program is compiled, and no runtime is available";
+  }
+  // A bundle of a bundle can have a URL that ends like that of the module. Deno would need permission to look.
+  const isMissing = !deno && entry.startsWith("file:") && !existsSync(fileURLToPath(entry));
+  const isBundled = !isEntryModule(entry) || isMissing;
+  return isBundled ? "this program is bundled, and has no module that another process can run" : undefined;
+}
+
+let isReported = false;
+
+/** Returns whether another process can run a module of this program. The first time that none can, reports why. */
+export function canStartProcess(entry: string): boolean {
+  const problem = startProblem(entry);
+  if (problem === undefined) return true;
+  if (!isReported) {
+    isReported = true;
+    const notice = `TaskRunner runs its tasks in this process: ${problem}; { isolate: false } omits this notice`;
+    writeStderr(`taskrunner: ${notice}\n`).catch(() => {}); // never rejects
+  }
+  return false;
 }
 
 /**
@@ -33,12 +63,9 @@ export function isEntryModule(url: string): boolean {
  * @throws `Error` when this program was compiled or bundled, because the command would start the program again.
  */
 export function runtimeCommand(entry: string, shell: string, paths: readonly string[]): RuntimeCommand {
+  const problem = startProblem(entry);
+  if (problem !== undefined) throw new Error(problem);
   const { Deno: deno } = globalThis as { Deno?: DenoApi };
-  const sea = process.getBuiltinModule?.("node:sea") as { isSea(): boolean } | undefined;
-  if (deno?.build.standalone || entry.includes("/$bunfs/") || sea?.isSea()) {
-    throw new Error("this program is compiled, and no runtime is available");
-  }
-  if (!isEntryModule(entry)) throw new Error("this program is bundled, and has no module that another process can run");
   const program = process.execPath;
   if (deno) {
     const hasAll = [...USED_PERMISSIONS, ...OTHER_PERMISSIONS].every((name) => isPermitted({ name }));

@@ -11,6 +11,8 @@ import type { Run } from "../pool/run.ts";
 import { checkRunOptions, RUN_OPTION_NAMES, type RunOptions } from "../runner.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { LocalRun } from "./local_run.ts";
+import { ENTRY } from "./main.ts";
+import { canStartProcess } from "./runtime_command.ts";
 import { originOf, SeparateRun } from "./separate_run.ts";
 import { type GrowingRun, TaskLines } from "./task_lines.ts";
 
@@ -19,6 +21,10 @@ export interface TaskRunnerOptions extends Omit<RunOptions, "total"> {
   /**
    * Runs the pool in a process of its own, so that neither the memory nor the work of this program slows down the tasks.
    * With `false`, the pool runs in this process, with the same results.
+   *
+   * A program that was compiled into an executable, or bundled into one file, has no module that another process could
+   * run. By default, the pool then runs in this process, and a notice on standard error reports this; `true` makes it an
+   * error.
    *
    * @default {true}
    */
@@ -190,7 +196,7 @@ export class TaskRunner<Meta = unknown> {
    */
   results(): Run<Meta> {
     if (this.#run) throw new Error("Cannot run the tasks: another run is in progress");
-    const { isolate = true, onProgress, ...rest } = this.#options;
+    const { isolate = canStartProcess(ENTRY), onProgress, ...rest } = this.#options;
     const tasks = this.#tasks;
     const options: RunOptions = { ...rest, total: tasks.count };
     if (onProgress) options.onProgress = (progress: Progress) => onProgress({ ...progress, total: tasks.count });

@@ -47,6 +47,28 @@ test("findOffenses() finds every phrase of the list, and not its correct neighbo
   for (const text of right) assertEquals([text, offensesOf(`// ${text}`)], [text, []]);
 });
 
+test("findOffenses() finds commands that would install the package of somebody else, also in code", () => {
+  const wrong = [
+    "npx taskrunner",
+    "npx -y taskrunner run",
+    "bunx taskrunner",
+    "npm install -g taskrunner",
+    "npm i taskrunner@1",
+    "npm exec -- taskrunner",
+    "pnpm dlx taskrunner",
+    "bun add taskrunner",
+    "deno run -A npm:taskrunner",
+  ];
+  for (const text of wrong) {
+    const inPaper = offensesOf(`# A\n\n\`\`\`sh\n${text}\n\`\`\`\n`, "a.md");
+    assertEquals([text, inPaper.length, inPaper[0]?.slice(0, 7)], [text, 1, "a.md:4:"]);
+    assertEquals([text, offensesOf(`const a = \`${text}\`;`).length], [text, 1]);
+  }
+  for (const text of ["npx @x/taskrunner", "npx -p @x/taskrunner taskrunner", "taskrunner npx", "npm:@x/taskrunner"]) {
+    assertEquals([text, offensesOf(`\`${text}\``, "a.md")], [text, []]);
+  }
+});
+
 test("findOffenses() corrects British spellings", () => {
   const text =
     "colours Behaviour cancelled signalling serialise normalisation analysed centre licences whilst fulfil grey";

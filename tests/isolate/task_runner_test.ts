@@ -370,8 +370,11 @@ eitherWay("answers several calls of next() at once", async (isolate) => {
 });
 
 test("runtimeCommand() rejects a bundled program", () => {
-  const bundled = () => runtimeCommand("file:///app/bundle.js", "sh", []);
-  assertThrows(bundled, Error, "this program is bundled, and has no module that another process can run");
+  const isolated = "file:///app/isolate/main.js";
+  for (const entry of ["file:///app/bundle.js", ...RUNTIME === "deno" ? [] : [isolated]]) {
+    const bundled = () => runtimeCommand(entry, "sh", []);
+    assertThrows(bundled, Error, "this program is bundled, and has no module that another process can run");
+  }
 });
 
 test("the process removes nothing from a directory that is not its own", async () => {

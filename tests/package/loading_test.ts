@@ -3,6 +3,7 @@
 import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { assertEquals } from "@std/assert/equals";
 import { isEntryPoint } from "../../system/entry_point.ts";
 import { parseResults, PROJECT, RUN_MODULE, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
@@ -36,7 +37,7 @@ test("isEntryPoint() works without import.meta.main, also through a symbolic lin
     const [, before] = process.argv;
     const isEntry = (path: string | undefined, main?: boolean) => {
       process.argv[1] = path!;
-      return isEntryPoint({ main, filename });
+      return isEntryPoint({ url: pathToFileURL(filename).href, main, filename }, "cli");
     };
     try {
       assertEquals([filename, link].map((path) => isEntry(path)), [true, true]);
@@ -47,6 +48,8 @@ test("isEntryPoint() works without import.meta.main, also through a symbolic lin
         false,
       ]);
       assertEquals([isEntry(filename, false), isEntry("-", true)], [false, true]);
+      const inBundle = { url: "file:///app/program.js", main: true, filename };
+      assertEquals(isEntryPoint(inBundle, "cli"), false);
     } finally {
       process.argv[1] = before!;
     }

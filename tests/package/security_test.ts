@@ -1,9 +1,9 @@
 /** Tests of guarantees in docs/security.md that no other test covers. */
 
-import { existsSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
+import { existsSync, symlinkSync, unlinkSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -17,6 +17,7 @@ import { contentPolicy } from "../../report/html.ts";
 import { SCRIPT } from "../../report/page.generated.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { pathOfTest } from "../../dev/reliability/test_file.ts";
+import { installedPackages } from "../../dev/release/packages.ts";
 import { classifyAudit } from "../../dev/tools/audit.ts";
 import {
   collect,
@@ -409,26 +410,10 @@ test(
   },
 );
 
-interface Manifest {
-  name: string;
-  version: string;
-  license: string;
-  dependencies?: Record<string, string>;
-}
-
 /** Returns packages and their dependencies, as `name | version | license`. */
-function licensesOf(names: readonly string[], from = PROJECT, found = new Set<string>()): Set<string> {
-  for (const name of names) {
-    let directory = from;
-    while (!existsSync(join(directory, "node_modules", name, "package.json"))) directory = dirname(directory);
-    const path = join(directory, "node_modules", name);
-    const manifest: Manifest = JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
-    const row = `${name} | ${manifest.version} | ${manifest.license}`;
-    if (found.has(row)) continue;
-    found.add(row);
-    licensesOf(Object.keys(manifest.dependencies ?? {}), path, found);
-  }
-  return found;
+async function licensesOf(names: readonly string[]): Promise<string[]> {
+  const packages = [...(await installedPackages(names)).values()];
+  return packages.map(({ name, version, license }) => `${name} | ${version} | ${license}`);
 }
 
 test("docs/security.md lists every bundled package with its version and license", async () => {
@@ -437,9 +422,9 @@ test("docs/security.md lists every bundled package with its version and license"
   const inPage = [...SCRIPT.matchAll(/^(\S+) (\d+\.\d+\.\d+), (\S+)$/gm)].map(([, ...row]) => row.join(" | "));
   assertEquals(inPage.length, 3);
   const used = {
-    always: [...licensesOf(Object.keys(dependencies))],
-    "`--nats`": [...licensesOf(fetched("nats-io"))],
-    telemetry: [...licensesOf(fetched("opentelemetry"))],
+    always: await licensesOf(Object.keys(dependencies)),
+    "`--nats`": await licensesOf(fetched("nats-io")),
+    telemetry: await licensesOf(fetched("opentelemetry")),
     "in reports": inPage,
   };
   const expected = Object.entries(used).flatMap(([when, rows]) => rows.map((row) => `${row} | ${when}`));
