@@ -30,7 +30,7 @@ async function assertRuns(directory: string, specifier: string): Promise<void> {
 }
 
 if (RUNTIME === "node") {
-  const { buildNpmPackage } = await import("../../dev/tools/npm_package.ts");
+  const { buildNpmPackage } = await import("../../dev/release/npm_package.ts");
 
   test("a package in node_modules runs tasks, in this process and in another", async () => {
     await withTempDirectory(async (directory) => {

@@ -2,7 +2,7 @@
  * Builds the package for npm: the published modules as JavaScript with declarations, since Node runs no TypeScript in
  * node_modules.
  *
- *     node dev/tools/npm_package.ts DIRECTORY
+ *     node dev/release/npm_package.ts DIRECTORY
  *
  * @module
  */
