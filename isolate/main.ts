@@ -30,9 +30,6 @@ const KILL_MS = 1_000;
 /** Time from the end of the caller to the exit of this process, in milliseconds. The guard then ends remaining tasks. */
 const EXIT_MS = 3_000;
 
-/** The URL of this module, for the program that starts it. */
-export const ENTRY: string = import.meta.url;
-
 async function main(): Promise<void> {
   process.exitCode = 255; // a promise that never settles must not look like success
   setFlagsFromString("--optimize-for-size"); // as the command does; runtimes without V8 ignore the flag

@@ -19,8 +19,8 @@ import type { RunOptions } from "../runner.ts";
 import { type ChildProcess, defaultSpawnAdapter, type OutputReader } from "../spawn_adapters/mod.ts";
 import { spillPath } from "../executors/mod.ts";
 import { isShortage } from "../executors/not_started.ts";
+import { ENTRY } from "./entry.ts";
 import { fromErrorRecord } from "./error_record.ts";
-import { ENTRY } from "./main.ts";
 import {
   checkMessage,
   type Command,

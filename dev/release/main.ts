@@ -29,10 +29,7 @@ import { checkScope, checkVersion, type ReleaseNames } from "./names.ts";
 import { declaredPackages, installedPackages, ROOT } from "./packages.ts";
 import { output } from "./programs.ts";
 import { billOfMaterials } from "./sbom.ts";
-import { type ReleasedPackage, thirdParty } from "./third_party.ts";
-
-/** The use of the packages whose code is in the modules of the project. */
-const IN_REPORTS = "in every report";
+import { IN_REPORTS, type ReleasedPackage, thirdParty } from "./third_party.ts";
 
 /** Options of {@linkcode release}. */
 export interface ReleaseOptions extends ReleaseNames {

@@ -9,6 +9,9 @@ export interface ReleasedPackage extends InstalledPackage {
   uses: readonly string[];
 }
 
+/** The use of the packages whose code is in the modules of the project, for the page of a report. */
+export const IN_REPORTS = "in every report";
+
 const LINE = "=".repeat(80);
 
 /**

@@ -2,7 +2,8 @@ import type { ExecutorFactory } from "../../pool/executor.ts";
 import { checkNatsOptions, type NatsOptions } from "../client/options.ts";
 import { NATS_CONCURRENCY, NatsExecutor } from "./nats_executor.ts";
 
-const MODULE = import.meta.url;
+/** The URL of this module, also after the package for npm was bundled. */
+const MODULE = new URL("./factory.ts", import.meta.url).href;
 
 /**
  * Creates a value for the option `executor` that runs tasks on workers on other machines, through NATS.

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { assertEquals } from "@std/assert/equals";
-import { transformSync } from "oxc-transform";
+import { transformSync } from "rolldown/utils";
 import { PROJECT, RUN_MODULE, RUNTIME, start, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
