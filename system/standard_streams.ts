@@ -19,7 +19,7 @@ const STDOUT = 1;
  * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
  */
 export function writeStdout(bytes: Uint8Array): Promise<void> {
-  return deno ? denoStdout.write(bytes) : writeTo(process.stdout, bytes);
+  return deno ? denoStdout.write(bytes) : writeTo(openedStream("stdout"), bytes);
 }
 
 /**
@@ -36,7 +36,18 @@ export async function writeStderr(text: string): Promise<void> {
  * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
  */
 export function writeStderrBytes(bytes: Uint8Array): Promise<void> {
-  return deno ? denoStderr.write(bytes) : writeTo(process.stderr, bytes);
+  return deno ? denoStderr.write(bytes) : writeTo(openedStream("stderr"), bytes);
+}
+
+const opened = new Set<"stdout" | "stderr">();
+
+/** Returns a stream of Node or Bun, which opens the stream at its first use. */
+function openedStream(name: "stdout" | "stderr"): Writable {
+  const stream = process[name];
+  // Without a listener, a closed stream would end the process with a stack trace.
+  if (!opened.has(name)) stream.on("error", () => {}); // the failed write reports the error
+  opened.add(name);
+  return stream;
 }
 
 function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
