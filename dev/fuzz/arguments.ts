@@ -8,13 +8,15 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { splitArguments } from "../../cli/args/arguments.ts";
 import { spellingsOf } from "../../cli/args/flag.ts";
-import { parseValues } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { flagsOfAll, parseValues } from "../../cli/command.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { readSettings, run, type RunFlags } from "../../cli/commands/run.ts";
-import { ALL_FLAGS } from "../../cli/main.ts";
 import type { RetryOptions } from "../../pool/retry.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
 import { assertExpected, textOf } from "./target.ts";
+
+const COMMANDS = await loadCommands();
+const ALL_FLAGS = flagsOfAll(COMMANDS);
 
 export const tokens = [
   ...Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),

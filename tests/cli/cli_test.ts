@@ -6,12 +6,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
+import { splitArguments } from "../../cli/args/arguments.ts";
+import { unknownFlag } from "../../cli/args/unknown_flag.ts";
 import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
 import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
-import { allFlagsOf, parseValues } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
-import { ALL_FLAGS } from "../../cli/main.ts";
+import { allFlagsOf, flagsOfAll, parseValues } from "../../cli/command.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { VERSION } from "../../text/version.ts";
 import { parseResult } from "../../mod.ts";
 import {
@@ -30,6 +30,9 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
+const ALL_FLAGS = flagsOfAll(COMMANDS);
 
 // cspell:ignore prosc
 
