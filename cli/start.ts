@@ -1,11 +1,8 @@
 /** Starts the command in this process. @module */
 
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
+import { enableCompileCache } from "../system/compile_cache.ts";
 import { EXIT_ERROR } from "./exit_status.ts";
-import type { Io } from "./io.ts";
-import { processIo } from "./process_io.ts";
-import { writeStderr } from "../system/standard_streams.ts";
 
 /**
  * Runs the command with the arguments and streams of this process. Ends the process with the exit status of the command,
@@ -14,17 +11,9 @@ import { writeStderr } from "../system/standard_streams.ts";
 export async function runCommandLine(): Promise<never> {
   // A promise that never settles must not look like success.
   process.exitCode = EXIT_ERROR;
-  // Keeps the heap small on V8, because the memory of the machine belongs to the tasks. Bun ignores the flag.
-  setFlagsFromString("--optimize-for-size");
-  const status = await run(process.argv.slice(2), processIo());
-  await writeStderr(""); // writes notices that nobody has waited for
-  process.exit(status);
-}
-
-/** Runs the command. Prints the version, which scripts ask for often, without loading anything else. */
-async function run(args: readonly string[], io: Io): Promise<number> {
-  if (args.length === 1 && args[0] === "--version") return await (await import("./print_version.ts")).printVersion(io);
-  return await (await import("./main.ts")).main(args, io);
+  enableCompileCache("taskrunner"); // for the modules that are loaded from now on
+  const { runInProcess } = await import("./command_process.ts");
+  return await runInProcess();
 }
 
 /** Ends the process after an internal error, with a status that is not a number of failed tasks. */

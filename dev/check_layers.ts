@@ -37,6 +37,7 @@ const ROOMS = [
  */
 const CLI_LAYERS = [
   "cli/start.ts",
+  "cli/command_process.ts",
   "cli/main.ts",
   "cli/wrong_arguments.ts",
   "cli/command_line.ts",

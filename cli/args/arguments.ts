@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
 import { type Flags, type GivenFlags, spelling, spellingsOf, undoingSpelling } from "./flag.ts";
 import { UsageError } from "./usage_error.ts";
@@ -43,6 +43,7 @@ export function splitArguments(
       return [key, { type: known[name]!.unit ? "string" : "boolean", ...short } as const];
     }),
   );
+  const { parseArgs } = process.getBuiltinModule("node:util"); // an import would load all that the module can do
   // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   const given: Record<string, string | boolean | string[]> = {};
