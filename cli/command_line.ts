@@ -68,9 +68,14 @@ export function endsFlags(operand: string, { name, takesCommand = false }: Comma
   return takesCommand && operand === name;
 }
 
+/** Returns whether a command is the default command, and the first operand can be its task file. */
+function isForDefault({ name }: Command, operand: string | undefined): boolean {
+  return name === DEFAULT_COMMAND && (operand === undefined || !isCommandName(operand) && namesPath(operand));
+}
+
 function knownLine({ isWrong, allOperands, ...line }: ParsedLine): CommandLine | undefined {
   const [first, ...others] = allOperands;
   const isNamed = first === line.command.name;
-  if (isWrong || !isNamed && first !== undefined && (isCommandName(first) || !namesPath(first))) return undefined;
+  if (isWrong || !isNamed && !isForDefault(line.command, first)) return undefined;
   return { ...line, isNamed, operands: isNamed ? others : allOperands };
 }
