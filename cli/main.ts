@@ -1,5 +1,6 @@
 import { abortable } from "./abortable.ts";
 import { splitArguments } from "./args/arguments.ts";
+import type { GivenFlags } from "./args/flag.ts";
 import { UsageError } from "./args/usage_error.ts";
 import { splitSources } from "./args/value_sources.ts";
 import { type Command, hasFlags, parseValues } from "./command.ts";
@@ -30,12 +31,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       throw new UsageError("Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c");
     }
     defaults = await readDefaults(line);
-    const { given: withDefaults } = splitArguments(
-      [...defaults?.arguments ?? [], ...ownArgs],
-      line.known,
-      (operand) => endsFlags(operand, line.command),
-    );
-    const flags = parseValues(withDefaults, line.command, line.commands);
+    const flags = parseValues(withDefaults(line, ownArgs, defaults), line.command, line.commands);
     const status = line.command.run({ flags, operands, sources }, io);
     return await (line.command.endsAtSignal ? abortable(status, io.signal) : status);
   } catch (error) {
@@ -55,6 +51,16 @@ async function readDefaults({ command, given }: CommandLine): Promise<DefaultArg
   if (places.length === 0 || given["no-config"]) return undefined;
   const { defaultArguments } = await import("./config/default_flags.ts");
   return defaultArguments(places, command, await loadCommands(), given);
+}
+
+/** Returns the flags of a command line after the default flags. */
+function withDefaults(
+  { command, given, known }: CommandLine,
+  args: readonly string[],
+  defaults: DefaultArguments | undefined,
+): GivenFlags {
+  if (!defaults) return given;
+  return splitArguments([...defaults.arguments, ...args], known, (operand) => endsFlags(operand, command)).given;
 }
 
 /** Prints the help of a command, or of all commands. */
