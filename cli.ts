@@ -9,7 +9,7 @@
  * @module
  */
 
-import { failCommand, runCommandLine } from "./cli/main.ts";
+import { failCommand, runCommandLine } from "./cli/start.ts";
 import { isEntryPoint } from "./system/entry_point.ts";
 
 export { runCommandLine };

@@ -1,10 +1,8 @@
 import { stat } from "node:fs/promises";
 import type { Source } from "../jsonl/source.ts";
 import { readChunks } from "../system/read_chunks.ts";
-import { readSpecialFile } from "../system/special_file.ts";
 import { systemReason } from "../system/system_error.ts";
 import { excerpt } from "../text/excerpt.ts";
-import { InputCopy } from "./input_copy.ts";
 import type { Io } from "./io.ts";
 
 /** Bytes of a file or of standard input. */
@@ -43,8 +41,10 @@ export async function openBytes(path: string, contents: ByteContents, io: Io): P
     throw new Error(`Cannot read ${contents.noun} from ${excerpt(path)}: it is a directory, not ${contents.format}`);
   }
   if (status.isFile()) return { name: path, isRepeatable: true, open: () => readChunks(path) };
+  const { readSpecialFile } = await import("../system/special_file.ts");
   const open = () => readSpecialFile(path, io.signal);
   if (!io.copiesInput) return { name: path, isRepeatable: false, open };
+  const { InputCopy } = await import("./input_copy.ts");
   const copy = new InputCopy(open);
   return { name: path, isRepeatable: true, open: () => copy.open() };
 }

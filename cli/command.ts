@@ -83,6 +83,11 @@ export function allFlagsOf(command: Command): Flags {
   return { ...flagsOf(command.flags), ...COMMON_FLAGS };
 }
 
+/** Returns whether a command has flags of its own. */
+export function hasFlags(command: Command): boolean {
+  return Object.keys(flagsOf(command.flags)).length > 0;
+}
+
 /** Returns the flags of all commands. A name has the same short form in all commands, and takes a value in all or in none. */
 export function flagsOfAll(commands: readonly Command[]): Flags {
   return Object.assign({}, ...commands.map(allFlagsOf).reverse());

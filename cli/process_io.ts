@@ -1,10 +1,10 @@
 import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
-import { isatty } from "node:tty";
 import type { Source } from "../jsonl/source.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
 import { writeStderr, writeStderrBytes, writeStdout } from "../system/standard_streams.ts";
 import { systemCode, systemReason } from "../system/system_error.ts";
+import { isTerminal } from "../system/terminal.ts";
 import { printable } from "../text/excerpt.ts";
 import { keepDebuggerClosed } from "./closed_debugger.ts";
 import { EXIT_HANGUP } from "./exit_status.ts";
@@ -40,10 +40,7 @@ export function processIo(): Io {
   });
   // Deno would exit when a file exceeds `ulimit -f`. With a listener the write fails, as on the other runtimes.
   process.on("SIGXFSZ", () => {});
-  // Without a listener, a closed standard output or error would end the process with a stack trace.
-  process.stdout.on("error", () => {});
-  process.stderr.on("error", () => {});
-  const stdinIsTerminal = isatty(0);
+  const stdinIsTerminal = isTerminal(0);
   let hasOpenedStdin = false;
   return {
     stdin: () => {
@@ -51,9 +48,9 @@ export function processIo(): Io {
       return openStdin();
     },
     stdinIsTerminal,
-    stdoutIsTerminal: isatty(1),
-    stderrIsTerminal: isatty(2),
-    outputsShareTerminal: isatty(1) && isatty(2) && isSameDevice(1, 2),
+    stdoutIsTerminal: isTerminal(1),
+    stderrIsTerminal: isTerminal(2),
+    outputsShareTerminal: isTerminal(1) && isTerminal(2) && isSameDevice(1, 2),
     terminalColumns: () => process.stderr.columns,
     isReadingTerminal: () => stdinIsTerminal && hasOpenedStdin && !process.stdin.readableEnded,
     stdout: { write: (bytes) => checked(writeStdout(bytes), "standard output") },

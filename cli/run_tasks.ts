@@ -1,28 +1,24 @@
 import type { NatsOptions } from "../nats/client/options.ts";
+import type { TaskResult } from "../records/result.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
-import { indexOfResultsFile } from "../results/results_file.ts";
-import { factsOf } from "../results/statistics/results_reader.ts";
+import type { ResultsFileOptions } from "../results/results_file.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { type RunOptions, startRun } from "../runner.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { abortable } from "./abortable.ts";
 import { UsageError } from "./args/usage_error.ts";
-import { reportChanged } from "./changed_tasks.ts";
-import { checkTasks } from "./check_tasks.ts";
 import { EXIT_ERROR, EXIT_HANGUP, exitStatusOf } from "./exit_status.ts";
 import { warnIfFirstProcess } from "./first_process.ts";
-import { exitStatusOfHalt } from "./halt_status.ts";
 import { withoutWrongTotal } from "./input_total.ts";
 import { ClosedOutputError, type Io, notify } from "./io.ts";
-import { natsExecutorFor } from "./nats_executor.ts";
-import { openResults } from "./output/open_results.ts";
-import { type OutputSettings, RunOutput } from "./output/run_output.ts";
+import type { OpenResults } from "./output/open_results.ts";
+import type { OutputSettings } from "./output/output_settings.ts";
+import { RunOutput } from "./output/run_output.ts";
 import { handleRequests } from "./run_control.ts";
 import type { TaskInput } from "./task_input.ts";
 import { reportInterrupts } from "./ui/interrupt_notice.ts";
 import { openDisplay } from "./ui/open_display.ts";
 import { Summary } from "./ui/summary.ts";
-import { ThrottleWarning } from "./ui/throttle_warning.ts";
 
 /** The settings of a run. */
 export interface RunSettings {
@@ -56,10 +52,17 @@ export async function runTasks(settings: RunSettings, input: TaskInput, io: Io):
 after :::",
     );
   }
+  // Loaded now, because a new version may replace the files during the run.
+  const atHalt = halt && await import("./halt_status.ts");
+  const atResumedEnd = resume && await import("./changed_tasks.ts");
   const retryFailed = resume === "failed";
-  if (settings.isDryRun) return await checkTasks(input, resume && { file: path!, retryFailed }, io);
-  let file = resume && await openResults(path!, { resume: true, retryFailed }, io);
-  const recorded = file && indexOfResultsFile(file);
+  if (settings.isDryRun) {
+    const { checkTasks } = await import("./check_tasks.ts");
+    return await checkTasks(input, resume && { file: path!, retryFailed }, io);
+  }
+  const resumed = resume && await openResults(path!, { resume: true, retryFailed }, io);
+  const recorded = resumed?.recorded;
+  let file = resumed?.file;
   // Checks the whole input first, so that an invalid last line does not end a long run.
   const report = () => Promise.resolve();
   const check = input.isRepeatable
@@ -72,18 +75,22 @@ after :::",
 
   const { watchPort } = settings;
   const live = watchPort === undefined ? undefined : await openLiveReport(watchPort, path ?? input.name);
-  if (!file && path !== undefined) file = await openResults(path, {}, io);
+  if (!file && path !== undefined) ({ file } = await openResults(path, {}, io));
   await warnIfFirstProcess(io);
-  if (live) await io.stderr(`taskrunner: live report: ${live.url}`);
-  const display = openDisplay(settings.progress, io);
+  if (live) await io.stderr(`taskrunner: live report: ${live.report.url}`);
+  const display = await openDisplay(settings.progress, io);
   const { log } = display;
   const hasTemporarySpillFiles = settings.runOptions.spillDir === undefined;
-  const output = new RunOutput(settings.output, file, display, { ...io, isQuiet, hasTemporarySpillFiles });
+  const output = await RunOutput.open(settings.output, file, display, {
+    ...io,
+    isQuiet,
+    hasTemporarySpillFiles,
+  });
   const isLimited = maxLoad !== undefined || minFreeMemoryBytes !== undefined;
-  const warning = isLimited ? new ThrottleWarning(log) : undefined;
+  const warning = isLimited ? new (await import("./ui/throttle_warning.ts")).ThrottleWarning(log) : undefined;
   const options: RunOptions = {
     ...settings.runOptions,
-    ...(settings.nats && { executor: await natsExecutorFor(settings.nats, path, resume === "canceled", log) }),
+    ...(settings.nats && { executor: await openNatsExecutor(settings.nats, path, resume, log) }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
     signal: io.signal,
@@ -93,7 +100,7 @@ after :::",
       const progress = withoutWrongTotal(reported);
       display.update(progress);
       warning?.update(progress);
-      live?.update(progress);
+      live?.report.update(progress);
     },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
@@ -109,7 +116,7 @@ after :::",
     try {
       for await (const result of results) {
         summary.add(result);
-        live?.add(factsOf(result), () => result);
+        live?.add(result);
         telemetry?.add(result);
         await output.write(result);
       }
@@ -125,9 +132,9 @@ after :::",
   } finally {
     warning?.stop();
     await display.close();
-    await live?.close("The run has ended; these are its final results.");
+    await live?.report.close("The run has ended; these are its final results.");
     if (!(failure instanceof ClosedOutputError)) {
-      await reportChanged(input, io);
+      await atResumedEnd?.reportChanged(input, io);
       if (results.haltedBy && !isQuiet) {
         await log(
           `taskrunner: --halt ended the run after ${excerpt(results.haltedBy.id)}; other tasks may not have run`,
@@ -143,12 +150,37 @@ after :::",
   }
   if (input.invalid > 0) return EXIT_ERROR;
   if (control.isDrained) return EXIT_HANGUP;
-  if (halt) return exitStatusOfHalt(halt, results.haltedBy, summary.failures, total);
+  if (halt) return atHalt!.exitStatusOfHalt(halt, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
 }
 
-/** Starts the server of the live report. */
-async function openLiveReport(port: number, name: string): Promise<LiveReport> {
-  const { LiveReport } = await import("../report/live/live_report.ts");
-  return await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
+/** Loads the module for results files, and opens a file. */
+async function openResults(path: string, options: ResultsFileOptions, io: Io): Promise<OpenResults> {
+  return await (await import("./output/open_results.ts")).openResults(path, options, io);
+}
+
+/** A live report, and a function that adds a result to the report. */
+interface OpenLiveReport {
+  readonly report: LiveReport;
+  readonly add: (result: TaskResult) => void;
+}
+
+/** Loads the live report, and starts its server. */
+async function openLiveReport(port: number, name: string): Promise<OpenLiveReport> {
+  const [{ LiveReport }, { factsOf }] = await Promise.all([
+    import("../report/live/live_report.ts"),
+    import("../results/statistics/results_reader.ts"),
+  ]);
+  const report = await LiveReport.open({ port, name, maxRows: MAX_LIVE_ROWS });
+  return { report, add: (result) => report.add(factsOf(result), () => result) };
+}
+
+/** Loads the executor that sends tasks to other machines. */
+async function openNatsExecutor(
+  nats: NatsOptions,
+  path: string | undefined,
+  resume: RunSettings["resume"],
+  log: Io["stderr"],
+): Promise<RunOptions["executor"]> {
+  return await (await import("./nats_executor.ts")).natsExecutorFor(nats, path, resume === "canceled", log);
 }

@@ -2,8 +2,8 @@ import { excerpt } from "../text/excerpt.ts";
 import { systemReason } from "../system/system_error.ts";
 import { TaskScanner } from "../results/task_scanner.ts";
 import { JsonScanner } from "../jsonl/json_scanner.ts";
-import { textOf } from "../results/result_index.ts";
-import { TaskPass } from "../results/task_pass.ts";
+import { textOf } from "../results/span.ts";
+import type { TaskPass } from "../results/task_pass.ts";
 import { InvalidLineError } from "../jsonl/mod.ts";
 import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
 import type { LineReader } from "../jsonl/line_reader.ts";
@@ -48,7 +48,7 @@ export class TaskFile extends TaskInput {
   /** Yields the tasks that have no result. Throws at an invalid line, or skips the line with a message. */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     const scanner = new TaskScanner(new JsonScanner());
-    const pass = options.recorded && new TaskPass(options.recorded);
+    const pass = await passOver(options);
     try {
       const lines = this.#read({
         ...this.#readOptions(options, pass),
@@ -70,7 +70,7 @@ export class TaskFile extends TaskInput {
   /** Checks every line as {@linkcode tasks} does. Returns the number of tasks that have no result. */
   override async count(options: TaskInputOptions): Promise<number> {
     const scanner = new TaskScanner(new JsonScanner());
-    const pass = options.recorded && new TaskPass(options.recorded);
+    const pass = await passOver(options);
     let accepted = 0;
     try {
       const parsed = await this.#read({
@@ -128,6 +128,11 @@ export class TaskFile extends TaskInput {
 /** Returns whether a first byte is that of a command such as `gzip` or `./run`, and not of JSON for a task. */
 function isStartOfCommand(byte: number | undefined): boolean {
   return byte !== undefined && /[A-Za-z./]/.test(String.fromCharCode(byte));
+}
+
+/** Returns the pass that skips tasks with a result; `undefined` for a run that does not resume. */
+async function passOver({ recorded }: TaskInputOptions): Promise<TaskPass | undefined> {
+  return recorded && new (await import("../results/task_pass.ts")).TaskPass(recorded);
 }
 
 function idOf(bytes: Uint8Array, { id, isIdNumber }: TaskScanner): string | number {

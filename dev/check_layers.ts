@@ -36,7 +36,11 @@ const ROOMS = [
  * import the modules of `cli/` that are not listed.
  */
 const CLI_LAYERS = [
+  "cli/start.ts",
+  "cli/command_process.ts",
   "cli/main.ts",
+  "cli/wrong_arguments.ts",
+  "cli/command_line.ts",
   "cli/commands",
   "cli/help_text.ts",
   "cli/completions",

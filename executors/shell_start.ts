@@ -6,7 +6,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
+import { randomHex } from "../system/random_hex.ts";
 import { encodeByteText, hasEscapedBytes } from "../text/byte_text.ts";
 import { printfEscapes, quoteAlways } from "../text/shell_quote.ts";
 import type { OutputReader, SpawnOptions } from "../spawn_adapters/types.ts";
@@ -69,7 +69,7 @@ export function needsShellStart({ command, env, file }: ShellStartOptions): bool
  * `PATH` of the task.
  */
 export function shellStart({ command, env, file }: ShellStartOptions): ShellStart {
-  const token = randomBytes(12).toString("hex"); // so that no program can print the markers
+  const token = randomHex(12); // so that no program can print the markers
   const isExported = ([name, value]: [string, string]) => name === "PATH" || hasEscapedBytes(value);
   const variables = Object.entries(env);
   const exports = variables.filter(isExported)

@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { crc32 } from "../system/crc32.ts";
 import { encodeByteText } from "../text/byte_text.ts";
 import type { Task } from "./task.ts";
 

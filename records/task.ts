@@ -4,9 +4,8 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import * as v from "valibot";
-import { filePath } from "../system/file_path.ts";
+import { filePath, pathOfUrl } from "../system/file_path.ts";
 import { MAX_TIMER_MS } from "../system/timer_limit.ts";
 import { isBase64 } from "../text/base64.ts";
 import { isByteText } from "../text/byte_text.ts";
@@ -246,7 +245,7 @@ function isFileReference(value: unknown): value is { file: string | URL } {
 function problemOfFile(file: string | URL): string | undefined {
   if (file === "") return "must not be empty";
   try {
-    return problemOfText(typeof file === "string" ? file : fileURLToPath(file));
+    return problemOfText(typeof file === "string" ? file : pathOfUrl(file));
   } catch {
     return "must be a file: URL of a local file";
   }

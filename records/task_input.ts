@@ -1,7 +1,7 @@
 /** Standard input of a task, in the forms that programs, lines of JSON and executors use. @module */
 
 import { Buffer } from "node:buffer";
-import { fileURLToPath } from "node:url";
+import { pathOfUrl } from "../system/file_path.ts";
 import type { CheckedTask, Task } from "./task.ts";
 
 /** Text or bytes, or the path of a file, relative to the working directory of the task. */
@@ -13,7 +13,7 @@ export function inputOf({ stdin, stdinFile, stdinEncoding }: Task): TaskInput | 
   if (stdin === undefined) return undefined;
   if (typeof stdin === "string") return { data: stdinEncoding ? Buffer.from(stdin, stdinEncoding) : stdin };
   if (stdin instanceof Uint8Array) return { data: stdin };
-  return { file: typeof stdin.file === "string" ? stdin.file : fileURLToPath(stdin.file) };
+  return { file: typeof stdin.file === "string" ? stdin.file : pathOfUrl(stdin.file) };
 }
 
 /** Returns a valid task in the form for a line of JSON. */

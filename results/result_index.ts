@@ -14,7 +14,8 @@ import {
 import type { Task } from "../records/task.ts";
 import { crc32OfRange } from "./crc32.ts";
 import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
-import { ResultScanner, type Span } from "./result_scanner.ts";
+import { ResultScanner } from "./result_scanner.ts";
+import { type Span, textOf } from "./span.ts";
 import type { TaskScanner } from "./task_scanner.ts";
 
 /**
@@ -164,12 +165,6 @@ function crcOfScanned(bytes: Uint8Array, { cmd, isShellCommand }: TaskScanner): 
 
 function bitsOfOutcome(outcome: Outcome): number {
   return isUnfinished(outcome) ? IS_CANCELED : isFailure(outcome) ? IS_FAILED : IS_OK;
-}
-
-/** Returns the text of a span. */
-export function textOf(bytes: Uint8Array, { begin, end, isEscaped }: Span): string {
-  const text = decoder.decode(bytes.subarray(begin, end));
-  return isEscaped ? JSON.parse(`"${text}"`) : text;
 }
 
 /** Returns the value of 8 hexadecimal digits in lower case, or -1. */

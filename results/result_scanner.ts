@@ -1,5 +1,6 @@
 import { OUTCOMES } from "../records/result.ts";
 import { encodeWords, type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
+import { emptySpan, type Span, spanOfText } from "./span.ts";
 
 const NULL = encodeWords(["null"]);
 const BASE64 = encodeWords(['"base64"']);
@@ -9,28 +10,6 @@ const STATUS_DIGITS = 3;
 const MAX_STATUS = 255;
 const SIGNAL_PREFIX = encodeWords(["SIG"])[0]!;
 const MAX_SIGNAL_LENGTH = 12;
-
-/** A range of bytes. */
-export interface Span {
-  begin: number;
-  end: number;
-  /** True for text with escapes, which has to be parsed. */
-  isEscaped: boolean;
-}
-
-/** Returns a new, empty span. */
-export function emptySpan(): Span {
-  return { begin: 0, end: 0, isEscaped: false };
-}
-
-/** Scans a string and stores its range. */
-export function spanOfText(json: JsonScanner, span: Span): boolean {
-  if (!json.text()) return false;
-  span.begin = json.textBegin;
-  span.end = json.textEnd;
-  span.isEscaped = json.isEscaped;
-  return true;
-}
 
 /**
  * Checks that a line is a result, and finds the fields that resuming needs, without parsing the line. The scanner may

@@ -6,12 +6,12 @@
 
 import { fstatSync } from "node:fs";
 import { type FileHandle, stat } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { JsonLinesWriter } from "../jsonl/mod.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
 import { parseResult, type TaskResult } from "../records/result.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { type FileLock, lockFile } from "../system/file_lock.ts";
+import { pathOfUrl } from "../system/file_path.ts";
 import { openForAppending } from "../system/special_file.ts";
 import { systemCode } from "../system/system_error.ts";
 import { writeAll, writeAllSync } from "../system/write_all.ts";
@@ -134,7 +134,7 @@ export class ResultsFile implements AsyncDisposable {
     checkOptionNames(options, OPTION_NAMES, "Cannot open the results file");
     const { resume = false, retryFailed = false, signal = new AbortController().signal } = options;
     if (retryFailed && !resume) throw new TypeError('Cannot open the results file: "retryFailed" needs "resume"');
-    const filePath = path instanceof URL ? fileURLToPath(path) : path;
+    const filePath = path instanceof URL ? pathOfUrl(path) : path;
     let results: ResultsFile | undefined;
     try {
       signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import { type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
-import { emptySpan, type Span, spanOfText } from "./result_scanner.ts";
+import { emptySpan, type Span, spanOfText } from "./span.ts";
 
 /** Any number of milliseconds with this number of digits is within the limit of a timer. */
 const TIMEOUT_DIGITS = 9;

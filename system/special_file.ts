@@ -2,9 +2,9 @@
 
 import { constants, createReadStream, fstatSync, open as openCallback, openSync, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import { systemCode } from "./system_error.ts";
+import { isTerminal } from "./terminal.ts";
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 const openDescriptor = promisify(openCallback);
@@ -87,7 +87,7 @@ async function openStream(path: string, signal: AbortSignal): Promise<AsyncItera
   signal.addEventListener("abort", wake);
   // Not with O_NONBLOCK: a read of a FIFO would report the end before the first writer has opened the FIFO.
   const descriptor = await openDescriptor(path, "r").finally(() => signal.removeEventListener("abort", wake));
-  if (isatty(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
+  if (isTerminal(descriptor)) return new (await import("node:tty")).ReadStream(descriptor);
   if (!fstatSync(descriptor).isFIFO()) return createReadStream(path, { fd: descriptor });
   return new (await import("node:net")).Socket({ fd: descriptor, readable: true, writable: false });
 }

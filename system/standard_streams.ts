@@ -1,6 +1,6 @@
 /** Writes to standard output and standard error, in the same way on all runtimes. @module */
 
-import { constants, fstatSync, readFileSync } from "node:fs";
+import fs, { constants, fstatSync, readFileSync } from "node:fs";
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { isPermitted } from "./deno_permissions.ts";
@@ -12,6 +12,7 @@ interface DenoStream {
 
 const { Deno: deno } = globalThis as { Deno?: Record<"stdout" | "stderr", DenoStream> };
 const STDOUT = 1;
+const STDERR = 2;
 
 /**
  * Writes to standard output without blocking the program while a pipe is full.
@@ -19,7 +20,7 @@ const STDOUT = 1;
  * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
  */
 export function writeStdout(bytes: Uint8Array): Promise<void> {
-  return deno ? denoStdout.write(bytes) : writeTo(process.stdout, bytes);
+  return ownStdout ? ownStdout.write(bytes) : writeTo(openedStream("stdout"), bytes);
 }
 
 /**
@@ -36,7 +37,18 @@ export async function writeStderr(text: string): Promise<void> {
  * @throws the system's error, such as `EPIPE` when the reader has closed the pipe.
  */
 export function writeStderrBytes(bytes: Uint8Array): Promise<void> {
-  return deno ? denoStderr.write(bytes) : writeTo(process.stderr, bytes);
+  return ownStderr ? ownStderr.write(bytes) : writeTo(openedStream("stderr"), bytes);
+}
+
+const opened = new Set<"stdout" | "stderr">();
+
+/** Returns a stream of Node, which opens the stream at its first use. */
+function openedStream(name: "stdout" | "stderr"): Writable {
+  const stream = process[name];
+  // Without a listener, a closed stream would end the process with a stack trace.
+  if (!opened.has(name)) stream.on("error", () => {}); // the failed write reports the error
+  opened.add(name);
+  return stream;
 }
 
 function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
@@ -44,10 +56,11 @@ function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
 }
 
 /**
- * Serializes writes to a standard stream of Deno. Deno's `process.stdout` and `process.stderr` would block the program,
- * and a write that fails with `EAGAIN` (a full pipe that another program made non-blocking) would never settle.
+ * Serializes writes to a standard stream, instead of `process.stdout` and `process.stderr`. Those of Deno would block the
+ * program, and a write that fails with `EAGAIN` (a full pipe that another program made non-blocking) would never settle.
+ * Those of Bun take longer to load than an empty program takes to start.
  */
-class DenoOutput {
+class SerialOutput {
   readonly #writePart: (bytes: Uint8Array) => Promise<number>;
   /** The most recent write; the next one waits for it. */
   #last: Promise<unknown> = Promise.resolve();
@@ -66,16 +79,31 @@ class DenoOutput {
   }
 }
 
-const denoStderr = new DenoOutput((bytes) => retryOnEagain(() => deno!.stderr.write(bytes)));
-
 let nonBlockingStdout: Writable | undefined;
 /** `Deno.stdout` is line-buffered, so after `EAGAIN` the number of written bytes is unknown. */
-const denoStdout = new DenoOutput(async (bytes) => {
+async function writeDenoStdout(bytes: Uint8Array): Promise<number> {
   nonBlockingStdout ??= isNonBlocking(STDOUT) ? await openNonBlocking(STDOUT) : undefined;
   if (!nonBlockingStdout) return await deno!.stdout.write(bytes);
   await writeTo(nonBlockingStdout, bytes);
   return bytes.length;
-});
+}
+
+/** Returns an output that writes to a descriptor in a thread, which may block. */
+function descriptorOutput(descriptor: number): SerialOutput {
+  const writePart = (bytes: Uint8Array) =>
+    new Promise<number>((resolve, reject) => {
+      fs.write(descriptor, bytes, (error, written) => error ? reject(error) : resolve(written));
+    });
+  return new SerialOutput((bytes) => retryOnEagain(() => writePart(bytes)));
+}
+
+const isBun = "Bun" in globalThis;
+const ownStdout = deno ? new SerialOutput(writeDenoStdout) : isBun ? descriptorOutput(STDOUT) : undefined;
+const ownStderr = deno
+  ? new SerialOutput((bytes) => retryOnEagain(() => deno.stderr.write(bytes)))
+  : isBun
+  ? descriptorOutput(STDERR)
+  : undefined;
 
 /** Returns whether a descriptor is known to be non-blocking. Needs Linux and permission to read `/proc`. */
 function isNonBlocking(descriptor: number): boolean {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { isPermitted } from "./deno_permissions.ts";
+import { randomHex } from "./random_hex.ts";
 
 /** Returns the system's directory for temporary files: `/tmp` where Deno does not permit reading `TMPDIR`. */
 export function temporaryDirectory(): string {
@@ -18,5 +18,5 @@ export const TEMPORARY_PREFIX = "taskrunner";
 
 /** Returns an unguessable directory name. The directory is created later, once something is in place to remove it. */
 export function privateDirectoryName(prefix: string = TEMPORARY_PREFIX): string {
-  return `${prefix}-${randomBytes(6).toString("hex")}`;
+  return `${prefix}-${randomHex(6)}`;
 }

@@ -2,7 +2,8 @@
 
 /** Formats a count as `1,234`, in every locale, so that scripts can parse the output. */
 export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
+  // Without `Intl`, whose data takes up to 20 ms to load.
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** Formats a count with its noun, as `1 task` or `1,234 tasks`. */

@@ -1,8 +1,6 @@
-import { parseArgs } from "node:util";
+import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
-import { nearest } from "../../text/nearest.ts";
 import { type Flags, type GivenFlags, spelling, spellingsOf, undoingSpelling } from "./flag.ts";
-import { answerToForeignFlag } from "./foreign_flags.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** An option token of `parseArgs`. */
@@ -45,6 +43,7 @@ export function splitArguments(
       return [key, { type: known[name]!.unit ? "string" : "boolean", ...short } as const];
     }),
   );
+  const { parseArgs } = process.getBuiltinModule("node:util"); // an import would load all that the module can do
   // Not in strict mode, whose messages are worse.
   const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   const given: Record<string, string | boolean | string[]> = {};
@@ -92,30 +91,4 @@ function givenValue({ rawName, value, inlineValue }: OptionToken): string | unde
   if (inlineValue) return rawName.startsWith("--") ? value : value?.replace(/^=/, "");
   // A negative number is a value, whose unit has a message for it; another flag is not.
   return /^-[^\d]/.test(value ?? "") ? undefined : value;
-}
-
-/** Returns the error for an unknown flag, with its equivalent or the nearest flags if there are any. */
-export function unknownFlag(flag: string, known: Flags): UsageError {
-  const undoes = flag.startsWith("--no-");
-  const spellings = Object.entries(known).flatMap(([name, flag]) => {
-    return [...spellingsOf(name, flag), ...undoes ? [undoingSpelling(name, flag) ?? []].flat() : []];
-  });
-  const answer = answerToForeignFlag(flag);
-  if (answer) return new UsageError(`Unknown flag ${excerpt(flag)}: ${answer}`);
-  const near = nearFlags(flag, spellings);
-  return new UsageError(`Unknown flag ${excerpt(flag)}${near ? `, did you mean ${near}?` : ""}`);
-}
-
-/** Number of flags that a message names. */
-const MAX_NAMED_FLAGS = 3;
-
-/** Returns the flag that differs in a few letters, else the flags that continue the given flag or that it continues. */
-function nearFlags(flag: string, spellings: readonly string[]): string | undefined {
-  const near = (name: string) => nearest(name, spellings, Math.max(1, Math.floor((name.length - 2) / 3)));
-  const typo = near(flag);
-  if (typo || !/^--.../.test(flag)) return typo;
-  const related = spellings.filter((other) =>
-    other.startsWith(flag) || (other.length > "--xx".length && flag.startsWith(`${other}-`))
-  );
-  return related.length <= MAX_NAMED_FLAGS ? related.join(" or ") : undefined;
 }

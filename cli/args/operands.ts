@@ -1,3 +1,5 @@
+import { lstatSync } from "node:fs";
+import { systemCode } from "../../system/system_error.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -11,4 +13,18 @@ export function resultsPath(operands: readonly string[]): string {
   if (path === undefined) throw new UsageError("Missing RESULTS.jsonl: the results file to read");
   if (more.length === 0) return path;
   throw new UsageError(`Expected one results file, got ${operands.map(excerpt).join(" and ")}`);
+}
+
+/** Codes of errors for a path that names nothing. */
+const MISSING = ["ENOENT", "ENOTDIR", "ENAMETOOLONG"];
+
+/** Returns whether an operand is `-` or the path of something that exists, even if it cannot be read. */
+export function namesPath(operand: string): boolean {
+  if (operand === "-") return true;
+  try {
+    lstatSync(operand);
+    return true;
+  } catch (error) {
+    return !MISSING.includes(`${systemCode(error)}`);
+  }
 }

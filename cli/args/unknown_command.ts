@@ -1,15 +1,11 @@
-import { lstatSync } from "node:fs";
-import { systemCode } from "../../system/system_error.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { nearest } from "../../text/nearest.ts";
 import { quoteForReading, SHELL_SYNTAX } from "./command_words.ts";
+import { namesPath } from "./operands.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Limit of the length of a command line in a message. */
 const MAX_LENGTH = 200;
-
-/** Codes of errors for a path that names nothing. */
-const MISSING = ["ENOENT", "ENOTDIR", "ENAMETOOLONG"];
 
 /**
  * Returns the error for a first operand that is neither a command nor a file; `undefined` if it may be the path of a file.
@@ -23,7 +19,7 @@ export function unknownCommand(
   hasMore: boolean,
   commands: readonly string[],
 ): UsageError | undefined {
-  if (name === "-" || exists(name)) return undefined;
+  if (namesPath(name)) return undefined;
   const isWord = /^[A-Za-z][\w-]*$/.test(name);
   if (!isWord && !SHELL_SYNTAX.test(name)) return undefined;
   const near = isWord ? nearest(name, commands, Math.max(1, Math.floor(name.length / 3))) : undefined;
@@ -35,14 +31,4 @@ export function unknownCommand(
   }
   const reason = "no command or file has this name";
   return new UsageError(`Unknown command ${excerpt(name)}: ${reason}; to run it for each line, write ${example}`);
-}
-
-/** Returns whether a path names something, even if it cannot be read. */
-function exists(path: string): boolean {
-  try {
-    lstatSync(path);
-    return true;
-  } catch (error) {
-    return !MISSING.includes(`${systemCode(error)}`);
-  }
 }

@@ -1,7 +1,7 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { type Vocabulary, vocabularyOf } from "../completions/vocabulary.ts";
+import type { Vocabulary } from "../completions/vocabulary.ts";
 
 /** The functions that return the script of a shell. */
 const SCRIPTS: Readonly<Record<string, () => Promise<(vocabulary: Vocabulary) => string>>> = {
@@ -11,7 +11,7 @@ const SCRIPTS: Readonly<Record<string, () => Promise<(vocabulary: Vocabulary) =>
 };
 
 /** Returns `taskrunner completions`: prints a script with which a shell completes the commands and flags. */
-export function completions(commands: () => readonly Command[], defaultCommand: Command): Command {
+export function completions(loadCommands: () => Promise<readonly Command[]>, defaultCommand: string): Command {
   return defineCommand({
     name: "completions",
     usage: "bash | zsh | fish",
@@ -28,8 +28,9 @@ export function completions(commands: () => readonly Command[], defaultCommand: 
       if (!Object.hasOwn(SCRIPTS, shell) || more.length > 0) {
         throw new UsageError(`Expected bash, zsh or fish, got ${[shell, ...more].map(excerpt).join(" and ")}`);
       }
+      const { vocabularyOf } = await import("../completions/vocabulary.ts");
       const completions = await SCRIPTS[shell]!();
-      await io.stdout.write(new TextEncoder().encode(completions(vocabularyOf(commands(), defaultCommand))));
+      await io.stdout.write(new TextEncoder().encode(completions(vocabularyOf(await loadCommands(), defaultCommand))));
       return 0;
     },
   });

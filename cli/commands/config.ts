@@ -7,7 +7,7 @@ import { type Place, takePlaces } from "../config/places.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
 
 /** Returns `taskrunner config`: prints the default flags, their places and their commands. */
-export function config(commands: () => readonly Command[]): Command {
+export function config(loadCommands: () => Promise<readonly Command[]>): Command {
   return defineCommand({
     name: "config",
     usage: "",
@@ -22,9 +22,10 @@ export function config(commands: () => readonly Command[]): Command {
       if (operands.length > 0) {
         throw new UsageError(`Expected no arguments, got ${operands.map(excerpt).join(" and ")}`);
       }
+      const commands = await loadCommands();
       let status = 0;
       for (const place of takePlaces()) {
-        const { text, problems } = describe(place, commands());
+        const { text, problems } = describe(place, commands);
         await io.stdout.write(new TextEncoder().encode(text));
         for (const problem of problems) await io.stderr(`taskrunner: ${problem}`);
         if (problems.length > 0) status = EXIT_ERROR;

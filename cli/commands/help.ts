@@ -5,8 +5,13 @@ import { UsageError } from "../args/usage_error.ts";
 import type { Command } from "../command.ts";
 import { TOPICS } from "../help_topics.ts";
 
-/** Returns `taskrunner help` for a list of commands, to which it may belong. */
-export function helpCommand(commands: () => readonly Command[]): Command {
+/**
+ * Returns `taskrunner help`, the help of all commands.
+ *
+ * @param names The names of the commands.
+ * @param loadCommands Loads the commands.
+ */
+export function helpCommand(names: readonly string[], loadCommands: () => Promise<readonly Command[]>): Command {
   return {
     name: "help",
     usage: "[COMMAND | TOPIC]",
@@ -16,15 +21,13 @@ export function helpCommand(commands: () => readonly Command[]): Command {
       { command: "taskrunner help exit-status", text: "Print a topic" },
       { command: "taskrunner help", text: "List the commands and topics" },
     ],
-    get operandCompletes() {
-      return [...commands(), ...TOPICS].map(({ name }) => name);
-    },
+    operandCompletes: [...names, ...TOPICS.map(({ name }) => name)],
     flags: {},
     async run({ operands }, io) {
       if (operands.length > 1) {
         throw new UsageError(`Expected one command or topic, got ${operands.map(excerpt).join(" and ")}`);
       }
-      await io.stdout.write(new TextEncoder().encode(helpOf(operands[0], commands())));
+      await io.stdout.write(new TextEncoder().encode(helpOf(operands[0], await loadCommands())));
       return 0;
     },
   };

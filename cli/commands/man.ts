@@ -1,10 +1,9 @@
 import { excerpt } from "../../text/excerpt.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { TOPICS } from "../help_topics.ts";
 
 /** Returns `taskrunner man`: prints the manual page. */
-export function man(commands: () => readonly Command[]): Command {
+export function man(loadCommands: () => Promise<readonly Command[]>): Command {
   return defineCommand({
     name: "man",
     usage: "",
@@ -19,8 +18,8 @@ export function man(commands: () => readonly Command[]): Command {
       if (operands.length > 0) {
         throw new UsageError(`Expected no arguments, got ${operands.map(excerpt).join(" and ")}`);
       }
-      const { manualPage } = await import("../man/page.ts");
-      await io.stdout.write(new TextEncoder().encode(manualPage(commands(), TOPICS)));
+      const [{ manualPage }, { TOPICS }] = await Promise.all([import("../man/page.ts"), import("../help_topics.ts")]);
+      await io.stdout.write(new TextEncoder().encode(manualPage(await loadCommands(), TOPICS)));
       return 0;
     },
   });

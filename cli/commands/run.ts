@@ -22,7 +22,7 @@ import {
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
 import type { Io } from "../io.ts";
-import type { OutputFormat, OutputSettings } from "../output/run_output.ts";
+import type { OutputFormat, OutputSettings } from "../output/output_settings.ts";
 import type { ColorMode } from "../output/tag.ts";
 import type { RunSettings } from "../run_tasks.ts";
 

@@ -48,7 +48,7 @@ export interface Vocabulary {
 }
 
 /** Returns the words of commands. */
-export function vocabularyOf(commands: readonly Command[], defaultCommand: Command): Vocabulary {
+export function vocabularyOf(commands: readonly Command[], defaultCommand: string): Vocabulary {
   const described = commands.map((command): CommandWords => ({
     name: command.name,
     summary: command.summary,
@@ -59,7 +59,7 @@ export function vocabularyOf(commands: readonly Command[], defaultCommand: Comma
   const flags = described.flatMap(({ flags }) => flags).filter(({ value }) => value);
   return {
     commands: described,
-    defaultCommand: defaultCommand.name,
+    defaultCommand,
     valueSpellings: [...new Set(flags.flatMap(({ offered, aliases }) => [...offered, ...aliases]))],
     separators: [":::", ":::+", "::::", "::::+"],
   };

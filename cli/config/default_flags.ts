@@ -2,11 +2,12 @@
 
 import { excerpt } from "../../text/excerpt.ts";
 import { type ShellWord, ShellWordsError, splitShellWords } from "../../text/shell_words.ts";
-import { splitArguments, unknownFlag } from "../args/arguments.ts";
-import { type Flags, flagsOf, type GivenFlags } from "../args/flag.ts";
+import { splitArguments } from "../args/arguments.ts";
+import type { Flags, GivenFlags } from "../args/flag.ts";
+import { unknownFlag } from "../args/unknown_flag.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { allFlagsOf, type Command, flagsOfAll } from "../command.ts";
-import { type Place, takePlaces } from "./places.ts";
+import type { Place } from "./places.ts";
 
 /** A flag of a place. */
 export interface DefaultFlag {
@@ -26,18 +27,21 @@ export interface DefaultArguments {
 }
 
 /**
- * Returns the default flags that a command has. Flags that only other commands have are left out. Removes the variable from
- * the environment, also with `--no-config`. A command without flags has no defaults.
+ * Returns the default flags that a command has. Flags that only other commands have are left out.
  *
- * @param given the flags of the command line, which override defaults. With `--no-config` there are no defaults.
+ * @param places the places of default flags.
+ * @param given the flags of the command line, which override defaults.
  * @throws {UsageError} for a place that cannot be read, and for anything in a place that is not a flag with a valid value. The
  * message begins with the place.
  */
-export function defaultArguments(command: Command, commands: readonly Command[], given: GivenFlags): DefaultArguments {
-  if (Object.keys(flagsOf(command.flags)).length === 0) return { arguments: [], explain: (message) => message };
+export function defaultArguments(
+  places: readonly Place[],
+  command: Command,
+  commands: readonly Command[],
+  given: GivenFlags,
+): DefaultArguments {
   const known = allFlagsOf(command);
-  const places = takePlaces();
-  const flags = given["no-config"] ? [] : places
+  const flags = places
     .flatMap((place) => flagsIn(place, commands))
     .filter(({ name }) => Object.hasOwn(known, name));
   for (const flag of flags) checkValue(flag, known);

@@ -1,33 +1,15 @@
-import { type ByteSink, JsonLinesWriter } from "../../jsonl/mod.ts";
+import type { ByteSink } from "../../jsonl/mod.ts";
 import type { PoolOptions } from "../../pool/options.ts";
 import type { TaskResult } from "../../records/result.ts";
-import { appendOwnResult, type ResultsFile } from "../../results/results_file.ts";
-import { ResultsFileError } from "../../results/results_file_error.ts";
-import { ClosedOutputError, type Io } from "../io.ts";
+import type { ResultsFile } from "../../results/results_file.ts";
+import type { Io } from "../io.ts";
 import type { Display } from "../ui/display.ts";
 import { failureNotice } from "./failure_notice.ts";
-import { LineSink } from "./line_sink.ts";
+import { openSinks, type ResultSinks } from "./open_sinks.ts";
 import { OrderedOutput, type StandardSinks } from "./ordered_output.ts";
+import type { OutputSettings } from "./output_settings.ts";
 import type { ResultSink } from "./result_sink.ts";
 import { hasSpillFile, SpillFileRemover } from "./spill_files.ts";
-import { type ColorMode, tagger } from "./tag.ts";
-import { TextSink } from "./text_sink.ts";
-
-/** The form of the results on standard output. */
-export type OutputFormat = "text" | "json" | "none";
-
-/** The settings of the output of a run. */
-export interface OutputSettings {
-  /** The path of the results file; undefined for none. */
-  file: string | undefined;
-  /** The form of the results on standard output. */
-  format: OutputFormat;
-  /** Puts the id before each line of text. */
-  hasTags: boolean;
-  /** Writes lines of text while their tasks run. */
-  byLine: boolean;
-  color: ColorMode;
-}
 
 /** The standard streams, and a function that writes a message to standard error on a line of its own. */
 type OutputStreams = StandardSinks & Pick<Display, "log">;
@@ -52,31 +34,38 @@ export class RunOutput {
   /** Absent if a record refers to the spill files. */
   readonly #spillFiles: SpillFileRemover | undefined;
 
-  /**
-   * @param file the open results file, if there is one.
-   */
-  constructor(
-    settings: OutputSettings,
+  private constructor(
+    ordered: OrderedOutput,
+    { sinks, onOutput }: ResultSinks,
+    { format }: OutputSettings,
     file: ResultsFile | undefined,
     streams: OutputStreams,
     context: OutputContext,
   ) {
-    const { format, hasTags, byLine, color } = settings;
-    const { stdout, stderr } = streams;
+    this.#ordered = ordered;
+    this.#sinks = sinks;
+    this.onOutput = onOutput;
     this.#streams = streams;
     this.#isText = format === "text";
-    this.#ordered = new OrderedOutput({ stdout, stderr: this.#isText ? stderr : unfailing(stderr) });
     this.#isQuiet = context.isQuiet;
     if (!file && format !== "json") this.#spillFiles = new SpillFileRemover(context.hasTemporarySpillFiles);
-    const recording = file ? [resultsFileSink(file)] : [];
-    const tagOf = hasTags ? tagger(color, context) : undefined;
-    if (format === "text" && byLine) {
-      const lines = new LineSink(this.#ordered, tagOf);
-      this.onOutput = lines.take;
-      this.#sinks = [...recording, lines];
-    } else if (format === "text") this.#sinks = [...recording, new TextSink(this.#ordered, tagOf)];
-    else if (format === "json") this.#sinks = [...recording, new JsonLinesWriter(stdout)];
-    else this.#sinks = recording;
+  }
+
+  /**
+   * Opens the output of a run.
+   *
+   * @param file the open results file, if there is one.
+   */
+  static async open(
+    settings: OutputSettings,
+    file: ResultsFile | undefined,
+    streams: OutputStreams,
+    context: OutputContext,
+  ): Promise<RunOutput> {
+    const { stdout, stderr } = streams;
+    const ordered = new OrderedOutput({ stdout, stderr: settings.format === "text" ? stderr : unfailing(stderr) });
+    const sinks = await openSinks(settings, file, ordered, stdout, context);
+    return new RunOutput(ordered, sinks, settings, file, streams, context);
   }
 
   /**
@@ -112,17 +101,6 @@ export class RunOutput {
     for (const sink of this.#sinks) await sink.flush();
     await this.#ordered.flush();
   }
-}
-
-/** Returns a sink that appends to a results file. A pipe without a reader counts as a closed standard output. */
-function resultsFileSink(file: ResultsFile): ResultSink {
-  const rethrow = (error: unknown): never => {
-    throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
-  };
-  return {
-    write: (result) => appendOwnResult(file, result).catch(rethrow),
-    flush: () => file.flush().catch(rethrow),
-  };
 }
 
 /** Returns a sink that ignores errors: where only notices go to standard error, their loss must not end a run. */

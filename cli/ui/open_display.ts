@@ -1,7 +1,5 @@
 import type { Io } from "../io.ts";
 import type { Display } from "./display.ts";
-import { PlainDisplay } from "./plain_display.ts";
-import { TerminalDisplay } from "./terminal_display.ts";
 
 /** Interval between progress lines where standard error is not a terminal. */
 const LINE_INTERVAL_MS = 10_000;
@@ -11,8 +9,9 @@ const LINE_INTERVAL_MS = 10_000;
  *
  * @param wanted the value of `--progress`; by default progress is shown on a terminal only.
  */
-export function openDisplay(wanted: boolean | undefined, io: Io): Display {
+export async function openDisplay(wanted: boolean | undefined, io: Io): Promise<Display> {
   const showsProgress = wanted ?? io.stderrIsTerminal;
-  if (showsProgress && io.stderrIsTerminal) return new TerminalDisplay(io);
+  if (showsProgress && io.stderrIsTerminal) return new (await import("./terminal_display.ts")).TerminalDisplay(io);
+  const { PlainDisplay } = await import("./plain_display.ts");
   return new PlainDisplay(io, showsProgress ? LINE_INTERVAL_MS : undefined);
 }

@@ -8,13 +8,17 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { splitArguments } from "../../cli/args/arguments.ts";
 import { spellingsOf } from "../../cli/args/flag.ts";
-import { parseValues } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { flagsOfAll, parseValues } from "../../cli/command.ts";
+import { type CommandLine, parseForOneCommand } from "../../cli/command_line.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { readSettings, run, type RunFlags } from "../../cli/commands/run.ts";
-import { ALL_FLAGS } from "../../cli/main.ts";
 import type { RetryOptions } from "../../pool/retry.ts";
 import { UsageError } from "../../cli/args/usage_error.ts";
+import { parseForAllCommands } from "../../cli/wrong_arguments.ts";
 import { assertExpected, textOf } from "./target.ts";
+
+const COMMANDS = await loadCommands();
+const ALL_FLAGS = flagsOfAll(COMMANDS);
 
 export const tokens = [
   ...Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)),
@@ -40,6 +44,18 @@ export const seeds = [
 
 export async function fuzz(data: Uint8Array): Promise<void> {
   const args = textOf(data).split("\n");
+  const line = await parseForOneCommand(args);
+  if (line) {
+    const same = await parseForAllCommands(args, args);
+    assert(!("error" in same), "only one of the ways to parse reports an error");
+    const partsOf = ({ command: { name }, isNamed, given, operands }: CommandLine) => ({
+      name,
+      isNamed,
+      given,
+      operands,
+    });
+    assertEquals(partsOf(line), partsOf(same));
+  }
   try {
     const { given, operands, unknown, error } = splitArguments(args, ALL_FLAGS);
     if (error) throw error;

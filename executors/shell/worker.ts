@@ -1,6 +1,6 @@
 /** A long-lived shell that runs one attempt after another. @module */
 
-import { randomBytes } from "node:crypto";
+import { randomHex } from "../../system/random_hex.ts";
 import { encodeByteText } from "../../text/byte_text.ts";
 import { drain } from "../drain.ts";
 import type { SendSignal } from "../send_signal.ts";
@@ -52,7 +52,7 @@ export class ShellWorker {
   readonly ended: Promise<ExitStatus>;
   readonly #child: ChildProcess;
   readonly #sendSignal: SendSignal;
-  readonly #token = randomBytes(12).toString("hex");
+  readonly #token = randomHex(12);
   readonly #reader = new WorkerReportReader(this.#token);
   #isRetired = false;
   #hasEnded = false;

@@ -6,12 +6,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
-import { type Flags, type FlagValues, type GivenFlags, spellingsOf } from "../../cli/args/flag.ts";
+import { splitArguments } from "../../cli/args/arguments.ts";
+import { unknownFlag } from "../../cli/args/unknown_flag.ts";
+import { type Flags, type FlagValues, type GivenFlags, spellingsOf, undoingSpelling } from "../../cli/args/flag.ts";
 import { JOBS, parseJobs, parseSize, text } from "../../cli/args/units.ts";
-import { allFlagsOf, parseValues } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
-import { ALL_FLAGS } from "../../cli/main.ts";
+import { allFlagsOf, flagsOfAll, parseValues } from "../../cli/command.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { VERSION } from "../../text/version.ts";
 import { parseResult } from "../../mod.ts";
 import {
@@ -30,6 +30,9 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
+const ALL_FLAGS = flagsOfAll(COMMANDS);
 
 // cspell:ignore prosc
 
@@ -372,13 +375,15 @@ test("a flag can have aliases, and can repeat", () => {
   assertStringIncludes(unknownFlag("--max-prosc", flags).message, "did you mean --max-procs?");
 });
 
-test("a flag has the same spellings in all commands, and takes a value in all or in none", () => {
+test("a flag is parsed in the same way for all commands", () => {
   const names = new Map<string, string>();
   for (const command of COMMANDS) {
     for (const [name, flag] of Object.entries(allFlagsOf(command))) {
       const other = ALL_FLAGS[name]!;
       assertEquals([name, other.unit === undefined, other.repeats], [name, flag.unit === undefined, flag.repeats]);
       assertEquals(spellingsOf(name, other), spellingsOf(name, flag));
+      assertEquals(other.unit?.takesEmpty, flag.unit?.takesEmpty, name);
+      assertEquals(undoingSpelling(name, other), undoingSpelling(name, flag));
       for (const spelling of spellingsOf(name, flag)) {
         assertEquals(names.get(spelling) ?? name, name, spelling);
         names.set(spelling, name);

@@ -336,7 +336,7 @@ test("openDisplay() shows a bar on a terminal, lines elsewhere if asked, and oth
     let kind = "nothing";
     globalThis.setInterval = (() => void (kind = "lines")) as unknown as typeof setInterval;
     try {
-      const display = openDisplay(wanted, recordingIo({ stderrIsTerminal }).io);
+      const display = await openDisplay(wanted, recordingIo({ stderrIsTerminal }).io);
       await display.close();
       return display instanceof TerminalDisplay ? "bar" : kind;
     } finally {

@@ -1,15 +1,18 @@
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import { splitArguments, unknownFlag } from "../../cli/args/arguments.ts";
+import { splitArguments } from "../../cli/args/arguments.ts";
+import { unknownFlag } from "../../cli/args/unknown_flag.ts";
 import { spellingsOf } from "../../cli/args/flag.ts";
 import { FOREIGN_FLAGS } from "../../cli/args/foreign_flags.ts";
-import { allFlagsOf } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { allFlagsOf, flagsOfAll } from "../../cli/command.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
-import { ALL_FLAGS } from "../../cli/main.ts";
 import { lacks, shell } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
+const ALL_FLAGS = flagsOfAll(COMMANDS);
 
 // cspell:ignore progres controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
 

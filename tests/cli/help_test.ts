@@ -5,7 +5,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { allFlagsOf } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
 import { main } from "../../cli/main.ts";
 import {
@@ -20,6 +20,8 @@ import {
 } from "../support/helpers.ts";
 import { fakeIo } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
 
 // cspell:ignore eahc
 

@@ -6,7 +6,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { spellingsOf } from "../../cli/args/flag.ts";
 import { allFlagsOf } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
 import { VARIABLES } from "../../cli/man/page.ts";
 import { bold, code, item, paragraph, roff, section } from "../../cli/man/roff.ts";
@@ -14,6 +14,8 @@ import { VERSION, VERSION_DATE } from "../../text/version.ts";
 import { lacks, start, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { readPage, rowsOf } from "../support/pages.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
 
 /** Shows a page with `man`, and returns the text and the warnings. */
 async function shown(page: string, width: number): Promise<{ text: string; warnings: string }> {

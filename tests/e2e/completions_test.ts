@@ -9,7 +9,7 @@ import { assertMatch } from "@std/assert/match";
 import { type Flag, spellingsOf, undoingSpelling } from "../../cli/args/flag.ts";
 import { countFrom, text } from "../../cli/args/units.ts";
 import { allFlagsOf, defineCommand } from "../../cli/command.ts";
-import { COMMANDS } from "../../cli/commands/mod.ts";
+import { loadCommands } from "../../cli/commands/mod.ts";
 import { bashCompletions } from "../../cli/completions/bash.ts";
 import { fishCompletions } from "../../cli/completions/fish.ts";
 import { vocabularyOf } from "../../cli/completions/vocabulary.ts";
@@ -25,6 +25,8 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+const COMMANDS = await loadCommands();
 
 const FIXTURES = join(PROJECT, "tests", "fixtures");
 
@@ -184,7 +186,7 @@ for (
 ) {
   test(`completions ${shell} recognizes aliases and flags that repeat, and runs no text`, async () => {
     if (lacks(shell)) return;
-    const script = completions(vocabularyOf([HOSTILE], HOSTILE));
+    const script = completions(vocabularyOf([HOSTILE], HOSTILE.name));
     await withShell(shell as keyof typeof SHELLS, async (offered, _, directory) => {
       for (const line of ["--max-procs 4", "-P 4", "-0j 4", "-P4", "--max-procs=4", "-a x -a y"]) {
         assertEquals(await offered(`taskrunner each ${line} --fi`), ["--file"], line);

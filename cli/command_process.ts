@@ -1,0 +1,27 @@
+import process from "node:process";
+import { setTimeout } from "node:timers";
+import type { Io } from "./io.ts";
+import { processIo } from "./process_io.ts";
+import { writeStderr } from "../system/standard_streams.ts";
+
+/** The time after which the heap is kept small. A short run has no use for that, and would start 10 ms later. */
+const SMALL_HEAP_AFTER_MS = 1_000;
+
+/** Runs the command with the arguments and streams of this process, and ends the process. */
+export async function runInProcess(): Promise<never> {
+  setTimeout(keepHeapSmall, SMALL_HEAP_AFTER_MS).unref();
+  const status = await run(process.argv.slice(2), processIo());
+  await writeStderr(""); // writes notices that nobody has waited for
+  process.exit(status);
+}
+
+/** Keeps the heap of V8 small, because the memory of the machine belongs to the tasks. Bun ignores the flag. */
+function keepHeapSmall(): void {
+  process.getBuiltinModule("node:v8").setFlagsFromString("--optimize-for-size");
+}
+
+/** Runs the command. Prints the version, which scripts often ask for, without loading anything else. */
+async function run(args: readonly string[], io: Io): Promise<number> {
+  if (args.length === 1 && args[0] === "--version") return await (await import("./print_version.ts")).printVersion(io);
+  return await (await import("./main.ts")).main(args, io);
+}
