@@ -103,6 +103,17 @@ export class Worker {
   }
 
   /**
+   * Returns whether JetStream answers within two seconds: `true` from the connection until the end of {@linkcode run},
+   * except while the connection is lost. A worker without a connection finishes its tasks and reconnects by itself, so do
+   * not restart the worker for that reason.
+   */
+  async isHealthy(): Promise<boolean> {
+    if (!this.#nats || this.#nats.connection.isClosed()) return false;
+    // Not by rtt(): when the connection is lost meanwhile, the client counts one answer too few, and drain() never ends.
+    return await this.#nats.jsm.getAccountInfo().then(() => true, () => false);
+  }
+
+  /**
    * Runs tasks until {@linkcode drain} is called. Waits for a server that cannot be reached.
    *
    * @throws `Error` when the server rejects the login, or denies a permission that a worker needs.
