@@ -34,7 +34,7 @@ if (RUNTIME === "node") {
   test("the Containerfile has no errors, a pinned base, and a user other than root", async () => {
     const text = await read("Containerfile");
     assertEquals(validate(text).map(({ message }) => message), []);
-    assert(validate(text.replace("WORKDIR", "WORKDR")).length > 0);
+    assert(validate(text.replace("WORKDIR", "WORK")).length > 0);
     const file = DockerfileParser.parse(text);
     for (const from of file.getFROMs()) assert(/:\d+\.\d+\.\d+-[a-z]+/.test(from.getImage()!), from.getImage()!);
     const lastOf = (keyword: string) =>
@@ -56,7 +56,9 @@ if (RUNTIME === "node") {
       }
       await symlink(join(PROJECT, "node_modules"), join(directory, "node_modules"));
       const paths = await readdir(directory, { recursive: true });
-      const modules = paths.filter((path) => path.endsWith(".ts") && !/^dev|^node_modules|main\.ts$|spawn_adapters.(deno|bun)/.test(path));
+      const modules = paths.filter((path) =>
+        path.endsWith(".ts") && !/^dev|^node_modules|main\.ts$|spawn_adapters.(deno|bun)/.test(path)
+      );
       assert(modules.includes("cli.ts") && modules.length > 100, `${modules.length} modules`);
       const script = modules.map((path) => `await import("./${path}");`).join("\n");
       const imported = start(process.execPath, ["--input-type=module", "-e", script], { cwd: directory, stdin: "" });
