@@ -109,7 +109,7 @@ export class Worker {
    */
   async isHealthy(): Promise<boolean> {
     if (!this.#nats || this.#nats.connection.isClosed()) return false;
-    // Not by rtt(): when the connection is lost meanwhile, the client counts one answer too few, and drain() never ends.
+    // Workers need JetStream, of which a ping to the server would tell nothing.
     return await this.#nats.jsm.getAccountInfo().then(() => true, () => false);
   }
 

@@ -81,8 +81,8 @@ unshare --mount sh -c 'umount -l /proc && exec ${
 /** The closest to macOS that Linux can be. */
 const MACOS = "ps of BSD, bash as sh, neither /proc nor /dev/shm nor flock, as on macOS";
 
-/** Hides flock(1). */
-const NO_FLOCK = `{ flock=$(command -v flock) && mount --bind /dev/null "$flock" || :; }`;
+/** A flock(1) whose program is not installed, as a wrapper of a version manager can be. */
+const NO_FLOCK = script("flock", "exit 127");
 
 /** The notice of Node and Bun without a program that locks files. Deno locks files itself. */
 const NO_LOCK = RUNTIME === "deno"
@@ -120,9 +120,7 @@ const SYSTEMS: Record<string, System> = {
   [MACOS]: {
     setup: () =>
       `bin=$TMPDIR/bin && mkdir "$bin" && mount -t tmpfs tmpfs "$bin" && ln -s "$(command -v bash)" "$bin/sh" &&
-      ${BSD_PS} ${
-        script("flock", "exit 127")
-      } mount --move "$bin" /mnt && rmdir "$bin" && PATH=/mnt:$PATH && ${NO_FLOCK} && ${ONLY_DEVICES} && ${ONLY_SELF}`,
+      ${BSD_PS} ${NO_FLOCK} mount --move "$bin" /mnt && rmdir "$bin" && PATH=/mnt:$PATH && ${ONLY_DEVICES} && ${ONLY_SELF}`,
     needs: ["bash", "perl"],
   },
   "a user without a name or a home": {

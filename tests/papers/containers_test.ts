@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp, readdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -42,6 +43,13 @@ if (RUNTIME === "node") {
         .getArgumentsContent();
     assert(/^[1-9]\d*:[1-9]\d*$/.test(lastOf("USER")!));
     assertEquals(JSON.parse(lastOf("ENTRYPOINT")!), ["tini", "--", "taskrunner"]);
+    const context = await contextPaths();
+    for (const copy of file.getCOPYs().filter((copy) => copy.getFromFlag() === null)) {
+      for (const source of copy.getArguments().slice(0, -1).map((argument) => argument.getValue())) {
+        assert(source === "." || context.includes(source), `${source} is not in the build context`);
+        assert(existsSync(join(PROJECT, source)), `${source} does not exist`);
+      }
+    }
     const version = /^const VERSION = "(.*)";$/m.exec(await read("nats", "client", "connection.ts"))![1];
     assertEquals(
       new Set(text.match(/@nats-io\/[\w-]+@[\d.]+/g)!.map((name) => name.split("@")[2])),
