@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync, readlinkSync } from "node:fs";
+import { fstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import process from "node:process";
 import type { Source } from "../jsonl/source.ts";
 import { isPermitted } from "../system/deno_permissions.ts";
@@ -62,14 +62,15 @@ export function processIo(): Io {
   };
 }
 
-/** The device number of `/dev/tty`, which is the same terminal as another device. */
-const DEV_TTY = 0x500;
+/** The terminal of a process, under another device number. */
+const DEV_TTY = "/dev/tty";
 
 /** Returns whether two terminals are, as far as known, the same. */
 function isSameDevice(one: number, other: number): boolean {
   try {
     const [device, otherDevice] = [fstatSync(one).rdev, fstatSync(other).rdev];
-    return device === otherDevice || device === DEV_TTY || otherDevice === DEV_TTY;
+    if (device === otherDevice || !isPermitted({ name: "read", path: DEV_TTY })) return true;
+    return [device, otherDevice].includes(statSync(DEV_TTY).rdev);
   } catch {
     return true; // Deno does not permit the question
   }

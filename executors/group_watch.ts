@@ -53,10 +53,11 @@ export class GroupWatch {
     const waitMs = this.#nextScanMs - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     else await Promise.resolve(); // so that all terminations of this turn share the scan
-    this.#nextScan = undefined;
     const startedMs = performance.now();
-    this.#scan = { startedMs, groups: this.processes.scan() };
+    const scanned = this.processes.scan();
+    this.#scan = { startedMs, groups: scanned instanceof Promise ? await scanned : scanned };
     const endedMs = performance.now();
+    this.#nextScan = undefined;
     this.#nextScanMs = endedMs + Math.min(MAX_PAUSE_MS, SCAN_PAUSE_FACTOR * (endedMs - startedMs));
   }
 }

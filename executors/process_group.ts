@@ -9,6 +9,9 @@ const MAX_POLL_MS = 50;
 /** The time for a child of a worker to reset inherited traps. A child that handles SIGTERM later does so by itself. */
 const START_MS = 200;
 
+/** The same where the system does not reveal whether the child handles SIGTERM: the shell resets traps first of all. */
+const FORK_MS = 50;
+
 /** The processes to terminate. */
 export interface ProcessGroup {
   /** The id of the group. The leader must not have been reaped yet. */
@@ -86,8 +89,8 @@ export class ProcessGroupTermination {
   }
 
   /**
-   * Waits until the worker has started the attempt, and finds the processes that are not older than the attempt. Without
-   * `/proc`, all processes of the group count.
+   * Waits until the worker has started the attempt, and finds the processes that are not older than the attempt. Where
+   * processes cannot be listed, all processes of the group count.
    *
    * @returns false when there is nothing to terminate.
    */
@@ -113,13 +116,16 @@ export class ProcessGroupTermination {
   /** Returns true while a child has the traps of its worker, so that SIGTERM would be lost. */
   #isStarting({ pid }: RunningProcess, sinceMs: number): boolean {
     const nowMs = performance.now();
-    return nowMs - sinceMs <= START_MS && nowMs < this.#killAtMs && this.#watch.processes.handlesSigterm(pid);
+    if (nowMs - sinceMs > START_MS || nowMs >= this.#killAtMs) return false;
+    return this.#watch.processes.handlesSigterm(pid) ?? nowMs - sinceMs <= FORK_MS;
   }
 
   async #signal(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const { processes } = this.#watch;
     const targets = this.#root
-      ? this.#members.filter(({ pid, startTicks }) => processes.isRunning(pid, startTicks)).map(({ pid }) => pid)
+      ? this.#members.filter(({ pid, startTicks }) => processes.isRunning(pid, startTicks) ?? true).map(({ pid }) =>
+        pid
+      )
       : [-this.#groupId];
     // A stopped process handles SIGTERM only after SIGCONT.
     const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal];
@@ -149,8 +155,8 @@ export class ProcessGroupTermination {
   }
 
   /**
-   * Returns whether only zombies remain, which the init process of many containers never reaps. Always false without
-   * `/proc`.
+   * Returns whether only zombies remain, which the init process of many containers never reaps. Always false where
+   * processes cannot be listed.
    */
   async #hasOnlyZombies(): Promise<boolean> {
     if (this.#root || this.#watch.processes.isRunning(this.#groupId)) return false;

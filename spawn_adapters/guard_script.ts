@@ -9,14 +9,15 @@
  * The group of a task is signaled as a whole. Of a worker's group only the current attempt is signaled: the oldest
  * child that the worker has when first scanned, and every younger process. Older processes are background processes of
  * earlier attempts and are meant to stay. The worker cleans up and exits as soon as its child has ended. All this needs
- * /proc; without it whole groups are signaled. A line of /proc/PID/stat may be split by a newline in the name of the
- * process.
+ * /proc or, on systems without it such as macOS, ps(1); without both, whole groups are signaled. A line of
+ * /proc/PID/stat may be split by a newline in the name of the process. `list_with_ps` prints such lines, with the start in
+ * seconds since 2020 as if all months had 31 days, because mksh has 32-bit integers. It has no `case` inside `$(…)`, which bash 3.2 cannot parse.
  *
  * `scan` sets `found` to the ids to signal (negative for a group) and `workers` to the workers that are alive.
  */
 export const GUARD_SCRIPT = `
 trap '' HUP INT QUIT TERM PIPE USR1 USR2
-is_closed= spaces=$IFS
+is_closed= spaces=$IFS months=JanFebMarAprMayJunJulAugSepOctNovDec
 while IFS= read -r line; do
   case $line in
     end) is_closed=1 ;;
@@ -32,10 +33,21 @@ list_groups() {
   done
 }
 
+list_with_ps() {
+  LC_ALL=C TZ=UTC0 ps -A -o pid= -o ppid= -o pgid= -o state= -o lstart= |
+    while read -r pid parent group state _ month day time year; do
+      before=\${months%"$month"*} hour=\${time%%:*} minute=\${time#*:} second=\${time##*:} minute=\${minute%:*}
+      days=$((((year - 2020) * 12 + \${#before} / 3) * 31 + day))
+      start=$((((days * 24 + 1$hour - 100) * 60 + 1$minute - 100) * 60 + 1$second - 100))
+      echo "$pid (-) \${state%"\${state#?}"} $parent $group - - - - - - - - - - - - - - - - $start"
+    done
+}
+
 scan() {
   found= workers= members=
   stats=
   [ -z "$has_workers" ] || stats=$(cat /proc/[0-9]*/stat)
+  [ -z "$has_workers" ] || [ "$stats" ] || stats=$(list_with_ps)
   if [ -z "$stats" ]; then
     for id in $groups; do ! kill -0 "-$id" || found="$found -$id"; done
     return

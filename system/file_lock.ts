@@ -60,10 +60,15 @@ export async function lockFile(file: FileHandle, path: string): Promise<FileLock
 
 const UNSUPPORTED = "the file system does not support locks";
 
+/** The least exit status of a program that could not start another one, as wrappers such as those of pyenv do. */
+const NOT_STARTED_STATUS = 126;
+
 /** Returns the exit status of a program, or `undefined` if it cannot be started. */
 function exitStatusOf([program, ...args]: typeof LOCKERS[number], stdin: number): Promise<number | null | undefined> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: [stdin, "ignore", "ignore"] });
-    child.once("error", () => resolve(undefined)).once("exit", resolve);
+    child.once("error", () => resolve(undefined)).once("exit", (status) => {
+      resolve(status !== null && status >= NOT_STARTED_STATUS ? undefined : status);
+    });
   });
 }

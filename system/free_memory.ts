@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { dirname } from "node:path";
 import process from "node:process";
+import { NO_PROC } from "./process_stat.ts";
 
 /** Files with the memory limit and usage of a group, for cgroup v2 and v1. */
 const CONTROL_GROUPS = [
@@ -26,11 +27,10 @@ const CONTROL_GROUPS = [
  * group of this process, for instance that of a container, have available. Reclaimable file cache counts as available.
  *
  * @param root Directory that contains `/proc` and `/sys`.
- * @throws the system's error when the amount cannot be determined.
+ * @throws `Error` when the amount cannot be determined.
  */
 export function freeMemoryBytes(root = ""): number {
   if (process.platform !== "linux") return os.freemem();
-  const [, kibibytes] = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync(`${root}/proc/meminfo`, "latin1")) ?? [];
   const read = (path: string): string | undefined => {
     try {
       return readFileSync(`${root}${path}`, "latin1");
@@ -38,6 +38,8 @@ export function freeMemoryBytes(root = ""): number {
       return undefined; // the group is missing, or is the root group, which has no limits
     }
   };
+  if (!existsSync(`${root}/proc/meminfo`)) throw new Error(NO_PROC);
+  const [, kibibytes] = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync(`${root}/proc/meminfo`, "latin1")) ?? [];
   if (kibibytes === undefined) throw new Error("/proc/meminfo has no MemAvailable; it needs Linux 3.14");
   let freeBytes = Number(kibibytes) * 1024;
   const membership = read("/proc/self/cgroup") ?? "";

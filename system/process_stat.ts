@@ -1,6 +1,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { Buffer } from "node:buffer";
 
+/** The error of functions that need `/proc`. */
+export const NO_PROC = "/proc is not mounted; mount it, or limit neither the load nor the free memory";
+
 /** Shared by all reads, which halves their time compared with `readFileSync`. Far larger than any `stat` file. */
 const buffer = Buffer.alloc(4096);
 

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import os from "node:os";
 import process from "node:process";
-import { statFields } from "./process_stat.ts";
+import { NO_PROC, statFields } from "./process_stat.ts";
 import { systemCode } from "./system_error.ts";
 
 /** `PF_KTHREAD` in the flags of a process. */
@@ -13,13 +13,15 @@ const KERNEL_THREAD = 0x0020_0000;
  * systems other than Linux, returns the load average of one minute.
  *
  * @param proc Directory of the proc file system.
- * @throws the system's error when the load cannot be determined.
+ * @throws `Error` when the load cannot be determined.
  */
 export function systemLoad(proc = "/proc"): number {
   if (process.platform !== "linux") return os.loadavg()[0]!;
+  const pids = unlessMissing(() => readdirSync(proc).map(Number).filter((pid) => pid > 0));
+  if (!pids?.includes(process.pid)) throw new Error(NO_PROC);
   let load = 0;
-  for (const entry of readdirSync(proc)) {
-    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+  for (const entry of pids) {
+    if (entry === process.pid) continue;
     const first = readStat(`${proc}/${entry}`);
     if (!first || first.flags & KERNEL_THREAD) continue;
     for (const { state } of first.threads === 1 ? [first] : readThreads(`${proc}/${entry}`)) {
@@ -36,16 +38,16 @@ interface Stat {
 }
 
 function readThreads(directory: string): Stat[] {
-  const threads = unlessEnded(() => readdirSync(`${directory}/task`)) ?? [];
+  const threads = unlessMissing(() => readdirSync(`${directory}/task`)) ?? [];
   return threads.map((thread) => readStat(`${directory}/task/${thread}`)).filter((stat) => stat !== undefined);
 }
 
 function readStat(directory: string): Stat | undefined {
-  const fields = unlessEnded(() => statFields(directory));
+  const fields = unlessMissing(() => statFields(directory));
   return fields && { state: fields[0]!, flags: Number(fields[6]), threads: Number(fields[17]) };
 }
 
-function unlessEnded<T>(read: () => T): T | undefined {
+function unlessMissing<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

@@ -1,10 +1,10 @@
 /** Flags of NATS, and the connection options that they make. @module */
 
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { excerpt } from "../../text/excerpt.ts";
+import { homeDirectory } from "../../system/home_directory.ts";
 import { systemReason } from "../../system/system_error.ts";
 import type { NatsConnectionOptions } from "../../nats/client/options.ts";
 import type { Flag, Flags, FlagValues } from "./flag.ts";
@@ -89,7 +89,7 @@ export function readNatsConnection(flags: FlagValues<typeof CONNECTION_FLAGS>): 
   // An empty value is not set: the nats command writes all fields into a context.
   const first = (...values: (string | undefined)[]) => values.find((value) => value);
   const path = (flag: string | undefined, variable: string, field: string | undefined) => {
-    return first(flag, env[variable], field?.replace(/^~(?=\/)/, homedir()));
+    return first(flag, env[variable], field?.replace(/^~(?=\/)/, homeDirectory() ?? "~"));
   };
   const servers = first(flags.nats, env["NATS_URL"], context.url);
   if (!servers) throw new UsageError("Missing --nats URL: give a server such as nats://HOST:4222, or set NATS_URL");
@@ -140,7 +140,12 @@ function readContext(name: string): Context {
   if (!/^[\w.-]+$/.test(name)) {
     throw new UsageError(`--nats-context must be the name of a context, got ${excerpt(name)}`);
   }
-  const directory = process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config");
+  const home = homeDirectory();
+  const directory = process.env["XDG_CONFIG_HOME"] || (home && join(home, ".config"));
+  if (!directory) {
+    const remedy = "set HOME, or XDG_CONFIG_HOME to the directory that contains nats/context";
+    throw new UsageError(`Cannot read the NATS context ${name}: this user has no home directory; ${remedy}`);
+  }
   const path = join(directory, "nats", "context", `${name}.json`);
   try {
     return JSON.parse(readFileSync(path, "utf8"));

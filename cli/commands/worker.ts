@@ -43,6 +43,10 @@ export const worker = defineCommand({
         help: "number of times to start a task again after the loss of its worker",
         default: "3",
       },
+      "health-file": {
+        unit: text("FILE", "file"),
+        help: "update the time of FILE every 5 s while the server answers, and remove FILE otherwise",
+      },
     },
     "Connection": CONNECTION_FLAGS,
   },
@@ -77,8 +81,22 @@ export const worker = defineCommand({
     });
     io.onRequest((request) => request === "drain" && drain());
     const ready = `running up to ${pluralize(concurrency, "task")} at once from ${queues.join(" and ")}`;
-    worker.connected.then(() => log(ready)).catch(() => {});
-    await worker.run();
+    const path = flags["health-file"];
+    const health = path === undefined ? undefined : new (await import("../health_file.ts")).HealthFile({
+      path,
+      isHealthy: () => worker.isHealthy(),
+      onNotice: log,
+    });
+    const onConnected = () => {
+      log(ready);
+      health?.check();
+    };
+    worker.connected.then(onConnected).catch(() => {});
+    try {
+      await worker.run();
+    } finally {
+      await health?.close();
+    }
     if (io.killSignal.aborted) throw io.signal.reason; // the exit status is of the signal, as for a run
     return 0;
   },

@@ -1,10 +1,10 @@
 /** The places of default flags: a file and an environment variable. @module */
 
 import { readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
 import { isPermitted, permittedVariable } from "../../system/deno_permissions.ts";
+import { homeDirectory } from "../../system/home_directory.ts";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 
 /** The variable that holds default flags. */
@@ -34,7 +34,7 @@ export function takePlaces(): Place[] {
 function flagsFile(): string | undefined {
   const base = permittedVariable("XDG_CONFIG_HOME");
   if (base && isAbsolute(base)) return join(base, "taskrunner", "flags"); // a relative path is invalid there
-  const home = permittedVariable("HOME") || (isPermitted({ name: "sys", kind: "homedir" }) ? homedir() : "");
+  const home = homeDirectory();
   return home ? join(home, ".config", "taskrunner", "flags") : undefined;
 }
 

@@ -122,6 +122,7 @@ export interface PublishOptions {
 
 /** Manages streams and their consumers. */
 export interface JetStreamManager {
+  getAccountInfo(): Promise<unknown>;
   streams: {
     add(config: StreamConfig): Promise<StreamInfo>;
     info(stream: string, options?: { subjects_filter: string }): Promise<StreamInfo>;

@@ -103,6 +103,17 @@ export class Worker {
   }
 
   /**
+   * Returns whether JetStream answers within two seconds: `true` from the connection until the end of {@linkcode run},
+   * except while the connection is lost. A worker without a connection finishes its tasks and reconnects by itself, so do
+   * not restart the worker for that reason.
+   */
+  async isHealthy(): Promise<boolean> {
+    if (!this.#nats || this.#nats.connection.isClosed()) return false;
+    // Workers need JetStream, of which a ping to the server would tell nothing.
+    return await this.#nats.jsm.getAccountInfo().then(() => true, () => false);
+  }
+
+  /**
    * Runs tasks until {@linkcode drain} is called. Waits for a server that cannot be reached.
    *
    * @throws `Error` when the server rejects the login, or denies a permission that a worker needs.

@@ -275,7 +275,7 @@ test("PROCESSES lists running processes, and no zombies", async () => {
   await waitFor("the child", () => output.stdout !== "");
   const zombie = Number(output.stdout);
   await waitFor("the child to end", () => !PROCESSES.isRunning(zombie));
-  const members = [...PROCESSES.scan()!.values()].flat();
+  const members = [...(await PROCESSES.scan())!.values()].flat();
   const found = members.find(({ pid }) => pid === child.pid)!;
   assertEquals(found.parentPid, process.pid);
   assertEquals(members.filter(({ pid }) => pid === zombie), []);

@@ -24,6 +24,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   php: "php-cli",
   python3: "python3",
   "systemd-analyze": "systemd",
+  tini: "tini",
   tmux: "tmux",
   zsh: "zsh",
 };
