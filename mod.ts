@@ -79,7 +79,7 @@ export { readTasks, type ReadTasksOptions } from "./records/read_tasks.ts";
 export { ResultsFile, type ResultsFileOptions } from "./results/results_file.ts";
 export { ResultsFileError, type ResultsFileErrorKind } from "./results/results_file_error.ts";
 export type { TaskState } from "./results/result_index.ts";
-export { type Outcome, parseResult, type TaskResult } from "./records/result.ts";
+export { type EarlierAttempt, type Outcome, parseResult, type TaskResult } from "./records/result.ts";
 export { ExecutorError, ResourceShortageError } from "./pool/errors.ts";
 export type { Halt, HaltAtCount, HaltAtPercent, HaltCondition } from "./pool/halt.ts";
 export type { LiveOutputOptions } from "./pool/live_output.ts";

@@ -12,16 +12,16 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
 };
 
 /** The fields of a result that come from the pool instead of the executor. */
-export type AttemptMeta = Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker" | "cmd"> & {
-  cmdHash: string;
-};
+export type AttemptMeta =
+  & Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker" | "earlierAttempts" | "cmd">
+  & { cmdHash: string };
 
 /** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
 /** Returns the result of a task whose last attempt has ended. */
 export function toResult<Meta>(
-  { id, attempts, slot, startedAt, worker, cmdHash, cmd }: AttemptMeta,
+  { id, attempts, slot, startedAt, worker, earlierAttempts, cmdHash, cmd }: AttemptMeta,
   result: AttemptResult,
   stopReason: StopReason | undefined,
   meta: Meta | undefined,
@@ -41,6 +41,7 @@ export function toResult<Meta>(
     durationMs: rounded(durationMs),
     ...(userMs !== undefined && { userMs: rounded(userMs) }),
     ...(systemMs !== undefined && { systemMs: rounded(systemMs) }),
+    ...(earlierAttempts && { earlierAttempts }),
     stdout: stdout.text,
     ...(stdout.encoding && { stdoutEncoding: stdout.encoding }),
     ...(stdout.bytes !== undefined && { stdoutBytes: stdout.bytes }),

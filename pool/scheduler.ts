@@ -3,6 +3,7 @@ import { type AttemptHooks, checkAttemptHooks } from "./attempt_hooks.ts";
 import { backoffMs } from "./backoff.ts";
 import { attemptError, type ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { type Attempt, type AttemptResult, type Executor, resultWithoutOutput } from "./executor.ts";
+import { withLatestAttempt } from "./earlier_attempts.ts";
 import type { Finished, Job } from "./job.ts";
 import { checkConcurrency, type PoolSettings } from "./options.ts";
 import { hasResult, toResult } from "./outcome.ts";
@@ -257,8 +258,12 @@ export class Scheduler {
     this.#reportProgress();
     const attemptResult = await attempt;
     const hasRun = hasResult(attemptResult);
-    // This attempt replaces the result of the previous one.
-    if (lastAttempt && hasRun) await this.discard(lastAttempt.result);
+    let earlierAttempts: TaskResult["earlierAttempts"];
+    if (lastAttempt && hasRun) {
+      // This attempt replaces the result of the previous one.
+      earlierAttempts = await withLatestAttempt(lastAttempt);
+      await this.discard(lastAttempt.result);
+    }
     this.#slots[index] = undefined;
     this.#running--;
     const isOver = this.#isDraining || job.isCanceled;
@@ -271,7 +276,16 @@ export class Scheduler {
     }
     this.#policy.recordSuccess();
     const cmd = this.#settings.recordCommand ? task.cmd : undefined;
-    const meta = { id, attempts: number, slot: index + 1, startedAt, ...attemptResult.place, cmdHash, cmd };
+    const meta = {
+      id,
+      attempts: number,
+      slot: index + 1,
+      startedAt,
+      ...attemptResult.place,
+      earlierAttempts,
+      cmdHash,
+      cmd,
+    };
     const result = toResult(meta, attemptResult, attemptResult.stoppedBy, task.meta);
     job.lastAttempt = { meta, result: attemptResult };
     const { retry } = this.#settings;

@@ -52,6 +52,37 @@ export function isUnfinished(outcome: Outcome): boolean {
   return OUTCOME_KINDS[outcome] === "unfinished";
 }
 
+/** An attempt of a task before its last one. The fields mean the same as in {@linkcode TaskResult}. */
+export interface EarlierAttempt {
+  /** The outcome of the attempt. */
+  outcome: Outcome;
+  /** The exit status; `null` when it is unknown. */
+  status: number | null;
+  /** The signal that ended the attempt. */
+  signal?: string | undefined;
+  /** An explanation in a sentence or two, where the outcome needs one. */
+  error?: string | undefined;
+  /** The slot of the pool or, with `worker`, of the worker. */
+  slot: number;
+  /** The worker on which the attempt ran, when an executor distributes tasks. */
+  worker?: { host: string; pid: number } | undefined;
+  /** The start of the attempt: ISO 8601, UTC. */
+  startedAt: string;
+  /** The duration of the attempt, in milliseconds. */
+  durationMs: number;
+  /** CPU time in user mode, in milliseconds, where the executor knows it. */
+  userMs?: number | undefined;
+  /** CPU time in the kernel, in milliseconds, where the executor knows it. */
+  systemMs?: number | undefined;
+  /** The last 2 KiB of standard error. */
+  stderrEnd: string;
+  /** `base64` when these bytes are not UTF-8. */
+  stderrEndEncoding?: "base64" | undefined;
+}
+
+/** The maximum number of earlier attempts in a result. */
+export const MAX_EARLIER_ATTEMPTS = 100;
+
 /**
  * The result of a task, with its captured output. Fields about an attempt describe the last attempt.
  *
@@ -85,6 +116,11 @@ export interface TaskResult<Meta = unknown> {
   userMs?: number | undefined;
   /** CPU time in the kernel, in milliseconds, where the executor knows it. */
   systemMs?: number | undefined;
+  /**
+   * The attempts before the last one, the oldest first; absent after a single attempt. Of more than 100 attempts, only the
+   * latest 100 are listed; `attempts` counts all.
+   */
+  earlierAttempts?: readonly EarlierAttempt[] | undefined;
   /** Standard output as far as it was kept: all of it or, with `stdoutFile`, the first part. */
   stdout: string;
   /** `base64` when the bytes are not UTF-8. */
@@ -149,15 +185,14 @@ const file = v.optional(
   described(text, "The path of a file with the kept output, when the line has only its first part."),
 );
 
-/** The definition of a result; `result.schema.json` is generated from this schema. */
-export const resultSchema = v.strictObject({
-  id: described(text, "The id of the task."),
+/** The fields that a result and an earlier attempt have in common. */
+const attemptEntries = {
   status: described(
     v.nullable(exitStatus),
     "The exit status; 128+N when killed by signal N; 124 after a timeout; 126 or 127 when it could not start; null " +
       "when it is unknown.",
   ),
-  outcome: described(v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`), "The outcome of the task."),
+  outcome: v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`),
   signal: v.optional(
     described(
       v.pipe(text, v.regex(SIGNAL, "must be a signal such as SIGKILL")),
@@ -165,7 +200,6 @@ export const resultSchema = v.strictObject({
     ),
   ),
   error: v.optional(described(text, "An explanation in a sentence or two.")),
-  attempts: described(countingNumber, "The number of attempts."),
   slot: described(countingNumber, "The slot of the pool, from 1."),
   worker: v.optional(v.pipe(
     v.strictObject({
@@ -174,10 +208,32 @@ export const resultSchema = v.strictObject({
     }),
     v.description("The worker on which the task ran, when it did not run on the submitting machine."),
   )),
-  startedAt: described(time, "The start of the last attempt: ISO 8601, UTC."),
-  durationMs: described(milliseconds, "The duration of the last attempt, in milliseconds."),
   userMs: v.optional(described(milliseconds, "CPU time in user mode, in milliseconds.")),
   systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
+};
+
+const earlierAttemptSchema = v.strictObject({
+  ...attemptEntries,
+  outcome: described(attemptEntries.outcome, "The outcome of the attempt."),
+  startedAt: described(time, "The start of the attempt: ISO 8601, UTC."),
+  durationMs: described(milliseconds, "The duration of the attempt, in milliseconds."),
+  stderrEnd: described(text, "The last 2 KiB of standard error."),
+  stderrEndEncoding: encoding,
+}) satisfies v.GenericSchema<EarlierAttempt>;
+
+/** The definition of a result; `result.schema.json` is generated from this schema. */
+export const resultSchema = v.strictObject({
+  id: described(text, "The id of the task."),
+  ...attemptEntries,
+  outcome: described(attemptEntries.outcome, "The outcome of the task."),
+  attempts: described(countingNumber, "The number of attempts."),
+  startedAt: described(time, "The start of the last attempt: ISO 8601, UTC."),
+  durationMs: described(milliseconds, "The duration of the last attempt, in milliseconds."),
+  earlierAttempts: v.optional(v.pipe(
+    v.array(earlierAttemptSchema, "must be an array of attempts"),
+    v.maxLength(MAX_EARLIER_ATTEMPTS, `must have at most ${MAX_EARLIER_ATTEMPTS} attempts`),
+    v.description("The attempts before the last one, the oldest first; of more than 100 attempts, the latest 100."),
+  )),
   stdout: described(text, "Standard output, or its first part."),
   stdoutEncoding: encoding,
   stdoutBytes: fullSize,

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { isFailure, OUTCOMES, type TaskResult } from "../records/result.ts";
 import type { ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
-import { slotKey } from "../results/statistics/slots.ts";
+import { type Place, slotKey } from "../results/statistics/slots.ts";
 import { TopK } from "../results/statistics/top_k.ts";
 import { commandText } from "../text/shell_quote.ts";
 import type { ReportData, ReportOverview, ReportProgress, ReportTask, Rows } from "./data.ts";
@@ -33,11 +33,13 @@ export class ReportCollector {
    */
   readonly #canceled: Detail[] = [];
   #rows: ResultFacts[] = [];
+  /** Number of attempts of the rows. */
+  #rowAttempts = 0;
   readonly #maxRows: number;
   /** Every nth result has a row. */
   #stride = 1;
 
-  /** @param maxRows Maximum number of results to keep individually. */
+  /** @param maxRows Maximum number of attempts to keep individually. */
   constructor(maxRows = 200_000) {
     this.#maxRows = maxRows;
   }
@@ -55,6 +57,7 @@ export class ReportCollector {
   add(facts: ResultFacts, result: () => TaskResult): void {
     const isRow = this.#statistics.results % this.#stride === 0;
     this.#statistics.add(facts);
+    for (const attempt of facts.earlierAttempts) this.#lanes.add(attempt);
     this.#lanes.add(facts);
     this.#slowest.add(facts);
     if (facts.attempts > 1) this.#mostRetried.add(facts);
@@ -64,7 +67,8 @@ export class ReportCollector {
     }
     if (!isRow) return;
     this.#rows.push(facts);
-    if (this.#rows.length > this.#maxRows) this.downsample();
+    this.#rowAttempts += attemptsOf(facts);
+    while (this.#rowAttempts > this.#maxRows && this.downsample());
   }
 
   /** The ids of the tasks that the report shows with their commands. */
@@ -80,6 +84,7 @@ export class ReportCollector {
   /** Drops every second row. Returns whether rows are left to drop. */
   downsample(): boolean {
     this.#rows = this.#rows.filter((_, index) => index % 2 === 0);
+    this.#rowAttempts = this.#rows.reduce((sum, facts) => sum + attemptsOf(facts), 0);
     this.#stride *= 2;
     return this.#rows.length > 1;
   }
@@ -96,6 +101,7 @@ export class ReportCollector {
     const overview = this.overview(name);
     const startedMs = Date.parse(overview.figures.startedAt);
     const { names, positions } = this.#lanes;
+    const laneOf = (place: Place) => positions.get(slotKey(place)) ?? names.length;
     const tasks = (details: readonly Detail[]) =>
       details.map((detail) => reportTask(detail, startedMs, this.#lanes.nameOf(detail)));
     return {
@@ -109,7 +115,8 @@ export class ReportCollector {
       outcomes: OUTCOMES,
       lanes: names,
       omittedLanes: this.#lanes.omitted,
-      rows: columns(this.#rows, startedMs, (facts) => positions.get(slotKey(facts)) ?? names.length),
+      rows: columns(this.#rows, startedMs, laneOf),
+      earlierRows: columns(this.#rows.flatMap(earlierRows), startedMs, laneOf),
       laneUtilization: this.#stride === 1 ? undefined : this.#lanes.utilization,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),
@@ -137,7 +144,21 @@ function reportTask(detail: Detail, runStartedMs: number, lane: string): ReportT
   };
 }
 
-function columns(rows: readonly ResultFacts[], startedMs: number, laneOf: (facts: ResultFacts) => number): Rows {
+/** A result or an earlier attempt. */
+type Row = Omit<ResultFacts, "earlierAttempts">;
+
+/** Returns the number of attempts that a result lists. */
+function attemptsOf({ earlierAttempts }: ResultFacts): number {
+  return earlierAttempts.length + 1;
+}
+
+/** Returns the earlier attempts of a result, each with its number as `attempts`. */
+function earlierRows({ id, attempts, earlierAttempts }: ResultFacts): Row[] {
+  const first = attempts - earlierAttempts.length;
+  return earlierAttempts.map((attempt, index) => ({ ...attempt, id, attempts: first + index }));
+}
+
+function columns(rows: readonly Row[], startedMs: number, laneOf: (place: Place) => number): Rows {
   return {
     ids: rows.map(({ id }) => truncate(id)),
     startDeltas: rows.map((row, index) => row.startedMs - (rows[index - 1]?.startedMs ?? startedMs)),

@@ -33,6 +33,8 @@ export interface ReportData extends ReportOverview {
   /** The number of slots that have no lane. */
   omittedLanes: number;
   rows: Rows;
+  /** The earlier attempts of the results that have a row. */
+  earlierRows: Rows;
   /** Present only if some results have no row. */
   laneUtilization: LaneUtilization | undefined;
   slowest: ReportTask[];
@@ -65,7 +67,7 @@ export interface ReportProgress {
   elapsedMs: number;
 }
 
-/** Individual results, all or every nth of too many, in columns because those compress best. */
+/** Individual results or attempts, all or every nth of too many, in columns because those compress best. */
 export interface Rows {
   ids: string[];
   /** Whole milliseconds since the start of the previous row. */
@@ -77,6 +79,7 @@ export interface Rows {
   /** Indices into `outcomes` of the report. */
   outcomes: number[];
   statuses: (number | null)[];
+  /** The number of attempts of a result, or the number of an attempt. */
   attempts: number[];
   /** Microseconds, to three significant digits; -1 if unknown. */
   cpuTimes: number[];

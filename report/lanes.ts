@@ -1,7 +1,7 @@
 import type { LaneUtilization } from "./data.ts";
 import { truncate } from "./truncate.ts";
-import type { ResultFacts } from "../results/statistics/results_reader.ts";
-import { slotKey, workerName } from "../results/statistics/slots.ts";
+import type { AttemptFacts } from "../results/statistics/results_reader.ts";
+import { type Place, slotKey, workerName } from "../results/statistics/slots.ts";
 import { TimeBuckets } from "../results/statistics/time_buckets.ts";
 
 /** More lanes would be too thin to see. */
@@ -24,19 +24,19 @@ export class Lanes {
   readonly #lanes = new Map<string | number, Lane>();
   readonly #omitted = new Set<string | number>();
 
-  /** Adds a result to the lane of its slot. */
-  add(result: ResultFacts): void {
-    const lane = this.#find(result);
+  /** Adds an attempt to the lane of its slot. */
+  add(attempt: AttemptFacts): void {
+    const lane = this.#find(attempt);
     if (!lane) return;
-    const endedMs = result.startedMs + result.durationMs;
-    this.#grid.addSpan(lane.busy, result.startedMs, endedMs);
-    if (result.outcome !== "ok") this.#grid.count(lane.notOk, endedMs);
+    const endedMs = attempt.startedMs + attempt.durationMs;
+    this.#grid.addSpan(lane.busy, attempt.startedMs, endedMs);
+    if (attempt.outcome !== "ok") this.#grid.count(lane.notOk, endedMs);
   }
 
-  /** Returns the name of a result's slot. */
-  nameOf(result: ResultFacts): string {
-    const worker = workerName(result);
-    return worker === undefined ? `slot ${result.slot}` : `${truncate(worker)}, slot ${result.slot}`;
+  /** Returns the name of a slot. */
+  nameOf(place: Place): string {
+    const worker = workerName(place);
+    return worker === undefined ? `slot ${place.slot}` : `${truncate(worker)}, slot ${place.slot}`;
   }
 
   /** The number of slots that have no lane. */
@@ -73,8 +73,8 @@ export class Lanes {
     );
   }
 
-  #find(result: ResultFacts): Lane | undefined {
-    const key = slotKey(result);
+  #find(place: Place): Lane | undefined {
+    const key = slotKey(place);
     const known = this.#lanes.get(key);
     if (known) return known;
     if (this.#lanes.size === MAX_LANES) {
@@ -83,9 +83,9 @@ export class Lanes {
     }
     const lane: Lane = {
       key,
-      name: this.nameOf(result),
-      worker: workerName(result) ?? "",
-      slot: result.slot,
+      name: this.nameOf(place),
+      worker: workerName(place) ?? "",
+      slot: place.slot,
       busy: this.#grid.addSeries(),
       notOk: this.#grid.addSeries(),
     };

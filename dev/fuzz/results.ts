@@ -9,7 +9,8 @@ import { ChromeTrace } from "../../report/chrome_trace.ts";
 import { assertExpected, bytesOf, chunks, textOf } from "./target.ts";
 
 const FIELDS =
-  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash cmd meta";
+  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash cmd meta " +
+  "earlierAttempts stderrEnd stderrEndEncoding";
 
 export const tokens = [
   ...FIELDS.split(" ").map((name) => `"${name}":`),
@@ -30,6 +31,10 @@ const end = '"stdout":"","stderr":""}';
 
 export const seeds = [
   `${begin}"durationMs":1.5,${end}\n`,
+  `${
+    begin.replace('"attempts":1', '"attempts":2')
+  }"durationMs":1.5,"earlierAttempts":[{"outcome":"failed","status":3,` +
+  `"slot":2,"startedAt":"2026-01-02T03:04:05.000Z","durationMs":10,"userMs":1,"systemMs":2,"stderrEnd":"no"}],${end}\n`,
   `${begin}"durationMs":1,"userMs":1.5,"systemMs":0,${end}\r\n\n${begin}"durationMs":0,${end}`,
   `\ufeff{"id":"a\\n\\u0041","status":null,"outcome":"failed","signal":"SIGTERM","error":"it is \\"late\\"","attempts":3,` +
   `"slot":12,"worker":{"host":"node-1","pid":4711},"startedAt":"2028-02-29T23:59:59.999Z","durationMs":1e-7,${end}\n`,
@@ -89,10 +94,13 @@ function assertSummed(facts: readonly ResultFacts[]): void {
     trace.add(fact);
   }
   const { figures, busy, ended } = statistics;
-  assert(figures!.results === facts.length && figures!.slots <= facts.length);
+  const listed = facts.flatMap((fact) => [fact, ...fact.earlierAttempts]);
+  assert(figures!.results === facts.length && figures!.slots <= listed.length);
+  assertEquals(figures!.listedAttempts, listed.length);
   assertEquals(Object.values(figures!.outcomes).reduce((sum, count) => sum + count), facts.length);
   assertEquals(ended.values.reduce((sum, count) => sum + count, 0), facts.length);
-  const [busyMs, totalMs] = [busy.values.reduce((sum, ms) => sum + ms, 0), figures!.durationMs.total];
+  const busyMs = busy.values.reduce((sum, ms) => sum + ms, 0);
+  const totalMs = listed.reduce((sum, { durationMs }) => sum + durationMs, 0);
   assert(Math.abs(busyMs - totalMs) <= 1 + 1e-6 * totalMs, `busy for ${busyMs} of ${totalMs} ms`);
   const { attempts, cpuMs } = figures!;
   assert(attempts >= facts.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);
@@ -103,5 +111,5 @@ function assertSummed(facts: readonly ResultFacts[]): void {
   assert(figures!.idleMs <= figures!.spanMs + 1 && (figures!.utilization ?? 0) <= 1);
   JSON.stringify(collector.data("name"));
   const slices = [...trace.events()].filter(({ ph }) => ph === "X");
-  assertEquals(slices.length, facts.length);
+  assertEquals(slices.length, listed.length);
 }

@@ -7,7 +7,7 @@ import { cpuTime, periodOf } from "../overview.ts";
 import { byId, element, showIn, showState } from "./elements.ts";
 import { HistogramChart } from "./histogram_chart.ts";
 import { showProgress, watch } from "./live.ts";
-import { decodeReport, type Row, rowsOf } from "./run.ts";
+import { decodeReport, earlierRows, resultRows, type Row } from "./run.ts";
 import { Search } from "./search.ts";
 import { outcomes, summary } from "./summary.ts";
 import { failureList, outcomeLabel, taskTable } from "./tables.ts";
@@ -38,7 +38,7 @@ function openDetails() {
 }
 
 /** Shows the details of a task. */
-function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: Row): void {
+function select({ id, outcome, startMs, endMs, status, attempts, isEarlier, cpuMs, lane }: Row): void {
   const { startedMs, lanes, cpuStepMs } = run!.data;
   const facts = {
     task: id,
@@ -47,7 +47,7 @@ function select({ id, outcome, startMs, endMs, status, attempts, cpuMs, lane }: 
     slot: lanes[lane] ?? "not shown",
     started: `${new Date(startedMs + startMs).toISOString()}, ${formatDuration(startMs)} into the run`,
     duration: formatDuration(endMs - startMs),
-    attempts: formatCount(attempts),
+    [isEarlier ? "attempt" : "attempts"]: formatCount(attempts),
     ...cpuMs >= 0 && { "CPU time": cpuTime(cpuMs, cpuStepMs) },
   };
   byId("selected").replaceChildren(
@@ -62,6 +62,7 @@ function selectTask(task: ReportTask): void {
     ...task,
     lane: run!.data.lanes.indexOf(task.lane),
     endMs: task.startMs + task.durationMs,
+    isEarlier: false,
     cpuMs: task.cpuMs ?? -1,
   };
   select(shown);
@@ -70,7 +71,7 @@ function selectTask(task: ReportTask): void {
 }
 
 function show(data: ReportData): void {
-  run = { data, rows: rowsOf(data) };
+  run = { data, rows: resultRows(data) };
   const { figures, name, rows } = data;
   document.title = `${name} – taskrunner report`;
   byId("name").textContent = name;
@@ -88,7 +89,7 @@ function show(data: ReportData): void {
       ordinal(Math.round(figures.results / kept))
     } result (${formatCount(kept)}).`;
   showFailures(data);
-  details.timeCharts.show(data, run.rows);
+  details.timeCharts.show(data, [...run.rows, ...earlierRows(data)]);
   details.durations.show(data.durations);
   details.cpuTimes.show(data.cpuTimes);
   byId("cpu-caption").textContent = cpuCaption(data);

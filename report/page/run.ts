@@ -1,7 +1,7 @@
 import type { Outcome } from "../../records/result.ts";
-import type { ReportData } from "../data.ts";
+import type { ReportData, Rows } from "../data.ts";
 
-/** A result, with its times in milliseconds since the run began. */
+/** A result or an earlier attempt, with its times in milliseconds since the run began. */
 export interface Row {
   id: string;
   lane: number;
@@ -9,13 +9,26 @@ export interface Row {
   endMs: number;
   outcome: Outcome;
   status: number | null;
+  /** The number of attempts of a result, or the number of an earlier attempt. */
   attempts: number;
+  /** Set for an attempt before the last one. */
+  isEarlier: boolean;
   /** -1 if unknown. */
   cpuMs: number;
 }
 
-/** Converts the columns of a report to rows. */
-export function rowsOf({ rows, outcomes }: ReportData): Row[] {
+/** Returns the results of a report that it has individually. */
+export function resultRows({ rows, outcomes }: ReportData): Row[] {
+  return rowsOf(rows, outcomes, false);
+}
+
+/** Returns the earlier attempts of these results. */
+export function earlierRows({ earlierRows, outcomes }: ReportData): Row[] {
+  return rowsOf(earlierRows, outcomes, true);
+}
+
+/** Converts columns to rows. */
+function rowsOf(rows: Rows, outcomes: readonly Outcome[], isEarlier: boolean): Row[] {
   let startMs = 0;
   return rows.ids.map((id, index) => {
     startMs += rows.startDeltas[index]!;
@@ -27,6 +40,7 @@ export function rowsOf({ rows, outcomes }: ReportData): Row[] {
       outcome: outcomes[rows.outcomes[index]!]!,
       status: rows.statuses[index]!,
       attempts: rows.attempts[index]!,
+      isEarlier,
       cpuMs: rows.cpuTimes[index]! < 0 ? -1 : rows.cpuTimes[index]! / 1000,
     };
   });

@@ -109,8 +109,8 @@ export class TimeCharts {
     const { lanes, omittedLanes, laneUtilization } = this.#data!;
     this.#caption.replaceChildren(
       areTasks
-        ? `${pluralize(items.length, "task")}, one bar each${
-          laneUtilization ? " (only tasks stored in this page)" : ""
+        ? `${pluralize(items.length, "attempt")}, one bar each${
+          laneUtilization ? " (only those stored in this page)" : ""
         }. `
         : "Too many tasks to draw individually: a stronger color means busier, red marks unsuccessful tasks. ",
       omittedLanes > 0 && `First ${formatCount(lanes.length)} of ${formatCount(lanes.length + omittedLanes)} slots. ` ||
@@ -308,7 +308,8 @@ export class TimeCharts {
     const lane = this.#data!.lanes[item.lane]!;
     const at = `${lane}, ${formatDuration(item.startMs)} into the run`;
     if (!item.row) return element("div", {}, at);
-    const { id, outcome, startMs, endMs, attempts } = item.row;
+    const { id, outcome, startMs, endMs, attempts, isEarlier } = item.row;
+    const count = isEarlier ? `attempt ${formatCount(attempts)}` : attempts > 1 && pluralize(attempts, "attempt");
     return element(
       "div",
       { className: "tooltip" },
@@ -316,7 +317,7 @@ export class TimeCharts {
       element(
         "div",
         {},
-        `${outcome}, ${formatDuration(endMs - startMs)}${attempts > 1 ? `, ${pluralize(attempts, "attempt")}` : ""}`,
+        [outcome, formatDuration(endMs - startMs), count].filter(Boolean).join(", "),
       ),
       element("div", {}, at),
     );

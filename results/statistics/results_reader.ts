@@ -3,18 +3,31 @@
 import type { Source } from "../../jsonl/source.ts";
 import { isBlank, parseJson, withoutByteOrderMark } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
-import { MAX_RESULT_LINE_BYTES, OUTCOMES, parseResult, type TaskResult } from "../../records/result.ts";
+import {
+  type EarlierAttempt,
+  MAX_RESULT_LINE_BYTES,
+  OUTCOMES,
+  parseResult,
+  type TaskResult,
+} from "../../records/result.ts";
 
-/** A result without its output. */
-export interface ResultFacts
-  extends Pick<TaskResult, "id" | "status" | "outcome" | "signal" | "error" | "attempts" | "slot" | "worker"> {
-  /** Start of the last attempt, in milliseconds since 1970. */
+/** An attempt without its output. */
+export interface AttemptFacts extends Pick<TaskResult, "status" | "outcome" | "signal" | "error" | "slot" | "worker"> {
+  /** Start of the attempt, in milliseconds since 1970. */
   startedMs: number;
-  /** Duration of the last attempt, in milliseconds. */
+  /** Duration of the attempt, in milliseconds. */
   durationMs: number;
-  /** CPU time of the last attempt, in milliseconds; `undefined` when it is unknown. */
+  /** CPU time of the attempt, in milliseconds; `undefined` when it is unknown. */
   cpuMs: number | undefined;
 }
+
+/** A result without its output. The facts of {@linkcode AttemptFacts} are those of the last attempt. */
+export interface ResultFacts extends AttemptFacts, Pick<TaskResult, "id" | "attempts"> {
+  /** The attempts before the last one that the result lists. */
+  earlierAttempts: readonly AttemptFacts[];
+}
+
+const NO_ATTEMPTS: readonly AttemptFacts[] = [];
 
 const LF = 0x0a;
 
@@ -90,19 +103,21 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
   const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
   const [durationMs, userMs, systemMs] = match.slice(13);
   const beginOfDayMs = dayMs(day!);
-  if (Number.isNaN(beginOfDayMs)) return undefined;
+  // Earlier attempts could be anywhere in the line.
+  if (Number.isNaN(beginOfDayMs) || attempts !== "1") return undefined;
   return {
     id: text(id!),
     status: status === "null" ? null : Number(status),
     outcome: outcome as TaskResult["outcome"],
     signal,
     error: error && text(error),
-    attempts: Number(attempts),
+    attempts: 1,
     slot: Number(slot),
     worker: worker === undefined ? undefined : JSON.parse(worker),
     startedMs: beginOfDayMs + Number(hour) * 3_600_000 + Number(minute) * 60_000 + Math.round(Number(second) * 1000),
     durationMs: Number(durationMs),
     cpuMs: userMs === undefined ? undefined : Number(userMs) + Number(systemMs),
+    earlierAttempts: NO_ATTEMPTS,
   };
 }
 
@@ -125,9 +140,16 @@ function dayMs(day: string): number {
 
 /** Returns the facts of a result. */
 export function factsOf(result: TaskResult): ResultFacts {
-  const { id, status, outcome, signal, error, attempts, slot, worker, startedAt, durationMs, userMs, systemMs } =
-    result;
+  const { id, attempts, earlierAttempts } = result;
+  return { id, attempts, ...attemptFacts(result), earlierAttempts: earlierAttempts?.map(attemptFacts) ?? NO_ATTEMPTS };
+}
+
+function attemptFacts(
+  { status, outcome, signal, error, slot, worker, startedAt, durationMs, userMs, systemMs }:
+    | EarlierAttempt
+    | TaskResult,
+): AttemptFacts {
   const startedMs = Date.parse(startedAt);
   const cpuMs = userMs === undefined ? undefined : userMs + (systemMs ?? 0);
-  return { id, status, outcome, signal, error, attempts, slot, worker, startedMs, durationMs, cpuMs };
+  return { status, outcome, signal, error, slot, worker, startedMs, durationMs, cpuMs };
 }

@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../../records/result.ts";
 import { type Distribution, LogHistogram } from "./log_histogram.ts";
-import type { ResultFacts } from "./results_reader.ts";
+import type { AttemptFacts, ResultFacts } from "./results_reader.ts";
 import { slotKey } from "./slots.ts";
 import { TimeBuckets, type TimeSeries } from "./time_buckets.ts";
 
@@ -17,6 +17,11 @@ export interface RunFigures {
   outcomes: Partial<Record<Outcome, number>>;
   /** Number of attempts of all tasks. */
   attempts: number;
+  /**
+   * Number of attempts whose times are known. A result lists at most 100 earlier attempts, and lists none in results files of
+   * version 0.1.
+   */
+  listedAttempts: number;
   /** Number of results that took more than one attempt. */
   retried: number;
   /** Start of the first recorded attempt; ISO 8601, UTC. */
@@ -26,8 +31,8 @@ export interface RunFigures {
   /** Time from `startedAt` to `endedAt`, in milliseconds. */
   spanMs: number;
   /**
-   * Part of the span in which no recorded attempt ran, in milliseconds: between a run and its resumption, or during
-   * attempts that were retried. The value may be too low by two buckets, each at most 1/1,024 of the span.
+   * Part of the span in which no recorded attempt ran, in milliseconds: between a run and its resumption, or during the
+   * delay before a retry. The value may be too low by two buckets, each at most 1/1,024 of the span.
    */
   idleMs: number;
   /** Results per second; `undefined` for a span of 0 ms. */
@@ -54,26 +59,38 @@ export class RunStatistics {
   readonly #slots = new Set<string | number>();
   #results = 0;
   #attempts = 0;
+  #listedAttempts = 0;
   #retried = 0;
+  #busyMs = 0;
   #startedMs = Infinity;
   #endedMs = -Infinity;
 
   /** Adds a result. */
   add(result: ResultFacts): void {
-    const { outcome, attempts, startedMs, durationMs, cpuMs } = result;
-    const endedMs = startedMs + durationMs;
+    const { outcome, attempts, durationMs, cpuMs, earlierAttempts } = result;
     this.#results++;
     this.#attempts += attempts;
     if (attempts > 1) this.#retried++;
     this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
-    this.#slots.add(slotKey(result));
     this.durations.add(durationMs);
     if (cpuMs !== undefined) this.cpuTimes.add(cpuMs);
+    for (const attempt of earlierAttempts) this.#addAttempt(attempt);
+    const endedMs = this.#addAttempt(result);
+    this.#buckets.count(this.#ended, endedMs);
+    if (outcome !== "ok") this.#buckets.count(this.#notOk, endedMs);
+  }
+
+  /** Adds the time that an attempt took of its slot. Returns the end of the attempt. */
+  #addAttempt(attempt: AttemptFacts): number {
+    const { startedMs, durationMs } = attempt;
+    const endedMs = startedMs + durationMs;
+    this.#listedAttempts++;
+    this.#slots.add(slotKey(attempt));
+    this.#busyMs += durationMs;
     this.#startedMs = Math.min(this.#startedMs, startedMs);
     this.#endedMs = Math.max(this.#endedMs, endedMs);
     this.#buckets.addSpan(this.#busy, startedMs, endedMs);
-    this.#buckets.count(this.#ended, endedMs);
-    if (outcome !== "ok") this.#buckets.count(this.#notOk, endedMs);
+    return endedMs;
   }
 
   /** Number of results. */
@@ -90,6 +107,7 @@ export class RunStatistics {
       results: this.#results,
       outcomes: Object.fromEntries([...this.#outcomes].sort(([, one], [, other]) => other - one)),
       attempts: this.#attempts,
+      listedAttempts: this.#listedAttempts,
       retried: this.#retried,
       startedAt: new Date(this.#startedMs).toISOString(),
       endedAt: new Date(this.#endedMs).toISOString(),
@@ -98,7 +116,7 @@ export class RunStatistics {
       perSecond: spanMs > 0 ? this.#results * 1000 / spanMs : undefined,
       slots: this.#slots.size,
       // A clock that was set back makes the share greater than 1.
-      utilization: spanMs > 0 ? Math.min(1, durationMs.total / (this.#slots.size * spanMs)) : undefined,
+      utilization: spanMs > 0 ? Math.min(1, this.#busyMs / (this.#slots.size * spanMs)) : undefined,
       durationMs,
       cpuMs: this.cpuTimes.distribution,
     };

@@ -1,6 +1,7 @@
-import type { ResultFacts } from "./results_reader.ts";
+import type { AttemptFacts } from "./results_reader.ts";
 
-type Place = Pick<ResultFacts, "slot" | "worker">;
+/** The slot of an attempt. */
+export type Place = Pick<AttemptFacts, "slot" | "worker">;
 
 /** Returns the name of the worker that ran a task; `undefined` for a slot of this machine. */
 export function workerName({ worker }: Place): string | undefined {

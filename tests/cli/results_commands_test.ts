@@ -131,7 +131,7 @@ function checkTrace(text: string): TraceEvent[] {
   return traceEvents;
 }
 
-test("trace has a slice for each result on the track of its slot, and counts running tasks", async () => {
+test("trace has a slice for each attempt on the track of its slot, and counts running tasks", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     const tasks = await taskFile(directory, mixedTasks(60));
@@ -140,12 +140,17 @@ test("trace has a slice for each result on the track of its slot, and counts run
     const { status, stdout, stderr } = await startTaskrunner(["trace", path], { stdin: "" }).ended;
     assertEquals([status, stderr], [0, ""]);
     const events = checkTrace(stdout);
-    const slices = new Map(events.flatMap((event) => event.ph === "X" ? [[event.name, event]] : []));
-    assertEquals(slices.size, 60);
-    for (const { id, slot, outcome, status, attempts, durationMs } of results) {
-      const { tid, cat, dur, args } = slices.get(id)!;
-      assertEquals([tid, cat, dur], [slot, outcome, Math.round(durationMs * 1000)]);
-      assertEquals([args["outcome"], args["status"], args["attempts"]], [outcome, status, attempts]);
+    const slices = new Map(
+      events.flatMap((event) => event.ph === "X" ? [[`${event.name} ${event.args["attempt"]}`, event]] : []),
+    );
+    assertEquals(slices.size, results.reduce((sum, { attempts }) => sum + attempts, 0));
+    for (const { id, attempts, earlierAttempts = [], ...last } of results) {
+      assertEquals(earlierAttempts.length, attempts - 1);
+      for (const [index, { slot, outcome, status, durationMs }] of [...earlierAttempts, last].entries()) {
+        const { tid, cat, dur, args } = slices.get(`${id} ${index + 1}`)!;
+        assertEquals([tid, cat, dur], [slot, outcome, Math.round(durationMs * 1000)]);
+        assertEquals([args["outcome"], args["status"], args["attempts"]], [outcome, status, attempts]);
+      }
     }
     const counts = events.flatMap((event) => event.ph === "C" ? [Number(event.args["running"])] : []);
     assertEquals(counts.at(-1), 0);

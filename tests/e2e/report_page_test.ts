@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import type { Page } from "playwright-core";
-import type { TaskResult } from "../../mod.ts";
+import type { EarlierAttempt, TaskResult } from "../../mod.ts";
 import { ReportCollector } from "../../report/collector.ts";
 import { OUTCOMES } from "../../records/result.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
@@ -73,7 +73,7 @@ test("a report shows the figures of its results and finds tasks", IN_BROWSER, as
       }
       assertEquals(
         await textOf(page, "#time-caption"),
-        "80 tasks, one bar each. Zoom with the slider or Ctrl + mouse wheel.",
+        `${attempts} attempts, one bar each. Zoom with the slider or Ctrl + mouse wheel.`,
       );
       assertEquals(await page.locator("#slowest tbody tr").count(), 50);
       const slowest = results.toSorted((one, other) => other.durationMs - one.durationMs)[0]!;
@@ -102,11 +102,11 @@ test("a report shows the figures of its results and finds tasks", IN_BROWSER, as
       // The report stores three digits and shows two, or whole milliseconds.
       const shownMs = Number(/ duration ([\d.]+) ms /.exec(chosen)![1]);
       assert(Math.abs(shownMs - durationMs) <= (durationMs < 9.8 ? 0.15 : 1), `${shownMs} is not ${durationMs}`);
-      const visible = async () => Number(/^(\d+) tasks/.exec(await textOf(page, "#time-caption"))![1]);
+      const visible = async () => Number(/^(\d+) attempts?,/.exec(await textOf(page, "#time-caption"))![1]);
       const zoomed = await visible();
-      assert(zoomed >= 1 && zoomed < 80, `${zoomed} tasks are visible`);
+      assert(zoomed >= 1 && zoomed < attempts, `${zoomed} attempts are visible`);
       await page.click("#all");
-      assertEquals(await visible(), 80);
+      assertEquals(await visible(), attempts);
 
       // The wheel zooms, and a click on an id in a list selects the task.
       await page.locator("#time").scrollIntoViewIfNeeded();
@@ -114,7 +114,7 @@ test("a report shows the figures of its results and finds tasks", IN_BROWSER, as
       await page.mouse.move(x + width / 2, y + 60);
       await page.keyboard.down("Control");
       for (let turns = 0; turns < 5; turns++) await page.mouse.wheel(0, -400);
-      await waitFor("the zoom", async () => await visible() < 80);
+      await waitFor("the zoom", async () => await visible() < attempts);
       await page.keyboard.up("Control");
       await page.locator("#retried .id").first().click();
       assertStringIncludes(
@@ -205,7 +205,10 @@ test("a report of 170,000 results stays below 2 MB and states what it omits", IN
       assertMatch(await textOf(page, "#time-caption"), /^Too many tasks to draw individually/);
       await page.fill("#search", results[0]!.id);
       await page.click("#found .id");
-      assertMatch(await textOf(page, "#time-caption"), /^\d+ tasks, one bar each \(only tasks stored in this page\)/);
+      assertMatch(
+        await textOf(page, "#time-caption"),
+        /^\d+ attempts, one bar each \(only those stored in this page\)/,
+      );
     });
   });
 });
@@ -425,6 +428,27 @@ test("ReportCollector orders lanes by slot and limits their number", () => {
   assertEquals(data.lanes, ["a 7, slot 1", "a 7, slot 2", "b 7, slot 1"]);
   assertEquals(data.rows.ids.length, 2, "every second result has a row");
   assertEquals(data.laneUtilization!.notOk.map((counts) => counts.reduce((sum, count) => sum + count, 0)), [0, 0, 2]);
+});
+
+test("ReportCollector has the earlier attempts of its rows, and limits the number of attempts", () => {
+  const earlier = (slot: number): EarlierAttempt => ({
+    ...{ outcome: "failed", status: 1, slot, startedAt: "2026-01-02T03:04:04.678Z", durationMs: 100, stderrEnd: "" },
+  });
+  const collector = new ReportCollector(6);
+  const add = (result: TaskResult) => collector.add(factsOf(result), () => result);
+  add(resultWith({ id: "a", attempts: 102, slot: 1, earlierAttempts: [earlier(3), earlier(2)] }));
+  add(resultWith({ id: "b", attempts: 1, slot: 2 }));
+  const { lanes, rows, earlierRows, laneUtilization } = collector.data("results");
+  assertEquals([lanes, rows.ids, laneUtilization], [["slot 1", "slot 2", "slot 3"], ["a", "b"], undefined]);
+  const { ids, attempts, startDeltas, durations, outcomes, lanes: slots } = earlierRows;
+  assertEquals([ids, attempts, startDeltas, durations], [["a", "a"], [100, 101], [0, 0], [100_000, 100_000]]);
+  assertEquals([outcomes, slots], [[1, 1], [2, 1]]);
+  add(resultWith({ id: "c", attempts: 3, slot: 2, earlierAttempts: [earlier(1), earlier(1)] }));
+  const fewer = collector.data("results");
+  assertEquals([fewer.rows.ids, fewer.earlierRows.ids], [["a", "c"], ["a", "a", "c", "c"]]);
+  add(resultWith({ id: "d" }));
+  add(resultWith({ id: "e", attempts: 9, earlierAttempts: Array.from({ length: 8 }, () => earlier(1)) }));
+  assertEquals(collector.data("results").rows.ids, ["a"]);
 });
 
 test("report --tasks takes the commands of unsuccessful tasks from the task file", IN_BROWSER, async () => {

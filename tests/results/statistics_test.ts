@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import fc from "fast-check";
-import { InvalidLineError, parseResult, type TaskResult } from "../../mod.ts";
+import { type EarlierAttempt, InvalidLineError, parseResult, type TaskResult } from "../../mod.ts";
 import { busyText } from "../../results/statistics/busy_text.ts";
 import { LogHistogram } from "../../results/statistics/log_histogram.ts";
 import { readResults, type ResultFacts } from "../../results/statistics/results_reader.ts";
@@ -251,6 +251,7 @@ test("RunStatistics has the figures of its results", async () => {
     results: 4,
     outcomes: { ok: 3, failed: 1 },
     attempts: 6,
+    listedAttempts: 4,
     retried: 1,
     startedAt: at(0),
     endedAt: at(400),
@@ -287,7 +288,32 @@ test("RunStatistics has no rate for a span of 0 ms", async () => {
   assertEquals([spanMs, perSecond, utilization], [0, undefined, undefined]);
 });
 
-test("busyText() does not claim idle time where attempts were retried", async () => {
+test("RunStatistics counts the time, the slots and the span of earlier attempts", async () => {
+  const at = (ms: number) => new Date(Date.parse("2026-01-02T03:04:05Z") + ms).toISOString();
+  const attempt = (fields: Partial<EarlierAttempt>): EarlierAttempt => ({
+    ...{ outcome: "failed", status: 1, slot: 1, startedAt: at(0), durationMs: 100, stderrEnd: "no\n" },
+    ...fields,
+  });
+  const statistics = new RunStatistics();
+  const results = [
+    resultWith({
+      slot: 2,
+      startedAt: at(300),
+      durationMs: 100,
+      attempts: 3,
+      earlierAttempts: [attempt({}), attempt({ slot: 3, startedAt: at(150), durationMs: 50 })],
+    }),
+    resultWith({ slot: 1, startedAt: at(100), durationMs: 100 }),
+  ];
+  for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
+  const { durationMs, idleMs, ...figures } = statistics.figures!;
+  assertEquals([figures.attempts, figures.listedAttempts, figures.slots, figures.spanMs], [4, 4, 3, 400]);
+  assertEquals([figures.startedAt, figures.endedAt, figures.utilization], [at(0), at(400), 350 / 1_200]);
+  assertEquals([durationMs.count, durationMs.total, Math.round(idleMs)], [2, 200, 100]);
+  assertEquals([statistics.notOk, statistics.ended].map(({ values }) => values.reduce((sum, n) => sum + n, 0)), [0, 2]);
+});
+
+test("busyText() does not claim idle time where the times of attempts are unknown", async () => {
   const textOf = async (...results: TaskResult[]) => {
     const statistics = new RunStatistics();
     for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
@@ -299,7 +325,7 @@ test("busyText() does not claim idle time where attempts were retried", async ()
   assertMatch(await textOf(first, later), /^busy 40 % of the time; idle for [23]\.\d s$/);
   assertMatch(
     await textOf(first, { ...later, attempts: 2 }),
-    /^busy 40 % of the time, counting last attempts only; idle for up to [23]\.\d s$/,
+    /^busy 40 % of the time, counting 2 of 3 attempts; idle for up to [23]\.\d s$/,
   );
   assertEquals(await textOf(resultWith({ durationMs: 0 })), "too short to measure");
 });
