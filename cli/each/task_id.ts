@@ -1,6 +1,6 @@
 /** Ids of tasks made from values. Different values have different ids, which do not depend on the order of the input. @module */
 
-import { createHash } from "node:crypto";
+import process from "node:process";
 import { encodeByteText, hasEscapedBytes } from "../../text/byte_text.ts";
 import { formatCount } from "../../text/format.ts";
 import { quoteArgument } from "../../text/shell_quote.ts";
@@ -36,6 +36,7 @@ export function idOfGroup(values: readonly string[]): string {
     values.reduce((sum, { length }) => sum + length, 0) <= MAX_GROUP_LENGTH;
   const id = isShort ? idOfValues(values) : undefined;
   if (id !== undefined && id.length <= MAX_GROUP_LENGTH) return id;
+  const { createHash } = process.getBuiltinModule("node:crypto"); // takes 8 ms to load, and few ids need it
   const hash = createHash("sha256");
   for (const value of values) hash.update(encodeByteText(value)).update("\0");
   const digest = hash.digest("hex").slice(0, DIGEST_DIGITS);
