@@ -368,3 +368,22 @@ test("a user without a home can use every setting but the files in a home", SLOW
     );
   });
 });
+
+test("without any shell, only programs given as arrays run", SLOW, async () => {
+  if (!CAN_MOUNT || process.getuid!() !== 0) return skipTest("only root can change all mounts");
+  if (lacks("busybox")) return;
+  const setup = onlyPrograms(`ln -s busybox "$bin/echo" && ln -s busybox "$bin/rmdir"`);
+  await Promise.all(EXECUTORS.map((executor) =>
+    Sandbox.with(async (sandbox) => {
+      const tasks: Task[] = [{ id: "array", cmd: ["echo", "out"] }, { id: "text", cmd: "echo out" }];
+      const args = ["-j1", "--executor", executor];
+      const { status, stderr } = await (await sandbox.run(tasks, args, {}, setup)).ended;
+      assertEquals(status, 1, stderr);
+      assertEquals(sandbox.results().map(({ outcome, stdout, error }) => [outcome, stdout, error]), [
+        ["ok", "out\n", undefined],
+        ["not-started", "", 'Cannot start the task: the program "sh" was not found'],
+      ]);
+      await sandbox.waitForCleanup();
+    })
+  ));
+});
