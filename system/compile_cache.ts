@@ -4,13 +4,13 @@ import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 
 /**
- * Lets Node keep the compiled modules of this program in the cache directory of the user, so that the next start takes a
- * third of the time. Does nothing on Deno and Bun, or when the directory could be changed by other users.
+ * Lets Node or Bun keep the compiled modules of this program in the cache directory of the user, which saves two thirds of
+ * a start from source on Node. Does nothing on Deno, or when other users could change the directory.
  *
  * @param name The name of the subdirectory.
  */
 export function enableCompileCache(name: string): void {
-  if ("Deno" in globalThis || "Bun" in globalThis) return;
+  if ("Deno" in globalThis) return; // it has its own cache
   const module = process.getBuiltinModule("node:module");
   if (module.getCompileCacheDir() !== undefined) return; // the user has chosen a directory
   try {

@@ -9,8 +9,8 @@ export const VARIABLES: readonly (readonly [names: string, meaning: string])[] =
   ["TASKRUNNER_FLAGS", "default flags, in words as a shell quotes them. Tasks do not inherit the variable."],
   ["XDG_CONFIG_HOME", "directory of the file taskrunner/flags (default: ~/.config)"],
   ["TMPDIR", "directory for temporary files (default: /tmp)"],
-  ["XDG_CACHE_HOME", "directory of the directory taskrunner with compiled code, on Node (default: ~/.cache)"],
-  ["NODE_DISABLE_COMPILE_CACHE", "if 1, Node keeps no compiled code"],
+  ["XDG_CACHE_HOME", "directory of the directory taskrunner with compiled code, on Node and Bun (default: ~/.cache)"],
+  ["NODE_DISABLE_COMPILE_CACHE", "if 1, Node and Bun keep no compiled code"],
   ["NATS_…", "login and TLS for NATS; see NATS"],
   ["OTEL_…, TRACEPARENT, TRACESTATE", "traces and metrics for OpenTelemetry"],
   ["TASKRUNNER_ID, TASKRUNNER_SLOT, TASKRUNNER_ATTEMPT", "set for each task: its id, its slot and its attempt"],
@@ -22,7 +22,10 @@ const FILES: readonly (readonly [path: string, meaning: string])[] = [
     "default flags, as on a command line. Whitespace and newlines separate words, quotes work as in a shell, and # begins " +
     "a comment.",
   ],
-  ["$XDG_CACHE_HOME/taskrunner/, ~/.cache/taskrunner/", "compiled code, on Node. It can be removed at any time."],
+  [
+    "$XDG_CACHE_HOME/taskrunner/, ~/.cache/taskrunner/",
+    "compiled code, on Node and Bun. It can be removed at any time.",
+  ],
   ["FILE.output/", "output of tasks that is larger than --max-inline, with -o FILE"],
 ];
 
