@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
-import { run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
+import { type EarlierAttempt, run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
 import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
@@ -25,9 +25,13 @@ const optionsFor = ({ url }: NatsServer, options: RunOptions = {}): RunOptions =
   executor: natsExecutor({ servers: url, queue: "q" }),
 });
 
-/** Returns the fields of a result that are equal in two runs of a task. */
-function comparable({ slot: _, startedAt: __, durationMs: ___, userMs: ____, systemMs: _____, ...rest }: TaskResult) {
-  return rest;
+/** Returns the fields of a result or an attempt that are equal in two runs of a task, here or on a worker. */
+function comparable(
+  { slot: _, startedAt: __, durationMs: ___, userMs: ____, systemMs: _____, worker: ______, ...rest }:
+    | TaskResult
+    | EarlierAttempt,
+): object {
+  return { ...rest, ...("earlierAttempts" in rest && { earlierAttempts: rest.earlierAttempts?.map(comparable) }) };
 }
 
 test("results equal those of a local run, and name their worker", async () => {
@@ -57,8 +61,8 @@ test("results equal those of a local run, and name their worker", async () => {
   await withNatsServer(async (server) => {
     await withWorker(server, async () => {
       const remote = await collect(run(tasks, optionsFor(server, options)));
-      assertEquals(remote.map(comparable).map(({ worker: _, ...rest }) => rest), local);
-      for (const { worker, slot } of remote) {
+      assertEquals(remote.map(comparable), local);
+      for (const { worker, slot } of remote.flatMap((result) => [result, ...result.earlierAttempts ?? []])) {
         assertEquals([worker?.pid, slot >= 1 && slot <= 4], [process.pid, true]);
       }
       assertEquals(remote.map(({ cmd }) => cmd), tasks.map(({ cmd }) => cmd));
