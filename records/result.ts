@@ -53,27 +53,20 @@ export function isUnfinished(outcome: Outcome): boolean {
 }
 
 /** An attempt of a task before its last one. The fields mean the same as in {@linkcode TaskResult}. */
-export interface EarlierAttempt {
-  /** The outcome of the attempt. */
-  outcome: Outcome;
-  /** The exit status; `null` when it is unknown. */
-  status: number | null;
-  /** The signal that ended the attempt. */
-  signal?: string | undefined;
-  /** An explanation in a sentence or two, where the outcome needs one. */
-  error?: string | undefined;
-  /** The slot of the pool or, with `worker`, of the worker. */
-  slot: number;
-  /** The worker on which the attempt ran, when an executor distributes tasks. */
-  worker?: { host: string; pid: number } | undefined;
-  /** The start of the attempt: ISO 8601, UTC. */
-  startedAt: string;
-  /** The duration of the attempt, in milliseconds. */
-  durationMs: number;
-  /** CPU time in user mode, in milliseconds, where the executor knows it. */
-  userMs?: number | undefined;
-  /** CPU time in the kernel, in milliseconds, where the executor knows it. */
-  systemMs?: number | undefined;
+export interface EarlierAttempt extends
+  Pick<
+    TaskResult,
+    | "outcome"
+    | "status"
+    | "signal"
+    | "error"
+    | "slot"
+    | "worker"
+    | "startedAt"
+    | "durationMs"
+    | "userMs"
+    | "systemMs"
+  > {
   /** The last 2 KiB of standard error. */
   stderrEnd: string;
   /** `base64` when these bytes are not UTF-8. */

@@ -58,7 +58,7 @@ function writeTo(stream: Writable, bytes: Uint8Array): Promise<void> {
 /**
  * Serializes writes to a standard stream, instead of `process.stdout` and `process.stderr`. Those of Deno would block the
  * program, and a write that fails with `EAGAIN` (a full pipe that another program made non-blocking) would never settle.
- * Those of Bun take longer to load than an empty program takes to start.
+ * The streams of Bun take longer to load than an empty program takes to start.
  */
 class SerialOutput {
   readonly #writePart: (bytes: Uint8Array) => Promise<number>;
