@@ -11,6 +11,7 @@ import {
   collect,
   EFFORT,
   lacks,
+  NO_DEFAULTS,
   scaledCount,
   start,
   taskFile,
@@ -59,7 +60,7 @@ function withoutTaskValues(printed: string): string {
 }
 
 async function runFresh(shell: string, commands: readonly string[], cwd: string): Promise<Observation[]> {
-  const env = { ...process.env, NO_COLOR: "1", ...TASK_VARIABLES };
+  const env = { ...process.env, NO_COLOR: "1", ...NO_DEFAULTS, ...TASK_VARIABLES };
   const stdin = JSON.stringify([shell, env, commands]);
   const ended = await start("python3", ["-c", REFERENCE], { cwd, stdin }).ended;
   assertEquals([ended.status, ended.stderr], [0, ""]);
@@ -129,6 +130,11 @@ for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "bus
     });
   });
 }
+
+test("a worker has the environment of a fresh shell", TIMEOUT, async () => {
+  if (lacks("python3")) return;
+  assertEquals(await differences("dash", ["export", "env | sort", "set | sort | grep -v ^_="], withSortedErrors), []);
+});
 
 /** Pieces of commands. No combination of them loops forever or creates a file. */
 const PIECES = [

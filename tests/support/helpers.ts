@@ -52,7 +52,7 @@ process.env.NODE_COMPILE_CACHE = join(PROJECT, "node_modules", ".cache", "node")
 export const DENO_DIR = process.env.DENO_DIR ?? join(homedir(), ".cache", "deno");
 
 /** A directory without default flags. Those of the developer must not change what the tests see. */
-const NO_DEFAULTS = { XDG_CONFIG_HOME: "/dev/null" };
+export const NO_DEFAULTS = { XDG_CONFIG_HOME: "/dev/null" };
 delete process.env.TASKRUNNER_FLAGS;
 
 /** Arguments to run a module with `process.execPath`. */
