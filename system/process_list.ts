@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { isPermitted } from "./deno_permissions.ts";
@@ -91,6 +90,7 @@ const PS_LINE = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\w)\S*\s+(.+?)\s*$/;
 
 async function scanPs(): Promise<ProcessGroups | undefined> {
   if (!isPermitted({ name: "run", command: "ps" }, { name: "env" })) return undefined;
+  const { execFile } = await import("node:child_process"); // which takes Bun as long to load as an empty program
   const output = await new Promise<string>((resolve) => {
     const env = { ...process.env, LC_ALL: "C", TZ: "UTC0" };
     const args = ["-A", ...PS_COLUMNS.flatMap((column) => ["-o", `${column}=`])];
