@@ -2,6 +2,7 @@ import process from "node:process";
 import { setTimeout } from "node:timers";
 import type { Io } from "./io.ts";
 import { processIo } from "./process_io.ts";
+import { keepHeapSmall } from "../system/small_heap.ts";
 import { writeStderr } from "../system/standard_streams.ts";
 
 /** The time after which the heap is kept small. A short run has no use for that, and would start 10 ms later. */
@@ -13,11 +14,6 @@ export async function runInProcess(): Promise<never> {
   const status = await run(process.argv.slice(2), processIo());
   await writeStderr(""); // writes notices that nobody has waited for
   process.exit(status);
-}
-
-/** Keeps the heap of V8 small, because the memory of the machine belongs to the tasks. Bun ignores the flag. */
-function keepHeapSmall(): void {
-  process.getBuiltinModule("node:v8").setFlagsFromString("--optimize-for-size");
 }
 
 /** Runs the command. Prints the version, which scripts often ask for, without loading anything else. */

@@ -8,8 +8,8 @@
 import { rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
 import { isEntryPoint } from "../system/entry_point.ts";
+import { keepHeapSmall } from "../system/small_heap.ts";
 import { writeStdout } from "../system/standard_streams.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
@@ -32,7 +32,7 @@ const EXIT_MS = 3_000;
 
 async function main(): Promise<void> {
   process.exitCode = 255; // a promise that never settles must not look like success
-  setFlagsFromString("--optimize-for-size"); // as the command does; runtimes without V8 ignore the flag
+  keepHeapSmall(); // as the command does
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => stop.abort(new Error(`Cannot run the tasks: their process received ${signal}`)));

@@ -120,7 +120,7 @@ if (RUNTIME === "node") {
     const { parseTask } = await import(join(directory, "dist/mod.js"));
     const error = assertThrows(() => parseTask({ cmd: 1 }), Error);
     assertEquals(error.constructor.name, "InvalidTaskError");
-    assert(/^ +at \S*parseTask \(.*\/dist\/chunks\/task\.js:\d+:\d+\)$/m.test(error.stack!), error.stack);
+    assert(/^ +at \S*parseTask \(.*\/dist\/chunks\/\w+\.js:\d+:\d+\)$/m.test(error.stack!), error.stack);
   });
 
   test("buildNpmPackage() with another scope and version names the old ones nowhere, and makes the same bytes at any umask", async () => {
