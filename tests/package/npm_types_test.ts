@@ -107,8 +107,12 @@ if (RUNTIME === "node") {
         const file = join(directory, `${module}.json`);
         await writeFile(file, JSON.stringify({ compilerOptions, files: ["consumer.ts", "consumer.cts"] }));
         const args = ["exec", "--yes", `--package=${TYPESCRIPT}`, "--", "tsc", "-p", file];
-        const { status, stdout } = await start("npm", args, { stdin: "", cwd: directory }).ended;
-        assertEquals([status, stdout], [0, ""], moduleResolution);
+        const { status, stdout, stderr } = await start("npm", args, {
+          stdin: "",
+          cwd: directory,
+          env: { npm_config_call: "" },
+        }).ended;
+        assertEquals([status, stdout], [0, ""], `${moduleResolution}: ${stderr}`);
       };
       await compile("nodenext", "nodenext");
       await compile("preserve", "bundler");
