@@ -13,7 +13,7 @@ const COMMAND = [process.execPath, ...RUN_MODULE, join(PROJECT, "cli.ts")];
 /** Number of examples to compare at once. */
 const CONCURRENCY = 3;
 /** Number of examples of which one is compared. `deno task peers:examples` compares all, which takes minutes. */
-const STRIDE = 6;
+const STRIDE = 8;
 
 /** Debian has another program with the name `parallel`, in moreutils. */
 function lacksGnuParallel(): boolean {
