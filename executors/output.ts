@@ -1,26 +1,11 @@
-import { Buffer } from "node:buffer";
 import { unlink } from "node:fs/promises";
 import { ByteBuffer } from "../system/byte_buffer.ts";
 import { systemReason } from "../system/system_error.ts";
 import { writeAll } from "../system/write_all.ts";
 import type { OutputReader } from "../spawn_adapters/types.ts";
 import type { SpillFile } from "./spill_directory.ts";
+import { encodeOutput } from "../pool/encode_output.ts";
 import type { Output } from "../pool/executor.ts";
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Encodes bytes for a result: as text when they are valid UTF-8, else as base64. */
-export function encodeOutput(bytes: Uint8Array): Output {
-  try {
-    return { text: utf8.decode(bytes) };
-  } catch {
-    return {
-      text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-        .toString("base64"),
-      encoding: "base64",
-    };
-  }
-}
 
 /** Removes an incomplete UTF-8 character from the end, so that truncated text stays valid. */
 export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {

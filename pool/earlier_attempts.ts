@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { type EarlierAttempt, MAX_EARLIER_ATTEMPTS } from "../records/result.ts";
 import { readTail } from "../system/file_tail.ts";
+import { encodeOutput } from "./encode_output.ts";
 import type { AttemptResult, Output } from "./executor.ts";
 import { type AttemptMeta, toResult } from "./outcome.ts";
 
@@ -9,8 +10,6 @@ const STDERR_END_BYTES = 2 * 1024;
 
 /** The longest character of UTF-8 without its first byte, in bytes. */
 const MAX_PARTIAL_BYTES = 3;
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Returns the earlier attempts of a task whose latest attempt is retried. Must be called before its output is discarded. */
 export async function withLatestAttempt(
@@ -55,11 +54,8 @@ function encodeEnd(bytes: Uint8Array): Pick<Output, "text" | "encoding"> {
   const maxPartial = bytes.length < STDERR_END_BYTES ? 0 : MAX_PARTIAL_BYTES;
   let begin = 0;
   while (begin < maxPartial && isContinuation(bytes[begin]!)) begin++;
-  try {
-    return { text: utf8.decode(bytes.subarray(begin)) };
-  } catch {
-    return { text: Buffer.from(bytes).toString("base64"), encoding: "base64" };
-  }
+  const text = encodeOutput(bytes.subarray(begin));
+  return text.encoding ? encodeOutput(bytes) : text;
 }
 
 /** Returns whether a byte continues a character of UTF-8. */

@@ -16,8 +16,9 @@ import {
 import { type FileHandle, rename, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../../system/system_error.ts";
 import { writeAll } from "../../system/write_all.ts";
-import { type CaptureOptions, encodeOutput, outputLost, outputTruncated, withoutPartialCharacter } from "../output.ts";
+import { type CaptureOptions, outputLost, outputTruncated, withoutPartialCharacter } from "../output.ts";
 import type { SpillFile } from "../spill_directory.ts";
+import { encodeOutput } from "../../pool/encode_output.ts";
 import type { Output } from "../../pool/executor.ts";
 
 /** Most output fits and is read in one call. */
