@@ -1,7 +1,7 @@
 /** Validates what executors report, because a malformed report must end a run with an error instead of breaking it. @module */
 
 import * as v from "valibot";
-import { exitStatus, resultSchema } from "../records/result.ts";
+import { earlierAttemptSchema, exitStatus, resultSchema } from "../records/result.ts";
 import { excerpt } from "../text/excerpt.ts";
 import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
 
@@ -10,7 +10,8 @@ const STOPS: readonly AttemptStop[] = ["canceled", "output-limit", "timeout"];
 
 const text = v.string("must be a string");
 /** The fields that are copied to the result of the task, so the same rules apply. */
-const { signal, slot, startedAt, durationMs, userMs, systemMs, stdoutBytes } = resultSchema.entries;
+const { signal, slot, startedAt, durationMs, userMs, systemMs } = earlierAttemptSchema.entries;
+const { stdoutBytes } = resultSchema.entries;
 
 /** The fields of an attempt that a worker reports as this program does. */
 export const commonEntries = {

@@ -1,4 +1,4 @@
-import { isFailure, isUnfinished, type TaskResult } from "../records/result.ts";
+import { hasRunToEnd, isFailure, type TaskResult } from "../records/result.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
 
@@ -141,7 +141,7 @@ export class HaltCounter {
 
   /** Counts a result. Returns whether this result meets the policy. */
   meets({ outcome }: TaskResult): boolean {
-    if (isUnfinished(outcome) || this.#count >= this.#limit) return false;
+    if (!hasRunToEnd(outcome) || this.#count >= this.#limit) return false;
     if (this.#on === "fail" && !isFailure(outcome)) return false;
     if (this.#on === "success" && isFailure(outcome)) return false;
     return ++this.#count >= this.#limit;

@@ -10,6 +10,7 @@ import { recordProblem } from "./record_problem.ts";
 /**
  * The outcome of a task: the first of these that applies.
  *
+ * - `skipped`: the outcomes of its prerequisites kept the task from running, as `error` explains
  * - `canceled`: the run stopped while the task was running, or before its retry
  * - `timeout`: the last attempt took longer than `timeoutMs`
  * - `output-limit`: an output of the task exceeded `maxOutputBytes`, and was truncated
@@ -18,7 +19,7 @@ import { recordProblem } from "./record_problem.ts";
  * - `failed`: the exit status is not 0, or the output could not be stored, as `error` explains
  * - `ok`: the exit status is 0
  */
-export type Outcome = "ok" | "failed" | "killed" | "timeout" | "canceled" | "not-started" | "output-limit";
+export type Outcome = "ok" | "failed" | "killed" | "timeout" | "canceled" | "not-started" | "output-limit" | "skipped";
 
 /** All outcomes, the successful one first. */
 export const OUTCOMES = [
@@ -29,10 +30,14 @@ export const OUTCOMES = [
   "canceled",
   "not-started",
   "output-limit",
+  "skipped",
 ] as const satisfies readonly Outcome[];
 
-/** The meaning of each outcome for counts, halting and resuming. An `unfinished` task runs again when a run resumes. */
-const OUTCOME_KINDS: Readonly<Record<Outcome, "success" | "failure" | "unfinished">> = {
+/**
+ * The meaning of each outcome for counts, halting and resuming. An `unfinished` task runs again when a run resumes. A task
+ * that is not run is neither a success nor a failure.
+ */
+const OUTCOME_KINDS: Readonly<Record<Outcome, "success" | "failure" | "unfinished" | "not-run">> = {
   "ok": "success",
   "failed": "failure",
   "killed": "failure",
@@ -40,9 +45,10 @@ const OUTCOME_KINDS: Readonly<Record<Outcome, "success" | "failure" | "unfinishe
   "canceled": "unfinished",
   "not-started": "failure",
   "output-limit": "failure",
+  "skipped": "not-run",
 };
 
-/** Returns true for an outcome that counts as a failure: neither `ok` nor `canceled`. */
+/** Returns true for an outcome that counts as a failure: not `ok`, `canceled` or `skipped`. */
 export function isFailure(outcome: Outcome): boolean {
   return OUTCOME_KINDS[outcome] === "failure";
 }
@@ -50,6 +56,11 @@ export function isFailure(outcome: Outcome): boolean {
 /** Returns true for an outcome after which a resumed run runs the task again. */
 export function isUnfinished(outcome: Outcome): boolean {
   return OUTCOME_KINDS[outcome] === "unfinished";
+}
+
+/** Returns true for an outcome of a task that ran to its end: it counts when a run halts. */
+export function hasRunToEnd(outcome: Outcome): boolean {
+  return OUTCOME_KINDS[outcome] === "success" || OUTCOME_KINDS[outcome] === "failure";
 }
 
 /** An attempt of a task before its last one. The fields mean the same as in {@linkcode TaskResult}. */
@@ -95,13 +106,13 @@ export interface TaskResult<Meta = unknown> {
   signal?: string | undefined;
   /** An explanation in a sentence or two, where the outcome needs one. */
   error?: string | undefined;
-  /** The number of attempts. */
+  /** The number of attempts; 0 for a skipped task. */
   attempts: number;
-  /** The slot of the pool, from 1 to the concurrency. */
+  /** The slot of the pool, from 1 to the concurrency: the first of several; 0 for a skipped task. */
   slot: number;
   /** The worker on which the task ran, when an executor distributes tasks. */
   worker?: { host: string; pid: number } | undefined;
-  /** The start of the attempt: ISO 8601, UTC. */
+  /** The start of the attempt; for a skipped task, the time of the decision: ISO 8601, UTC. */
   startedAt: string;
   /** The duration of the attempt in milliseconds, by a monotonic clock. */
   durationMs: number;
@@ -134,6 +145,12 @@ export interface TaskResult<Meta = unknown> {
   cmdHash?: string | undefined;
   /** The `cmd` of the task, when the run records commands. */
   cmd?: string | readonly string[] | undefined;
+  /** The prerequisites of the task, as strings. */
+  after?: readonly string[] | undefined;
+  /** The `uses` of the task. */
+  uses?: Readonly<Record<string, number>> | undefined;
+  /** The `slots` of the task, when it needs more than one. */
+  slots?: number | undefined;
   /** The `meta` of the task. */
   meta?: Meta | undefined;
 }
@@ -205,7 +222,8 @@ const attemptEntries = {
   systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
 };
 
-const earlierAttemptSchema = v.strictObject({
+/** The definition of an earlier attempt in a result. */
+export const earlierAttemptSchema = v.strictObject({
   ...attemptEntries,
   outcome: described(attemptEntries.outcome, "The outcome of the attempt."),
   startedAt: described(time, "The start of the attempt: ISO 8601, UTC."),
@@ -219,8 +237,9 @@ export const resultSchema = v.strictObject({
   id: described(text, "The id of the task."),
   ...attemptEntries,
   outcome: described(attemptEntries.outcome, "The outcome of the task."),
-  attempts: described(countingNumber, "The number of attempts."),
-  startedAt: described(time, "The start of the last attempt: ISO 8601, UTC."),
+  attempts: described(count, "The number of attempts; 0 for a skipped task."),
+  slot: described(count, "The slot of the pool, from 1, the first of several; 0 for a skipped task."),
+  startedAt: described(time, "The start of the last attempt, or the time when the task was skipped: ISO 8601, UTC."),
   durationMs: described(milliseconds, "The duration of the last attempt, in milliseconds."),
   earlierAttempts: v.optional(v.pipe(
     v.array(earlierAttemptSchema, "must be an array of attempts"),
@@ -247,6 +266,16 @@ export const resultSchema = v.strictObject({
       "The command of the task, when the run records commands.",
     ),
   ),
+  after: v.optional(
+    described(v.array(text, "must be an array of ids"), "The ids of the tasks whose results the task waited for."),
+  ),
+  uses: v.optional(
+    described(
+      v.record(text, count, "must be an object of numbers"),
+      "The units of each resource that the task occupied.",
+    ),
+  ),
+  slots: v.optional(described(countingNumber, "The number of slots that the task occupied, when more than one.")),
   meta: v.optional(described(v.unknown(), "The meta of the task.")),
 }) satisfies v.GenericSchema<TaskResult>;
 

@@ -71,11 +71,44 @@ export interface Task<Meta = unknown> {
    */
   retries?: number | undefined;
   /**
+   * The prerequisites: the id of another task, or several. The task starts when all of them have their results, retries
+   * included. Needs {@linkcode Task.id}.
+   */
+  after?: TaskId | readonly TaskId[] | undefined;
+  /**
+   * The outcomes of the prerequisites with which the task runs; with other outcomes it is `skipped`.
+   *
+   * - `ok`: all of them are `ok`
+   * - `failed`: at least one of them is not `ok`
+   * - `done`: any outcomes
+   *
+   * @default "ok"
+   */
+  runIf?: "ok" | "failed" | "done" | undefined;
+  /**
+   * The priority: of the tasks that could start, the one with the highest priority starts first; then, the first in the
+   * input. An integer, also below 0.
+   *
+   * @default 0
+   */
+  priority?: number | undefined;
+  /** The units of each resource of the run that the task occupies while it runs, such as `{ gpu: 1 }`. */
+  uses?: Readonly<Record<string, number>> | undefined;
+  /**
+   * The number of slots that the task occupies while it runs.
+   *
+   * @default 1
+   */
+  slots?: number | undefined;
+  /**
    * Any JSON value. It is copied to the result and otherwise ignored. Numbers that JSON cannot represent, such as
    * `Infinity`, are rejected.
    */
   meta?: Meta | undefined;
 }
+
+/** The id of a task. A number stands for its digits. */
+export type TaskId = string | number;
 
 /** A {@linkcode Task} that has been checked: `cwd` is a path. */
 export interface CheckedTask<Meta = unknown> extends Task<Meta> {
@@ -162,6 +195,76 @@ function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncodin
   });
 }
 
+const NO_ID = "must be a string or a number";
+const LOST_DIGITS = "must be a string when the number has more than 53 bits, because digits would be lost";
+
+function problemOfId(id: unknown): string | undefined {
+  if (typeof id === "string") return undefined;
+  if (typeof id !== "number") return NO_ID;
+  return Math.abs(id) <= Number.MAX_SAFE_INTEGER ? undefined : LOST_DIGITS;
+}
+
+/** The name of a resource, which is a part of the name of a variable. */
+const RESOURCE_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+
+/** Returns whether text can be the name of a resource. */
+export function isResourceName(name: string): boolean {
+  return RESOURCE_NAME.test(name);
+}
+
+/** Not a `v.union`, because that reports every wrong id. */
+const prerequisites = v.pipe(
+  v.custom<TaskId | TaskId[]>(
+    (value) => Array.isArray(value) || problemOfId(value) === undefined,
+    "must be the id of a task or an array of ids",
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || !Array.isArray(dataset.value)) return;
+    const input = dataset.value;
+    const key = input.findIndex(problemOfId);
+    if (key === -1) return;
+    const value = input[key];
+    addIssue({ message: problemOfId(value)!, path: [{ type: "array", origin: "value", input, key, value }] });
+  }),
+);
+
+const resourceUse = v.pipe(
+  v.custom<Record<string, number>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    'must be an object such as {"gpu":1}',
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    for (const [key, value] of Object.entries(input)) {
+      const isUnits = Number.isSafeInteger(value) && value >= 0;
+      if (isUnits && isResourceName(key)) continue;
+      const message = isUnits
+        ? "is not the name of a resource: it must begin with a letter and have only letters, digits and _"
+        : "must be an integer of at least 0";
+      addIssue({ message, path: [{ type: "object", origin: "value", input, key, value }] });
+      return;
+    }
+  }),
+);
+
+/** Requires an id of a task with prerequisites, and prerequisites of a task whose run depends on them. */
+function namedPrerequisites<Input extends Pick<Task, "id" | "after" | "runIf">>() {
+  return v.rawCheck<Input>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    const { id, after, runIf } = input;
+    const refuse = (key: "after" | "runIf", message: string) => {
+      addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
+    };
+    if (after !== undefined && id === undefined) refuse("after", 'requires that the task has an "id"');
+    if (runIf !== undefined && after === undefined) refuse("runIf", 'requires "after"');
+    if (runIf === "failed" && Array.isArray(after) && after.length === 0) {
+      refuse("runIf", 'requires an id in "after": without prerequisites, none can fail');
+    }
+  });
+}
+
 const entries = {
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
@@ -171,11 +274,8 @@ const entries = {
     ),
   ),
   id: v.optional(v.pipe(
-    v.union([v.string(), v.number()], "must be a string or a number"),
-    v.check(
-      (id) => typeof id === "string" || Math.abs(id) <= Number.MAX_SAFE_INTEGER,
-      "must be a string when the number has more than 53 bits, because digits would be lost",
-    ),
+    v.union([v.string(), v.number()], NO_ID),
+    v.check((id) => problemOfId(id) === undefined, LOST_DIGITS),
     v.description("The id of the result; default: the line number."),
   )),
   cwd: v.optional(v.pipe(nonEmptyText(isRuntimeText), v.description("Working directory."))),
@@ -201,6 +301,31 @@ const entries = {
     v.minValue(0, "must be an integer of at least 0"),
     v.description("Extra attempts after an outcome that the run retries, such as failed; default: that of the run."),
   )),
+  after: v.optional(v.pipe(
+    prerequisites,
+    v.description("The id of a task, or several, whose results the task waits for."),
+  )),
+  runIf: v.optional(v.pipe(
+    v.picklist(["ok", "failed", "done"], 'must be "ok", "failed" or "done"'),
+    v.description(
+      "The outcomes of the tasks in after with which the task runs: all ok, one not ok, or any; default: ok.",
+    ),
+  )),
+  priority: v.optional(v.pipe(
+    v.number("must be an integer"),
+    v.safeInteger("must be an integer"),
+    v.description("Of the tasks that could start, the one with the highest priority starts first; default: 0."),
+  )),
+  uses: v.optional(v.pipe(
+    resourceUse,
+    v.description('The units of each resource of the run that the task occupies, such as {"gpu":1}.'),
+  )),
+  slots: v.optional(v.pipe(
+    v.number("must be an integer of at least 1"),
+    v.safeInteger("must be an integer of at least 1"),
+    v.minValue(1, "must be an integer of at least 1"),
+    v.description("The number of slots that the task occupies; default: 1."),
+  )),
   meta: v.optional(v.pipe(
     v.unknown(),
     v.check(isJson, "must be a value that JSON can represent, without too many levels of nesting"),
@@ -209,7 +334,9 @@ const entries = {
 };
 
 /** The definition of a line with a task; `task.schema.json` is generated from this schema. */
-export const taskSchema = v.pipe(v.strictObject(entries), oneInput()) satisfies v.GenericSchema<CheckedTask>;
+export const taskSchema = v.pipe(v.strictObject(entries), oneInput(), namedPrerequisites()) satisfies v.GenericSchema<
+  CheckedTask
+>;
 
 /** The definition of a task from a program, whose standard input can also be bytes or a file. */
 const programTaskSchema = v.pipe(
@@ -233,6 +360,7 @@ const programTaskSchema = v.pipe(
     )),
   }),
   oneInput(),
+  namedPrerequisites(),
 ) satisfies v.GenericSchema<CheckedTask>;
 
 function isFileReference(value: unknown): value is { file: string | URL } {

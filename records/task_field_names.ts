@@ -10,6 +10,11 @@ const FIELDS: Record<Exclude<keyof Task, "timeoutMs" | "retries">, true> = {
   stdin: true,
   stdinFile: true,
   stdinEncoding: true,
+  after: true,
+  runIf: true,
+  priority: true,
+  uses: true,
+  slots: true,
   meta: true,
 };
 

@@ -31,8 +31,8 @@ export class ResultScanner {
     outcome: (json) => (this.outcome = json.oneOf(QUOTED_OUTCOMES)) !== -1,
     signal: (json) => json.text() && isUsualSignal(json),
     error: (json) => json.text(),
-    attempts: (json) => json.positiveInteger(),
-    slot: (json) => json.positiveInteger(),
+    attempts: (json) => json.integer(),
+    slot: (json) => json.integer(),
     worker: (json) => json.record(this.#worker) === this.#isWorker,
     startedAt: (json) => json.text() && isUsualTime(json),
     durationMs: (json) => json.decimal(),
@@ -48,6 +48,9 @@ export class ResultScanner {
     stderrFile: (json) => json.text(),
     cmdHash: (json) => spanOfText(json, this.cmdHash),
     cmd: (json) => json.text() || json.array((json) => json.text()),
+    after: (json) => json.array((json) => json.text()),
+    uses: (json) => json.dictionary((json) => json.integer()),
+    slots: (json) => json.positiveInteger(),
     meta: (json) => json.value(),
   });
   readonly #required = maskOf(

@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { commonEntries, endedSchemas, NO_OBJECT } from "../../pool/check_attempt_result.ts";
 import { MAX_INLINE_BYTES } from "../../executors/mod.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import { resultSchema } from "../../records/result.ts";
+import { earlierAttemptSchema } from "../../records/result.ts";
 import { MAX_TIMEOUT_MS, taskSchema } from "../../records/task.ts";
 import { ACK_WAIT_MS } from "./options.ts";
 import {
@@ -49,7 +49,7 @@ const outputSchema = v.object({
   object: v.optional(objectSchema),
 }, NO_OBJECT);
 
-const { slot, startedAt } = resultSchema.entries;
+const { slot, startedAt } = earlierAttemptSchema.entries;
 
 /** The endings that a worker can record. */
 const { exited, signaled, spawnFailed, lost } = endedSchemas(sentence);
