@@ -26,6 +26,7 @@ const ROOMS = [
   "executors",
   "spawn_adapters",
   "pool",
+  "graph",
   "records",
   "jsonl",
   "system",

@@ -1,5 +1,5 @@
 import { isFailure, type TaskResult } from "../records/result.ts";
-import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+import { bytesOfId, enlarged, IdTable } from "../graph/id_table.ts";
 
 /** The tasks whose latest result is a failure. A task takes less than 64 bytes. */
 export class LatestFailures {

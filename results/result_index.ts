@@ -13,7 +13,7 @@ import {
 } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
 import { crc32OfRange } from "./crc32.ts";
-import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+import { bytesOfId, enlarged, IdTable } from "../graph/id_table.ts";
 import { ResultScanner } from "./result_scanner.ts";
 import { type Span, textOf } from "./span.ts";
 import type { TaskScanner } from "./task_scanner.ts";

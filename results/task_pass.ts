@@ -1,6 +1,6 @@
 import type { Task } from "../records/task.ts";
 import { excerpt } from "../text/excerpt.ts";
-import { bytesOfId, enlarged } from "./id_table.ts";
+import { bytesOfId, enlarged } from "../graph/id_table.ts";
 import type { ResultIndex, TaskState } from "./result_index.ts";
 import type { TaskScanner } from "./task_scanner.ts";
 

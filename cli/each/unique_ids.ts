@@ -1,5 +1,5 @@
 import process from "node:process";
-import { bytesOfId, enlarged, IdTable } from "../../results/id_table.ts";
+import { bytesOfId, enlarged, IdTable } from "../../graph/id_table.ts";
 
 /** Makes the ids of a run unique: the second task with an id gets ` (2)`. Takes about 50 bytes for each task at most. */
 export class UniqueIds {

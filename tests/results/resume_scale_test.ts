@@ -5,7 +5,7 @@ import { assertEquals } from "@std/assert/equals";
 import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { crc32OfRange } from "../../results/crc32.ts";
-import { bytesOfId, IdTable } from "../../results/id_table.ts";
+import { bytesOfId, IdTable } from "../../graph/id_table.ts";
 import { JsonScanner } from "../../jsonl/json_scanner.ts";
 import { ResultIndex } from "../../results/result_index.ts";
 import { textOf } from "../../results/span.ts";
