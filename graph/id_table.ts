@@ -3,6 +3,7 @@ const MAX_TEXT_BYTES = 2 ** 32 - 1;
 const NOT_WELL_FORMED = 0xff;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the bytes that stand for an id in an {@linkcode IdTable}: UTF-8, or UTF-16 for ids with lone surrogates. */
 export function bytesOfId(id: string): Uint8Array {
@@ -15,6 +16,16 @@ export function bytesOfId(id: string): Uint8Array {
     bytes[2 + 2 * index] = code >> 8;
   }
   return bytes;
+}
+
+/** Returns the id that bytes stand for. */
+function idOfBytes(bytes: Uint8Array): string {
+  if (bytes[0] !== NOT_WELL_FORMED) return decoder.decode(bytes);
+  let id = "";
+  for (let index = 1; index < bytes.length; index += 2) {
+    id += String.fromCharCode(bytes[index]! | bytes[index + 1]! << 8);
+  }
+  return id;
 }
 
 /**
@@ -68,6 +79,11 @@ export class IdTable {
   /** Returns the number of an id, or -1 for an unknown id. */
   find(bytes: Uint8Array, begin: number, end: number): number {
     return this.#slots[this.#slotOf(bytes, begin, end)]! - 1;
+  }
+
+  /** Returns the id with a number. */
+  idOf(number: number): string {
+    return idOfBytes(this.#text.subarray(this.#beginOf(number), this.#ends[number]!));
   }
 
   /** Returns the slot of an id, or the free slot where the id belongs. */

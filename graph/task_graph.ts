@@ -1,0 +1,111 @@
+import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+
+const MIN_CAPACITY = 64;
+
+/**
+ * The prerequisites of tasks. Tasks are nodes, numbered from 0 in the order in which their ids are first named. A node takes
+ * about 50 bytes and a prerequisite 12, in a few large arrays.
+ */
+export class TaskGraph {
+  readonly #ids = new IdTable();
+  /** By node: the position of the task in the input, from 1; 0 for an id that only prerequisites name. */
+  #positions = new Uint32Array(MIN_CAPACITY);
+  /** By node: its first edge and the number of its edges, which are consecutive. */
+  #firstEdges = new Uint32Array(MIN_CAPACITY);
+  #edgeCounts = new Uint32Array(MIN_CAPACITY);
+  /** By node: the latest edge that leads to a dependent, plus 1; 0 for none. */
+  #latestDependents = new Uint32Array(MIN_CAPACITY);
+  /** By edge: the prerequisite, the dependent, and the earlier edge of the same prerequisite plus 1. */
+  #prerequisites = new Uint32Array(MIN_CAPACITY);
+  #dependents = new Uint32Array(MIN_CAPACITY);
+  #earlierEdges = new Uint32Array(MIN_CAPACITY);
+  #edges = 0;
+
+  /** The number of nodes. */
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  /** The number of prerequisites of all tasks. */
+  get edgeCount(): number {
+    return this.#edges;
+  }
+
+  /** Size of the graph in memory, in bytes. */
+  get heldBytes(): number {
+    return this.#ids.heldBytes + 4 * this.#positions.byteLength + 3 * this.#prerequisites.byteLength;
+  }
+
+  /** Returns the node of an id; a new id gets the next number. */
+  nodeOf(id: string): number {
+    const bytes = bytesOfId(id);
+    const node = this.#ids.add(bytes, 0, bytes.length);
+    if (node === this.#positions.length) {
+      this.#positions = new Uint32Array(enlarged(this.#positions));
+      this.#firstEdges = new Uint32Array(enlarged(this.#firstEdges));
+      this.#edgeCounts = new Uint32Array(enlarged(this.#edgeCounts));
+      this.#latestDependents = new Uint32Array(enlarged(this.#latestDependents));
+    }
+    return node;
+  }
+
+  /** Returns the node of an id, or -1 for an unknown id. */
+  find(id: string): number {
+    const bytes = bytesOfId(id);
+    return this.#ids.find(bytes, 0, bytes.length);
+  }
+
+  /** Returns the id of a node. */
+  idOf(node: number): string {
+    return this.#ids.idOf(node);
+  }
+
+  /** Returns the position of the task in the input, from 1; 0 for an id that only prerequisites name. */
+  positionOf(node: number): number {
+    return this.#positions[node]!;
+  }
+
+  /** Notes that the input has a task. Returns false, and changes nothing, if the input has another task with the id. */
+  declare(node: number, position: number): boolean {
+    if (this.#positions[node] !== 0) return false;
+    this.#positions[node] = position;
+    return true;
+  }
+
+  /** Sets the prerequisites of a node. Must be called at most once for each node. */
+  setPrerequisites(node: number, ids: readonly (string | number)[]): void {
+    this.#firstEdges[node] = this.#edges;
+    this.#edgeCounts[node] = ids.length;
+    for (const id of ids) this.#addEdge(this.nodeOf(String(id)), node);
+  }
+
+  #addEdge(prerequisite: number, dependent: number): void {
+    const edge = this.#edges++;
+    if (edge === this.#prerequisites.length) {
+      this.#prerequisites = new Uint32Array(enlarged(this.#prerequisites));
+      this.#dependents = new Uint32Array(enlarged(this.#dependents));
+      this.#earlierEdges = new Uint32Array(enlarged(this.#earlierEdges));
+    }
+    this.#prerequisites[edge] = prerequisite;
+    this.#dependents[edge] = dependent;
+    this.#earlierEdges[edge] = this.#latestDependents[prerequisite]!;
+    this.#latestDependents[prerequisite] = edge + 1;
+  }
+
+  /** Returns the number of prerequisites of a node. */
+  prerequisiteCount(node: number): number {
+    return this.#edgeCounts[node]!;
+  }
+
+  /** Returns a prerequisite of a node, by its index in the list of prerequisites. */
+  prerequisiteAt(node: number, index: number): number {
+    return this.#prerequisites[this.#firstEdges[node]! + index]!;
+  }
+
+  /** Calls a function for each dependent of a node: for each time that the dependent names the node. */
+  forEachDependent(node: number, callback: (dependent: number) => void): void {
+    for (let edge = this.#latestDependents[node]!; edge !== 0; edge = this.#earlierEdges[edge - 1]!) {
+      callback(this.#dependents[edge - 1]!);
+    }
+  }
+}

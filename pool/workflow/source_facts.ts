@@ -1,0 +1,37 @@
+import type { Outcome } from "../../records/result.ts";
+import type { CheckedTask } from "../../records/task.ts";
+
+/** Keeps the tasks of a workflow until they can start. */
+export interface HeldTasks {
+  /**
+   * Keeps a task: the latest one that the source has yielded.
+   *
+   * @param node The number of the task; larger for later tasks, but not consecutive.
+   * @returns about the memory that the task takes, in bytes.
+   */
+  hold(node: number, task: CheckedTask): number;
+  /**
+   * Returns a task, and forgets it.
+   *
+   * @throws when the task can no longer be read. The error ends the run.
+   */
+  take(node: number): CheckedTask;
+}
+
+/** The outcomes of earlier runs, for prerequisites that do not run again. */
+export interface RecordedOutcomes {
+  /** Returns the outcome of a task that does not run again; `undefined` for any other id. */
+  outcomeOf(id: string): Outcome | undefined;
+}
+
+/** The facts about a source that are known before its first task is read. */
+export interface SourceFacts {
+  /** True if a task has `after`, `priority`, `uses` or `slots`; `undefined` when that is unknown. */
+  isWorkflow: boolean | undefined;
+  /** True if a workflow is read to its end before its first task starts, so that the order of starts considers all tasks. */
+  isReadFirst: boolean;
+  /** Keeps waiting tasks elsewhere than in memory. */
+  held?: HeldTasks | undefined;
+  /** The outcomes of earlier runs. */
+  recorded?: RecordedOutcomes | undefined;
+}
