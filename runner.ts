@@ -9,6 +9,7 @@ import { POOL_OPTION_NAMES } from "./pool/option_names.ts";
 import { type PoolOptions, type PoolSettings, poolSettings } from "./pool/options.ts";
 import { PooledRun, type Run } from "./pool/run.ts";
 import { QueuedTaskPool, type TaskPool, type TaskPoolOptions } from "./pool/task_pool.ts";
+import type { SourceFacts } from "./pool/workflow/source_facts.ts";
 import type { Task } from "./records/task.ts";
 import { TASK_FIELD_NAMES } from "./records/task_field_names.ts";
 import { excerpt } from "./text/excerpt.ts";
@@ -110,10 +111,14 @@ export function run<Meta = unknown>(
   return startRun(tasks, options);
 }
 
-/** {@linkcode run} for the command, which reports the number of running tasks. */
-export function startRun<Meta>(tasks: Source<Task<Meta>>, options: RunOptions): PooledRun<Meta> {
+/** {@linkcode run} for the command, which reports the number of running tasks, and may know facts about its tasks. */
+export function startRun<Meta>(
+  tasks: Source<Task<Meta>>,
+  options: RunOptions,
+  facts?: SourceFacts,
+): PooledRun<Meta> {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
-  return new PooledRun(tasks, options, chooseExecutor(options));
+  return new PooledRun(tasks, options, chooseExecutor(options), facts);
 }
 
 /** Options of {@linkcode createPool}. */

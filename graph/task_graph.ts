@@ -1,13 +1,15 @@
 import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
 
 const MIN_CAPACITY = 64;
+/** Begins the bytes of a node without an id: never the first byte of an id. */
+const WITHOUT_ID = 0xfe;
 
 /**
  * The prerequisites of tasks. Tasks are nodes, numbered from 0 in the order in which their ids are first named. A node takes
  * about 50 bytes and a prerequisite 12, in a few large arrays.
  */
 export class TaskGraph {
-  readonly #ids = new IdTable();
+  readonly #ids: IdTable;
   /** By node: the position of the task in the input, from 1; 0 for an id that only prerequisites name. */
   #positions = new Uint32Array(MIN_CAPACITY);
   /** By node: its first edge and the number of its edges, which are consecutive. */
@@ -20,6 +22,13 @@ export class TaskGraph {
   #dependents = new Uint32Array(MIN_CAPACITY);
   #earlierEdges = new Uint32Array(MIN_CAPACITY);
   #edges = 0;
+  readonly #withoutId = new Set<number>();
+
+  /** @param ids The ids of the first nodes. */
+  constructor(ids: IdTable = new IdTable()) {
+    this.#ids = ids;
+    while (ids.size > this.#positions.length) this.#enlarge();
+  }
 
   /** The number of nodes. */
   get size(): number {
@@ -39,14 +48,33 @@ export class TaskGraph {
   /** Returns the node of an id; a new id gets the next number. */
   nodeOf(id: string): number {
     const bytes = bytesOfId(id);
-    const node = this.#ids.add(bytes, 0, bytes.length);
-    if (node === this.#positions.length) {
-      this.#positions = new Uint32Array(enlarged(this.#positions));
-      this.#firstEdges = new Uint32Array(enlarged(this.#firstEdges));
-      this.#edgeCounts = new Uint32Array(enlarged(this.#edgeCounts));
-      this.#latestDependents = new Uint32Array(enlarged(this.#latestDependents));
-    }
+    return this.#nodeOf(bytes);
+  }
+
+  /** Adds a node for a task without an id, and returns the node. */
+  addWithoutId(position: number): number {
+    const node = this.#nodeOf(new Uint8Array([WITHOUT_ID, ...new Uint8Array(new Uint32Array([position]).buffer)]));
+    this.declare(node, position);
+    this.#withoutId.add(node);
     return node;
+  }
+
+  #nodeOf(bytes: Uint8Array): number {
+    const node = this.#ids.add(bytes, 0, bytes.length);
+    if (node === this.#positions.length) this.#enlarge();
+    return node;
+  }
+
+  #enlarge(): void {
+    this.#positions = new Uint32Array(enlarged(this.#positions));
+    this.#firstEdges = new Uint32Array(enlarged(this.#firstEdges));
+    this.#edgeCounts = new Uint32Array(enlarged(this.#edgeCounts));
+    this.#latestDependents = new Uint32Array(enlarged(this.#latestDependents));
+  }
+
+  /** Returns whether a node has an id. */
+  hasId(node: number): boolean {
+    return !this.#withoutId.has(node);
   }
 
   /** Returns the node of an id, or -1 for an unknown id. */
@@ -100,6 +128,11 @@ export class TaskGraph {
   /** Returns a prerequisite of a node, by its index in the list of prerequisites. */
   prerequisiteAt(node: number, index: number): number {
     return this.#prerequisites[this.#firstEdges[node]! + index]!;
+  }
+
+  /** Returns whether a node is a prerequisite. */
+  hasDependents(node: number): boolean {
+    return this.#latestDependents[node] !== 0;
   }
 
   /** Calls a function for each dependent of a node: for each time that the dependent names the node. */

@@ -1,3 +1,4 @@
+import { commandHash } from "../records/command_hash.ts";
 import type { CheckedTask } from "../records/task.ts";
 import type { TaskResult } from "../records/result.ts";
 import type { AttemptResult } from "./executor.ts";
@@ -16,8 +17,14 @@ export interface Job {
   isCanceled: boolean;
 }
 
-/** The result of a task, with the result of its last attempt. */
+/** Creates the job of a checked task. */
+export function jobOf(task: CheckedTask, sequence: number): Job {
+  const id = String(task.id ?? sequence);
+  return { task, id, sequence, cmdHash: commandHash(task.cmd), lastAttempt: undefined, isCanceled: false };
+}
+
+/** The result of a task, with the result of its last attempt; without one for a task that did not run. */
 export interface Finished {
   readonly result: TaskResult;
-  readonly attemptResult: AttemptResult;
+  readonly attemptResult: AttemptResult | undefined;
 }

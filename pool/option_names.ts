@@ -31,6 +31,10 @@ const HINTS: Record<keyof PoolOptions, OptionHint> = {
   outputBy: { otherNames: "lineBuffer lineBuffered lines outputMode" },
   onProgress: { otherNames: "progress progressBar onUpdate" },
   recordCommand: { otherNames: "recordCmd" },
+  resources: { otherNames: "limits licenses units" },
+  maxWaiting: { otherNames: "maxQueue maxQueued maxPending readAhead", unit: ", the number of tasks" },
+  estimateMs: { otherNames: "durationOf estimate estimatedDuration expectedMs learn" },
+  recorded: { otherNames: "results resultsFile" },
   onAttemptStart: { otherNames: "beforeAttempt onAttempt onStart onTaskStart" },
 };
 

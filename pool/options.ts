@@ -7,6 +7,7 @@ import type { StartLimits, ThrottleReason } from "./start_limiter.ts";
 import type { Executor } from "./executor.ts";
 import type { LiveOutputOptions } from "./live_output.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
+import { type WorkflowOptions, type WorkflowSettings, workflowSettings } from "./workflow_options.ts";
 
 /** The progress of a run. */
 export interface Progress {
@@ -14,7 +15,7 @@ export interface Progress {
   total: number | undefined;
   /** The number of tasks with a result. */
   finished: number;
-  /** The number of results whose outcome is neither `ok` nor `canceled`. */
+  /** The number of results whose outcome is not `ok`, `canceled` or `skipped`. */
   failed: number;
   /** The number of running tasks. */
   running: number;
@@ -25,7 +26,7 @@ export interface Progress {
 }
 
 /** Options for the scheduling of tasks. */
-export interface PoolOptions extends LiveOutputOptions {
+export interface PoolOptions extends LiveOutputOptions, WorkflowOptions {
   /**
    * The maximum number of tasks that run at once.
    *
@@ -161,6 +162,7 @@ export interface PoolSettings {
   onOutput: PoolOptions["onOutput"];
   outputBy: "line" | "lines" | "chunk";
   recordCommand: boolean;
+  workflow: WorkflowSettings;
 }
 
 /** The default of {@linkcode PoolOptions.killAfterMs}, in milliseconds. */
@@ -227,6 +229,7 @@ export function poolSettings(
     onOutput: options.onOutput,
     outputBy,
     recordCommand: options.recordCommand ?? false,
+    workflow: workflowSettings(options, ACTION),
   };
 }
 

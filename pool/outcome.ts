@@ -1,5 +1,6 @@
 import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
+import type { CheckedTask } from "../records/task.ts";
 
 /** The reason for which an attempt was stopped, or was not retried. */
 export type StopReason = AttemptStop | "not-retried";
@@ -14,14 +15,17 @@ const STOPPED: Readonly<Record<StopReason, { outcome: Outcome; error: string }>>
 /** The fields of a result that come from the pool instead of the executor. */
 export type AttemptMeta =
   & Pick<TaskResult, "id" | "attempts" | "slot" | "startedAt" | "worker" | "earlierAttempts" | "cmd">
-  & { cmdHash: string };
+  & { cmdHash: string; workflow: WorkflowFields | undefined };
+
+/** The fields of a task that its result repeats, because they explain when the task started. */
+export type WorkflowFields = Pick<TaskResult, "after" | "uses" | "slots">;
 
 /** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
 /** Returns the result of a task whose last attempt has ended. */
 export function toResult<Meta>(
-  { id, attempts, slot, startedAt, worker, earlierAttempts, cmdHash, cmd }: AttemptMeta,
+  { id, attempts, slot, startedAt, worker, earlierAttempts, cmdHash, cmd, workflow }: AttemptMeta,
   result: AttemptResult,
   stopReason: StopReason | undefined,
   meta: Meta | undefined,
@@ -52,7 +56,42 @@ export function toResult<Meta>(
     ...(stderr.file !== undefined && { stderrFile: stderr.file }),
     cmdHash,
     ...(cmd !== undefined && { cmd }),
+    ...workflow,
     ...(meta !== undefined && { meta }),
+  };
+}
+
+/** Returns the result of a task that does not run, because of its prerequisites. */
+export function skippedResult(
+  { id, cmdHash, task }: { id: string; cmdHash: string; task: CheckedTask },
+  error: string,
+  recordsCommand: boolean,
+): TaskResult {
+  return {
+    id,
+    status: null,
+    outcome: "skipped",
+    error,
+    attempts: 0,
+    slot: 0,
+    startedAt: new Date().toISOString(),
+    durationMs: 0,
+    stdout: "",
+    stderr: "",
+    cmdHash,
+    ...(recordsCommand && { cmd: task.cmd }),
+    ...workflowFieldsOf(task),
+    ...(task.meta !== undefined && { meta: task.meta }),
+  };
+}
+
+/** Returns the fields of a task that its result repeats; `undefined` for most tasks. */
+export function workflowFieldsOf({ after, uses, slots = 1 }: CheckedTask): WorkflowFields | undefined {
+  if (after === undefined && uses === undefined && slots === 1) return undefined;
+  return {
+    ...(after !== undefined && { after: Array.isArray(after) ? after.map(String) : [String(after)] }),
+    ...(uses && { uses }),
+    ...(slots > 1 && { slots }),
   };
 }
 

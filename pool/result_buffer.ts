@@ -58,7 +58,8 @@ export class OrderedBuffer<T> extends UnorderedBuffer<T> {
   }
 
   override hasRoom(unfinished: number): boolean {
-    return super.hasRoom() && unfinished + this.#early.size < this.#window();
+    // When no task is unfinished, the earlier result that all others wait for can come only from a task that has not started.
+    return super.hasRoom() && (unfinished === 0 || unfinished + this.#early.size < this.#window());
   }
 
   override add(sequence: number, result: T): void {

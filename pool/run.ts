@@ -1,4 +1,4 @@
-import { SourceFeed } from "./task_feed.ts";
+import { isWorkflowTask, SourceFeed } from "./task_feed.ts";
 import type { Source } from "../jsonl/source.ts";
 import type { TaskResult } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
@@ -8,6 +8,7 @@ import type { Finished, Job } from "./job.ts";
 import { type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
 import { OrderedBuffer, type ResultBuffer, UnorderedBuffer } from "./result_buffer.ts";
 import { maxBacklog, Scheduler } from "./scheduler.ts";
+import type { SourceFacts } from "./workflow/source_facts.ts";
 
 /**
  * A run, as an iterator over its results. Iterate to the end, or call {@linkcode Run.return} (a `break` in `for await`
@@ -45,6 +46,7 @@ export interface Run<Meta = unknown> extends AsyncIterableIterator<TaskResult<Me
 export class PooledRun<Meta = unknown> implements Run<Meta> {
   haltedBy: TaskResult<Meta> | undefined;
   readonly #settings: PoolSettings;
+  readonly #feed: SourceFeed;
   readonly #scheduler: Scheduler;
   readonly #results: ResultBuffer<Finished>;
   readonly #halt: HaltCounter | undefined;
@@ -54,19 +56,29 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
   /** True when the caller wants no more results. */
   #hasReturned = false;
 
-  constructor(tasks: Source<Task<Meta>>, options: PoolOptions, executor: Executor) {
+  /** @param facts The facts about the tasks; by default, those that an array shows. */
+  constructor(
+    tasks: Source<Task<Meta>>,
+    options: PoolOptions,
+    executor: Executor,
+    facts: SourceFacts = factsOf(tasks),
+  ) {
     const count = Array.isArray(tasks) ? tasks.length : undefined;
     this.#settings = poolSettings(options, count, executor);
     const { keepOrder, halt, total } = this.#settings;
     this.#halt = halt && new HaltCounter(halt, total);
     const capacity = () => this.concurrency;
-    this.#results = keepOrder
-      ? new OrderedBuffer(capacity, () => maxBacklog(this.concurrency))
-      : new UnorderedBuffer(capacity);
-    this.#scheduler = new Scheduler(new SourceFeed(tasks), this.#settings, executor, {
+    const { workflow: workflowSettings } = this.#settings;
+    const feed = new SourceFeed(tasks, facts, workflowSettings, capacity);
+    this.#feed = feed;
+    // The first tasks of a workflow may wait for many later ones.
+    const window = () => Math.max(maxBacklog(this.concurrency), feed.workflow ? workflowSettings.maxWaiting.tasks : 0);
+    this.#results = keepOrder ? new OrderedBuffer(capacity, window) : new UnorderedBuffer(capacity);
+    this.#scheduler = new Scheduler(feed, this.#settings, executor, {
       hasRoom: (unfinished) => this.#results.hasRoom(unfinished),
       add: (job, finished) => this.#add(job, finished),
       skip: ({ sequence }) => this.#results.skip(sequence),
+      skipAt: (sequence) => this.#results.skip(sequence),
       deliver: () => this.#deliver(),
     });
   }
@@ -78,6 +90,11 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
   /** The number of running tasks. */
   get running(): number {
     return this.#scheduler.running;
+  }
+
+  /** True if a task was skipped because a prerequisite was missing or in a cycle. */
+  get hasInvalidPrerequisites(): boolean {
+    return this.#feed.workflow?.hasInvalidPrerequisites ?? false;
   }
 
   get concurrency(): number {
@@ -104,7 +121,11 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
       this.#scheduler.close();
     }
     await this.closed;
-    await Promise.all(this.#results.clear().map(({ attemptResult }) => this.#scheduler.discard(attemptResult)));
+    await Promise.all(
+      this.#results.clear().map(async ({ attemptResult }) => {
+        if (attemptResult) await this.#scheduler.discard(attemptResult);
+      }),
+    );
     return { done: true, value: undefined };
   }
 
@@ -150,5 +171,19 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
       else pending.resolve({ done: true, value: undefined });
       this.#scheduler.failure = undefined;
     }
+  }
+}
+
+/** Returns the facts about tasks that an array shows. */
+function factsOf(tasks: Source<unknown>): SourceFacts {
+  const isWorkflow = Array.isArray(tasks) ? tasks.some(isWorkflowValue) : undefined;
+  return { isWorkflow, isReadFirst: isWorkflow === true };
+}
+
+function isWorkflowValue(value: unknown): boolean {
+  try {
+    return typeof value === "object" && value !== null && isWorkflowTask(value);
+  } catch {
+    return false; // the check of the task reports what a getter throws
   }
 }

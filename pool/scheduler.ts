@@ -6,12 +6,13 @@ import { type Attempt, type AttemptResult, type Executor, resultWithoutOutput } 
 import { withLatestAttempt } from "./earlier_attempts.ts";
 import type { Finished, Job } from "./job.ts";
 import { checkConcurrency, type PoolSettings } from "./options.ts";
-import { hasResult, toResult } from "./outcome.ts";
+import { hasResult, skippedResult, toResult, workflowFieldsOf } from "./outcome.ts";
 import { LiveOutput } from "./live_output.ts";
 import { RetryQueue } from "./retry_queue.ts";
 import { RunningAttempt } from "./running_attempt.ts";
 import { StartPolicy } from "./start_policy.ts";
 import type { TaskFeed } from "./task_feed.ts";
+import type { WorkflowFeed } from "./workflow/workflow_feed.ts";
 
 /** Receives the results of a scheduler. */
 export interface SchedulerOutput {
@@ -21,13 +22,19 @@ export interface SchedulerOutput {
   add(job: Job, finished: Finished): void;
   /** Called for a task that never ran and therefore has no result. */
   skip(job: Job): void;
+  /** Called for a task of a workflow that has no new result, with its position in the input. */
+  skipAt?(sequence: number): void;
   /** Called at each tick, when results may have been added, and once after the executor has closed. */
   deliver(): void;
 }
 
 const NO_HOOKS: AttemptHooks = {};
+const NONE: readonly number[] = [];
 
-/** A slot in use. The attempt is absent until its start hook has returned. */
+/**
+ * A slot in use. The attempt is absent until its start hook has returned, and in the further slots of a task that occupies
+ * several.
+ */
 interface Slot {
   job: Job;
   attempt?: RunningAttempt;
@@ -52,6 +59,7 @@ export class Scheduler {
   /** Slots in use, by slot number minus 1. */
   readonly #slots: (Slot | undefined)[] = [];
   #running = 0;
+  #usedSlots = 0;
   #finished = 0;
   #failed = 0;
   #isDraining = false;
@@ -130,6 +138,7 @@ export class Scheduler {
   /** Advances the run: delivers results, starts and reads tasks, and closes the executor after the last task. */
   tick(): void {
     this.#output.deliver();
+    if (this.#feed.workflow) this.#advance(this.#feed.workflow);
     this.#startAttempts();
     const filling = this.#wantsTask ? this.#feed.fill?.(this.#onSourceError) : undefined;
     if (filling) this.#own(filling.then(() => this.tick()));
@@ -213,25 +222,54 @@ export class Scheduler {
 
   /** The number of started tasks without a result. */
   get #unfinished(): number {
-    return this.#running + this.#retries.size;
+    return this.#running + this.#retrying;
+  }
+
+  /** The number of tasks that wait for a retry. */
+  get #retrying(): number {
+    return this.#retries.size + (this.#feed.workflow?.retrying ?? 0);
   }
 
   get #hasRoom(): boolean {
-    return this.#retries.size < maxBacklog(this.#concurrency) && this.#output.hasRoom(this.#unfinished);
+    return this.#retrying < maxBacklog(this.#concurrency) && this.#output.hasRoom(this.#unfinished);
   }
 
   /** Ignores the start limits, because the run must notice the end of its input. */
   get #wantsTask(): boolean {
-    return this.#state === "open" && this.#running < this.#concurrency && this.#hasRoom;
+    if (this.#state !== "open") return false;
+    return this.#feed.workflow !== undefined || this.#usedSlots < this.#concurrency && this.#hasRoom;
+  }
+
+  /** The number of free slots; without running attempts, any task may start. */
+  get #freeSlots(): number {
+    return this.#running === 0 ? Infinity : this.#concurrency - this.#usedSlots;
+  }
+
+  /** Queues the due retries of a workflow, and adds the results of tasks that do not run. */
+  #advance(workflow: WorkflowFeed): void {
+    for (let job = this.#retries.takeDue(); job; job = this.#retries.takeDue()) workflow.retry(job);
+    while (!this.#isDraining && this.#hasRoom) {
+      const decided = workflow.takeDecided();
+      if (decided === undefined) return;
+      if (typeof decided === "number") this.#output.skipAt?.(decided);
+      else {
+        const { job, error } = decided;
+        this.#finish(job, skippedResult(job, error, this.#settings.recordCommand), undefined);
+        this.#output.deliver();
+      }
+    }
   }
 
   /** Starts attempts while slots are free: retries first, then the next task of the feed. */
   #startAttempts(): void {
     if (this.#state !== "open") return;
-    while (!this.#isDraining && this.#running < this.#concurrency) {
-      if (!this.#retries.hasDue && !(this.#feed.next && this.#hasRoom)) break;
+    while (!this.#isDraining && this.#usedSlots < this.#concurrency) {
+      const freeSlots = this.#freeSlots;
+      if (!this.#retries.hasDue && !(this.#feed.hasNext(freeSlots) && this.#hasRoom)) break;
       if (!this.#mayStart()) return;
-      this.#own(this.#runAttempt(this.#retries.takeDue() ?? this.#feed.take()));
+      const job = this.#retries.takeDue() ?? this.#feed.take(freeSlots);
+      if (!job) break;
+      this.#own(this.#runAttempt(job));
     }
     this.#policy.release();
   }
@@ -248,12 +286,13 @@ export class Scheduler {
   async #runAttempt(job: Job): Promise<void> {
     const { task, id, sequence, cmdHash, lastAttempt } = job;
     const number = (lastAttempt?.meta.attempts ?? 0) + 1;
-    const free = this.#slots.indexOf(undefined);
-    const index = free === -1 ? this.#slots.length : free;
+    const index = this.#freeIndex;
     const startedAt = new Date().toISOString();
-    const { timeoutMs = this.#settings.timeoutMs } = task;
+    const { timeoutMs = this.#settings.timeoutMs, slots = 1 } = task;
     this.#running++;
+    this.#usedSlots += slots;
     this.#policy.recordStart();
+    const furtherIndexes = slots > 1 ? this.#reserveSlots(job, index, slots) : undefined;
     const attempt = this.#attempt(job, { task, id, sequence, number, slot: index + 1, timeoutMs });
     this.#reportProgress();
     const attemptResult = await attempt;
@@ -265,7 +304,10 @@ export class Scheduler {
       await this.discard(lastAttempt.result);
     }
     this.#slots[index] = undefined;
+    for (const further of furtherIndexes ?? NONE) this.#slots[further] = undefined;
     this.#running--;
+    this.#usedSlots -= slots;
+    this.#feed.workflow?.release(job);
     const isOver = this.#isDraining || job.isCanceled;
     if (!hasRun) {
       if (attemptResult.ending.kind === "no-resources" && !isOver) {
@@ -285,20 +327,40 @@ export class Scheduler {
       earlierAttempts,
       cmdHash,
       cmd,
+      workflow: workflowFieldsOf(task),
     };
     const result = toResult(meta, attemptResult, attemptResult.stoppedBy, task.meta);
     job.lastAttempt = { meta, result: attemptResult };
     const { retry } = this.#settings;
-    if (!retry.on.has(result.outcome) || number > (task.retries ?? retry.limit)) this.#finish(job, result);
-    else if (isOver) this.#giveUp(job);
+    if (!retry.on.has(result.outcome) || number > (task.retries ?? retry.limit)) {
+      this.#finish(job, result, attemptResult);
+    } else if (isOver) this.#giveUp(job);
     else this.#retries.add(job, backoffMs(retry.backoff, number));
     this.tick();
+  }
+
+  /** The index of the lowest free slot. */
+  get #freeIndex(): number {
+    const free = this.#slots.indexOf(undefined);
+    return free === -1 ? this.#slots.length : free;
+  }
+
+  /** Occupies further slots for a task, besides the slot with an index. Returns their indexes. */
+  #reserveSlots(job: Job, index: number, slots: number): number[] {
+    this.#slots[index] = { job };
+    return Array.from({ length: slots - 1 }, () => {
+      const further = this.#freeIndex;
+      this.#slots[further] = { job };
+      return further;
+    });
   }
 
   /** Runs one attempt with its hooks. An error of the executor ends the run; the task still gets a result. */
   async #attempt(job: Job, attempt: Attempt): Promise<AttemptResult> {
     const slot: Slot = this.#slots[attempt.slot - 1] = { job };
-    const { env, onEnd } = this.#startHooks(attempt);
+    const { env: ownEnv, onEnd } = this.#startHooks(attempt);
+    const units = this.#feed.workflow?.variablesOf(job);
+    const env = units ? { ...units, ...ownEnv } : ownEnv;
     const startedMs = performance.now();
     const output = this.#liveOutput(attempt);
     try {
@@ -338,13 +400,14 @@ export class Scheduler {
   #giveUp(job: Job): void {
     if (!job.lastAttempt) return this.#output.skip(job);
     const { meta, result } = job.lastAttempt;
-    this.#finish(job, toResult(meta, result, "not-retried", job.task.meta));
+    this.#finish(job, toResult(meta, result, "not-retried", job.task.meta), result);
   }
 
-  #finish(job: Job, result: TaskResult): void {
+  #finish(job: Job, result: TaskResult, attemptResult: AttemptResult | undefined): void {
     this.#finished++;
     if (isFailure(result.outcome)) this.#failed++;
-    this.#output.add(job, { result, attemptResult: job.lastAttempt!.result });
+    this.#feed.finish?.(job, result.outcome);
+    this.#output.add(job, { result, attemptResult });
     this.#reportProgress();
   }
 
@@ -358,7 +421,7 @@ export class Scheduler {
         finished: this.#finished,
         failed: this.#failed,
         running: this.#running,
-        retrying: this.#retries.size,
+        retrying: this.#retrying,
         ...(throttledBy && { throttledBy }),
       })
     );
@@ -392,7 +455,9 @@ export class Scheduler {
 
   #endFeed(failure: { error: unknown } | undefined): void {
     this.failure ??= failure;
-    for (const job of this.#feed.end()) this.#output.skip(job);
+    const { jobs, positions } = this.#feed.end();
+    for (const job of jobs) this.#giveUp(job);
+    for (const sequence of positions) this.#output.skipAt?.(sequence);
   }
 
   async #close(): Promise<void> {

@@ -1,83 +1,169 @@
 import { type Source, SourceReader } from "../jsonl/source.ts";
-import { commandHash } from "../records/command_hash.ts";
-import { checkTask } from "../records/task.ts";
-import type { Job } from "./job.ts";
+import type { Outcome } from "../records/result.ts";
+import { type CheckedTask, checkTask } from "../records/task.ts";
+import { type Job, jobOf } from "./job.ts";
+import type { WorkflowSettings } from "./workflow_options.ts";
+import type { SeenTasks } from "./workflow/seen_tasks.ts";
+import type { SourceFacts } from "./workflow/source_facts.ts";
+import type { WorkflowFeed } from "./workflow/workflow_feed.ts";
 
 /** A queue of tasks for a scheduler. */
 export interface TaskFeed {
-  /** The next task, if it is available. */
-  readonly next: Job | undefined;
+  /** The tasks in another order than that of the queue, once a task has prerequisites, a priority or resources. */
+  readonly workflow?: WorkflowFeed | undefined;
   /** True when the queue is empty and stays empty. */
   readonly hasEnded: boolean;
-  /** Removes and returns {@linkcode TaskFeed.next}. */
-  take(): Job;
+  /** Returns whether a task can start in a number of free slots. */
+  hasNext(freeSlots: number): boolean;
+  /** Removes and returns the next task. Returns `undefined` when the task cannot be read, which has ended the queue. */
+  take(freeSlots: number): Job | undefined;
   /** Removes a task. Returns false when the task is not in the queue. */
   remove?(job: Job): boolean;
+  /** Notes the result of a task. */
+  finish?(job: Job, outcome: Outcome): void;
   /**
-   * Fetches the next task. Returns `undefined` when there is nothing to fetch now.
+   * Fetches further tasks. Returns `undefined` when there is nothing to fetch now.
    *
    * @param onError Called when the source fails, or yields a value that is not a task.
    */
   fill?(onError: (error: unknown) => void): Promise<void> | undefined;
-  /** Ends the queue early, and returns its tasks. */
-  end(): Job[];
+  /** Ends the queue early. Returns its tasks, those with earlier attempts included, and the positions of tasks without a job. */
+  end(): EndedFeed;
   /** Settles when the source has been released. Never rejects. */
   readonly released: Promise<void> | undefined;
 }
 
-/** Creates a job from a value of the caller. Throws when the value is not a valid task. */
-export function createJob(value: unknown, sequence: number): Job {
-  const task = checkTask(value, { number: sequence });
-  const id = String(task.id ?? sequence);
-  return { task, id, sequence, cmdHash: commandHash(task.cmd), lastAttempt: undefined, isCanceled: false };
+/** The tasks that a queue had when it ended. */
+export interface EndedFeed {
+  readonly jobs: readonly Job[];
+  /** The positions in the input of further tasks that never ran. */
+  readonly positions: readonly number[];
 }
 
-/** Reads tasks from a source. Reads at most one task ahead, because reading may be costly or have side effects. */
+const NONE: readonly number[] = [];
+
+/** Creates a job from a value of the caller. Throws when the value is not a valid task. */
+export function createJob(value: unknown, sequence: number): Job {
+  return jobOf(checkTask(value, { number: sequence }), sequence);
+}
+
+/** Returns whether a task needs more than a slot. */
+export function isWorkflowTask({ after, priority, uses, slots }: Partial<CheckedTask>): boolean {
+  return after !== undefined || priority !== undefined || uses !== undefined || slots !== undefined;
+}
+
+/**
+ * Reads tasks from a source. Reads at most one task ahead, because reading may be costly or have side effects. From the first
+ * task with prerequisites, a priority or resources, a {@linkcode WorkflowFeed} reads and chooses the tasks.
+ */
 export class SourceFeed implements TaskFeed {
-  next: Job | undefined;
-  hasEnded = false;
+  workflow: WorkflowFeed | undefined;
   released: Promise<void> | undefined;
   readonly #source: SourceReader<unknown>;
+  readonly #facts: SourceFacts;
+  readonly #settings: WorkflowSettings;
+  readonly #concurrency: () => number;
+  #next: Job | undefined;
+  #hasEnded = false;
   #sequence = 0;
   #isReading = false;
+  /** The tasks that a later task may name; absent when the source is no workflow. */
+  #seen: SeenTasks | undefined;
 
-  /** @throws `TypeError` when the source is neither an iterable nor a stream. */
-  constructor(source: Source<unknown>) {
+  /**
+   * @param concurrency Returns the number of slots of the run.
+   * @throws `TypeError` when the source is neither an iterable nor a stream.
+   */
+  constructor(source: Source<unknown>, facts: SourceFacts, settings: WorkflowSettings, concurrency: () => number) {
     this.#source = new SourceReader(source);
+    this.#facts = facts;
+    this.#settings = settings;
+    this.#concurrency = concurrency;
   }
 
-  take(): Job {
-    const job = this.next!;
-    this.next = undefined;
+  get hasEnded(): boolean {
+    return this.workflow ? this.workflow.hasEnded && this.#next === undefined : this.#hasEnded;
+  }
+
+  hasNext(freeSlots: number): boolean {
+    return this.#next !== undefined || this.workflow !== undefined && this.workflow.hasNext(freeSlots);
+  }
+
+  take(freeSlots: number): Job | undefined {
+    const job = this.#next;
+    if (!job) return this.workflow!.take(freeSlots);
+    this.#next = undefined;
     return job;
   }
 
+  finish(job: Job, outcome: Outcome): void {
+    if (this.workflow) this.workflow.finish(job, outcome);
+    else if (job.task.id !== undefined) this.#seen?.end(job.id, outcome);
+  }
+
   fill(onError: (error: unknown) => void): Promise<void> | undefined {
-    const canRead = !this.#isReading && !this.hasEnded && this.next === undefined;
+    if (this.workflow) return this.workflow.fill(onError);
+    const canRead = !this.#isReading && !this.#hasEnded && this.#next === undefined;
     return canRead ? this.#read(onError) : undefined;
   }
 
-  end(): Job[] {
-    this.hasEnded = true;
-    const dropped = this.next ? [this.take()] : [];
+  end(): EndedFeed {
+    this.#hasEnded = true;
     // A source that has failed may reject its cancellation, too. Only the first error matters.
     this.released ??= this.#source.cancel().catch(() => {});
-    return dropped;
+    const { jobs, positions } = this.workflow?.end() ?? { jobs: [], positions: NONE };
+    const next = this.#next;
+    this.#next = undefined;
+    return { jobs: next ? [next, ...jobs] : jobs, positions };
   }
 
   /** Never rejects. */
   async #read(onError: (error: unknown) => void): Promise<void> {
     this.#isReading = true;
     try {
-      const { done, value } = await this.#source.next();
-      if (done) this.hasEnded = true;
-      // The run may have ended during the read.
-      if (!this.hasEnded) this.next = createJob(value, ++this.#sequence);
+      if (this.#facts.isWorkflow) await this.#beginWorkflow();
+      else {
+        const { done, value } = await this.#source.next();
+        if (done) this.#hasEnded = true;
+        // The run may have ended during the read.
+        if (!this.#hasEnded) {
+          const task = checkTask(value, { number: this.#sequence + 1 });
+          if (isWorkflowTask(task)) await this.#beginWorkflow(task);
+          else {
+            const isSeen = this.#facts.isWorkflow === undefined && task.id !== undefined;
+            if (isSeen && !this.#seen) await this.#beginToRemember();
+            if (isSeen) this.#seen!.add(String(task.id));
+            if (!this.#hasEnded) this.#next = jobOf(task, ++this.#sequence);
+          }
+        }
+      }
     } catch (error) {
       // Releasing a source may make a pending read fail.
-      if (!this.hasEnded) onError(error);
+      if (!this.#hasEnded) onError(error);
     }
     this.#isReading = false;
+  }
+
+  /** Hands the source over to a {@linkcode WorkflowFeed}. */
+  async #beginWorkflow(task?: CheckedTask): Promise<void> {
+    const { WorkflowFeed } = await import("./workflow/workflow_feed.ts");
+    if (this.#hasEnded) return;
+    const workflow = new WorkflowFeed({
+      source: this.#source,
+      settings: this.#settings,
+      facts: this.#facts,
+      seen: this.#seen,
+      sequence: this.#sequence,
+      concurrency: this.#concurrency,
+    });
+    this.#seen = undefined;
+    this.workflow = workflow;
+    if (task) workflow.add(task);
+  }
+
+  async #beginToRemember(): Promise<void> {
+    const { SeenTasks } = await import("./workflow/seen_tasks.ts");
+    this.#seen = new SeenTasks();
   }
 }
 
@@ -96,7 +182,11 @@ export class TaskQueue implements TaskFeed {
   #last: Entry | undefined;
   readonly #queued = new Set<Job>();
 
-  get next(): Job | undefined {
+  hasNext(): boolean {
+    return this.#next !== undefined;
+  }
+
+  get #next(): Job | undefined {
     while (this.#first && !this.#queued.has(this.#first.job)) this.#first = this.#first.following;
     return this.#first?.job;
   }
@@ -114,7 +204,7 @@ export class TaskQueue implements TaskFeed {
   }
 
   take(): Job {
-    const job = this.next!;
+    const job = this.#next!;
     this.#queued.delete(job);
     return job;
   }
@@ -124,14 +214,14 @@ export class TaskQueue implements TaskFeed {
   }
 
   /** Ends the queue after its current tasks. */
-  finish(): void {
+  finishAdding(): void {
     this.#isFinished = true;
   }
 
-  end(): Job[] {
-    const dropped = [...this.#queued];
+  end(): EndedFeed {
+    const jobs = [...this.#queued];
     this.#queued.clear();
-    this.finish();
-    return dropped;
+    this.finishAdding();
+    return { jobs, positions: NONE };
   }
 }

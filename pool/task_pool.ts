@@ -259,7 +259,7 @@ export class QueuedTaskPool implements TaskPool {
     clearTimeout(this.#idleTimer);
     const { queue, scheduler } = this.#current ?? {};
     this.#current = undefined;
-    queue?.finish();
+    queue?.finishAdding();
     scheduler?.tick();
   }
 }

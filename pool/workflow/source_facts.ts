@@ -3,13 +3,14 @@ import type { CheckedTask } from "../../records/task.ts";
 
 /** Keeps the tasks of a workflow until they can start. */
 export interface HeldTasks {
+  /** About the memory that the kept tasks take, in bytes. */
+  readonly heldBytes: number;
   /**
    * Keeps a task: the latest one that the source has yielded.
    *
-   * @param node The number of the task; larger for later tasks, but not consecutive.
-   * @returns about the memory that the task takes, in bytes.
+   * @param node The number of the task. The numbers of all tasks are consecutive, but not in the order of the input.
    */
-  hold(node: number, task: CheckedTask): number;
+  hold(node: number, task: CheckedTask): void;
   /**
    * Returns a task, and forgets it.
    *
@@ -18,9 +19,12 @@ export interface HeldTasks {
   take(node: number): CheckedTask;
 }
 
-/** The outcomes of earlier runs, for prerequisites that do not run again. */
+/** The outcomes of earlier runs. */
 export interface RecordedOutcomes {
-  /** Returns the outcome of a task that does not run again; `undefined` for any other id. */
+  /**
+   * Returns the recorded outcome of a task that does not run again; `undefined` for any other id. For a task that was
+   * skipped, returns `skipped` in any case: the run decides whether the result stays.
+   */
   outcomeOf(id: string): Outcome | undefined;
 }
 
@@ -30,8 +34,6 @@ export interface SourceFacts {
   isWorkflow: boolean | undefined;
   /** True if a workflow is read to its end before its first task starts, so that the order of starts considers all tasks. */
   isReadFirst: boolean;
-  /** Keeps waiting tasks elsewhere than in memory. */
+  /** Keeps waiting tasks elsewhere than in memory, for any number of tasks. */
   held?: HeldTasks | undefined;
-  /** The outcomes of earlier runs. */
-  recorded?: RecordedOutcomes | undefined;
 }

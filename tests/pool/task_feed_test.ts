@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
+import type { Source } from "../../jsonl/source.ts";
 import type { Job } from "../../pool/job.ts";
+import { poolSettings } from "../../pool/options.ts";
 import { createJob, SourceFeed, TaskQueue } from "../../pool/task_feed.ts";
 import { EFFORT, SEED } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
@@ -26,15 +28,20 @@ test("TaskQueue keeps the order of tasks while others are taken or removed", () 
         assertEquals(job === undefined || queue.remove!(job), true);
         assertEquals(removed[0] !== undefined && queue.remove!(removed[0]), false);
       }
-      assertEquals(queue.next, expected[0]);
+      assertEquals(queue.hasNext(), expected.length > 0);
     }
-    queue.finish();
+    queue.finishAdding();
     assertEquals(queue.hasEnded, expected.length === 0);
-    assertEquals(queue.end(), expected);
-    assertEquals([queue.hasEnded, queue.next], [true, undefined]);
+    assertEquals(queue.end(), { jobs: expected, positions: [] });
+    assertEquals([queue.hasEnded, queue.hasNext()], [true, false]);
   });
   fc.assert(property, { numRuns: 500 * EFFORT, seed: SEED });
 });
+
+function feedOf(source: Source<unknown>): SourceFeed {
+  const { workflow } = poolSettings({}, undefined, { reportsOutput: false });
+  return new SourceFeed(source, { isWorkflow: undefined, isReadFirst: false }, workflow, () => 2);
+}
 
 /** Fails on an error of the source. */
 const failOnError = (error: unknown) => {
@@ -42,25 +49,25 @@ const failOnError = (error: unknown) => {
 };
 
 test("SourceFeed reads one task at a time, and returns the task that was read ahead when it ends", async () => {
-  const feed = new SourceFeed([{ cmd: "a" }, { cmd: "b" }, { cmd: "c" }]);
+  const feed = feedOf([{ cmd: "a" }, { cmd: "b" }, { cmd: "c" }]);
   const reading = feed.fill(failOnError);
   assertEquals(feed.fill(failOnError), undefined);
   await reading;
-  assertEquals([feed.next!.id, feed.fill(failOnError)], ["1", undefined]);
-  assertEquals(feed.take().id, "1");
+  assertEquals([feed.hasNext(1), feed.fill(failOnError)], [true, undefined]);
+  assertEquals(feed.take(1)?.id, "1");
   await feed.fill(failOnError);
-  assertEquals(feed.end().map(({ id }) => id), ["2"]);
-  assertEquals([feed.next, feed.hasEnded, feed.fill(failOnError)], [undefined, true, undefined]);
-  assertEquals(feed.end(), []);
+  assertEquals(feed.end().jobs.map(({ id }) => id), ["2"]);
+  assertEquals([feed.hasNext(1), feed.hasEnded, feed.fill(failOnError)], [false, true, undefined]);
+  assertEquals(feed.end(), { jobs: [], positions: [] });
   await feed.released;
 });
 
 test("SourceFeed drops a task that arrives after its end", async () => {
   const read = Promise.withResolvers<IteratorResult<unknown>>();
-  const feed = new SourceFeed({ [Symbol.asyncIterator]: () => ({ next: () => read.promise }) });
+  const feed = feedOf({ [Symbol.asyncIterator]: () => ({ next: () => read.promise }) });
   const reading = feed.fill(failOnError);
-  assertEquals(feed.end(), []);
+  assertEquals(feed.end(), { jobs: [], positions: [] });
   read.resolve({ done: false, value: { cmd: "late" } });
   await reading;
-  assertEquals([feed.next, feed.hasEnded], [undefined, true]);
+  assertEquals([feed.hasNext(1), feed.hasEnded], [false, true]);
 });

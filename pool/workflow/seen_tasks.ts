@@ -1,0 +1,37 @@
+import { bytesOfId, enlarged, IdTable } from "../../graph/id_table.ts";
+import { type Outcome, OUTCOMES } from "../../records/result.ts";
+
+/** The mark of a task without an outcome. */
+const UNFINISHED = 0;
+
+/**
+ * The ids and outcomes of the tasks of a stream before its first task with prerequisites, which may name them. A task takes
+ * about 30 bytes.
+ */
+export class SeenTasks {
+  readonly ids: IdTable = new IdTable();
+  /** By number of the id: the index of the outcome in `OUTCOMES`, plus 1. */
+  #marks = new Uint8Array(64);
+
+  /** Notes a task that has been read. */
+  add(id: string): void {
+    this.#mark(id, UNFINISHED);
+  }
+
+  /** Notes the outcome of a task. */
+  end(id: string, outcome: Outcome): void {
+    this.#mark(id, 1 + OUTCOMES.indexOf(outcome));
+  }
+
+  /** Returns the outcome of the task with a number; `undefined` when the task has not ended. */
+  outcomeAt(number: number): Outcome | undefined {
+    return OUTCOMES[this.#marks[number]! - 1];
+  }
+
+  #mark(id: string, mark: number): void {
+    const bytes = bytesOfId(id);
+    const number = this.ids.add(bytes, 0, bytes.length);
+    if (number === this.#marks.length) this.#marks = new Uint8Array(enlarged(this.#marks));
+    this.#marks[number] = mark;
+  }
+}
