@@ -124,14 +124,18 @@ export function startRun<Meta>(
 /** Options of {@linkcode createPool}. */
 export interface CreatePoolOptions extends TaskPoolOptions, ExecutorOptions {}
 
+const WORKFLOW_OPTIONS = ["resources", "maxWaiting", "estimateMs", "recorded"];
+const OPTIONS_OF_RUN = ["halt", "keepOrder", "total", ...WORKFLOW_OPTIONS];
+
 /** The names of {@linkcode CreatePoolOptions}. */
 const CREATE_POOL_OPTION_NAMES: OptionNames = {
-  known: RUN_OPTION_NAMES.known.filter((name) => !["halt", "keepOrder", "total"].includes(name)),
+  known: RUN_OPTION_NAMES.known.filter((name) => !OPTIONS_OF_RUN.includes(name)),
   advice: new Map([
     ...RUN_OPTION_NAMES.advice,
     ["halt", "because a pool has no end: dispose of the pool to stop its tasks"],
     ["keepOrder", "because each task has its own promise: await the promises in order"],
     ["total", "because a pool has no end"],
+    ...WORKFLOW_OPTIONS.map((name): [string, string] => [name, "which is an option of run() and TaskRunner"]),
   ]),
 };
 

@@ -16,12 +16,20 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
   readonly #left = Promise.withResolvers<void>();
   readonly #closed: Promise<void>;
   #delivered = 0;
+  /** The number of tasks that get no result unless further tasks are added. */
+  #unresolved = 0;
+  /** True while the caller waits for a result. */
+  #isAsked = false;
   /** The previous call of `next`. */
   #previous: Promise<unknown> = Promise.resolve();
 
   constructor(tasks: TaskLines, options: RunOptions) {
     const source = new AddedTasks<Meta>(tasks);
-    super(source, options, chooseExecutor(options));
+    super(source, options, chooseExecutor(options), {
+      isWorkflow: undefined,
+      isReadFirst: false,
+      onUnresolved: (tasks) => this.#resolve(tasks),
+    });
     this.#tasks = tasks;
     this.#source = source;
     this.#signal = options.signal;
@@ -49,12 +57,14 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
   }
 
   async #next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
-    if (this.#delivered === this.#tasks.count) this.#source.end();
+    this.#isAsked = true;
+    this.#endWhenComplete();
     let isLast = true;
     try {
       const result = await super.next();
       isLast = result.done === true;
       this.#delivered++;
+      this.#isAsked = false;
       return result;
     } finally {
       if (isLast) {
@@ -62,6 +72,15 @@ export class LocalRun<Meta = unknown> extends PooledRun<Meta> implements Growing
         await this.#closed; // tasks can be added for the next run as soon as this one has ended
       }
     }
+  }
+
+  #resolve(unresolved: number): void {
+    this.#unresolved = unresolved;
+    this.#endWhenComplete();
+  }
+
+  #endWhenComplete(): void {
+    if (this.#isAsked && this.#delivered + this.#unresolved === this.#tasks.count) this.#source.end();
   }
 }
 

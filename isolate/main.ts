@@ -15,11 +15,11 @@ import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
 import { JsonLinesWriter } from "../jsonl/jsonl_writer.ts";
 import { readTasks } from "../records/read_tasks.ts";
-import { MAX_RESULT_LINE_BYTES } from "../records/result.ts";
+import { MAX_RESULT_LINE_BYTES, type Outcome } from "../records/result.ts";
 import type { Progress } from "../pool/options.ts";
 import type { Run } from "../pool/run.ts";
 import type { ExecutorFactory } from "../pool/executor.ts";
-import { run, type RunOptions } from "../runner.ts";
+import { type RunOptions, startRun } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";
 import { GrowingFile } from "./growing_file.ts";
 import { commandOf, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
@@ -70,6 +70,7 @@ class Server {
   #isLeft = false;
   /** Called when the caller has taken more results, or wants no further results. */
   #wake = () => {};
+  readonly #recorded = new Map<string, Outcome>();
   #progress: Progress | undefined;
   #sendingProgress: Promise<void> | undefined;
 
@@ -86,12 +87,17 @@ class Server {
     const tasks = new GrowingFile(path);
     try {
       const executor = await this.#importExecutor(options.executor);
-      const results = run(readTasks(tasks.chunks(), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
+      const results = startRun(readTasks(tasks.chunks(), { maxLineBytes: MAX_RESULT_LINE_BYTES }), {
         ...options,
         ...Object.fromEntries(infinite.map((name) => [name, Infinity])),
         signal: this.#stop.signal,
         executor,
         ...(wantsProgress && { onProgress: (progress) => this.#sendProgress(progress) }),
+        recorded: { outcomeOf: (id) => this.#recorded.get(id) },
+      }, {
+        isWorkflow: undefined,
+        isReadFirst: false,
+        onUnresolved: (tasks) => this.#sendUnresolved(tasks),
       });
       this.#follow(lines, results, tasks).catch((error) => this.#stop.abort(error));
       let isHalted = false;
@@ -144,19 +150,42 @@ class Server {
     this.#send("notice", text).catch(() => {}); // the caller has ended
   }
 
+  #sendUnresolved(tasks: number): void {
+    this.#send("unresolved", tasks).then(() => this.#writer.flush()).catch(() => {}); // the caller has ended
+  }
+
   async #follow(lines: AsyncIterable<{ value: unknown }>, results: Run, tasks: GrowingFile): Promise<void> {
     for await (const { value } of lines) {
-      const [name, number] = commandOf(value, this.#setup.token) ?? [];
-      if (name === "taken") {
-        this.#taken = number;
-        this.#wake();
-      } else if (name === "tasks") tasks.announce(number);
-      else if (name === "complete") tasks.complete();
-      else if (name === "concurrency") results.concurrency = number;
-      else if (name === "drain") results.drain();
-      else if (name === "stop") this.#stop.abort();
-      else if (name === "kill") results.kill();
-      else if (name === "return") this.#leave(results);
+      const command = commandOf(value, this.#setup.token);
+      switch (command?.[0]) {
+        case "taken":
+          this.#taken = command[1];
+          this.#wake();
+          break;
+        case "recorded":
+          this.#recorded.set(command[1], command[2]);
+          break;
+        case "tasks":
+          tasks.announce(command[1]);
+          break;
+        case "complete":
+          tasks.complete();
+          break;
+        case "concurrency":
+          results.concurrency = command[1];
+          break;
+        case "drain":
+          results.drain();
+          break;
+        case "stop":
+          this.#stop.abort();
+          break;
+        case "kill":
+          results.kill();
+          break;
+        case "return":
+          this.#leave(results);
+      }
     }
     this.#leave(results);
     setTimeout(() => results.kill(), KILL_MS);

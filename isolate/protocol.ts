@@ -4,12 +4,23 @@ import * as v from "valibot";
 import { excerpt } from "../text/excerpt.ts";
 import type { Progress } from "../pool/options.ts";
 import type { RunOptions } from "../runner.ts";
-import type { TaskResult } from "../records/result.ts";
+import { type Outcome, OUTCOMES, type TaskResult } from "../records/result.ts";
 import { type ErrorRecord, errorRecordSchema } from "./error_record.ts";
 
 /** Options that JSON can hold. */
 export type PlainOptions =
-  & Omit<RunOptions, "executor" | "spawnAdapter" | "signal" | "onProgress" | "onAttemptStart" | "onOutput" | "spillDir">
+  & Omit<
+    RunOptions,
+    | "executor"
+    | "spawnAdapter"
+    | "signal"
+    | "onProgress"
+    | "onAttemptStart"
+    | "onOutput"
+    | "spillDir"
+    | "estimateMs"
+    | "recorded"
+  >
   & {
     executor?: "shell" | "process" | ExecutorOrigin | undefined;
     spillDir?: string | undefined;
@@ -40,6 +51,8 @@ export interface Setup {
 export type Command =
   /** The number of results that the caller has taken. */
   | ["taken", number]
+  /** The recorded outcome of an id, before the tasks that name the id. */
+  | ["recorded", string, Outcome]
   /** The size of the file of tasks that may be read, in bytes. */
   | ["tasks", number]
   /** No more tasks follow. */
@@ -56,6 +69,8 @@ export type Message =
   | ["halted", TaskResult]
   | ["progress", Progress]
   | ["notice", string]
+  /** The number of tasks that get no result unless further tasks follow. */
+  | ["unresolved", number]
   | ["end", End];
 
 /** The end of the results. */
@@ -68,6 +83,7 @@ const commandSchema: v.GenericSchema<Command> = v.union([
     v.picklist(["taken", "tasks", "concurrency"]),
     v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   ]),
+  v.strictTuple([v.literal("recorded"), v.string(), v.picklist(OUTCOMES)]),
   v.strictTuple([v.picklist(["complete", "drain", "stop", "kill", "return"])]),
 ]);
 
@@ -84,7 +100,7 @@ export function commandOf(line: unknown, token: string): Command | undefined {
 }
 
 const endSchema = v.strictObject({ error: v.optional(errorRecordSchema) });
-const NAMES: readonly Message[0][] = ["result", "halted", "progress", "notice", "end"];
+const NAMES: readonly Message[0][] = ["result", "halted", "progress", "notice", "unresolved", "end"];
 
 /**
  * Checks the value of a line from the process: its name, and the end of the run with its error. A result is trusted,

@@ -68,6 +68,8 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   #appending: Promise<void> | undefined;
   #stderr = "";
   #delivered = 0;
+  /** The number of tasks that get no result unless further tasks are added. */
+  #unresolved = 0;
   /** The number of results that have been acknowledged to the process. */
   #acknowledged = 0;
   readonly #resultsAhead: number;
@@ -152,8 +154,9 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
 
   async #next(): Promise<IteratorResult<TaskResult<Meta>, undefined>> {
     try {
-      if (this.#delivered === this.#tasks.count && !this.#isOver) await this.#complete();
       while (!this.#isOver) {
+        if (this.#delivered + this.#unresolved === this.#tasks.count) await this.#complete();
+        if (this.#isOver) break;
         const lines = await (this.#lines ??= this.#start());
         const { done, value: line } = await lines.next();
         if (this.#isOver) break;
@@ -162,6 +165,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
         if (name === "result") return { done: false, value: this.#deliver(content as TaskResult<Meta>) };
         if (name === "halted") this.#halt(content as TaskResult<Meta>);
         else if (name === "progress") this.#call(this.#options.onProgress, content);
+        else if (name === "unresolved") this.#unresolved = content as number;
         else if (name === "notice") this.#call(factoryOf(this.#options)?.onNotice, content);
         else await this.#end(content);
       }
@@ -199,7 +203,17 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   }
 
   async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
-    const { signal, onProgress, onAttemptStart: _onAttemptStart, executor, spawnAdapter: _, ...rest } = this.#options;
+    const {
+      signal,
+      onProgress,
+      onAttemptStart: _onAttemptStart,
+      estimateMs: _e,
+      recorded: _r,
+      executor,
+      spawnAdapter: _,
+      ...rest
+    } = this
+      .#options;
     const spillDir = spillPath(rest.spillDir);
     signal?.throwIfAborted();
     const options: PlainOptions = {
@@ -266,6 +280,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     for (let chunk = chunks.shift(); chunk !== undefined && !this.#isOver; chunk = chunks.shift()) {
       const bytes = encoder.encode(chunk);
       await writeAll(this.#file!, bytes);
+      for (const [id, outcome] of this.#tasks.takeOutcomes()) this.#send(["recorded", id, outcome]);
       this.#fileBytes += bytes.length;
       this.#send(["tasks", this.#fileBytes]);
     }

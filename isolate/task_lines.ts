@@ -1,4 +1,6 @@
 import type { Run } from "../pool/run.ts";
+import type { RecordedOutcomes } from "../pool/workflow/source_facts.ts";
+import type { Outcome } from "../records/result.ts";
 import type { CheckedTask } from "../records/task.ts";
 import { lineOfTask } from "../records/task_input.ts";
 
@@ -18,6 +20,14 @@ export class TaskLines {
   #chunks: string[] = [];
   #lastChunk = "";
   #count = 0;
+  readonly #recorded: RecordedOutcomes | undefined;
+  /** The recorded outcomes of the ids in the lines, as far as they have not been taken. */
+  #outcomes = new Map<string, Outcome>();
+
+  /** @param recorded The outcomes of earlier runs. */
+  constructor(recorded?: RecordedOutcomes) {
+    this.#recorded = recorded;
+  }
 
   /** The number of tasks ever added. */
   get count(): number {
@@ -25,6 +35,7 @@ export class TaskLines {
   }
 
   add(task: CheckedTask): void {
+    if (this.#recorded && task.after !== undefined) this.#noteOutcomes(task, this.#recorded);
     const line = JSON.stringify(lineOfTask(task));
     this.#lastChunk += `${line}\n`;
     this.#count++;
@@ -38,6 +49,20 @@ export class TaskLines {
     const chunks = this.#chunks;
     this.#chunks = [];
     return chunks;
+  }
+
+  /** Removes and returns the recorded outcomes of the ids in the lines so far: of prerequisites, and of tasks that have some. */
+  takeOutcomes(): Iterable<[string, Outcome]> {
+    const outcomes = this.#outcomes;
+    this.#outcomes = new Map();
+    return outcomes;
+  }
+
+  #noteOutcomes({ id, after }: CheckedTask, recorded: RecordedOutcomes): void {
+    for (const named of [id, ...(Array.isArray(after) ? after : [after])]) {
+      const outcome = recorded.outcomeOf(String(named));
+      if (outcome !== undefined) this.#outcomes.set(String(named), outcome);
+    }
   }
 
   #completeChunk(): void {

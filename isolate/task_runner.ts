@@ -59,7 +59,8 @@ export interface RunSummary {
  *
  * A run ends when each added task has its result and the caller asks for another one: `next()` of the iterator, which a
  * loop calls after its body, and `runAndWait` after `onResult`. A program can therefore add tasks in the loop over the
- * results, in `onResult`, and from anywhere else while a task has no result yet.
+ * results, in `onResult`, and from anywhere else while a task has no result yet. A task that waits for a task that has not
+ * been added does not keep the run open: at the end of the run it is skipped.
  *
  * `Meta` is the type of `meta` in the tasks and their results.
  *
@@ -99,7 +100,7 @@ export class TaskRunner<Meta = unknown> {
   readonly #options: TaskRunnerOptions;
   readonly #concurrency: number;
   /** The tasks of the current or the next run. */
-  #tasks = new TaskLines();
+  #tasks: TaskLines;
   #run: GrowingRun<Meta> | undefined;
   #disposals = 0;
 
@@ -113,16 +114,17 @@ export class TaskRunner<Meta = unknown> {
   constructor(options: number | TaskRunnerOptions = {}) {
     this.#options = typeof options === "number" ? { concurrency: options } : options;
     checkOptionNames(this.#options, TASK_RUNNER_OPTION_NAMES, "Cannot create the runner");
-    const { isolate = true, executor, spawnAdapter, onAttemptStart, onOutput } = this.#options;
+    const { isolate = true, executor, spawnAdapter, onAttemptStart, onOutput, estimateMs } = this.#options;
     if (isolate && (typeof executor === "object" && !originOf(this.#options) || spawnAdapter)) {
       const option = spawnAdapter ? "spawnAdapter" : "executor";
       throw new RangeError(`Cannot create the runner: a custom ${option} needs { isolate: false }`);
     }
     // The pool calls these functions synchronously, which it cannot do across processes.
-    if (isolate && (onAttemptStart || onOutput)) {
-      const option = onOutput ? "onOutput" : "onAttemptStart";
+    if (isolate && (onAttemptStart || onOutput || estimateMs)) {
+      const option = onOutput ? "onOutput" : estimateMs ? "estimateMs" : "onAttemptStart";
       throw new RangeError(`Cannot create the runner: ${option} is a function of this process; set { isolate: false }`);
     }
+    this.#tasks = new TaskLines(this.#options.recorded);
     this.#concurrency = checkRunOptions({ ...this.#options, total: 0 }).concurrency;
   }
 
@@ -205,7 +207,7 @@ export class TaskRunner<Meta = unknown> {
       : new LocalRun<Meta>(tasks, options);
     const forget = () => {
       this.#run = undefined;
-      this.#tasks = new TaskLines();
+      this.#tasks = new TaskLines(this.#options.recorded);
     };
     results.closed.then(forget, forget);
     return this.#run = results;
@@ -215,6 +217,6 @@ export class TaskRunner<Meta = unknown> {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposals++;
     if (this.#run) await this.#run.return();
-    else this.#tasks = new TaskLines();
+    else this.#tasks = new TaskLines(this.#options.recorded);
   }
 }

@@ -1,14 +1,17 @@
+import { InvalidTaskError } from "../records/invalid_task_error.ts";
 import { isFailure, type TaskResult } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
+import { excerpt } from "../text/excerpt.ts";
 import type { Executor } from "./executor.ts";
 import type { Job } from "./job.ts";
 import { checkConcurrency, type PoolOptions, type PoolSettings, poolSettings, type Progress } from "./options.ts";
 import { Scheduler } from "./scheduler.ts";
 import { SignalWatch } from "./signal_watch.ts";
-import { createJob, TaskQueue } from "./task_feed.ts";
+import { createJob, isWorkflowTask, TaskQueue } from "./task_feed.ts";
+import type { WorkflowOptions } from "./workflow_options.ts";
 
 /** Options of a pool to which a program adds tasks one by one. */
-export type TaskPoolOptions = Omit<PoolOptions, "halt" | "keepOrder" | "total">;
+export type TaskPoolOptions = Omit<PoolOptions, "halt" | "keepOrder" | "total" | keyof WorkflowOptions>;
 
 /** Options of {@linkcode TaskPool.run}. */
 export interface TaskOptions {
@@ -35,7 +38,8 @@ export interface TaskPool extends AsyncDisposable {
    * @param task A task, or only its command: a string for a shell, or an array of a program and its arguments.
    * @returns the result, even of a failed task: a failure is an outcome, not an error.
    * @throws {TaskAbortError} (as a rejection) when the signal or the disposal of the pool ends the task.
-   * @throws {InvalidTaskError} (as a rejection) when the value is not a task.
+   * @throws {InvalidTaskError} (as a rejection) when the value is not a task, or has a field for workflows, such as
+   * `after`.
    * @throws `Error` (as a rejection) when the pool is closed, or when the executor cannot start further tasks.
    */
   run<Meta = unknown>(task: Task<Meta> | Task["cmd"], options?: TaskOptions): Promise<TaskResult<Meta>>;
@@ -150,6 +154,7 @@ export class QueuedTaskPool implements TaskPool {
       if (this.#isClosed) throw new Error("Cannot run a task: the pool is closed");
       const isCommand = typeof task === "string" || Array.isArray(task);
       const job = createJob(isCommand ? { cmd: task } : task, ++this.#sequence);
+      if (isWorkflowTask(job.task)) throw workflowError(job);
       if (signal?.aborted) throw new TaskAbortError(job.id, signal.reason, undefined);
       this.#add(job, pending);
     } catch (error) {
@@ -262,4 +267,13 @@ export class QueuedTaskPool implements TaskPool {
     queue?.finishAdding();
     scheduler?.tick();
   }
+}
+
+/** Returns the error for a task that needs more than its turn. */
+function workflowError({ task, sequence }: Job): InvalidTaskError {
+  const field = (["after", "priority", "uses", "slots"] as const).find((name) => task[name] !== undefined)!;
+  const problem = `${
+    excerpt(field)
+  } is for run() and TaskRunner; a pool starts tasks in the order in which they are added`;
+  return new InvalidTaskError(problem, { number: sequence, field });
 }

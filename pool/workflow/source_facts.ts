@@ -36,4 +36,9 @@ export interface SourceFacts {
   isReadFirst: boolean;
   /** Keeps waiting tasks elsewhere than in memory, for any number of tasks. */
   held?: HeldTasks | undefined;
+  /**
+   * Called when the number of tasks changes that have been read and get no result unless the source yields further tasks:
+   * those that wait for tasks that have not been read, and those whose recorded result stays.
+   */
+  onUnresolved?: ((tasks: number) => void) | undefined;
 }

@@ -53,6 +53,7 @@ export class WorkflowFeed {
   readonly #concurrency: () => number;
   readonly #isReadFirst: boolean;
   readonly #held: HeldTasks;
+  readonly #onUnresolved: SourceFacts["onUnresolved"];
   readonly #maxTasks: number;
   readonly #resources: Resources;
   readonly #workflow: Workflow;
@@ -72,6 +73,9 @@ export class WorkflowFeed {
   #firstDecided = 0;
   /** The number of tasks that have been read and have neither started nor been decided otherwise. */
   #waiting = 0;
+  /** The number of tasks whose recorded result stays. */
+  #kept = 0;
+  #unresolved = 0;
   #sequence: number;
   #isReading = false;
   #hasSourceEnded = false;
@@ -84,6 +88,7 @@ export class WorkflowFeed {
     this.#sequence = sequence;
     this.#concurrency = concurrency;
     this.#isReadFirst = facts.isReadFirst;
+    this.#onUnresolved = facts.onUnresolved;
     this.#held = facts.held ?? new MemoryTasks();
     this.#maxTasks = facts.held ? Infinity : settings.maxWaiting.tasks;
     this.#seenTasks = seen?.ids.size ?? 0;
@@ -172,12 +177,14 @@ export class WorkflowFeed {
     const job = this.#restore(decided < 0 ? ~decided : decided);
     if (!job) return undefined;
     this.#waiting--;
+    if (decided < 0) this.#kept++;
     return decided < 0 ? job.sequence : { job, error: this.#workflow.explain(decided) };
   }
 
   /** Reads further tasks. Returns `undefined` when there is nothing to read now. */
   fill(onError: (error: unknown) => void): Promise<void> | undefined {
     this.#onError = onError;
+    this.#reportUnresolved();
     if (this.#isReading || this.#hasSourceEnded || this.#hasEnded) return undefined;
     if (!this.#isFull) return this.#read();
     const isStuck = this.#started.size === 0 && this.#ready.size === 0 && this.#decided.length === 0;
@@ -197,6 +204,14 @@ export class WorkflowFeed {
       if (this.#workflow.isOpen(node) && !started.has(node)) positions.push(graph.positionOf(node));
     }
     return { jobs, positions };
+  }
+
+  #reportUnresolved(): void {
+    const isIdle = this.#started.size === 0 && this.#ready.size === 0 && this.#decided.length === 0;
+    const unresolved = this.#kept + (isIdle ? this.#waiting : 0);
+    if (unresolved === this.#unresolved) return;
+    this.#unresolved = unresolved;
+    this.#onUnresolved?.(unresolved);
   }
 
   get #isFull(): boolean {

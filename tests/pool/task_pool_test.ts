@@ -10,6 +10,7 @@ import {
   createPool,
   type CreatePoolOptions,
   ExecutorError,
+  type InvalidTaskError,
   type Progress,
   type Task,
   TaskAbortError,
@@ -93,6 +94,16 @@ test("run() rejects a value that is not a task, and the pool continues", async (
   const pool = createPool({ executor: instantExecutor() });
   assertEquals((await rejectionOf(pool.run({ cmd: 1 } as unknown as Task))).message.includes("task 1"), true);
   assertEquals((await pool.run("x")).id, "2");
+  await pool.close();
+});
+
+test("run() rejects a task that waits for more than its turn", async () => {
+  const pool = createPool({ executor: instantExecutor() });
+  for (const [field, value] of Object.entries({ after: "a", priority: 1, uses: { gpu: 1 }, slots: 2 })) {
+    const error = await rejectionOf(pool.run({ id: "b", cmd: "x", [field]: value }));
+    assertEquals([error.name, (error as InvalidTaskError).field], ["InvalidTaskError", field]);
+  }
+  assertThrows(() => createPool({ resources: {} } as object), TypeError, "an option of run() and TaskRunner");
   await pool.close();
 });
 
