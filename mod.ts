@@ -88,6 +88,8 @@ export { TaskAbortError, type TaskOptions, type TaskPool, type TaskPoolOptions }
 export type { PoolOptions, Progress } from "./pool/options.ts";
 export type { Run } from "./pool/run.ts";
 export type { RetryOptions, RetryOutcome } from "./pool/retry.ts";
+export type { MaxWaiting, ResourceOptions, WorkflowOptions } from "./pool/workflow_options.ts";
+export type { RecordedOutcomes } from "./pool/workflow/source_facts.ts";
 export { createPool, type CreatePoolOptions, type ExecutorOptions, run, type RunOptions } from "./runner.ts";
 export type { ThrottleReason } from "./pool/start_limiter.ts";
 export type {
@@ -99,7 +101,7 @@ export type {
   SpawnOptions,
 } from "./spawn_adapters/mod.ts";
 export { type InvalidTaskDetails, InvalidTaskError, type TaskOrigin } from "./records/invalid_task_error.ts";
-export { type CheckedTask, parseTask, type Task } from "./records/task.ts";
+export { type CheckedTask, parseTask, type Task, type TaskId } from "./records/task.ts";
 export { sh, type ShellValue, type ShellWord } from "./text/shell_template.ts";
 export { type RunSummary, TaskRunner, type TaskRunnerOptions } from "./isolate/task_runner.ts";
 

@@ -126,22 +126,25 @@ export class SourceFeed implements TaskFeed {
         const { done, value } = await this.#source.next();
         if (done) this.#hasEnded = true;
         // The run may have ended during the read.
-        if (!this.#hasEnded) {
-          const task = checkTask(value, { number: this.#sequence + 1 });
-          if (isWorkflowTask(task)) await this.#beginWorkflow(task);
-          else {
-            const isSeen = this.#facts.isWorkflow === undefined && task.id !== undefined;
-            if (isSeen && !this.#seen) await this.#beginToRemember();
-            if (isSeen) this.#seen!.add(String(task.id));
-            if (!this.#hasEnded) this.#next = jobOf(task, ++this.#sequence);
-          }
-        }
+        const adding = this.#hasEnded ? undefined : this.#add(checkTask(value, { number: this.#sequence + 1 }));
+        if (adding) await adding;
       }
     } catch (error) {
       // Releasing a source may make a pending read fail.
       if (!this.#hasEnded) onError(error);
     }
     this.#isReading = false;
+  }
+
+  /** Returns a promise only when a module has to be loaded for the task. */
+  #add(task: CheckedTask): Promise<void> | undefined {
+    if (isWorkflowTask(task)) return this.#beginWorkflow(task);
+    if (this.#facts.isWorkflow === undefined && task.id !== undefined) {
+      if (!this.#seen) return this.#rememberFrom(task);
+      this.#seen.add(String(task.id));
+    }
+    this.#next = jobOf(task, ++this.#sequence);
+    return undefined;
   }
 
   /** Hands the source over to a {@linkcode WorkflowFeed}. */
@@ -161,9 +164,11 @@ export class SourceFeed implements TaskFeed {
     if (task) workflow.add(task);
   }
 
-  async #beginToRemember(): Promise<void> {
+  /** Begins to remember the ids and outcomes of tasks, with the first task that has an id. */
+  async #rememberFrom(task: CheckedTask): Promise<void> {
     const { SeenTasks } = await import("./workflow/seen_tasks.ts");
     this.#seen = new SeenTasks();
+    if (!this.#hasEnded) await this.#add(task);
   }
 }
 
