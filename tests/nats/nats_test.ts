@@ -71,6 +71,31 @@ test("results equal those of a local run, and name their worker", async () => {
   });
 });
 
+test("the submitter of a workflow sends only tasks that can start", async () => {
+  const gpu = 'mkdir "gpu$TASKRUNNER_GPU" && sleep 0.05 && rmdir "gpu$TASKRUNNER_GPU"';
+  await withTempDirectory(async (cwd) => {
+    const tasks: Task[] = [
+      { id: "link", cmd: "cat a b", cwd, after: ["a", "b"] },
+      ...["a", "b"].map((id) => ({ id, cmd: `sleep 0.1; echo ${id} >${id}`, cwd })),
+      ...Array.from({ length: 6 }, (_, index) => ({ id: `gpu ${index}`, cmd: gpu, cwd, uses: { gpu: 1 } })),
+      { id: "broken", cmd: "exit 3", cwd, retries: 1, after: "link" },
+      { id: "never", cmd: "echo never", cwd, after: "broken" },
+      { id: "cleanup", cmd: "rm a b", cwd, after: "never", runIf: "done" },
+    ];
+    await withNatsServer(async (server) => {
+      await withWorker(server, async () => {
+        const options = optionsFor(server, { resources: { gpu: 2 }, concurrency: 8 });
+        const results = await collect(run(tasks, options));
+        const byId = new Map(results.map((result) => [result.id, result]));
+        assertEquals(byId.get("link")?.stdout, "a\nb\n");
+        const outcomes = tasks.map(({ id }) => byId.get(String(id))?.outcome);
+        assertEquals(outcomes, [...Array(9).fill("ok"), "failed", "skipped", "ok"]);
+        assertEquals([byId.get("broken")?.attempts, byId.get("never")?.worker], [2, undefined]);
+      });
+    });
+  });
+});
+
 test("the timeout of a task starts when a worker begins it", async () => {
   await withNatsServer(async (server) => {
     const results = run([{ cmd: "echo 1", timeoutMs: 5_000 }], optionsFor(server));
