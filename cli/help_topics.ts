@@ -33,6 +33,11 @@ export const TOPICS: readonly Topic[] = [
         ["stdinEncoding", '"base64" if stdin is base64'],
         ["timeoutMs", "time limit of an attempt in milliseconds, instead of --timeout"],
         ["retries", "number of retries, instead of --retries"],
+        ["after", "id of a task, or array of ids, whose results the task waits for"],
+        ["runIf", 'outcomes of these with which the task runs: "ok" (default), "failed" or "done"'],
+        ["priority", "integer: of the tasks that could start, the highest starts first (default: 0)"],
+        ["uses", 'units of resources that the task occupies, such as {"gpu":1}'],
+        ["slots", "number of slots that the task occupies (default: 1)"],
         ["meta", "any JSON value, copied to the result"],
       ],
       "Each task has one result, a line of JSON with id, outcome, status or signal, stdout, stderr and times.",
@@ -78,9 +83,9 @@ export const TOPICS: readonly Topic[] = [
     summary: "Exit statuses of run and each",
     sections: [
       [
-        ["0", "all tasks are ok, or no task was left to resume"],
-        ["1-100", "the number of tasks that are not ok"],
-        ["101", "more than 100 tasks are not ok"],
+        ["0", "no task failed, or none was left to resume"],
+        ["1-100", "the number of tasks that failed"],
+        ["101", "more than 100 tasks failed"],
         ["129", "stopped by SIGHUP"],
         ["130", "stopped by SIGINT"],
         ["131", "stopped by SIGQUIT"],
@@ -91,7 +96,7 @@ export const TOPICS: readonly Topic[] = [
       "With --halt:",
       [
         ["0", "success=N or success=N% was reached"],
-        ["1-100", "for any other N%: the percentage of tasks that are not ok, rounded up"],
+        ["1-100", "for any other N%: the percentage of tasks that failed, rounded up"],
         ["1-255", "for any other N = 1: the status of the task that ended the run"],
       ],
       "Other commands exit with 0, or with 255 after an error. A signal ends worker and watch with the statuses above, but " +

@@ -1,4 +1,4 @@
-import { isResourceName } from "../records/task.ts";
+import { isResourceName } from "../records/resource_use.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
 import type { RecordedOutcomes } from "./workflow/source_facts.ts";

@@ -29,7 +29,7 @@ export class RunMetrics {
     this.#done = meter.createCounter("taskrunner.tasks.done", { unit, description: "Tasks that have a result" });
     this.#failed = meter.createCounter("taskrunner.tasks.failed", {
       unit,
-      description: "Tasks whose outcome is neither ok nor canceled",
+      description: "Tasks whose outcome is not ok, canceled or skipped",
     });
   }
 

@@ -61,10 +61,19 @@ export const failed = defineCommand({
             `taskrunner: ${pluralize(tasks.changed, "task")} ${verb} another command than in ${whose} result`,
           );
         }
+        if (tasks.skipped > 0) {
+          const reason = "they depend on other tasks; --resume-failed runs both in order";
+          await io.stderr(`taskrunner: no command of ${pluralize(tasks.skipped, "skipped task")}: ${reason}`);
+        }
         return tasks.withoutCommand > 0 ? EXIT_ERROR : 0;
       }
       await tasks.writeList(flags.tail ?? DEFAULT_LINES, write);
-      await io.stderr(`taskrunner: ${pluralize(tasks.size, "failed task")}, ${pluralize(tasks.results, "result")}`);
+      const counts = [
+        pluralize(tasks.size, "failed task"),
+        ...tasks.skipped > 0 ? [pluralize(tasks.skipped, "skipped task")] : [],
+        pluralize(tasks.results, "result"),
+      ];
+      await io.stderr(`taskrunner: ${counts.join(", ")}`);
       return 0;
     } finally {
       results.close();

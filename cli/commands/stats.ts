@@ -35,7 +35,7 @@ export const stats = defineCommand({
     const slowest = new TopK<Named>(MAX_NAMED_TASKS, ({ durationMs }) => durationMs);
     await readResultsFrom(path, io, (result) => {
       statistics.add(result);
-      slowest.add(result);
+      if (result.outcome !== "skipped") slowest.add(result);
     });
     const { figures } = statistics;
     if (!figures) throw noResults(path);
@@ -71,9 +71,11 @@ function linesOf(figures: RunFigures, busy: string, slowest: readonly Named[]): 
     `results    ${formatCount(results)} in ${formatDuration(spanMs)}${speed}, ${startedAt} to ${endedAt}`,
     `outcomes   ${shares.join(", ")}`,
     `attempts   ${formatCount(attempts)}; ${pluralize(retried, "result")} took more than one`,
-    `slots      ${formatCount(slots)}, ${busy}`,
-    ...table(figures),
-    `slowest    ${slowest.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")}`,
+    ...slowest.length === 0 ? [] : [
+      `slots      ${formatCount(slots)}, ${busy}`,
+      ...table(figures),
+      `slowest    ${slowest.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")}`,
+    ],
   ];
 }
 

@@ -49,6 +49,11 @@ export class FailedTasks {
     return this.#failures.size;
   }
 
+  /** Number of tasks that were skipped. */
+  get skipped(): number {
+    return this.#failures.skipped;
+  }
+
   /** Number of results, also of the same task. */
   get results(): number {
     return this.#failures.results;

@@ -18,7 +18,7 @@ export class Summary {
   /** Counts a result. */
   add({ id, outcome, durationMs }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
-    this.#slowest.add({ id, durationMs });
+    if (outcome !== "skipped") this.#slowest.add({ id, durationMs });
   }
 
   /** Number of tasks that have a result in this run. */
@@ -26,7 +26,7 @@ export class Summary {
     return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Number of tasks whose outcome is neither `ok` nor `canceled`. */
+  /** Number of tasks that failed: not `ok`, `canceled` or `skipped`. */
   get failures(): number {
     let failures = 0;
     for (const [outcome, count] of this.#counts) if (isFailure(outcome)) failures += count;
@@ -43,12 +43,14 @@ export class Summary {
     const seconds = (performance.now() - this.#startedMs) / 1000;
     const counts = [...this.#counts].sort(([, one], [, other]) => other - one)
       .map(([outcome, count]) => `${formatCount(count)} ${outcome}`);
+    const ran = tasks - (this.#counts.get("skipped") ?? 0);
     const lines = [
       `${formatCount(tasks)} ${tasks === 1 ? "task" : "tasks"} in ${formatDuration(seconds * 1000)}` +
-      (tasks === 0 ? "" : ` (${formatRate(tasks / seconds)}/s): ${counts.join(", ")}`) +
+      (ran === 0 ? "" : ` (${formatRate(ran / seconds)}/s)`) +
+      (tasks === 0 ? "" : `: ${counts.join(", ")}`) +
       (skipped === 0 ? "" : `; ${formatCount(skipped)} had a result`),
     ];
-    if (tasks > MAX_NAMED_TASKS) {
+    if (ran > MAX_NAMED_TASKS) {
       lines.push(
         `slowest: ${
           this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")

@@ -9,12 +9,12 @@ import { ChromeTrace } from "../../report/chrome_trace.ts";
 import { assertExpected, bytesOf, chunks, textOf } from "./target.ts";
 
 const FIELDS =
-  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash cmd meta " +
+  "id status outcome signal error attempts slot worker startedAt durationMs userMs systemMs stdout stderr cmdHash cmd after uses slots meta " +
   "earlierAttempts stderrEnd stderrEndEncoding";
 
 export const tokens = [
   ...FIELDS.split(" ").map((name) => `"${name}":`),
-  ..."ok failed killed timeout canceled not-started output-limit base64".split(" ").map((word) => `"${word}"`),
+  ..."ok failed killed timeout canceled not-started output-limit skipped base64".split(" ").map((word) => `"${word}"`),
   ...'{ } " , : \n \r\n null 0 00 -1 1.5 1e999 1e308 999999999999999 9007199254740993 \\u0000 \\ud800 \\x \ufeff \u2028 \0'
     .split(" "),
   '"worker":{"host":"a","pid":7},',
@@ -49,6 +49,10 @@ export const seeds = [
   `${begin}"durationMs":1,${end}`.replace("01-02T", "02-30T"),
   `${begin}"durationMs":1,${end}`.replace('"attempts"', '"signal":"rain","attempts"'),
   `${begin}"durationMs":1,"userMs":1e999,"systemMs":0,${end}`,
+  `${begin}"durationMs":0,${end}`.replace('"ok","attempts":1,"slot":1', '"skipped","attempts":0,"slot":0'),
+  `${begin}"durationMs":0,${end}`.replace('"ok","attempts":1', '"skipped","attempts":0'),
+  `${begin}"durationMs":0,${end}`.replace('"attempts":1,"slot":1', '"attempts":0,"slot":0'),
+  `${begin}"durationMs":1,${end.replace("}", ',"after":["2"],"uses":{"gpu":1},"slots":2}')}`,
 ];
 
 export async function fuzz(data: Uint8Array): Promise<void> {
@@ -94,16 +98,20 @@ function assertSummed(facts: readonly ResultFacts[]): void {
     trace.add(fact);
   }
   const { figures, busy, ended } = statistics;
-  const listed = facts.flatMap((fact) => [fact, ...fact.earlierAttempts]);
+  const ran = facts.filter(({ outcome }) => outcome !== "skipped");
+  const listed = ran.flatMap((fact) => [fact, ...fact.earlierAttempts]);
   assert(figures!.results === facts.length && figures!.slots <= listed.length);
+  assert(
+    facts.every(({ outcome, attempts, slot }) => [attempts, slot].every((n) => (n === 0) === (outcome === "skipped"))),
+  );
   assertEquals(figures!.listedAttempts, listed.length);
   assertEquals(Object.values(figures!.outcomes).reduce((sum, count) => sum + count), facts.length);
-  assertEquals(ended.values.reduce((sum, count) => sum + count, 0), facts.length);
+  assertEquals(ended.values.reduce((sum, count) => sum + count, 0), ran.length);
   const busyMs = busy.values.reduce((sum, ms) => sum + ms, 0);
   const totalMs = listed.reduce((sum, { durationMs }) => sum + durationMs, 0);
   assert(Math.abs(busyMs - totalMs) <= 1 + 1e-6 * totalMs, `busy for ${busyMs} of ${totalMs} ms`);
   const { attempts, cpuMs } = figures!;
-  assert(attempts >= facts.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);
+  assert(attempts >= ran.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);
   const { min, p50, p90, p99, p999, max, mean } = figures!.durationMs;
   const rising = [min, p50, p90, p99, p999, max];
   assertEquals(rising.toSorted((one, other) => one - other), rising);

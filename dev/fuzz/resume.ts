@@ -53,6 +53,7 @@ export async function fuzz(data: Uint8Array): Promise<void> {
       for (const { id, outcome } of [...expected.values(), { id: "new", outcome: "canceled" } as const]) {
         const isDone = outcome === "ok" || outcome !== "canceled" && !retryFailed;
         assertEquals(index.stateOf({ id, cmd: "x" }) !== "remaining", isDone);
+        assertEquals(index.outcomeOf(id), isDone || outcome === "skipped" ? outcome : undefined);
       }
     } catch (error) {
       assertExpected(error);

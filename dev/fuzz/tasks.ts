@@ -6,13 +6,17 @@ import { readTasks, type Task } from "../../mod.ts";
 import { assertExpected, chunks, linesOf } from "./target.ts";
 
 export const tokens = [
-  ..."cmd id cwd env stdin stdinFile stdinEncoding timeoutMs retries meta".split(" ").map((name) => `"${name}":`),
+  ..."cmd id cwd env stdin stdinFile stdinEncoding timeoutMs retries after runIf priority uses slots meta".split(" ")
+    .map((name) => `"${name}":`),
   ...'{ } [ ] " , : \n -1 0 0.5 1e999 1e16 9007199254740993 2147483648 null true "" "x" \\u0000 \\ud800 \\ud83d\\ude00'
     .split(" "),
   '"__proto__":',
   '"constructor":',
   '"A=B":',
   '"stdinEncoding":"base64"',
+  ...["ok", "failed", "done"].map((word) => `"runIf":"${word}"`),
+  '"uses":{"gpu":1}',
+  '"after":["x"]',
   ...["AA==", "AAA=", "AB==", "====", "AAAA"].map((text) => `"${text}"`),
 ];
 
@@ -23,6 +27,9 @@ export const seeds = [
   '{"cmd":"x","id":0.59007199254740991}\n{"cmd":"x","meta":[0.1,-0,1e400,9007199254740993,1.0e2,0.59007199254740991]}\n',
   '{"cmd":"x","id":1e999}\n{"cmd":"x","timeoutMs":-1}\n{"cmd":"x","env":{"":"1"}}\n{"cmd":"x","__proto__":{}}\n',
   '{"cmd":"x","stdin":"AP8=","stdinEncoding":"base64"}\n{"cmd":"x","stdin":"AP9=","stdinEncoding":"base64"}\n',
+  '{"id":"a","cmd":"x","after":["b",7],"runIf":"failed","priority":-1,"uses":{"gpu":1,"mem_gb":0},"slots":2}\n',
+  '{"cmd":"x","after":"b"}\n{"id":1,"cmd":"x","after":[],"runIf":"failed"}\n{"id":1,"cmd":"x","runIf":"ok"}\n',
+  '{"cmd":"x","uses":{"__proto__":1}}\n{"cmd":"x","uses":[]}\n{"cmd":"x","slots":0}\n{"cmd":"x","priority":1.5}\n',
   '{"cmd":"x","stdinFile":"a b"}\n{"cmd":"x","stdinFile":"/x","stdin":""}\n{"cmd":"x","stdin":{"file":"x"}}\n',
 ];
 
@@ -87,21 +94,43 @@ function integerAndPower(decimal: string): [bigint, number] | [undefined, number
   return whole === undefined ? [undefined, 0] : [BigInt(whole + fraction), Number(power) - fraction.length];
 }
 
-const FIELDS = ["cmd", "id", "cwd", "env", "stdin", "stdinFile", "stdinEncoding", "timeoutMs", "retries", "meta"];
+const FIELDS = "cmd id cwd env stdin stdinFile stdinEncoding timeoutMs retries after runIf priority uses slots meta"
+  .split(" ");
 
 function isTask(value: unknown): value is Task {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const fields = new Map(Object.entries(value));
   const isThen = (name: string, isRight: (value: unknown) => boolean) => !fields.has(name) || isRight(fields.get(name));
   return [...fields.keys()].every((name) => FIELDS.includes(name)) && isCommand(fields.get("cmd")) &&
-    isThen("id", (id) => typeof id === "string" || typeof id === "number" && Math.abs(id) < 2 ** 53) &&
+    isThen("id", isId) &&
     isThen("cwd", (cwd) => isSystemText(cwd) && cwd !== "") &&
     isThen("env", isEnvironment) &&
     isThen("stdin", (stdin) => typeof stdin === "string") &&
     isThen("stdinFile", (path) => isSystemText(path) && path !== "" && !fields.has("stdin")) &&
     isThen("stdinEncoding", (encoding) => encoding === "base64" && isBase64(fields.get("stdin"))) &&
     isThen("timeoutMs", (ms) => typeof ms === "number" && ms > 0 && ms < 2 ** 31) &&
-    isThen("retries", (count) => Number.isSafeInteger(count) && count as number >= 0);
+    isThen("retries", (count) => Number.isSafeInteger(count) && count as number >= 0) &&
+    isThen("after", (after) => fields.has("id") && [after].flat().every(isId)) &&
+    isThen("runIf", (runIf) => isCondition(runIf, fields.get("after"))) &&
+    isThen("priority", Number.isSafeInteger) &&
+    isThen("uses", isUse) &&
+    isThen("slots", (count) => Number.isSafeInteger(count) && count as number >= 1);
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === "string" || typeof id === "number" && Math.abs(id) < 2 ** 53;
+}
+
+function isCondition(runIf: unknown, after: unknown): boolean {
+  if (after === undefined) return false;
+  return runIf === "ok" || runIf === "done" || runIf === "failed" && [after].flat().length > 0;
+}
+
+function isUse(uses: unknown): boolean {
+  return typeof uses === "object" && uses !== null && !Array.isArray(uses) &&
+    Object.entries(uses).every(([name, units]) =>
+      /^[a-z]\w*$/i.test(name) && Number.isSafeInteger(units) && units >= 0
+    );
 }
 
 function isBase64(text: unknown): boolean {

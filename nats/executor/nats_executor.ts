@@ -214,7 +214,9 @@ export class NatsExecutor implements Executor {
     this.#sends.signal.throwIfAborted();
     const { id, number, timeoutMs } = attempt;
     const task = lineOfTask(attempt.task);
-    const { meta: _, ...taskToRun } = task; // workers do not need `meta`
+    // The fields that only the pool needs.
+    const { meta: _meta, after: _after, runIf: _runIf, priority: _priority, uses: _uses, slots: _slots, ...taskToRun } =
+      task;
     const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
     // Hashes the task without the variables that hooks add: these differ when the run is resumed.
     const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);

@@ -101,6 +101,7 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
   const match = line.endsWith("}") ? BEGINNING.exec(line) : null;
   if (!match) return undefined;
   const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
+  if ((outcome === "skipped") !== (attempts === "0") || (attempts === "0") !== (slot === "0")) return undefined;
   const [durationMs, userMs, systemMs] = match.slice(13);
   const beginOfDayMs = dayMs(day!);
   // Earlier attempts could be anywhere in the line.

@@ -9,9 +9,12 @@ import { TimeBuckets, type TimeSeries } from "./time_buckets.ts";
 /** Resolution of the series over time, which is enough for a chart. */
 const MAX_BUCKETS = 1024;
 
-/** The statistics of a run. */
+/** The durations of a run in which no task ran. */
+const NO_DURATIONS: Distribution = { count: 0, min: 0, mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0, total: 0 };
+
+/** The statistics of a run. Skipped tasks count only in `results` and `outcomes`. */
 export interface RunFigures {
-  /** Number of results. A task that `--resume-failed` ran again has several. */
+  /** Number of results, of skipped tasks as well. A task that `--resume-failed` ran again has several. */
   results: number;
   /** Number of results by outcome, without outcomes that did not occur. */
   outcomes: Partial<Record<Outcome, number>>;
@@ -24,9 +27,9 @@ export interface RunFigures {
   listedAttempts: number;
   /** Number of results that took more than one attempt. */
   retried: number;
-  /** Start of the first recorded attempt; ISO 8601, UTC. */
+  /** Start of the first recorded attempt, or the first time when a task was skipped if no task ran; ISO 8601, UTC. */
   startedAt: string;
-  /** End of the last recorded attempt; ISO 8601, UTC. */
+  /** End of the last recorded attempt, or the last time when a task was skipped if no task ran; ISO 8601, UTC. */
   endedAt: string;
   /** Time from `startedAt` to `endedAt`, in milliseconds. */
   spanMs: number;
@@ -35,13 +38,13 @@ export interface RunFigures {
    * delay before a retry. The value may be too low by two buckets, each at most 1/1,024 of the span.
    */
   idleMs: number;
-  /** Results per second; `undefined` for a span of 0 ms. */
+  /** Results of tasks that ran, per second; `undefined` for a span of 0 ms. */
   perSecond: number | undefined;
   /** Number of slots that ran tasks. */
   slots: number;
   /** Share of the span in which the slots ran recorded attempts, from 0 to 1. */
   utilization: number | undefined;
-  /** Durations of the last attempts, in milliseconds. */
+  /** Durations of the last attempts, in milliseconds; 0 throughout if no task ran. */
   durationMs: Distribution;
   /** CPU times of the last attempts, in milliseconds, where they are known. */
   cpuMs: Distribution | undefined;
@@ -64,20 +67,28 @@ export class RunStatistics {
   #busyMs = 0;
   #startedMs = Infinity;
   #endedMs = -Infinity;
+  #firstSkippedMs = Infinity;
+  #lastSkippedMs = -Infinity;
 
   /** Adds a result. */
   add(result: ResultFacts): void {
     const { outcome, attempts, durationMs, cpuMs, earlierAttempts } = result;
     this.#results++;
+    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+    if (outcome === "skipped") return this.#addSkipped(result);
     this.#attempts += attempts;
     if (attempts > 1) this.#retried++;
-    this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
     this.durations.add(durationMs);
     if (cpuMs !== undefined) this.cpuTimes.add(cpuMs);
     for (const attempt of earlierAttempts) this.#addAttempt(attempt);
     const endedMs = this.#addAttempt(result);
     this.#buckets.count(this.#ended, endedMs);
     if (outcome !== "ok") this.#buckets.count(this.#notOk, endedMs);
+  }
+
+  #addSkipped({ startedMs }: ResultFacts): void {
+    this.#firstSkippedMs = Math.min(this.#firstSkippedMs, startedMs);
+    this.#lastSkippedMs = Math.max(this.#lastSkippedMs, startedMs);
   }
 
   /** Adds the time that an attempt took of its slot. Returns the end of the attempt. */
@@ -100,24 +111,28 @@ export class RunStatistics {
 
   /** The statistics; `undefined` without results. */
   get figures(): RunFigures | undefined {
+    if (this.#results === 0) return undefined;
     const durationMs = this.durations.distribution;
-    if (!durationMs) return undefined;
-    const spanMs = this.#endedMs - this.#startedMs;
+    const [startedMs, endedMs] = durationMs
+      ? [this.#startedMs, this.#endedMs]
+      : [this.#firstSkippedMs, this.#lastSkippedMs];
+    const spanMs = endedMs - startedMs;
+    const slots = this.#slots.size;
     return {
       results: this.#results,
       outcomes: Object.fromEntries([...this.#outcomes].sort(([, one], [, other]) => other - one)),
       attempts: this.#attempts,
       listedAttempts: this.#listedAttempts,
       retried: this.#retried,
-      startedAt: new Date(this.#startedMs).toISOString(),
-      endedAt: new Date(this.#endedMs).toISOString(),
+      startedAt: new Date(startedMs).toISOString(),
+      endedAt: new Date(endedMs).toISOString(),
       spanMs,
-      idleMs: this.#idleMs(),
-      perSecond: spanMs > 0 ? this.#results * 1000 / spanMs : undefined,
-      slots: this.#slots.size,
+      idleMs: durationMs ? this.#idleMs() : 0,
+      perSecond: spanMs > 0 && durationMs ? durationMs.count * 1000 / spanMs : undefined,
+      slots,
       // A clock that was set back makes the share greater than 1.
-      utilization: spanMs > 0 ? Math.min(1, this.#busyMs / (this.#slots.size * spanMs)) : undefined,
-      durationMs,
+      utilization: spanMs > 0 && slots > 0 ? Math.min(1, this.#busyMs / (slots * spanMs)) : undefined,
+      durationMs: durationMs ?? NO_DURATIONS,
       cpuMs: this.cpuTimes.distribution,
     };
   }

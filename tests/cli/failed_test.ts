@@ -49,6 +49,27 @@ test("failed lists the tasks whose last result is a failure, with the end of the
   assertEquals([none.status, none.stdout, none.stderr], [0, "", "taskrunner: 0 failed tasks, 1 result\n"]);
 });
 
+test("failed counts skipped tasks, and does not run them by hand without the tasks they depend on", async () => {
+  const skipped = (id: string) =>
+    resultWith({ id, status: null, outcome: "skipped", attempts: 0, slot: 0, stdout: "", cmd: "echo skipped" });
+  const lines = jsonLines([
+    skipped("later ok"),
+    failure("a", { cmd: "exit 3" }),
+    failure("later skipped"),
+    ...["b", "later failed", "later skipped"].map(skipped),
+    failure("later failed", { cmd: "exit 4" }),
+    resultWith({ id: "later ok" }),
+  ]);
+  const list = await failed(["-"], lines);
+  assertEquals(list.stdout.match(/^".*?"/gm), ['"a"', '"later failed"']);
+  assertEquals([list.status, list.stderr], [0, "taskrunner: 2 failed tasks, 2 skipped tasks, 8 results\n"]);
+  const commands = await failed(["-", "--cmd"], lines);
+  assertEquals(commands.stdout.split("\n").length, 3);
+  assertEquals(commands.stdout.includes("skipped"), false);
+  const reason = "they depend on other tasks; --resume-failed runs both in order";
+  assertEquals([commands.status, commands.stderr], [0, `taskrunner: no command of 2 skipped tasks: ${reason}\n`]);
+});
+
 test("failed reads files, pipes and runs in progress, and leaves no files", async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");

@@ -67,6 +67,37 @@ test("stats keeps the significant digits of small numbers", async () => {
   assert(Math.abs(perSecond / (2 / 10_800) - 1) < 1e-3 && utilization > 0);
 });
 
+test("stats counts skipped tasks apart, and has no times if no task ran", async () => {
+  const startedAt = "2026-01-02T03:04:05.678Z";
+  const skipped = resultWith({
+    id: "s",
+    status: null,
+    outcome: "skipped",
+    attempts: 0,
+    slot: 0,
+    startedAt,
+    durationMs: 0,
+  });
+  const stats = async (results: unknown[], ...flags: string[]) => {
+    const { status, stdout, stderr } = await taskrunner(["stats", "-", ...flags], { stdin: jsonLines(results) });
+    assertEquals([status, stderr], [0, ""]);
+    return stdout;
+  };
+  const some = await stats([skipped, resultWith({ id: "a" }), skipped, skipped]);
+  assertStringIncludes(some, "\noutcomes   3 skipped (75 %), 1 ok (25 %)\nattempts   1; ");
+  assertMatch(some, /\nduration( +1\.5 ms){8}\n/);
+  assertMatch(some, /\nslots {6}1, .*\n/);
+  assertMatch(some, /\nslowest {4}"a" 1\.5 ms\n$/);
+  const none = await stats([skipped]);
+  const time = "2026-01-02T03:04:05Z";
+  assertEquals(
+    none,
+    `results    1 in 0 ms, ${time} to ${time}\noutcomes   1 skipped (100 %)\nattempts   0; 0 results took more than one\n`,
+  );
+  const { slowest, durationMs, outcomes } = JSON.parse(await stats([skipped], "--json"));
+  assertEquals([slowest, durationMs.count, outcomes], [[], 0, { skipped: 1 }]);
+});
+
 test("stats ends at a signal", async () => {
   const { child, ended } = startTaskrunner(["stats", "-"]);
   // More than fits into a pipe, so that the command is reading when all of it is written.

@@ -35,6 +35,18 @@ test("Summary does not name the slowest of three tasks, which would be all", () 
   assertMatch(summary.lines(0)[1]!, /^slowest: "d\\n" 9 ms, "[abc]" 1\.5 ms, "[abc]" 1\.5 ms$/);
 });
 
+test("Summary counts skipped tasks apart: not as failed, as fast or in the rate", () => {
+  const summary = new Summary();
+  const skipped = (id: string) => resultWith({ id, outcome: "skipped", attempts: 0, slot: 0, durationMs: 0 });
+  summary.add(skipped("a"));
+  assertMatch(summary.lines(0).join("\n"), /^1 task in [^(]*: 1 skipped$/);
+  for (let id = 1; id <= 3; id++) summary.add(resultWith({ id: `${id}`, durationMs: 0 }));
+  assertEquals([summary.tasks, summary.failures, summary.lines(0).length], [4, 0, 1]);
+  assertMatch(summary.lines(0)[0]!, /^4 tasks in .*\/s\): 3 ok, 1 skipped$/);
+  summary.add(resultWith({ id: "4", durationMs: 0 }));
+  assertMatch(summary.lines(0)[1]!, /^slowest: "\d" 0 ms, "\d" 0 ms, "\d" 0 ms$/);
+});
+
 test("Summary of an empty run has one line without a rate", () => {
   assertMatch(new Summary().lines(0).join("\n"), /^0 tasks in [\d.]+ m?s$/);
 });

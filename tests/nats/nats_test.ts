@@ -12,6 +12,7 @@ import { natsExecutor, Worker } from "../../nats/mod.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
+  firstAttempt,
   type NatsServer,
   startNatsServer,
   stopNatsServer,
@@ -91,6 +92,27 @@ test("the submitter of a workflow sends only tasks that can start", async () => 
         const outcomes = tasks.map(({ id }) => byId.get(String(id))?.outcome);
         assertEquals(outcomes, [...Array(9).fill("ok"), "failed", "skipped", "ok"]);
         assertEquals([byId.get("broken")?.attempts, byId.get("never")?.worker], [2, undefined]);
+      });
+    });
+  });
+});
+
+test("workers receive no field of a task that only the pool needs", async () => {
+  const tasks: Task[] = [
+    { id: "a", cmd: "true", priority: 1, uses: { gpu: 1 }, slots: 2, meta: 1, after: [], runIf: "done", retries: 0 },
+  ];
+  await withNatsServer(async (server) => {
+    const all = collect(run(tasks, optionsFor(server, { concurrency: 2, resources: { gpu: 1 } })));
+    const { task } = await firstAttempt(server);
+    assertEquals(Object.keys(task).filter((name) => name !== "env").sort(), ["cmd", "id", "retries"]);
+    await withWorker(server, async () => {
+      const [{ outcome, after, uses, slots, meta }] = await all as [TaskResult];
+      assertEquals({ outcome, after, uses, slots, meta }, {
+        outcome: "ok",
+        after: [],
+        uses: { gpu: 1 },
+        slots: 2,
+        meta: 1,
       });
     });
   });

@@ -42,6 +42,68 @@ test("readResults() returns the same facts for any form of a line", async () => 
   assertEquals([quick[0]!.cpuMs, quick[5]!.cpuMs], [undefined, 10]);
 });
 
+const skipped = (id: string, startedAt = "2026-01-02T03:04:05.678Z") =>
+  resultWith({ id, status: null, outcome: "skipped", attempts: 0, slot: 0, startedAt, durationMs: 0, stdout: "" });
+
+test("readResults() reads skipped tasks in any form, and only these without an attempt and a slot", async () => {
+  const line = JSON.stringify(skipped("a"));
+  const [facts] = await factsOf(line);
+  assertEquals(await factsOf(` ${line}`), [facts]);
+  assertEquals([facts!.outcome, facts!.attempts, facts!.slot], ["skipped", 0, 0]);
+  const invalid = [
+    line.replace('"skipped"', '"ok"'),
+    line.replace('"attempts":0', '"attempts":1'),
+    line.replace('"slot":0', '"slot":1'),
+    line.replace('"attempts":0,"slot":0', '"attempts":1,"slot":1'),
+    JSON.stringify(resultWith({ slot: 0 })),
+    JSON.stringify(resultWith({ attempts: 0 })),
+  ];
+  for (const text of invalid) {
+    for (const form of [text, ` ${text}`]) await assertRejects(() => factsOf(form), InvalidLineError, "must be");
+  }
+});
+
+test("RunStatistics counts skipped tasks only as results", async () => {
+  const ran = [
+    resultWith({ id: "a", startedAt: "2026-01-02T03:04:05.000Z", durationMs: 1000 }),
+    resultWith({ id: "b", startedAt: "2026-01-02T03:04:05.000Z", durationMs: 500, slot: 2, outcome: "failed" }),
+  ];
+  const figuresOf = async (results: TaskResult[]) => {
+    const statistics = new RunStatistics();
+    for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
+    const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+    const series = [statistics.busy, statistics.ended, statistics.notOk].map(({ values }) => sum(values));
+    return { figures: statistics.figures!, series, bars: statistics.durations.bars };
+  };
+  const without = await figuresOf(ran);
+  const early = skipped("c", "2026-01-01T00:00:00.000Z");
+  const all = await figuresOf([early, ...ran, skipped("d", "2026-01-03T00:00:00.000Z")]);
+  assertEquals(all, {
+    ...without,
+    figures: { ...without.figures, results: 4, outcomes: { skipped: 2, ok: 1, failed: 1 } },
+  });
+  assertEquals([all.figures.perSecond, all.figures.utilization, all.figures.slots], [2, 0.75, 2]);
+});
+
+test("RunStatistics has figures of a run in which all tasks were skipped", async () => {
+  const statistics = new RunStatistics();
+  const lines = jsonLines([skipped("a", "2026-01-01T00:00:01.000Z"), skipped("b", "2026-01-01T00:00:00.000Z")]);
+  for (const facts of await factsOf(lines)) statistics.add(facts);
+  const { results, outcomes, startedAt, endedAt, ...others } = statistics.figures!;
+  assertEquals([results, outcomes, startedAt, endedAt], [
+    2,
+    { skipped: 2 },
+    "2026-01-01T00:00:00.000Z",
+    "2026-01-01T00:00:01.000Z",
+  ]);
+  assertEquals(others, {
+    ...{ attempts: 0, listedAttempts: 0, retried: 0, spanMs: 1000, idleMs: 0, slots: 0 },
+    ...{ perSecond: undefined, utilization: undefined, cpuMs: undefined },
+    durationMs: { count: 0, min: 0, mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0, total: 0 },
+  });
+  assertEquals(busyText(statistics.figures!), "too short to measure");
+});
+
 test("readResults() reads any result as JSON.parse does", async () => {
   const text = fc.string({ unit: fc.constantFrom(...'ab "\\/{}[],:\n\u0000\u2028ü😀\ud800') });
   const any = fc.record({
@@ -84,12 +146,8 @@ test("readResults() names the line of an invalid result", async () => {
   ) {
     bad[good.replace(/"startedAt":"[^"]*"/, `"startedAt":"${time}"`)] = '"startedAt" must be a time in ISO 8601';
   }
-  for (
-    const [field, message] of [["attempts", "at least 1"], ["slot", "at least 1"], ["durationMs", "not be negative"]]
-  ) {
-    bad[good.replace(new RegExp(`"${field}":[\\d.]+`), `"${field}":-5`)] = `"${field}" must ${
-      field === "durationMs" ? "" : "be "
-    }${message}`;
+  for (const field of ["attempts", "slot", "durationMs"]) {
+    bad[good.replace(new RegExp(`"${field}":[\\d.]+`), `"${field}":-5`)] = `"${field}" must not be negative`;
   }
   for (const [field, value] of [["durationMs", "8.64e15"], ["durationMs", "1e300"], ["userMs", "1e999"]] as const) {
     bad[good.replace('"durationMs":1.5', `"durationMs":1,"${field}":${value}`)] = `"${field}" must be at most`;

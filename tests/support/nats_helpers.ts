@@ -130,6 +130,24 @@ export async function streamsOf(server: NatsServer): Promise<string[]> {
   return streams;
 }
 
+/** Returns the first attempt of the only run, as a worker would receive it. */
+export async function firstAttempt(server: NatsServer): Promise<{ task: Record<string, unknown> }> {
+  let attempt: { value: { task: Record<string, unknown> } } | undefined;
+  await withClient(server, async (client) => {
+    const { streams } = await jetstreamManager(client);
+    await waitFor("the attempt", async () => {
+      const stream = (await streamsOf(server)).find((name) => name.startsWith("taskrunner_"));
+      if (!stream) return false;
+      const { state } = await streams.info(stream, { subjects_filter: ">" });
+      const subject = Object.keys(state.subjects ?? {}).find((name) => name.includes(".task."));
+      if (subject === undefined) return false;
+      attempt = (await streams.getMessage(stream, { last_by_subj: subject }))!.json();
+      return true;
+    });
+  });
+  return attempt!.value;
+}
+
 /** Publishes a result for the next attempt of the only run, as a worker could. */
 export async function recordResult(server: NatsServer, message: unknown): Promise<void> {
   await withClient(server, async (client) => {

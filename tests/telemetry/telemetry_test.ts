@@ -20,6 +20,7 @@ import {
   RUNTIME,
   start,
   startTaskrunner,
+  taskFile,
   taskrunner,
   waitFor,
   withTempDirectory,
@@ -163,6 +164,23 @@ test("the metrics count running, done and failed tasks", async () => {
         "taskrunner.tasks.done {task} not-started": 1,
         "taskrunner.tasks.failed {task} failed": 1,
         "taskrunner.tasks.failed {task} not-started": 1,
+      });
+    });
+  });
+});
+
+test("a skipped task has no span, and counts as done but not as failed", async () => {
+  await withOtlpReceiver(async (receiver) => {
+    await withTempDirectory(async (directory) => {
+      const tasks = [{ id: "a", cmd: "true" }, { id: "b", cmd: "echo ran", after: "a", runIf: "failed" }];
+      const { ended } = startTaskrunner(["-q", await taskFile(directory, tasks)], { stdin: "", env: receiver.env });
+      assertEquals((await ended).status, 0);
+      const { attempts, run } = receiver.trace;
+      assertEquals([attempts.length, run.isError], [1, false]);
+      assertEquals(receiver.metrics, {
+        "taskrunner.tasks.running {task}": 0,
+        "taskrunner.tasks.done {task} ok": 1,
+        "taskrunner.tasks.done {task} skipped": 1,
       });
     });
   });
