@@ -129,6 +129,14 @@ export class JsonScanner {
     return this.bytes[this.at]! >= ONE && this.integer(maxDigits);
   }
 
+  /** Checks an integer, also below 0. */
+  signedInteger(): boolean {
+    this.#skipSpace();
+    if (this.at < this.end && this.bytes[this.at] === MINUS) this.at++;
+    const length = this.#digits();
+    return length > 0 && length <= MAX_DIGITS && this.#isNumberEnd();
+  }
+
   /** Checks a number of at least 0 without an exponent, with at most 15 digits before the point. */
   decimal(): boolean {
     this.#skipSpace();

@@ -57,15 +57,29 @@ function scanResult(line: Uint8Array): Pick<TaskResult, "id" | "outcome" | "cmdH
   return found[0];
 }
 
-function scanTask(line: Uint8Array): Pick<Task, "id" | "cmd"> | undefined {
+/** The facts that a scanner finds in the line of a task. */
+interface ScannedTask extends Pick<Task, "id" | "cmd" | "runIf"> {
+  after: string[] | undefined;
+  usesCapacity: boolean;
+  isWorkflow: boolean;
+}
+
+function scanTask(line: Uint8Array): ScannedTask | undefined {
   const found = [["", ""], ['{"id":"', '\n"}'], ["\n", ',"meta":1}']].map(([before, after]) => {
     const [bytes, begin, end] = between(line, before!, after!);
     const scanner = new TaskScanner(new JsonScanner());
     if (!scanner.scan(bytes, begin, end)) return undefined;
-    const { cmd, id, hasId, isIdNumber, isShellCommand } = scanner;
+    const { cmd, id, hasId, isIdNumber, isShellCommand, hasPrerequisites, runIf, usesCapacity, isWorkflow } = scanner;
+    const ids: string[] = [];
+    scanner.forEachPrerequisite(bytes, (id) => ids.push(textOf(bytes, id)));
+    if (!hasPrerequisites) assertEquals(ids, []);
     return {
       id: !hasId ? undefined : isIdNumber ? Number(textOf(bytes, id)) : textOf(bytes, id),
       cmd: isShellCommand ? textOf(bytes, cmd) : JSON.parse(decoder.decode(bytes.subarray(cmd.begin, cmd.end))),
+      after: hasPrerequisites ? ids : undefined,
+      runIf,
+      usesCapacity,
+      isWorkflow,
     };
   });
   assertEquals([found[1], found[2]], [found[0], found[0]]);
@@ -81,8 +95,11 @@ function assertSound(line: Uint8Array): void {
   }
   const task = scanTask(line);
   if (task) {
-    const { id, cmd } = parseTask(JSON.parse(decoder.decode(line)));
-    assertEquals(task, { id, cmd });
+    const { id, cmd, after, runIf = "ok", priority, uses, slots } = parseTask(JSON.parse(decoder.decode(line)));
+    const usesCapacity = uses !== undefined || slots !== undefined;
+    const isWorkflow = after !== undefined || priority !== undefined || usesCapacity;
+    const ids = after === undefined ? undefined : [after].flat().map(String);
+    assertEquals(task, { id, cmd, after: ids, runIf, usesCapacity, isWorkflow });
   }
 }
 
@@ -120,9 +137,12 @@ const anyResult: fc.Arbitrary<TaskResult> = fc.record({
   meta,
 });
 
+const anyId = fc.oneof(text, fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true }));
+const resourceName = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]*$/);
+
 const anyTask: fc.Arbitrary<Task> = fc.record({
   cmd: fc.oneof(text, fc.array(text)),
-  id: maybe(fc.oneof(text, fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true }))),
+  id: maybe(anyId),
   cwd: maybe(text),
   env: maybe(fc.dictionary(text, text)),
   stdin: maybe(text),
@@ -130,6 +150,11 @@ const anyTask: fc.Arbitrary<Task> = fc.record({
   stdinEncoding: maybe(fc.constant("base64" as const)),
   timeoutMs: maybe(fc.oneof(fc.double(), fc.integer())),
   retries: maybe(fc.integer()),
+  after: maybe(fc.oneof(anyId, fc.array(anyId))),
+  runIf: maybe(fc.constantFrom("ok", "failed", "done")),
+  priority: maybe(fc.oneof(fc.maxSafeInteger(), fc.double())),
+  uses: maybe(fc.dictionary(fc.oneof(text, resourceName), fc.integer({ min: -1 }))),
+  slots: maybe(fc.integer({ min: -1 })),
   meta,
 });
 
@@ -151,6 +176,8 @@ test("scanners accept only results and tasks, and find what JSON.parse finds", {
     "\\n",
     '"cmd":',
     '"id":',
+    '"after":',
+    '"runIf":',
     "__proto__",
   ]
     .map((token) => encoder.encode(token));
@@ -194,7 +221,13 @@ test(
       stdinFile: maybe(fc.constant("in put")),
       timeoutMs: maybe(fc.integer({ min: 1, max: 999_999_999 })),
       retries: maybe(fc.nat()),
-    }).filter(({ stdin, stdinFile }) => stdin === undefined || stdinFile === undefined);
+      after: maybe(fc.oneof(text, fc.nat(), fc.array(fc.oneof(text, fc.nat()), { minLength: 1 }))),
+      runIf: maybe(fc.constantFrom("ok", "failed", "done")),
+      priority: maybe(fc.integer()),
+      uses: maybe(fc.dictionary(resourceName, fc.nat())),
+      slots: maybe(fc.integer({ min: 1 })),
+    }).filter(({ stdin, stdinFile }) => stdin === undefined || stdinFile === undefined)
+      .map(({ runIf, ...task }) => task.after === undefined ? task : { ...task, runIf });
     fc.assert(
       fc.property(usualResult, fc.nat({ max: 30 }), fc.nat({ max: 2 }), (result, shift, space) => {
         const line = encoder.encode(rewritten(result, shift, space));
@@ -292,6 +325,53 @@ test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
   ) {
     assertEquals(scanResult(encoder.encode(JSON.stringify({ ...RESULT, startedAt }))), undefined);
   }
+});
+
+test("TaskScanner rejects wrong prerequisites, priorities and uses", () => {
+  const scan = (fields: string) => scanTask(encoder.encode(`{"cmd":"x",${fields}}`));
+  const facts = { id: "a", cmd: "x", after: undefined, runIf: "ok", usesCapacity: false, isWorkflow: true } as const;
+  const accepted: [fields: string, expected: Partial<ScannedTask>][] = [
+    ['"after":"b"', { after: ["b"] }],
+    ['"after": 7 ', { after: ["7"] }],
+    ['"after" : [ "b" , 7,"\\n" ],"runIf":"failed"', { after: ["b", "7", "\n"], runIf: "failed" }],
+    ['"after":[]', { after: [] }],
+    ['"after":[],"runIf":"ok"', { after: [] }],
+    ['"runIf":"done","after":[]', { after: [], runIf: "done" }],
+    ['"priority":-7', {}],
+    ['"uses":{}', { usesCapacity: true }],
+    ['"uses":{"gpu":0,"Mem_gb":64}', { usesCapacity: true }],
+    ['"slots":4', { usesCapacity: true }],
+    ['"retries":0', { isWorkflow: false }],
+  ];
+  for (const [fields, expected] of accepted) {
+    assertEquals([fields, scan(`"id":"a",${fields}`)], [fields, { ...facts, ...expected }]);
+  }
+  assertEquals(scan('"after":"b"'), undefined);
+  const rejected = [
+    ...['"after":null', '"after":["b",null]', '"after":["b" "c"]', '"after":["b" "c","cwd":"/"', '"after":[["b"]]'],
+    ...[
+      '"after":"b',
+      '"after":["b"',
+      '"after":[',
+      '"after":{}',
+      '"after":1.5',
+      '"after":-1',
+      '"after":9007199254740993',
+    ],
+    ...['"runIf":"ok"', '"runIf":"failed","after":[]', '"after":"b","runIf":"never"', '"after":"b","runIf":1'],
+    ...['"priority":1.5', '"priority":-', '"priority":--1', '"priority":"1"', '"priority":1e2', '"priority":-01'],
+    ...['"uses":[]', '"uses":{"gpu":-1}', '"uses":{"gpu":1.5}', '"uses":{"g-u":1}', '"uses":{"":1}', '"uses":{"_a":1}'],
+    ...['"uses":{"__proto__":1}', '"uses":{"gp\\u0075":1}', '"uses":{"7":1}', '"uses":{"gpu":"1"}'],
+    ...['"slots":0', '"slots":-1', '"slots":1.5', '"slots":null'],
+  ];
+  for (const fields of rejected) assertEquals([fields, scan(`"id":"a",${fields}`)], [fields, undefined]);
+  const scanner = new TaskScanner(new JsonScanner());
+  for (const line of ['{"id":"a","cmd":"x","after":"b","runIf":"done","slots":2}', '{"id":"a","cmd":"x"}']) {
+    const bytes = encoder.encode(line);
+    assert(scanner.scan(bytes, 0, bytes.length));
+  }
+  const { hasPrerequisites, runIf, usesCapacity, isWorkflow } = scanner;
+  assertEquals([hasPrerequisites, runIf, usesCapacity, isWorkflow], [false, "ok", false, false]);
 });
 
 test("IdTable distinguishes all ids, even ids with the same hash", () => {
