@@ -6,6 +6,7 @@
 
 import * as v from "valibot";
 import { recordProblem } from "./record_problem.ts";
+import { resourceUse } from "./resource_use.ts";
 
 /**
  * The outcome of a task: the first of these that applies.
@@ -32,6 +33,9 @@ export const OUTCOMES = [
   "output-limit",
   "skipped",
 ] as const satisfies readonly Outcome[];
+
+/** The outcomes of attempts, which a skipped task does not have. */
+const ATTEMPT_OUTCOMES = OUTCOMES.filter((outcome) => outcome !== "skipped");
 
 /**
  * The meaning of each outcome for counts, halting and resuming. An `unfinished` task runs again when a run resumes. A task
@@ -195,14 +199,29 @@ const file = v.optional(
   described(text, "The path of a file with the kept output, when the line has only its first part."),
 );
 
+/** The ids of prerequisites. Not a `v.array`, because that reports every element, as for `cmd` of a task. */
+const ids = v.pipe(
+  v.custom<string[]>((value) => Array.isArray(value), "must be an array of ids"),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    const key = input.findIndex((id) => typeof id !== "string");
+    if (key === -1) return;
+    addIssue({
+      message: "must be a string",
+      path: [{ type: "array", origin: "value", input, key, value: input[key] }],
+    });
+  }),
+);
+
 /** The fields that a result and an earlier attempt have in common. */
-const attemptEntries = {
+const attemptEntries = <Name extends Outcome>(outcomes: readonly Name[], description: string) => ({
   status: described(
     v.nullable(exitStatus),
     "The exit status; 128+N when killed by signal N; 124 after a timeout; 126 or 127 when it could not start; null " +
       "when it is unknown.",
   ),
-  outcome: v.picklist(OUTCOMES, `must be one of ${OUTCOMES.join(", ")}`),
+  outcome: described(v.picklist(outcomes, `must be one of ${outcomes.join(", ")}`), description),
   signal: v.optional(
     described(
       v.pipe(text, v.regex(SIGNAL, "must be a signal such as SIGKILL")),
@@ -220,23 +239,33 @@ const attemptEntries = {
   )),
   userMs: v.optional(described(milliseconds, "CPU time in user mode, in milliseconds.")),
   systemMs: v.optional(described(milliseconds, "CPU time in the kernel, in milliseconds.")),
-};
+});
 
 /** The definition of an earlier attempt in a result. */
 export const earlierAttemptSchema = v.strictObject({
-  ...attemptEntries,
-  outcome: described(attemptEntries.outcome, "The outcome of the attempt."),
+  ...attemptEntries(ATTEMPT_OUTCOMES, "The outcome of the attempt."),
   startedAt: described(time, "The start of the attempt: ISO 8601, UTC."),
   durationMs: described(milliseconds, "The duration of the attempt, in milliseconds."),
   stderrEnd: described(text, "The last 2 KiB of standard error."),
   stderrEndEncoding: encoding,
 }) satisfies v.GenericSchema<EarlierAttempt>;
 
-/** The definition of a result; `result.schema.json` is generated from this schema. */
-export const resultSchema = v.strictObject({
+/** Requires that all tasks have attempts, except skipped tasks. */
+function attemptsUnlessSkipped<Input extends Pick<TaskResult, "outcome" | "attempts" | "slot">>() {
+  return v.rawCheck<Input>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const input = dataset.value;
+    const isSkipped = input.outcome === "skipped";
+    if (isSkipped === (input.attempts === 0) && isSkipped === (input.slot === 0)) return;
+    const key = isSkipped === (input.attempts === 0) ? "slot" : "attempts";
+    const message = isSkipped ? "of a skipped task must be 0" : "must be at least 1";
+    addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
+  });
+}
+
+const resultFields = v.strictObject({
   id: described(text, "The id of the task."),
-  ...attemptEntries,
-  outcome: described(attemptEntries.outcome, "The outcome of the task."),
+  ...attemptEntries(OUTCOMES, "The outcome of the task."),
   attempts: described(count, "The number of attempts; 0 for a skipped task."),
   slot: described(count, "The slot of the pool, from 1, the first of several; 0 for a skipped task."),
   startedAt: described(time, "The start of the last attempt, or the time when the task was skipped: ISO 8601, UTC."),
@@ -267,17 +296,17 @@ export const resultSchema = v.strictObject({
     ),
   ),
   after: v.optional(
-    described(v.array(text, "must be an array of ids"), "The ids of the tasks whose results the task waited for."),
+    described(ids, "The ids of the tasks whose results the task waited for."),
   ),
   uses: v.optional(
-    described(
-      v.record(text, count, "must be an object of numbers"),
-      "The units of each resource that the task occupied.",
-    ),
+    described(resourceUse, "The units of each resource that the task occupied."),
   ),
   slots: v.optional(described(countingNumber, "The number of slots that the task occupied, when more than one.")),
   meta: v.optional(described(v.unknown(), "The meta of the task.")),
-}) satisfies v.GenericSchema<TaskResult>;
+});
+
+/** The definition of a result; `result.schema.json` is generated from this schema. */
+export const resultSchema = v.pipe(resultFields, attemptsUnlessSkipped()) satisfies v.GenericSchema<TaskResult>;
 
 /** Returns whether a date exists: some runtimes parse February 30 as March 2, and 24:00 as the next day. */
 function isInCalendar(text: string): boolean {

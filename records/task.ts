@@ -12,6 +12,7 @@ import { isByteText } from "../text/byte_text.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { InvalidTaskError, type TaskOrigin } from "./invalid_task_error.ts";
 import { recordProblem } from "./record_problem.ts";
+import { resourceUse } from "./resource_use.ts";
 
 /**
  * A task: a command and how to run it.
@@ -179,37 +180,13 @@ const environment = v.pipe(
   }),
 );
 
-/** Requires that standard input comes from one source, and is valid in the encoding that the task names. */
-function oneInput<Input extends Pick<Task, "stdin" | "stdinFile" | "stdinEncoding">>() {
-  return v.rawCheck<Input>(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const input = dataset.value;
-    const { stdin, stdinFile, stdinEncoding } = input;
-    const refuse = (key: "stdin" | "stdinFile" | "stdinEncoding", message: string) => {
-      addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
-    };
-    if (stdinFile !== undefined && stdin !== undefined) refuse("stdinFile", 'cannot be combined with "stdin"');
-    if (stdinEncoding === undefined) return;
-    if (typeof stdin !== "string") refuse("stdinEncoding", 'requires a string as "stdin"');
-    else if (!isBase64(stdin)) refuse("stdin", "must be base64 with padding");
-  });
-}
-
 const NO_ID = "must be a string or a number";
 const LOST_DIGITS = "must be a string when the number has more than 53 bits, because digits would be lost";
 
 function problemOfId(id: unknown): string | undefined {
   if (typeof id === "string") return undefined;
-  if (typeof id !== "number") return NO_ID;
+  if (typeof id !== "number" || Number.isNaN(id)) return NO_ID;
   return Math.abs(id) <= Number.MAX_SAFE_INTEGER ? undefined : LOST_DIGITS;
-}
-
-/** The name of a resource, which is a part of the name of a variable. */
-const RESOURCE_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
-
-/** Returns whether text can be the name of a resource. */
-export function isResourceName(name: string): boolean {
-  return RESOURCE_NAME.test(name);
 }
 
 /** Not a `v.union`, because that reports every wrong id. */
@@ -228,44 +205,35 @@ const prerequisites = v.pipe(
   }),
 );
 
-const resourceUse = v.pipe(
-  v.custom<Record<string, number>>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    'must be an object such as {"gpu":1}',
-  ),
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    const input = dataset.value;
-    for (const [key, value] of Object.entries(input)) {
-      const isUnits = Number.isSafeInteger(value) && value >= 0;
-      if (isUnits && isResourceName(key)) continue;
-      const message = isUnits
-        ? "is not the name of a resource: it must begin with a letter and have only letters, digits and _"
-        : "must be an integer of at least 0";
-      addIssue({ message, path: [{ type: "object", origin: "value", input, key, value }] });
-      return;
-    }
-  }),
-);
-
-/** Requires an id of a task with prerequisites, and prerequisites of a task whose run depends on them. */
-function namedPrerequisites<Input extends Pick<Task, "id" | "after" | "runIf">>() {
+/**
+ * Requires that standard input comes from one source and is valid in the encoding that the task names, and that a task
+ * with prerequisites has an id. A single check for all rules, because each further one slows every task down.
+ */
+function relatedFields<Input extends Pick<Task, "id" | "stdin" | "stdinFile" | "stdinEncoding" | "after" | "runIf">>() {
   return v.rawCheck<Input>(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
     const input = dataset.value;
-    const { id, after, runIf } = input;
-    const refuse = (key: "after" | "runIf", message: string) => {
+    const { stdinFile, stdinEncoding, after, runIf } = input;
+    if (stdinFile === undefined && stdinEncoding === undefined && after === undefined && runIf === undefined) return;
+    const { id, stdin } = input;
+    const refuse = (key: keyof Input & string, message: string) => {
       addIssue({ message, path: [{ type: "object", origin: "value", input: { ...input }, key, value: input[key] }] });
     };
-    if (after !== undefined && id === undefined) refuse("after", 'requires that the task has an "id"');
+    if (stdinFile !== undefined && stdin !== undefined) refuse("stdinFile", 'cannot be combined with "stdin"');
+    if (stdinEncoding !== undefined) {
+      if (typeof stdin !== "string") refuse("stdinEncoding", 'requires a string as "stdin"');
+      else if (!isBase64(stdin)) refuse("stdin", "must be base64 with padding");
+    }
+    if (after !== undefined && id === undefined) refuse("after", 'requires an "id" of the task');
     if (runIf !== undefined && after === undefined) refuse("runIf", 'requires "after"');
     if (runIf === "failed" && Array.isArray(after) && after.length === 0) {
-      refuse("runIf", 'requires an id in "after": without prerequisites, none can fail');
+      refuse("runIf", 'requires an id in "after", because no prerequisite can fail');
     }
   });
 }
 
-const entries = {
+/** The fields that any task can have. */
+const ordinaryEntries = {
   cmd: v.pipe(
     v.lazy((value) => typeof value === "string" ? command.shell : command.array),
     v.description(
@@ -301,6 +269,15 @@ const entries = {
     v.minValue(0, "must be an integer of at least 0"),
     v.description("Extra attempts after an outcome that the run retries, such as failed; default: that of the run."),
   )),
+  meta: v.optional(v.pipe(
+    v.unknown(),
+    v.check(isJson, "must be a value that JSON can represent, without too many levels of nesting"),
+    v.description("Any JSON value, copied to the result."),
+  )),
+};
+
+/** The fields of a task in a workflow. */
+const workflowEntries = {
   after: v.optional(v.pipe(
     prerequisites,
     v.description("The id of a task, or several, whose results the task waits for."),
@@ -326,42 +303,55 @@ const entries = {
     v.minValue(1, "must be an integer of at least 1"),
     v.description("The number of slots that the task occupies; default: 1."),
   )),
-  meta: v.optional(v.pipe(
-    v.unknown(),
-    v.check(isJson, "must be a value that JSON can represent, without too many levels of nesting"),
-    v.description("Any JSON value, copied to the result."),
-  )),
 };
 
+const { meta: metaEntry, ...otherEntries } = ordinaryEntries;
+const entries = { ...otherEntries, ...workflowEntries, meta: metaEntry };
+
+/** Returns whether a value has a field of a workflow. */
+function isOfWorkflow(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    ("after" in value || "runIf" in value || "priority" in value || "uses" in value || "slots" in value);
+}
+
 /** The definition of a line with a task; `task.schema.json` is generated from this schema. */
-export const taskSchema = v.pipe(v.strictObject(entries), oneInput(), namedPrerequisites()) satisfies v.GenericSchema<
+export const taskSchema = v.pipe(v.strictObject(entries), relatedFields()) satisfies v.GenericSchema<
   CheckedTask
 >;
 
-/** The definition of a task from a program, whose standard input can also be bytes or a file. */
-const programTaskSchema = v.pipe(
-  v.strictObject({
-    ...entries,
-    stdin: v.optional(v.pipe(
-      v.custom<NonNullable<Task["stdin"]>>(
-        (value) => typeof value === "string" || value instanceof Uint8Array || isFileReference(value),
-        "must be a string, a Uint8Array or { file: string | URL }",
-      ),
-      v.rawCheck(({ dataset, addIssue }) => {
-        if (!dataset.typed || !isFileReference(dataset.value)) return;
-        const { file } = dataset.value;
-        const message = problemOfFile(file);
-        if (message === undefined) return;
-        addIssue({
-          message,
-          path: [{ type: "object", origin: "value", input: { ...dataset.value }, key: "file", value: file }],
-        });
-      }),
-    )),
+/** Standard input from a program, which can also be bytes or a file. */
+const programInput = v.optional(v.pipe(
+  v.custom<NonNullable<Task["stdin"]>>(
+    (value) => typeof value === "string" || value instanceof Uint8Array || isFileReference(value),
+    "must be a string, a Uint8Array or { file: string | URL }",
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || !isFileReference(dataset.value)) return;
+    const { file } = dataset.value;
+    const message = problemOfFile(file);
+    if (message === undefined) return;
+    addIssue({
+      message,
+      path: [{ type: "object", origin: "value", input: { ...dataset.value }, key: "file", value: file }],
+    });
   }),
-  oneInput(),
-  namedPrerequisites(),
-) satisfies v.GenericSchema<CheckedTask>;
+));
+
+/** Schemas of tasks with the fields of workflows and of other tasks, which are checked faster without these fields. */
+interface TaskSchemas {
+  workflow: v.GenericSchema<CheckedTask>;
+  ordinary: v.GenericSchema<CheckedTask>;
+}
+
+const lineSchemas: TaskSchemas = {
+  workflow: taskSchema,
+  ordinary: v.pipe(v.strictObject(ordinaryEntries), relatedFields()),
+};
+
+const programSchemas: TaskSchemas = {
+  workflow: v.pipe(v.strictObject({ ...entries, stdin: programInput }), relatedFields()),
+  ordinary: v.pipe(v.strictObject({ ...ordinaryEntries, stdin: programInput }), relatedFields()),
+};
 
 function isFileReference(value: unknown): value is { file: string | URL } {
   if (value instanceof Uint8Array) return false; // the keys of bytes are their indexes
@@ -423,7 +413,7 @@ export function parseTask(value: unknown): CheckedTask {
 /** {@linkcode parseTask} for a task whose origin is known. */
 export function checkTask(value: unknown, origin: TaskOrigin = {}): CheckedTask {
   if (value === checkedTask && checkedTask) return checkedTask;
-  return check(programTaskSchema, withPath(value, origin), origin);
+  return check(programSchemas, withPath(value, origin), origin);
 }
 
 /** The latest checked task that no other code can change. A set of all such tasks would cost more than further checks. */
@@ -436,15 +426,11 @@ export function markChecked(task: CheckedTask): CheckedTask {
 
 /** {@linkcode parseTask} for a line of JSON, which has `stdinFile` and `stdinEncoding` instead of objects as `stdin`. */
 export function checkTaskLine(value: unknown, origin: TaskOrigin = {}): CheckedTask {
-  return check(taskSchema, value, origin);
+  return check(lineSchemas, value, origin);
 }
 
-function check(
-  schema: typeof taskSchema | typeof programTaskSchema,
-  value: unknown,
-  origin: TaskOrigin,
-): CheckedTask {
-  const { issues } = v.safeParse(schema, value);
+function check({ workflow, ordinary }: TaskSchemas, value: unknown, origin: TaskOrigin): CheckedTask {
+  const { issues } = v.safeParse(isOfWorkflow(value) ? workflow : ordinary, value);
   if (!issues) return value as CheckedTask;
   const { problem, field } = recordProblem(value, issues, Object.keys(entries));
   throw new InvalidTaskError(problem, { ...origin, field });

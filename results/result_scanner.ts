@@ -1,10 +1,12 @@
 import { OUTCOMES } from "../records/result.ts";
 import { encodeWords, type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
 import { emptySpan, type Span, spanOfText } from "./span.ts";
+import { isResource } from "./task_scanner.ts";
 
 const NULL = encodeWords(["null"]);
 const BASE64 = encodeWords(['"base64"']);
 const QUOTED_OUTCOMES = encodeWords(OUTCOMES.map((outcome) => `"${outcome}"`));
+const SKIPPED = OUTCOMES.indexOf("skipped");
 /** An exit status is a byte. */
 const STATUS_DIGITS = 3;
 const MAX_STATUS = 255;
@@ -21,6 +23,8 @@ export class ResultScanner {
   outcome = 0;
   readonly cmdHash: Span = emptySpan();
   hasCmdHash = false;
+  #hasAttempts = false;
+  #hasSlot = false;
   readonly #json: JsonScanner;
   readonly #worker = recordFields({ host: (json) => json.text(), pid: (json) => json.integer() });
   readonly #isWorker = maskOf(this.#worker, ["host", "pid"]);
@@ -31,8 +35,8 @@ export class ResultScanner {
     outcome: (json) => (this.outcome = json.oneOf(QUOTED_OUTCOMES)) !== -1,
     signal: (json) => json.text() && isUsualSignal(json),
     error: (json) => json.text(),
-    attempts: (json) => json.integer(),
-    slot: (json) => json.integer(),
+    attempts: (json) => json.integer() && this.#noteAttempts(json),
+    slot: (json) => json.integer() && this.#noteSlot(json),
     worker: (json) => json.record(this.#worker) === this.#isWorker,
     startedAt: (json) => json.text() && isUsualTime(json),
     durationMs: (json) => json.decimal(),
@@ -49,7 +53,7 @@ export class ResultScanner {
     cmdHash: (json) => spanOfText(json, this.cmdHash),
     cmd: (json) => json.text() || json.array((json) => json.text()),
     after: (json) => json.array((json) => json.text()),
-    uses: (json) => json.dictionary((json) => json.integer()),
+    uses: (json) => json.dictionary((json) => json.integer(), isResource),
     slots: (json) => json.positiveInteger(),
     meta: (json) => json.value(),
   });
@@ -67,8 +71,24 @@ export class ResultScanner {
   scan(bytes: Uint8Array, begin: number, end: number): boolean {
     const bits = this.#json.document(this.#fields, bytes, begin, end);
     this.hasCmdHash = (bits & this.#cmdHashBit) !== 0;
-    return (bits & this.#required) === this.#required;
+    const hasRun = this.outcome !== SKIPPED;
+    return (bits & this.#required) === this.#required && this.#hasAttempts === hasRun && this.#hasSlot === hasRun;
   }
+
+  #noteAttempts(json: JsonScanner): boolean {
+    this.#hasAttempts = isPositive(json);
+    return true;
+  }
+
+  #noteSlot(json: JsonScanner): boolean {
+    this.#hasSlot = isPositive(json);
+    return true;
+  }
+}
+
+/** Returns true when the last integer is not 0. */
+function isPositive({ bytes, numberBegin }: JsonScanner): boolean {
+  return bytes[numberBegin] !== ZERO;
 }
 
 /** Returns true when the digits before the position are at most an exit status. */

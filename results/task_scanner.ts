@@ -1,5 +1,6 @@
 import { encodeWords, type JsonScanner, maskOf, recordFields } from "../jsonl/json_scanner.ts";
-import { isResourceName, type Task } from "../records/task.ts";
+import { isResourceName } from "../records/resource_use.ts";
+import type { Task } from "../records/task.ts";
 import { emptySpan, type Span, spanOfText, textOf } from "./span.ts";
 
 /** Any number of milliseconds with this number of digits is within the limit of a timer. */
@@ -147,7 +148,8 @@ function isNonEmptySystemText(json: JsonScanner): boolean {
   return isSystemText(json) && json.textEnd > json.textBegin;
 }
 
-function isResource({ bytes, textBegin: begin, textEnd: end, isEscaped }: JsonScanner): boolean {
+/** Returns true if the last text is the name of a resource. Rejects names with escapes. */
+export function isResource({ bytes, textBegin: begin, textEnd: end, isEscaped }: JsonScanner): boolean {
   return !isEscaped && isResourceName(textOf(bytes, { begin, end, isEscaped }));
 }
 

@@ -33,6 +33,11 @@ test("the task schema describes all fields of a task", () => {
     "stdinEncoding",
     "timeoutMs",
     "retries",
+    "after",
+    "runIf",
+    "priority",
+    "uses",
+    "slots",
     "meta",
   ]);
   assertEquals(schema.properties.cmd.anyOf, [
@@ -42,7 +47,11 @@ test("the task schema describes all fields of a task", () => {
   assertEquals(schema.properties.env.additionalProperties, { type: "string" });
   assertEquals(schema.properties.stdinEncoding.const, "base64");
   assertEquals(schema.not, { required: ["stdin", "stdinFile"] });
-  assertEquals(schema.dependencies, { stdinEncoding: ["stdin"] });
+  assertEquals(schema.dependencies, { stdinEncoding: ["stdin"], after: ["id"], runIf: ["after"] });
+  const id = [{ type: "string" }, { type: "number" }];
+  assertEquals(schema.properties.after.anyOf, [...id, { type: "array", items: { anyOf: id } }]);
+  assertEquals(schema.properties.uses.additionalProperties.minimum, 0);
+  assert(new RegExp(schema.properties.uses.propertyNames.pattern).test("Mem_gb"));
 });
 
 test("no module uses `using`, which Node 22 cannot parse", async () => {

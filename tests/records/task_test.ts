@@ -27,6 +27,11 @@ test("parseTask() returns a task with every field unchanged", () => {
     stdin: "a\0b\n",
     timeoutMs: 0.5,
     retries: 3,
+    after: ["b", 7, "\ud800"],
+    runIf: "done",
+    priority: -3,
+    uses: { gpu: 1, Mem_gb: 0 },
+    slots: 2,
     meta: { deep: [{ __proto__: null }] },
   };
   assert(parseTask(task) === task);
@@ -112,7 +117,7 @@ test("parseTask() names an unknown field, and the nearest field or all known fie
       `unknown field ${
         JSON.stringify(field)
       }, known fields are cmd, id, cwd, env, stdin, stdinFile, stdinEncoding, timeoutMs, ` +
-        "retries, meta",
+        "retries, after, runIf, priority, uses, slots, meta",
     );
   }
   assertStringIncludes(
@@ -281,6 +286,132 @@ test("parseTask() rejects retries that are not an integer of at least 0", () => 
   for (const retries of [-1, 1.5, "1", null]) {
     assert(problemOf({ cmd: "x", retries }).startsWith('"retries" must be an integer of at least 0, got '));
   }
+});
+
+test("parseTask() accepts the id of a task, or several, as after", () => {
+  const ids = ["", "x", "\ud800", 0, -1.5, 2 ** 53 - 1];
+  for (const after of [...ids, ids, [], ["x", "x"]]) {
+    const task = { id: "a", cmd: "x", after };
+    assert(parseTask(task) === task);
+    assertEquals(checkTaskLine(task), task);
+  }
+  assertEquals(parseTask({ cmd: "x", after: undefined, runIf: undefined }).after, undefined);
+  const must = '"after" must be the id of a task or an array of ids, got';
+  for (const after of [null, true, {}]) {
+    assertEquals(problemOf({ id: "a", cmd: "x", after }), `${must} ${JSON.stringify(after)}`);
+  }
+  for (const after of [2 ** 53, NaN, Infinity]) {
+    assertEquals(problemOf({ id: "a", cmd: "x", after }), `${must} ${after}`);
+  }
+  assertEquals(problemOf({ id: "a", cmd: "x", after: () => {} }).slice(0, must.length), must);
+});
+
+test("parseTask() names the first element of after that is not an id", () => {
+  const at = (...after: unknown[]) => problemOf({ id: "a", cmd: "x", after });
+  assertEquals(at("b", null, 7n), '"after[1]" must be a string or a number, got null');
+  assertEquals(at(["b"]), '"after[0]" must be a string or a number, got ["b"]');
+  assertEquals(at("b", NaN), '"after[1]" must be a string or a number, got NaN');
+  assertEquals(
+    at(2 ** 53),
+    '"after[0]" must be a string when the number has more than 53 bits, because digits would be lost, got ' +
+      "9007199254740992",
+  );
+  assertEquals(
+    problemOf({ id: "a", cmd: "x", after: Array(1e9) }),
+    '"after[0]" must be a string or a number, got undefined',
+  );
+  assertEquals(at(...Array(10_000).fill({})), '"after[0]" must be a string or a number, got {}');
+});
+
+test("parseTask() requires an id with after, and after with runIf", () => {
+  for (const after of ["b", 7, ["b"], []]) {
+    assertEquals(
+      problemOf({ cmd: "x", after }),
+      `"after" requires an "id" of the task, got ${JSON.stringify(after)}`,
+    );
+  }
+  for (const runIf of ["ok", "failed", "done"]) {
+    assertEquals(problemOf({ id: "a", cmd: "x", runIf }), `"runIf" requires "after", got "${runIf}"`);
+  }
+  for (const runIf of ["ok", "done"]) assertEquals(parseTask({ id: "a", cmd: "x", after: [], runIf }).runIf, runIf);
+  assertEquals(
+    problemOf({ id: "a", cmd: "x", after: [], runIf: "failed" }),
+    '"runIf" requires an id in "after", because no prerequisite can fail, got "failed"',
+  );
+  assertEquals(parseTask({ id: "a", cmd: "x", after: "", runIf: "failed" }).runIf, "failed");
+  for (const runIf of ["", "OK", "always", null, 1, ["ok"]]) {
+    assertEquals(
+      problemOf({ id: "a", cmd: "x", after: "b", runIf }),
+      `"runIf" must be "ok", "failed" or "done", got ${JSON.stringify(runIf)}`,
+    );
+  }
+});
+
+test("parseTask() rejects a priority that is not an integer", () => {
+  for (const priority of [0, -0, -1, 2 ** 53 - 1, 1 - 2 ** 53]) {
+    assertEquals(parseTask({ cmd: "x", priority }).priority, priority);
+  }
+  for (const priority of [1.5, NaN, Infinity, 2 ** 53, "1", null, 1n]) {
+    assert(problemOf({ cmd: "x", priority }).startsWith('"priority" must be an integer, got '), `${priority}`);
+  }
+});
+
+test("parseTask() rejects slots that are not an integer of at least 1", () => {
+  for (const slots of [1, 2 ** 53 - 1]) assertEquals(parseTask({ cmd: "x", slots }).slots, slots);
+  for (const slots of [0, -1, 1.5, NaN, Infinity, 2 ** 53, "1", null]) {
+    assert(problemOf({ cmd: "x", slots }).startsWith('"slots" must be an integer of at least 1, got '), `${slots}`);
+  }
+});
+
+test("parseTask() rejects uses that are not an object of units by the names of resources", () => {
+  const units = [{}, { gpu: 0 }, { GPU_0: 2 ** 53 - 1, a: 1 }, Object.create(null), { constructor: 1 }];
+  for (const uses of units) assert(parseTask({ cmd: "x", uses }).uses === uses);
+  const object = '"uses" must be an object such as {"gpu":1}, got';
+  for (const uses of [null, "gpu", 1, [], ["gpu"], [1]]) {
+    assertEquals(problemOf({ cmd: "x", uses }), `${object} ${JSON.stringify(uses)}`);
+  }
+  for (const uses of [new Map([["gpu", 1]]), new Set(["gpu"]), new Date(0), () => {}]) {
+    assertEquals(problemOf({ cmd: "x", uses }).slice(0, object.length), object);
+  }
+  for (const count of [-1, 0.5, NaN, Infinity, 2 ** 53, "1", null, undefined, [1]]) {
+    assert(
+      problemOf({ cmd: "x", uses: { gpu: count } }).startsWith('"uses.gpu" must be an integer of at least 0, got '),
+      `${count}`,
+    );
+  }
+  const name = "is not the name of a resource: it must begin with a letter and have only letters, digits and _, got 1";
+  for (const key of ["", "7", "_gpu", "g-u", "g u", "gpu\n", "gpu=0", "gpü", "\ud800", "a\0"]) {
+    const shown = JSON.stringify(`uses.${key}`);
+    assertEquals(problemOf({ cmd: "x", uses: { [key]: 1 } }), `${shown} ${name}`);
+  }
+  assertEquals(problemOf(JSON.parse('{"cmd":"x","uses":{"__proto__":1}}')), `"uses.__proto__" ${name}`);
+  const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`r${index}`, -1]));
+  assertEquals(problemOf({ cmd: "x", uses: many }), '"uses.r0" must be an integer of at least 0, got -1');
+});
+
+test("parseTask() checks the fields of a workflow in an object with a prototype, as it checks the others", () => {
+  class Step {
+    cmd = "x";
+  }
+  Object.defineProperty(Step.prototype, "slots", { value: 0 });
+  assertEquals(problemOf(new Step()), '"slots" must be an integer of at least 1, got 0');
+  const proxy = new Proxy({ cmd: "x", after: "b" }, {});
+  assertEquals(problemOf(proxy), '"after" requires an "id" of the task, got "b"');
+  assert(parseTask(new Proxy({ id: 1, cmd: "x", after: new Proxy(["b"], {}) }, {})).id === 1);
+});
+
+test("parseTask() names a wrong field before the rules about several fields", () => {
+  assertEquals(problemOf({ cmd: "x", after: "b", slots: 0 }), '"slots" must be an integer of at least 1, got 0');
+  assertEquals(problemOf({ cmd: "x", afterr: "b" }), 'unknown field "afterr", did you mean "after"?');
+  assertEquals(problemOf({ cmd: "x", slots: 1, runif: "ok" }), 'unknown field "runif", did you mean "runIf"?');
+});
+
+test("readTasks() rejects a task with after that has no id, although it sets a default id", async () => {
+  const problems: string[] = [];
+  const lines = jsonLines([{ cmd: "x", after: "1" }, { id: "a", cmd: "x", after: 1, uses: { gpu: 1 } }]);
+  const tasks = await collect(readTasks(byteStream(lines), { onInvalid: ({ message }) => problems.push(message) }));
+  assertEquals(tasks, [{ id: "a", cmd: "x", after: 1, uses: { gpu: 1 } }]);
+  assertEquals(problems, ['Line 1: Cannot read the task: "after" requires an "id" of the task, got "1"']);
 });
 
 test("parseTask() rejects a meta that JSON cannot represent", () => {

@@ -111,14 +111,16 @@ const smallMilliseconds = fc.integer({ min: 0, max: 1e9 }).map((microseconds) =>
 const meta = maybe(fc.jsonValue({ maxDepth: 4 }));
 const anyDate = fc.date({ noInvalidDate: true, min: new Date("0000-01-01"), max: new Date("9999-12-31") });
 
+const resourceName = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]*$/);
+
 const anyResult: fc.Arbitrary<TaskResult> = fc.record({
   id: text,
   status: fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 255 }), fc.maxSafeInteger()),
   outcome: fc.constantFrom(...OUTCOMES),
   signal: maybe(fc.constantFrom("SIGKILL", "SIGTERM")),
   error: maybe(text),
-  attempts: fc.integer({ min: 1, max: 1e6 }),
-  slot: fc.integer({ min: 1, max: 1e6 }),
+  attempts: fc.integer({ min: 0, max: 1e6 }),
+  slot: fc.integer({ min: 0, max: 1e6 }),
   worker: maybe(fc.record({ host: text, pid: fc.nat() })),
   startedAt: fc.oneof(anyDate.map((date) => date.toISOString()), fc.constant("2026-02-29T00:00:00.000Z"), text),
   durationMs: fc.oneof(milliseconds, smallMilliseconds),
@@ -134,11 +136,13 @@ const anyResult: fc.Arbitrary<TaskResult> = fc.record({
   stderrFile: maybe(text),
   cmdHash: maybe(fc.oneof(text, fc.constant("0e048d3e"))),
   cmd: maybe(fc.oneof(text, fc.array(text))),
+  after: maybe(fc.array(text)),
+  uses: maybe(fc.dictionary(fc.oneof(text, resourceName), fc.integer({ min: -1 }))),
+  slots: maybe(fc.integer({ min: 0 })),
   meta,
 });
 
 const anyId = fc.oneof(text, fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true }));
-const resourceName = fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]*$/);
 
 const anyTask: fc.Arbitrary<Task> = fc.record({
   cmd: fc.oneof(text, fc.array(text)),
@@ -203,11 +207,15 @@ test(
   () => {
     const usualResult = anyResult.map((result) => ({
       ...result,
+      attempts: result.outcome === "skipped" ? 0 : result.attempts + 1,
+      slot: result.outcome === "skipped" ? 0 : result.slot + 1,
       status: result.status === null ? null : Math.abs(result.status) % 256,
       startedAt: "2026-02-28T23:59:59.999Z",
       durationMs: Math.round(result.durationMs) % 1e9 / 1000,
       userMs: 0,
       systemMs: 20.001,
+      uses: result.uses && { gpu: 1, Mem_gb: 0 },
+      slots: result.slots && result.slots + 1,
       meta: { list: [1, -2.5, "x", true, null, {}, []], object: { "a b": "\u00e9\u2028" } },
     }));
     const usualTask = fc.record({
@@ -281,6 +289,16 @@ test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
     ["0,", "nul,"],
     ['"ok"', '"OK"'],
     ['"attempts":1', '"attempts":0'],
+    ['"slot":1', '"slot":0'],
+    ['"ok"', '"skipped"'],
+    ['"ok","attempts":1', '"skipped","attempts":0'],
+    ['"ok","attempts":1,"slot":1', '"skipped","attempts":1,"slot":0'],
+    ['"meta":[1]', '"after":"b"'],
+    ['"meta":[1]', '"after":[1]'],
+    ['"meta":[1]', '"uses":[]'],
+    ['"meta":[1]', '"uses":{"__proto__":1}'],
+    ['"meta":[1]', '"uses":{"gpu":-1}'],
+    ['"meta":[1]', '"slots":0'],
     ['"attempts":1', '"attempts":9007199254740993'],
     ['"slot":1', '"slot":'],
     ["1.5", "-1.5"],
@@ -310,6 +328,8 @@ test("scanners reject invalid JSON, invalid UTF-8 and invalid records", () => {
     assert(changed !== line, there);
     assertEquals([changed, scanResult(encoder.encode(changed))], [changed, undefined]);
   }
+  const skipped = line.replace('"ok","attempts":1,"slot":1', '"skipped","attempts":0,"slot":0');
+  assertEquals(scanResult(encoder.encode(skipped))?.outcome, "skipped");
   for (const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf8, 0x88, 0x80, 0x80, 0x80], [0x80]]) {
     const [, begin] = between(new Uint8Array(), line.slice(0, line.indexOf("hi")), "");
     const all = encoder.encode(line);
