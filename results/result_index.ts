@@ -3,7 +3,6 @@ import { jsonLineReader } from "../jsonl/jsonl_reader.ts";
 import type { Source } from "../jsonl/source.ts";
 import { commandCrc } from "../records/command_hash.ts";
 import {
-  isFailure,
   isUnfinished,
   MAX_RESULT_LINE_BYTES,
   type Outcome,
@@ -21,15 +20,18 @@ import type { TaskScanner } from "./task_scanner.ts";
 /**
  * The state of a task, by its latest result:
  *
- * - `remaining`: the task has no result, was canceled or, with `retryFailed`, is not `ok`
+ * - `remaining`: the task has no result, was canceled or, with `retryFailed`, is not `ok`. A run with the option `recorded`
+ *   runs a skipped task only if one of its prerequisites runs again
  * - `done`: the task has a result
  * - `changed`: the task has a result of a different command
  */
 export type TaskState = "remaining" | "done" | "changed";
 
-/** Bits that describe the latest result of an id. An id without a result has none of them. */
-const [IS_OK, IS_FAILED, IS_CANCELED, HAS_HASH] = [1, 2, 4, 8] as const;
-const BITS_BY_OUTCOME = OUTCOMES.map(bitsOfOutcome);
+/** Bits that describe the latest result of an id: its outcome, as the index in `OUTCOMES` plus 1. 0 without a result. */
+const [OUTCOME_BITS, HAS_HASH] = [0x0f, 0x10] as const;
+/** By outcomes. */
+const IS_FINISHED = OUTCOMES.map((outcome) => !isUnfinished(outcome));
+const IS_OK = OUTCOMES.map((outcome) => outcome === "ok");
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The latest result of each task, by the ids of the tasks. A result takes less than 64 bytes. */
@@ -39,12 +41,13 @@ export class ResultIndex {
   #hashes = new Uint32Array(64);
   /** By the numbers of ids. */
   #bits = new Uint8Array(64);
-  readonly #retryFailed: boolean;
+  /** Which tasks are done, by outcomes. */
+  readonly #isDone: readonly boolean[];
   #size = 0;
 
   /** @param retryFailed if true, all tasks whose latest outcome is not `ok` remain to run, not only canceled tasks. */
   constructor(retryFailed: boolean) {
-    this.#retryFailed = retryFailed;
+    this.#isDone = retryFailed ? IS_OK : IS_FINISHED;
   }
 
   /** Number of tasks with a result. */
@@ -84,7 +87,7 @@ export class ResultIndex {
   /** Adds a result, which replaces an earlier result of the task. */
   add({ id, outcome, cmdHash }: Pick<TaskResult, "id" | "outcome" | "cmdHash">): void {
     const key = bytesOfId(id);
-    this.#set(this.intern(key, 0, key.length), bitsOfOutcome(outcome), cmdHash);
+    this.#set(this.intern(key, 0, key.length), OUTCOMES.indexOf(outcome) + 1, cmdHash);
   }
 
   /**
@@ -97,6 +100,19 @@ export class ResultIndex {
     const key = bytesOfId(String(id));
     const number = this.#ids.find(key, 0, key.length);
     return number === -1 ? "remaining" : this.stateOfCommand(number, cmd);
+  }
+
+  /**
+   * Returns the outcome of the latest result of a task that is done, or was skipped; `undefined` for any other id. Whether a
+   * skipped task remains skipped depends on its prerequisites, which the index does not know.
+   */
+  outcomeOf(id: string): Outcome | undefined {
+    const key = bytesOfId(id);
+    const number = this.#ids.find(key, 0, key.length);
+    if (number === -1) return undefined;
+    const index = this.#outcomeIndex(number);
+    const outcome = OUTCOMES[index];
+    return this.#isDone[index] || outcome === "skipped" ? outcome : undefined;
   }
 
   /** Returns the number of an id; a new id gets the next number. */
@@ -130,9 +146,9 @@ export class ResultIndex {
     const number = this.internSpan(bytes, id);
     const crc = hasCmdHash ? crcOfDigits(bytes, cmdHash) : -1;
     if (crc === -1) {
-      return this.#set(number, BITS_BY_OUTCOME[outcome]!, hasCmdHash ? textOf(bytes, cmdHash) : undefined);
+      return this.#set(number, outcome + 1, hasCmdHash ? textOf(bytes, cmdHash) : undefined);
     }
-    this.#setHash(number, BITS_BY_OUTCOME[outcome]! | HAS_HASH, crc);
+    this.#setHash(number, outcome + 1 | HAS_HASH, crc);
   }
 
   #set(number: number, bits: number, cmdHash: string | undefined): void {
@@ -150,21 +166,20 @@ export class ResultIndex {
     return (this.#bits[number]! & HAS_HASH) !== 0;
   }
 
+  /** Returns the index in `OUTCOMES`; -1 without a result. */
+  #outcomeIndex(number: number): number {
+    return (this.#bits[number]! & OUTCOME_BITS) - 1;
+  }
+
   #stateOf(number: number, crc: number): TaskState {
-    const bits = this.#bits[number]!;
-    const isDone = (bits & IS_OK) !== 0 || (bits & IS_FAILED) !== 0 && !this.#retryFailed;
-    if (!isDone) return "remaining";
-    return (bits & HAS_HASH) !== 0 && this.#hashes[number] !== crc ? "changed" : "done";
+    if (!this.#isDone[this.#outcomeIndex(number)]) return "remaining";
+    return this.#hasHash(number) && this.#hashes[number] !== crc ? "changed" : "done";
   }
 }
 
 function crcOfScanned(bytes: Uint8Array, { cmd, isShellCommand }: TaskScanner): number {
   if (!isShellCommand) return commandCrc(JSON.parse(decoder.decode(bytes.subarray(cmd.begin, cmd.end))));
   return cmd.isEscaped ? commandCrc(textOf(bytes, cmd)) : crc32OfRange(bytes, cmd.begin, cmd.end);
-}
-
-function bitsOfOutcome(outcome: Outcome): number {
-  return isUnfinished(outcome) ? IS_CANCELED : isFailure(outcome) ? IS_FAILED : IS_OK;
 }
 
 /** Returns the value of 8 hexadecimal digits in lower case, or -1. */

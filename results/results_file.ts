@@ -8,7 +8,8 @@ import { fstatSync } from "node:fs";
 import { type FileHandle, stat } from "node:fs/promises";
 import { JsonLinesWriter } from "../jsonl/mod.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
-import { parseResult, type TaskResult } from "../records/result.ts";
+import type { RecordedOutcomes } from "../pool/workflow/source_facts.ts";
+import { type Outcome, parseResult, type TaskResult } from "../records/result.ts";
 import { checkTask, type Task } from "../records/task.ts";
 import { type FileLock, lockFile } from "../system/file_lock.ts";
 import { pathOfUrl } from "../system/file_path.ts";
@@ -93,7 +94,7 @@ let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
  * assertEquals(await runOrResume(), ["c"]);
  * ```
  */
-export class ResultsFile implements AsyncDisposable {
+export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
   /** The path of the file, as given. */
   readonly path: string;
   readonly #file: FileHandle;
@@ -200,8 +201,45 @@ export class ResultsFile implements AsyncDisposable {
   }
 
   /**
+   * Returns the outcome of the latest result of a task that does not run again, for the option `recorded` of `run()`;
+   * `undefined` for any other id: without a result, canceled or, with `retryFailed`, failed. Returns `skipped` for a skipped
+   * task with `retryFailed`, too, because the task runs again only if one of its prerequisites does. Includes appended
+   * results.
+   *
+   * @throws `TypeError` when the file was opened without `resume`.
+   *
+   * @example Resume a run with a new task that depends on a finished one
+   * ```ts
+   * import { ResultsFile, run } from "@x/taskrunner";
+   * import { assertEquals } from "@std/assert/equals";
+   * import { mkdtemp } from "node:fs/promises";
+   * import { tmpdir } from "node:os";
+   *
+   * const path = `${await mkdtemp(`${tmpdir()}/results-`)}/results.jsonl`;
+   * await using file = await ResultsFile.open(path, { resume: true });
+   *
+   * for await (const result of run([{ id: "build", cmd: "true" }])) await file.append(result);
+   * assertEquals([file.outcomeOf("build"), file.outcomeOf("test")], ["ok", undefined]);
+   *
+   * const tasks = [{ id: "build", cmd: "true" }, { id: "test", cmd: "echo tested", after: "build" }];
+   * const ids: string[] = [];
+   * for await (const result of run(file.remaining(tasks), { recorded: file })) {
+   *   await file.append(result);
+   *   ids.push(result.id);
+   * }
+   * assertEquals([ids, file.outcomeOf("test")], [["test"], "ok"]);
+   * ```
+   */
+  outcomeOf(id: string): Outcome | undefined {
+    return this.#requireIndex().outcomeOf(id);
+  }
+
+  /**
    * Iterates over the tasks that have to run: tasks without a result, canceled tasks and, with `retryFailed`, tasks that
    * are not `ok`. Includes appended results, so a later call returns only the tasks that remain.
+   *
+   * Of a workflow, pass the file to the run as `recorded`. With `retryFailed`, the run then keeps the result of a skipped task
+   * unless one of the prerequisites of the task runs again.
    *
    * The tasks may come in any order. Each needs a unique id. A task whose command has changed is skipped, and its id is in
    * {@linkcode changed}.

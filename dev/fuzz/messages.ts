@@ -111,7 +111,15 @@ function fuzzValue(value: unknown): void {
     assert(!("file" in output));
     assert((output.object?.bytes ?? 0) <= LIMITS.maxOutputBytes);
   }
-  const meta = { id: "1", attempts: 1, slot: 1, startedAt: "2026-01-02T03:04:05.678Z", ...result.place, cmdHash: "" };
+  const meta = {
+    id: "1",
+    attempts: 1,
+    slot: 1,
+    startedAt: "2026-01-02T03:04:05.678Z",
+    ...result.place,
+    cmdHash: "",
+    workflow: undefined,
+  };
   const line = JSON.stringify(toResult(meta, result, result.stoppedBy, undefined));
   assert(line.length <= maxResultBytes(LIMITS));
   const { outcome, status } = parseResult(JSON.parse(line));

@@ -19,6 +19,7 @@ import {
   type TaskResult,
 } from "../../mod.ts";
 import { commandHash } from "../../records/command_hash.ts";
+import { OUTCOMES } from "../../records/result.ts";
 import { readRecordedResults } from "../../results/recorded_results.ts";
 import { indexOfResultsFile } from "../../results/results_file.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
@@ -39,6 +40,7 @@ const result = (id: string, outcome: Outcome = "ok", cmd?: Task["cmd"]): TaskRes
     id,
     status: outcome === "ok" ? 0 : 1,
     outcome,
+    ...(outcome === "skipped" && { attempts: 0, slot: 0 }),
     stdout: "",
     ...(cmd !== undefined && { cmdHash: commandHash(cmd) }),
   });
@@ -82,7 +84,7 @@ async function assertFails(work: () => Promise<unknown>, kind: ResultsFileErrorK
 }
 
 test("remaining() skips tasks with a result, except canceled tasks and, with retryFailed, failed tasks", async () => {
-  const outcomes: Outcome[] = ["ok", "failed", "killed", "timeout", "canceled", "not-started", "output-limit"];
+  const outcomes: readonly Outcome[] = OUTCOMES;
   const results = outcomes.map((outcome) => result(outcome, outcome));
   const tasks = [...outcomes, "new"].map((id) => task(id));
   await withResumed(results, async (file) => {
@@ -92,6 +94,62 @@ test("remaining() skips tasks with a result, except canceled tasks and, with ret
   await withResults(results, RETRY_FAILED, async (file) => {
     assertEquals(await remainingIds(file, tasks), [...outcomes.slice(1), "new"]);
   });
+});
+
+test("outcomeOf() returns the outcome of a task that does not run again, and skipped in any case", async () => {
+  const results = OUTCOMES.map((outcome) => result(outcome, outcome));
+  const lookUp = (file: ResultsFile) => [...OUTCOMES, "new"].map((id) => file.outcomeOf(id));
+  await withResumed(results, async (file) => {
+    const finished = OUTCOMES.map((outcome) => outcome === "canceled" ? undefined : outcome);
+    assertEquals(lookUp(file), [...finished, undefined]);
+    await file.append(result("new", "timeout"));
+    await file.append(result("ok", "skipped"));
+    assertEquals([file.outcomeOf("new"), file.outcomeOf("ok")], ["timeout", "skipped"]);
+    await file.append(result("ok", "canceled"));
+    assertEquals(file.outcomeOf("ok"), undefined);
+    assertEquals(
+      [file.outcomeOf("7"), file.outcomeOf("\ud800"), file.outcomeOf("__proto__")],
+      Array(3).fill(undefined),
+    );
+    assertEquals(file.changed.size, 0);
+  });
+  await withResults(results, RETRY_FAILED, async (file) => {
+    const kept = OUTCOMES.map((outcome) => ["ok", "skipped"].includes(outcome) ? outcome : undefined);
+    assertEquals(lookUp(file), [...kept, undefined]);
+    assertEquals(file.stateOf(task("skipped")), "remaining");
+    await file.append(result("skipped", "ok"));
+    await file.append(result("ok", "failed"));
+    assertEquals([file.outcomeOf("skipped"), file.outcomeOf("ok")], ["ok", undefined]);
+  });
+  await withResults([], {}, (file) => {
+    assertThrows(() => file.outcomeOf("a"), TypeError, "opened without resume: true");
+    return Promise.resolve();
+  });
+});
+
+test("outcomeOf() lets a run keep the results of skipped tasks unless a prerequisite runs again", async () => {
+  const tasks: Task[] = [
+    { id: "a", cmd: "true" },
+    { id: "b", cmd: "true", after: "a" },
+    { id: "c", cmd: "true", after: "gone" },
+    { id: "d", cmd: "true", after: "c" },
+    { id: "e", cmd: "true", after: "b" },
+  ];
+  const results = [
+    result("gone", "skipped"),
+    result("a", "failed"),
+    ...["b", "c", "d", "e"].map((id) => result(id, "skipped")),
+  ];
+  for (const retryFailed of [false, true]) {
+    await withResults(results, { resume: true, retryFailed }, async (file) => {
+      const ran: string[] = [];
+      for await (const { id, outcome } of run(file.remaining(tasks), { concurrency: 1, recorded: file })) {
+        assertEquals([id, outcome], [id, "ok"]);
+        ran.push(id);
+      }
+      assertEquals(ran, retryFailed ? ["a", "b", "e"] : []);
+    });
+  }
 });
 
 test("remaining() uses the latest result of a task, in any order of the tasks", async () => {

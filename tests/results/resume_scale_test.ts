@@ -215,7 +215,7 @@ test(
       userMs: 0,
       systemMs: 20.001,
       uses: result.uses && { gpu: 1, Mem_gb: 0 },
-      slots: result.slots && result.slots + 1,
+      slots: result.slots === undefined ? undefined : result.slots + 1,
       meta: { list: [1, -2.5, "x", true, null, {}, []], object: { "a b": "\u00e9\u2028" } },
     }));
     const usualTask = fc.record({
