@@ -1,10 +1,13 @@
-import { excerpt } from "../../text/excerpt.ts";
-import { formatCount, formatDuration, formatRate } from "../../text/format.ts";
+import { excerpt, printable } from "../../text/excerpt.ts";
+import { formatCount, formatDuration, formatRate, pluralize } from "../../text/format.ts";
 import { isFailure, type TaskResult } from "../../records/result.ts";
 import { TopK } from "../../results/statistics/top_k.ts";
 
 /** Number of tasks that the summary names as slowest. */
 const MAX_NAMED_TASKS = 3;
+/** Number of causes that the summary distinguishes, and of those that it names. */
+const [MAX_CAUSES, MAX_NAMED_CAUSES] = [1_000, 10];
+const SKIPPED = "Skipped ";
 
 /** Counts the results of a run, and summarizes them in one or two lines. */
 export class Summary {
@@ -15,9 +18,13 @@ export class Summary {
     ({ durationMs }) => durationMs,
   );
 
+  /** By cause: the number of skipped tasks. */
+  readonly #skips = new Map<string, number>();
+
   /** Counts a result. */
-  add({ id, outcome, durationMs }: TaskResult): void {
+  add({ id, outcome, durationMs, error }: TaskResult): void {
     this.#counts.set(outcome, (this.#counts.get(outcome) ?? 0) + 1);
+    if (outcome === "skipped") return this.#addSkip(error);
     this.#slowest.add({ id, durationMs });
   }
 
@@ -31,6 +38,22 @@ export class Summary {
     let failures = 0;
     for (const [outcome, count] of this.#counts) if (isFailure(outcome)) failures += count;
     return failures;
+  }
+
+  /** Returns a line for each cause of skipped tasks, the most frequent first, and one for the rest of many causes. */
+  skipLines(): string[] {
+    const causes = [...this.#skips].sort(([, one], [, other]) => other - one).slice(0, MAX_NAMED_CAUSES);
+    const lines = causes.map(([cause, count]) => `${wereSkipped(count, "")} ${printable(cause)}`);
+    const named = causes.reduce((sum, [, count]) => sum + count, 0);
+    const others = (this.#counts.get("skipped") ?? 0) - named;
+    return others > 0 ? [...lines, `${wereSkipped(others, "other ")}, as their results explain`] : lines;
+  }
+
+  #addSkip(error = ""): void {
+    if (!error.startsWith(SKIPPED)) return;
+    const cause = error.slice(SKIPPED.length);
+    const count = this.#skips.get(cause);
+    if (count !== undefined || this.#skips.size < MAX_CAUSES) this.#skips.set(cause, (count ?? 0) + 1);
   }
 
   /**
@@ -48,7 +71,7 @@ export class Summary {
       (tasks === 0 ? "" : ` (${formatRate(tasks / seconds)}/s): ${counts.join(", ")}`) +
       (skipped === 0 ? "" : `; ${formatCount(skipped)} had a result`),
     ];
-    if (tasks > MAX_NAMED_TASKS) {
+    if (tasks - (this.#counts.get("skipped") ?? 0) > MAX_NAMED_TASKS) {
       lines.push(
         `slowest: ${
           this.#slowest.values.map(({ id, durationMs }) => `${excerpt(id)} ${formatDuration(durationMs)}`).join(", ")
@@ -57,4 +80,8 @@ export class Summary {
     }
     return lines;
   }
+}
+
+function wereSkipped(count: number, adjective: string): string {
+  return `${pluralize(count, `${adjective}task`)} ${count === 1 ? "was" : "were"} skipped`;
 }
