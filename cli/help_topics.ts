@@ -33,8 +33,18 @@ export const TOPICS: readonly Topic[] = [
         ["stdinEncoding", '"base64" if stdin is base64'],
         ["timeoutMs", "time limit of an attempt in milliseconds, instead of --timeout"],
         ["retries", "number of retries, instead of --retries"],
+        ["after", "id of a task, or array of ids: the task starts when these tasks have their results"],
+        [
+          "runIf",
+          'the outcomes of these tasks with which it runs: "ok" (default), "failed" (one is not ok) or "done" (any)',
+        ],
+        ["priority", "integer; of the tasks that could start, those with the highest start first (default: 0)"],
+        ["uses", 'object of units of each --resource that the task occupies, such as {"gpu":1}'],
+        ["slots", "number of slots that the task occupies (default: 1)"],
         ["meta", "any JSON value, copied to the result"],
       ],
+      "A task whose after has other outcomes does not run, and has the outcome skipped. A prerequisite that no task has, and " +
+      "tasks that wait for each other, are errors before anything runs; in a stream, such tasks are skipped.",
       "Each task has one result, a line of JSON with id, outcome, status or signal, stdout, stderr and times.",
     ],
   },
@@ -88,6 +98,8 @@ export const TOPICS: readonly Topic[] = [
         ["141", "standard output was closed, as by head"],
         ["255", "wrong usage, invalid input or an I/O error"],
       ],
+      "Skipped tasks do not count. If a task of a stream was skipped because a prerequisite is missing or in a cycle, the " +
+      "status is 255.",
       "With --halt:",
       [
         ["0", "success=N or success=N% was reached"],
