@@ -1,6 +1,6 @@
 /** Flags of xargs, GNU parallel, npm-run-all, concurrently and earlier versions that taskrunner lacks or names differently. @module */
 
-// cspell:ignore basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
+// cspell:ignore afterok basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
 
 /** Equivalents of groups of flags. Each answer follows `Unknown flag "…": `. */
 const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [

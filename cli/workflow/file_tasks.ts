@@ -35,7 +35,7 @@ export class FileTasks implements HeldTasks {
   #begins = new Float64Array(MIN_CAPACITY);
   #lengths = new Uint32Array(MIN_CAPACITY);
   #numbers = new Uint32Array(MIN_CAPACITY);
-  #crcs = new Uint32Array(MIN_CAPACITY);
+  #checksums = new Uint32Array(MIN_CAPACITY);
 
   /** @param name the name of the file in messages. */
   constructor(name: string, file: RandomAccess) {
@@ -66,7 +66,7 @@ export class FileTasks implements HeldTasks {
     this.#begins[node] = begin;
     this.#lengths[node] = bytes;
     this.#numbers[node] = number;
-    this.#crcs[node] = crc;
+    this.#checksums[node] = crc;
   }
 
   take(node: number): CheckedTask {
@@ -92,7 +92,7 @@ export class FileTasks implements HeldTasks {
       throw new Error(`Cannot read tasks from ${excerpt(this.#name)}: ${systemReason(error)}`, { cause: error });
     }
     const isWhole = bytesRead === length || bytesRead > length && buffer[length] === LF;
-    if (isWhole && crc32OfRange(buffer, 0, length) === this.#crcs[node]) return buffer.subarray(0, length);
+    if (isWhole && crc32OfRange(buffer, 0, length) === this.#checksums[node]) return buffer.subarray(0, length);
     throw changedFile(this.#name, `line ${number} has changed since the run read the line`);
   }
 
@@ -100,7 +100,7 @@ export class FileTasks implements HeldTasks {
     this.#begins = new Float64Array(this.#begins.buffer.transfer(2 * this.#begins.byteLength));
     this.#lengths = new Uint32Array(enlarged(this.#lengths));
     this.#numbers = new Uint32Array(enlarged(this.#numbers));
-    this.#crcs = new Uint32Array(enlarged(this.#crcs));
+    this.#checksums = new Uint32Array(enlarged(this.#checksums));
   }
 }
 

@@ -14,7 +14,7 @@ import { test } from "../support/test.ts";
 const COMMANDS = await loadCommands();
 const ALL_FLAGS = flagsOfAll(COMMANDS);
 
-// cspell:ignore progres controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
+// cspell:ignore progres retr controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
 
 const KNOWN = new Set(Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)));
 

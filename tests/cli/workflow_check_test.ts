@@ -15,6 +15,8 @@ import { jsonLines, taskFile, taskrunner, withTempDirectory } from "../support/h
 import { fakeIo } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
+// cspell:ignore compiel
+
 const CAPACITY: Capacity = { concurrency: 4, resources: { gpu: 2, mem_gb: 64 } };
 
 /** Returns streams that keep messages without their beginning. */

@@ -13,8 +13,10 @@ import { FakeExecutor } from "../support/fake_executor.ts";
 import { fakeIo } from "../support/fake_io.ts";
 import {
   jsonLines,
+  PROJECT,
   randomNumbers,
   SEED,
+  shell,
   startTaskrunner,
   taskFile,
   taskrunner,
@@ -176,6 +178,26 @@ test("tasks of a stream that can never start are skipped, and the status is 255"
   const copied = await taskrunner(["run", "-", "--total", "auto"], { stdin });
   assertEquals([copied.status, copied.stdout], [255, ""]);
   assert(copied.stderr.startsWith('taskrunner: standard input:3: "c" can never start'), copied.stderr);
+});
+
+test("a file on standard input is a stream, whose tasks wait in memory up to --max-waiting", async () => {
+  await withTempDirectory(async (directory) => {
+    await taskFile(directory, [
+      { id: "a", cmd: "echo a", after: "c" },
+      { id: "b", cmd: "echo b", after: "c" },
+      { id: "c", cmd: "echo c" },
+    ]);
+    const run = (flags: string) => {
+      return shell(`$RUNTIME ${join(PROJECT, "cli.ts")} run -j1 --format text ${flags} < tasks.jsonl`, {
+        cwd: directory,
+      });
+    };
+    const { status, stdout } = await run("-q");
+    assertEquals([status, stdout], [0, "c\na\nb\n"]);
+    const full = await run("-q --max-waiting 1");
+    assertEquals([full.status, full.stdout], [255, ""]);
+    assert(full.stderr.startsWith("taskrunner: Cannot "), full.stderr);
+  });
 });
 
 test("--total auto runs a workflow from a copy of a stream", async () => {
