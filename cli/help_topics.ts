@@ -40,6 +40,8 @@ export const TOPICS: readonly Topic[] = [
         ["slots", "number of slots that the task occupies (default: 1)"],
         ["meta", "any JSON value, copied to the result"],
       ],
+      "A task whose after has other outcomes does not run, and has the outcome skipped. A prerequisite that no task has, and " +
+      "tasks that wait for each other, are errors before anything runs; in a stream, such tasks are skipped.",
       "Each task has one result, a line of JSON with id, outcome, status or signal, stdout, stderr and times.",
     ],
   },
@@ -93,6 +95,8 @@ export const TOPICS: readonly Topic[] = [
         ["141", "standard output was closed, as by head"],
         ["255", "wrong usage, invalid input or an I/O error"],
       ],
+      "Skipped tasks do not count. If a task of a stream was skipped because a prerequisite is missing or in a cycle, the " +
+      "status is 255.",
       "With --halt:",
       [
         ["0", "success=N or success=N% was reached"],

@@ -1,4 +1,5 @@
 import { type Source, SourceReader } from "../jsonl/source.ts";
+import type { RandomAccess } from "../system/random_access_file.ts";
 import { systemReason } from "../system/system_error.ts";
 import { temporaryDirectory } from "../system/temporary_directory.ts";
 import { UnnamedFile } from "../system/unnamed_file.ts";
@@ -10,7 +11,7 @@ const MAX_COPY_BYTES = 1024 ** 3;
 /** Returns streams whose standard input can be read twice: the first reader copies it to a file for the second. */
 export function withInputCopy(io: Io): Io {
   const copy = new InputCopy(io.stdin);
-  return { ...io, copiesInput: true, stdin: () => copy.open() };
+  return { ...io, copiesInput: true, stdin: () => copy.open(), keepStdin: () => copy.keep() };
 }
 
 /** An input that can be read twice: the first reader copies it to a file, which the second reads. */
@@ -18,6 +19,7 @@ export class InputCopy {
   readonly #openInput: () => Source<Uint8Array>;
   readonly #maxBytes: number;
   #copy: UnnamedFile | undefined;
+  #isKept = false;
 
   /** @param maxBytes the limit of the size of the input. */
   constructor(openInput: () => Source<Uint8Array>, maxBytes: number = MAX_COPY_BYTES) {
@@ -27,7 +29,13 @@ export class InputCopy {
 
   /** Opens the input for a reader. The first reader must have read all of it before the second begins. */
   open(): AsyncGenerator<Uint8Array, void> {
-    return this.#copy ? readOnce(this.#copy) : this.#copyInput();
+    return this.#copy ? this.#readCopy(this.#copy) : this.#copyInput();
+  }
+
+  /** Returns the copy, which its second reader then leaves open. The first reader must have read all of the input. */
+  keep(): RandomAccess {
+    this.#isKept = true;
+    return this.#copy!;
   }
 
   async *#copyInput(): AsyncGenerator<Uint8Array, void> {
@@ -52,13 +60,13 @@ export class InputCopy {
       await reader.cancel();
     }
   }
-}
 
-async function* readOnce(copy: UnnamedFile): AsyncGenerator<Uint8Array, void> {
-  try {
-    yield* copy.chunks();
-  } finally {
-    copy.close();
+  async *#readCopy(copy: UnnamedFile): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* copy.chunks();
+    } finally {
+      if (!this.#isKept) copy.close();
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ByteSink } from "../jsonl/mod.ts";
 import type { Source } from "../jsonl/source.ts";
+import type { RandomAccess } from "../system/random_access_file.ts";
 
 /** The streams and signals of a command. */
 export interface Io {
@@ -7,6 +8,8 @@ export interface Io {
   readonly stdin: () => Source<Uint8Array>;
   /** Set if inputs that can be read only once are copied, so that commands can read them twice. */
   readonly copiesInput?: true;
+  /** Returns the copy of standard input. The caller closes the copy. */
+  readonly keepStdin?: () => RandomAccess;
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;

@@ -19,10 +19,24 @@ import type { TaskInput } from "./task_input.ts";
 import { reportInterrupts } from "./ui/interrupt_notice.ts";
 import { openDisplay } from "./ui/open_display.ts";
 import { Summary } from "./ui/summary.ts";
+import type { LearnedDurations } from "./workflow/learned_durations.ts";
+
+/** A resource of a run. */
+interface ResourceSettings {
+  readonly units: number;
+  /** A variable for the numbers of the units, besides the usual one. */
+  readonly variable: string | undefined;
+}
 
 /** The settings of a run. */
 export interface RunSettings {
   runOptions: RunOptions;
+  /** The resources of the run, by their names. */
+  resources: Readonly<Record<string, ResourceSettings>>;
+  /** The limit of tasks of a stream that wait; undefined for the default. */
+  maxWaiting: { readonly tasks: number } | { readonly bytes: number } | undefined;
+  /** The path of the results from which the run learns durations. */
+  learnFile: string | undefined;
   /** The options for running the tasks on other machines; undefined for this machine. */
   nats: NatsOptions | undefined;
   onInvalid: "abort" | "skip";
@@ -56,19 +70,22 @@ after :::",
   const atHalt = halt && await import("./halt_status.ts");
   const atResumedEnd = resume && await import("./changed_tasks.ts");
   const retryFailed = resume === "failed";
+  const capacity = async () => await (await import("./capacity.ts")).capacityOf(settings);
   if (settings.isDryRun) {
     const { checkTasks } = await import("./check_tasks.ts");
-    return await checkTasks(input, resume && { file: path!, retryFailed }, io);
+    return await checkTasks(input, capacity, resume && { file: path!, retryFailed }, io);
   }
+  const durations = settings.learnFile === undefined ? undefined : await openDurations(settings.learnFile, io);
   const resumed = resume && await openResults(path!, { resume: true, retryFailed }, io);
   const recorded = resumed?.recorded;
   let file = resumed?.file;
   // Checks the whole input first, so that an invalid last line does not end a long run.
   const report = () => Promise.resolve();
   const check = input.isRepeatable
-    ? input.count({ onInvalid, report, recorded })
+    ? input.count({ onInvalid, report, recorded, capacity })
     : Promise.resolve(settings.total === "auto" ? undefined : settings.total);
   const total = await abortable(check, io.signal).catch(async (error) => {
+    input.held?.close();
     if (file) await file.close();
     throw error;
   });
@@ -93,6 +110,10 @@ after :::",
     ...(settings.nats && { executor: await openNatsExecutor(settings.nats, path, resume, log) }),
     spillDir: settings.runOptions.spillDir ?? file?.spillDir,
     total,
+    resources: settings.resources,
+    recorded,
+    maxWaiting: settings.maxWaiting,
+    ...(durations && { estimateMs: (id: string) => durations.msOf(id) }),
     signal: io.signal,
     onOutput: output.onOutput,
     outputBy: "lines",
@@ -107,7 +128,7 @@ after :::",
   const results = startRun(input.tasks({ onInvalid, report: log, recorded }), {
     ...options,
     ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
-  });
+  }, { isWorkflow: input.isWorkflow, isReadFirst: input.isReadFirst, held: input.held });
   reportInterrupts(io, log, () => results.running);
   const control = handleRequests(results, io, log);
   const summary = new Summary();
@@ -130,6 +151,7 @@ after :::",
     await file?.close().catch(() => {}); // the first error is the one to report
     throw error;
   } finally {
+    input.held?.close();
     warning?.stop();
     await display.close();
     await live?.report.close("The run has ended; these are its final results.");
@@ -140,15 +162,16 @@ after :::",
           `taskrunner: --halt ended the run after ${excerpt(results.haltedBy.id)}; other tasks may not have run`,
         );
       }
+      if (!isQuiet) { for (const line of summary.skipLines()) await log(`taskrunner: ${line}`); }
       const isWanted = !isQuiet && (format !== "text" || io.stderrIsTerminal || file !== undefined);
       if (isWanted && (failure === undefined || summary.tasks > 0)) {
-        for (const line of summary.lines(input.done)) await log(`taskrunner: ${line}`);
+        for (const line of summary.lines(input.done + input.kept)) await log(`taskrunner: ${line}`);
       }
     }
     const loss = await telemetry?.close(failure);
     if (loss !== undefined) await io.stderr(`taskrunner: ${loss}`);
   }
-  if (input.invalid > 0) return EXIT_ERROR;
+  if (input.invalid > 0 || results.hasInvalidPrerequisites) return EXIT_ERROR;
   if (control.isDrained) return EXIT_HANGUP;
   if (halt) return atHalt!.exitStatusOfHalt(halt, results.haltedBy, summary.failures, total);
   return exitStatusOf(summary.failures);
@@ -157,6 +180,12 @@ after :::",
 /** Loads the module for results files, and opens a file. */
 async function openResults(path: string, options: ResultsFileOptions, io: Io): Promise<OpenResults> {
   return await (await import("./output/open_results.ts")).openResults(path, options, io);
+}
+
+/** Loads the reader of durations, and reads the results of an earlier run. */
+async function openDurations(path: string, io: Io): Promise<LearnedDurations> {
+  const { readDurations } = await import("./workflow/learned_durations.ts");
+  return await abortable(readDurations(path, io), io.signal);
 }
 
 /** A live report, and a function that adds a result to the report. */

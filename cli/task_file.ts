@@ -6,11 +6,14 @@ import { textOf } from "../results/span.ts";
 import type { TaskPass } from "../results/task_pass.ts";
 import { InvalidLineError, type LineReader } from "../jsonl/line_reader.ts";
 import { jsonLineReader, type JsonLineReaderOptions } from "../jsonl/jsonl_reader.ts";
-import { taskOfLine, withAllDigits } from "../records/read_tasks.ts";
-import { checkTaskLine, markChecked, type Task } from "../records/task.ts";
+import { isWorkflowTask } from "../pool/task_feed.ts";
+import { withAllDigits, withDefaultId } from "../records/read_tasks.ts";
+import { type CheckedTask, checkTaskLine, markChecked, type Task } from "../records/task.ts";
 import { type ByteContents, type ByteSource, openBytes } from "./byte_source.ts";
 import type { Io } from "./io.ts";
-import { TaskInput, type TaskInputOptions } from "./task_input.ts";
+import { type CountOptions, TaskInput, type TaskInputOptions } from "./task_input.ts";
+import type { FileTasks } from "./workflow/file_tasks.ts";
+import type { FileWorkflow } from "./workflow/file_workflow.ts";
 
 const TASKS = {
   noun: "tasks",
@@ -20,23 +23,22 @@ const TASKS = {
 
 const COMMANDS_HINT = "; to run each line as a command, write taskrunner each sh -c";
 
-/** Reads lines and converts them to tasks. */
-type ReadLines = (options: ReadOptions) => LineReader<Task | undefined>;
 type ReadOptions = JsonLineReaderOptions<Task | undefined>;
 
 /** The tasks of a file in JSON Lines. */
 export class TaskFile extends TaskInput {
   readonly name: string;
   readonly isRepeatable: boolean;
-  readonly #read: ReadLines;
+  readonly #source: ByteSource;
   /** The first byte of the first line. */
   #firstByte: number | undefined;
+  #workflow: FileWorkflow | undefined;
 
-  private constructor({ name, isRepeatable, open }: ByteSource) {
+  private constructor(source: ByteSource) {
     super();
-    this.name = name;
-    this.isRepeatable = isRepeatable;
-    this.#read = (options) => jsonLineReader(open(), options);
+    this.name = source.name;
+    this.isRepeatable = source.isRepeatable;
+    this.#source = source;
   }
 
   /** Returns the tasks of a file in JSON Lines; of standard input if the path is `-` or missing. */
@@ -44,20 +46,35 @@ export class TaskFile extends TaskInput {
     return new TaskFile(await openBytes(path ?? "-", TASKS, io));
   }
 
-  /** Yields the tasks that have no result. Throws at an invalid line, or skips the line with a message. */
+  override get held(): FileTasks | undefined {
+    return this.#workflow?.held;
+  }
+
+  /**
+   * Yields the tasks that have no result, without those that {@linkcode count} has refused. Throws at an invalid line, or
+   * skips the line with a message.
+   */
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = await passOver(options);
-    try {
-      const lines = this.#read({
-        ...this.#readOptions(options, pass),
-        accept: (bytes, begin, end, line) => {
-          if (line === 1) this.#firstByte = bytes[begin];
-          if (!pass || !scanner.scan(bytes, begin, end)) return false;
+    const { held, refused } = this.#workflow ?? {};
+    this.reset();
+    await this.#reportRefused(options);
+    this.#workflow?.checkVersion();
+    const lines = this.#read({
+      ...this.#readOptions(options, pass),
+      accept: (bytes, begin, end, line) => {
+        if (line === 1) this.#firstByte = bytes[begin];
+        if (refused?.has(line)) return true;
+        if (pass && scanner.scan(bytes, begin, end)) {
           const state = pass.stateOfScanned(bytes, scanner, line);
-          return state !== undefined && this.isDone(state, state === "changed" && idOf(bytes, scanner), "line", line);
-        },
-      });
+          if (state && this.isDone(state, state === "changed" && idOf(bytes, scanner), "line", line)) return true;
+        }
+        held?.note(line, lines.lineBegin, bytes, begin, end);
+        return false;
+      },
+    });
+    try {
       for await (const { value } of lines) {
         if (value) yield value;
       }
@@ -66,32 +83,102 @@ export class TaskFile extends TaskInput {
     }
   }
 
-  /** Checks every line as {@linkcode tasks} does. Returns the number of tasks that have no result. */
-  override async count(options: TaskInputOptions): Promise<number> {
+  /**
+   * Checks every line as {@linkcode tasks} does, and the tasks of a workflow as a whole. Returns the number of tasks that
+   * get a result.
+   *
+   * @throws an error about a task that can never start, unless invalid lines are skipped. The line of such a task counts as
+   * invalid.
+   */
+  override async count(options: CountOptions): Promise<number> {
+    // The check of a stream begins at its first line, because the stream can be read only once.
+    this.#workflow = this.#source.path === undefined ? await this.#openWorkflow(options) : undefined;
+    const { report } = options;
+    let reported = 0;
+    let count = await this.#countLines({ ...options, report: (message) => (reported++, report(message)) });
+    if (count === undefined) {
+      this.#workflow = await this.#openWorkflow(options);
+      const reportOthers = async (message: string) => reported-- > 0 ? undefined : await report(message);
+      count = (await this.#countLines({ ...options, report: reportOthers }))!;
+    }
+    this.isWorkflow = this.isReadFirst = this.#workflow?.check?.isWorkflow ?? false;
+    if (!this.isWorkflow) this.#workflow = undefined;
+    if (!this.#workflow) return count;
+    this.#workflow.finishCheck(options.onInvalid);
+    await this.#reportRefused(options);
+    this.kept = this.#workflow.kept;
+    return count - this.#workflow.refusedCount - this.kept;
+  }
+
+  /**
+   * Reads all lines, and returns the number of tasks that have no result; `undefined` if the tasks are a workflow that has
+   * not been opened.
+   */
+  async #countLines(options: CountOptions): Promise<number | undefined> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = await passOver(options);
+    const check = this.#workflow?.check;
+    this.reset();
     let accepted = 0;
+    let isStopped = false;
+    const stop = () => {
+      isStopped = true;
+      lines.return().catch(() => {}); // the file is read again
+    };
+    const lines = this.#read({
+      ...this.#readOptions(options, pass, (task, line, isRemaining) => {
+        if (check) check.add(task, line, !isRemaining);
+        else if (isWorkflowTask(task)) stop();
+      }),
+      accept: (bytes, begin, end, line) => {
+        if (line === 1) this.#firstByte = bytes[begin];
+        if (!scanner.scan(bytes, begin, end)) return false;
+        if (scanner.isWorkflow && (!check || scanner.usesCapacity)) return false;
+        const state = pass?.stateOfScanned(bytes, scanner, line);
+        if (pass && !state) return false;
+        if (state) this.isDone(state, state === "changed" && idOf(bytes, scanner), "line", line);
+        check?.addScanned(bytes, scanner, line, state !== undefined && state !== "remaining");
+        accepted++;
+        return true;
+      },
+    });
     try {
-      const parsed = await this.#read({
-        ...this.#readOptions(options, pass),
-        accept: (bytes, begin, end, line) => {
-          if (line === 1) this.#firstByte = bytes[begin];
-          if (!scanner.scan(bytes, begin, end)) return false;
-          const state = pass?.stateOfScanned(bytes, scanner, line);
-          if (pass && !state) return false;
-          if (state) this.isDone(state, state === "changed" && idOf(bytes, scanner), "line", line);
-          accepted++;
-          return true;
-        },
-      }).count();
-      return accepted + parsed - this.done;
+      const parsed = await lines.count();
+      return isStopped ? undefined : accepted + parsed - this.done;
     } catch (error) {
       throw this.#explain(error);
     }
   }
 
-  #readOptions({ onInvalid, report }: TaskInputOptions, pass: TaskPass | undefined): ReadOptions {
-    this.reset();
+  async #openWorkflow({ capacity, recorded }: CountOptions): Promise<FileWorkflow> {
+    const [{ FileWorkflow }, runCapacity] = await Promise.all([import("./workflow/file_workflow.ts"), capacity()]);
+    try {
+      return new FileWorkflow(this.#source, runCapacity, recorded);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  /** Counts the tasks that can never start as invalid lines, and reports them. */
+  async #reportRefused({ report }: TaskInputOptions): Promise<void> {
+    if (!this.#workflow) return;
+    this.invalid += this.#workflow.refusedCount;
+    for (const message of this.#workflow.messages) await report(`taskrunner: ${message}`);
+  }
+
+  #read(options: ReadOptions): LineReader<Task | undefined> {
+    try {
+      return jsonLineReader((this.#workflow ?? this.#source).open(), options);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  #readOptions(
+    { onInvalid, report }: TaskInputOptions,
+    pass: TaskPass | undefined,
+    onTask?: (task: CheckedTask, line: number, isRemaining: boolean) => void,
+  ): ReadOptions {
     const skip = (error: InvalidLineError) => {
       this.invalid++;
       return report(`taskrunner: ${this.#describe(error)}`);
@@ -99,8 +186,10 @@ export class TaskFile extends TaskInput {
     return {
       refine: withAllDigits,
       parse: (value, line) => {
-        if (!pass) return markChecked(taskOfLine(value, line));
-        return this.#unlessDone(markChecked(checkTaskLine(value, { lineNumber: line })), line, pass);
+        const task = checkTaskLine(value, { lineNumber: line });
+        const isRemaining = !pass || !this.isDone(pass.stateOf(task, line, "line"), task.id, "line", line);
+        onTask?.(task, line, isRemaining);
+        return isRemaining ? markChecked(withDefaultId(task, line)) : undefined;
       },
       ...(onInvalid === "skip" && { onInvalid: skip }),
     };
@@ -112,11 +201,6 @@ export class TaskFile extends TaskInput {
       return new Error(`${this.#describe(error)}${hint}`, { cause: error });
     }
     return new Error(`Cannot read tasks from ${excerpt(this.name)}: ${systemReason(error)}`, { cause: error });
-  }
-
-  #unlessDone(task: Task, lineNumber: number, pass: TaskPass): Task | undefined {
-    const state = pass.stateOf(task, lineNumber, "line");
-    return this.isDone(state, task.id, "line", lineNumber) ? undefined : task;
   }
 
   #describe({ lineNumber, problem }: InvalidLineError): string {

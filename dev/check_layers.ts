@@ -54,6 +54,7 @@ const CLI_LAYERS = [
   "cli/each",
   "cli/output",
   "cli/ui",
+  "cli/workflow",
   "cli/args",
   "cli/io.ts",
 ] as const;

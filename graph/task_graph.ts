@@ -48,20 +48,22 @@ export class TaskGraph {
   /** Returns the node of an id; a new id gets the next number. */
   nodeOf(id: string): number {
     const bytes = bytesOfId(id);
-    return this.#nodeOf(bytes);
+    return this.nodeOfBytes(bytes, 0, bytes.length);
+  }
+
+  /** Returns the node of an id in UTF-8; a new id gets the next number. */
+  nodeOfBytes(bytes: Uint8Array, begin: number, end: number): number {
+    const node = this.#ids.add(bytes, begin, end);
+    if (node === this.#positions.length) this.#enlarge();
+    return node;
   }
 
   /** Adds a node for a task without an id, and returns the node. */
   addWithoutId(position: number): number {
-    const node = this.#nodeOf(new Uint8Array([WITHOUT_ID, ...new Uint8Array(new Uint32Array([position]).buffer)]));
+    const bytes = new Uint8Array([WITHOUT_ID, ...new Uint8Array(new Uint32Array([position]).buffer)]);
+    const node = this.nodeOfBytes(bytes, 0, bytes.length);
     this.declare(node, position);
     this.#withoutId.add(node);
-    return node;
-  }
-
-  #nodeOf(bytes: Uint8Array): number {
-    const node = this.#ids.add(bytes, 0, bytes.length);
-    if (node === this.#positions.length) this.#enlarge();
     return node;
   }
 
@@ -102,9 +104,14 @@ export class TaskGraph {
 
   /** Sets the prerequisites of a node. Must be called at most once for each node. */
   setPrerequisites(node: number, ids: readonly (string | number)[]): void {
+    this.setPrerequisiteNodes(node, ids.map((id) => this.nodeOf(String(id))));
+  }
+
+  /** {@linkcode setPrerequisites} for prerequisites that have nodes. */
+  setPrerequisiteNodes(node: number, prerequisites: readonly number[]): void {
     this.#firstEdges[node] = this.#edges;
-    this.#edgeCounts[node] = ids.length;
-    for (const id of ids) this.#addEdge(this.nodeOf(String(id)), node);
+    this.#edgeCounts[node] = prerequisites.length;
+    for (const prerequisite of prerequisites) this.#addEdge(prerequisite, node);
   }
 
   #addEdge(prerequisite: number, dependent: number): void {

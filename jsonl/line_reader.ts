@@ -65,6 +65,10 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   #chunk: Uint8Array = new Uint8Array();
   /** Number of bytes of the chunk that were consumed. */
   #offset = 0;
+  /** Offsets in the input, in bytes: of the chunk, of the latest complete line, and of the line after it. */
+  #chunkBegin = 0;
+  #lineBegin = 0;
+  #nextLineBegin = 0;
   /** The part of the current line that was in earlier chunks. */
   readonly #partial = new ByteBuffer();
   #lineNumber = 1;
@@ -83,6 +87,11 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /** The offset in the input at which the latest complete line begins, in bytes; in `accept`, that of its line. */
+  get lineBegin(): number {
+    return this.#lineBegin;
   }
 
   next(): Promise<IteratorResult<Line<T>, undefined>> {
@@ -137,6 +146,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   async #readOn(): Promise<Line<T> | undefined> {
     const { done, value } = await this.#source.next();
     if (!done) {
+      this.#chunkBegin += this.#chunk.length;
       this.#chunk = value;
       this.#offset = 0;
       return undefined;
@@ -170,6 +180,8 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   #finishLine(bytes: Uint8Array, begin: number, end: number, isUnfinished: boolean): Line<T> | undefined {
     const exists = !isUnfinished || this.#partial.length > 0;
     const lineNumber = this.#lineNumber++;
+    this.#lineBegin = this.#nextLineBegin;
+    this.#nextLineBegin = this.#chunkBegin + this.#offset;
     if (this.#skipping || !exists) {
       this.#skipping = false;
       return undefined;

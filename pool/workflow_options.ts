@@ -1,4 +1,4 @@
-import { isResourceName } from "../records/resource_use.ts";
+import { isReservedResourceName, isResourceName } from "../records/resource_use.ts";
 import { excerpt } from "../text/excerpt.ts";
 import { checkOptionNames, type OptionHint, optionNames } from "../text/unknown_option.ts";
 import type { RecordedOutcomes } from "./workflow/source_facts.ts";
@@ -119,8 +119,6 @@ const WAITING_HINTS: Record<keyof MaxWaiting, OptionHint> = {
   tasks: { otherNames: "count limit" },
   bytes: { otherNames: "memory size" },
 };
-/** The names of the variables of each task, after `TASKRUNNER_`. */
-const RESERVED = ["ID", "SLOT", "ATTEMPT", "FLAGS"];
 const RESOURCE_NAMES = optionNames(RESOURCE_HINTS);
 const WAITING_NAMES = optionNames(WAITING_HINTS);
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -154,7 +152,7 @@ function resourceSettings(resources: NonNullable<WorkflowOptions["resources"]>, 
       const rule = "begin with a letter and have only letters, digits and _";
       throw new RangeError(`${action}: the name of a resource must ${rule}, got ${excerpt(name)}`);
     }
-    if (RESERVED.includes(name.toUpperCase())) {
+    if (isReservedResourceName(name)) {
       throw new RangeError(`${action}: ${excerpt(name)} cannot be the name of a resource, because TASKRUNNER_\
 ${name.toUpperCase()} has another meaning`);
     }

@@ -66,6 +66,10 @@ export function withAllDigits(value: unknown, json: string, lineNumber?: number)
 
 /** Returns the task that a line holds, with the number of the line as the default `id`. */
 export function taskOfLine(value: unknown, lineNumber: number): CheckedTask {
-  const task = checkTaskLine(value, { lineNumber });
+  return withDefaultId(checkTaskLine(value, { lineNumber }), lineNumber);
+}
+
+/** Returns a task with the number of its line as the default `id`. */
+export function withDefaultId(task: CheckedTask, lineNumber: number): CheckedTask {
   return task.id === undefined ? { ...task, id: String(lineNumber) } : task;
 }

@@ -8,6 +8,14 @@ export function isResourceName(name: string): boolean {
   return RESOURCE_NAME.test(name);
 }
 
+/** The names of the variables of each task, after `TASKRUNNER_`. */
+const RESERVED = ["ID", "SLOT", "ATTEMPT", "FLAGS"];
+
+/** Returns whether the variable of a resource with this name would be that of something else. */
+export function isReservedResourceName(name: string): boolean {
+  return RESERVED.includes(name.toUpperCase());
+}
+
 /** Returns true for objects with named values, not for a `Map`, whose values would be ignored. */
 function isDictionary(value: unknown): boolean {
   return Object.prototype.toString.call(value) === "[object Object]";

@@ -1,15 +1,14 @@
-import { closeSync, mkdtempSync, openSync, readSync, rmdirSync, unlinkSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { chunksOf, type RandomAccess, readAllAt } from "./random_access_file.ts";
 import { TEMPORARY_PREFIX, temporaryDirectory } from "./temporary_directory.ts";
 import { writeAllSync } from "./write_all.ts";
-
-const CHUNK_BYTES = 256 * 1024;
 
 /**
  * A temporary file without a name: other users cannot read it, and it is gone when this process ends in any way. The file
  * is a descriptor and not a `FileHandle`, which Bun refuses to collect before it is closed.
  */
-export class UnnamedFile {
+export class UnnamedFile implements RandomAccess {
   readonly #descriptor: number;
   #isClosed = false;
 
@@ -30,15 +29,13 @@ export class UnnamedFile {
     writeAllSync({ fd: this.#descriptor }, bytes);
   }
 
+  readAt(buffer: Uint8Array, offset: number): number {
+    return readAllAt(this.#descriptor, buffer, offset);
+  }
+
   /** Reads the file from its beginning. Each chunk is valid until the next one is requested. */
-  async *chunks(): AsyncGenerator<Uint8Array, void> {
-    const buffer = new Uint8Array(CHUNK_BYTES);
-    for (let position = 0;;) {
-      const bytesRead = readSync(this.#descriptor, buffer, 0, buffer.length, position);
-      if (bytesRead === 0) return;
-      position += bytesRead;
-      yield buffer.subarray(0, bytesRead);
-    }
+  chunks(): Generator<Uint8Array, void> {
+    return chunksOf(this);
   }
 
   /** Closes the file, and thereby removes it. Does nothing the second time. */

@@ -1,6 +1,6 @@
 /** Flags of xargs, GNU parallel, npm-run-all, concurrently and earlier versions that taskrunner lacks or names differently. @module */
 
-// cspell:ignore basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
+// cspell:ignore afterok basefile basenameextensionreplace basenamereplace bner dirnamereplace extensionreplace outputasfiles seqreplace shellquote slotreplace xapply
 
 /** Equivalents of groups of flags. Each answer follows `Unknown flag "…": `. */
 const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
@@ -55,6 +55,22 @@ const ANSWERS: readonly (readonly [flags: string, answer: string])[] = [
   ["--workdir --wd --cwd", 'begin the command with cd DIR &&, or give a task of run the field "cwd"'],
   ["--env --record-env", 'tasks inherit all variables, and the field "env" of a task of run adds more'],
   ["--process-slot-var", "tasks see the slot in the variable TASKRUNNER_SLOT"],
+  ["--semaphore --sem", "--resource NAME=N and --uses NAME=1 run N tasks at once that use NAME"],
+  [
+    "--resources --res-limits --pool --pools --default-resources --set-resources",
+    '--resource NAME=N gives the run units of a resource, and the field "uses" or --uses of each takes them',
+  ],
+  ["--set-threads --cpus-per-task --threads-per-task", '--slots N of each, or the field "slots", takes several places'],
+  // Habits from make, Snakemake, pueue and others
+  ["--load-average --max-load", "the flag is --load"],
+  ["--cores --local-cores", "-j N sets the number of tasks to run at once"],
+  ["--keep-going", "a failed task ends the run only with --halt, and skips only the tasks that wait for it"],
+  [
+    "--after --afterok --needs --depends --depends-on --dependency --dependencies --prerequisite",
+    'the field "after" of a task of run names the tasks that it waits for',
+  ],
+  ["--rerun-incomplete", "--resume runs the tasks that have no result"],
+  ["--history --durations", "--learn FILE reads the durations of an earlier run from its results"],
   // Habits from npm-run-all, concurrently and others
   [
     "--parallel --max-parallel --max-processes --concurrency --threads --workers --procs --processes --cpus",

@@ -120,6 +120,16 @@ export function countFrom(min: number, max?: number): Unit<number> {
   return { placeholder: "N", parse: (flag, text) => parseCount(flag, text, min, max) };
 }
 
+/** An integer, also below 0. */
+export const INTEGER: Unit<number> = {
+  placeholder: "N",
+  parse(flag, text) {
+    const integer = Number(text);
+    if (/^[+-]?\d+$/.test(text) && Number.isSafeInteger(integer)) return integer;
+    throw new UsageError(`${flag} must be an integer, got ${excerpt(text)}`);
+  },
+};
+
 /** Returns the unit of an integer of at least `min`, or a word. */
 export function countOr<Word extends string>(word: Word, min: number): Unit<number | Word> {
   return {

@@ -3,7 +3,7 @@ import { checkCommandWords } from "../args/command_words.ts";
 import { flagsOf } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { defineCommand } from "../command.ts";
-import { PIPE_FLAGS, VALUE_FLAGS } from "../each/flags.ts";
+import { PIPE_FLAGS, TASK_FLAGS, VALUE_FLAGS } from "../each/flags.ts";
 import { inputIoOf, readSettings, RUN_FLAGS } from "./run.ts";
 
 const EXAMPLE = "as in taskrunner each 'gzip -k {}'";
@@ -36,6 +36,7 @@ export const each = defineCommand({
       ...RUN_FLAGS["Input and output"],
       "dry-run": { help: "print the commands without running them" },
     },
+    "Scheduling": { ...RUN_FLAGS.Scheduling, ...TASK_FLAGS },
   },
   async run({ flags, operands, sources }, io) {
     if (!operands[0]?.trim()) {
@@ -45,6 +46,13 @@ export const each = defineCommand({
     const settings = await readSettings(flags, "text");
     const { output, resume, onInvalid } = settings;
     const [{ runTasks }, { openInput }] = await Promise.all([import("../run_tasks.ts"), import("../each/input.ts")]);
+    if (flags.uses || flags.slots !== undefined) {
+      const [{ checkTaskFlags }, { capacityOf }] = await Promise.all([
+        import("../each/check_task_flags.ts"),
+        import("../capacity.ts"),
+      ]);
+      checkTaskFlags(flags, await capacityOf(settings));
+    }
     const inputIo = await inputIoOf(settings, io);
     const opening = openInput({ flags, words: operands, sources, hasUniqueIds: output.file !== undefined }, inputIo);
     const input = await abortable(opening, io.signal);

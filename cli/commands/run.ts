@@ -4,6 +4,7 @@ import type { RunOptions } from "../../runner.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import type { FlagGroups, Flags, FlagsOf, FlagValues } from "../args/flag.ts";
 import { HALT } from "../args/halt.ts";
+import { RESOURCE, resourcesOf, WAITING_LIMIT } from "../args/resources.ts";
 import { LOGIN_FLAGS, readNatsConnection, readQueues, SERVER_FLAG } from "../args/nats_flags.ts";
 import {
   countFrom,
@@ -125,6 +126,21 @@ export const RUN_FLAGS = {
       default: "0",
     },
     "delay": { unit: DURATION, help: "minimum time between two starts", default: "0" },
+    "resource": {
+      unit: RESOURCE,
+      repeats: true,
+      help: "resource of the run, such as gpu=2, of which tasks use units",
+      default: "none",
+    },
+    "max-waiting": {
+      unit: WAITING_LIMIT,
+      help: "limit of the tasks of a stream that have been read and wait",
+      default: "100000 tasks and 256M",
+    },
+    "learn": {
+      unit: text("FILE", "file"),
+      help: "start first what most time depends on, by the durations in the results in FILE",
+    },
     "load": {
       unit: LOAD,
       help: "start tasks only while fewer than N threads run or wait for a CPU or a disk",
@@ -207,6 +223,9 @@ export async function readSettings(flags: RunFlags, byDefault: "text" | "json"):
   const output = readOutput(flags, byDefault);
   const resume = flags["resume-failed"] ? "failed" : flags.resume ? "canceled" : undefined;
   if (resume && output.file === undefined) throw new UsageError("Missing -o FILE: the results file to resume");
+  if (flags.learn === "-") {
+    throw new UsageError("Cannot use --learn -: standard input is for tasks and values; name a file");
+  }
   if (flags.watch !== undefined && flags["dry-run"]) {
     throw new UsageError("Cannot use --watch with --dry-run: a dry run runs no tasks");
   }
@@ -228,6 +247,9 @@ export async function readSettings(flags: RunFlags, byDefault: "text" | "json"):
       maxOutputBytes: flags["max-output"],
       recordCommand: flags["record-cmd"],
     },
+    resources: await resourcesOf(flags.resource ?? []),
+    maxWaiting: flags["max-waiting"],
+    learnFile: flags.learn,
     nats: await readNatsOptions(flags),
     onInvalid: flags["on-invalid"] ?? "abort",
     output,

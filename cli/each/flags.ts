@@ -1,5 +1,6 @@
 import type { Flags, FlagValues } from "../args/flag.ts";
-import { countFrom, countOr, SIZE, text } from "../args/units.ts";
+import { RESOURCE_USE } from "../args/resources.ts";
+import { countFrom, countOr, INTEGER, SIZE, text } from "../args/units.ts";
 import { DELIMITER, ESCAPED_TEXT } from "./escapes.ts";
 
 /** The flags for values. */
@@ -46,5 +47,12 @@ export const PIPE_FLAGS = {
   "recstart": { unit: ESCAPED_TEXT, help: "text at the start of each record" },
 } as const satisfies Flags;
 
+/** The flags for fields that all tasks of `each` have. */
+export const TASK_FLAGS = {
+  "uses": { unit: RESOURCE_USE, repeats: true, help: "units of a resource that each task uses, such as gpu=1" },
+  "slots": { unit: countFrom(1), help: "number of slots that each task takes", default: "1" },
+  "priority": { unit: INTEGER, help: "priority of each task, also below 0", default: "0" },
+} as const satisfies Flags;
+
 /** The values of the flags of `each` for its input. */
-export type InputFlags = FlagValues<typeof VALUE_FLAGS & typeof PIPE_FLAGS>;
+export type InputFlags = FlagValues<typeof VALUE_FLAGS & typeof PIPE_FLAGS & typeof TASK_FLAGS>;

@@ -16,6 +16,7 @@ import { type NamedColumn, needsTotal, type PlaceholderOptions, PlaceholderSynta
 import { openSources, type RowSource, type SourceFormat, VALUES } from "./sources.ts";
 import { idOfGroup, idOfValue, idOfValues } from "./task_id.ts";
 import type { Template } from "./template.ts";
+import type { TaskFields } from "./task_fields.ts";
 import { ValueInput } from "./value_input.ts";
 
 const LF = 10;
@@ -69,7 +70,17 @@ async function openValues({ flags, words, sources, hasUniqueIds }: EachArguments
     groupSize,
     idOf: groupSize ? idOfGroup : isSingle ? ([value]) => idOfValue(value!) : idOfValues,
     hasUniqueIds,
+    fields: fieldsOf(flags),
   });
+}
+
+/** Returns the fields that all tasks have. */
+export function fieldsOf({ uses, slots, priority }: InputFlags): TaskFields {
+  return {
+    ...(uses && { uses: Object.fromEntries(uses) }),
+    ...(slots !== undefined && { slots }),
+    ...(priority !== undefined && { priority }),
+  };
 }
 
 async function openBlocks({ flags, words }: EachArguments, io: Io): Promise<BlockInput> {
@@ -90,7 +101,8 @@ async function openBlocks({ flags, words }: EachArguments, io: Io): Promise<Bloc
   }
   const source = await openBytes(flags["arg-file"]?.[0] ?? "-", VALUES, io);
   const size = typeof records === "number" ? { records } : { bytes: flags.block ?? DEFAULT_BLOCK_BYTES };
-  return new BlockInput(source, { recordEnd, recordStart, size, hasHeader: flags.header ?? false }, template);
+  const format = { recordEnd, recordStart, size, hasHeader: flags.header ?? false };
+  return new BlockInput(source, format, template, fieldsOf(flags));
 }
 
 function templateOf(words: readonly string[], options: PlaceholderOptions, isGathered: boolean): Template {

@@ -1,3 +1,4 @@
+import { isWorkflowTask } from "../../pool/task_feed.ts";
 import { checkTaskLine, markChecked, type Task } from "../../records/task.ts";
 import { TaskPass } from "../../results/task_pass.ts";
 import { encodeByteText } from "../../text/byte_text.ts";
@@ -7,6 +8,7 @@ import { gather, type GroupSize } from "./gather.ts";
 import { CachedRows } from "./held_rows.ts";
 import { needsTotal } from "./placeholder.ts";
 import type { OnInvalid, Row, Rows } from "./sources.ts";
+import type { TaskFields } from "./task_fields.ts";
 import type { Template } from "./template.ts";
 import { UniqueIds } from "./unique_ids.ts";
 
@@ -20,6 +22,8 @@ export interface ValueInputOptions {
   readonly idOf: (values: Row) => string;
   /** Set if equal ids get numbers, because a results file needs unique ones. */
   readonly hasUniqueIds: boolean;
+  /** Fields of every task. */
+  readonly fields: TaskFields;
 }
 
 /** The tasks of `each`: one for each row of values, or for each group of rows. */
@@ -39,10 +43,11 @@ export class ValueInput extends TaskInput {
     this.#rows = this.#needsTotal && !(rows instanceof CachedRows) ? new CachedRows(rows, undefined) : rows;
     this.name = this.#rows.name;
     this.isRepeatable = this.#rows.isRepeatable;
+    this.isWorkflow = isWorkflowTask(options.fields);
   }
 
   async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
-    const { template, idOf, hasUniqueIds } = this.#options;
+    const { template, idOf, hasUniqueIds, fields } = this.#options;
     const { recorded, report } = options;
     this.reset();
     const pass = recorded && new TaskPass(recorded);
@@ -52,7 +57,7 @@ export class ValueInput extends TaskInput {
     for await (const values of this.#tasksValues(this.#skipper(options, report))) {
       number++;
       const id = idOf(values);
-      const task = { id: ids ? ids.add(id) : id, cmd: template.commandFor({ values, number, total }) };
+      const task = { id: ids ? ids.add(id) : id, cmd: template.commandFor({ values, number, total }), ...fields };
       const checked = await this.#check(task, number, options);
       if (!checked || (pass && this.isDone(pass.stateOf(task, number, "task"), task.id, "task", number))) continue;
       yield checked;

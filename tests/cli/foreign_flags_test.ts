@@ -14,7 +14,7 @@ import { test } from "../support/test.ts";
 const COMMANDS = await loadCommands();
 const ALL_FLAGS = flagsOfAll(COMMANDS);
 
-// cspell:ignore progres controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
+// cspell:ignore progres retr controlmaster hgrp hostgroups nonall onall parset recend recstart removerecsep shuf tmpl tmuxpane xapply MANWIDTH
 
 const KNOWN = new Set(Object.entries(ALL_FLAGS).flatMap(([name, flag]) => spellingsOf(name, flag)));
 
@@ -60,7 +60,7 @@ const WITHOUT_ANSWER = new Set(
     "--controlmaster --decompress-program --embed --fg --filter --filter-hosts --gnu --group-by --hashbang --hgrp --hostgroups " +
     "--id --latest-line --ll --max-line-length-allowed --minversion --nonall --number-of-cores --number-of-cpus " +
     "--number-of-sockets --number-of-threads --onall --open-tty --regexp --remove-rec-sep --removerecsep --rrs --rsync-opts " +
-    "--semaphore --semaphore-name --semaphore-timeout --session --shard --shebang --shebang-wrap --show-limits --silent " +
+    "--semaphore-name --semaphore-timeout --session --shard --shebang --shebang-wrap --show-limits --silent " +
     "--skip-first-line --sql --sql-and-worker --sql-master --sql-worker --ssh --ssh-delay --st --tee --template --tmpl --tmux " +
     "--tmuxpane --trim --tty --use-cores-instead-of-threads --use-cpus-instead-of-cores --use-sockets-instead-of-threads " +
     "--wait --no-keep-order").split(" "),
@@ -95,7 +95,7 @@ test("an unknown flag is answered with near flags, or with nothing where nothing
     ["--keep", "--keep-order"],
     ["--out", "--output"],
     ["--time", "--timeout"],
-    ["--max", "--max-inline or --max-output or --max-procs"],
+    ["--retr", "--retries or --retry-on or --retry-delay"],
     ["--no-progres", "--no-progress"],
     ["--no-jbos", "--no-jobs"],
     ["--no-configs", "--no-config"],

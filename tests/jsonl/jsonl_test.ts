@@ -15,6 +15,7 @@ import { byteStream, collect, waitFor } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 async function values(text: string | Uint8Array, options?: ReadJsonLinesOptions): Promise<unknown[]> {
   return (await collect(readJsonLines(byteStream(text), options))).map(({ value }) => value);
@@ -203,6 +204,28 @@ test("LineReader yields empty lines, but none after the last delimiter", async (
       parse: (text, lineNumber, isUnfinished) => ({ lineNumber, value: isUnfinished ? `${text} (cut off)` : text }),
     });
     assertEquals(await collect(reader), expected.map((value, index) => ({ lineNumber: index + 1, value })));
+  }
+});
+
+test("LineReader knows where each line begins, at any chunk size", async () => {
+  const lines = ["a", "", "too long".repeat(3), "bb\r", "skipped", "ä€", "last"];
+  const bytes = encode(lines.join("\n"));
+  for (let chunkBytes = 1; chunkBytes <= bytes.length + 1; chunkBytes++) {
+    const accepted: string[] = [];
+    const lineAt = (begin: number) => decode(bytes.subarray(begin)).split("\n")[0]!;
+    const reader = new LineReader(byteStream(bytes, chunkBytes), {
+      delimiter: 10,
+      maxLineBytes: 20,
+      accept(line, begin, end) {
+        accepted.push(lineAt(reader.lineBegin));
+        assertEquals(accepted.at(-1), decode(line.subarray(begin, end)));
+        return accepted.at(-1) === "skipped";
+      },
+      parse: (value, lineNumber) => ({ value, lineNumber }),
+      onInvalid: () => {},
+    });
+    for await (const { value } of reader) assertEquals(lineAt(reader.lineBegin), value);
+    assertEquals(accepted, lines.filter((line) => !line.startsWith("too long")));
   }
 });
 

@@ -2,9 +2,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { IS_LEFT_TO_BUN, pathWithTaskrunner, shell, withTempDirectory } from "../support/helpers.ts";
+import { IS_LEFT_TO_BUN, jsonLines, pathWithTaskrunner, shell, withTempDirectory } from "../support/helpers.ts";
 import { readPage, rowsOf } from "../support/pages.ts";
 import { test } from "../support/test.ts";
+
+// cspell:ignore compiel
 
 /** Removes the backticks around a cell. */
 const codeOf = (cell: string) => /^`(.*)`$/.exec(cell)?.[1];
@@ -20,6 +22,11 @@ for (const section of IS_LEFT_TO_BUN ? [] : page.split(/^## /m).slice(1)) {
       await write("tasks.jsonl", '{"id":"a","cmd":"touch ran"}\n');
       await write("text.jsonl", '{"cmd":"touch ran"}\nnonsense\n');
       await write("field.jsonl", '{"cmd":"true"}\n{"cmmd":"touch ran"}\n');
+      const touch = { cmd: "touch ran" };
+      await write("typo.jsonl", jsonLines([{ id: "compile", ...touch }, { id: "link", ...touch, after: "compiel" }]));
+      const cycle = [{ id: "a", ...touch, after: "b" }, { id: "b", ...touch, after: "a" }];
+      await write("cycle.jsonl", jsonLines([...cycle, { id: "c", ...touch, after: "d" }]));
+      await write("large.jsonl", jsonLines([{ id: "train", ...touch, slots: 4 }]));
       const { status } = await shell('echo \'{"id":"a","cmd":"true"}\' | taskrunner -q -o results.jsonl', {
         cwd: directory,
         env,

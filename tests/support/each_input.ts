@@ -32,7 +32,12 @@ export async function tasksOf(words: readonly string[], options: EachOptions = {
   const io = ioOf([bytes]);
   const input = await openInput({ flags, words, sources, hasUniqueIds }, io);
   const given = { onInvalid, report: io.stderr, recorded: undefined };
-  if (input.isRepeatable) await input.count(given);
+  if (input.isRepeatable) {
+    await input.count({
+      ...given,
+      capacity: () => Promise.resolve({ concurrency: 1, resources: {} }),
+    });
+  }
   return await Array.fromAsync(input.tasks(given));
 }
 

@@ -167,7 +167,13 @@ test("with --total auto, every input is checked and counted before the first tas
       const io = withInputCopy(ioOf([new TextEncoder().encode("a\nb\nc\n")]));
       const input = await openInput({ flags, words, sources: sources!, hasUniqueIds: true }, io);
       const options = { onInvalid: "abort" as const, report: io.stderr, recorded: undefined };
-      assertEquals([input.isRepeatable, await input.count(options)], [true, commands.length]);
+      assertEquals(
+        [
+          input.isRepeatable,
+          await input.count({ ...options, capacity: () => Promise.resolve({ concurrency: 1, resources: {} }) }),
+        ],
+        [true, commands.length],
+      );
       const texts = (await Array.fromAsync(input.tasks(options))).map(({ cmd }) => (cmd as string).replaceAll("'", ""));
       assertEquals(texts, words[0] === "{}" ? commands.map((text) => text.slice(0, -2)) : commands);
     }
