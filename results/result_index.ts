@@ -102,17 +102,13 @@ export class ResultIndex {
     return number === -1 ? "remaining" : this.stateOfCommand(number, cmd);
   }
 
-  /**
-   * Returns the outcome of the latest result of a task that is done, or was skipped; `undefined` for any other id. Whether a
-   * skipped task remains skipped depends on its prerequisites, which the index does not know.
-   */
+  /** Returns the outcome of the latest result of a task; `undefined` without a result, and for a canceled task. */
   outcomeOf(id: string): Outcome | undefined {
     const key = bytesOfId(id);
     const number = this.#ids.find(key, 0, key.length);
     if (number === -1) return undefined;
-    const index = this.#outcomeIndex(number);
-    const outcome = OUTCOMES[index];
-    return this.#isDone[index] || outcome === "skipped" ? outcome : undefined;
+    const outcome = OUTCOMES[this.#outcomeIndex(number)];
+    return outcome === "canceled" ? undefined : outcome;
   }
 
   /** Returns the number of an id; a new id gets the next number. */

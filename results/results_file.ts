@@ -201,10 +201,8 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
   }
 
   /**
-   * Returns the outcome of the latest result of a task that does not run again, for the option `recorded` of `run()`;
-   * `undefined` for any other id: without a result, canceled or, with `retryFailed`, failed. Returns `skipped` for a skipped
-   * task with `retryFailed`, too, because the task runs again only if one of its prerequisites does. Includes appended
-   * results.
+   * Returns the outcome of the latest result of a task, for the option `recorded` of `run()`; `undefined` without a result,
+   * and for a canceled task. Includes appended results.
    *
    * @throws `TypeError` when the file was opened without `resume`.
    *

@@ -8,7 +8,7 @@ interface Group {
   readonly demand: Demand;
   /** A binary heap: the first node is the one to start next. */
   readonly nodes: number[];
-  /** How many tasks have started that come after the first node. */
+  /** The number of tasks that have started although they come after the first node. */
   passes: number;
 }
 

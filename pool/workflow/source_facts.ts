@@ -22,8 +22,8 @@ export interface HeldTasks {
 /** The outcomes of earlier runs. */
 export interface RecordedOutcomes {
   /**
-   * Returns the recorded outcome of a task that does not run again; `undefined` for any other id. For a task that was
-   * skipped, returns `skipped` in any case: the run decides whether the result stays.
+   * Returns the latest recorded outcome of a task; `undefined` for a task without a result, and for a canceled one. The task
+   * may run again all the same.
    */
   outcomeOf(id: string): Outcome | undefined;
 }

@@ -89,11 +89,11 @@ export class Workflow {
    */
   link(node: number, { id, after }: CheckedTask): void {
     const recorded = id === undefined ? undefined : this.#recorded?.outcomeOf(String(id));
-    if (recorded !== undefined && recorded !== "skipped") {
-      this.#settleRecorded(node, stateOf(recorded));
+    if (recorded === "ok") {
+      this.#settleRecorded(node, OK); // dependents may have counted the outcome already
       return this.#decisions.kept(node);
     }
-    if (recorded !== undefined) this.#flags[node]! |= IS_RECORDED;
+    if (recorded === "skipped") this.#flags[node]! |= IS_RECORDED;
     if (after !== undefined) this.#setPrerequisites(node, Array.isArray(after) ? after : [after]);
     if (this.#waitsFor[node] === 0 && this.#decide(node)) this.#propagate(node);
   }
@@ -108,7 +108,8 @@ export class Workflow {
     const { graph } = this;
     for (let node = 0; node < graph.size; node++) {
       if (graph.positionOf(node) !== 0 || this.#states[node] !== UNDECIDED) continue;
-      if (this.#recordedOutcome(node) === "skipped") this.#settleRecorded(node, SKIPPED);
+      const outcome = this.#recordedOutcome(node);
+      if (outcome !== undefined) this.#settleRecorded(node, stateOf(outcome));
       else this.#settle(node, MISSING);
     }
     if (graph.edgeCount === 0) return;
@@ -163,9 +164,8 @@ export class Workflow {
         throw new InvalidTaskError(problem, { number: graph.positionOf(node), field: "after" });
       }
       if (this.#states[prerequisite] === UNDECIDED && graph.positionOf(prerequisite) === 0) {
-        const outcome = this.#recordedOutcome(prerequisite);
-        // A skipped task may still be read, and decided again.
-        if (outcome !== undefined && outcome !== "skipped") this.#settleRecorded(prerequisite, stateOf(outcome));
+        // With another recorded outcome, the task may still be read, and run again.
+        if (this.#recordedOutcome(prerequisite) === "ok") this.#settleRecorded(prerequisite, OK);
       }
       if (this.#hasEnded(prerequisite)) this.#flags[node]! |= this.#effectOf(prerequisite);
       else waitsFor++;

@@ -39,7 +39,7 @@ export interface WorkflowStart {
 interface Started {
   readonly node: number;
   readonly demand: Demand;
-  /** What the running attempt occupies; absent between attempts. */
+  /** The slots and units of the running attempt; absent between attempts. */
   allocation?: Allocation | undefined;
 }
 

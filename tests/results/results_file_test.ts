@@ -96,7 +96,7 @@ test("remaining() skips tasks with a result, except canceled tasks and, with ret
   });
 });
 
-test("outcomeOf() returns the outcome of a task that does not run again, and skipped in any case", async () => {
+test("outcomeOf() returns the latest outcome of a task, except canceled", async () => {
   const results = OUTCOMES.map((outcome) => result(outcome, outcome));
   const lookUp = (file: ResultsFile) => [...OUTCOMES, "new"].map((id) => file.outcomeOf(id));
   await withResumed(results, async (file) => {
@@ -114,12 +114,11 @@ test("outcomeOf() returns the outcome of a task that does not run again, and ski
     assertEquals(file.changed.size, 0);
   });
   await withResults(results, RETRY_FAILED, async (file) => {
-    const kept = OUTCOMES.map((outcome) => ["ok", "skipped"].includes(outcome) ? outcome : undefined);
-    assertEquals(lookUp(file), [...kept, undefined]);
+    assertEquals([file.outcomeOf("failed"), file.outcomeOf("canceled")], ["failed", undefined]);
     assertEquals(file.stateOf(task("skipped")), "remaining");
     await file.append(result("skipped", "ok"));
     await file.append(result("ok", "failed"));
-    assertEquals([file.outcomeOf("skipped"), file.outcomeOf("ok")], ["ok", undefined]);
+    assertEquals([file.outcomeOf("skipped"), file.outcomeOf("ok")], ["ok", "failed"]);
   });
   await withResults([], {}, (file) => {
     assertThrows(() => file.outcomeOf("a"), TypeError, "opened without resume: true");
@@ -134,11 +133,14 @@ test("outcomeOf() lets a run keep the results of skipped tasks unless a prerequi
     { id: "c", cmd: "true", after: "gone" },
     { id: "d", cmd: "true", after: "c" },
     { id: "e", cmd: "true", after: "b" },
+    { id: "f", cmd: "true", after: "elsewhere", runIf: "failed" },
+    { id: "g", cmd: "true", after: "elsewhere" },
   ];
   const results = [
     result("gone", "skipped"),
+    result("elsewhere", "failed"), // not one of the tasks
     result("a", "failed"),
-    ...["b", "c", "d", "e"].map((id) => result(id, "skipped")),
+    ...["b", "c", "d", "e", "g"].map((id) => result(id, "skipped")),
   ];
   for (const retryFailed of [false, true]) {
     await withResults(results, { resume: true, retryFailed }, async (file) => {
@@ -147,7 +149,7 @@ test("outcomeOf() lets a run keep the results of skipped tasks unless a prerequi
         assertEquals([id, outcome], [id, "ok"]);
         ran.push(id);
       }
-      assertEquals(ran, retryFailed ? ["a", "b", "e"] : []);
+      assertEquals(ran, retryFailed ? ["a", "b", "e", "f"] : ["f"]);
     });
   }
 });
