@@ -19,7 +19,7 @@ export interface WorkflowDecisions {
 }
 
 /** States of a node below the outcomes: state minus `FIRST_OUTCOME` is an index in `OUTCOMES`. */
-const [UNDECIDED, STARTABLE, MISSING, FIRST_OUTCOME] = [0, 1, 2, 3] as const;
+const [UNDECIDED, READY, MISSING, FIRST_OUTCOME] = [0, 1, 2, 3] as const;
 const SKIPPED = stateOf("skipped");
 const OK = stateOf("ok");
 
@@ -60,7 +60,7 @@ export class Workflow {
     for (let node = 0; seen && node < seen.ids.size; node++) {
       this.graph.declare(node, node + 1);
       const outcome = seen.outcomeAt(node);
-      this.#states[node] = outcome === undefined ? STARTABLE : stateOf(outcome);
+      this.#states[node] = outcome === undefined ? READY : stateOf(outcome);
     }
   }
 
@@ -178,7 +178,7 @@ export class Workflow {
   }
 
   #hasEnded(node: number): boolean {
-    return this.#states[node]! > STARTABLE;
+    return this.#states[node]! > READY;
   }
 
   /** Returns the flags that the state of a prerequisite gives to a dependent. */
@@ -220,7 +220,7 @@ export class Workflow {
     const hasNotOk = (flags & HAS_NOT_OK) !== 0;
     const isRun = condition === "done" || hasNotOk === (condition === "failed");
     if (isRun && (flags & HAS_MISSING) === 0) {
-      this.#states[node] = STARTABLE;
+      this.#states[node] = READY;
       this.#flags[node]! &= ~IS_RECORDED;
       this.#decisions.ready(node);
       return false;
