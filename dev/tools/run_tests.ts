@@ -2,10 +2,11 @@
  * Runs test files on Deno, Bun and Node: several at once, the slowest first, so that no CPU idles at the end. Prints the
  * time of each file, and the complete output of a file that fails.
  *
- *     deno run -A dev/tools/run_tests.ts [--runtimes deno,bun,node] [--jobs N] [--all] [--coverage] [--checks] [PATH...]
+ *     deno run -A dev/tools/run_tests.ts [--runtimes deno,bun,node] [--jobs N] [--all] [--coverage] [--ci] [PATH...]
  *
- * A PATH is a file or folder of tests. `--all` also runs the tests that one runtime otherwise runs for all.
- * `--coverage` checks the coverage of the core on Deno. `--checks` runs `deno task check` beside the tests.
+ * A PATH is a file or folder of tests. `--all` also runs the tests that one runtime otherwise runs for all. `--coverage`
+ * checks the coverage of the core on Deno. `--ci` also installs the dependencies, and runs `deno task check` beside the
+ * tests.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -149,6 +150,15 @@ export function jobsOf({ files, runtimes, all, coverage, checks }: JobOptions): 
   return jobs.sort((a, b) => a.seconds === b.seconds ? 0 : b.seconds - a.seconds);
 }
 
+/**
+ * The programs that install the dependencies for all runtimes. They wait for the network most of their time. Deno would
+ * load its dependencies before each `deno task` otherwise.
+ */
+const INSTALLATIONS: readonly Job[] = [
+  ["npm", "ci", "--no-audit", "--no-fund"],
+  ["deno", "install", "--quiet", "--frozen"],
+].map((command) => ({ name: command.join(" "), command, seconds: 0, covers: false }));
+
 /** Runs programs, `limit` at once. Returns the names of those that fail. */
 export async function runJobs(jobs: readonly Job[], limit: number, env: NodeJS.ProcessEnv): Promise<string[]> {
   const queue = [...jobs];
@@ -176,19 +186,20 @@ export async function runJobs(jobs: readonly Job[], limit: number, env: NodeJS.P
 }
 
 if (import.meta.main) {
-  const { values: { all, coverage, checks, ...values }, positionals } = parseArgs({
+  const { values: { all, ci, ...values }, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       runtimes: { type: "string", default: RUNTIMES.join() },
       jobs: { type: "string", default: String(JOBS_PER_CPU * availableParallelism()) },
       all: { type: "boolean", default: false },
       coverage: { type: "boolean", default: false },
-      checks: { type: "boolean", default: false },
+      ci: { type: "boolean", default: false },
     },
   });
   const places = positionals.map((place) => place.replace(/^\.\//, ""));
   const files = testFiles().filter((file) => places.length === 0 || isIn(file, places));
   const runtimes = RUNTIMES.filter((runtime) => values.runtimes.split(",").includes(runtime));
+  const coverage = values.coverage || ci;
   if (coverage) rmSync(join(PROJECT, COVERAGE), { recursive: true, force: true });
   const directory = mkdtempSync(join(tmpdir(), "taskrunner-tests-"));
   const skipped = join(directory, "skipped");
@@ -199,9 +210,10 @@ if (import.meta.main) {
     ...all ? {} : { TASKRUNNER_LEFT_TO_BUN: "1" },
   };
   const startedMs = performance.now();
-  const isPrepared = prepareTests();
-  const jobs = jobsOf({ files, runtimes, all, coverage, checks });
-  const failed = isPrepared ? await runJobs(jobs, Number(values.jobs), env) : [];
+  const failed = ci ? await runJobs(INSTALLATIONS, INSTALLATIONS.length, {}) : [];
+  const isPrepared = failed.length === 0 && prepareTests();
+  const jobs = jobsOf({ files, runtimes, all, coverage, checks: ci });
+  if (isPrepared) failed.push(...await runJobs(jobs, Number(values.jobs), env));
   const isComplete = reportSkippedTests(skipped);
   rmSync(directory, { recursive: true });
   for (const name of failed) console.log(`FAILED: ${name}`);
