@@ -99,8 +99,8 @@ export const SLOW_FILES: Readonly<Record<string, number>> = {
 const CORE = ["jsonl", "records", "pool", "results", "isolate"].map((room) => `tests/${room}/`);
 const COVERAGE = ".coverage";
 const REPORT = ["deno", "task", "coverage:report"];
-/** Files at once for each CPU: most tests wait for processes during a part of their time. */
-const JOBS_PER_CPU = 4;
+/** Files at once: four for each CPU, because most tests wait for a part of their time, within 4 GiB of memory. */
+const JOBS = Math.min(4 * availableParallelism(), 16);
 
 /** A program to run. */
 export interface Job {
@@ -190,7 +190,7 @@ if (import.meta.main) {
     allowPositionals: true,
     options: {
       runtimes: { type: "string", default: RUNTIMES.join() },
-      jobs: { type: "string", default: String(JOBS_PER_CPU * availableParallelism()) },
+      jobs: { type: "string", default: String(JOBS) },
       all: { type: "boolean", default: false },
       coverage: { type: "boolean", default: false },
       ci: { type: "boolean", default: false },
