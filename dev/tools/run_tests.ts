@@ -98,8 +98,7 @@ export const SLOW_FILES: Readonly<Record<string, number>> = {
 /** Tests that cover the core. */
 const CORE = ["jsonl", "records", "pool", "results", "isolate"].map((room) => `tests/${room}/`);
 const COVERAGE = ".coverage";
-const REPORT = ["deno", "task", "coverage:report"];
-/** Files at once: four for each CPU, because most tests wait for a part of their time, within 4 GiB of memory. */
+/** Files at once: four for each CPU, because most tests wait for a part of their time. The maximum bounds the memory. */
 const JOBS = Math.min(4 * availableParallelism(), 16);
 
 /** A program to run. */
@@ -159,8 +158,24 @@ const INSTALLATIONS: readonly Job[] = [
   ["deno", "install", "--quiet", "--frozen"],
 ].map((command) => ({ name: command.join(" "), command, seconds: 0, covers: false }));
 
-/** Runs programs, `limit` at once. Returns the names of those that fail. */
-export async function runJobs(jobs: readonly Job[], limit: number, env: NodeJS.ProcessEnv): Promise<string[]> {
+/** Checks the coverage that the tests of the core have written. */
+const COVERAGE_REPORT: Job = {
+  name: "coverage of the core",
+  command: ["deno", "task", "coverage:report"],
+  seconds: 0,
+  covers: false,
+};
+
+/**
+ * Runs programs, `limit` at once, and `report` when all programs that write coverage have ended. Returns the names of those
+ * that fail.
+ */
+export async function runJobs(
+  jobs: readonly Job[],
+  limit: number,
+  env: NodeJS.ProcessEnv = {},
+  report: Job = COVERAGE_REPORT,
+): Promise<string[]> {
   const queue = [...jobs];
   const failed: string[] = [];
   let covering = jobs.filter(({ covers }) => covers).length;
@@ -174,9 +189,7 @@ export async function runJobs(jobs: readonly Job[], limit: number, env: NodeJS.P
         failed.push(job.name);
         console.log(output);
       }
-      if (job.covers && --covering === 0) {
-        queue.unshift({ name: "coverage of the core", command: REPORT, seconds: 0, covers: false });
-      }
+      if (job.covers && --covering === 0) queue.unshift(report);
       ended++;
     }
   };
@@ -185,8 +198,20 @@ export async function runJobs(jobs: readonly Job[], limit: number, env: NodeJS.P
   return failed;
 }
 
-if (import.meta.main) {
-  const { values: { all, ci, ...values }, positionals } = parseArgs({
+/** Settings of a command line. */
+export interface Settings extends JobOptions {
+  /** Files at once. */
+  limit: number;
+}
+
+/**
+ * Reads a command line.
+ *
+ * @throws an `Error` for wrong arguments.
+ */
+export function readSettings(args: readonly string[]): Settings {
+  const { values, positionals } = parseArgs({
+    args: [...args],
     allowPositionals: true,
     options: {
       runtimes: { type: "string", default: RUNTIMES.join() },
@@ -196,24 +221,40 @@ if (import.meta.main) {
       ci: { type: "boolean", default: false },
     },
   });
+  const runtimes = values.runtimes.split(",").map((name) => {
+    const runtime = RUNTIMES.find((runtime) => runtime === name);
+    if (runtime === undefined) throw new Error(`Unknown runtime "${name}": the runtimes are ${RUNTIMES.join(", ")}`);
+    return runtime;
+  });
+  if (!/^[1-9]\d*$/.test(values.jobs)) throw new Error(`--jobs must be a positive integer, got "${values.jobs}"`);
   const places = positionals.map((place) => place.replace(/^\.\//, ""));
+  for (const place of places) {
+    if (!testFiles().some((file) => isIn(file, [place]))) {
+      throw new Error(`Cannot find tests at "${place}": give a test file, or a folder with a slash at its end`);
+    }
+  }
   const files = testFiles().filter((file) => places.length === 0 || isIn(file, places));
-  const runtimes = RUNTIMES.filter((runtime) => values.runtimes.split(",").includes(runtime));
-  const coverage = values.coverage || ci;
-  if (coverage) rmSync(join(PROJECT, COVERAGE), { recursive: true, force: true });
+  const { all, ci } = values;
+  return { files, runtimes, all, coverage: values.coverage || ci, checks: ci, limit: Number(values.jobs) };
+}
+
+if (import.meta.main) {
+  const settings = readSettings(process.argv.slice(2));
+  const jobs = jobsOf(settings);
+  if (jobs.length === 0) throw new Error("Cannot run the tests: another runtime runs them for all; give --all");
+  if (settings.coverage) rmSync(join(PROJECT, COVERAGE), { recursive: true, force: true });
   const directory = mkdtempSync(join(tmpdir(), "taskrunner-tests-"));
   const skipped = join(directory, "skipped");
   const env = {
     TASKRUNNER_SKIPPED_TESTS: skipped,
     // Node compiles the modules once instead of in each process.
     NODE_COMPILE_CACHE: join(PROJECT, "node_modules", ".cache", "node"),
-    ...all ? {} : { TASKRUNNER_LEFT_TO_BUN: "1" },
+    ...settings.all ? {} : { TASKRUNNER_LEFT_TO_BUN: "1" },
   };
   const startedMs = performance.now();
-  const failed = ci ? await runJobs(INSTALLATIONS, INSTALLATIONS.length, {}) : [];
+  const failed = settings.checks ? await runJobs(INSTALLATIONS, INSTALLATIONS.length) : [];
   const isPrepared = failed.length === 0 && prepareTests();
-  const jobs = jobsOf({ files, runtimes, all, coverage, checks: ci });
-  if (isPrepared) failed.push(...await runJobs(jobs, Number(values.jobs), env));
+  if (isPrepared) failed.push(...await runJobs(jobs, settings.limit, env));
   const isComplete = reportSkippedTests(skipped);
   rmSync(directory, { recursive: true });
   for (const name of failed) console.log(`FAILED: ${name}`);

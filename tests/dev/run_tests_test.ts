@@ -5,9 +5,19 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
 import { testFiles } from "../../dev/reliability/test_file.ts";
-import { type Job, jobsOf, ONE_RUNTIME, runJobs, RUNTIMES, runtimesOf, SLOW_FILES } from "../../dev/tools/run_tests.ts";
-import { PROJECT } from "../support/helpers.ts";
+import {
+  type Job,
+  jobsOf,
+  ONE_RUNTIME,
+  readSettings,
+  runJobs,
+  RUNTIMES,
+  runtimesOf,
+  SLOW_FILES,
+} from "../../dev/tools/run_tests.ts";
+import { PROJECT, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const OPTIONS = { runtimes: RUNTIMES, all: false, coverage: false, checks: false };
@@ -81,4 +91,29 @@ test("runJobs() runs all programs, prints the output of those that fail, and ret
     1,
   ]);
   assert(text.endsWith("2 of 5 ok\n"), text);
+});
+
+test("runJobs() runs the report when the programs that write coverage have ended", async () => {
+  await withTempDirectory(async (directory) => {
+    const job = (name: string, script: string, covers: boolean): Job => {
+      return { name, command: ["sh", "-c", script, directory], seconds: 1, covers };
+    };
+    const jobs = [job("a", "echo a > $0/a", true), job("b", "exit 0", false), job("c", "echo c > $0/c", true)];
+    const report = job("report", "cat $0/a $0/c > $0/report", false);
+    const text = await consoleOf(async () => assertEquals(await runJobs(jobs, 2, {}, report), []));
+    assertEquals(await readFile(join(directory, "report"), "utf8"), "a\nc\n");
+    assert(text.endsWith("4 of 4 ok\n"), text);
+  });
+});
+
+test("readSettings() selects files by their paths and folders, and rejects wrong arguments", () => {
+  const { files, runtimes, limit } = readSettings(["./tests/pool/", "tests/text/format_test.ts", "--runtimes", "node"]);
+  assert(files.length > 10 && files.every((file) => /^tests\/(pool\/|text\/format_test)/.test(file)), files.join());
+  assertEquals([runtimes, limit > 0], [["node"], true]);
+  assertEquals(readSettings([]).files, testFiles());
+  const { coverage, checks } = readSettings(["--ci"]);
+  assertEquals([coverage, checks], [true, true]);
+  for (const args of [["--runtimes", "nodejs"], ["--jobs", "0"], ["--jobs", "x"], ["tests/nowhere/"], ["--al"]]) {
+    assertThrows(() => readSettings(args), Error);
+  }
 });
