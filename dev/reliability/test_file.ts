@@ -22,11 +22,17 @@ export interface TestCounts {
   returnedEarly: number;
 }
 
-/** The result of running a test file. */
-export interface TestRun extends TestCounts {
+/** The result of running a program. */
+export interface ProgramRun {
+  /** The exit status, or `null` after a signal. */
+  status: number | null;
+  /** Both outputs, in the order in which they arrived. */
   output: string;
   seconds: number;
 }
+
+/** The result of running a test file. */
+export interface TestRun extends TestCounts, ProgramRun {}
 
 /** Returns the paths of all test files, relative to the project. */
 export function testFiles(): string[] {
@@ -49,9 +55,24 @@ export async function runTestFile(
   env: NodeJS.ProcessEnv = {},
   signal?: AbortSignal,
 ): Promise<TestRun> {
-  const [program, ...args] = TEST_COMMANDS[runtime]!;
+  const run = await runProgram([...TEST_COMMANDS[runtime]!, `./${path}`], env, signal);
+  const counts = countsIn(run.output);
+  if (run.status !== 0 && counts.failed === 0) counts.failed = 1; // the file failed before its tests
+  return { ...counts, ...run };
+}
+
+/**
+ * Runs a program in the project with additional environment variables. Aborting `signal` kills its process group.
+ *
+ * @throws an `Error` if the program cannot start.
+ */
+export async function runProgram(
+  [program, ...args]: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  signal?: AbortSignal,
+): Promise<ProgramRun> {
   const startedMs = performance.now();
-  const child = spawn(program!, [...args, `./${path}`], {
+  const child = spawn(program!, args, {
     cwd: PROJECT,
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -63,10 +84,7 @@ export async function runTestFile(
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => output += text);
   const [status] = await once(child, "close");
   signal?.removeEventListener("abort", end);
-  const seconds = (performance.now() - startedMs) / 1000;
-  const counts = countsIn(output);
-  if (status !== 0 && counts.failed === 0) counts.failed = 1; // the file failed before its tests
-  return { ...counts, output, seconds };
+  return { status, output, seconds: (performance.now() - startedMs) / 1000 };
 }
 
 /** Parses the counts from the end of a runtime's output. */

@@ -7,6 +7,7 @@ import { type Flags, spellingsOf } from "../../cli/args/flag.ts";
 import { JOBS, text } from "../../cli/args/units.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import { startTaskrunner, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 // cspell:ignore eahc wokrer
@@ -147,7 +148,7 @@ test("a word that is neither a command nor a file is an error with the nearest c
     [[":::", "a"], "Values after ::: need a command: taskrunner each 'gzip -k {}' ::: a b c"],
   ];
   for (const [args, message] of cases) {
-    const { status, stdout, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+    const { status, stdout, stderr } = await runHere(args);
     assertEquals([status, stdout], [255, ""]);
     const hint = message.startsWith("Unknown command") ? "Try 'taskrunner --help'.\n" : "";
     assert(stderr.startsWith(`taskrunner: ${message}\n${hint}`), stderr);

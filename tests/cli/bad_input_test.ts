@@ -4,6 +4,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { jsonLines, shell, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 /** Invalid lines, with their messages. */
@@ -156,6 +157,7 @@ test("a results file that cannot be written is an error, and no task runs", asyn
 });
 
 test("wrong flags are errors that name what is valid", async () => {
+  const TASK = new TextEncoder().encode(jsonLines([{ cmd: "echo ran" }]));
   const jobs =
     "--jobs must be N, +N or -N for more or fewer than the CPUs, N% of the CPUs, or 0 for as many as possible, got";
   const size = "--max-inline must be a size such as 500000, 64K or 1.5M, got";
@@ -209,7 +211,7 @@ test("wrong flags are errors that name what is valid", async () => {
     [["run", "a.jsonl", "b.jsonl"], 'Expected one task file, got "a.jsonl" and "b.jsonl"'],
   ];
   for (const [args, message] of cases) {
-    const { status, stdout, stderr } = await taskrunner(args, { stdin: jsonLines([{ cmd: "echo ran" }]) });
+    const { status, stdout, stderr } = await runHere(args, { stdin: () => [TASK] });
     assertEquals([status, stdout], [255, ""], args.join(" "));
     assert(stderr.startsWith(`taskrunner: ${message}`), stderr);
     assert(stderr.endsWith("Try 'taskrunner run --help'.\n"), stderr);

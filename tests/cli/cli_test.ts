@@ -29,6 +29,7 @@ import {
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 const COMMANDS = await loadCommands();
@@ -406,7 +407,7 @@ test("a flag of another command is an error that names the command", async () =>
     [["stats", "--json=yes", "--unknown"], '--json takes no value, got "yes"'],
   ];
   for (const [args, message] of errors) {
-    const { status, stderr } = await startTaskrunner(args, { stdin: "" }).ended;
+    const { status, stderr } = await runHere(args);
     assertEquals(status, 255);
     const command = COMMANDS.find(({ name }) => args.includes(name))?.name ?? "run";
     assertEquals(stderr, `taskrunner: ${message}\nTry 'taskrunner ${command} --help'.\n`);

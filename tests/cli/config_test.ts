@@ -7,6 +7,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { DENO_DIR, jsonLines, shell, startTaskrunner, taskFile, withTempDirectory } from "../support/helpers.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 /** Default flags for {@linkcode withDefaults}. */
@@ -106,15 +107,13 @@ test("an error in a place of defaults names the place", async () => {
     ["-k\n--shell 'sh", 2, "Cannot split the text into words: a ' is not closed"],
   ];
   for (const [flags, line, message] of cases) {
-    await withDefaults({ file: flags }, async (run, path) => {
-      const { status, stdout, stderr } = await run([], ATTEMPTS);
+    await withDefaults({ file: flags }, async (_, path, directory) => {
+      const { status, stdout, stderr } = await runHere([], {}, { XDG_CONFIG_HOME: directory });
       assertEquals([status, stdout], [255, ""]);
       assertEquals(stderr, `taskrunner: ${path}:${line}: ${message}\nTry 'taskrunner run --help'.\n`);
     });
-    await withDefaults({ variable: `${flags}` }, async (run) => {
-      const { stderr } = await run(["each", ":"]);
-      assertEquals(stderr, `taskrunner: TASKRUNNER_FLAGS: ${message}\nTry 'taskrunner each --help'.\n`);
-    });
+    const { stderr } = await runHere(["each", ":"], {}, { TASKRUNNER_FLAGS: `${flags}` });
+    assertEquals(stderr, `taskrunner: TASKRUNNER_FLAGS: ${message}\nTry 'taskrunner each --help'.\n`);
   }
 });
 

@@ -22,6 +22,7 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { DANGER, RUNNING_VALUES } from "../support/hostile_values.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 /** Returns the template of a command for one value. */
@@ -372,7 +373,7 @@ test("wrong uses of each are errors with a remedy", async () => {
     ],
   ];
   for (const [args, message] of cases) {
-    const { status, stderr } = await taskrunner(args);
+    const { status, stderr } = await runHere(args);
     assertEquals(status, 255);
     assertStringIncludes(stderr, message);
   }

@@ -7,7 +7,6 @@ import { assertStringIncludes } from "@std/assert/string-includes";
 import { allFlagsOf } from "../../cli/command.ts";
 import { loadCommands } from "../../cli/commands/mod.ts";
 import { TOPICS } from "../../cli/help_topics.ts";
-import { main } from "../../cli/main.ts";
 import {
   IS_LEFT_TO_BUN,
   jsonLines,
@@ -18,7 +17,7 @@ import {
   taskrunner,
   withTempDirectory,
 } from "../support/helpers.ts";
-import { fakeIo } from "../support/fake_io.ts";
+import { runHere } from "../support/fake_io.ts";
 import { test } from "../support/test.ts";
 
 const COMMANDS = await loadCommands();
@@ -26,19 +25,14 @@ const COMMANDS = await loadCommands();
 // cspell:ignore eahc
 
 /** Runs the command in this process, as on a terminal. */
-async function onTerminal(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const written = { stdout: "", stderr: "" };
-  const io = fakeIo({
+const onTerminal = (args: readonly string[]) =>
+  runHere(args, {
     stdinIsTerminal: true,
     stdoutIsTerminal: true,
     stderrIsTerminal: true,
     outputsShareTerminal: true,
     terminalColumns: () => 80,
-    stdout: { write: (bytes) => Promise.resolve(void (written.stdout += new TextDecoder().decode(bytes))) },
-    stderr: (line) => Promise.resolve(void (written.stderr += `${line}\n`)),
   });
-  return { status: await main(args, io), ...written };
-}
 
 async function helpOf(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await onTerminal(args);

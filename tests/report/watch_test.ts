@@ -16,6 +16,7 @@ import {
   withPage,
 } from "../support/browser.ts";
 import {
+  IS_LEFT_TO_BUN,
   jsonLines,
   mixedTasks,
   parseResults,
@@ -30,6 +31,9 @@ import {
   withTempDirectory,
 } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
+
+/** Options of tests of the page itself, which does not depend on the runtime that serves it. */
+const OF_THE_PAGE = { ...IN_BROWSER, skip: IN_BROWSER.skip || IS_LEFT_TO_BUN };
 
 /** Waits for the URL of the page on standard error and returns it. */
 async function urlOf({ output }: Started): Promise<string> {
@@ -81,7 +85,7 @@ test("a live page shows a run in progress and its end", IN_BROWSER, async () => 
   });
 });
 
-test("the progress bar has enough contrast in both themes and an accessible name", IN_BROWSER, async () => {
+test("the progress bar has enough contrast in both themes and an accessible name", OF_THE_PAGE, async () => {
   await withTempDirectory(async (directory) => {
     const go = join(directory, "go");
     const tasks = await taskFile(directory, [{ cmd: "true" }, { cmd: "true" }, ...held(2, go)]);
@@ -142,7 +146,7 @@ const FAIL_ONCE = `{
   };
 }`;
 
-test("a live page recovers from a report that it cannot unpack", IN_BROWSER, async () => {
+test("a live page recovers from a report that it cannot unpack", OF_THE_PAGE, async () => {
   await withTempDirectory(async (directory) => {
     const path = join(directory, "results.jsonl");
     await writeFile(path, jsonLines([resultWith({})]));

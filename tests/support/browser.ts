@@ -1,5 +1,6 @@
 /** Opens pages in Chromium for tests. */
 
+import { after } from "node:test";
 import { assertEquals } from "@std/assert/equals";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { lacks, TIMEOUT } from "./helpers.ts";
@@ -20,15 +21,26 @@ export interface PageOptions extends BrowserContextOptions {
   expected?: RegExp;
 }
 
+/** The browser that the tests of a file share, because a start takes longer than most tests. */
+let launched: Browser | undefined;
+after(() => launched?.close());
+
+/** Returns the browser, which starts at the first call, and again after a crash. */
+async function launchedBrowser(): Promise<Browser> {
+  if (launched?.isConnected()) return launched;
+  launched = await chromium.launch({ executablePath: pathOf("chromium")!, args: ARGUMENTS.split(" ") });
+  return launched;
+}
+
 /** Opens a page and checks that it reports no errors, violates no policy, and sends no requests to other sites. */
 export async function withPage<T>(
   url: string,
-  use: (page: Page, browser: Browser) => Promise<T>,
+  use: (page: Page) => Promise<T>,
   { script, expected, ...context }: PageOptions = {},
 ): Promise<T> {
-  const browser = await chromium.launch({ executablePath: pathOf("chromium")!, args: ARGUMENTS.split(" ") });
+  const browser = await launchedBrowser();
+  const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...context });
   try {
-    const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...context });
     page.setDefaultTimeout(TIMEOUT.timeout);
     if (script !== undefined) await page.addInitScript(script);
     const problems: string[] = [];
@@ -40,11 +52,11 @@ export async function withPage<T>(
       if (!request.url().startsWith(origin)) problems.push(`requested ${request.url()}`);
     });
     await page.goto(url);
-    const value = await use(page, browser);
+    const value = await use(page);
     assertEquals(problems, []);
     return value;
   } finally {
-    await browser.close();
+    await page.close(); // with its cookies and storage: each page has its own
   }
 }
 

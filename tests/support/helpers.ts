@@ -19,8 +19,8 @@ export { TIMEOUT } from "./test.ts";
 /** The runtime that runs the tests. */
 export const RUNTIME = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
 
-/** Set where the CI leaves tests to Bun that start the command hundreds of times, for texts that all runtimes share. */
-export const IS_LEFT_TO_BUN: boolean = process.env["CI"] !== undefined && RUNTIME !== "bun";
+/** Set where `dev/tools/run_tests.ts` leaves tests to Bun that start the command hundreds of times, for shared texts. */
+export const IS_LEFT_TO_BUN: boolean = process.env.TASKRUNNER_LEFT_TO_BUN !== undefined && RUNTIME !== "bun";
 
 /** Multiplier for the number of random or repeated trials, and for their time limits; set by `deno task soak`. */
 export const EFFORT = Number(process.env.TASKRUNNER_TEST_EFFORT ?? 1);
@@ -119,7 +119,7 @@ function statOf(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
-/** Reports a test as skipped. `deno task test` and `deno task matrix` count these reports. */
+/** Reports a test as skipped. `dev/tools/run_tests.ts` and `deno task matrix` count these reports. */
 export function skipTest(why: string): void {
   console.log(`Skipped: ${why}`);
   const { TASKRUNNER_SKIPPED_TESTS: file } = process.env;
