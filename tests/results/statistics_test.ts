@@ -31,6 +31,16 @@ test("readResults() returns the same facts for any form of a line", async () => 
     resultWith({ userMs: 10.5, systemMs: 20.25, startedAt: "2028-02-29T23:59:59.999Z" }),
     resultWith({ userMs: 10 }),
     resultWith({ durationMs: 1e-7, stdout: '{"id":"x"}', stderr: "\ud800", meta: { stdout: "x" } }),
+    resultWith({
+      cmdHash: "2289a42a",
+      after: ["a", '"b",\n'],
+      uses: { gpu: 2, mem_gb: 0 },
+      slots: 3,
+      meta: { after: 1 },
+    }),
+    resultWith({ outcome: "skipped", status: null, attempts: 0, slot: 0, cmdHash: "2289a42a", after: ["a"] }),
+    resultWith({ stdout: '"after":["x"]', cmdHash: "2289a42a", meta: { cmdHash: "x", after: ["x"], slots: 2 } }),
+    resultWith({ after: ["no hash"] }),
   ];
   const quick = await factsOf(jsonLines(results));
   assertEquals(await factsOf(jsonLines(results.map(reordered)), 7), quick);
@@ -40,6 +50,14 @@ test("readResults() returns the same facts for any form of a line", async () => 
   assertEquals(quick[3]!.worker, { host: "node-1.example", pid: 4711 });
   assertEquals([quick[4]!.cpuMs, quick[4]!.startedMs], [30.75, Date.parse("2028-02-29T23:59:59.999Z")]);
   assertEquals([quick[0]!.cpuMs, quick[5]!.cpuMs], [undefined, 10]);
+  const workflow = quick.slice(6).map(({ after, uses, slots, attempts, slot }) => [after, uses, slots, attempts, slot]);
+  assertEquals(workflow, [
+    [[], undefined, 1, 1, 1],
+    [["a", '"b",\n'], { gpu: 2, mem_gb: 0 }, 3, 1, 1],
+    [["a"], undefined, 1, 0, 0],
+    [[], undefined, 1, 1, 1],
+    [["no hash"], undefined, 1, 1, 1],
+  ]);
 });
 
 const skipped = (id: string, startedAt = "2026-01-02T03:04:05.678Z") =>
@@ -118,7 +136,17 @@ test("readResults() reads any result as JSON.parse does", async () => {
     startedAt: fc.date({ min: new Date(0), max: new Date("9999-12-31T23:59:59Z"), noInvalidDate: true })
       .map((date) => date.toISOString()),
     stdout: text,
-    meta: fc.jsonValue(),
+    cmdHash: fc.option(fc.constantFrom("2289a42a", '","after":["x"]'), { nil: undefined }),
+    after: fc.option(fc.array(text, { maxLength: 3 }), { nil: undefined }),
+    uses: fc.option(fc.dictionary(fc.constantFrom("gpu", "after", "cmdHash"), fc.nat()), { nil: undefined }),
+    slots: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+    meta: fc.option(
+      fc.oneof(
+        fc.jsonValue(),
+        fc.dictionary(fc.constantFrom("after", "uses", "slots", "cmdHash", '"after'), fc.jsonValue()),
+      ),
+      { nil: undefined },
+    ),
   });
   await fc.assert(fc.asyncProperty(any, async (fields) => {
     // UTF-8 cannot encode a lone surrogate.
@@ -126,8 +154,8 @@ test("readResults() reads any result as JSON.parse does", async () => {
     parseResult(result);
     const [facts] = await factsOf(jsonLines([result]));
     assertEquals([facts], await factsOf(jsonLines([reordered(result)])));
-    const { id, status, attempts, slot, durationMs } = result;
-    assertEquals(facts, { ...facts!, id, status, attempts, slot, durationMs });
+    const { id, status, attempts, slot, durationMs, after = [], uses, slots = 1 } = result;
+    assertEquals(facts, { ...facts!, id, status, attempts, slot, durationMs, after, uses, slots });
     assertEquals(new Date(facts!.startedMs).toISOString(), result.startedAt);
   }));
 });
