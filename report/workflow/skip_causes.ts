@@ -13,8 +13,8 @@ export interface SkipCause {
 
 /**
  * Returns the reasons for which tasks were skipped, the most frequent first. The cause of a skipped task is its first
- * prerequisite that is not `ok`; if all are, the task runs only after a failure, and the cause is the first prerequisite. If
- * the cause was skipped, its own cause counts.
+ * prerequisite without a result, or the first that is not `ok`; if all are, the task runs only after a failure, and the cause
+ * is the first prerequisite. If the cause was skipped, its own cause counts.
  */
 export function skipCauses(graph: ResultGraph): SkipCause[] {
   /** By node: the node that caused the skip, plus 1; 0 for not known yet. */
@@ -43,5 +43,6 @@ export function skipCauses(graph: ResultGraph): SkipCause[] {
 /** Returns the prerequisite because of which a task was skipped; `undefined` for a task without prerequisites. */
 function directCause(graph: ResultGraph, node: number): number | undefined {
   const prerequisites = graph.prerequisitesOf(node);
-  return prerequisites.find((prerequisite) => graph.outcomeOf(prerequisite) !== "ok") ?? prerequisites[0];
+  return prerequisites.find((prerequisite) => graph.outcomeOf(prerequisite) === undefined) ??
+    prerequisites.find((prerequisite) => graph.outcomeOf(prerequisite) !== "ok") ?? prerequisites[0];
 }

@@ -219,6 +219,8 @@ test("skipCauses() names missing tasks and cycles", () => {
   const results = [
     skipped("a", 0, ["ok", "missing"]),
     skipped("b", 0, ["a"]),
+    skipped("c", 0, ["b", "failed", "missing"]),
+    resultAt("failed", 0, 1, { outcome: "failed", status: 1 }),
     skipped("x", 0, ["ok", "y"]),
     skipped("y", 0, ["z"]),
     skipped("z", 0, ["y"]),
@@ -232,6 +234,7 @@ test("skipCauses() names missing tasks and cycles", () => {
     "after z": "cycle y",
     "alone": "skipped alone",
     "b": "missing missing",
+    "c": "missing missing",
     "itself": "cycle itself",
     "x": "cycle y",
     "y": "cycle y",
