@@ -126,7 +126,7 @@ export class ReportCollector {
       omittedLanes: this.#lanes.omitted,
       rows: columns(this.#rows, startedMs, laneOf),
       earlierRows: columns(this.#rows.flatMap(earlierRows), startedMs, laneOf),
-      laneUtilization: this.#stride === 1 ? undefined : this.#lanes.utilization,
+      laneUtilization: this.#stride === 1 || names.length === 0 ? undefined : this.#lanes.utilization,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),
       workflow: this.#workflow.data(startedMs, overview.figures.spanMs),

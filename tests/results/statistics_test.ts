@@ -367,6 +367,24 @@ test("RunStatistics limits utilization to 1 when the clock was set back", async 
   assertEquals(statistics.figures!.utilization, 1);
 });
 
+test("RunStatistics counts all slots that a task occupied", async () => {
+  const at = (slot: number, durationMs: number, slots?: number) =>
+    resultWith({ slot, durationMs, ...slots && { slots } });
+  const figuresOf = async (results: readonly TaskResult[]) => {
+    const statistics = new RunStatistics();
+    for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
+    const { slots, utilization } = statistics.figures!;
+    return [slots, utilization];
+  };
+  assertEquals(await figuresOf([at(1, 100, 3), at(4, 50)]), [4, 0.875]);
+  assertEquals(await figuresOf([at(1, 100), at(2, 50, 3)]), [4, 0.625]);
+  assertEquals(await figuresOf([at(1, 100), at(2, 100, 1), at(3, 100)]), [3, 1]);
+  const stderrEnd = "";
+  const { startedAt } = resultWith({});
+  const earlierAttempts = [{ status: 1, outcome: "failed", slot: 3, startedAt, durationMs: 50, stderrEnd }] as const;
+  assertEquals(await figuresOf([{ ...at(1, 100, 2), attempts: 2, earlierAttempts }]), [4, 0.75]);
+});
+
 test("RunStatistics has no rate for a span of 0 ms", async () => {
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({ durationMs: 0 })]))) statistics.add(facts);
