@@ -45,12 +45,10 @@ function lastPrerequisite(graph: ResultGraph, node: number): number | undefined 
  * @param readyMs the time from which the task could start.
  */
 export function linkTimes(graph: ResultGraph, node: number, readyMs: number): LinkTimes {
-  const startMs = graph.startOf(node);
-  const runningMs = graph.runningMsOf(node);
   return {
     // Starts are accurate to a millisecond, so that a task can seem to start before its prerequisite ended.
-    waitingMs: Math.max(0, startMs - readyMs),
-    runningMs,
-    backoffMs: Math.max(0, graph.endOf(node) - startMs - runningMs),
+    waitingMs: Math.max(0, graph.startOf(node) - readyMs),
+    runningMs: graph.runningMsOf(node),
+    backoffMs: graph.backoffMsOf(node),
   };
 }

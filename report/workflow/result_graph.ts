@@ -6,17 +6,17 @@ const MIN_CAPACITY = 64;
 
 /**
  * The tasks of a run with their prerequisites, times and outcomes. Tasks are nodes, numbered from 0 in the order in which
- * their ids are first named. Of several results of a task, the last one counts. A node takes about 70 bytes and a prerequisite
- * 4, in a few large arrays.
+ * their ids are first named. Of several results of a task, the last one counts. A node takes about 100 bytes and a
+ * prerequisite 4, in a few large arrays.
  */
 export class ResultGraph {
   readonly #ids = new IdTable();
   /** By node: the index of the outcome plus 1; 0 for an id that only prerequisites name. */
   #outcomes = new Uint8Array(MIN_CAPACITY);
   #attempts = new Uint32Array(MIN_CAPACITY);
-  /** By node: the start of the first attempt and the end of the last, in milliseconds since 1970. */
+  /** By node: the start of the first attempt, in milliseconds since 1970, and the time from there to the end of the last. */
   #starts = new Float64Array(MIN_CAPACITY);
-  #ends = new Float64Array(MIN_CAPACITY);
+  #elapsed = new Float64Array(MIN_CAPACITY);
   /** By node: the milliseconds in which attempts ran. */
   #running = new Float64Array(MIN_CAPACITY);
   /** By node: its first prerequisite and their number, which are consecutive. */
@@ -45,8 +45,9 @@ export class ResultGraph {
     const node = this.#nodeOf(id);
     this.#outcomes[node] = OUTCOMES.indexOf(outcome) + 1;
     this.#attempts[node] = attempts;
-    this.#starts[node] = earlierAttempts[0]?.startedMs ?? startedMs;
-    this.#ends[node] = startedMs + durationMs;
+    const startMs = earlierAttempts[0]?.startedMs ?? startedMs;
+    this.#starts[node] = startMs;
+    this.#elapsed[node] = startedMs - startMs + durationMs;
     this.#running[node] = earlierAttempts.reduce((sum, { durationMs }) => sum + durationMs, durationMs);
     this.#firsts[node] = this.#prerequisitesEnd;
     this.#counts[node] = after.length;
@@ -85,7 +86,12 @@ export class ResultGraph {
 
   /** Returns the end of the last attempt, in milliseconds since 1970. */
   endOf(node: number): number {
-    return this.#ends[node]!;
+    return this.#starts[node]! + this.#elapsed[node]!;
+  }
+
+  /** Returns the milliseconds between attempts; 0 for a single attempt. */
+  backoffMsOf(node: number): number {
+    return Math.max(0, this.#elapsed[node]! - this.#running[node]!);
   }
 
   /** Returns the milliseconds in which attempts ran. */
@@ -105,7 +111,7 @@ export class ResultGraph {
       this.#outcomes = grown(this.#outcomes);
       this.#attempts = grown(this.#attempts);
       this.#starts = grown(this.#starts);
-      this.#ends = grown(this.#ends);
+      this.#elapsed = grown(this.#elapsed);
       this.#running = grown(this.#running);
       this.#firsts = grown(this.#firsts);
       this.#counts = grown(this.#counts);

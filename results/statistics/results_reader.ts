@@ -10,6 +10,7 @@ import {
   parseResult,
   type TaskResult,
 } from "../../records/result.ts";
+import { isResourceName } from "../../records/resource_use.ts";
 
 /** An attempt without its output. */
 export interface AttemptFacts extends Pick<TaskResult, "status" | "outcome" | "signal" | "error" | "slot" | "worker"> {
@@ -165,7 +166,7 @@ function workflowFields(line: string, outputBegin: number): WorkflowFields | und
 
 function isUse(value: unknown): value is Record<string, number> {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.values(value).every((units) => Number.isSafeInteger(units) && units >= 0);
+    Object.entries(value).every(([name, units]) => isResourceName(name) && Number.isSafeInteger(units) && units >= 0);
 }
 
 /** Returns the text of a JSON string. Most have no escapes. */

@@ -171,6 +171,8 @@ test("linkTimes() tells the running time of all attempts from the time between t
     runningMs: 80,
     backoffMs: 120,
   });
+  graph.add(factsOf(resultAt("c", 0, 102.893)));
+  assertEquals(linkTimes(graph, graph.find("c"), START_MS).backoffMs, 0, "a single attempt, whatever its duration");
   // A start is accurate to a millisecond only.
   assertEquals(linkTimes(graph, graph.find("b"), START_MS + 150.5).waitingMs, 0);
 });
