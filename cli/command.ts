@@ -83,6 +83,12 @@ export function allFlagsOf(command: Command): Flags {
   return { ...flagsOf(command.flags), ...COMMON_FLAGS };
 }
 
+/** Returns whether a default flag applies to a command. */
+export function takesDefault(command: Command, name: string): boolean {
+  const known = allFlagsOf(command);
+  return Object.hasOwn(known, name) && !known[name]!.isCommandLineOnly;
+}
+
 /** Returns whether a command has flags of its own. */
 export function hasFlags(command: Command): boolean {
   return Object.keys(flagsOf(command.flags)).length > 0;

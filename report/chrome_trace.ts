@@ -1,6 +1,7 @@
 /**
  * Converts a run to Chrome's trace event format, for Perfetto and chrome://tracing: one track per slot, with each attempt of
- * a task as a slice, and the number of running tasks as a counter.
+ * a task as a slice, arrows from prerequisites to the tasks that waited for them, skipped tasks as instants on a track of
+ * their own, and the number of running tasks as a counter.
  *
  * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
  *
@@ -17,7 +18,13 @@ export type TraceEvent =
     | { ph: "M"; tid?: number }
     | { ph: "X"; tid: number; cat: string; ts: number; dur: number }
     | { ph: "C"; ts: number }
+    | { ph: "i"; s: "t"; tid: number; cat: string; ts: number }
+    | { ph: "s"; tid: number; cat: string; ts: number; id: number }
+    | { ph: "f"; bp: "e"; tid: number; cat: string; ts: number; id: number }
   );
+
+/** Maximum number of arrows to a task: those of its prerequisites that ended last. More would hide the trace. */
+const MAX_ARROWS = 16;
 
 /** Process of the counter and of local slots in the trace. Each worker on another machine is a further process. */
 const RUN_PID = 1;
@@ -29,21 +36,53 @@ interface TaskAttempt extends AttemptFacts {
   attempt: number;
   /** The number of attempts of the task. */
   attempts: number;
+  uses: ResultFacts["uses"];
+  /** Present if the task occupied several slots. */
+  slots: number | undefined;
+}
+
+/** A result with attempts. */
+interface Task {
+  id: string;
+  after: readonly string[];
+  first: TaskAttempt;
+  last: TaskAttempt;
+}
+
+/** The place of an attempt in the trace. Times are in microseconds. */
+interface Slice {
+  pid: number;
+  tid: number;
+  ts: number;
+  dur: number;
 }
 
 /** Collects results and converts them to trace events. */
 export class ChromeTrace {
   readonly #tracks = new Map<string | number, TaskAttempt[]>();
+  readonly #tasks: Task[] = [];
+  readonly #skipped: ResultFacts[] = [];
+  #hasPrerequisites = false;
   #attempts = 0;
 
   /** The number of results. */
-  results = 0;
+  get results(): number {
+    return this.#tasks.length + this.#skipped.length;
+  }
 
-  add({ id, attempts, earlierAttempts, ...last }: ResultFacts): void {
+  add(facts: ResultFacts): void {
+    if (facts.outcome === "skipped") {
+      this.#skipped.push(facts);
+      return;
+    }
+    const { id, attempts, earlierAttempts, after, uses, slots, ...last } = facts;
+    const task = { id, attempts, uses, slots: slots > 1 ? slots : undefined };
     const first = attempts - earlierAttempts.length;
-    earlierAttempts.forEach((facts, index) => this.#add({ id, attempt: first + index, attempts, ...facts }));
-    this.#add({ id, attempt: attempts, attempts, ...last });
-    this.results++;
+    const all = earlierAttempts.map((facts, index) => ({ attempt: first + index, ...task, ...facts }));
+    all.push({ attempt: attempts, ...task, ...last });
+    for (const attempt of all) this.#add(attempt);
+    this.#tasks.push({ id, after, first: all[0]!, last: all.at(-1)! });
+    this.#hasPrerequisites ||= after.length > 0;
   }
 
   #add(attempt: TaskAttempt): void {
@@ -57,8 +96,8 @@ export class ChromeTrace {
   /** Start of the first attempt, in milliseconds since 1970. */
   get startedMs(): number {
     let startedMs = Infinity;
-    for (const track of this.#tracks.values()) {
-      for (const attempt of track) startedMs = Math.min(startedMs, attempt.startedMs);
+    for (const attempts of [...this.#tracks.values(), this.#skipped]) {
+      for (const attempt of attempts) startedMs = Math.min(startedMs, attempt.startedMs);
     }
     return startedMs;
   }
@@ -68,6 +107,7 @@ export class ChromeTrace {
     const pids = new Map([["taskrunner", RUN_PID]]);
     yield { name: "process_name", ph: "M", pid: RUN_PID, args: { name: "taskrunner" } };
     const [starts, ends] = [new Float64Array(this.#attempts), new Float64Array(this.#attempts)];
+    const placed = this.#hasPrerequisites ? new Map<TaskAttempt, Slice>() : undefined;
     let index = 0;
     for (const track of this.#tracks.values()) {
       const { slot: tid } = track[0]!;
@@ -79,13 +119,51 @@ export class ChromeTrace {
       yield { name: "thread_sort_index", ph: "M", pid, tid, args: { sort_index: tid } };
       for (const { attempt, ts, dur } of slices(track, startedMs)) {
         [starts[index], ends[index++]] = [ts, ts + dur];
+        placed?.set(attempt, { pid, tid, ts, dur });
         const { id, outcome, startedMs: _started, durationMs: _duration, slot: _slot, worker: _worker, ...args } =
           attempt;
         yield { name: id, cat: outcome, ph: "X", ts, dur, pid, tid, args: { outcome, ...args } };
       }
     }
     yield* runningCount(starts.sort(), ends.sort());
+    if (this.#skipped.length > 0) yield* skippedTasks(this.#skipped, pids.size + 1, startedMs);
+    // Viewers bind an arrow to the slices that they have seen.
+    if (placed) yield* arrows(this.#tasks, placed);
   }
+}
+
+/** Yields an instant for each skipped task, on a track of its own. */
+function* skippedTasks(tasks: readonly ResultFacts[], pid: number, runStartedMs: number): Generator<TraceEvent, void> {
+  const [tid, name] = [1, "skipped tasks"];
+  yield { name: "process_name", ph: "M", pid, args: { name } };
+  yield { name: "thread_name", ph: "M", pid, tid, args: { name } };
+  for (const { id, outcome, error, startedMs } of tasks) {
+    const ts = Math.round((startedMs - runStartedMs) * 1000);
+    yield { name: id, cat: outcome, ph: "i", s: "t", ts, pid, tid, args: { outcome, error } };
+  }
+}
+
+/** Yields the arrows from the last attempts of prerequisites to the first attempt of each task. */
+function* arrows(tasks: readonly Task[], placed: ReadonlyMap<TaskAttempt, Slice>): Generator<TraceEvent, void> {
+  const latest = new Map(tasks.map((task) => [task.id, task]));
+  let id = 0;
+  for (const { after, first } of latest.values()) {
+    const to = placed.get(first)!;
+    const from = after.flatMap((prerequisite) => placed.get(latest.get(prerequisite)?.last!) ?? []);
+    from.sort((one, other) => other.ts + other.dur - one.ts - one.dur);
+    for (const slice of from.slice(0, MAX_ARROWS)) yield* arrow(slice, to, ++id);
+  }
+}
+
+/**
+ * Yields an arrow between slices. A viewer binds each of its events to the slice in which the event is, and a slice does not
+ * include its end. Omits an arrow that would lead back in time, as after a change of the clock, or to a slice without length.
+ */
+function* arrow(from: Slice, to: Slice, id: number): Generator<TraceEvent, void> {
+  if (from === to || from.dur === 0 || to.dur === 0 || from.ts > to.ts) return;
+  const flow = { name: "after", cat: "after", id, args: {} };
+  yield { ...flow, ph: "s", ts: Math.min(from.ts + from.dur - 1, to.ts), pid: from.pid, tid: from.tid };
+  yield { ...flow, ph: "f", bp: "e", ts: to.ts, pid: to.pid, tid: to.tid };
 }
 
 /**

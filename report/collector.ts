@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { isFailure, OUTCOMES, type TaskResult } from "../records/result.ts";
-import type { ResultFacts } from "../results/statistics/results_reader.ts";
+import type { AttemptFacts, ResultFacts } from "../results/statistics/results_reader.ts";
 import { RunStatistics } from "../results/statistics/run_statistics.ts";
 import { type Place, slotKey } from "../results/statistics/slots.ts";
 import { TopK } from "../results/statistics/top_k.ts";
@@ -10,6 +10,7 @@ import { commandText } from "../text/shell_quote.ts";
 import type { ReportData, ReportOverview, ReportProgress, ReportTask, Rows } from "./data.ts";
 import { Lanes } from "./lanes.ts";
 import { truncate } from "./truncate.ts";
+import { WorkflowCollector } from "./workflow/workflow_data.ts";
 
 const MAX_SLOWEST = 50;
 const MAX_RETRIED = 50;
@@ -25,6 +26,7 @@ type Detail = ResultFacts & Pick<ReportTask, "command" | "stderrEnd">;
 export class ReportCollector {
   readonly #statistics = new RunStatistics();
   readonly #lanes = new Lanes();
+  readonly #workflow = new WorkflowCollector();
   readonly #slowest = new TopK<ResultFacts>(MAX_SLOWEST, ({ durationMs }) => durationMs);
   readonly #mostRetried = new TopK<ResultFacts>(MAX_RETRIED, ({ attempts }) => attempts);
   readonly #failures: Detail[] = [];
@@ -57,6 +59,8 @@ export class ReportCollector {
   add(facts: ResultFacts, result: () => TaskResult): void {
     const isRow = this.#statistics.results % this.#stride === 0;
     this.#statistics.add(facts);
+    this.#workflow.add(facts);
+    if (facts.outcome === "skipped") return this.#addRow(facts, isRow);
     for (const attempt of facts.earlierAttempts) this.#lanes.add(attempt);
     this.#lanes.add(facts);
     this.#slowest.add(facts);
@@ -65,8 +69,13 @@ export class ReportCollector {
       const list = isFailure(facts.outcome) ? this.#failures : this.#canceled;
       if (list.length < MAX_FAILURES) list.push({ ...facts, ...detailsOf(result()) });
     }
+    this.#addRow(facts, isRow);
+  }
+
+  #addRow(facts: ResultFacts, isRow: boolean): void {
     if (!isRow) return;
-    this.#rows.push(facts);
+    // The prerequisites are in the graph, which takes less memory.
+    this.#rows.push(facts.after.length > 0 ? { ...facts, after: [] } : facts);
     this.#rowAttempts += attemptsOf(facts);
     while (this.#rowAttempts > this.#maxRows && this.downsample());
   }
@@ -117,9 +126,10 @@ export class ReportCollector {
       omittedLanes: this.#lanes.omitted,
       rows: columns(this.#rows, startedMs, laneOf),
       earlierRows: columns(this.#rows.flatMap(earlierRows), startedMs, laneOf),
-      laneUtilization: this.#stride === 1 ? undefined : this.#lanes.utilization,
+      laneUtilization: this.#stride === 1 || names.length === 0 ? undefined : this.#lanes.utilization,
       slowest: tasks(this.#slowest.values),
       mostRetried: tasks(this.#mostRetried.values),
+      workflow: this.#workflow.data(startedMs, overview.figures.spanMs),
       failures: tasks([...this.#failures, ...this.#canceled].slice(0, MAX_FAILURES)),
       progress,
     };
@@ -145,7 +155,7 @@ function reportTask(detail: Detail, runStartedMs: number, lane: string): ReportT
 }
 
 /** A result or an earlier attempt. */
-type Row = Omit<ResultFacts, "earlierAttempts">;
+type Row = AttemptFacts & Pick<ResultFacts, "id" | "attempts">;
 
 /** Returns the number of attempts that a result lists. */
 function attemptsOf({ earlierAttempts }: ResultFacts): number {

@@ -4,6 +4,8 @@ import type { Outcome, TaskResult } from "../records/result.ts";
 import type { Bar } from "../results/statistics/log_histogram.ts";
 import type { RunFigures } from "../results/statistics/run_statistics.ts";
 import type { TimeSeries } from "../results/statistics/time_buckets.ts";
+import type { LinkTimes } from "./workflow/critical_path.ts";
+import type { SkipCause } from "./workflow/skip_causes.ts";
 
 /** The part of a report that is readable before the rest of its data is unpacked. */
 export interface ReportOverview {
@@ -41,8 +43,73 @@ export interface ReportData extends ReportOverview {
   mostRetried: ReportTask[];
   /** The first tasks that were not `ok`; canceled tasks come last. */
   failures: ReportTask[];
+  workflow: WorkflowData;
   /** Present while the run is in progress. */
   progress: ReportProgress | undefined;
+}
+
+/** The prerequisites and the resources of a run. */
+export interface WorkflowData {
+  /** Present if tasks have prerequisites. */
+  criticalPath: CriticalPath | undefined;
+  /** Present if tasks were skipped. */
+  skipped: SkippedTasks | undefined;
+  /** True if the run has prerequisites, but too many tasks for {@linkcode criticalPath} and {@linkcode skipped}. */
+  isTooLarge: boolean;
+  /** The resources that tasks used, in the order of their names. */
+  resources: ResourceReport[];
+  /** The number of resources that are left out. */
+  omittedResources: number;
+}
+
+/** The chain of tasks that decided the duration of the run, and the sums of their times. */
+export interface CriticalPath extends LinkTimes {
+  /** The number of tasks. */
+  tasks: number;
+  /** The tasks in the order of their starts; of too many the longest, with gaps between. */
+  rows: (PathLink | PathGap)[];
+}
+
+/** A task of the critical path. */
+export interface PathLink extends LinkTimes, Pick<TaskResult, "id" | "outcome" | "attempts"> {
+  /** Start of the first attempt, in milliseconds since the run began. */
+  startMs: number;
+}
+
+/** Consecutive tasks of the critical path that are not listed, and the sums of their times. */
+export interface PathGap extends LinkTimes {
+  /** The number of tasks. */
+  omitted: number;
+}
+
+/** The skipped tasks, by the reason. */
+export interface SkippedTasks {
+  /** The number of skipped tasks. */
+  tasks: number;
+  /** The most frequent reasons. */
+  causes: {
+    /** The task that caused the skips. */
+    id: string;
+    kind: SkipCause["kind"];
+    /** The number of tasks that were skipped. */
+    tasks: number;
+    /** The first of these tasks. */
+    ids: string[];
+  }[];
+  /** The number of other reasons, and of the tasks that were skipped because of them. */
+  omittedCauses: number;
+  omittedTasks: number;
+}
+
+/** The use of a resource. */
+export interface ResourceReport {
+  name: string;
+  /** The number of units in use, averaged over the time of the run; `undefined` for a run of 0 ms. */
+  mean: number | undefined;
+  /** The maximum number of units in use at a time; `undefined` if it is unknown. */
+  peak: number | undefined;
+  /** The sum of units times milliseconds in each interval of the run. */
+  series: TimeSeries;
 }
 
 /** The utilization of each lane, in equal intervals of the run. */

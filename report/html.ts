@@ -103,9 +103,21 @@ function page({ isLive, name, period, state, tiles, outcomes, data }: Parts): st
 <div class="head"><h2>Unsuccessful tasks</h2><span id="failures-caption" class="faint"></span></div>
 <div id="failures"></div>
 </section>
+<section id="skipped-section" hidden>
+<div class="head"><h2>Skipped tasks</h2><span id="skipped-caption" class="faint"></span></div>
+<div id="skipped"></div>
+</section>
 <section>
 <div class="head"><h2>Timeline</h2><span id="time-caption" class="faint"></span><button id="all">Whole run</button></div>
-<div id="time" role="img" aria-label="Timeline of the slots, tasks running and tasks per second"></div>
+<div id="time" role="img" aria-label="Timeline of the slots, tasks running, tasks per second and resources in use"></div>
+</section>
+<section id="path-section" hidden>
+<div class="head"><h2>Critical path</h2><span id="path-caption" class="faint"></span></div>
+<div id="path"></div>
+</section>
+<section id="resources-section" hidden>
+<div class="head"><h2>Resources</h2><span id="resources-caption" class="faint"></span></div>
+<div id="resources"></div>
 </section>
 <div class="pair">
 <section><h2>Search</h2><input id="search" type="search" placeholder="Part of a task id" aria-label="Part of a task id" autocomplete="off" spellcheck="false"><ul id="found"></ul></section>

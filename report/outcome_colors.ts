@@ -9,5 +9,5 @@ export const OUTCOME_COLORS = {
   "canceled": "#8b95a1",
   "not-started": "#b56b45",
   "output-limit": "#3b8fd4",
-  "skipped": "#c3c9d0",
+  "skipped": "#8a8f3c",
 } as const satisfies Record<Outcome, string>;

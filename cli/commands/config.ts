@@ -1,7 +1,7 @@
 import { excerpt, printable } from "../../text/excerpt.ts";
 import type { Flags } from "../args/flag.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { allFlagsOf, type Command, defineCommand } from "../command.ts";
+import { allFlagsOf, type Command, defineCommand, takesDefault } from "../command.ts";
 import { argumentOf, checkValue, type DefaultFlag, flagsIn } from "../config/default_flags.ts";
 import { type Place, takePlaces } from "../config/places.ts";
 import { EXIT_ERROR } from "../exit_status.ts";
@@ -47,7 +47,7 @@ function describe(place: Place, commands: readonly Command[]): { text: string; p
     problems.push(error.message);
   }
   const rows = flags.map((flag): [argument: string, commands: string] => {
-    const owners = commands.filter((command) => Object.hasOwn(allFlagsOf(command), flag.name));
+    const owners = commands.filter((command) => takesDefault(command, flag.name));
     problems.push(...problemsOf(flag, owners.map(allFlagsOf)));
     return [printable(argumentOf(flag)), owners.map(({ name }) => name).join(", ")];
   });

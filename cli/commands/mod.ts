@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<string, () => Promise<Command>>> = {
   failed: async () => (await import("./failed.ts")).failed,
   stats: async () => (await import("./stats.ts")).stats,
   trace: async () => (await import("./trace.ts")).trace,
+  graph: async () => (await import("./graph.ts")).graph,
   report: async () => (await import("./report.ts")).report,
   watch: async () => (await import("./watch.ts")).watch,
   help: async () => (await import("./help.ts")).helpCommand(COMMAND_NAMES, loadCommands),

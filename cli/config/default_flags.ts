@@ -6,7 +6,7 @@ import { splitArguments } from "../args/arguments.ts";
 import type { Flags, GivenFlags } from "../args/flag.ts";
 import { unknownFlag } from "../args/unknown_flag.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { allFlagsOf, type Command, flagsOfAll } from "../command.ts";
+import { allFlagsOf, type Command, flagsOfAll, takesDefault } from "../command.ts";
 import type { Place } from "./places.ts";
 
 /** A flag of a place. */
@@ -43,7 +43,7 @@ export function defaultArguments(
   const known = allFlagsOf(command);
   const flags = places
     .flatMap((place) => flagsIn(place, commands))
-    .filter(({ name }) => Object.hasOwn(known, name));
+    .filter(({ name }) => takesDefault(command, name));
   for (const flag of flags) checkValue(flag, known);
   const origins = new Map(flags.filter(({ name }) => given[name] === undefined).map((flag) => [flag.name, flag]));
   return {

@@ -13,6 +13,7 @@ import { outcomes, summary } from "./summary.ts";
 import { failureList, outcomeLabel, taskTable } from "./tables.ts";
 import { onThemeChange } from "./theme.ts";
 import { TimeCharts } from "./time_charts.ts";
+import { showWorkflow } from "./workflow.ts";
 
 let run: { data: ReportData; rows: Row[] } | undefined;
 let details: ReturnType<typeof openDetails> | undefined;
@@ -44,7 +45,7 @@ function select({ id, outcome, startMs, endMs, status, attempts, isEarlier, cpuM
     task: id,
     outcome: outcomeLabel(outcome),
     status: `${status ?? "unknown"}`,
-    slot: lanes[lane] ?? "not shown",
+    ...outcome !== "skipped" && { slot: lanes[lane] ?? "not shown" },
     started: `${new Date(startedMs + startMs).toISOString()}, ${formatDuration(startMs)} into the run`,
     duration: formatDuration(endMs - startMs),
     [isEarlier ? "attempt" : "attempts"]: formatCount(attempts),
@@ -70,6 +71,15 @@ function selectTask(task: ReportTask): void {
   byId("time").scrollIntoView({ block: "center" });
 }
 
+/** Selects the last result of a task, if the page has it individually. */
+function selectId(id: string): void {
+  const row = run!.rows.findLast((row) => row.id === id);
+  if (!row) return;
+  select(row);
+  details!.timeCharts.select(row);
+  byId("time").scrollIntoView({ block: "center" });
+}
+
 function show(data: ReportData): void {
   run = { data, rows: resultRows(data) };
   const { figures, name, rows } = data;
@@ -89,6 +99,7 @@ function show(data: ReportData): void {
       ordinal(Math.round(figures.results / kept))
     } result (${formatCount(kept)}).`;
   showFailures(data);
+  showWorkflow(data, new Set(run.rows.map(({ id }) => id)), selectId);
   details.timeCharts.show(data, [...run.rows, ...earlierRows(data)]);
   details.durations.show(data.durations);
   details.cpuTimes.show(data.cpuTimes);
@@ -101,7 +112,7 @@ function show(data: ReportData): void {
 }
 
 function showFailures({ failures, figures }: ReportData): void {
-  const total = figures.results - (figures.outcomes.ok ?? 0);
+  const total = figures.results - (figures.outcomes.ok ?? 0) - (figures.outcomes.skipped ?? 0);
   byId("failures-section").hidden = total === 0;
   byId("failures-caption").textContent = total > failures.length
     ? `The first ${formatCount(failures.length)} of ${formatCount(total)}; all of them are in the results file.`

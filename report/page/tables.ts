@@ -68,6 +68,7 @@ function failure(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLEl
   return details;
 }
 
-function idButton(task: ReportTask, onSelect: (task: ReportTask) => void): HTMLElement {
+/** Creates a button with the id of a task. */
+export function idButton<Task extends { id: string }>(task: Task, onSelect: (task: Task) => void): HTMLElement {
   return element("button", { className: "id", title: "Show in the timeline", onclick: () => onSelect(task) }, task.id);
 }

@@ -6,6 +6,7 @@ import { formatCount, formatDuration, formatRate, pluralize } from "../../text/f
 import type { TimeSeries } from "../../results/statistics/time_buckets.ts";
 import type { ReportData } from "../data.ts";
 import { OUTCOME_COLORS } from "../outcome_colors.ts";
+import { truncate } from "../truncate.ts";
 import { chartStyle } from "./chart_style.ts";
 import { element } from "./elements.ts";
 import type { Row } from "./run.ts";
@@ -18,13 +19,16 @@ const [TOP, CHART_HEIGHT, GAP, AXIS_HEIGHT, ZOOM_HEIGHT] = [24, 110, 34, 20, 44]
 /** Total height of the lanes, and the minimum and maximum height of each, in pixels. */
 const [LANES_HEIGHT, MIN_LANE_HEIGHT, MAX_LANE_HEIGHT] = [380, 3, 22];
 
+/** Maximum number of characters of the name of a resource above its chart. */
+const MAX_NAME = 40;
+
 /** The share of a lane's height for failure marks when tasks are not drawn individually. */
 const MARK_HEIGHT = 0.3;
 
 /** Maximum number of steps of a line, and minimum average number of tasks and of pixels per step. */
 const [STEPS, TASKS_PER_STEP, PIXELS_PER_STEP] = [200, 4, 5];
 
-/** Timeline of the slots, with the number of running tasks and the rate of finished tasks below. */
+/** Timeline of the slots, with the number of running tasks, the rate of finished tasks and the use of resources below. */
 export class TimeCharts {
   readonly #box: HTMLElement;
   readonly #caption: HTMLElement;
@@ -82,10 +86,17 @@ export class TimeCharts {
     const lanes = this.#data.lanes.length;
     const laneHeight = Math.max(MIN_LANE_HEIGHT, Math.min(MAX_LANE_HEIGHT, LANES_HEIGHT / lanes));
     const lanesHeight = Math.round(laneHeight * lanes);
-    this.#box.style.height = `${TOP + lanesHeight + 2 * (GAP + CHART_HEIGHT) + AXIS_HEIGHT + ZOOM_HEIGHT}px`;
+    const chartsHeight = this.#charts.length * (GAP + CHART_HEIGHT);
+    this.#box.style.height = `${TOP + lanesHeight + chartsHeight + AXIS_HEIGHT + ZOOM_HEIGHT}px`;
     this.#chart.resize();
     this.#chart.setOption(this.#option(lanesHeight), { notMerge: true });
     this.#drawItems();
+  }
+
+  /** The names of the charts below the timeline. */
+  get #charts(): string[] {
+    const resources = this.#data!.workflow.resources.map(({ name }) => `${truncate(name, MAX_NAME)}: units in use`);
+    return ["tasks running", "tasks per second", ...resources];
   }
 
   get #spanMs(): number {
@@ -120,7 +131,7 @@ export class TimeCharts {
     const interval = tickMs(toMs - fromMs, this.#box.clientWidth);
     const axisLabel = { formatter: (ms: number) => timeLabel(ms, interval) };
     this.#chart.setOption({
-      xAxis: Array(3).fill({ interval, axisLabel }),
+      xAxis: Array(1 + this.#charts.length).fill({ interval, axisLabel }),
       series: [
         { id: "timeline", data: items.map(({ lane, startMs, endMs }) => [startMs, endMs, lane]) },
         ...this.#lines(fromMs, toMs),
@@ -129,15 +140,14 @@ export class TimeCharts {
   }
 
   #lines(fromMs: number, toMs: number): { id: string; data: [number, number][] }[] {
-    const { busy, ended, notOk, startedMs, figures } = this.#data!;
+    const { busy, ended, notOk, startedMs, figures, workflow } = this.#data!;
     const intervalsIn = (series: TimeSeries) => Math.ceil((toMs - fromMs) / series.widthMs);
     // Limit the steps to what is visible, and to a few tasks each: with fewer the line would be noise.
     const tasksPerInterval = figures.results / ended.values.length;
     const maxSteps = Math.min(STEPS, this.#box.clientWidth / PIXELS_PER_STEP);
     const factor = Math.ceil(Math.max(intervalsIn(ended) / maxSteps, TASKS_PER_STEP / tasksPerInterval));
-    const steps = (series: TimeSeries) => stepsOf(series, factor, startedMs, this.#spanMs);
-    const mean = (series: TimeSeries, unitMs: number) =>
-      steps(series).map(({ beginMs, endMs, sum }): [number, number] => {
+    const mean = (series: TimeSeries, unitMs: number, merged = factor) =>
+      stepsOf(series, merged, startedMs, this.#spanMs).map(({ beginMs, endMs, sum }): [number, number] => {
         return [beginMs, sum * unitMs / Math.max(1e-3, endMs - beginMs)];
       });
     const ok = { ...ended, values: ended.values.map((count, index) => count - notOk.values[index]!) };
@@ -145,6 +155,10 @@ export class TimeCharts {
       { id: "running", data: mean(busy, 1) },
       { id: "ok", data: mean(ok, 1000) },
       { id: "not ok", data: mean(notOk, 1000) },
+      ...workflow.resources.map(({ series }, index) => ({
+        id: `resource ${index}`,
+        data: mean(series, 1, Math.max(1, Math.ceil(intervalsIn(series) / maxSteps))),
+      })),
     ];
   }
 
@@ -153,8 +167,9 @@ export class TimeCharts {
     const { lanes } = this.#data!;
     const isNarrow = this.#box.clientWidth < 600;
     const [left, right] = [isNarrow ? 44 : 110, 16];
-    const runningTop = TOP + lanesHeight + GAP;
-    const endedTop = runningTop + CHART_HEIGHT + GAP;
+    const charts = this.#charts;
+    const chartTop = (index: number) => TOP + lanesHeight + GAP + index * (CHART_HEIGHT + GAP);
+    const xAxisIndex = [0, ...charts.map((_, index) => index + 1)];
     const { chart, label, axisLine, splitLine, tooltip } = chartStyle(theme);
     const timeAxis = (gridIndex: number, hasLabels: boolean) => ({
       gridIndex,
@@ -196,10 +211,9 @@ export class TimeCharts {
       ...chart,
       grid: [
         { left, right, top: TOP, height: lanesHeight },
-        { left, right, top: runningTop, height: CHART_HEIGHT },
-        { left, right, top: endedTop, height: CHART_HEIGHT },
+        ...charts.map((_, index) => ({ left, right, top: chartTop(index), height: CHART_HEIGHT })),
       ],
-      xAxis: [timeAxis(0, false), timeAxis(1, false), timeAxis(2, true)],
+      xAxis: xAxisIndex.map((index) => timeAxis(index, index === charts.length)),
       yAxis: [
         {
           type: "category",
@@ -212,13 +226,12 @@ export class TimeCharts {
           axisTick: { show: false },
           axisLine: { show: false },
         },
-        countAxis(1, "tasks running", 1),
-        countAxis(2, "tasks per second", 0),
+        ...charts.map((name, index) => countAxis(index + 1, name, name === "tasks per second" ? 0 : 1)),
       ],
       dataZoom: [
         {
           type: "slider",
-          xAxisIndex: [0, 1, 2],
+          xAxisIndex,
           bottom: 8,
           height: 18,
           left,
@@ -232,7 +245,7 @@ export class TimeCharts {
         },
         {
           type: "inside",
-          xAxisIndex: [0, 1, 2],
+          xAxisIndex,
           filterMode: "none",
           throttle: 50,
           // Without Ctrl the wheel scrolls the page.
@@ -258,6 +271,10 @@ export class TimeCharts {
         { ...area("running", 1, 1, 0.25), color: theme.accent },
         { ...area("ok", 2, 0, 0.8), stack: "ended", color: OUTCOME_COLORS.ok },
         { ...area("not ok", 2, 0, 0.9), stack: "ended", color: OUTCOME_COLORS.failed },
+        ...charts.slice(2).map((_, index) => ({
+          ...area(`resource ${index}`, index + 3, 1, 0.25),
+          color: theme.accent,
+        })),
       ],
     };
   }

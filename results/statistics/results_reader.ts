@@ -10,6 +10,7 @@ import {
   parseResult,
   type TaskResult,
 } from "../../records/result.ts";
+import { isResourceName } from "../../records/resource_use.ts";
 
 /** An attempt without its output. */
 export interface AttemptFacts extends Pick<TaskResult, "status" | "outcome" | "signal" | "error" | "slot" | "worker"> {
@@ -22,12 +23,17 @@ export interface AttemptFacts extends Pick<TaskResult, "status" | "outcome" | "s
 }
 
 /** A result without its output. The facts of {@linkcode AttemptFacts} are those of the last attempt. */
-export interface ResultFacts extends AttemptFacts, Pick<TaskResult, "id" | "attempts"> {
+export interface ResultFacts extends AttemptFacts, Pick<TaskResult, "id" | "attempts" | "uses"> {
   /** The attempts before the last one that the result lists. */
   earlierAttempts: readonly AttemptFacts[];
+  /** The prerequisites of the task. */
+  after: readonly string[];
+  /** The number of slots that each attempt occupied. */
+  slots: number;
 }
 
 const NO_ATTEMPTS: readonly AttemptFacts[] = [];
+const NO_IDS: readonly string[] = [];
 
 const LF = 0x0a;
 
@@ -104,11 +110,12 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
   const match = line.endsWith("}") ? BEGINNING.exec(line) : null;
   if (!match) return undefined;
   const [, id, status, outcome, signal, error, attempts, slot, worker, day, hour, minute, second] = match;
-  if ((outcome === "skipped") !== (attempts === "0") || (attempts === "0") !== (slot === "0")) return undefined;
   const [durationMs, userMs, systemMs] = match.slice(13);
   const beginOfDayMs = dayMs(day!);
   // Earlier attempts could be anywhere in the line.
   if (Number.isNaN(beginOfDayMs) || attempts !== "1") return undefined;
+  const fields = workflowFields(line, match[0].length);
+  if (!fields) return undefined;
   return {
     id: text(id!),
     status: status === "null" ? null : Number(status),
@@ -122,7 +129,44 @@ function factsOfBeginning(line: string): ResultFacts | undefined {
     durationMs: Number(durationMs),
     cpuMs: userMs === undefined ? undefined : Number(userMs) + Number(systemMs),
     earlierAttempts: NO_ATTEMPTS,
+    ...fields,
   };
+}
+
+type WorkflowFields = Pick<ResultFacts, "after" | "uses" | "slots">;
+
+const NO_FIELDS: WorkflowFields = { after: NO_IDS, uses: undefined, slots: 1 };
+const WORKFLOW_KEYS = ['"after":', '"uses":', '"slots":'];
+/** The fields from the hash of the command to the end of a result, as this tool writes them. */
+const LAST_FIELDS = new Set(["cmdHash", "cmd", "after", "uses", "slots", "meta"]);
+
+/**
+ * Returns the fields of workflows, which this tool writes at the end of a line; `undefined` if they could be elsewhere, or are
+ * invalid. Quotes in the text of JSON are escaped, so that a key in quotes belongs to the result or to its `meta`.
+ */
+function workflowFields(line: string, outputBegin: number): WorkflowFields | undefined {
+  const keys = WORKFLOW_KEYS.map((key) => line.indexOf(key, outputBegin)).filter((index) => index !== -1);
+  if (keys.length === 0) return NO_FIELDS;
+  const begin = line.lastIndexOf('"cmdHash":"', Math.min(...keys));
+  if (begin < outputBegin) return undefined;
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(`{${line.slice(begin)}`); // fails at a hash in meta, because braces are left over
+  } catch {
+    return undefined;
+  }
+  const { after = NO_IDS, uses, slots = 1 } = fields;
+  if (!Array.isArray(after) || !after.every((id) => typeof id === "string")) return undefined;
+  if (!Number.isSafeInteger(slots) || Number(slots) < 1 || !Object.keys(fields).every((key) => LAST_FIELDS.has(key))) {
+    return undefined;
+  }
+  if (uses !== undefined && !isUse(uses)) return undefined;
+  return { after, uses, slots: Number(slots) };
+}
+
+function isUse(value: unknown): value is Record<string, number> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.entries(value).every(([name, units]) => isResourceName(name) && Number.isSafeInteger(units) && units >= 0);
 }
 
 /** Returns the text of a JSON string. Most have no escapes. */
@@ -144,8 +188,16 @@ function dayMs(day: string): number {
 
 /** Returns the facts of a result. */
 export function factsOf(result: TaskResult): ResultFacts {
-  const { id, attempts, earlierAttempts } = result;
-  return { id, attempts, ...attemptFacts(result), earlierAttempts: earlierAttempts?.map(attemptFacts) ?? NO_ATTEMPTS };
+  const { id, attempts, earlierAttempts, after = NO_IDS, uses, slots = 1 } = result;
+  return {
+    id,
+    attempts,
+    ...attemptFacts(result),
+    earlierAttempts: earlierAttempts?.map(attemptFacts) ?? NO_ATTEMPTS,
+    after,
+    uses,
+    slots,
+  };
 }
 
 function attemptFacts(

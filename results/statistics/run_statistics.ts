@@ -40,9 +40,12 @@ export interface RunFigures {
   idleMs: number;
   /** Results of tasks that ran, per second; `undefined` for a span of 0 ms. */
   perSecond: number | undefined;
-  /** Number of slots that ran tasks. */
+  /**
+   * Number of slots that ran tasks. A result names only the first slot of a task that occupied several; with such tasks, all
+   * slots of this machine up to the highest number count.
+   */
   slots: number;
-  /** Share of the span in which the slots ran recorded attempts, from 0 to 1. */
+  /** Share of the span in which recorded attempts occupied the slots, from 0 to 1. */
   utilization: number | undefined;
   /** Durations of the last attempts, in milliseconds; 0 throughout if no task ran. */
   durationMs: Distribution;
@@ -60,6 +63,9 @@ export class RunStatistics {
   readonly #notOk = this.#buckets.addSeries();
   readonly #outcomes = new Map<Outcome, number>();
   readonly #slots = new Set<string | number>();
+  /** The highest number that a slot of this machine must have had. */
+  #highestSlot = 0;
+  #hasWideTasks = false;
   #results = 0;
   #attempts = 0;
   #listedAttempts = 0;
@@ -80,8 +86,8 @@ export class RunStatistics {
     if (attempts > 1) this.#retried++;
     this.durations.add(durationMs);
     if (cpuMs !== undefined) this.cpuTimes.add(cpuMs);
-    for (const attempt of earlierAttempts) this.#addAttempt(attempt);
-    const endedMs = this.#addAttempt(result);
+    for (const attempt of earlierAttempts) this.#addAttempt(attempt, result.slots);
+    const endedMs = this.#addAttempt(result, result.slots);
     this.#buckets.count(this.#ended, endedMs);
     if (outcome !== "ok") this.#buckets.count(this.#notOk, endedMs);
   }
@@ -91,13 +97,16 @@ export class RunStatistics {
     this.#lastSkippedMs = Math.max(this.#lastSkippedMs, startedMs);
   }
 
-  /** Adds the time that an attempt took of its slot. Returns the end of the attempt. */
-  #addAttempt(attempt: AttemptFacts): number {
+  /** Adds the time that an attempt took of its slots. Returns the end of the attempt. */
+  #addAttempt(attempt: AttemptFacts, slots: number): number {
     const { startedMs, durationMs } = attempt;
     const endedMs = startedMs + durationMs;
     this.#listedAttempts++;
     this.#slots.add(slotKey(attempt));
-    this.#busyMs += durationMs;
+    // The further slots of a task have higher numbers than the first. A worker numbers its own slots.
+    if (!attempt.worker) this.#highestSlot = Math.max(this.#highestSlot, attempt.slot + slots - 1);
+    this.#hasWideTasks ||= slots > 1;
+    this.#busyMs += durationMs * slots;
     this.#startedMs = Math.min(this.#startedMs, startedMs);
     this.#endedMs = Math.max(this.#endedMs, endedMs);
     this.#buckets.addSpan(this.#busy, startedMs, endedMs);
@@ -117,7 +126,7 @@ export class RunStatistics {
       ? [this.#startedMs, this.#endedMs]
       : [this.#firstSkippedMs, this.#lastSkippedMs];
     const spanMs = endedMs - startedMs;
-    const slots = this.#slots.size;
+    const slots = this.#hasWideTasks ? Math.max(this.#slots.size, this.#highestSlot) : this.#slots.size;
     return {
       results: this.#results,
       outcomes: Object.fromEntries([...this.#outcomes].sort(([, one], [, other]) => other - one)),

@@ -35,8 +35,8 @@ export class TimeBuckets {
     this.#series[series]![Math.floor(atMs / this.#widthMs) - this.#first]!++;
   }
 
-  /** Adds the milliseconds of a time span to the buckets that it overlaps. */
-  addSpan(series: number, fromMs: number, toMs: number): void {
+  /** Adds the milliseconds of a time span to the buckets that it overlaps, times a weight. */
+  addSpan(series: number, fromMs: number, toMs: number, weight = 1): void {
     this.#cover(fromMs, toMs);
     const values = this.#series[series]!;
     const width = this.#widthMs;
@@ -44,7 +44,7 @@ export class TimeBuckets {
     let beginMs = fromMs;
     for (let bucket = Math.floor(fromMs / width); bucket <= last; bucket++) {
       const endMs = Math.min(toMs, (bucket + 1) * width);
-      values[bucket - this.#first]! += endMs - beginMs;
+      values[bucket - this.#first]! += (endMs - beginMs) * weight;
       beginMs = endMs;
     }
   }

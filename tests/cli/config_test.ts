@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { DENO_DIR, jsonLines, shell, startTaskrunner, taskFile, withTempDirectory } from "../support/helpers.ts";
 import { runHere } from "../support/fake_io.ts";
@@ -78,6 +79,16 @@ test("a default flag applies to the commands that have it, and to no other", asy
     await writeFile(results, stdout);
     assertEquals(JSON.parse((await run(["stats", results])).stdout).results, 1);
     assertEquals((await run(["trace", results])).stderr, "");
+  });
+});
+
+test("the default format of runs does not apply to graphs", async () => {
+  await withDefaults({ variable: "--format=json" }, async (run, _, directory) => {
+    const tasks = join(directory, "tasks.jsonl");
+    await writeFile(tasks, '{"id":"a","cmd":"true"}\n');
+    const { status, stdout } = await run(["graph", tasks]);
+    assertEquals([status, stdout.slice(0, 8)], [0, "digraph "]);
+    assertMatch((await run(["config"])).stdout, /--format=json {2}run, each\n/);
   });
 });
 

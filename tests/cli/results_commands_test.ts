@@ -6,6 +6,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
+import type { TaskResult } from "../../mod.ts";
 import type { TraceEvent } from "../../report/chrome_trace.ts";
 import {
   jsonLines,
@@ -136,6 +137,35 @@ test("a file without results and a wrong flag are errors", async () => {
   });
 });
 
+/** Returns the arrows of a trace, as the names of the slices to which Perfetto binds their events. */
+function arrowsOf(events: readonly TraceEvent[]): string[] {
+  const open = new Map<number, { name: string; ts: number }>();
+  const drawn: string[] = [];
+  // Perfetto sorts events by their times, and keeps the order of those with equal times.
+  for (const event of events.filter((event) => event.ph !== "M").toSorted((one, other) => one.ts - other.ts)) {
+    if (event.ph !== "s" && event.ph !== "f") continue;
+    const { pid, tid, ts, id, name, cat } = event;
+    assertEquals([name, cat, event.ph === "s" || event.bp === "e"], ["after", "after", true]);
+    const enclosing = events.flatMap((slice) =>
+      slice.ph === "X" && slice.pid === pid && slice.tid === tid && slice.ts <= ts && ts < slice.ts + slice.dur
+        ? [slice]
+        : []
+    );
+    assertEquals(enclosing.length, 1, "each end of an arrow is in one slice");
+    if (event.ph === "s") {
+      assert(!open.has(id), "each arrow has an id");
+      open.set(id, enclosing[0]!);
+    } else {
+      const { name, ts } = open.get(id)!;
+      assert(ts <= enclosing[0]!.ts, "Perfetto turns an arrow to an earlier slice around");
+      drawn.push(`${name} ${enclosing[0]!.name} ${enclosing[0]!.args["attempt"]}`);
+      open.delete(id);
+    }
+  }
+  assertEquals(open.size, 0);
+  return drawn.sort();
+}
+
 /** Checks the rules of the format that viewers rely on. Returns the events. */
 function checkTrace(text: string): TraceEvent[] {
   const { traceEvents, displayTimeUnit, otherData } = JSON.parse(text) as {
@@ -148,9 +178,10 @@ function checkTrace(text: string): TraceEvent[] {
   const ends = new Map<string, number>();
   for (const event of traceEvents) {
     assertEquals([typeof event.name, typeof event.args, Number.isInteger(event.pid)], ["string", "object", true]);
-    assert(["M", "X", "C"].includes(event.ph));
+    assert(["M", "X", "C", "i", "s", "f"].includes(event.ph));
     if (event.ph === "M") continue;
     assert(Number.isInteger(event.ts) && event.ts >= 0);
+    if (event.ph === "i") ends.set(`${event.pid} ${event.tid}`, event.ts);
     if (event.ph !== "X") continue;
     assert(Number.isInteger(event.dur) && event.dur >= 0 && Number.isInteger(event.tid));
     const track = `${event.pid} ${event.tid}`;
@@ -198,6 +229,69 @@ test("a trace of workers on other machines has a process for each worker", async
   const names = events.flatMap(({ name, args }) => name === "process_name" ? [args["name"]] : []);
   assertEquals(names, ["taskrunner", "b 7", "a 7"]);
   assertEquals(new Set(events.flatMap((event) => event.ph === "X" ? [event.pid] : [])).size, 2);
+});
+
+test("a trace has arrows from prerequisites to the tasks that waited for them, and shows skipped tasks", async () => {
+  const at = (id: string, startMs: number, durationMs: number, fields: Partial<TaskResult> = {}) =>
+    resultWith({
+      id,
+      startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString(),
+      durationMs,
+      ...fields,
+    });
+  const earlierAttempts = [
+    { status: 1, outcome: "failed", slot: 2, startedAt: "2026-11-30T08:00:00.020Z", durationMs: 5, stderrEnd: "" },
+  ] as const;
+  const skipped = { outcome: "skipped", status: null, attempts: 0, slot: 0, error: "because of c" } as const;
+  const results = [
+    at("again", 0, 1, { outcome: "failed", status: 1 }),
+    at("a", 1, 10),
+    at("b", 1, 18.7, { slot: 2, uses: { gpu: 2 }, slots: 3 }),
+    // Starts are accurate to a millisecond, so that this task seems to start before "b" ended.
+    at("c", 30, 5, { after: ["a", "b", "elsewhere"], attempts: 2, earlierAttempts, outcome: "failed", status: 1 }),
+    at("overlap", 19, 1, { after: ["b"] }),
+    at("again", 40, 1, { after: ["c"] }),
+    at("d", 35, 0, { ...skipped, after: ["c"] }),
+    at("cleanup", 50, 1, { after: ["d", "again", "cleanup"] }),
+    at("clock set back", 0, 1, { after: ["c"], slot: 9 }),
+    at("no time", 60, 0, { after: ["a"], slot: 8 }),
+  ];
+  const events = checkTrace((await startTaskrunner(["trace", "-"], { stdin: jsonLines(results) }).ended).stdout);
+  assertEquals(arrowsOf(events), [
+    "a c 1",
+    "again cleanup 1",
+    "b c 1",
+    "b overlap 1",
+    "c again 1",
+  ]);
+  const instants = events.flatMap((event) => event.ph === "i" ? [[event.name, event.ts, event.args]] : []);
+  assertEquals(instants, [["d", 35_000, { outcome: "skipped", error: "because of c" }]]);
+  const { args } = events.find(({ name, ph }) => name === "b" && ph === "X")!;
+  assertEquals([args["uses"], args["slots"]], [{ gpu: 2 }, 3]);
+  assert(events.every(({ args }) => args["slot"] === undefined));
+});
+
+test("a trace has at most 16 arrows to a task, from the prerequisites that ended last", async () => {
+  const many = Array.from(
+    { length: 1_000 },
+    (_, index) =>
+      resultWith({
+        id: `${index}`,
+        slot: index + 1,
+        durationMs: 1 + (index * 7) % 1_000,
+        startedAt: "2026-11-30T08:00:00.000Z",
+      }),
+  );
+  const end = resultWith({ id: "end", startedAt: "2026-11-30T08:00:02.000Z", after: many.map(({ id }) => id) });
+  const { stdout } = await startTaskrunner(["trace", "-"], { stdin: jsonLines([...many, end]) }).ended;
+  const longest = many.toSorted((one, other) => other.durationMs - one.durationMs).slice(0, 16);
+  assertEquals(arrowsOf(checkTrace(stdout)), longest.map(({ id }) => `${id} end 1`).sort());
+});
+
+test("a trace of skipped tasks only has their times", async () => {
+  const result = resultWith({ outcome: "skipped", status: null, attempts: 0, slot: 0, durationMs: 0, after: ["x"] });
+  const { status, stdout } = await startTaskrunner(["trace", "-"], { stdin: jsonLines([result]) }).ended;
+  assertEquals([status, checkTrace(stdout).filter(({ ph }) => ph === "i").length], [0, 1]);
 });
 
 test("slices do not overlap when the clock was set back", async () => {

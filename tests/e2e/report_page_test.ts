@@ -383,7 +383,10 @@ test("a report fits narrow screens and paper", IN_BROWSER, async () => {
 for (const colorScheme of ["light", "dark"] as const) {
   test(`texts and outcomes have enough contrast, ${colorScheme}`, IN_BROWSER, async () => {
     await withTempDirectory(async (directory) => {
-      const results = OUTCOMES.map((outcome) => resultWith({ id: outcome, outcome, status: null, stderr: "x" }));
+      const results = OUTCOMES.map((outcome) => {
+        const none = outcome === "skipped" && { attempts: 0, slot: 0 };
+        return resultWith({ id: outcome, outcome, status: null, stderr: "x", ...none });
+      });
       const report = await reportOf(directory, results);
       await withPage(pathToFileURL(report).href, async (page) => {
         await waitForResults(page, OUTCOMES.length);
@@ -449,6 +452,113 @@ test("ReportCollector has the earlier attempts of its rows, and limits the numbe
   add(resultWith({ id: "d" }));
   add(resultWith({ id: "e", attempts: 9, earlierAttempts: Array.from({ length: 8 }, () => earlier(1)) }));
   assertEquals(collector.data("results").rows.ids, ["a"]);
+});
+
+/** Returns the results of a workflow: a task, two that wait for it, and one that waits for these and is retried. */
+function workflowResults(): TaskResult[] {
+  const at = (id: string, startMs: number, durationMs: number, fields: Partial<TaskResult> = {}) =>
+    resultWith({
+      id,
+      startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString(),
+      durationMs,
+      ...fields,
+    });
+  const skipped = { outcome: "skipped", status: null, attempts: 0, slot: 0 } as const;
+  const earlierAttempts = [
+    { status: 1, outcome: "failed", slot: 1, startedAt: "2026-11-30T08:00:05.000Z", durationMs: 1_000, stderrEnd: "" },
+  ] as const;
+  return [
+    at("<b>fetch</b>", 0, 1_000, { uses: { net: 1 } }),
+    at("train 1", 1_000, 1_000, { after: ["<b>fetch</b>"], uses: { gpu: 1 } }),
+    at("train 2", 1_500, 2_500, { after: ["<b>fetch</b>"], slot: 2, uses: { gpu: 2 } }),
+    at("test", 8_000, 1_000, {
+      after: ["train 1", "train 2"],
+      attempts: 2,
+      earlierAttempts,
+      outcome: "failed",
+      status: 1,
+    }),
+    ...Array.from({ length: 7 }, (_, index) => at(`publish ${index + 1}`, 9_000, 0, { ...skipped, after: ["test"] })),
+    at("lost", 9_000, 0, { ...skipped, after: ["nowhere"] }),
+  ];
+}
+
+test(
+  "a report shows the critical path, the reasons of skipped tasks, and the use of resources",
+  IN_BROWSER,
+  async () => {
+    await withTempDirectory(async (directory) => {
+      const report = await reportOf(directory, workflowResults());
+      await withPage(pathToFileURL(report).href, async (page) => {
+        await waitForResults(page, 12);
+        const rowsOf = async (section: string) =>
+          (await page.locator(`#${section} tbody tr`).allInnerTexts()).map((text) => text.trim().split(/\s*\t\s*/));
+        assertEquals(await rowsOf("path"), [
+          ["<b>fetch</b>", "ok", "+0 ms", "0 ms", "1.0 s", "0 ms"],
+          ["train 2", "ok", "+1.5 s", "500 ms", "2.5 s", "0 ms"],
+          ["test", "failed", "+5.0 s", "1.0 s", "2.0 s", "2.0 s"],
+        ]);
+        assertEquals(
+          await textOf(page, "#path > .legend"),
+          "running 5.5 s 61.1 % waiting to start 1.5 s 16.7 % between attempts 2.0 s 22.2 %",
+        );
+        assertStringIncludes(await textOf(page, "#path-caption"), "3 tasks: ");
+        assertEquals(await rowsOf("skipped"), [
+          ["test", "failed", "7", "publish 1, publish 2, publish 3, publish 4, publish 5 and 2 more"],
+          ["nowhere", "no result", "1", "lost"],
+        ]);
+        assertEquals(await rowsOf("resources"), [["gpu", "0.67", "3"], ["net", "0.11", "1"]]);
+        // The charts of two resources make the timeline higher.
+        assert((await page.locator("#time").boundingBox())!.height > 600);
+        assertEquals(await textOf(page, "#failures-caption"), "1");
+
+        await page.locator("#path .id").nth(1).click();
+        assertStringIncludes(await textOf(page, "#selected"), "task train 2 outcome ok status 0 slot slot 2 ");
+        await page.locator("#skipped .id").nth(1).click();
+        const skipped = await textOf(page, "#selected");
+        assertStringIncludes(skipped, "task publish 1 outcome skipped status unknown started ");
+        assertEquals(await page.locator("#skipped button.id").count(), 7, "a task without a result cannot be selected");
+      });
+      // The page of a phone is not wider than its screen.
+      await withPage(pathToFileURL(report).href, async (page) => {
+        await waitForResults(page, 12);
+        const width = await page.evaluate("document.documentElement.scrollWidth");
+        assert(Number(width) <= 375, `the page is ${width} pixels wide`);
+      }, { viewport: { width: 375, height: 700 } });
+    });
+  },
+);
+
+test("a report of tasks without prerequisites and resources has no sections about them", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const report = await reportOf(directory, [resultWith({ id: "a" }), resultWith({ id: "b" })]);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 2);
+      for (const section of ["path", "skipped", "resources"]) {
+        assertEquals(await page.locator(`#${section}-section`).isVisible(), false, section);
+      }
+    });
+  });
+});
+
+test("a report of a critical path of 10,000 tasks lists the longest", IN_BROWSER, async () => {
+  await withTempDirectory(async (directory) => {
+    const results = Array.from({ length: 10_000 }, (_, index) =>
+      resultWith({
+        id: `${index}`,
+        startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + 10 * index).toISOString(),
+        durationMs: index === 5_000 ? 9 : 5,
+        after: index === 0 ? [] : [`${index - 1}`],
+      }));
+    const report = await reportOf(directory, results);
+    await withPage(pathToFileURL(report).href, async (page) => {
+      await waitForResults(page, 10_000);
+      const ids = await page.locator("#path .id").allInnerTexts();
+      assertEquals([ids.length, ids[0], ids.at(-1), ids.includes("5000")], [50, "0", "9999", true]);
+      assertMatch(await textOf(page, "#path"), /… [\d,]+ shorter tasks … /);
+      assertStringIncludes(await textOf(page, "#path-caption"), "10,000 tasks: ");
+    });
+  });
 });
 
 test("report --tasks takes the commands of unsuccessful tasks from the task file", IN_BROWSER, async () => {

@@ -31,6 +31,16 @@ test("readResults() returns the same facts for any form of a line", async () => 
     resultWith({ userMs: 10.5, systemMs: 20.25, startedAt: "2028-02-29T23:59:59.999Z" }),
     resultWith({ userMs: 10 }),
     resultWith({ durationMs: 1e-7, stdout: '{"id":"x"}', stderr: "\ud800", meta: { stdout: "x" } }),
+    resultWith({
+      cmdHash: "2289a42a",
+      after: ["a", '"b",\n'],
+      uses: { gpu: 2, mem_gb: 0 },
+      slots: 3,
+      meta: { after: 1 },
+    }),
+    resultWith({ outcome: "skipped", status: null, attempts: 0, slot: 0, cmdHash: "2289a42a", after: ["a"] }),
+    resultWith({ stdout: '"after":["x"]', cmdHash: "2289a42a", meta: { cmdHash: "x", after: ["x"], slots: 2 } }),
+    resultWith({ after: ["no hash"] }),
   ];
   const quick = await factsOf(jsonLines(results));
   assertEquals(await factsOf(jsonLines(results.map(reordered)), 7), quick);
@@ -40,6 +50,14 @@ test("readResults() returns the same facts for any form of a line", async () => 
   assertEquals(quick[3]!.worker, { host: "node-1.example", pid: 4711 });
   assertEquals([quick[4]!.cpuMs, quick[4]!.startedMs], [30.75, Date.parse("2028-02-29T23:59:59.999Z")]);
   assertEquals([quick[0]!.cpuMs, quick[5]!.cpuMs], [undefined, 10]);
+  const workflow = quick.slice(6).map(({ after, uses, slots, attempts, slot }) => [after, uses, slots, attempts, slot]);
+  assertEquals(workflow, [
+    [[], undefined, 1, 1, 1],
+    [["a", '"b",\n'], { gpu: 2, mem_gb: 0 }, 3, 1, 1],
+    [["a"], undefined, 1, 0, 0],
+    [[], undefined, 1, 1, 1],
+    [["no hash"], undefined, 1, 1, 1],
+  ]);
 });
 
 const skipped = (id: string, startedAt = "2026-01-02T03:04:05.678Z") =>
@@ -118,7 +136,17 @@ test("readResults() reads any result as JSON.parse does", async () => {
     startedAt: fc.date({ min: new Date(0), max: new Date("9999-12-31T23:59:59Z"), noInvalidDate: true })
       .map((date) => date.toISOString()),
     stdout: text,
-    meta: fc.jsonValue(),
+    cmdHash: fc.option(fc.constantFrom("2289a42a", '","after":["x"]'), { nil: undefined }),
+    after: fc.option(fc.array(text, { maxLength: 3 }), { nil: undefined }),
+    uses: fc.option(fc.dictionary(fc.constantFrom("gpu", "after", "cmdHash"), fc.nat()), { nil: undefined }),
+    slots: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+    meta: fc.option(
+      fc.oneof(
+        fc.jsonValue(),
+        fc.dictionary(fc.constantFrom("after", "uses", "slots", "cmdHash", '"after'), fc.jsonValue()),
+      ),
+      { nil: undefined },
+    ),
   });
   await fc.assert(fc.asyncProperty(any, async (fields) => {
     // UTF-8 cannot encode a lone surrogate.
@@ -126,8 +154,8 @@ test("readResults() reads any result as JSON.parse does", async () => {
     parseResult(result);
     const [facts] = await factsOf(jsonLines([result]));
     assertEquals([facts], await factsOf(jsonLines([reordered(result)])));
-    const { id, status, attempts, slot, durationMs } = result;
-    assertEquals(facts, { ...facts!, id, status, attempts, slot, durationMs });
+    const { id, status, attempts, slot, durationMs, after = [], uses, slots = 1 } = result;
+    assertEquals(facts, { ...facts!, id, status, attempts, slot, durationMs, after, uses, slots });
     assertEquals(new Date(facts!.startedMs).toISOString(), result.startedAt);
   }));
 });
@@ -138,6 +166,15 @@ test("readResults() names the line of an invalid result", async () => {
     '{"id":"1"}': '"status" is missing',
     [good.replace('"ok"', '"fine"')]: '"outcome" must be one of',
     [good.slice(0, -1)]: "it is not valid JSON",
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","after":"a"}')]: '"after" must be an array of ids',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","after":[1]}')]: '"after[0]" must be a string',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","slots":0}')]: '"slots" must be at least 1',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","slots":1.5}')]: '"slots" must be an integer',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","uses":[]}')]: '"uses" must be an object such as',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","uses":{"gpu":-1}}')]: '"uses.gpu" must be an integer of at least 0',
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","uses":{"g p u":1}}')]: "is not the name of a resource",
+    [good.replace(/}$/, ',"cmdHash":"2289a42a","slots":2,"x":1}')]: 'unknown field "x"',
+    [good.replace(/}$/, ',"slots":2,"cmdHash":')]: "it is not valid JSON",
     [good.replace(/"startedAt":"[^"]*"/, '"startedAt":"yesterday"')]: '"startedAt" must be a time in ISO 8601',
     "nothing": "it is not valid JSON",
   };
@@ -337,6 +374,24 @@ test("RunStatistics limits utilization to 1 when the clock was set back", async 
   const statistics = new RunStatistics();
   for (const facts of await factsOf(jsonLines([resultWith({}), resultWith({})]))) statistics.add(facts);
   assertEquals(statistics.figures!.utilization, 1);
+});
+
+test("RunStatistics counts all slots that a task occupied", async () => {
+  const at = (slot: number, durationMs: number, slots?: number) =>
+    resultWith({ slot, durationMs, ...slots && { slots } });
+  const figuresOf = async (results: readonly TaskResult[]) => {
+    const statistics = new RunStatistics();
+    for (const facts of await factsOf(jsonLines(results))) statistics.add(facts);
+    const { slots, utilization } = statistics.figures!;
+    return [slots, utilization];
+  };
+  assertEquals(await figuresOf([at(1, 100, 3), at(4, 50)]), [4, 0.875]);
+  assertEquals(await figuresOf([at(1, 100), at(2, 50, 3)]), [4, 0.625]);
+  assertEquals(await figuresOf([at(1, 100), at(2, 100, 1), at(3, 100)]), [3, 1]);
+  const stderrEnd = "";
+  const { startedAt } = resultWith({});
+  const earlierAttempts = [{ status: 1, outcome: "failed", slot: 3, startedAt, durationMs: 50, stderrEnd }] as const;
+  assertEquals(await figuresOf([{ ...at(1, 100, 2), attempts: 2, earlierAttempts }]), [4, 0.75]);
 });
 
 test("RunStatistics has no rate for a span of 0 ms", async () => {

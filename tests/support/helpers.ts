@@ -229,6 +229,7 @@ const COMMANDS_WITHOUT_SUMMARY = [
   "failed",
   "stats",
   "trace",
+  "graph",
   "report",
   "watch",
   "config",

@@ -10,6 +10,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   busybox: "busybox",
   bzip2: "bzip2",
   chromium: "chromium",
+  dot: "graphviz",
   faketime: "faketime",
   fish: "fish",
   ip: "iproute2",
