@@ -12,6 +12,9 @@ import type { Measured } from "./ballast.ts";
 /** The directory of the benchmarks. */
 export const BENCH: string = fileURLToPath(new URL(".", import.meta.url));
 
+/** The number of forks from which {@linkcode forkUs} computes the time of one. */
+const FORKS = 2_000;
+
 /** Work for several programs. */
 export interface Work {
   name: string;
@@ -111,6 +114,15 @@ export function compileSpawner(directory: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Measures the time of a fork of a C program, in microseconds; `an unknown number of` without a compiler. */
+export function forkUs(directory: string): string {
+  const spawner = compileSpawner(directory);
+  if (!spawner) return "an unknown number of";
+  const startedMs = performance.now();
+  execFileSync(spawner, ["fork", "1"], { input: "x\n".repeat(FORKS), stdio: ["pipe", "ignore", "inherit"] });
+  return ((performance.now() - startedMs) * 1000 / FORKS).toFixed(0);
 }
 
 /** Returns whether a program is in `PATH`. */

@@ -10,11 +10,10 @@
  */
 
 import { parseArgs } from "node:util";
-import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileSpawner, writeReport } from "./contenders.ts";
+import { forkUs, writeReport } from "./contenders.ts";
 import { median } from "./median.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
@@ -41,7 +40,6 @@ interface Measured {
   cpuMs: number;
 }
 
-const FORKS = 2_000;
 /** The greatest ratios that are acceptable. */
 const TARGETS = { version: 1.5, task: 2.5 } as const;
 
@@ -64,7 +62,9 @@ try {
     "",
     ...tableOf(contenders, seen),
     "",
-    `Targets: ${TARGETS.version} for --version, ${TARGETS.task} for one task. A fork in C takes ${forkUs()} µs.`,
+    `Targets: ${TARGETS.version} for --version, ${TARGETS.task} for one task. A fork in C takes ${
+      forkUs(directory)
+    } µs.`,
     "",
   ];
   console.log(report.join("\n"));
@@ -123,13 +123,4 @@ function tableOf(contenders: readonly Contender[], seen: ReadonlyMap<string, rea
 /** Returns the median of ratios, and their range. */
 function rangeOf(ratios: readonly number[]): string {
   return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
-}
-
-/** Measures the time of a fork of a C program; `unknown` without a compiler. */
-function forkUs(): string {
-  const spawner = compileSpawner(directory);
-  if (!spawner) return "an unknown number of";
-  const startedMs = performance.now();
-  execFileSync(spawner, ["fork", "1"], { input: "x\n".repeat(FORKS), stdio: ["pipe", "ignore", "inherit"] });
-  return ((performance.now() - startedMs) * 1000 / FORKS).toFixed(0);
 }

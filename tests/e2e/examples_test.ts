@@ -241,11 +241,14 @@ if (process.platform === "linux") {
 }
 
 test("the commands in the READMEs of the examples work", async () => {
-  if (lacks("jq")) return;
+  if (lacks("jq", "cc")) return;
   const expected = {
     checksums: /^all the same$/m,
     word_count: /^ +\d+ [a-z]+$/m,
     compress: /^1 failed\n(?!.*differs)/s,
+    build: /^1 3\ncompile\nlink\ntest\ntest\ninstall\n$/,
+    pipeline: /^(.*\n){3}1 failed\naverage oslo\nsummary\ncheck oslo-02\.csv\naverage oslo\nsummary\n$/,
+    sweep: /^3 failed\nsimulate (.*\n){3}table: skipped\npoints\nresults\.jsonl\n9\n$/,
   };
   for (const [name, output] of Object.entries(expected)) {
     const readme = await readFile(join(PROJECT, "examples", name, "README.md"), "utf8");

@@ -23,7 +23,7 @@ const PAGES = ["README.md", ...await pagesBelow("docs/guides"), ...await pagesBe
 /** Pages of which other tests run the commands, with a server or with interpreters. */
 const TESTED_ELSEWHERE = new Set(["docs/guides/distributed.md", "docs/guides/other-languages.md"]);
 /** The programs that the commands call. */
-const PROGRAMS = ["jq", "gzip", "npm", "seq", "xargs"];
+const PROGRAMS = ["jq", "gzip", "npm", "python3", "seq", "xargs"];
 /** Selects commands of GNU parallel, which run only where it is installed. */
 const isOfPeer = (block: Block) => block.text.startsWith("parallel ");
 

@@ -9,6 +9,7 @@ export const PACKAGES: Readonly<Record<string, string>> = {
   bash: "bash",
   busybox: "busybox",
   bzip2: "bzip2",
+  cc: "gcc",
   chromium: "chromium",
   dot: "graphviz",
   faketime: "faketime",
