@@ -99,8 +99,11 @@ function assertSummed(facts: readonly ResultFacts[]): void {
   }
   const { figures, busy, ended } = statistics;
   const ran = facts.filter(({ outcome }) => outcome !== "skipped");
-  const listed = ran.flatMap((fact) => [fact, ...fact.earlierAttempts]);
-  assert(figures!.results === facts.length && figures!.slots <= listed.length);
+  const listed = ran.flatMap((fact) =>
+    [fact, ...fact.earlierAttempts].map(({ durationMs, slot }) => ({ durationMs, slot, slots: fact.slots }))
+  );
+  const maxSlots = listed.reduce((max, { slot, slots }) => Math.max(max, slot + slots - 1), listed.length);
+  assert(figures!.results === facts.length && figures!.slots <= maxSlots);
   assert(
     facts.every(({ outcome, attempts, slot }) => [attempts, slot].every((n) => (n === 0) === (outcome === "skipped"))),
   );
@@ -108,7 +111,7 @@ function assertSummed(facts: readonly ResultFacts[]): void {
   assertEquals(Object.values(figures!.outcomes).reduce((sum, count) => sum + count), facts.length);
   assertEquals(ended.values.reduce((sum, count) => sum + count, 0), ran.length);
   const busyMs = busy.values.reduce((sum, ms) => sum + ms, 0);
-  const totalMs = listed.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  const totalMs = listed.reduce((sum, { durationMs, slots }) => sum + durationMs * slots, 0);
   assert(Math.abs(busyMs - totalMs) <= 1 + 1e-6 * totalMs, `busy for ${busyMs} of ${totalMs} ms`);
   const { attempts, cpuMs } = figures!;
   assert(attempts >= ran.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);

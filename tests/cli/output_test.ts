@@ -188,7 +188,7 @@ test("tags have the color of their id, on terminals only by default", () => {
 test("--color auto needs a terminal, and respects NO_COLOR and a terminal without colors", async () => {
   const on = async (variables: string) =>
     (await shell(
-      `exec script -qec "env -u NO_COLOR TERM=xterm ${variables} $RUNTIME cli.ts each -q --tag echo ::: a" /dev/null`,
+      `exec script -qec "env -u NO_COLOR TERM=xterm ${variables} $RUNTIME cli.ts each -q --no-progress --tag echo ::: a" /dev/null`,
     )).stdout.replaceAll("\r", "");
   assertEquals(await on(""), "\x1b[36ma\x1b[0m\ta\n");
   assertEquals([await on("NO_COLOR=1"), await on("TERM=dumb")], ["a\ta\n", "a\ta\n"]);
