@@ -111,7 +111,7 @@ function assertSummed(facts: readonly ResultFacts[]): void {
   assertEquals(Object.values(figures!.outcomes).reduce((sum, count) => sum + count), facts.length);
   assertEquals(ended.values.reduce((sum, count) => sum + count, 0), ran.length);
   const busyMs = busy.values.reduce((sum, ms) => sum + ms, 0);
-  const totalMs = listed.reduce((sum, { durationMs, slots }) => sum + durationMs * slots, 0);
+  const totalMs = listed.reduce((sum, { durationMs }) => sum + durationMs, 0);
   assert(Math.abs(busyMs - totalMs) <= 1 + 1e-6 * totalMs, `busy for ${busyMs} of ${totalMs} ms`);
   const { attempts, cpuMs } = figures!;
   assert(attempts >= ran.length && attempts < Infinity && (cpuMs?.total ?? 0) < Infinity);
