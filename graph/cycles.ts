@@ -9,14 +9,18 @@ export interface Cycle {
   path: number[];
 }
 
-/** Returns the cycles of a graph, in the order of their first members. Each node is in at most one. */
-export function cyclesOf(graph: TaskGraph): Cycle[] {
+/**
+ * Returns the cycles of a graph, in the order of their first members. Each node is in at most one.
+ *
+ * @param isIgnored Returns whether to leave a node out.
+ */
+export function cyclesOf(graph: TaskGraph, isIgnored: (node: number) => boolean = () => false): Cycle[] {
   const order = topologicalOrder(graph);
   if (order.length === graph.size) return [];
-  const isOrdered = new Uint8Array(graph.size);
-  for (const node of order) isOrdered[node] = 1;
+  const isLeftOut = Uint8Array.from({ length: graph.size }, (_, node) => isIgnored(node) ? 1 : 0);
+  for (const node of order) isLeftOut[node] = 1;
   const byPosition = (one: number, other: number) => graph.positionOf(one) - graph.positionOf(other);
-  return groupsOf(graph, isOrdered)
+  return groupsOf(graph, isLeftOut)
     .map((members) => {
       members.sort(byPosition);
       return { members, path: shortestCycle(graph, members) };
@@ -77,18 +81,18 @@ function shortestCycle(graph: TaskGraph, members: readonly number[]): number[] {
   const group = new Set(members);
   const cameFrom = new Map<number, number>();
   const queue = [first];
-  for (const node of queue) {
+  for (let at = 0;; at++) {
+    const node = queue[at]!;
     for (let index = 0; index < graph.prerequisiteCount(node); index++) {
       const next = graph.prerequisiteAt(node, index);
       if (next === first) {
         const path = [node];
-        while (path[0] !== first) path.unshift(cameFrom.get(path[0]!)!);
-        return path;
+        while (path.at(-1) !== first) path.push(cameFrom.get(path.at(-1)!)!);
+        return path.reverse();
       }
       if (!group.has(next) || cameFrom.has(next)) continue;
       cameFrom.set(next, node);
       queue.push(next);
     }
   }
-  throw new Error("The group is not a cycle");
 }

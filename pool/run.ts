@@ -69,7 +69,7 @@ export class PooledRun<Meta = unknown> implements Run<Meta> {
     this.#halt = halt && new HaltCounter(halt, total);
     const capacity = () => this.concurrency;
     const { workflow: workflowSettings } = this.#settings;
-    const feed = new SourceFeed(tasks, facts, workflowSettings, capacity);
+    const feed = new SourceFeed(tasks, facts, this.#settings, capacity);
     this.#feed = feed;
     // The first tasks of a workflow may wait for many later ones.
     const window = () => Math.max(maxBacklog(this.concurrency), feed.workflow ? workflowSettings.maxWaiting.tasks : 0);

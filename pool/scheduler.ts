@@ -140,7 +140,7 @@ export class Scheduler {
     this.#output.deliver();
     if (this.#feed.workflow) this.#advance(this.#feed.workflow);
     this.#startAttempts();
-    const filling = this.#wantsTask ? this.#feed.fill?.(this.#onSourceError) : undefined;
+    const filling = this.#wantsTask ? this.#feed.fill?.(this.#onSourceError, this.#unfinished === 0) : undefined;
     if (filling) this.#own(filling.then(() => this.tick()));
     if (this.#state === "open" && this.#feed.hasEnded && this.#unfinished === 0) this.close();
   }
@@ -151,7 +151,7 @@ export class Scheduler {
     this.#endFeed(failure);
     this.#own(this.#drainExecutor());
     this.#policy.release();
-    for (let job = this.#retries.takeAny(); job; job = this.#retries.takeAny()) this.#giveUp(job);
+    for (let job = this.#takeRetry(); job; job = this.#takeRetry()) this.#giveUp(job);
   }
 
   /** Stops starting attempts, and terminates running ones. */
@@ -234,6 +234,11 @@ export class Scheduler {
     return this.#retrying < maxBacklog(this.#concurrency) && this.#output.hasRoom(this.#unfinished);
   }
 
+  /** Removes and returns a task that waits for a retry. */
+  #takeRetry(): Job | undefined {
+    return this.#feed.workflow?.takeRetry() ?? this.#retries.takeAny();
+  }
+
   /** Ignores the start limits, because the run must notice the end of its input. */
   get #wantsTask(): boolean {
     if (this.#state !== "open") return false;
@@ -247,6 +252,7 @@ export class Scheduler {
 
   /** Queues the due retries of a workflow, and adds the results of tasks that do not run. */
   #advance(workflow: WorkflowFeed): void {
+    if (this.#isDraining) return; // the drain takes the retries
     for (let job = this.#retries.takeDue(); job; job = this.#retries.takeDue()) workflow.retry(job);
     while (!this.#isDraining && this.#hasRoom) {
       const decided = workflow.takeDecided();
@@ -255,8 +261,8 @@ export class Scheduler {
       else {
         const { job, error } = decided;
         this.#finish(job, skippedResult(job, error, this.#settings.recordCommand), undefined);
-        this.#output.deliver();
       }
+      this.#output.deliver();
     }
   }
 
@@ -265,9 +271,10 @@ export class Scheduler {
     if (this.#state !== "open") return;
     while (!this.#isDraining && this.#usedSlots < this.#concurrency) {
       const freeSlots = this.#freeSlots;
-      if (!this.#retries.hasDue && !(this.#feed.hasNext(freeSlots) && this.#hasRoom)) break;
+      const hasRoom = this.#hasRoom;
+      if (!this.#retries.hasDue && !this.#feed.hasNext(freeSlots, hasRoom)) break;
       if (!this.#mayStart()) return;
-      const job = this.#retries.takeDue() ?? this.#feed.take(freeSlots);
+      const job = this.#retries.takeDue() ?? this.#feed.take(freeSlots, hasRoom);
       if (!job) break;
       this.#own(this.#runAttempt(job));
     }

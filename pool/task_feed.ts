@@ -2,7 +2,7 @@ import { type Source, SourceReader } from "../jsonl/source.ts";
 import type { Outcome } from "../records/result.ts";
 import { type CheckedTask, checkTask } from "../records/task.ts";
 import { type Job, jobOf } from "./job.ts";
-import type { WorkflowSettings } from "./workflow_options.ts";
+import type { PoolSettings } from "./options.ts";
 import type { SeenTasks } from "./workflow/seen_tasks.ts";
 import type { SourceFacts } from "./workflow/source_facts.ts";
 import type { WorkflowFeed } from "./workflow/workflow_feed.ts";
@@ -13,10 +13,14 @@ export interface TaskFeed {
   readonly workflow?: WorkflowFeed | undefined;
   /** True when the queue is empty and stays empty. */
   readonly hasEnded: boolean;
-  /** Returns whether a task can start in a number of free slots. */
-  hasNext(freeSlots: number): boolean;
+  /**
+   * Returns whether a task can start in a number of free slots.
+   *
+   * @param hasRoom False if only a task that has started before may start.
+   */
+  hasNext(freeSlots: number, hasRoom: boolean): boolean;
   /** Removes and returns the next task. Returns `undefined` when the task cannot be read, which has ended the queue. */
-  take(freeSlots: number): Job | undefined;
+  take(freeSlots: number, hasRoom: boolean): Job | undefined;
   /** Removes a task. Returns false when the task is not in the queue. */
   remove?(job: Job): boolean;
   /** Notes the result of a task. */
@@ -25,9 +29,10 @@ export interface TaskFeed {
    * Fetches further tasks. Returns `undefined` when there is nothing to fetch now.
    *
    * @param onError Called when the source fails, or yields a value that is not a task.
+   * @param isIdle True if no started task is without a result.
    */
-  fill?(onError: (error: unknown) => void): Promise<void> | undefined;
-  /** Ends the queue early. Returns its tasks, those with earlier attempts included, and the positions of tasks without a job. */
+  fill?(onError: (error: unknown) => void, isIdle: boolean): Promise<void> | undefined;
+  /** Ends the queue early. Returns its tasks that have not started, and the positions of those without a job. */
   end(): EndedFeed;
   /** Settles when the source has been released. Never rejects. */
   readonly released: Promise<void> | undefined;
@@ -40,6 +45,9 @@ export interface EndedFeed {
   readonly positions: readonly number[];
 }
 
+/** The settings of a queue. */
+export type FeedSettings = Pick<PoolSettings, "concurrency" | "workflow">;
+
 const NONE: readonly number[] = [];
 
 /** Creates a job from a value of the caller. Throws when the value is not a valid task. */
@@ -47,8 +55,11 @@ export function createJob(value: unknown, sequence: number): Job {
   return jobOf(checkTask(value, { number: sequence }), sequence);
 }
 
+/** The fields of a task for which it needs more than a slot. */
+type SchedulingFields = Pick<CheckedTask, "after" | "priority" | "uses" | "slots">;
+
 /** Returns whether a task needs more than a slot. */
-export function isWorkflowTask({ after, priority, uses, slots }: Partial<CheckedTask>): boolean {
+export function isWorkflowTask({ after, priority, uses, slots }: SchedulingFields): boolean {
   return after !== undefined || priority !== undefined || uses !== undefined || slots !== undefined;
 }
 
@@ -61,7 +72,7 @@ export class SourceFeed implements TaskFeed {
   released: Promise<void> | undefined;
   readonly #source: SourceReader<unknown>;
   readonly #facts: SourceFacts;
-  readonly #settings: WorkflowSettings;
+  readonly #settings: FeedSettings;
   readonly #concurrency: () => number;
   #next: Job | undefined;
   #hasEnded = false;
@@ -74,7 +85,7 @@ export class SourceFeed implements TaskFeed {
    * @param concurrency Returns the number of slots of the run.
    * @throws `TypeError` when the source is neither an iterable nor a stream.
    */
-  constructor(source: Source<unknown>, facts: SourceFacts, settings: WorkflowSettings, concurrency: () => number) {
+  constructor(source: Source<unknown>, facts: SourceFacts, settings: FeedSettings, concurrency: () => number) {
     this.#source = new SourceReader(source);
     this.#facts = facts;
     this.#settings = settings;
@@ -82,16 +93,16 @@ export class SourceFeed implements TaskFeed {
   }
 
   get hasEnded(): boolean {
-    return this.workflow ? this.workflow.hasEnded && this.#next === undefined : this.#hasEnded;
+    return this.workflow?.hasEnded ?? this.#hasEnded;
   }
 
-  hasNext(freeSlots: number): boolean {
-    return this.#next !== undefined || this.workflow !== undefined && this.workflow.hasNext(freeSlots);
+  hasNext(freeSlots: number, hasRoom: boolean): boolean {
+    return this.workflow?.hasNext(freeSlots, hasRoom) ?? (hasRoom && this.#next !== undefined);
   }
 
-  take(freeSlots: number): Job | undefined {
+  take(freeSlots: number, hasRoom: boolean): Job | undefined {
+    if (this.workflow) return this.workflow.take(freeSlots, hasRoom);
     const job = this.#next;
-    if (!job) return this.workflow!.take(freeSlots);
     this.#next = undefined;
     return job;
   }
@@ -101,8 +112,8 @@ export class SourceFeed implements TaskFeed {
     else if (job.task.id !== undefined) this.#seen?.end(job.id, outcome);
   }
 
-  fill(onError: (error: unknown) => void): Promise<void> | undefined {
-    if (this.workflow) return this.workflow.fill(onError);
+  fill(onError: (error: unknown) => void, isIdle: boolean): Promise<void> | undefined {
+    if (this.workflow) return this.workflow.fill(isIdle);
     const canRead = !this.#isReading && !this.#hasEnded && this.#next === undefined;
     return canRead ? this.#read(onError) : undefined;
   }
@@ -111,22 +122,23 @@ export class SourceFeed implements TaskFeed {
     this.#hasEnded = true;
     // A source that has failed may reject its cancellation, too. Only the first error matters.
     this.released ??= this.#source.cancel().catch(() => {});
-    const { jobs, positions } = this.workflow?.end() ?? { jobs: [], positions: NONE };
     const next = this.#next;
     this.#next = undefined;
-    return { jobs: next ? [next, ...jobs] : jobs, positions };
+    return { jobs: next ? [next] : [], positions: this.workflow?.end() ?? NONE };
   }
 
   /** Never rejects. */
   async #read(onError: (error: unknown) => void): Promise<void> {
     this.#isReading = true;
     try {
-      if (this.#facts.isWorkflow) await this.#beginWorkflow();
+      if (this.#facts.isWorkflow) await this.#beginWorkflow(onError);
       else {
         const { done, value } = await this.#source.next();
         if (done) this.#hasEnded = true;
         // The run may have ended during the read.
-        const adding = this.#hasEnded ? undefined : this.#add(checkTask(value, { number: this.#sequence + 1 }));
+        const adding = this.#hasEnded
+          ? undefined
+          : this.#add(onError, checkTask(value, { number: this.#sequence + 1 }));
         if (adding) await adding;
       }
     } catch (error) {
@@ -137,10 +149,10 @@ export class SourceFeed implements TaskFeed {
   }
 
   /** Returns a promise only when a module has to be loaded for the task. */
-  #add(task: CheckedTask): Promise<void> | undefined {
-    if (isWorkflowTask(task)) return this.#beginWorkflow(task);
+  #add(onError: (error: unknown) => void, task: CheckedTask): Promise<void> | undefined {
+    if (isWorkflowTask(task)) return this.#beginWorkflow(onError, task);
     if (this.#facts.isWorkflow === undefined && task.id !== undefined) {
-      if (!this.#seen) return this.#rememberFrom(task);
+      if (!this.#seen) return this.#rememberFrom(onError, task);
       this.#seen.add(String(task.id));
     }
     this.#next = jobOf(task, ++this.#sequence);
@@ -148,16 +160,18 @@ export class SourceFeed implements TaskFeed {
   }
 
   /** Hands the source over to a {@linkcode WorkflowFeed}. */
-  async #beginWorkflow(task?: CheckedTask): Promise<void> {
+  async #beginWorkflow(onError: (error: unknown) => void, task?: CheckedTask): Promise<void> {
     const { WorkflowFeed } = await import("./workflow/workflow_feed.ts");
     if (this.#hasEnded) return;
     const workflow = new WorkflowFeed({
       source: this.#source,
-      settings: this.#settings,
+      settings: this.#settings.workflow,
       facts: this.#facts,
       seen: this.#seen,
       sequence: this.#sequence,
       concurrency: this.#concurrency,
+      initialConcurrency: this.#settings.concurrency,
+      onError,
     });
     this.#seen = undefined;
     this.workflow = workflow;
@@ -165,10 +179,10 @@ export class SourceFeed implements TaskFeed {
   }
 
   /** Begins to remember the ids and outcomes of tasks, with the first task that has an id. */
-  async #rememberFrom(task: CheckedTask): Promise<void> {
+  async #rememberFrom(onError: (error: unknown) => void, task: CheckedTask): Promise<void> {
     const { SeenTasks } = await import("./workflow/seen_tasks.ts");
     this.#seen = new SeenTasks();
-    if (!this.#hasEnded) await this.#add(task);
+    if (!this.#hasEnded) await this.#add(onError, task);
   }
 }
 
@@ -187,8 +201,8 @@ export class TaskQueue implements TaskFeed {
   #last: Entry | undefined;
   readonly #queued = new Set<Job>();
 
-  hasNext(): boolean {
-    return this.#next !== undefined;
+  hasNext(_freeSlots: number, hasRoom: boolean): boolean {
+    return hasRoom && this.#next !== undefined;
   }
 
   get #next(): Job | undefined {

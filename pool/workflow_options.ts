@@ -40,7 +40,8 @@ export interface WorkflowOptions {
    * `0,3`; resources of more than 1,000 units have no variable.
    *
    * When a task does not fit, later tasks that fit start first, but at most twice as many as there are slots; then no task
-   * starts that would take a unit or a slot that the task needs.
+   * starts that would take a unit or a slot that the task needs. The count begins again when a task with the same needs
+   * starts.
    *
    * @default no resources
    *
@@ -122,6 +123,12 @@ const WAITING_HINTS: Record<keyof MaxWaiting, OptionHint> = {
 const RESOURCE_NAMES = optionNames(RESOURCE_HINTS);
 const WAITING_NAMES = optionNames(WAITING_HINTS);
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const VARIABLE_PREFIX = "TASKRUNNER_";
+
+/** Returns the name of the variable that lists the units of a resource. */
+export function variableOfResource(name: string): string {
+  return VARIABLE_PREFIX + name.toUpperCase();
+}
 
 /**
  * Checks the options for workflows, and fills in the defaults.
@@ -133,6 +140,12 @@ export function workflowSettings(
   { resources = {}, maxWaiting = {}, estimateMs, recorded }: WorkflowOptions,
   action: string,
 ): WorkflowSettings {
+  if (estimateMs !== undefined && typeof estimateMs !== "function") {
+    throw new RangeError(`${action}: estimateMs must be a function, got ${excerpt(estimateMs)}`);
+  }
+  if (recorded !== undefined && typeof (recorded as Partial<RecordedOutcomes> | null)?.outcomeOf !== "function") {
+    throw new RangeError(`${action}: recorded must be an object with a method outcomeOf, got ${excerpt(recorded)}`);
+  }
   return {
     resources: resourceSettings(resources, action),
     maxWaiting: waitingSettings(maxWaiting, action),
@@ -145,7 +158,15 @@ function resourceSettings(resources: NonNullable<WorkflowOptions["resources"]>, 
   if (!isObject(resources)) {
     throw new RangeError(`${action}: resources must be an object such as { gpu: 2 }, got ${excerpt(resources)}`);
   }
-  const names = new Map<string, string>();
+  /** By variable: the name of its resource. */
+  const owners = new Map<string, string>();
+  const own = (variable: string, name: string) => {
+    const other = owners.get(variable) ?? name;
+    if (other !== name) {
+      throw new RangeError(`${action}: the resources ${excerpt(other)} and ${excerpt(name)} have the same variable`);
+    }
+    owners.set(variable, name);
+  };
   return Object.entries(resources).map(([name, value]) => {
     const key = `resources.${name}`;
     if (!isResourceName(name)) {
@@ -156,11 +177,7 @@ function resourceSettings(resources: NonNullable<WorkflowOptions["resources"]>, 
       throw new RangeError(`${action}: ${excerpt(name)} cannot be the name of a resource, because TASKRUNNER_\
 ${name.toUpperCase()} has another meaning`);
     }
-    const other = names.get(name.toUpperCase());
-    if (other !== undefined) {
-      throw new RangeError(`${action}: the resources ${excerpt(other)} and ${excerpt(name)} have the same variable`);
-    }
-    names.set(name.toUpperCase(), name);
+    own(variableOfResource(name), name);
     if (typeof value !== "number" && !isObject(value)) {
       throw new RangeError(`${action}: ${key} must be a number of units or { units, variable }, got ${excerpt(value)}`);
     }
@@ -172,6 +189,10 @@ ${name.toUpperCase()} has another meaning`);
     if (variable !== undefined && !(typeof variable === "string" && VARIABLE.test(variable))) {
       throw new RangeError(`${action}: ${key}.variable must be the name of a variable, got ${excerpt(variable)}`);
     }
+    if (variable?.startsWith(VARIABLE_PREFIX) && isReservedResourceName(variable.slice(VARIABLE_PREFIX.length))) {
+      throw new RangeError(`${action}: ${key}.variable cannot be ${variable}, which has another meaning`);
+    }
+    if (variable !== undefined) own(variable, name);
     return { name, units, variable };
   });
 }
@@ -196,8 +217,9 @@ function waitingSettings(maxWaiting: number | MaxWaiting, action: string): { tas
   return { tasks, bytes };
 }
 
+/** Returns true for objects with named values, not for a `Map`, whose values would be ignored. */
 function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 function isCount(value: unknown): value is number {

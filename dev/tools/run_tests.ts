@@ -96,7 +96,7 @@ export const SLOW_FILES: Readonly<Record<string, number>> = {
 };
 
 /** Tests that cover the core. */
-const CORE = ["jsonl", "records", "pool", "results", "isolate"].map((room) => `tests/${room}/`);
+const CORE = ["graph", "jsonl", "records", "pool", "results", "isolate"].map((room) => `tests/${room}/`);
 const COVERAGE = ".coverage";
 /** Files at once: four for each CPU, because most tests wait for a part of their time. The maximum bounds the memory. */
 const JOBS = Math.min(4 * availableParallelism(), 16);

@@ -36,8 +36,11 @@ export class ReadyQueue {
   add(node: number, demand: Demand): void {
     let group = this.#groups.get(demand);
     if (!group) this.#groups.set(demand, group = { demand, nodes: [], passes: 0 });
-    const { nodes } = group;
     this.#size++;
+    this.#insert(node, group.nodes);
+  }
+
+  #insert(node: number, nodes: number[]): void {
     let at = nodes.push(node) - 1;
     while (at > 0) {
       const parent = at - 1 >> 1;
@@ -48,14 +51,18 @@ export class ReadyQueue {
     nodes[at] = node;
   }
 
-  /** Returns whether a task can start. */
-  hasNext(freeSlots: number): boolean {
-    return this.#choose(freeSlots) !== undefined;
+  /**
+   * Returns whether a task can start.
+   *
+   * @param isWanted Returns whether a node may start. When it is true of a node, it is true of all nodes that precede it.
+   */
+  hasNext(freeSlots: number, isWanted: (node: number) => boolean): boolean {
+    return this.#choose(freeSlots, isWanted) !== undefined;
   }
 
   /** Removes and returns the task to start next. Must be called only when there is one. */
-  take(freeSlots: number): { node: number; demand: Demand } {
-    const chosen = this.#choose(freeSlots)!;
+  take(freeSlots: number, isWanted: (node: number) => boolean): { node: number; demand: Demand } {
+    const chosen = this.#choose(freeSlots, isWanted)!;
     const [node] = chosen.nodes as [number];
     for (const group of this.#groups.values()) {
       if (group !== chosen && this.#precedes(group.nodes[0]!, node)) group.passes++;
@@ -67,33 +74,37 @@ export class ReadyQueue {
 
   /** Puts all tasks in order again, after the order has changed. */
   reorder(): void {
-    const groups = [...this.#groups.values()];
-    this.#groups.clear();
-    this.#size = 0;
-    for (const { nodes, demand } of groups) for (const node of nodes) this.add(node, demand);
+    for (const { nodes } of this.#groups.values()) for (const node of nodes.splice(0)) this.#insert(node, nodes);
   }
 
   /** Returns the group whose first task starts next. */
-  #choose(freeSlots: number): Group | undefined {
-    const delayed = this.#groups.size > 1 ? this.#delayed() : undefined;
+  #choose(freeSlots: number, isWanted: (node: number) => boolean): Group | undefined {
+    const delayed = this.#groups.size > 1 ? this.#delayed(isWanted) : [];
     let chosen: Group | undefined;
     for (const group of this.#groups.values()) {
-      if (!fits(group.demand, freeSlots)) continue;
-      if (delayed && group !== delayed && delays(group.demand, delayed.demand, freeSlots)) continue;
-      if (!chosen || this.#precedes(group.nodes[0]!, chosen.nodes[0]!)) chosen = group;
+      const first = group.nodes[0]!;
+      if (!fits(group.demand, freeSlots) || !isWanted(first)) continue;
+      if (chosen && !this.#precedes(first, chosen.nodes[0]!)) continue;
+      if (!delayed.some((other) => this.#mustWait(group, other, freeSlots))) chosen = group;
     }
     return chosen;
   }
 
-  /** Returns the group of the first task that may not be passed any more. */
-  #delayed(): Group | undefined {
+  /** Returns the groups whose first task may not be passed any more. */
+  #delayed(isWanted: (node: number) => boolean): Group[] {
     const maxPasses = this.#maxPasses();
-    let delayed: Group | undefined;
+    const delayed: Group[] = [];
     for (const group of this.#groups.values()) {
-      if (group.passes < maxPasses) continue;
-      if (!delayed || this.#precedes(group.nodes[0]!, delayed.nodes[0]!)) delayed = group;
+      if (group.passes >= maxPasses && isWanted(group.nodes[0]!)) delayed.push(group);
     }
     return delayed;
+  }
+
+  /** Returns whether a group must leave slots or units to another group, which may not be passed any more. */
+  #mustWait(group: Group, delayed: Group, freeSlots: number): boolean {
+    if (group === delayed || !delays(group.demand, delayed.demand, freeSlots)) return false;
+    // Of two groups that may not be passed, the first one goes first.
+    return group.passes < this.#maxPasses() || this.#precedes(delayed.nodes[0]!, group.nodes[0]!);
   }
 
   #removeFirst({ nodes, demand }: Group): void {

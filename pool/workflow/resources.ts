@@ -1,7 +1,7 @@
 import { InvalidTaskError } from "../../records/invalid_task_error.ts";
 import type { CheckedTask } from "../../records/task.ts";
 import { excerpt } from "../../text/excerpt.ts";
-import type { ResourceSettings } from "../workflow_options.ts";
+import { type ResourceSettings, variableOfResource } from "../workflow_options.ts";
 
 /** The slots and the units of resources that a task occupies. Tasks with the same demand share the object. */
 export interface Demand {
@@ -31,7 +31,7 @@ export class Resource {
   constructor({ name, units, variable }: ResourceSettings) {
     this.name = name;
     this.units = this.free = units;
-    this.variables = [`TASKRUNNER_${name.toUpperCase()}`, ...(variable === undefined ? [] : [variable])];
+    this.variables = [variableOfResource(name), ...(variable === undefined ? [] : [variable])];
     this.#isTaken = units <= MAX_NUMBERED_UNITS ? new Uint8Array(units) : undefined;
   }
 

@@ -3,6 +3,8 @@ import { type Outcome, OUTCOMES } from "../../records/result.ts";
 
 /** The mark of a task without an outcome. */
 const UNFINISHED = 0;
+/** The mark of an id of several tasks. */
+const AMBIGUOUS = 255;
 
 /**
  * The ids and outcomes of the tasks of a stream before its first task with prerequisites, which may name them. A task takes
@@ -15,12 +17,20 @@ export class SeenTasks {
 
   /** Notes a task that has been read. */
   add(id: string): void {
-    this.#mark(id, UNFINISHED);
+    const { size } = this.ids;
+    const number = this.#numberOf(id);
+    this.#marks[number] = number === size ? UNFINISHED : AMBIGUOUS;
   }
 
   /** Notes the outcome of a task. */
   end(id: string, outcome: Outcome): void {
-    this.#mark(id, 1 + OUTCOMES.indexOf(outcome));
+    const number = this.#numberOf(id);
+    if (!this.isAmbiguous(number)) this.#marks[number] = 1 + OUTCOMES.indexOf(outcome);
+  }
+
+  /** Returns whether several tasks have the id with a number. */
+  isAmbiguous(number: number): boolean {
+    return this.#marks[number] === AMBIGUOUS;
   }
 
   /** Returns the outcome of the task with a number; `undefined` when the task has not ended. */
@@ -28,10 +38,10 @@ export class SeenTasks {
     return OUTCOMES[this.#marks[number]! - 1];
   }
 
-  #mark(id: string, mark: number): void {
+  #numberOf(id: string): number {
     const bytes = bytesOfId(id);
     const number = this.ids.add(bytes, 0, bytes.length);
     if (number === this.#marks.length) this.#marks = new Uint8Array(enlarged(this.#marks));
-    this.#marks[number] = mark;
+    return number;
   }
 }

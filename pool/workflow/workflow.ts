@@ -61,6 +61,7 @@ export class Workflow {
       this.graph.declare(node, node + 1);
       const outcome = seen.outcomeAt(node);
       this.#states[node] = outcome === undefined ? READY : stateOf(outcome);
+      if (seen.isAmbiguous(node)) this.#flags[node] = IS_AMBIGUOUS;
     }
   }
 
@@ -107,22 +108,57 @@ export class Workflow {
   finish(): void {
     const { graph } = this;
     for (let node = 0; node < graph.size; node++) {
-      if (graph.positionOf(node) !== 0 || this.#states[node] !== UNDECIDED) continue;
+      if (!this.#isUnread(node)) continue;
       const outcome = this.#recordedOutcome(node);
       if (outcome !== undefined) this.#settleRecorded(node, stateOf(outcome));
       else this.#settle(node, MISSING);
     }
-    if (graph.edgeCount === 0) return;
-    for (const { members, path } of cyclesOf(graph)) {
+    this.decideCycles();
+  }
+
+  /**
+   * Decides the tasks that wait for each other, and for no task that has not been read: that task could be in the cycle.
+   * Returns whether there are such tasks, besides those decided before.
+   */
+  decideCycles(): boolean {
+    const { graph } = this;
+    if (graph.edgeCount === 0) return false;
+    const isIncomplete = this.#findIncomplete();
+    let hasDecided = false;
+    for (
+      const { members, path } of cyclesOf(graph, (node) => this.#states[node] !== UNDECIDED || isIncomplete[node] === 1)
+    ) {
+      hasDecided = true;
       this.hasInvalidPrerequisites = true;
       this.#cycles.set(members[0]!, describeCycle(graph, path));
       for (const member of members) {
         this.#flags[member]! |= IS_IN_CYCLE;
         this.#causes[member] = members[0]!;
+        this.#skip(member, this.#isRecorded(member));
       }
-      for (const member of members) this.#skip(member);
       for (const member of members) this.#propagate(member);
     }
+    return hasDecided;
+  }
+
+  /** Returns, by node, 1 for ids that have not been read and for the tasks that wait for them, directly or through others. */
+  #findIncomplete(): Uint8Array {
+    const { graph } = this;
+    const isIncomplete = new Uint8Array(graph.size);
+    const found: number[] = [];
+    const add = (node: number) => {
+      if (isIncomplete[node] === 1) return;
+      isIncomplete[node] = 1;
+      found.push(node);
+    };
+    for (let node = 0; node < graph.size; node++) if (this.#isUnread(node)) add(node);
+    for (const node of found) graph.forEachDependent(node, add);
+    return isIncomplete;
+  }
+
+  /** Returns whether a task waits for a node that has not been read. */
+  #isUnread(node: number): boolean {
+    return this.graph.positionOf(node) === 0 && this.#states[node] === UNDECIDED;
   }
 
   /** Returns whether a task has been read, and has no outcome. */
@@ -147,7 +183,7 @@ export class Workflow {
   firstUnread(): string | undefined {
     const { graph } = this;
     for (let node = 0; node < graph.size; node++) {
-      if (graph.positionOf(node) === 0 && this.#states[node] === UNDECIDED) return graph.idOf(node);
+      if (this.#isUnread(node)) return graph.idOf(node);
     }
     return undefined;
   }
@@ -163,9 +199,9 @@ export class Workflow {
         const problem = `"after" names ${excerpt(ids[index])}, which is the id of several tasks`;
         throw new InvalidTaskError(problem, { number: graph.positionOf(node), field: "after" });
       }
-      if (this.#states[prerequisite] === UNDECIDED && graph.positionOf(prerequisite) === 0) {
-        // With another recorded outcome, the task may still be read, and run again.
-        if (this.#recordedOutcome(prerequisite) === "ok") this.#settleRecorded(prerequisite, OK);
+      // With another recorded outcome, the task may still be read, and run again.
+      if (this.#isUnread(prerequisite) && this.#recordedOutcome(prerequisite) === "ok") {
+        this.#settleRecorded(prerequisite, OK);
       }
       if (this.#hasEnded(prerequisite)) this.#flags[node]! |= this.#effectOf(prerequisite);
       else waitsFor++;
@@ -177,6 +213,10 @@ export class Workflow {
     return this.#recorded?.outcomeOf(this.graph.idOf(node));
   }
 
+  #isRecorded(node: number): boolean {
+    return (this.#flags[node]! & IS_RECORDED) !== 0;
+  }
+
   #hasEnded(node: number): boolean {
     return this.#states[node]! > READY;
   }
@@ -184,7 +224,7 @@ export class Workflow {
   /** Returns the flags that the state of a prerequisite gives to a dependent. */
   #effectOf(prerequisite: number): number {
     const state = this.#states[prerequisite]!;
-    const isNew = state === MISSING || (this.#flags[prerequisite]! & IS_RECORDED) !== 0 ? 0 : HAS_NEW;
+    const isNew = state === MISSING || this.#isRecorded(prerequisite) ? 0 : HAS_NEW;
     return isNew | (state === OK ? 0 : HAS_NOT_OK) | (state === MISSING ? HAS_MISSING : 0);
   }
 
@@ -226,13 +266,12 @@ export class Workflow {
       return false;
     }
     this.#causes[node] = this.#causeOf(node);
-    this.#skip(node);
+    this.#skip(node, this.#isRecorded(node) && (flags & HAS_NEW) === 0);
     return true;
   }
 
-  #skip(node: number): void {
+  #skip(node: number, isKept: boolean): void {
     this.#states[node] = SKIPPED;
-    const isKept = (this.#flags[node]! & (IS_RECORDED | HAS_NEW)) === IS_RECORDED;
     if (isKept) return this.#decisions.kept(node);
     this.#flags[node]! &= ~IS_RECORDED;
     if ((this.#flags[node]! & HAS_MISSING) !== 0) this.hasInvalidPrerequisites = true;

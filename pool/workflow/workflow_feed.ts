@@ -33,10 +33,15 @@ export interface WorkflowStart {
   readonly sequence: number;
   /** Returns the number of slots of the run. */
   readonly concurrency: () => number;
+  /** The number of slots at the start of the run. */
+  readonly initialConcurrency: number;
+  /** Called when the source fails, yields a value that is not a task, or a held task cannot be read. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** A started task. */
 interface Started {
+  /** The node of the task; its position below zero for a task that started before the workflow. */
   readonly node: number;
   readonly demand: Demand;
   /** The slots and units of the running attempt; absent between attempts. */
@@ -50,14 +55,17 @@ interface Started {
 export class WorkflowFeed {
   readonly #source: SourceReader<unknown>;
   readonly #settings: WorkflowSettings;
-  readonly #concurrency: () => number;
+  /** Returns the largest number of slots of a task. */
+  readonly #maxSlots: () => number;
   readonly #isReadFirst: boolean;
   readonly #held: HeldTasks;
   readonly #onUnresolved: SourceFacts["onUnresolved"];
   readonly #maxTasks: number;
   readonly #resources: Resources;
   readonly #workflow: Workflow;
-  /** The number of tasks before the workflow: their nodes come first. */
+  /** The number of ids of tasks before the workflow: their nodes come first. */
+  readonly #seenIds: number;
+  /** The number of tasks before the workflow. */
   readonly #seenTasks: number;
   readonly #ready: ReadyQueue;
   /** By node, for the few tasks that differ from most. */
@@ -80,18 +88,20 @@ export class WorkflowFeed {
   #isReading = false;
   #hasSourceEnded = false;
   #hasEnded = false;
-  #onError: (error: unknown) => void = () => {};
+  readonly #onError: (error: unknown) => void;
 
-  constructor({ source, settings, facts, seen, sequence, concurrency }: WorkflowStart) {
+  constructor({ source, settings, facts, seen, sequence, concurrency, initialConcurrency, onError }: WorkflowStart) {
     this.#source = source;
     this.#settings = settings;
-    this.#sequence = sequence;
-    this.#concurrency = concurrency;
+    this.#sequence = this.#seenTasks = sequence;
+    this.#onError = onError;
+    // The concurrency may be lowered for a while.
+    this.#maxSlots = () => Math.max(initialConcurrency, concurrency());
     this.#isReadFirst = facts.isReadFirst;
     this.#onUnresolved = facts.onUnresolved;
     this.#held = facts.held ?? new MemoryTasks();
     this.#maxTasks = facts.held ? Infinity : settings.maxWaiting.tasks;
-    this.#seenTasks = seen?.ids.size ?? 0;
+    this.#seenIds = seen?.ids.size ?? 0;
     this.#resources = new Resources(settings.resources);
     this.#ready = new ReadyQueue((one, other) => this.#precedes(one, other), () => 2 * concurrency());
     this.#workflow = new Workflow(seen, settings.recorded, {
@@ -101,9 +111,9 @@ export class WorkflowFeed {
     });
   }
 
-  /** True when no task is left, or none is wanted. */
+  /** True when no task is left that has not started, or none is wanted. */
   get hasEnded(): boolean {
-    return this.#hasEnded || this.#hasSourceEnded && this.#waiting === 0 && this.#retries.size === 0;
+    return this.#hasEnded || this.#hasSourceEnded && this.#waiting === 0;
   }
 
   /** The number of tasks that are due for another attempt. */
@@ -116,20 +126,29 @@ export class WorkflowFeed {
     return this.#workflow.hasInvalidPrerequisites;
   }
 
-  /** Returns whether a task can start. */
-  hasNext(freeSlots: number): boolean {
-    const isComplete = !this.#isReadFirst || this.#hasSourceEnded || this.#isFull;
-    return isComplete && this.#ready.hasNext(freeSlots);
+  /**
+   * Returns whether a task can start.
+   *
+   * @param hasRoom False if only a retry may start.
+   */
+  hasNext(freeSlots: number, hasRoom: boolean): boolean {
+    return this.#ready.hasNext(freeSlots, this.#wanted(hasRoom));
   }
 
   /** Removes and returns the task to start next; `undefined` when it cannot be read, which ends the run. */
-  take(freeSlots: number): Job | undefined {
-    const { node, demand } = this.#ready.take(freeSlots);
+  take(freeSlots: number, hasRoom: boolean): Job | undefined {
+    const { node, demand } = this.#ready.take(freeSlots, this.#wanted(hasRoom));
     const job = this.#retries.get(node) ?? this.#restore(node);
     if (!job) return undefined;
     if (!this.#retries.delete(node)) this.#waiting--;
     this.#started.set(job, { node, demand, allocation: this.#resources.allocate(demand) });
     return job;
+  }
+
+  /** Returns a function that tells whether a ready task may start. */
+  #wanted(hasRoom: boolean): (node: number) => boolean {
+    const isComplete = !this.#isReadFirst || this.#hasSourceEnded || this.#isFull;
+    return hasRoom && isComplete && !this.#hasEnded ? () => true : (node) => this.#retries.has(node);
   }
 
   /** Returns the variables that tell a started task which units it has. */
@@ -152,13 +171,31 @@ export class WorkflowFeed {
     this.#ready.add(node, demand);
   }
 
-  /** Notes the result of a task that has run. */
+  /** Removes and returns a task that is due for another attempt. */
+  takeRetry(): Job | undefined {
+    for (const [node, job] of this.#retries) {
+      this.#retries.delete(node);
+      return job;
+    }
+    return undefined;
+  }
+
+  /** Notes the result of a task. */
   finish(job: Job, outcome: Outcome): void {
-    const { task: { id } } = job;
-    const node = this.#started.get(job)?.node ?? (id === undefined ? -1 : this.#workflow.graph.find(String(id)));
+    const { task: { id }, sequence } = job;
+    const started = this.#started.get(job);
     this.#started.delete(job);
-    if (node === -1) return;
-    this.#workflow.end(node, outcome);
+    if (sequence <= this.#seenTasks) {
+      const node = id === undefined ? -1 : this.#workflow.graph.find(String(id));
+      if (node !== -1) this.#workflow.end(node, outcome); // an unknown node: a source that has changed since it was examined
+    } else if (started) {
+      this.#workflow.end(started.node, outcome);
+      this.#forget(started.node);
+    }
+  }
+
+  /** Frees the memory of a task that no longer waits. */
+  #forget(node: number): void {
     this.#demands.delete(node);
     this.#priorities.delete(node);
   }
@@ -168,47 +205,53 @@ export class WorkflowFeed {
    * when there is neither, or a task cannot be read, which ends the run.
    */
   takeDecided(): SkippedJob | number | undefined {
-    if (this.#firstDecided === this.#decided.length) return undefined;
-    const decided = this.#decided[this.#firstDecided++]!;
-    if (this.#firstDecided === this.#decided.length) {
+    if (this.#hasEnded || this.#firstDecided === this.#decided.length) return undefined;
+    const decided = this.#decided[this.#firstDecided]!;
+    const node = decided < 0 ? ~decided : decided;
+    const job = this.#restore(node);
+    if (!job) return undefined;
+    if (++this.#firstDecided === this.#decided.length) {
       this.#decided = [];
       this.#firstDecided = 0;
     }
-    const job = this.#restore(decided < 0 ? ~decided : decided);
-    if (!job) return undefined;
     this.#waiting--;
+    this.#forget(node);
     if (decided < 0) this.#kept++;
     return decided < 0 ? job.sequence : { job, error: this.#workflow.explain(decided) };
   }
 
-  /** Reads further tasks. Returns `undefined` when there is nothing to read now. */
-  fill(onError: (error: unknown) => void): Promise<void> | undefined {
-    this.#onError = onError;
-    this.#reportUnresolved();
+  /**
+   * Reads further tasks, or decides those that wait for each other. Returns `undefined` when there is nothing to do now.
+   *
+   * @param isIdle True if no started task is without a result.
+   */
+  fill(isIdle: boolean): Promise<void> | undefined {
+    const isStuck = isIdle && this.#ready.size === 0 && this.#decided.length === 0;
+    this.#reportUnresolved(isStuck);
     if (this.#isReading || this.#hasSourceEnded || this.#hasEnded) return undefined;
     if (!this.#isFull) return this.#read();
-    const isStuck = this.#started.size === 0 && this.#ready.size === 0 && this.#decided.length === 0;
-    if (isStuck) onError(new Error(this.#describeStuck()));
+    if (!isStuck) return undefined;
+    if (this.#workflow.decideCycles()) return Promise.resolve();
+    this.#onError(new Error(this.#describeStuck()));
     return undefined;
   }
 
-  /** Ends the workflow. Returns the tasks that were due for another attempt, and the positions of those that never ran. */
-  end(): { jobs: Job[]; positions: number[] } {
+  /** Ends the workflow, except for retries. Returns the positions of the tasks that never ran. */
+  end(): number[] {
+    if (this.#hasEnded) return [];
     this.#hasEnded = true;
-    const jobs = [...this.#retries.values()];
-    this.#retries.clear();
     const { graph } = this.#workflow;
     const started = new Set([...this.#started.values()].map(({ node }) => node));
     const positions = this.#decided.slice(this.#firstDecided).map((node) => graph.positionOf(node < 0 ? ~node : node));
-    for (let node = this.#seenTasks; node < graph.size; node++) {
+    for (let node = this.#seenIds; node < graph.size; node++) {
       if (this.#workflow.isOpen(node) && !started.has(node)) positions.push(graph.positionOf(node));
     }
-    return { jobs, positions };
+    return positions;
   }
 
-  #reportUnresolved(): void {
-    const isIdle = this.#started.size === 0 && this.#ready.size === 0 && this.#decided.length === 0;
-    const unresolved = this.#kept + (isIdle ? this.#waiting : 0);
+  /** @param isStuck True if no task can start before another is read. */
+  #reportUnresolved(isStuck: boolean): void {
+    const unresolved = this.#kept + (isStuck ? this.#waiting : 0);
     if (unresolved === this.#unresolved) return;
     this.#unresolved = unresolved;
     this.#onUnresolved?.(unresolved);
@@ -231,7 +274,8 @@ export class WorkflowFeed {
           break;
         }
         this.add(checkTask(value, { number: this.#sequence + 1 }));
-        if (!this.#isReadFirst && this.#ready.size > 0) break;
+        // The source may take long to yield the next task.
+        if (this.#decided.length > 0 || !this.#isReadFirst && this.#ready.size > 0) break;
       }
     } catch (error) {
       // Releasing a source may make a pending read fail.
@@ -247,7 +291,7 @@ export class WorkflowFeed {
    */
   add(task: CheckedTask): void {
     const position = ++this.#sequence;
-    const demand = this.#resources.demandOf(task, this.#concurrency(), position);
+    const demand = this.#resources.demandOf(task, this.#maxSlots(), position);
     const node = this.#workflow.declare(task, position);
     if (demand !== ONE_SLOT) this.#demands.set(node, demand);
     if (task.priority) this.#priorities.set(node, task.priority);
@@ -272,10 +316,16 @@ export class WorkflowFeed {
       const difference = (this.#priorities.get(one) ?? 0) - (this.#priorities.get(other) ?? 0);
       if (difference !== 0) return difference > 0;
     }
-    const times = this.#times;
-    if (times && times[one] !== times[other]) return times[one]! > times[other]!;
-    const { graph } = this.#workflow;
-    return graph.positionOf(one) < graph.positionOf(other);
+    const [time, otherTime] = [this.#timeOf(one), this.#timeOf(other)];
+    return time === otherTime ? this.#positionOf(one) < this.#positionOf(other) : time > otherTime;
+  }
+
+  #timeOf(node: number): number {
+    return this.#times?.[node] ?? 0;
+  }
+
+  #positionOf(node: number): number {
+    return node < 0 ? -node : this.#workflow.graph.positionOf(node);
   }
 
   #demandOf(node: number): Demand {
@@ -284,10 +334,7 @@ export class WorkflowFeed {
 
   /** Returns the state of a task that has started before the workflow began. */
   #adopt(job: Job): Started {
-    const { id } = job.task;
-    const { graph } = this.#workflow;
-    const node = id === undefined ? graph.addWithoutId(job.sequence) : graph.nodeOf(String(id));
-    const started: Started = { node, demand: ONE_SLOT };
+    const started: Started = { node: -job.sequence, demand: ONE_SLOT };
     this.#started.set(job, started);
     return started;
   }
@@ -316,7 +363,8 @@ function expectedTimes({ graph }: Workflow, estimateMs: (id: string) => number |
   const durations = new Float64Array(graph.size);
   const known: number[] = [];
   for (let node = 0; node < graph.size; node++) {
-    const ms = graph.hasId(node) ? estimateMs(graph.idOf(node)) : undefined;
+    const isTask = graph.positionOf(node) !== 0 && graph.hasId(node);
+    const ms = isTask ? estimateMs(graph.idOf(node)) : undefined;
     durations[node] = typeof ms === "number" && ms >= 0 ? ms : NaN;
     if (!Number.isNaN(durations[node])) known.push(durations[node]!);
   }

@@ -28,19 +28,19 @@ test("TaskQueue keeps the order of tasks while others are taken or removed", () 
         assertEquals(job === undefined || queue.remove!(job), true);
         assertEquals(removed[0] !== undefined && queue.remove!(removed[0]), false);
       }
-      assertEquals(queue.hasNext(), expected.length > 0);
+      assertEquals(queue.hasNext(1, true), expected.length > 0);
     }
     queue.finishAdding();
     assertEquals(queue.hasEnded, expected.length === 0);
     assertEquals(queue.end(), { jobs: expected, positions: [] });
-    assertEquals([queue.hasEnded, queue.hasNext()], [true, false]);
+    assertEquals([queue.hasEnded, queue.hasNext(1, true)], [true, false]);
   });
   fc.assert(property, { numRuns: 500 * EFFORT, seed: SEED });
 });
 
 function feedOf(source: Source<unknown>): SourceFeed {
-  const { workflow } = poolSettings({}, undefined, { reportsOutput: false });
-  return new SourceFeed(source, { isWorkflow: undefined, isReadFirst: false }, workflow, () => 2);
+  const settings = poolSettings({ concurrency: 2 }, undefined, { reportsOutput: false });
+  return new SourceFeed(source, { isWorkflow: undefined, isReadFirst: false }, settings, () => 2);
 }
 
 /** Fails on an error of the source. */
@@ -50,14 +50,14 @@ const failOnError = (error: unknown) => {
 
 test("SourceFeed reads one task at a time, and returns the task that was read ahead when it ends", async () => {
   const feed = feedOf([{ cmd: "a" }, { cmd: "b" }, { cmd: "c" }]);
-  const reading = feed.fill(failOnError);
-  assertEquals(feed.fill(failOnError), undefined);
+  const reading = feed.fill(failOnError, false);
+  assertEquals(feed.fill(failOnError, false), undefined);
   await reading;
-  assertEquals([feed.hasNext(1), feed.fill(failOnError)], [true, undefined]);
-  assertEquals(feed.take(1)?.id, "1");
-  await feed.fill(failOnError);
+  assertEquals([feed.hasNext(1, true), feed.fill(failOnError, false)], [true, undefined]);
+  assertEquals(feed.take(1, true)?.id, "1");
+  await feed.fill(failOnError, false);
   assertEquals(feed.end().jobs.map(({ id }) => id), ["2"]);
-  assertEquals([feed.hasNext(1), feed.hasEnded, feed.fill(failOnError)], [false, true, undefined]);
+  assertEquals([feed.hasNext(1, true), feed.hasEnded, feed.fill(failOnError, false)], [false, true, undefined]);
   assertEquals(feed.end(), { jobs: [], positions: [] });
   await feed.released;
 });
@@ -65,9 +65,9 @@ test("SourceFeed reads one task at a time, and returns the task that was read ah
 test("SourceFeed drops a task that arrives after its end", async () => {
   const read = Promise.withResolvers<IteratorResult<unknown>>();
   const feed = feedOf({ [Symbol.asyncIterator]: () => ({ next: () => read.promise }) });
-  const reading = feed.fill(failOnError);
+  const reading = feed.fill(failOnError, false);
   assertEquals(feed.end(), { jobs: [], positions: [] });
   read.resolve({ done: false, value: { cmd: "late" } });
   await reading;
-  assertEquals([feed.hasNext(1), feed.hasEnded], [false, true]);
+  assertEquals([feed.hasNext(1, true), feed.hasEnded], [false, true]);
 });
