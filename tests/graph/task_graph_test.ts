@@ -105,5 +105,5 @@ test("TaskGraph reports its memory, about 50 bytes for each task and 12 for each
     graph.setPrerequisites(graph.nodeOf(`task ${number}`), number === 0 ? [] : [`task ${number - 1}`]);
   }
   const bytes = (graph.heldBytes - before) / 10_000;
-  assertEquals(bytes > 30 && bytes < 150, true, `${bytes} bytes`);
+  assertEquals(bytes > 60 && bytes < 130, true, `${bytes} bytes`); // at most twice the sum, as the arrays grow
 });

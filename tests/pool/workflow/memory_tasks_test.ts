@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
 import fc from "fast-check";
 import { MemoryTasks } from "../../../pool/workflow/memory_tasks.ts";
 import type { CheckedTask } from "../../../records/task.ts";
@@ -21,6 +22,7 @@ test("MemoryTasks returns each task, and counts the memory of the others", () =>
     while (left.length > 0) {
       const [node] = left.splice(order.next().value % left.length, 1) as [number];
       assertEquals(held.take(node) === tasks[node], true);
+      assertThrows(() => held.take(node), TypeError); // the task is forgotten
       assertEquals(held.heldBytes, left.reduce((sum, other) => sum + sizes[other]!, 0));
     }
   });

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
 import {
   type Allocation,
+  delays,
   type Demand,
   fits,
   MAX_NUMBERED_UNITS,
@@ -96,4 +97,21 @@ test("the variables of a resource are TASKRUNNER_NAME and another one; only numb
   const rest = resources.demandOf({ cmd: "x", uses: { many: MAX_NUMBERED_UNITS - 1 } }, 1, 1);
   const { TASKRUNNER_MANY } = variablesOf(resources.allocate(rest))!;
   assertEquals(TASKRUNNER_MANY, Array.from({ length: MAX_NUMBERED_UNITS - 1 }, (_, index) => index + 1).join());
+});
+
+test("a task delays another one that needs several slots or the units that the task would take", () => {
+  const resources = new Resources(SETTINGS);
+  const demandOf = (slots: number, uses: Record<string, number> = {}) =>
+    resources.demandOf({ cmd: "x", slots, uses }, 9, 1);
+  const [one, two, three] = [demandOf(1), demandOf(2), demandOf(3)];
+  // The slots that are left: 2 of 3, 1 of 2, 0 of 1.
+  assertEquals([3, 2, 1].map((free) => delays(one, two, free)), [false, true, true]);
+  assertEquals([4, 3].map((free) => delays(one, three, free)), [false, true]);
+  assertEquals(delays(two, one, 1), false);
+  resources.allocate(demandOf(1, { gpu: 1 })); // 2 of 3 are left
+  const [gpu, disk] = [demandOf(1, { gpu: 1 }), demandOf(1, { disk: 1 })];
+  assertEquals(delays(gpu, gpu, 1), false);
+  assertEquals(delays(gpu, demandOf(1, { gpu: 2 }), 1), true);
+  assertEquals(delays(disk, demandOf(1, { gpu: 3 }), 1), false);
+  assertEquals(delays(disk, demandOf(1, { gpu: 3, disk: 5 }), 1), true);
 });

@@ -163,6 +163,16 @@ test("Workflow decides many tasks at once without recursion", () => {
   assertEquals(workflow.explain(size - 1), 'Skipped because the outcome of "0" is failed');
 });
 
+test("Workflow decides a task that waits for a task that is skipped when it is read", () => {
+  const checked = new CheckedWorkflow(new Map());
+  checked.add({ cmd: "x", id: "last", after: "later" });
+  checked.add({ cmd: "x", id: "failed" });
+  checked.end(1, "failed");
+  checked.add({ cmd: "x", id: "later", after: "failed" });
+  checked.check();
+  assertEquals(checked.decided.get(checked.nodes[0]!), "skipped");
+});
+
 test("Workflow continues with the tasks that were seen before", () => {
   const seen = new SeenTasks();
   for (let number = 0; number < 200; number++) seen.add(`${number}`);

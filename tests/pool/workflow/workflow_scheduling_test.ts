@@ -124,6 +124,9 @@ test("members of a cycle and tasks with unknown prerequisites are skipped", asyn
 });
 
 test("the text of a long cycle is short", async () => {
+  const short = Array.from({ length: 7 }, (_, index) => task(index, { after: (index + 1) % 7 }));
+  const all = ["0", "1", "2", "3", "4", "5", "6", "0"].map((id) => `"${id}"`).join(" after ");
+  assertEquals((await results(short, {}))[0], `0 skipped: Skipped because of a cycle: ${all}`);
   const tasks = Array.from({ length: 20 }, (_, index) => task(index, { after: (index + 1) % 20 }));
   const [first] = await results(tasks, {});
   const names = ["0", "1", "2", "3", "4", "5", "6"].map((id) => `"${id}"`);
@@ -230,10 +233,11 @@ test("a task that can never start is refused", async () => {
     ],
   ];
   for (const [fields, message] of refused) {
+    const field = fields.slots ? "slots" : `uses.${Object.keys(fields.uses!)[0]}`;
     const executor = instantExecutor();
     const options = { executor, concurrency: 2, resources: { gpu: 1, disk: 1 } };
     const error = await assertRejects(() => collect(run([task("a", fields)], options)), InvalidTaskError);
-    assertEquals([error.message, executor.executions.length], [message, 0]);
+    assertEquals([error.message, error.field, executor.executions.length], [message, field, 0]);
   }
   const error = await assertRejects(() => collect(run([task("a", { uses: { gpu: 1 } })], {})), InvalidTaskError);
   assert(error.message.endsWith("the resources are: none"), error.message);
@@ -253,8 +257,9 @@ for (const isStream of [false, true]) {
         task("b", { after: "a" }),
       ]]
     ) {
-      const { message } = await assertRejects(() => play(tasks), InvalidTaskError);
+      const { message, field } = await assertRejects(() => play(tasks), InvalidTaskError);
       const number = tasks.length;
+      assertEquals(field, "after");
       assertEquals(message, `Cannot read task ${number}: "after" names "a", which is the id of several tasks`);
     }
     for (
@@ -265,7 +270,8 @@ for (const isStream of [false, true]) {
         task("a"),
       ]]
     ) {
-      const { message } = await assertRejects(() => play(tasks), InvalidTaskError);
+      const { message, field } = await assertRejects(() => play(tasks), InvalidTaskError);
+      assertEquals(field, "id");
       const rest = 'the id "a" is also the id of an earlier task, and "after" of another task names it';
       assertEquals(message, `Cannot read task 4: ${rest}`);
     }
