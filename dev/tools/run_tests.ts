@@ -29,6 +29,18 @@ export const RUNTIMES = ["deno", "bun", "node"] as const;
  * are files, or folders that end with a slash.
  */
 export const ONE_RUNTIME: Readonly<Record<string, Runtime>> = {
+  // The command's words and files; other tests run the command on every runtime.
+  "tests/cli/command_line_test.ts": "bun",
+  "tests/cli/config_test.ts": "bun",
+  "tests/cli/each/columns_test.ts": "bun",
+  "tests/cli/each/gather_test.ts": "bun",
+  "tests/cli/failed_test.ts": "bun",
+  "tests/cli/foreign_flags_test.ts": "bun",
+  "tests/cli/graph_test.ts": "bun",
+  "tests/cli/help_test.ts": "bun",
+  "tests/cli/man_test.ts": "bun",
+  "tests/cli/results_commands_test.ts": "bun",
+  "tests/cli/workflow_flags_test.ts": "bun",
   // What shells, servers, browsers and the system do.
   "tests/e2e/": "bun",
   // Tools of the project.

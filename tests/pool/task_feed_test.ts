@@ -71,3 +71,19 @@ test("SourceFeed drops a task that arrives after its end", async () => {
   await reading;
   assertEquals([feed.hasNext(1, true), feed.hasEnded], [false, true]);
 });
+
+test("SourceFeed drops a task when the run ends while a module for the task is loading", async () => {
+  for (const task of [{ cmd: "a", priority: 1 }, { id: "a", cmd: "a" }]) {
+    // The command is read when the task is checked, just before the module is loaded.
+    const value = {
+      ...task,
+      get cmd() {
+        queueMicrotask(() => feed.end());
+        return "a";
+      },
+    };
+    const feed: SourceFeed = feedOf([value]);
+    await feed.fill(failOnError, false);
+    assertEquals([feed.workflow, feed.hasNext(1, true), feed.hasEnded], [undefined, false, true]);
+  }
+});
