@@ -2,7 +2,12 @@ const MAX_TEXT_BYTES = 2 ** 32 - 1;
 /** Never a byte of UTF-8: the first byte of an id in UTF-16. */
 const NOT_WELL_FORMED = 0xff;
 
+/** Length of the ids that are encoded into {@linkcode shortId}, in UTF-16. */
+const MAX_SHORT_LENGTH = 128;
+
 const encoder = new TextEncoder();
+/** The bytes of the latest short id. */
+const shortId = new Uint8Array(3 * MAX_SHORT_LENGTH);
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the bytes that stand for an id in an {@linkcode IdTable}: UTF-8, or UTF-16 for ids with lone surrogates. */
@@ -74,6 +79,16 @@ export class IdTable {
     if (2 * this.#size > this.#slots.length) this.#addSlots();
     else this.#slots[slot] = number + 1;
     return number;
+  }
+
+  /** {@linkcode add} for an id as text. */
+  addText(id: string): number {
+    // Short ids need no array of their own, which would cost the garbage collector more than the table costs.
+    if (id.length > MAX_SHORT_LENGTH || !id.isWellFormed()) {
+      const bytes = bytesOfId(id);
+      return this.add(bytes, 0, bytes.length);
+    }
+    return this.add(shortId, 0, encoder.encodeInto(id, shortId).written);
   }
 
   /** Returns the number of an id, or -1 for an unknown id. */

@@ -1,4 +1,4 @@
-import { bytesOfId, enlarged, IdTable } from "../../graph/id_table.ts";
+import { enlarged, IdTable } from "../../graph/id_table.ts";
 import { type Outcome, OUTCOMES } from "../../records/result.ts";
 
 /** The mark of a task without an outcome. */
@@ -39,8 +39,7 @@ export class SeenTasks {
   }
 
   #numberOf(id: string): number {
-    const bytes = bytesOfId(id);
-    const number = this.ids.add(bytes, 0, bytes.length);
+    const number = this.ids.addText(id);
     if (number === this.#marks.length) this.#marks = new Uint8Array(enlarged(this.#marks));
     return number;
   }
