@@ -62,15 +62,15 @@ function groupsOf(graph: TaskGraph, isLeftOut: Uint8Array): number[][] {
       if (earliest[node] !== visits[node]) continue;
       const group = open.splice(open.lastIndexOf(node));
       for (const member of group) isOpen[member] = 0;
-      if (group.length > 1 || isPrerequisiteOf(graph, node, node)) groups.push(group);
+      if (group.length > 1 || waitsForItself(graph, node)) groups.push(group);
     }
   }
   return groups;
 }
 
-function isPrerequisiteOf(graph: TaskGraph, prerequisite: number, node: number): boolean {
+function waitsForItself(graph: TaskGraph, node: number): boolean {
   for (let index = 0; index < graph.prerequisiteCount(node); index++) {
-    if (graph.prerequisiteAt(node, index) === prerequisite) return true;
+    if (graph.prerequisiteAt(node, index) === node) return true;
   }
   return false;
 }

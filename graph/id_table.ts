@@ -6,8 +6,10 @@ const NOT_WELL_FORMED = 0xff;
 const MAX_SHORT_LENGTH = 128;
 
 const encoder = new TextEncoder();
-/** The bytes of the latest short id. */
+/** The bytes of the latest short id: an array for each would cost the garbage collector more than the table costs. */
 const shortId = new Uint8Array(3 * MAX_SHORT_LENGTH);
+/** Begins with the bytes of the id that was encoded last. */
+let latest: Uint8Array = shortId;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the bytes that stand for an id in an {@linkcode IdTable}: UTF-8, or UTF-16 for ids with lone surrogates. */
@@ -21,6 +23,13 @@ export function bytesOfId(id: string): Uint8Array {
     bytes[2 + 2 * index] = code >> 8;
   }
   return bytes;
+}
+
+/** Encodes an id into {@linkcode latest}, as {@linkcode bytesOfId} does. Returns the number of bytes. */
+function encode(id: string): number {
+  const isShort = id.length <= MAX_SHORT_LENGTH && id.isWellFormed();
+  latest = isShort ? shortId : bytesOfId(id);
+  return isShort ? encoder.encodeInto(id, shortId).written : latest.length;
 }
 
 /** Returns the id that bytes stand for. */
@@ -83,17 +92,19 @@ export class IdTable {
 
   /** {@linkcode add} for an id as text. */
   addText(id: string): number {
-    // Short ids need no array of their own, which would cost the garbage collector more than the table costs.
-    if (id.length > MAX_SHORT_LENGTH || !id.isWellFormed()) {
-      const bytes = bytesOfId(id);
-      return this.add(bytes, 0, bytes.length);
-    }
-    return this.add(shortId, 0, encoder.encodeInto(id, shortId).written);
+    const end = encode(id);
+    return this.add(latest, 0, end);
   }
 
   /** Returns the number of an id, or -1 for an unknown id. */
   find(bytes: Uint8Array, begin: number, end: number): number {
     return this.#slots[this.#slotOf(bytes, begin, end)]! - 1;
+  }
+
+  /** {@linkcode find} for an id as text. */
+  findText(id: string): number {
+    const end = encode(id);
+    return this.find(latest, 0, end);
   }
 
   /** Returns the id with a number. */

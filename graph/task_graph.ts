@@ -1,4 +1,4 @@
-import { bytesOfId, enlarged, IdTable } from "./id_table.ts";
+import { enlarged, IdTable } from "./id_table.ts";
 
 const MIN_CAPACITY = 64;
 /** Begins the bytes of a node without an id: never the first byte of an id. */
@@ -47,15 +47,12 @@ export class TaskGraph {
 
   /** Returns the node of an id; a new id gets the next number. */
   nodeOf(id: string): number {
-    const bytes = bytesOfId(id);
-    return this.nodeOfBytes(bytes, 0, bytes.length);
+    return this.#withRoom(this.#ids.addText(id));
   }
 
   /** Returns the node of an id in UTF-8; a new id gets the next number. */
   nodeOfBytes(bytes: Uint8Array, begin: number, end: number): number {
-    const node = this.#ids.add(bytes, begin, end);
-    if (node === this.#positions.length) this.#enlarge();
-    return node;
+    return this.#withRoom(this.#ids.add(bytes, begin, end));
   }
 
   /** Adds a node for a task without an id, and returns the node. */
@@ -64,6 +61,11 @@ export class TaskGraph {
     const node = this.nodeOfBytes(bytes, 0, bytes.length);
     this.declare(node, position);
     this.#withoutId.add(node);
+    return node;
+  }
+
+  #withRoom(node: number): number {
+    if (node === this.#positions.length) this.#enlarge();
     return node;
   }
 
@@ -81,8 +83,7 @@ export class TaskGraph {
 
   /** Returns the node of an id, or -1 for an unknown id. */
   find(id: string): number {
-    const bytes = bytesOfId(id);
-    return this.#ids.find(bytes, 0, bytes.length);
+    return this.#ids.findText(id);
   }
 
   /** Returns the id of a node. */

@@ -1,5 +1,5 @@
 import { isFailure, type TaskResult } from "../records/result.ts";
-import { bytesOfId, enlarged, IdTable } from "../graph/id_table.ts";
+import { enlarged, IdTable } from "../graph/id_table.ts";
 
 /** Marks a task whose latest result is that it was skipped. */
 const SKIPPED = 2 ** 32 - 1;
@@ -30,8 +30,7 @@ export class LatestFailures {
 
   /** Adds the next result. */
   add({ id, outcome }: Pick<TaskResult, "id" | "outcome">): void {
-    const key = bytesOfId(id);
-    const number = this.#ids.add(key, 0, key.length);
+    const number = this.#ids.addText(id);
     if (number === this.#failures.length) this.#failures = new Uint32Array(enlarged(this.#failures));
     this.#results++;
     this.#count(this.#failures[number]!, -1);
@@ -46,8 +45,7 @@ export class LatestFailures {
 
   /** Returns the number of the result, from 1, with which the task failed; 0 if the latest result is not a failure. */
   failureOf(id: string): number {
-    const key = bytesOfId(id);
-    const number = this.#ids.find(key, 0, key.length);
+    const number = this.#ids.findText(id);
     const failure = number === -1 ? 0 : this.#failures[number]!;
     return failure === SKIPPED ? 0 : failure;
   }

@@ -12,7 +12,7 @@ import {
 } from "../records/result.ts";
 import type { Task } from "../records/task.ts";
 import { crc32OfRange } from "./crc32.ts";
-import { bytesOfId, enlarged, IdTable } from "../graph/id_table.ts";
+import { enlarged, IdTable } from "../graph/id_table.ts";
 import { ResultScanner } from "./result_scanner.ts";
 import { type Span, textOf } from "./span.ts";
 import type { TaskScanner } from "./task_scanner.ts";
@@ -86,8 +86,7 @@ export class ResultIndex {
 
   /** Adds a result, which replaces an earlier result of the task. */
   add({ id, outcome, cmdHash }: Pick<TaskResult, "id" | "outcome" | "cmdHash">): void {
-    const key = bytesOfId(id);
-    this.#set(this.intern(key, 0, key.length), OUTCOMES.indexOf(outcome) + 1, cmdHash);
+    this.#set(this.intern(id), OUTCOMES.indexOf(outcome) + 1, cmdHash);
   }
 
   /**
@@ -97,35 +96,35 @@ export class ResultIndex {
    */
   stateOf({ id, cmd }: Task): TaskState {
     if (id === undefined) throw new RangeError('Cannot look up the task: "id" is missing');
-    const key = bytesOfId(String(id));
-    const number = this.#ids.find(key, 0, key.length);
+    const number = this.#ids.findText(String(id));
     return number === -1 ? "remaining" : this.stateOfCommand(number, cmd);
   }
 
   /** Returns the outcome of the latest result of a task; `undefined` without a result, and for a canceled task. */
   outcomeOf(id: string): Outcome | undefined {
-    const key = bytesOfId(id);
-    const number = this.#ids.find(key, 0, key.length);
+    const number = this.#ids.findText(id);
     if (number === -1) return undefined;
     const outcome = OUTCOMES[this.#outcomeIndex(number)];
     return outcome === "canceled" ? undefined : outcome;
   }
 
   /** Returns the number of an id; a new id gets the next number. */
-  intern(bytes: Uint8Array, begin: number, end: number): number {
-    const number = this.#ids.add(bytes, begin, end);
+  intern(id: string): number {
+    return this.#withRoom(this.#ids.addText(id));
+  }
+
+  /** Returns the number of an id that was scanned. */
+  internSpan(bytes: Uint8Array, span: Span): number {
+    if (span.isEscaped) return this.intern(textOf(bytes, span));
+    return this.#withRoom(this.#ids.add(bytes, span.begin, span.end));
+  }
+
+  #withRoom(number: number): number {
     if (number === this.#bits.length) {
       this.#hashes = new Uint32Array(enlarged(this.#hashes));
       this.#bits = new Uint8Array(enlarged(this.#bits));
     }
     return number;
-  }
-
-  /** Returns the number of an id that was scanned. */
-  internSpan(bytes: Uint8Array, span: Span): number {
-    if (!span.isEscaped) return this.intern(bytes, span.begin, span.end);
-    const key = bytesOfId(textOf(bytes, span));
-    return this.intern(key, 0, key.length);
   }
 
   /** Returns the state of the task with that number and command. */

@@ -1,6 +1,6 @@
 import type { Task } from "../records/task.ts";
 import { excerpt } from "../text/excerpt.ts";
-import { bytesOfId, enlarged } from "../graph/id_table.ts";
+import { enlarged } from "../graph/id_table.ts";
 import type { ResultIndex, TaskState } from "./result_index.ts";
 import type { TaskScanner } from "./task_scanner.ts";
 
@@ -32,8 +32,7 @@ export class TaskPass {
    */
   stateOf({ id, cmd }: Task, position: number, unit: "line" | "value" | "task"): TaskState {
     if (id === undefined) throw new RangeError('"id" is missing; resuming finds the result of a task by its id');
-    const key = bytesOfId(String(id));
-    const number = this.#index.intern(key, 0, key.length);
+    const number = this.#index.intern(String(id));
     const other = this.#enter(number, position);
     if (other === undefined) return this.#index.stateOfCommand(number, cmd);
     throw new RangeError(

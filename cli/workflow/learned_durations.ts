@@ -1,4 +1,4 @@
-import { bytesOfId, IdTable } from "../../graph/id_table.ts";
+import { IdTable } from "../../graph/id_table.ts";
 import { excerpt } from "../../text/excerpt.ts";
 import type { Io } from "../io.ts";
 import { readResultsFrom } from "../results_input.ts";
@@ -18,8 +18,7 @@ export class LearnedDurations {
 
   /** Sets the duration of a task, which replaces an earlier one. */
   set(id: string, durationMs: number): void {
-    const bytes = bytesOfId(id);
-    const number = this.#ids.add(bytes, 0, bytes.length);
+    const number = this.#ids.addText(id);
     if (number === this.#durations.length) {
       this.#durations = new Float64Array(this.#durations.buffer.transfer(2 * this.#durations.byteLength));
     }
@@ -28,8 +27,7 @@ export class LearnedDurations {
 
   /** Returns the duration of a task, in milliseconds; `undefined` if it is unknown. */
   msOf(id: string): number | undefined {
-    const bytes = bytesOfId(id);
-    const number = this.#ids.find(bytes, 0, bytes.length);
+    const number = this.#ids.findText(id);
     return number === -1 ? undefined : this.#durations[number];
   }
 }

@@ -1,4 +1,4 @@
-import { bytesOfId, IdTable } from "../../graph/id_table.ts";
+import { IdTable } from "../../graph/id_table.ts";
 import { type Outcome, OUTCOMES } from "../../records/result.ts";
 import type { ResultFacts } from "../../results/statistics/results_reader.ts";
 
@@ -65,8 +65,7 @@ export class ResultGraph {
 
   /** Returns the node of an id; -1 for an unknown id. */
   find(id: string): number {
-    const bytes = bytesOfId(id);
-    return this.#ids.find(bytes, 0, bytes.length);
+    return this.#ids.findText(id);
   }
 
   /** Returns the outcome of a task; `undefined` for an id without a result. */
@@ -105,8 +104,7 @@ export class ResultGraph {
   }
 
   #nodeOf(id: string): number {
-    const bytes = bytesOfId(id);
-    const node = this.#ids.add(bytes, 0, bytes.length);
+    const node = this.#ids.addText(id);
     if (node === this.#outcomes.length) {
       this.#outcomes = grown(this.#outcomes);
       this.#attempts = grown(this.#attempts);
