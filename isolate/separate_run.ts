@@ -203,17 +203,10 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   }
 
   async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
-    const {
-      signal,
-      onProgress,
-      onAttemptStart: _onAttemptStart,
-      estimateMs: _e,
-      recorded: _r,
-      executor,
-      spawnAdapter: _,
-      ...rest
-    } = this
-      .#options;
+    const { signal, onProgress, executor, ...others } = this.#options;
+    // Functions and objects of this process; `recorded` has been looked up for each task.
+    const { onAttemptStart: _hook, estimateMs: _estimate, recorded: _recorded, spawnAdapter: _adapter, ...rest } =
+      others;
     const spillDir = spillPath(rest.spillDir);
     signal?.throwIfAborted();
     const options: PlainOptions = {

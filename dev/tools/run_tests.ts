@@ -41,7 +41,7 @@ export const ONE_RUNTIME: Readonly<Record<string, Runtime>> = {
   "tests/cli/man_test.ts": "bun",
   "tests/cli/results_commands_test.ts": "bun",
   "tests/cli/workflow_flags_test.ts": "bun",
-  // What shells, servers, browsers and the system do.
+  // The behavior of shells, servers, browsers and the system.
   "tests/e2e/": "bun",
   // Tools of the project.
   "tests/dev/check_layers_test.ts": "bun",
@@ -49,7 +49,7 @@ export const ONE_RUNTIME: Readonly<Record<string, Runtime>> = {
   "tests/dev/check_workflows_test.ts": "bun",
   "tests/dev/run_tests_test.ts": "bun",
   "tests/dev/terminal_svg_test.ts": "bun",
-  // What a release consists of, which starts or is built by one runtime.
+  // The parts of a release, which one runtime builds or starts.
   "tests/package/executable_test.ts": "bun",
   "tests/package/jsr_test.ts": "deno",
   "tests/package/npm_install_test.ts": "node",

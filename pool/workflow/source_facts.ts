@@ -38,7 +38,7 @@ export interface SourceFacts {
   held?: HeldTasks | undefined;
   /**
    * Called when the number of tasks changes that have been read and get no result unless the source yields further tasks:
-   * those that wait for tasks that have not been read, and those whose recorded result stays.
+   * tasks that wait for a task that has not been read, and tasks whose recorded result stays.
    */
   onUnresolved?: ((tasks: number) => void) | undefined;
 }

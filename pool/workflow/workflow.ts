@@ -156,7 +156,7 @@ export class Workflow {
     return isIncomplete;
   }
 
-  /** Returns whether a task waits for a node that has not been read. */
+  /** Returns whether an id has been named as a prerequisite, and has neither a task nor an outcome. */
   #isUnread(node: number): boolean {
     return this.graph.positionOf(node) === 0 && this.#states[node] === UNDECIDED;
   }

@@ -13,7 +13,7 @@ import { mermaidLines } from "../../report/drawing/mermaid.ts";
 import { ResultGraph } from "../../report/workflow/result_graph.ts";
 import { factsOf } from "../../results/statistics/results_reader.ts";
 import { printable } from "../../text/excerpt.ts";
-import { jsonLines, lacks, resultWith, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
+import { jsonLines, lacks, resultAt, resultWith, taskFile, taskrunner, withTempDirectory } from "../support/helpers.ts";
 import { TIMEOUT } from "../support/test.ts";
 import { test } from "../support/test.ts";
 
@@ -193,25 +193,18 @@ const WORKFLOW = [
 ];
 
 function results(): TaskResult[] {
-  const at = (id: string, startMs: number, durationMs: number, fields: Partial<TaskResult> = {}) =>
-    resultWith({
-      id,
-      startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString(),
-      durationMs,
-      ...fields,
-    });
   const earlierAttempts = [
     { status: 1, outcome: "failed", slot: 1, startedAt: "2026-11-30T08:00:01.000Z", durationMs: 500, stderrEnd: "" },
   ] as const;
   const skipped = { outcome: "skipped", status: null, attempts: 0, slot: 0 } as const;
   return [
-    at("build", 0, 1_000),
-    at("lint", 0, 10),
-    at("gone", 0, 10),
-    at("unrelated", 0, 10),
-    at("test", 2_000, 500, { outcome: "failed", attempts: 2, earlierAttempts, after: ["build", "lint"] }),
-    at("publish", 2_500, 0, { ...skipped, after: ["test"] }),
-    at("notify", 2_500, 10, { after: ["test", "gone"] }),
+    resultAt("build", 0, 1_000),
+    resultAt("lint", 0, 10),
+    resultAt("gone", 0, 10),
+    resultAt("unrelated", 0, 10),
+    resultAt("test", 2_000, 500, { outcome: "failed", attempts: 2, earlierAttempts, after: ["build", "lint"] }),
+    resultAt("publish", 2_500, 0, { ...skipped, after: ["test"] }),
+    resultAt("notify", 2_500, 10, { after: ["test", "gone"] }),
   ];
 }
 

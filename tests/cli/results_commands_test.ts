@@ -6,12 +6,12 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { assertStringIncludes } from "@std/assert/string-includes";
-import type { TaskResult } from "../../mod.ts";
 import type { TraceEvent } from "../../report/chrome_trace.ts";
 import {
   jsonLines,
   mixedTasks,
   parseResults,
+  resultAt,
   resultWith,
   startTaskrunner,
   taskFile,
@@ -232,29 +232,28 @@ test("a trace of workers on other machines has a process for each worker", async
 });
 
 test("a trace has arrows from prerequisites to the tasks that waited for them, and shows skipped tasks", async () => {
-  const at = (id: string, startMs: number, durationMs: number, fields: Partial<TaskResult> = {}) =>
-    resultWith({
-      id,
-      startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString(),
-      durationMs,
-      ...fields,
-    });
   const earlierAttempts = [
     { status: 1, outcome: "failed", slot: 2, startedAt: "2026-11-30T08:00:00.020Z", durationMs: 5, stderrEnd: "" },
   ] as const;
   const skipped = { outcome: "skipped", status: null, attempts: 0, slot: 0, error: "because of c" } as const;
   const results = [
-    at("again", 0, 1, { outcome: "failed", status: 1 }),
-    at("a", 1, 10),
-    at("b", 1, 18.7, { slot: 2, uses: { gpu: 2 }, slots: 3 }),
+    resultAt("again", 0, 1, { outcome: "failed", status: 1 }),
+    resultAt("a", 1, 10),
+    resultAt("b", 1, 18.7, { slot: 2, uses: { gpu: 2 }, slots: 3 }),
     // Starts are accurate to a millisecond, so that this task seems to start before "b" ended.
-    at("c", 30, 5, { after: ["a", "b", "elsewhere"], attempts: 2, earlierAttempts, outcome: "failed", status: 1 }),
-    at("overlap", 19, 1, { after: ["b"] }),
-    at("again", 40, 1, { after: ["c"] }),
-    at("d", 35, 0, { ...skipped, after: ["c"] }),
-    at("cleanup", 50, 1, { after: ["d", "again", "cleanup"] }),
-    at("clock set back", 0, 1, { after: ["c"], slot: 9 }),
-    at("no time", 60, 0, { after: ["a"], slot: 8 }),
+    resultAt("c", 30, 5, {
+      after: ["a", "b", "elsewhere"],
+      attempts: 2,
+      earlierAttempts,
+      outcome: "failed",
+      status: 1,
+    }),
+    resultAt("overlap", 19, 1, { after: ["b"] }),
+    resultAt("again", 40, 1, { after: ["c"] }),
+    resultAt("d", 35, 0, { ...skipped, after: ["c"] }),
+    resultAt("cleanup", 50, 1, { after: ["d", "again", "cleanup"] }),
+    resultAt("clock set back", 0, 1, { after: ["c"], slot: 9 }),
+    resultAt("no time", 60, 0, { after: ["a"], slot: 8 }),
   ];
   const events = checkTrace((await startTaskrunner(["trace", "-"], { stdin: jsonLines(results) }).ended).stdout);
   assertEquals(arrowsOf(events), [

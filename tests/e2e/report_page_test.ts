@@ -18,6 +18,7 @@ import {
   mixedTasks,
   parseResults,
   PROJECT,
+  resultAt,
   resultWith,
   taskFile,
   taskrunner,
@@ -456,30 +457,26 @@ test("ReportCollector has the earlier attempts of its rows, and limits the numbe
 
 /** Returns the results of a workflow: a task, two that wait for it, and one that waits for these and is retried. */
 function workflowResults(): TaskResult[] {
-  const at = (id: string, startMs: number, durationMs: number, fields: Partial<TaskResult> = {}) =>
-    resultWith({
-      id,
-      startedAt: new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString(),
-      durationMs,
-      ...fields,
-    });
   const skipped = { outcome: "skipped", status: null, attempts: 0, slot: 0 } as const;
   const earlierAttempts = [
     { status: 1, outcome: "failed", slot: 1, startedAt: "2026-11-30T08:00:05.000Z", durationMs: 1_000, stderrEnd: "" },
   ] as const;
   return [
-    at("<b>fetch</b>", 0, 1_000, { uses: { net: 1 } }),
-    at("train 1", 1_000, 1_000, { after: ["<b>fetch</b>"], uses: { gpu: 1 } }),
-    at("train 2", 1_500, 2_500, { after: ["<b>fetch</b>"], slot: 2, uses: { gpu: 2 } }),
-    at("test", 8_000, 1_000, {
+    resultAt("<b>fetch</b>", 0, 1_000, { uses: { net: 1 } }),
+    resultAt("train 1", 1_000, 1_000, { after: ["<b>fetch</b>"], uses: { gpu: 1 } }),
+    resultAt("train 2", 1_500, 2_500, { after: ["<b>fetch</b>"], slot: 2, uses: { gpu: 2 } }),
+    resultAt("test", 8_000, 1_000, {
       after: ["train 1", "train 2"],
       attempts: 2,
       earlierAttempts,
       outcome: "failed",
       status: 1,
     }),
-    ...Array.from({ length: 7 }, (_, index) => at(`publish ${index + 1}`, 9_000, 0, { ...skipped, after: ["test"] })),
-    at("lost", 9_000, 0, { ...skipped, after: ["nowhere"] }),
+    ...Array.from(
+      { length: 7 },
+      (_, index) => resultAt(`publish ${index + 1}`, 9_000, 0, { ...skipped, after: ["test"] }),
+    ),
+    resultAt("lost", 9_000, 0, { ...skipped, after: ["nowhere"] }),
   ];
 }
 

@@ -316,6 +316,17 @@ export function resultWith(fields: Partial<TaskResult>): TaskResult {
   return { ...defaults, ...worker && { worker }, ...times, stdout: "hi\n", stderr: "", ...rest };
 }
 
+/** Returns a result of a run that began at 08:00 UTC on November 30, 2026, with default values for the other fields. */
+export function resultAt(
+  id: string,
+  startMs: number,
+  durationMs: number,
+  fields: Partial<TaskResult> = {},
+): TaskResult {
+  const startedAt = new Date(Date.parse("2026-11-30T08:00:00Z") + startMs).toISOString();
+  return resultWith({ id, startedAt, durationMs, ...fields });
+}
+
 /**
  * Writes an executable script, in another process: if this process had the file open while another test starts a
  * process, that child would briefly inherit the descriptor, and running the script would fail with "text file busy".
