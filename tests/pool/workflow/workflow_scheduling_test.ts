@@ -398,6 +398,22 @@ test("after an error of the source, tasks that have not started do not start, an
   assertEquals([ids, startedIds(executor)], [["running"], ["running", "running"]]);
 });
 
+test("a workflow that is drained and then canceled returns each task once", async () => {
+  const executor = new FakeExecutor();
+  const tasks = [task("a", { priority: 1 }), task("b", { after: "a" })];
+  const controller = new AbortController();
+  const running = run(tasks, { executor, concurrency: 2, signal: controller.signal });
+  const results: string[] = [];
+  const all = (async () => {
+    for await (const result of running) results.push(summary(result));
+  })();
+  await waitFor("the attempt", () => executor.executions.length === 1);
+  running.drain();
+  controller.abort();
+  await assertRejects(() => all, Error, "aborted");
+  assertEquals(results, ["a canceled 1"]);
+});
+
 test("a workflow drops a task that arrives after the end of the run, and an error of its source", async () => {
   for (const isError of [false, true]) {
     const read = Promise.withResolvers<IteratorResult<Task>>();
@@ -512,6 +528,13 @@ test("a held task that cannot be read ends the run, and results are not lost", a
   }
 });
 
+test("a task whose recorded result stays and that cannot be read ends the run", async () => {
+  const recorded = { outcomeOf: () => "skipped" as const };
+  const facts = { isWorkflow: true, isReadFirst: true, held: new FailingTasks(0) };
+  const running = new PooledRun([task("a", { after: "b" })], { concurrency: 1, recorded }, instantExecutor(), facts);
+  await assertRejects(() => collect(running), Error, "the file has changed");
+});
+
 test("a held task that cannot be read ends a run whose workflow has just begun", async () => {
   const facts = { isWorkflow: undefined, isReadFirst: false, held: new FailingTasks(0) };
   const running = new PooledRun([task("a", { priority: 1 })], { concurrency: 2 }, instantExecutor(), facts);
@@ -544,16 +567,18 @@ test("a retry that holds up the results of all other tasks starts", async () => 
 test("tasks with the same id that started before the workflow are retried each", async () => {
   const executor = new FakeExecutor();
   const { readable, add, end } = growingSource();
-  const running = run(readable, { executor, concurrency: 3, retry: { limit: 1 }, estimateMs: () => 5 });
+  const running = run(readable, { executor, concurrency: 4, retry: 1, estimateMs: () => 5 });
   const all = collect(running);
   add(task("a"), task("a"), { cmd: "x" }, task("b", { slots: 3 }));
   end();
   await waitFor("three attempts", () => executor.executions.length === 3);
   await settle();
-  running.concurrency = 1; // all three wait for a retry at once
-  const first = executor.executions.slice();
+  running.concurrency = 1;
+  const [one, other, last] = executor.executions as [FakeExecution, FakeExecution, FakeExecution];
   executor.onStart = (execution) => execution.end();
-  for (const one of first) one.end({ status: 1 });
+  for (const execution of [one, other]) execution.end({ status: 1 });
+  await settle(); // both retries wait for the slot
+  last.end({ status: 1 });
   assertEquals((await all).map(summary).sort(), ["3 ok 2", "a ok 2", "a ok 2", "b ok 1"]);
 });
 
