@@ -13,6 +13,7 @@ import {
   removeFile,
   truncateOutputFile,
 } from "./output_file.ts";
+import { isBuiltinCommand } from "./builtin_command.ts";
 import { classifyCommand } from "./plain_command.ts";
 import { OutputFollower } from "./output_follower.ts";
 import { needsPipes } from "./needs_pipes.ts";
@@ -154,14 +155,17 @@ export class ShellExecution implements Execution {
     }
     const { cmd, cwd } = task;
     const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
-    const kind = mayBePlain ? classifyCommand(cmd) : "other";
+    const env = environmentOf(this.#attempt);
+    const needsSubshell = cwd !== undefined || env !== undefined || inputFile !== undefined || this.#reportsBegin;
+    const grammar = mayBePlain ? classifyCommand(cmd) : "other";
+    const kind = grammar === "simple" && !needsSubshell && isBuiltinCommand(cmd as string) ? "builtin" : grammar;
     const line = worker.nextLine;
     const script = attemptScript({
       number,
       cmd,
       cwd,
       variables: taskVariables(this.#attempt),
-      env: environmentOf(this.#attempt),
+      env,
       shell: this.#context.shell,
       files,
       inputFile,
@@ -187,11 +191,12 @@ export class ShellExecution implements Execution {
       await this.#termination!.gone;
     }
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
-      renumberMessage(files.stderr, this.#context.shell, line);
+      renumberFile(files.stderr, this.#context.shell, line);
     }
+    const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
     const end = mayNotHaveBegun(outcome) && this.#beganMs === undefined && !existsSync(files.stdout)
       ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
-      : await this.#resultOf(worker, outcome, files, inputFile, durationMs);
+      : await this.#resultOf(worker, outcome, files, inputFile, durationMs, stderr);
     if (data !== undefined) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
     return this.#stop.applyTo(end ?? await this.#runAsProcess());
@@ -240,13 +245,24 @@ export class ShellExecution implements Execution {
     return end ?? (wasStopped ? resultWithoutOutput({ kind: "withdrawn" }) : undefined);
   }
 
-  /** Returns the result of an attempt that began, and deletes the files of the attempt. */
+  /** Returns the messages on the channel about a command without a process, as they are in a fresh shell. */
+  #errorsOf(outcome: AttemptReport | WorkerExit, line: number): CollectedOutput {
+    if ("exit" in outcome || outcome.messages === "") return EMPTY;
+    return { output: { text: `${withFirstLine(outcome.messages, this.#context.shell, line)}\n` } };
+  }
+
+  /**
+   * Returns the result of an attempt that began, and deletes the files of the attempt.
+   *
+   * @param collected Standard error, if it is not in the file.
+   */
   async #resultOf(
     worker: ShellWorker,
     outcome: AttemptReport | WorkerExit,
     files: AttemptFiles,
     inputFile: string | undefined,
     durationMs: number,
+    collected: CollectedOutput | undefined,
   ): Promise<AttemptResult> {
     const { shell } = this.#context;
     const { task } = this.#attempt;
@@ -257,9 +273,9 @@ export class ShellExecution implements Execution {
     // When nothing ran, the output is from the shell.
     if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
     const stdout = this.#collect(files, "stdout");
-    const stderrIsEmpty = "status" in outcome && outcome.stderrIsEmpty;
+    const stderrIsEmpty = !collected && "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
-    const stderr = stderrIsEmpty ? EMPTY : this.#collect(files, "stderr");
+    const stderr = collected ?? (stderrIsEmpty ? EMPTY : this.#collect(files, "stderr"));
     const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be missing, too
     if (inputFile !== undefined && status !== 0) {
@@ -309,17 +325,24 @@ export class ShellExecution implements Execution {
   }
 }
 
-/** Replaces the line number in a message of the worker by 1, as in the message of a fresh shell. */
-function renumberMessage(path: string, shell: string, line: number): void {
+/** Replaces the line number in the message of a file. */
+function renumberFile(path: string, shell: string, line: number): void {
   const message = readSmallFile(path); // such messages are short
-  const prefix = `${shell}: ${line}: `;
-  if (!message?.startsWith(prefix)) return;
+  if (message === undefined) return;
+  const renumbered = withFirstLine(message, shell, line);
+  if (renumbered === message) return;
   removeFile(path);
   try {
-    writeFileSync(path, `${shell}: 1: ${message.slice(prefix.length)}`, { mode: 0o600, flag: "wx" });
+    writeFileSync(path, renumbered, { mode: 0o600, flag: "wx" });
   } catch {
     // Collecting the output reports the error.
   }
+}
+
+/** Replaces the line number in a message of the worker by 1, as in the message of a fresh shell. */
+function withFirstLine(message: string, shell: string, line: number): string {
+  const prefix = `${shell}: ${line}: `;
+  return message.startsWith(prefix) ? `${shell}: 1: ${message.slice(prefix.length)}` : message;
 }
 
 function attemptFiles(directory: string, number: number, hasData: boolean): AttemptFiles {

@@ -32,7 +32,8 @@ export interface ScriptOptions {
   files: AttemptFiles;
   /** The input file of the task, relative to `cwd`. */
   inputFile: string | undefined;
-  kind: CommandKind;
+  /** `builtin` for a simple command that needs no process: without `cwd`, `env`, `inputFile` and `reportsBegin`. */
+  kind: CommandKind | "builtin";
   /** True when the outputs must be pipes, as for a command that opens them by name. */
   usesPipes: boolean;
   /** True when the worker must report the start of the command, from which a timeout counts. */
@@ -66,9 +67,9 @@ const FUNCTIONS = ["run", "open", "input", "begin", "guard", "fail", "status", "
 const NOW = `${FUNCTION_PREFIX}now`;
 const [RUN, OPEN, INPUT, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 
-/** The built-in commands that worker scripts use. In bash, an exported function with such a name shadows them. */
+/** The commands that workers run themselves. In bash, an exported function with such a name shadows them. */
 export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
-  ": [ cd echo eval exec exit export kill read rm rmdir set times trap type ulimit unset".split(" "),
+  ": [ cd echo eval exec exit export false kill read rm rmdir set times trap true type ulimit unset".split(" "),
 );
 
 /**
@@ -150,6 +151,8 @@ export function attemptScript(options: ScriptOptions): string {
   }
   const open = `${enter}${begin}${OPEN} ${stdin} ${stdout} ${stderr} || exit 126; `;
   const isOneLine = !`${assign}${enter}${exports}`.includes("\n");
+  // Errors, such as that of a full disk, go to the channel of the worker.
+  if (kind === "builtin") return `${assign}{ ${cmd}; } >>${stdout}; ${REPORT} $? ${number} /\n`;
   if (kind === "simple" && isOneLine && enter === "") {
     return begin === "" && input === ""
       ? `${assign}(${exports}${cmd}) <${stdin} >>${stdout} 2>>${stderr}${report}`
