@@ -18,6 +18,11 @@ export class CapacityEstimate {
     this.#nowMs = nowMs;
   }
 
+  /** True until the system lacks resources. */
+  get isUnlimited(): boolean {
+    return this.#attempts === Infinity;
+  }
+
   /** Records an attempt that had the resources it needed. */
   recordSuccess(): void {
     this.#noneSinceMs = undefined;

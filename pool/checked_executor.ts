@@ -7,6 +7,7 @@ export class CheckedExecutor implements Executor {
   readonly enforcesTimeout: boolean | undefined;
   readonly reportsStart: boolean | undefined;
   readonly reportsOutput: boolean | undefined;
+  readonly queuesAttempts: boolean | undefined;
   readonly open?: NonNullable<Executor["open"]>;
   readonly drain?: NonNullable<Executor["drain"]>;
   readonly #executor: Executor;
@@ -16,6 +17,7 @@ export class CheckedExecutor implements Executor {
     this.enforcesTimeout = executor.enforcesTimeout;
     this.reportsStart = executor.reportsStart;
     this.reportsOutput = executor.reportsOutput;
+    this.queuesAttempts = executor.queuesAttempts;
     if (executor.open) this.open = (onFailure) => executor.open!(onFailure);
     if (executor.drain) this.drain = () => executor.drain!();
     this.#executor = executor;
@@ -49,6 +51,10 @@ class CheckedExecution implements Execution {
 
   terminate(...[reason, killAfterMs]: Parameters<Execution["terminate"]>): void {
     return this.#execution.terminate(reason, killAfterMs);
+  }
+
+  tryWithdraw(): boolean {
+    return this.#execution.tryWithdraw?.() === true;
   }
 }
 

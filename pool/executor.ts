@@ -12,7 +12,7 @@ export interface Attempt {
   sequence: number;
   /** 1 for the first attempt of the task, 2 for its first retry. */
   number: number;
-  /** The number of the slot, from 1. No two running attempts have the same slot. */
+  /** The number of the slot, from 1. No two attempts run in the same slot at once. */
   slot: number;
   /**
    * The time limit, in milliseconds.
@@ -156,6 +156,12 @@ export interface Execution {
    * ended by itself; `output-limit` counts even then. The class `StopCause` implements this rule.
    */
   terminate(reason: AttemptStop, killAfterMs: number): void;
+  /**
+   * Withdraws a queued attempt. Then the attempt never begins, and {@linkcode Execution.ended} settles at any later time.
+   *
+   * @returns false when the attempt has begun.
+   */
+  tryWithdraw?(): boolean;
 }
 
 /** Callbacks of an attempt, called after {@linkcode Executor.start} has returned. */
@@ -172,12 +178,16 @@ export interface AttemptCallbacks {
    * unless the run requests live output and {@linkcode Executor.reportsOutput} is true.
    */
   onOutput?: ((stream: "stdout" | "stderr", bytes: Uint8Array) => Promise<void> | undefined) | undefined;
-  /** Called when the command starts, or `agoMs` milliseconds later. The timeout counts from the start. */
+  /**
+   * Called when the command starts, or `agoMs` milliseconds later: for each attempt with a timeout, which counts from the
+   * start, and for each queued attempt.
+   */
   onStart: (agoMs?: number) => void;
 }
 
 /**
- * Runs attempts, at most one per slot at a time. An executor belongs to one run.
+ * Runs attempts, at most one per slot at a time. With {@linkcode Executor.queuesAttempts}, another one may wait for each
+ * slot. An executor belongs to one run.
  *
  * An error of a method, or a malformed {@linkcode AttemptResult}, ends the run with an {@linkcode ExecutorError}: no further
  * attempts start, running ones finish, and the attempt at fault has the ending `lost`.
@@ -208,6 +218,13 @@ export interface Executor {
    * @default {false}
    */
   readonly reportsOutput?: boolean | undefined;
+  /**
+   * True when {@linkcode Executor.start} accepts another attempt for a slot whose attempt is running. The executor begins
+   * such a queued attempt as soon as the running one has ended, and provides {@linkcode Execution.tryWithdraw}.
+   *
+   * @default {false}
+   */
+  readonly queuesAttempts?: boolean | undefined;
   /**
    * Prepares for the first attempt. A rejection ends the run before any task starts.
    *

@@ -23,6 +23,8 @@ export interface AttemptObserver {
 export class RunningAttempt {
   /** Settles when the attempt has ended. Rejects when the executor fails. */
   readonly ended: Promise<AttemptResult>;
+  /** The start of the command, by `Date.now()`; `undefined` until the executor has reported it. */
+  startedAtMs: number | undefined;
   readonly #execution: Execution;
   readonly #killAfterMs: number;
   readonly #onError: (error: unknown) => void;
@@ -41,13 +43,14 @@ export class RunningAttempt {
     this.#onError = onError ?? (() => {});
     const { timeoutMs } = attempt;
     const { enforcesTimeout, reportsStart } = executor;
-    const startTimer = (agoMs = 0) => {
+    const onStart = (agoMs = 0) => {
+      this.startedAtMs ??= Date.now() - agoMs;
       if (enforcesTimeout || timeoutMs === undefined || this.#hasEnded) return;
       this.#timer ??= setTimeout(() => this.#expire(LATE_TURNS), Math.max(0, timeoutMs - agoMs));
     };
     this.#execution = executor.start(attempt, {
       onOutputLimit: () => this.terminate("output-limit"),
-      onStart: startTimer,
+      onStart,
       onOutput: output && ((stream, bytes) => output.push(stream, bytes)),
     });
     this.ended = new Promise((resolve, reject) => {
@@ -60,7 +63,21 @@ export class RunningAttempt {
         reject(error);
       });
     });
-    if (!reportsStart) startTimer();
+    if (!reportsStart) onStart();
+  }
+
+  /**
+   * Withdraws an attempt that the executor has queued.
+   *
+   * @returns false when the attempt has begun.
+   */
+  tryWithdraw(): boolean {
+    try {
+      return this.#execution.tryWithdraw?.() ?? false;
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
   }
 
   /** Terminates the attempt, unless it has ended. A second call can bring SIGKILL forward. */

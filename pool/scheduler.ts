@@ -1,5 +1,6 @@
 import { isFailure, type TaskResult } from "../records/result.ts";
 import { type AttemptHooks, checkAttemptHooks } from "./attempt_hooks.ts";
+import { AttemptQueue, type QueuedAttempt } from "./attempt_queue.ts";
 import { backoffMs } from "./backoff.ts";
 import { attemptError, type ExecutorError, executorError, ResourceShortageError } from "./errors.ts";
 import { type Attempt, type AttemptResult, type Executor, resultWithoutOutput } from "./executor.ts";
@@ -37,7 +38,7 @@ const NONE: readonly number[] = [];
  */
 interface Slot {
   job: Job;
-  attempt?: RunningAttempt;
+  attempt?: RunningAttempt | undefined;
 }
 
 /** Returns the maximum number of waiting tasks or results, which bounds memory. */
@@ -55,6 +56,14 @@ export class Scheduler {
   readonly #output: SchedulerOutput;
   readonly #retries = new RetryQueue(() => this.tick());
   readonly #policy: StartPolicy;
+  readonly #queue = new AttemptQueue();
+  /** The tasks of withdrawn attempts, which start before those of the feed. */
+  readonly #withdrawn: Job[] = [];
+  /** True when attempts may be queued: nothing depends on the result of an earlier task, or on the time of a start. */
+  readonly #mayQueue: boolean;
+  #rebalanceTimer: ReturnType<typeof setTimeout> | undefined;
+  /** True while free slots take queued attempts although the feed may yield further tasks. */
+  #isRebalancing = false;
   #concurrency: number;
   /** Slots in use, by slot number minus 1. */
   readonly #slots: (Slot | undefined)[] = [];
@@ -81,6 +90,7 @@ export class Scheduler {
     this.#output = output;
     this.#concurrency = settings.concurrency;
     this.#policy = new StartPolicy(settings.startLimits, () => this.tick());
+    this.#mayQueue = executor.queuesAttempts === true && !settings.onAttemptStart && !settings.halt;
   }
 
   /** Resolves when the executor has closed. Never rejects. */
@@ -108,6 +118,7 @@ export class Scheduler {
 
   set concurrency(concurrency: number) {
     this.#concurrency = checkConcurrency(concurrency, "Cannot change the concurrency");
+    this.#withdrawn.push(...this.#withdrawAll());
     this.tick();
   }
 
@@ -152,12 +163,14 @@ export class Scheduler {
     this.#own(this.#drainExecutor());
     this.#policy.release();
     for (let job = this.#takeRetry(); job; job = this.#takeRetry()) this.#giveUp(job);
+    for (const job of [...this.#withdrawn.splice(0), ...this.#withdrawAll()]) this.#giveUp(job);
   }
 
   /** Stops starting attempts, and terminates running ones. */
   stop(failure?: { error: unknown }, killAfterMs?: number): void {
     this.drain(failure);
     for (const slot of this.#slots) slot?.attempt?.terminate("canceled", killAfterMs);
+    for (const { attempt } of this.#queue.values()) attempt.terminate("canceled", killAfterMs);
     this.tick();
   }
 
@@ -166,10 +179,29 @@ export class Scheduler {
     for (const job of jobs) {
       job.isCanceled = true;
       if (this.#feed.remove?.(job)) this.#output.skip(job);
-      else if (this.#retries.remove(job)) this.#giveUp(job);
-      else this.#slots.find((slot) => slot?.job === job)?.attempt?.terminate("canceled");
+      else if (this.#retries.remove(job) || this.#removeQueued(job)) this.#giveUp(job);
+      else this.#begunAttempt(job)?.terminate("canceled");
     }
     this.tick();
+  }
+
+  /** Removes a task from those whose attempt is queued or withdrawn. Returns false when it is not among them. */
+  #removeQueued(job: Job): boolean {
+    const index = this.#withdrawn.indexOf(job);
+    if (index !== -1) this.#withdrawn.splice(index, 1);
+    return index !== -1 || this.#queue.withdraw(job);
+  }
+
+  #begunAttempt(job: Job): RunningAttempt | undefined {
+    const slot = this.#slots.find((slot) => slot?.job === job);
+    return slot?.attempt ?? [...this.#queue.values()].find((queued) => queued.job === job)?.attempt;
+  }
+
+  /** Withdraws all queued attempts that have not begun. Returns their tasks, in order. */
+  #withdrawAll(): Job[] {
+    const jobs: Job[] = [];
+    for (let job = this.#queue.withdrawFirst(); job; job = this.#queue.withdrawFirst()) jobs.push(job);
+    return jobs.sort((one, other) => one.sequence - other.sequence);
   }
 
   /** Closes the executor after the source. Must not be called while attempts run. */
@@ -220,9 +252,9 @@ export class Scheduler {
     work.catch(this.#fail);
   }
 
-  /** The number of started tasks without a result. */
+  /** The number of tasks that have left the feed and have no result. */
   get #unfinished(): number {
-    return this.#running + this.#retrying;
+    return this.#running + this.#retrying + this.#queue.size + this.#withdrawn.length;
   }
 
   /** The number of tasks that wait for a retry. */
@@ -242,7 +274,16 @@ export class Scheduler {
   /** Ignores the start limits, because the run must notice the end of its input. */
   get #wantsTask(): boolean {
     if (this.#state !== "open") return false;
-    return this.#feed.workflow !== undefined || this.#usedSlots < this.#concurrency && this.#hasRoom;
+    if (this.#feed.workflow !== undefined) return true;
+    return (this.#usedSlots < this.#concurrency || this.#openIndex !== undefined) && this.#hasRoom;
+  }
+
+  /** The index of a slot behind whose attempt another one should be queued; `undefined` when there is none. */
+  get #openIndex(): number | undefined {
+    if (!this.#mayQueue || this.#isDraining || this.#feed.workflow || !this.#policy.isUnlimited) return undefined;
+    // A single slot runs the tasks one after the other: the next one may be meant to follow the end of the last one.
+    if (this.#concurrency === 1 || this.#usedSlots !== this.#concurrency || !this.#queue.isWorthwhile) return undefined;
+    return this.#queue.openIndex(this.#concurrency);
   }
 
   /** The number of free slots; without running attempts, any task may start. */
@@ -266,19 +307,48 @@ export class Scheduler {
     }
   }
 
-  /** Starts attempts while slots are free: retries first, then the next task of the feed. */
+  /** Starts attempts while slots are free: retries first, then the next task of the feed. Then queues attempts. */
   #startAttempts(): void {
     if (this.#state !== "open") return;
     while (!this.#isDraining && this.#usedSlots < this.#concurrency) {
       const freeSlots = this.#freeSlots;
       const hasRoom = this.#hasRoom;
-      if (!this.#retries.hasDue && !this.#feed.hasNext(freeSlots, hasRoom)) break;
+      const hasNext = this.#hasNext(freeSlots, hasRoom);
+      if (!hasNext && this.#queue.size === 0) break;
       if (!this.#mayStart()) return;
-      const job = this.#retries.takeDue() ?? this.#feed.take(freeSlots, hasRoom);
+      const job = hasNext ? this.#takeNext(freeSlots, hasRoom) : this.#takeQueued();
       if (!job) break;
       this.#own(this.#runAttempt(job));
     }
     this.#policy.release();
+    for (let index = this.#openIndex; index !== undefined; index = this.#openIndex) {
+      const hasRoom = this.#hasRoom;
+      const job = this.#hasNext(1, hasRoom) ? this.#takeNext(1, hasRoom) : undefined;
+      if (!job) break;
+      this.#queueAttempt(job, index);
+    }
+  }
+
+  #hasNext(freeSlots: number, hasRoom: boolean): boolean {
+    return this.#retries.hasDue || this.#withdrawn.length > 0 || this.#feed.hasNext(freeSlots, hasRoom);
+  }
+
+  /** Removes and returns the next task. Returns `undefined` when the feed cannot read it. */
+  #takeNext(freeSlots: number, hasRoom: boolean): Job | undefined {
+    return this.#retries.takeDue() ?? this.#withdrawn.shift() ?? this.#queue.withdrawStuck() ??
+      this.#feed.take(freeSlots, hasRoom);
+  }
+
+  /** Withdraws a queued attempt for a free slot, and returns its task. First gives the feed a moment to yield a task. */
+  #takeQueued(): Job | undefined {
+    if (this.#feed.hasEnded || this.#isRebalancing) return this.#queue.withdrawFirst();
+    this.#rebalanceTimer ??= setTimeout(() => {
+      this.#rebalanceTimer = undefined;
+      this.#isRebalancing = true;
+      this.tick();
+      this.#isRebalancing = false;
+    });
+    return undefined;
   }
 
   #mayStart(): boolean {
@@ -289,18 +359,46 @@ export class Scheduler {
     return isAllowed;
   }
 
-  /** Runs one attempt, then emits the result or schedules a retry. */
-  async #runAttempt(job: Job): Promise<void> {
-    const { task, id, sequence, cmdHash, lastAttempt } = job;
-    const number = (lastAttempt?.meta.attempts ?? 0) + 1;
-    const index = this.#freeIndex;
-    const startedAt = new Date().toISOString();
-    const { timeoutMs = this.#settings.timeoutMs, slots = 1 } = task;
+  /** Hands an attempt to the executor that begins after the running one in a slot. */
+  #queueAttempt(job: Job, index: number): void {
+    const attempt = this.#nextAttempt(job, index);
+    const output = this.#liveOutput(attempt);
+    this.#queue.add(index, { job, output, attempt: this.#launch(attempt, output) });
+  }
+
+  #nextAttempt({ task, id, sequence, lastAttempt }: Job, index: number): Attempt {
+    const { timeoutMs = this.#settings.timeoutMs } = task;
+    return { task, id, sequence, number: (lastAttempt?.meta.attempts ?? 0) + 1, slot: index + 1, timeoutMs };
+  }
+
+  #launch(attempt: Attempt, output: LiveOutput | undefined): RunningAttempt {
+    return new RunningAttempt(this.#executor, attempt, this.#settings.killAfterMs, {
+      output,
+      onError: (error) => {
+        this.#failAttempt(error);
+        this.tick();
+      },
+    });
+  }
+
+  /**
+   * Runs one attempt, then emits the result or schedules a retry.
+   *
+   * @param index The index of the slot.
+   * @param queued The attempt, if it was queued for the slot.
+   */
+  async #runAttempt(job: Job, index = this.#freeIndex, queued?: QueuedAttempt): Promise<void> {
+    const { task, id, cmdHash, lastAttempt } = job;
+    const startedAt = new Date(queued?.attempt.startedAtMs ?? Date.now()).toISOString();
+    const { slots = 1 } = task;
     this.#running++;
     this.#usedSlots += slots;
     this.#policy.recordStart();
+    this.#queue.recordStart(index);
     const furtherIndexes = slots > 1 ? this.#reserveSlots(job, index, slots) : undefined;
-    const attempt = this.#attempt(job, { task, id, sequence, number, slot: index + 1, timeoutMs });
+    const next = this.#nextAttempt(job, index);
+    const { number } = next;
+    const attempt = this.#attempt(job, next, queued);
     this.#reportProgress();
     const attemptResult = await attempt;
     const hasRun = hasResult(attemptResult);
@@ -315,6 +413,8 @@ export class Scheduler {
     this.#running--;
     this.#usedSlots -= slots;
     this.#feed.workflow?.release(job);
+    const following = this.#queue.recordEnd(index, attemptResult.durationMs);
+    if (following) this.#own(this.#runAttempt(following.job, index, following));
     const isOver = this.#isDraining || job.isCanceled;
     if (!hasRun) {
       if (attemptResult.ending.kind === "no-resources" && !isOver) {
@@ -363,25 +463,18 @@ export class Scheduler {
   }
 
   /** Runs one attempt with its hooks. An error of the executor ends the run; the task still gets a result. */
-  async #attempt(job: Job, attempt: Attempt): Promise<AttemptResult> {
+  async #attempt(job: Job, attempt: Attempt, queued: QueuedAttempt | undefined): Promise<AttemptResult> {
     const slot: Slot = this.#slots[attempt.slot - 1] = { job };
     const { env: ownEnv, onEnd } = this.#startHooks(attempt);
     const units = this.#feed.workflow?.variablesOf(job);
     const env = units ? { ...units, ...ownEnv } : ownEnv;
     const startedMs = performance.now();
-    const output = this.#liveOutput(attempt);
+    const output = queued ? queued.output : this.#liveOutput(attempt);
     try {
       // The hook may have drained the run.
-      if (!this.#isDraining && !job.isCanceled) {
-        const { killAfterMs } = this.#settings;
-        slot.attempt = new RunningAttempt(this.#executor, env ? { ...attempt, env } : attempt, killAfterMs, {
-          output,
-          onError: (error) => {
-            this.#failAttempt(error);
-            this.tick();
-          },
-        });
-      }
+      const mayStart = !this.#isDraining && !job.isCanceled;
+      slot.attempt = queued?.attempt ??
+        (mayStart ? this.#launch(env ? { ...attempt, env } : attempt, output) : undefined);
       const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
       await output?.end();
       if (onEnd) this.#call(() => onEnd(result));
@@ -469,6 +562,7 @@ export class Scheduler {
 
   async #close(): Promise<void> {
     this.#state = "closing";
+    clearTimeout(this.#rebalanceTimer);
     this.#policy.close();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     await this.#feed.released;

@@ -19,6 +19,11 @@ export class StartPolicy {
     this.#onRetry = onRetry;
   }
 
+  /** True when no limit can delay a start. */
+  get isUnlimited(): boolean {
+    return this.#limiter === undefined && this.#capacity.isUnlimited;
+  }
+
   /** Returns whether another attempt may start beside `running` others. If not, schedules a call of `onRetry`. */
   allows(running: number): boolean {
     const hold = this.#capacity.check(running) ?? this.#limiter?.check(running);

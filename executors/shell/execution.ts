@@ -1,6 +1,6 @@
 /** Runs one attempt in a shell worker. @module */
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../process_group.ts";
 import type { SendSignal } from "../send_signal.ts";
 import { signalOfStatus, statusOfSignal } from "../../system/signals.ts";
@@ -36,6 +36,14 @@ import {
 } from "../../pool/executor.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
 
+/** The way in which an attempt starts. */
+export interface ExecutionStart {
+  /** The previous attempt in the slot, which has not ended; `undefined` when the slot is free. */
+  previous: Execution | undefined;
+  /** True when no worker can run the attempt. */
+  needsProcess: boolean;
+}
+
 /** The settings and workers that an executor shares with its attempts. */
 export interface ShellContext {
   shell: string;
@@ -47,6 +55,8 @@ export interface ShellContext {
   startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
   /** Returns the worker of a slot; `undefined` when no worker can start. Never rejects. */
   worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
+  /** Returns the worker of a slot that runs an attempt, when this worker can run another one; otherwise `undefined`. */
+  busyWorker(slot: number): ShellWorker | undefined;
   /** The capabilities of the shell, known once there is a worker. */
   capabilities: ShellCapabilities | undefined;
   /** Retires a worker and removes its directory. */
@@ -66,14 +76,22 @@ const BEGIN_MS = 10_000;
 const REAP_MS = 2_000;
 const DEVICE_FULL = "no space left on the device for temporary files";
 
-/** An attempt in a shell worker. */
+/**
+ * An attempt in a shell worker. While another attempt runs in the slot, the attempt waits: in the worker, which begins it
+ * without delay, or here.
+ */
 export class ShellExecution implements Execution {
   readonly ended: Promise<AttemptResult>;
-  /** The time at which the worker received the attempt, by `performance.now()`. */
+  /** The time at which it became the turn of the attempt in its worker, by `performance.now()`. */
   startedMs = Infinity;
+  /** The attempt that waits for the end of this one. */
+  next: ShellExecution | undefined;
   readonly #attempt: Attempt;
   readonly #callbacks: AttemptCallbacks;
   readonly #context: ShellContext;
+  readonly #needsProcess: boolean;
+  /** The previous attempt in the slot, until it has ended. */
+  #previous: Execution | undefined;
   /** True when the outputs of the command are pipes instead of files. */
   readonly #usesPipes: boolean;
   /** True when the worker reports the start of the command. */
@@ -85,6 +103,11 @@ export class ShellExecution implements Execution {
   #followers: OutputFollower[] = [];
   #worker: ShellWorker | undefined;
   #hasEnded = false;
+  /** True while another attempt runs in the slot. */
+  #isQueued: boolean;
+  /** True when the worker will not run the attempt, because the file for its standard output cannot be created. */
+  #isBlocked = false;
+  #isWithdrawn = false;
   /** True when the file system of the output files was full at some time. */
   #wasFull = false;
   readonly #stop = new StopCause();
@@ -96,10 +119,13 @@ export class ShellExecution implements Execution {
   /** The attempt in its own process, when no worker could start it. */
   #process: Execution | undefined;
 
-  constructor(attempt: Attempt, callbacks: AttemptCallbacks, context: ShellContext) {
+  constructor(attempt: Attempt, callbacks: AttemptCallbacks, context: ShellContext, start: ExecutionStart) {
     this.#attempt = attempt;
     this.#callbacks = callbacks;
     this.#context = context;
+    this.#needsProcess = start.needsProcess;
+    this.#previous = start.previous;
+    this.#isQueued = start.previous !== undefined;
     this.#usesPipes = needsPipes(attempt.task.cmd);
     this.#reportsBegin = this.#usesPipes || attempt.timeoutMs !== undefined;
     this.ended = this.#run();
@@ -107,14 +133,41 @@ export class ShellExecution implements Execution {
 
   terminate(reason: AttemptStop, killAfterMs: number): void {
     if (this.#process) return this.#process.terminate(reason, killAfterMs);
+    const isRunning = this.#worker !== undefined && !this.#isQueued && !this.#hasEnded;
+    // When the worker has begun another attempt, this one has ended.
+    if (isRunning && !this.#blockFollowing()) return;
     this.#stop.request(reason);
     if (this.#termination) this.#termination.killAfter(killAfterMs);
-    else if (this.#worker && !this.#hasEnded) this.#endGroup(this.#worker, killAfterMs);
+    else if (isRunning) this.#endGroup(this.#worker!, killAfterMs);
     else {
       this.#pendingStop ??= { reason, killAfterMs };
       this.#pendingStop.killAfterMs = Math.min(killAfterMs, this.#pendingStop.killAfterMs);
+      if (this.#isQueued) this.leaveWorker();
       this.#stopWaiting?.();
     }
+  }
+
+  tryWithdraw(): boolean {
+    this.#isWithdrawn ||= this.#isQueued && this.leaveWorker();
+    return this.#isWithdrawn;
+  }
+
+  /**
+   * Prevents that the worker begins the attempt.
+   *
+   * @returns false when the worker has begun the attempt.
+   */
+  leaveWorker(): boolean {
+    if (!this.#isQueued) return false;
+    // The worker creates a file of this name when it begins the attempt: only one of both can succeed.
+    this.#isBlocked ||= this.#files !== undefined && createDirectory(this.#files.stdout);
+    return this.#isBlocked || this.#files === undefined;
+  }
+
+  /** Prevents that the worker begins the attempts after this one. Returns false when it has begun one. */
+  #blockFollowing(): boolean {
+    for (let next = this.next; next; next = next.next) if (!next.leaveWorker()) return false;
+    return true;
   }
 
   hasEnded(): boolean | undefined {
@@ -138,10 +191,31 @@ export class ShellExecution implements Execution {
   }
 
   async #run(): Promise<AttemptResult> {
+    if (this.#previous) {
+      const canQueue = !this.#needsProcess && !this.#usesPipes;
+      const worker = canQueue ? this.#context.busyWorker(this.#attempt.slot) : undefined;
+      const result = worker && await this.#runIn(worker);
+      if (result) return result;
+      await this.#previous?.ended.catch(() => {}); // the owner of that attempt handles the error
+      this.#previous = undefined;
+      this.#isQueued = false;
+    }
+    const found = this.#needsProcess || this.#mayNotStart ? undefined : this.#findWorker();
+    // Without a needless turn, the worker is busy before another attempt is queued for the slot.
+    const worker = found instanceof Promise ? await found : found;
+    if (this.#mayNotStart) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
+    const result = worker && await this.#runIn(worker);
+    return result ?? this.#stop.applyTo(await this.#runAsProcess());
+  }
+
+  /** True when the attempt was stopped or withdrawn before it began. */
+  get #mayNotStart(): boolean {
+    return this.#pendingStop !== undefined || this.#isWithdrawn;
+  }
+
+  /** Runs the attempt in a worker. Returns `undefined` when the worker has not begun the attempt, and will not. */
+  async #runIn(worker: ShellWorker): Promise<AttemptResult | undefined> {
     const { task } = this.#attempt;
-    const worker = await this.#findWorker();
-    if (this.#pendingStop) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
-    if (!worker) return this.#stop.applyTo(await this.#runAsProcess());
     const number = worker.nextNumber;
     const input = inputOf(task);
     const data = input && "data" in input ? input.data : undefined;
@@ -151,7 +225,7 @@ export class ShellExecution implements Execution {
       if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
     } catch {
       removeFile(files.stdin);
-      return this.#stop.applyTo(await this.#runAsProcess());
+      return undefined;
     }
     const { cmd, cwd } = task;
     const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
@@ -172,13 +246,17 @@ export class ShellExecution implements Execution {
       kind,
       usesPipes: this.#usesPipes,
       reportsBegin: this.#reportsBegin,
+      isQueued: this.#isQueued,
     });
     this.#worker = worker;
     this.#files = files;
-    this.#followers = this.#follow(files);
-    this.startedMs = performance.now();
-    this.#context.running.add(this);
-    const outcome = await worker.run(script, this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined);
+    if (!this.#isQueued) this.#takeTurn();
+    const outcome = await worker.run(script, {
+      onBegin: this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined,
+      onTurn: () => this.#takeTurn(),
+    });
+    if (this.#isQueued && !this.leaveWorker()) this.#takeTurn(); // the worker is gone
+    if (this.#isBlocked) return this.#leaveFiles(files, data !== undefined);
     const durationMs = performance.now() - (this.#beganMs ?? this.startedMs);
     this.#hasEnded = true;
     this.#stop.end();
@@ -199,7 +277,33 @@ export class ShellExecution implements Execution {
       : await this.#resultOf(worker, outcome, files, inputFile, durationMs, stderr);
     if (data !== undefined) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
-    return this.#stop.applyTo(end ?? await this.#runAsProcess());
+    return end && this.#stop.applyTo(end);
+  }
+
+  /** Notes that the worker runs the attempt, or is about to. */
+  #takeTurn(): void {
+    if (this.#isBlocked) return;
+    const wasQueued = this.#isQueued;
+    this.#isQueued = false;
+    this.#previous = undefined;
+    this.#followers = this.#follow(this.#files!);
+    this.startedMs = performance.now();
+    this.#context.running.add(this);
+    if (wasQueued && !this.#reportsBegin) this.#callbacks.onStart();
+    if (this.#pendingStop) this.#endGroup(this.#worker!, this.#pendingStop.killAfterMs);
+  }
+
+  /** Removes what an attempt has left that its worker did not begin. */
+  #leaveFiles(files: AttemptFiles, hasData: boolean): undefined {
+    try {
+      rmdirSync(files.stdout);
+    } catch {
+      // The directory of the worker is gone.
+    }
+    removeFile(files.stderr);
+    if (hasData) removeFile(files.stdin);
+    this.#isBlocked = false;
+    this.#files = this.#worker = undefined;
   }
 
   /** Returns the worker of the slot; `undefined` without a worker, or when a stop interrupts the wait. */
@@ -210,6 +314,7 @@ export class ShellExecution implements Execution {
   }
 
   #begin(uptimeMs: number | undefined): void {
+    if (this.#isBlocked) return;
     const agoMs = uptimeMs === undefined ? 0 : (systemUptimeMs() ?? uptimeMs) - uptimeMs - UPTIME_STEP_MS;
     const now = performance.now();
     this.#beganMs = Math.min(now, Math.max(this.startedMs, now - agoMs));
@@ -322,6 +427,16 @@ export class ShellExecution implements Execution {
     this.#process = this.#context.startProcess(this.#attempt, this.#callbacks);
     if (this.#pendingStop) this.#process.terminate(this.#pendingStop.reason, this.#pendingStop.killAfterMs);
     return this.#process.ended;
+  }
+}
+
+/** Returns whether a directory could be created. */
+function createDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -15,7 +15,7 @@ import type { Attempt, AttemptCallbacks, AttemptResult, Execution, Executor } fr
 
 /** Options of {@linkcode ShellExecutor}. */
 export interface ShellExecutorOptions
-  extends Omit<ShellContext, "worker" | "capabilities" | "dismiss" | "running" | "startProcess"> {
+  extends Omit<ShellContext, "worker" | "busyWorker" | "capabilities" | "dismiss" | "running" | "startProcess"> {
   /** Runs attempts that no worker can run. */
   processes: Executor;
   /** Returns the adapter that starts processes. */
@@ -40,6 +40,7 @@ const UNUSABLE_SHELL_MS = 60_000;
 export class ShellExecutor implements Executor {
   readonly reportsStart = true;
   readonly reportsOutput = true;
+  readonly queuesAttempts = true;
   readonly #options: ShellExecutorOptions;
   readonly #context: ShellContext;
   readonly #scratch: ScratchDirectory;
@@ -49,8 +50,8 @@ export class ShellExecutor implements Executor {
   /** Workers that are starting, by slot. */
   readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
   readonly #running = new Set<ShellExecution>();
-  /** Slots with a running attempt. */
-  readonly #busySlots = new Set<number>();
+  /** The last attempt of each slot, until it has ended. */
+  readonly #latest = new Map<number, Execution>();
   #capabilities: Promise<ShellCapabilities> | undefined;
   #pollTimer: ReturnType<typeof setTimeout> | undefined;
   /** The time before which no worker starts, by `performance.now()`. */
@@ -64,6 +65,7 @@ export class ShellExecutor implements Executor {
       ...options,
       capabilities: undefined,
       worker: (slot) => this.#worker(slot),
+      busyWorker: (slot) => this.#busyWorker(slot),
       dismiss: (worker) => this.#dismiss(worker),
       startProcess: (attempt, callbacks) => this.#startProcess(attempt, callbacks),
       running: this.#running,
@@ -71,15 +73,20 @@ export class ShellExecutor implements Executor {
   }
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
-    if (!this.#environment.isUsable || needsProcess(attempt)) {
-      return this.#startProcess(attempt, callbacks);
-    }
-    this.#pollTimer ??= setTimeout(() => this.#pollRunning(), POLL_MS);
     const { slot } = attempt;
-    this.#busySlots.add(slot);
-    const execution = new ShellExecution(attempt, callbacks, this.#context);
+    const previous = this.#latest.get(slot);
+    const needsOwn = !this.#environment.isUsable || needsProcess(attempt);
+    let execution: Execution;
+    if (needsOwn && !previous) execution = this.#startProcess(attempt, callbacks);
+    else {
+      this.#pollTimer ??= setTimeout(() => this.#pollRunning(), POLL_MS);
+      const start = { previous, needsProcess: needsOwn };
+      const shellExecution = execution = new ShellExecution(attempt, callbacks, this.#context, start);
+      if (previous instanceof ShellExecution) previous.next = shellExecution;
+    }
+    this.#latest.set(slot, execution);
     const release = () => {
-      this.#busySlots.delete(slot);
+      if (this.#latest.get(slot) === execution) this.#latest.delete(slot);
     };
     execution.ended.then(release, release);
     return execution;
@@ -92,8 +99,13 @@ export class ShellExecutor implements Executor {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#pollTimer);
+    for (const worker of this.#workers.values()) {
+      worker.retire();
+      worker.awaitExit();
+    }
+    // A worker that has not read a withdrawn attempt would begin it without its directory.
+    await Promise.allSettled([...this.#latest.values()].map(({ ended }) => ended));
     this.#scratch.close();
-    for (const worker of this.#workers.values()) worker.retire();
     await Promise.all(this.#starting.values());
     await Promise.all([...this.#workers.values()].map(({ ended }) => ended));
     await this.#options.processes.close();
@@ -114,6 +126,12 @@ export class ShellExecutor implements Executor {
     }).finally(() => this.#starting.delete(slot));
     this.#starting.set(slot, ready);
     return ready;
+  }
+
+  #busyWorker(slot: number): ShellWorker | undefined {
+    const worker = this.#workers.get(slot);
+    const canQueue = worker?.isUsable && worker.isBusy && worker.directory.hasSpace && this.#context.capabilities;
+    return canQueue && !this.#starting.has(slot) ? worker : undefined;
   }
 
   async #prepareWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
@@ -159,13 +177,13 @@ export class ShellExecutor implements Executor {
 
   #dismissIdleWorkers(): void {
     for (const [slot, worker] of this.#workers) {
-      if (!this.#busySlots.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
+      if (!this.#latest.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
     }
   }
 
   #dismiss(worker: ShellWorker): void {
-    worker.directory.remove();
     worker.retire();
+    worker.whenIdle(() => worker.directory.remove());
   }
 
   /** Checks all attempts that have been running for {@linkcode POLL_MS}, and schedules the next check. */

@@ -38,6 +38,8 @@ export interface ScriptOptions {
   usesPipes: boolean;
   /** True when the worker must report the start of the command, from which a timeout counts. */
   reportsBegin: boolean;
+  /** True when another attempt may still be running, so that the runner may be dead when the worker begins this one. */
+  isQueued: boolean;
 }
 
 /** Options of {@linkcode workerScript}. */
@@ -132,10 +134,13 @@ ${REPORT} $? ${number} /
 /** The last script of a worker. At exit, the worker removes its directory only if the runner, which reads it, is dead. */
 export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' EXIT\n`;
 
+/** Ends the worker when the runner is dead. */
+const IF_RUNNER_LIVES = "kill -0 $PPID || exit; ";
+
 /** Returns the script that runs one attempt and reports its status. For a simple command, it is one line. */
 export function attemptScript(options: ScriptOptions): string {
   const { number, cmd, cwd, variables, env, shell, files, inputFile, kind, usesPipes, reportsBegin } = options;
-  const assign = `${assignments(variables)}; `;
+  const assign = `${options.isQueued ? IF_RUNNER_LIVES : ""}${assignments(variables)}; `;
   const enter = cwd === undefined ? "" : changeDirectory(cwd);
   const input = inputFile === undefined ? "" : openInput(inputFile, files.inputFailure);
   const exports = input + (env === undefined ? "" : exportVariables(env));

@@ -45,6 +45,19 @@ export interface WorkerOptions {
   sendSignal: SendSignal;
 }
 
+/** Callbacks of {@linkcode ShellWorker.run}. */
+export interface RunCallbacks {
+  /** Called when the command of the script begins, with the uptime of Linux where the shell can read it. */
+  onBegin?: ((uptimeMs: number | undefined) => void) | undefined;
+  /** Called at the report of the script before, if there is one: from then on, the worker runs this script. */
+  onTurn?: (() => void) | undefined;
+}
+
+/** A script without a report. */
+interface PendingRun extends RunCallbacks {
+  resolve: (outcome: AttemptReport | WorkerExit) => void;
+}
+
 /** A shell that reads scripts from its standard input and reports on its standard output, the channel. */
 export class ShellWorker {
   readonly directory: WorkerDirectory;
@@ -69,8 +82,9 @@ export class ShellWorker {
   /** The time since which the worker owes a report or its exit, by `performance.now()`. */
   #busySinceMs = Infinity;
   #retirementTimer: ReturnType<typeof setTimeout> | undefined;
-  #resolve: ((outcome: AttemptReport | WorkerExit) => void) | undefined;
-  #onBegin: ((uptimeMs: number | undefined) => void) | undefined;
+  /** The scripts without a report, in their order. */
+  readonly #pending: PendingRun[] = [];
+  #onIdle: (() => void) | undefined;
 
   private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
     this.#child = child;
@@ -139,6 +153,11 @@ export class ShellWorker {
     return !this.#isRetired && !this.#hasEnded && this.#exit === undefined;
   }
 
+  /** True while a script has no report. */
+  get isBusy(): boolean {
+    return this.#pending.length > 0;
+  }
+
   /** The number that the next script must report. */
   get nextNumber(): number {
     return this.#number + 1;
@@ -154,19 +173,20 @@ export class ShellWorker {
     return text === `${this.#token}\n`;
   }
 
-  /**
-   * Runs a script and returns its report. Must not be called before the previous report.
-   *
-   * @param onBegin Called when the command of the script begins, with the uptime of Linux where the shell can read it.
-   */
-  run(script: string, onBegin?: (uptimeMs: number | undefined) => void): Promise<AttemptReport | WorkerExit> {
+  /** Runs a script, after the scripts before it, and returns its report. */
+  run(script: string, callbacks: RunCallbacks = {}): Promise<AttemptReport | WorkerExit> {
     if (this.#exit) return Promise.resolve(this.#exit);
     this.#number++;
     this.#reader.expect(this.#number);
-    this.#onBegin = onBegin;
-    this.#busySinceMs = performance.now();
+    if (!this.isBusy) this.#busySinceMs = performance.now();
     this.#write(script);
-    return new Promise((resolve) => this.#resolve = resolve);
+    return new Promise((resolve) => this.#pending.push({ ...callbacks, resolve }));
+  }
+
+  /** Calls a function once all scripts have a report: at once, if there is none without. */
+  whenIdle(callback: () => void): void {
+    if (this.isBusy) this.#onIdle = callback;
+    else callback();
   }
 
   /**
@@ -198,12 +218,21 @@ export class ShellWorker {
     this.#busySinceMs = performance.now();
     this.#write(RETIREMENT_SCRIPT);
     this.#child.stdin!.close();
-    if (this.#resolve === undefined) this.#awaitRetirement();
+    if (!this.isBusy) this.awaitExit();
     else if (this.#isProbing) this.kill("it is no longer needed");
   }
 
+  /** Kills a retired worker that does not exit soon. Must not be called while a task runs. */
+  awaitExit(): void {
+    if (this.#hasEnded) return;
+    this.#retirementTimer ??= setTimeout(() => {
+      this.#signal("SIGCONT");
+      this.#retirementTimer = setTimeout(() => this.#signal("SIGKILL"), RETIREMENT_MS);
+    }, RETIREMENT_MS);
+  }
+
   /**
-   * Kills the shell and ignores its reports. The caller must terminate the processes of the task. The pending run settles
+   * Kills the shell and ignores its reports. The caller must terminate the processes of the task. Pending runs settle
    * when the channel ends, so that an earlier report of the start still counts.
    */
   kill(reason: string): void {
@@ -212,14 +241,6 @@ export class ShellWorker {
     this.#isRetired = true;
     this.#signal("SIGKILL");
     setTimeout(() => this.#child.stdout.cancel(), REAP_MS);
-  }
-
-  #awaitRetirement(): void {
-    if (this.#hasEnded) return;
-    this.#retirementTimer ??= setTimeout(() => {
-      this.#signal("SIGCONT");
-      this.#retirementTimer = setTimeout(() => this.#signal("SIGKILL"), RETIREMENT_MS);
-    }, RETIREMENT_MS);
   }
 
   /** Signals the shell, and its group only during a probe: later, tasks may have left processes in the group. */
@@ -240,12 +261,14 @@ export class ShellWorker {
       if (!bytes) break;
       this.#bytesRead += bytes.length;
       for (const event of this.#reader.push(bytes)) {
-        if (event.kind === "begin") this.#onBegin?.(event.uptimeMs);
+        if (event.kind === "begin") this.#pending[0]?.onBegin?.(event.uptimeMs);
         else if (event.kind === "violation") this.kill(event.reason);
         else if (!this.#exit) this.#settle(this.#attemptTimes(event.report));
       }
     }
-    this.#settle(this.#exit ??= { exit: await this.ended });
+    const exit = this.#exit ??= { exit: await this.ended };
+    for (const { resolve } of this.#pending.splice(0)) resolve(exit);
+    this.#becomeIdle();
   }
 
   /** Returns the report with the CPU times of its attempt alone. */
@@ -256,10 +279,19 @@ export class ShellWorker {
     return { ...report, userMs, systemMs };
   }
 
-  #settle(outcome: AttemptReport | WorkerExit): void {
-    if (this.#isRetired) this.#awaitRetirement();
+  /** Passes a report on to its run. */
+  #settle(report: AttemptReport): void {
+    this.#pending.shift()?.resolve(report);
+    const next = this.#pending[0];
+    if (!next) return this.#becomeIdle();
+    this.#busySinceMs = performance.now();
+    next.onTurn?.();
+  }
+
+  #becomeIdle(): void {
+    if (this.#isRetired) this.awaitExit();
     else this.#busySinceMs = Infinity;
-    this.#resolve?.(outcome);
-    this.#resolve = undefined;
+    this.#onIdle?.();
+    this.#onIdle = undefined;
   }
 }

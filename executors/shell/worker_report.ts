@@ -51,7 +51,8 @@ export class WorkerReportReader {
   #partial = "";
   #messages: string[] = [];
   #messagesLength = 0;
-  #number = 0;
+  /** The numbers of the reports that are due, in their order. */
+  readonly #expected: number[] = [];
   #hasBegun = false;
   /** The status of an attempt with pipes, which precedes its report. */
   #status: number | null = null;
@@ -61,9 +62,12 @@ export class WorkerReportReader {
     this.#prefix = `${token} `;
   }
 
-  /** Sets the number of the next report. A control line with another number is a violation. */
+  /** Adds the number of a report. A control line with another number than that of the next report is a violation. */
   expect(number: number): void {
-    this.#number = number;
+    if (this.#expected.push(number) === 1) this.#beginAttempt();
+  }
+
+  #beginAttempt(): void {
     this.#hasBegun = false;
     this.#status = null;
     this.#clearMessages();
@@ -98,7 +102,7 @@ export class WorkerReportReader {
   #parseControlLine(text: string): WorkerEvent | undefined {
     const fields = CONTROL_LINE.exec(text)?.groups;
     if (!fields) return violation("a report was malformed");
-    if (Number(fields.beginNumber ?? fields.statusNumber ?? fields.reportNumber) !== this.#number) {
+    if (Number(fields.beginNumber ?? fields.statusNumber ?? fields.reportNumber) !== this.#expected[0]) {
       return violation("a report was for another attempt");
     }
     if (fields.beginNumber !== undefined) {
@@ -118,12 +122,13 @@ export class WorkerReportReader {
     if (unfinished !== "") this.#messages.push(unfinished);
     const [userMs, systemMs] = [millisecondsOf(childTimes.slice(1, 4)), millisecondsOf(childTimes.slice(4, 7))];
     const messages = this.#messages.join("\n");
-    this.#number = 0; // no report is due
-    this.#clearMessages();
+    const status = fields.status === "-" ? this.#status : Number(fields.status);
+    this.#expected.shift();
+    this.#beginAttempt();
     return {
       kind: "report",
       report: {
-        status: fields.status === "-" ? this.#status : Number(fields.status),
+        status,
         stderrIsEmpty: fields.stderr !== "0",
         userMs,
         systemMs,

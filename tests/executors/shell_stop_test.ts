@@ -8,6 +8,8 @@ import { SpillDirectory } from "../../executors/spill_directory.ts";
 import { withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
+/** An attempt in a free slot. */
+const START = { previous: undefined, needsProcess: false };
 const ATTEMPT = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
 
 function contextOf(directory: string, worker: ShellContext["worker"]): ShellContext {
@@ -21,6 +23,7 @@ function contextOf(directory: string, worker: ShellContext["worker"]): ShellCont
       throw new Error("Unexpected process");
     },
     worker,
+    busyWorker: () => undefined,
     capabilities: { runsPlainCommands: false } as ShellContext["capabilities"],
     dismiss() {},
     running: new Set(),
@@ -41,7 +44,7 @@ async function terminatedAfterReport(directory: string, reason: AttemptStop) {
     },
   } as unknown as ShellWorker;
   const callbacks = { onStart() {}, onOutputLimit: () => execution.terminate(reason, 0) };
-  const execution: Execution = new ShellExecution(ATTEMPT, callbacks, contextOf(directory, () => worker));
+  const execution: Execution = new ShellExecution(ATTEMPT, callbacks, contextOf(directory, () => worker), START);
   const { ending, stoppedBy, userMs, systemMs } = await execution.ended;
   return { ending, stoppedBy, userMs, systemMs };
 }
@@ -56,7 +59,8 @@ test("ShellExecution.terminate() after the report has no effect, except for the 
 
 test("ShellExecution.terminate() withdraws an attempt that waits for its worker", async () => {
   const never = new Promise<undefined>(() => {});
-  const execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, contextOf("/", () => never));
+  const context = contextOf("/", () => never);
+  const execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, context, START);
   execution.terminate("canceled", 5);
   execution.terminate("timeout", 0);
   assertEquals(await execution.ended, { ...resultWithoutOutput({ kind: "withdrawn" }), stoppedBy: "canceled" });
@@ -83,7 +87,7 @@ test("ShellExecution.terminate() reaches the process that replaces the worker", 
         terminate: (reason, killAfterMs) => void calls.push([reason, killAfterMs]),
       }),
     };
-    const execution: Execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, context);
+    const execution: Execution = new ShellExecution(ATTEMPT, { onStart() {}, onOutputLimit() {} }, context, START);
     assertEquals([await execution.ended, calls], [result, [["canceled", 5]]]);
   });
 });

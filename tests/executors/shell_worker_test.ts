@@ -72,6 +72,7 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
     kind: "other",
     usesPipes: false,
     reportsBegin: false,
+    isQueued: false,
   } as const;
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
 }

@@ -124,6 +124,7 @@ test("ShellWorker.run() returns the report of its own attempt or the end of the 
       shell: "sh",
       kind: "other",
       usesPipes: false,
+      isQueued: false,
     } as const;
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 12 }), async (actions) => {
@@ -146,7 +147,7 @@ test("ShellWorker.run() returns the report of its own attempt or the end of the 
             shell.onAttempt = (number) => act(shell, number);
             let begun = 0;
             const script = attemptScript({ ...common, number, cmd: ["true"], files, reportsBegin: begins });
-            const outcome = await worker.run(script, () => begun++);
+            const outcome = await worker.run(script, { onBegin: () => begun++ });
             const seen = "status" in outcome ? outcome.status : outcome.exit?.signal ?? "violation";
             if (name.endsWith("twice")) await worker.ended; // the second report is a violation, at any time
             assertEquals([name, seen, begun], [name, expected, Number(begins)]);
