@@ -4,6 +4,15 @@ import { fileURLToPath } from "node:url";
 /** Path of the command's entry module. */
 export const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
+/** A runtime. */
+export type RuntimeName = "deno" | "bun" | "node";
+
+/** The runtimes with their names in prose. */
+export const RUNTIME_TITLES: Readonly<Record<RuntimeName, string>> = { deno: "Deno", bun: "Bun", node: "Node" };
+
+/** All runtimes. */
+export const RUNTIME_NAMES = Object.keys(RUNTIME_TITLES) as readonly RuntimeName[];
+
 /** The command prefix with which each runtime runs a module. */
 export const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
   deno: ["deno", "run", "-A", "--v8-flags=--optimize-for-size"],
@@ -15,4 +24,9 @@ export const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
 export function pathOf(name: string): string {
   const args = name === "deno" ? ["eval", "-p", "Deno.execPath()"] : ["-p", "process.execPath"];
   return execFileSync(RUNTIMES[name]![0]!, args, { encoding: "utf8" }).trim();
+}
+
+/** Returns the name of the command as a contender. */
+export function taskrunnerOn(runtime: RuntimeName): string {
+  return `taskrunner on ${runtime}`;
 }

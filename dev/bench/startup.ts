@@ -13,8 +13,10 @@ import { parseArgs } from "node:util";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { forkUs, writeReport } from "./contenders.ts";
+import { describeState } from "./machine.ts";
 import { median } from "./median.ts";
+import { compilePrograms } from "./programs.ts";
+import { writeReport } from "./report_file.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 
 /** The members of Bun's API that run a program. */
@@ -62,9 +64,9 @@ try {
     "",
     ...tableOf(contenders, seen),
     "",
-    `Targets: ${TARGETS.version} for --version, ${TARGETS.task} for one task. A fork in C takes ${
-      forkUs(directory)
-    } µs.`,
+    `Targets: ${TARGETS.version} for --version, ${TARGETS.task} for one task. On this machine, ${
+      describeState(compilePrograms(directory))
+    }.`,
     "",
   ];
   console.log(report.join("\n"));

@@ -19,9 +19,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { forkUs, hasCommand, writeReport } from "./contenders.ts";
+import { describeState } from "./machine.ts";
 import { median } from "./median.ts";
 import { peakMemoryMiB } from "./peak_memory.ts";
+import { compilePrograms, hasCommand } from "./programs.ts";
+import { writeReport } from "./report_file.ts";
 import { CLI, RUNTIMES } from "./runtimes.ts";
 import {
   chain,
@@ -96,7 +98,9 @@ async function measureAll(): Promise<void> {
   };
   const uneven: Record<string, () => GraphTask[]> = { "late-chain": lateChain, "uneven": unevenTasks };
   const lines = [
-    `ninja ${versionOf(ninjaProgram)}, ${versionOf("make")}. A fork in C takes ${forkUs(directory)} µs.`,
+    `ninja ${versionOf(ninjaProgram)}, ${versionOf("make")}. On this machine, ${
+      describeState(compilePrograms(directory))
+    }.`,
     "",
   ];
   const isChosen = ([name]: readonly [string, unknown]) => names.length === 0 || names.includes(name);

@@ -1,6 +1,6 @@
 /**
- * Runs each command of a file in a process of its own with an API of the runtime, as a program without taskrunner
- * would.
+ * Runs each NUL-terminated command of a file in a process of its own with an API of the runtime, as a program without
+ * taskrunner would.
  *
  *     node dev/bench/peers/api.ts deno|bun|node|execa|bun-shell COMMANDS JOBS MEGABYTES
  */
@@ -11,7 +11,7 @@ import process from "node:process";
 import { measureWithMemory } from "../ballast.ts";
 
 const [api, file, jobs, megabytes] = process.argv.slice(2);
-const commands = readFileSync(file!, "utf8").trimEnd().split("\n");
+const commands = readFileSync(file!, "utf8").split("\0").slice(0, -1);
 
 // deno-lint-ignore no-explicit-any -- exists only on Bun
 const bun = (globalThis as any).Bun;

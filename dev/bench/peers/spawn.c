@@ -1,6 +1,6 @@
-/* Runs the commands on standard input, one per line, at most argv[2] concurrently, and does nothing else. argv[1] is
- * "sh" to posix_spawn a shell for each command, "exec" to posix_spawn the program itself, or "fork" to only fork a
- * process that exits. */
+/* Runs the NUL-terminated commands on standard input, at most argv[2] concurrently, and does nothing else. argv[1] is "sh"
+ * to posix_spawn a shell for each command, "exec" to posix_spawn the program itself, or "fork" to only fork a process that
+ * exits. Fails if a command fails. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +29,16 @@ static pid_t start(const char *how, char *line) {
 int main(int argc, char **argv) {
   char *line = NULL;
   size_t size = 0;
-  int running = 0, slots = atoi(argv[2]);
-  (void)argc;
-  for (ssize_t length; (length = getline(&line, &size, stdin)) > 0;) {
-    if (line[length - 1] == '\n') line[length - 1] = 0;
-    if (running == slots) {
-      wait(NULL);
+  int status, failed = 0, running = 0, slots = argc > 2 ? atoi(argv[2]) : 0;
+  if (slots < 1) return 2;
+  while (getdelim(&line, &size, 0, stdin) > 0) {
+    if (running == slots && wait(&status) > 0) {
+      failed |= status;
       running--;
     }
     if (start(argv[1], line) < 0) return 1;
     running++;
   }
-  while (wait(NULL) > 0) {}
-  return 0;
+  while (wait(&status) > 0) failed |= status;
+  return failed != 0;
 }
