@@ -20,7 +20,7 @@ export interface MessageWriterOptions {
 
 /**
  * Writes messages as lines of JSON, in signed frames. Messages that follow each other share a frame, because a frame costs
- * both processes several times as much as a message.
+ * both processes more than a message.
  */
 export class MessageWriter {
   readonly #write: (bytes: Uint8Array) => Promise<void>;

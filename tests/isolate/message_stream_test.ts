@@ -182,7 +182,7 @@ test("MessageReader returns the messages that have arrived without waiting", asy
   assertEquals(await reader.read(), undefined);
 });
 
-test("MessageReader rejects frames of another writer, and lines that are no messages", async () => {
+test("MessageReader rejects frames of another writer, and invalid lines", async () => {
   const frameOf = (line: string, key: string) => new FrameSigner(key).sign(new TextEncoder().encode(line));
   for (
     const [line, key, ErrorClass] of [
