@@ -8,9 +8,7 @@ import { printable } from "../text/excerpt.ts";
 import { systemReason } from "../system/system_error.ts";
 import { privateDirectoryName, temporaryDirectory } from "../system/temporary_directory.ts";
 import { writeAll } from "../system/write_all.ts";
-import { mayLoseDigits, parseExactly } from "../jsonl/exact_numbers.ts";
-import { type JsonLine, jsonLineReader } from "../jsonl/jsonl_reader.ts";
-import { MAX_RESULT_LINE_BYTES, type TaskResult } from "../records/result.ts";
+import type { TaskResult } from "../records/result.ts";
 import { checkConcurrency, DEFAULT_KILL_AFTER_MS } from "../pool/options.ts";
 import { MAX_TIMEOUT_MS } from "../records/task.ts";
 import { type ExecutorFactory, isExecutorFactory } from "../pool/executor.ts";
@@ -21,18 +19,10 @@ import { spillPath } from "../executors/mod.ts";
 import { isShortage } from "../executors/not_started.ts";
 import { ENTRY } from "./entry.ts";
 import { fromErrorRecord } from "./error_record.ts";
-import {
-  checkMessage,
-  type Command,
-  type End,
-  type ExecutorOrigin,
-  type Message,
-  type PlainOptions,
-  type Setup,
-  TASKS_FILE,
-} from "./protocol.ts";
+import { MessageReader } from "./message_reader.ts";
+import { type Command, type End, type ExecutorOrigin, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 import { runtimeCommand } from "./runtime_command.ts";
-import { InvalidFrameError, verifyFrames } from "./signed_frames.ts";
+import { InvalidFrameError } from "./signed_frames.ts";
 import type { GrowingRun, TaskLines } from "./task_lines.ts";
 
 /** Number of characters to keep of the end of standard error. */
@@ -60,7 +50,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   /** Commands to send after the setup; `undefined` once the process has its setup. */
   #commands: Command[] | undefined = [];
   /** Messages of the process, after the setup was sent. */
-  #lines: Promise<AsyncIterator<JsonLine<Message>, undefined>> | undefined;
+  #messages: Promise<MessageReader> | undefined;
   /** File of tasks; `undefined` before the start. */
   #file: FileHandle | undefined;
   #fileBytes = 0;
@@ -157,15 +147,15 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
       while (!this.#isOver) {
         if (this.#delivered + this.#unresolved === this.#tasks.count) await this.#complete();
         if (this.#isOver) break;
-        const lines = await (this.#lines ??= this.#start());
-        const { done, value: line } = await lines.next();
+        const messages = await (this.#messages ??= this.#start());
+        const message = await messages.read();
         if (this.#isOver) break;
-        if (done) throw await this.#earlyEnd();
-        const [name, content] = line.value;
+        if (!message) throw await this.#earlyEnd();
+        const [name, content] = message;
         if (name === "result") return { done: false, value: this.#deliver(content as TaskResult<Meta>) };
         if (name === "halted") this.#halt(content as TaskResult<Meta>);
         else if (name === "progress") this.#call(this.#options.onProgress, content);
-        else if (name === "unresolved") this.#unresolved = content as number;
+        else if (name === "unresolved") this.#unresolved = content;
         else if (name === "notice") this.#call(factoryOf(this.#options)?.onNotice, content);
         else await this.#end(content);
       }
@@ -183,7 +173,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   async #complete(): Promise<void> {
     if (!this.#isEnding) this.#send(["complete"]);
     this.#isEnding = true;
-    if (this.#lines) return;
+    if (this.#messages) return;
     this.#options.signal?.throwIfAborted();
     await this.#close();
   }
@@ -202,7 +192,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     return result;
   }
 
-  async #start(): Promise<AsyncIterator<JsonLine<Message>, undefined>> {
+  async #start(): Promise<MessageReader> {
     const { signal, onProgress, executor, ...others } = this.#options;
     // Functions and objects of this process; `recorded` has been looked up for each task.
     const { onAttemptStart: _hook, estimateMs: _estimate, recorded: _recorded, spawnAdapter: _adapter, ...rest } =
@@ -240,13 +230,8 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     } catch (error) {
       throw this.#writeError(error);
     }
-    const lines = jsonLineReader(verifyFrames(readAll(this.#child.stdout), this.#key), {
-      maxLineBytes: MAX_RESULT_LINE_BYTES,
-      // Only `meta` can have numbers with more digits than JavaScript holds.
-      refine: (value, json) => mayLoseDigits(json) ? parseExactly(json) : value,
-      parse: checkMessage,
-    });
-    if (this.#isOver) return lines; // without a setup the process does nothing
+    const messages = new MessageReader(readAll(this.#child.stdout), this.#key);
+    if (this.#isOver) return messages; // without a setup the process does nothing
     const infinite = Object.entries(options).filter(([, value]) => value === Infinity).map(([name]) => name);
     this.#write({
       token: this.#token,
@@ -264,7 +249,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
     this.#tasks.onAdd(); // tasks may have been added during the start
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
-    return lines;
+    return messages;
   }
 
   /** Appends tasks to the file, and announces them to the process. Removes written chunks, to free their memory. */
@@ -331,7 +316,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
   /** Ends the process, and removes its files. */
   async #close(): Promise<void> {
     this.#isOver = true;
-    await this.#lines?.catch(() => {}); // the process may be starting
+    await this.#messages?.catch(() => {}); // the process may be starting
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     if (this.#child) {
       // Closing the input of the process would signal the end of this program, and leave the tasks less time to end.

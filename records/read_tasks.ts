@@ -3,7 +3,7 @@ import { excerpt } from "../text/excerpt.ts";
 import type { Source } from "../jsonl/source.ts";
 import { jsonLineReader, type ReadJsonLinesOptions } from "../jsonl/jsonl_reader.ts";
 import { InvalidTaskError } from "./invalid_task_error.ts";
-import { type CheckedTask, checkTaskLine, type Task } from "./task.ts";
+import { type CheckedTask, checkTaskLine, markChecked, type Task } from "./task.ts";
 
 /** Options of {@linkcode readTasks}. */
 export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
@@ -32,7 +32,23 @@ export type ReadTasksOptions = Omit<ReadJsonLinesOptions, "parse">;
  * ```
  */
 export function readTasks(source: Source<Uint8Array>, options: ReadTasksOptions = {}): AsyncIterableIterator<Task> {
-  const lines = jsonLineReader(source, { ...options, refine: withAllDigits, parse: taskOfLine });
+  return tasksOf(source, options, taskOfLine);
+}
+
+/** {@linkcode readTasks} for a run that takes each task before it asks for the next one, and checks no task again. */
+export function readUnsharedTasks(
+  source: Source<Uint8Array>,
+  options: ReadTasksOptions = {},
+): AsyncIterableIterator<Task> {
+  return tasksOf(source, options, (value, lineNumber) => markChecked(taskOfLine(value, lineNumber)));
+}
+
+function tasksOf(
+  source: Source<Uint8Array>,
+  options: ReadTasksOptions,
+  parse: (value: unknown, lineNumber: number) => CheckedTask,
+): AsyncIterableIterator<Task> {
+  const lines = jsonLineReader(source, { ...options, refine: withAllDigits, parse });
   return {
     async next() {
       const { done, value } = await lines.next();

@@ -3,11 +3,11 @@ import { assertEquals } from "@std/assert/equals";
 import { environmentOf } from "../../executors/task_variables.ts";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows } from "@std/assert/throws";
-import { readTasks } from "../../records/read_tasks.ts";
+import { readTasks, readUnsharedTasks } from "../../records/read_tasks.ts";
 import type { InvalidLineError } from "../../jsonl/mod.ts";
 import { InvalidTaskError } from "../../records/invalid_task_error.ts";
 import { commandHash } from "../../records/command_hash.ts";
-import { type CheckedTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
+import { type CheckedTask, checkTask, checkTaskLine, parseTask, type Task } from "../../records/task.ts";
 import { inputOf, lineOfTask } from "../../records/task_input.ts";
 import { byteStream, collect, jsonLines } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
@@ -536,4 +536,16 @@ test("parseTask() never lists the bytes of standard input", () => {
   };
   const stdin = new Proxy(new Uint8Array(3), { ownKeys });
   assert(parseTask({ cmd: "cat", stdin }).stdin === stdin);
+});
+
+test("readUnsharedTasks() reads as readTasks(), and exempts each task from the next check only", async () => {
+  const lines = '{"cmd":"true"}\n{"cmd":"false","id":"b"}\n';
+  const tasks: Task[] = [];
+  for await (const task of readUnsharedTasks(byteStream(lines))) {
+    task.cmd = ""; // not a task any more, which the next check does not notice
+    assertEquals(checkTask(task), task);
+    tasks.push(task);
+  }
+  assertEquals(tasks.map(({ id }) => id), ["1", "b"]);
+  assertThrows(() => checkTask(tasks[0]), InvalidTaskError, '"cmd" must not be empty');
 });
