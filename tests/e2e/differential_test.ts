@@ -117,7 +117,7 @@ test("no damaged command that a worker runs is incomplete for dash, bash, mksh o
   const shells = ["dash", "bash --posix", "mksh", "busybox ash"].filter((shell) => !lacks(shell.split(" ")[0]!));
   const random = randomNumbers(SEED);
   const commands = new Set<string>();
-  const length = scaledCount(20_000);
+  const length = scaledCount(10_000);
   for (let index = 0; index < length; index++) {
     let command = CONSTRUCTS[Math.floor(random() * CONSTRUCTS.length)]!;
     for (let damages = 1 + Math.floor(random() * 3); damages > 0; damages--) command = mutate(command, random);

@@ -26,7 +26,7 @@ const NUMBER = /^[0-9]+$/;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)$/;
 const NAME_OR_ASSIGNMENT = /^([A-Za-z_][A-Za-z0-9_]*)(?:=|$)/;
 /** A status that cannot expand to nothing: `exit` alone has another meaning in a trap, which workers use. */
-const STATUS = /^(?:["A-Za-z0-9_+-]|\$\(\(|\$\?$)/;
+const STATUS = /^(?:\$\?|\$\(\([^@]*|"[^@]*|[A-Za-z0-9_][^@]*|[+-][0-9]+)$/;
 /**
  * Options with the same effect in a worker, then `--` and any arguments. An `o` without a name would list all options, and
  * the traces of `x` begin with `PS4`, which may contain the number of a line.

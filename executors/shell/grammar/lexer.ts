@@ -39,9 +39,10 @@ export function reject(): never {
 /** The deepest nesting of commands and expansions. */
 const MAX_DEPTH = 50;
 
+/** Avoids an array for each command. */
 const NO_DOCUMENTS: HereDocument[] = [];
 const NAME = "[A-Za-z_][A-Za-z0-9_]*";
-/** Characters of words without special meaning, or with one that is the same in all places. Matching one by one is slow on Bun. */
+/** Characters of words that have the same meaning in all places. Matching one by one is slow on Bun. */
 const ORDINARY = /[A-Za-z0-9_./:@%+,*?[\]~=\u0080-\uffff-]+/y;
 /** Characters that are ordinary in dash, but special at the beginning of a word or in other shells. */
 const UNUSUAL = "!#^{}";
@@ -61,13 +62,14 @@ const BRACES = new RegExp(String.raw`\$\{(#?)(?:(${NAME})|[?0]|([@*]|[1-9][0-9]*
 /** A dollar sign without meaning, within double quotes or a here-document. */
 const LITERAL_DOLLAR = /\$(?=[\s"/|.,:;=+%)\]])/y;
 
-/** A variable that an expansion in an arithmetic expression may name, although the expression does not. */
+/** A variable that differs in a worker, and that the result of an expansion in an arithmetic expression may name. */
 const LINE_NUMBER = "LINENO";
+/** A backslash that shells remove between backquotes. */
 const REMOVED_BACKSLASH = /\\(?:[$"\\\n]|$)/;
 
 /** A redirection of a descriptor, or the operator before a file. */
 const REDIRECTION = /[0-9]?(?:[<>]&[0-9-](?![^\s;&|)])|(>>|>\||>|<)(?![<>&|(]))/y;
-const HERE_DOCUMENT = /<<(-?)[ \t]*('[^'\n]+'|"[^"$\\`\n]+"|\\?[A-Za-z0-9_.:@%+,-]+)(?![^\s;&|)])/y;
+const HERE_DOCUMENT = /<<(-?)[ \t]*('[^'"\\\n]+'|"[^'"$\\`\n]+"|\\?[A-Za-z0-9_.:@%+,-]+)(?![^\s;&|)])/y;
 
 /**
  * Reads one token after another. Rejects words with expansions whose result could differ in a worker, and words whose end
@@ -90,6 +92,8 @@ export abstract class Lexer {
   /** The number of compound commands and expansions around the current token. */
   #depth = 0;
   #documents: HereDocument[] = NO_DOCUMENTS;
+  /** True when the text contains {@linkcode LINE_NUMBER}; `undefined` before the first arithmetic expression. */
+  #namesLine: boolean | undefined;
 
   protected constructor(text: string) {
     this.text = text;
@@ -173,7 +177,7 @@ export abstract class Lexer {
     this.isSimple &&= isEnd;
   }
 
-  /** Returns whether a backslash joins two lines between words. Within words, the joined lines are hard to see. */
+  /** Returns whether a backslash joins two lines between tokens. Rejects lines that are joined within a token. */
   #isContinuation(offset: number): boolean {
     if (this.text[offset + 1] !== "\n") return false;
     if (offset > 0 && !" \t\n".includes(this.text[offset - 1]!)) reject();
@@ -196,7 +200,8 @@ export abstract class Lexer {
     const [, dash, word] = HERE_DOCUMENT.exec(text) ?? reject();
     const isLiteral = /^['"\\]/.test(word!);
     const delimiter = word!.replace(/['"\\]/g, "");
-    this.#documents = [...this.#documents, { delimiter, isLiteral, stripsTabs: dash === "-" }];
+    if (this.#documents.length === 0) this.#documents = [];
+    this.#documents.push({ delimiter, isLiteral, stripsTabs: dash === "-" });
     this.end = HERE_DOCUMENT.lastIndex;
     this.expectsFile = false;
   }
@@ -334,7 +339,7 @@ export abstract class Lexer {
 
   #arithmetic(offset: number): number {
     const { text } = this;
-    if (text.includes(LINE_NUMBER)) reject();
+    if (this.#namesLine ??= text.includes(LINE_NUMBER)) reject();
     this.enter();
     for (let parentheses = 0;;) {
       const begin = offset;
@@ -371,7 +376,7 @@ export abstract class Lexer {
     return this.end;
   }
 
-  /** Between backquotes, shells remove backslashes before some characters and then parse the rest. Such ones are rejected. */
+  /** Checks the commands between backquotes, where no backslash changes the text that the shell parses. */
   #backquotes(offset: number, context: Context): number {
     const end = this.text.indexOf("`", offset + 1);
     const command = this.text.slice(offset + 1, end);
