@@ -32,7 +32,7 @@ const STATUS = /^(?:\$\?|\$\(\([^@]*|"[^@]*|[A-Za-z0-9_][^@]*|[+-][0-9]+)$/;
  * the traces of `x` begin with `PS4`, which may contain the number of a line.
  */
 const SET_OPTIONS =
-  /^(?!$)(?:[-+](?:[aCefu]+|[aCefu]*o (?:allexport|errexit|noclobber|noglob|nounset|pipefail))(?: (?!$)|$))*(?:--(?: [^]*)?)?$/;
+  /^(?!$)(?:[-+](?:[Cae-fu]+|[Cae-fu]*o (?:allexport|errexit|noclobber|noglob|nounset|pipefail))(?: (?!$)|$))*(?:--(?: [^]*)?)?$/;
 const COMMAND_NAME = /^-v (?!_taskrunner_)[A-Za-z0-9_./+-]+$/;
 
 /** Rules for built-in commands with operands that depend on the state of the shell. */
