@@ -94,7 +94,14 @@ const GROUPS: Record<string, Group> = {
     without: "with the process executor",
   },
   commands: {
-    mutate: ["executors/shell/plain_command.ts"],
+    mutate: [
+      "executors/shell/plain_command.ts",
+      "executors/shell/grammar/builtin_commands.ts",
+      "executors/shell/grammar/lexer.ts",
+      "executors/shell/grammar/parser.ts",
+      "executors/shell/grammar/reserved_words.ts",
+      "executors/shell/grammar/variables.ts",
+    ],
     tests: ["plain_command"],
   },
 };

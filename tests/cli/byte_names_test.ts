@@ -32,7 +32,7 @@ const SCRIPTS: Record<string, string> = {
     `taskrunner each -q --format json --executor process 'gzip {}' ::: "$name"`,
   "a value that ends with a NUL": `find . -name 'caf*' -print0 | taskrunner each -q --format json -0 'gzip {}'`,
   "a value on a line, with the process executor": `ls | taskrunner each -q --format json --executor process 'gzip {}'`,
-  "a value of a command that a fresh shell runs": `ls | taskrunner each -q --format json 'if true; then gzip {}; fi'`,
+  "a value of a command that a fresh shell runs": `ls | taskrunner each -q --format json 'f() { gzip {}; }; f'`,
   "a task with a shell command": `echo '{"cmd":"gzip ${JSON_NAME}"}' | taskrunner -q`,
   "a task with an array": `echo '{"cmd":["gzip","${JSON_NAME}"]}' | taskrunner -q`,
   "a task with an array and the process executor":

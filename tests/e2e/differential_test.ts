@@ -1,23 +1,25 @@
 import { Buffer } from "node:buffer";
-import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
+import { classifyCommand } from "../../executors/shell/plain_command.ts";
 import { run, sh } from "../../mod.ts";
+import { COMMANDS_BY_CONSTRUCT } from "../fixtures/shell_grammar.ts";
 import { SNIPPETS } from "../fixtures/snippets.ts";
 import {
   collect,
   EFFORT,
   lacks,
-  NO_DEFAULTS,
+  randomNumbers,
   scaledCount,
+  SEED,
   start,
-  taskFile,
-  taskrunner,
   withTempDirectory,
 } from "../support/helpers.ts";
+import { ShellCommandGenerator } from "../support/shell_command_generator.ts";
+import { bytesOf, type Observation, shellDifferences } from "../support/shell_differences.ts";
 import { test } from "../support/test.ts";
 
 /** Long enough for thousands of processes. */
@@ -25,81 +27,6 @@ const TIMEOUT = { timeout: 900_000 };
 
 /** Selects every third snippet; with a higher {@linkcode EFFORT}, all. */
 const isSelected = (_: unknown, index: number) => EFFORT > 1 || index % 3 === 0;
-
-/** The observable result of a command. */
-interface Observation {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-/**
- * Runs each command in a fresh shell, with its own session and with pipes. Leaves inherited descriptors open, as Deno does
- * for its child processes; the other runtimes close them before this program starts. Restores the default action of
- * signals, because a script that is started with `&` inherits some as ignored, and tasks do not.
- */
-const REFERENCE = `
-import concurrent.futures, json, signal, subprocess, sys
-for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-    signal.signal(number, signal.SIG_DFL)
-shell, env, commands = json.load(sys.stdin)
-def fresh(command):
-    ended = subprocess.run([shell, "-c", "--", command, shell], stdin=subprocess.DEVNULL, capture_output=True,
-        start_new_session=True, close_fds=False, env=env)
-    status = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
-    return {"status": status, "stdout": ended.stdout.decode("latin1"), "stderr": ended.stderr.decode("latin1")}
-with concurrent.futures.ThreadPoolExecutor(2) as two:
-    json.dump(list(two.map(fresh, commands)), sys.stdout)`;
-
-/** The variables that a worker adds to the environment. */
-const TASK_VARIABLES = { TASKRUNNER_ID: "1", TASKRUNNER_SLOT: "1", TASKRUNNER_ATTEMPT: "1" };
-
-/** Removes the values of {@linkcode TASK_VARIABLES}, which differ, from the output of `export` or `env`. */
-function withoutTaskValues(printed: string): string {
-  return printed.replace(/\b(TASKRUNNER_(?:ID|SLOT|ATTEMPT)=["']?)\d+/g, "$1");
-}
-
-async function runFresh(shell: string, commands: readonly string[], cwd: string): Promise<Observation[]> {
-  const env = { ...process.env, NO_COLOR: "1", ...NO_DEFAULTS, ...TASK_VARIABLES };
-  const stdin = JSON.stringify([shell, env, commands]);
-  const ended = await start("python3", ["-c", REFERENCE], { cwd, stdin }).ended;
-  assertEquals([ended.status, ended.stderr], [0, ""]);
-  const all: Observation[] = JSON.parse(ended.stdout);
-  return all.map((observation) => ({ ...observation, stdout: withoutTaskValues(observation.stdout) }));
-}
-
-function bytesOf(text: string, encoding: "base64" | undefined): string {
-  return (encoding ? Buffer.from(text, encoding) : Buffer.from(text)).toString("latin1");
-}
-
-async function runInWorkers(shell: string, commands: readonly string[], directory: string, cwd: string) {
-  const tasks = await taskFile(directory, commands.map((cmd) => ({ cmd })));
-  const { results, stderr } = await taskrunner(["-j", "4", "-k", "--shell", shell, tasks], { cwd });
-  assertEquals([results.length, stderr], [commands.length, ""]);
-  return results.map((result): Observation => ({
-    status: result.status,
-    stdout: withoutTaskValues(bytesOf(result.stdout, result.stdoutEncoding)),
-    stderr: bytesOf(result.stderr, result.stderrEncoding),
-  }));
-}
-
-/** Returns the commands that a worker and a fresh shell run differently, with both observations. */
-async function differences(
-  shell: string,
-  commands: readonly string[],
-  normalize: (observation: Observation) => unknown = (observation) => observation,
-): Promise<unknown[]> {
-  return await withTempDirectory(async (directory) => {
-    const cwd = join(directory, "cwd");
-    await mkdir(cwd);
-    const fresh = await runFresh(shell, commands, cwd);
-    await rm(cwd, { recursive: true });
-    await mkdir(cwd);
-    const workers = await runInWorkers(shell, commands, directory, cwd);
-    return commands.map((command, index) => ({ command, fresh: fresh[index]!, worker: workers[index]! }))
-      .filter(({ fresh, worker }) => JSON.stringify(normalize(fresh)) !== JSON.stringify(normalize(worker)));
-  });
-}
 
 /** Removes process ids from the messages of shells. */
 const withoutPids = ({ stderr, ...observation }: Observation) => ({
@@ -114,8 +41,11 @@ test("commands have the same result in a worker as with a fresh dash -c", TIMEOU
   if (lacks("python3")) return;
   assert(new Set(SNIPPETS).size > 500);
   const some = SNIPPETS.filter((snippet) => !SIGNALED.has(snippet)).filter(isSelected);
-  assertEquals(await differences("dash", some), []);
+  assertEquals(await shellDifferences("dash", some), []);
 });
+
+/** Commands of all constructs. */
+const CONSTRUCTS = [...COMMANDS_BY_CONSTRUCT.values()].flat();
 
 for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "busybox"]] as const) {
   test(`commands have the same result in a ${shell} worker as with a fresh ${shell} -c`, TIMEOUT, async () => {
@@ -124,16 +54,103 @@ for (const [shell, program] of [["bash", "bash"], ["mksh", "mksh"], ["ash", "bus
       const path = join(directory, shell);
       const { stdout } = await start("sh", ["-c", `command -v ${program}`], { stdin: "" }).ended;
       await symlink(stdout.trim(), path);
+      const some = SNIPPETS.filter((_, index) => EFFORT > 1 || index % 4 === 0).filter(isSelected);
+      const constructs = CONSTRUCTS.filter((_, index) => EFFORT > 1 || index % 29 === 0);
       // For some here-documents, ash of Debian's busybox starts a process that never ends, also outside of workers.
-      const some = SNIPPETS.filter((snippet, index) => (EFFORT > 1 || index % 4 === 0) && !snippet.includes("<<END"));
-      assertEquals(await differences(path, some.filter(isSelected), withoutPids), []);
+      const commands = [...some, ...constructs].filter((command) => !command.includes("<<"));
+      assertEquals(await shellDifferences(path, commands, withoutPids), []);
     });
   });
 }
 
+test("commands of each construct have the same result in a worker as with a fresh dash -c", TIMEOUT, async () => {
+  if (lacks("python3")) return;
+  const some = CONSTRUCTS.filter((_, index) => EFFORT > 1 || index % 5 === 0);
+  assertEquals(await shellDifferences("dash", some), []);
+});
+
+test("random commands of the grammar have the same result in a worker as with a fresh dash -c", TIMEOUT, async () => {
+  if (lacks("python3")) return;
+  const generator = new ShellCommandGenerator(randomNumbers(SEED));
+  for (let round = 0; round < EFFORT; round++) {
+    const commands = Array.from({ length: 100 }, (_, index) => generator.command().replaceAll("@", `f${index}_`));
+    assertEquals(commands.filter((command) => classifyCommand(command) === "other"), [], `seed ${SEED}`);
+    // The processes of a pipeline write their messages concurrently.
+    const withSortedMessages = (
+      { status, stdout, stderr }: Observation,
+    ) => [status, stdout, [...stderr].sort().join("")];
+    assertEquals(await shellDifferences("dash", commands, withSortedMessages), [], `seed ${SEED}`);
+  }
+});
+
+/** Pieces that can make a command incomplete. */
+const FRAGMENTS = [
+  ..."' \" ` $ ( ) { } [ ] ; & | \\ # ! < > ~ = 1 E in do done then fi if for case esac while a) x=1 ;; << >&".split(
+    " ",
+  ),
+  ..." \t\n\r\x01é\u00a0",
+  ..."$( $(( )) ${ ${x <<E <<-E 2> <&- $$ $@ :- % // ^".split(" "),
+  "\nE\n",
+  "\\\n",
+];
+
+/** Returns a command with random deletions, insertions, cuts, and parts of other commands. */
+function mutate(command: string, random: () => number): string {
+  const pick = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)]!;
+  const at = Math.floor(random() * (command.length + 1));
+  const after = Math.min(command.length, at + 1 + Math.floor(random() * 4));
+  const other = pick(CONSTRUCTS);
+  const words = command.split(/(\s+|[;&|()])/);
+  const [first, second] = [words, words].map(({ length }) => Math.floor(random() * length)) as [number, number];
+  return pick([
+    command.slice(0, at),
+    command.slice(at),
+    command.slice(0, at) + command.slice(after),
+    command.slice(0, at) + pick(FRAGMENTS) + command.slice(at),
+    command.slice(0, at) + pick(FRAGMENTS) + command.slice(after),
+    command.slice(0, at) + other.slice(Math.floor(random() * other.length)),
+    words.with(first, words[second]!).with(second, words[first]!).join(""),
+  ]);
+}
+
+test("no damaged command that a worker runs is incomplete for dash, bash, mksh or ash", TIMEOUT, async () => {
+  const shells = ["dash", "bash --posix", "mksh", "busybox ash"].filter((shell) => !lacks(shell.split(" ")[0]!));
+  const random = randomNumbers(SEED);
+  const commands = new Set<string>();
+  const length = scaledCount(10_000);
+  for (let index = 0; index < length; index++) {
+    let command = CONSTRUCTS[Math.floor(random() * CONSTRUCTS.length)]!;
+    for (let damages = 1 + Math.floor(random() * 3); damages > 0; damages--) command = mutate(command, random);
+    if (classifyCommand(command) !== "other") commands.add(command);
+  }
+  assert(commands.size > length / 10);
+  await withTempDirectory(async (directory) => {
+    const files = [...commands].flatMap((command, index) =>
+      [
+        [`${index}`, command],
+        // As in the script of a worker.
+        [`${index}_subshell`, `(:; ${command}\n)\n`],
+      ] as const
+    );
+    await Promise.all(files.map(([name, text]) => writeFile(join(directory, name), text)));
+    for (const [index, shell] of shells.entries()) {
+      // Only dash runs such commands in a worker; the other shells get a sample.
+      const names = files.map(([name]) => name).filter((_, number) => index === 0 || number % 20 < 2);
+      const check = `while read -r name; do ${shell} -n "$name" >/dev/null 2>&1 || echo "$name"; done`;
+      const stdin = names.map((name) => `${name}\n`).join("");
+      const { stdout } = await start("sh", ["-c", check], { cwd: directory, stdin }).ended;
+      const incomplete = stdout.split("\n").slice(0, -1).map((name) => [...commands][parseInt(name)]);
+      assertEquals(incomplete, [], `${shell}, seed ${SEED}`);
+    }
+  });
+});
+
 test("a worker has the environment of a fresh shell", TIMEOUT, async () => {
   if (lacks("python3")) return;
-  assertEquals(await differences("dash", ["export", "env | sort", "set | sort | grep -v ^_="], withSortedErrors), []);
+  assertEquals(
+    await shellDifferences("dash", ["export", "env | sort", "set | sort | grep -v ^_="], withSortedErrors),
+    [],
+  );
 });
 
 /** Pieces of commands. No combination of them loops forever or creates a file. */
@@ -165,7 +182,7 @@ test("commands of random pieces have the same result in a worker as with a fresh
   if (lacks("python3")) return;
   await fc.assert(
     fc.asyncProperty(fc.array(command, { minLength: 100, maxLength: 100 }), async (commands) => {
-      assertEquals(await differences("dash", commands, withSortedErrors), []);
+      assertEquals(await shellDifferences("dash", commands, withSortedErrors), []);
     }),
     { numRuns: scaledCount(4), endOnFailure: true },
   );

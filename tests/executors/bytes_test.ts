@@ -52,7 +52,7 @@ for (const executor of EXECUTORS) {
         { cmd: ["sh", "-c", `printf '%s|' "$@" # /dev/fd`, "sh", ...WORDS] },
         { cmd: `printf '%s|' ${words}` }, // a plain command
         { cmd: `printf '%s|' ${words}; :\n`, timeoutMs: 60_000 },
-        { cmd: `if true; then printf '%s|' ${words}; fi` },
+        { cmd: `f() { printf '%s|' "$@"; }; f ${words}` }, // for a fresh shell
         { cmd: `printf '%s|' ${words}; : /dev/stderr` },
         { cmd: `: ${" ".repeat(140_000)}; printf '%s|' ${words}` },
       ].slice(0, executor === "shell" ? undefined : -1); // only a worker runs a command that is too long for an argument

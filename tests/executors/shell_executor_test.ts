@@ -98,7 +98,7 @@ test("commands of several megabytes run", async () => {
   const large = "x".repeat(3_000_000);
   const [echo, count, last] = await inOneWorker([
     { cmd: `echo '${large}'` },
-    { cmd: `if true; then echo '${large}' | wc -c; fi` },
+    { cmd: `f() { echo '${large}' | wc -c; }; f` }, // not plain
     { cmd: "echo last" },
   ], { maxInlineBytes: 4_000_000 });
   assert(echo!.stdout === `${large}\n`);
@@ -541,7 +541,7 @@ test("known difference: the parent of a task is its worker, and tasks of a slot 
 
 test("known difference: the worker evaluates a command that is too long for an argument", async () => {
   const longestBytes = 128 * 1024 - 1; // with the NUL at its end
-  const command = (text: string) => ({ cmd: `: ${text}; if :; then nosuch; fi` });
+  const command = (text: string) => ({ cmd: `: ${text}; f() { nosuch; }; f` });
   const room = longestBytes - command("").cmd.length;
   const texts = ["x".repeat(50_000), "x".repeat(room), "x".repeat(room + 1), "é".repeat(70_000)];
   const results = await inOneWorker(texts.map(command), { shell: "dash" });

@@ -14,11 +14,19 @@ const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte);
 const BASE64 = btoa(String.fromCharCode(...ALL_BYTES));
 
 /** Commands that copy standard input. A shell worker runs each of them in a different way. */
-const COPIES: Task["cmd"][] = ["cat", "cat | cat", "if true; then cat; fi", ["cat"], "cat; : /dev/stderr", [
-  "sh",
-  "-c",
-  "cat # /dev/fd",
-]];
+const COPIES: Task["cmd"][] = [
+  "cat",
+  "cat | cat",
+  "if true; then cat; fi",
+  "f() { cat; }; f",
+  ["cat"],
+  "cat; : /dev/stderr",
+  [
+    "sh",
+    "-c",
+    "cat # /dev/fd",
+  ],
+];
 
 async function makeFifos(directory: string, names: string[]): Promise<string[]> {
   const paths = names.map((name) => join(directory, name));
