@@ -80,18 +80,23 @@ function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   };
 }
 
+/** The first size of a buffer: most outputs are short, and there may be thousands of processes. */
+const MIN_BUFFER_BYTES = 4 * 1024;
 /** The capacity of a pipe on Linux. */
-const BUFFER_BYTES = 64 * 1024;
+const MAX_BUFFER_BYTES = 64 * 1024;
 
 /** Reads into one reusable buffer; the default reader of a stream allocates a new one for each read. */
 function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
   const reader = stream.getReader({ mode: "byob" });
-  let buffer = new Uint8Array(BUFFER_BYTES);
+  let buffer = new Uint8Array(MIN_BUFFER_BYTES);
   return {
     async read() {
       try {
         const { done, value } = await reader.read(buffer);
-        if (value) buffer = new Uint8Array(value.buffer);
+        if (value) {
+          const isTooSmall = value.length === MIN_BUFFER_BYTES && value.buffer.byteLength === MIN_BUFFER_BYTES;
+          buffer = isTooSmall ? new Uint8Array(MAX_BUFFER_BYTES) : new Uint8Array(value.buffer);
+        }
         return done ? undefined : value;
       } catch {
         return undefined;
