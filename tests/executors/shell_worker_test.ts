@@ -53,7 +53,7 @@ async function withWorkers(
     } finally {
       for (const worker of workers) worker.retire();
       await Promise.all(workers.map(({ ended }) => ended));
-      scratch.close();
+      await scratch.close();
     }
   });
 }
