@@ -1,5 +1,6 @@
 /** Starts processes with `Deno.Command`. @module */
 
+import { isPermitted } from "../system/deno_permissions.ts";
 import type { ChildProcess, ExitStatus, InputWriter, OutputReader, SpawnAdapter, SpawnOptions } from "./types.ts";
 
 /** The adapter for Deno. Needs `--allow-run`, or `--allow-run=sh,PROGRAM,…` with all programs to run. */
@@ -22,14 +23,34 @@ export const spawnAdapter: SpawnAdapter = {
   },
 };
 
-function start({ program, args, cwd, env, stdin, stderr }: SpawnOptions): Deno.ChildProcess {
+/** True when `setsid` can start shells; unknown before the first shell. macOS has no such program. */
+let hasSetsid: boolean | undefined;
+
+function start(options: SpawnOptions): Deno.ChildProcess {
+  if (!options.isWorker) return startProgram(options, true);
+  const { program } = options;
+  // With `detached`, Deno forks: this copies its page tables, and takes many times as long as `posix_spawn`.
+  hasSetsid ??= isPermitted({ name: "run", command: "setsid" });
+  if (hasSetsid) {
+    try {
+      return startProgram({ ...options, program: "setsid", args: ["--", program] }, false);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      hasSetsid = false;
+    }
+  }
+  // The first shell executes a second one, because Deno passes a path as the name of the first.
+  return startProgram({ ...options, args: ["-c", 'exec "$0"', program] }, true);
+}
+
+function startProgram({ program, args, cwd, env, stdin, stderr }: SpawnOptions, detached: boolean): Deno.ChildProcess {
   try {
     return new Deno.Command(program, {
       args: [...args],
       stdin,
       stdout: "piped",
       stderr,
-      detached: true,
+      detached,
       ...(cwd !== undefined && { cwd }),
       ...(env !== undefined && { env }),
     }).spawn();
@@ -59,18 +80,23 @@ function inputWriter(stream: WritableStream<Uint8Array>): InputWriter {
   };
 }
 
+/** The first size of a buffer: most outputs are short, and there may be thousands of processes. */
+const MIN_BUFFER_BYTES = 4 * 1024;
 /** The capacity of a pipe on Linux. */
-const BUFFER_BYTES = 64 * 1024;
+const MAX_BUFFER_BYTES = 64 * 1024;
 
 /** Reads into one reusable buffer; the default reader of a stream allocates a new one for each read. */
 function outputReader(stream: ReadableStream<Uint8Array>): OutputReader {
   const reader = stream.getReader({ mode: "byob" });
-  let buffer = new Uint8Array(BUFFER_BYTES);
+  let buffer = new Uint8Array(MIN_BUFFER_BYTES);
   return {
     async read() {
       try {
         const { done, value } = await reader.read(buffer);
-        if (value) buffer = new Uint8Array(value.buffer);
+        if (value) {
+          const isTooSmall = value.length === MIN_BUFFER_BYTES && value.buffer.byteLength === MIN_BUFFER_BYTES;
+          buffer = isTooSmall ? new Uint8Array(MAX_BUFFER_BYTES) : new Uint8Array(value.buffer);
+        }
         return done ? undefined : value;
       } catch {
         return undefined;

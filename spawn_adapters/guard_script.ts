@@ -8,12 +8,15 @@
  *
  * The group of a task is signaled as a whole. Of a worker's group only the current attempt is signaled: the oldest
  * child that the worker has when first scanned, and every younger process. Older processes are background processes of
- * earlier attempts and are meant to stay. The worker cleans up and exits as soon as its child has ended. All this needs
+ * earlier attempts and are meant to stay. The worker cleans up and exits as soon as its child has ended. Deno kills the
+ * workers of a program that an uncaught error ends: the attempt is then unknown, and the whole group is signaled if the
+ * directory of the worker, which an idle worker does not leave, has an output file of an attempt. All this needs
  * /proc or, on systems without it such as macOS, ps(1); without both, whole groups are signaled. A line of
  * /proc/PID/stat may be split by a newline in the name of the process. `list_with_ps` prints such lines, with the start in
  * seconds since 2020 as if all months had 31 days, because mksh has 32-bit integers. It has no `case` inside `$(…)`, which bash 3.2 cannot parse.
  *
- * `scan` sets `found` to the ids to signal (negative for a group) and `workers` to the workers that are alive.
+ * `scan` sets `found` to the ids to signal (negative for a group) and `workers` to the workers that are alive. The first
+ * scan sets `orphans` to the workers that are not alive, but have left processes.
  */
 export const GUARD_SCRIPT = `
 trap '' HUP INT QUIT TERM PIPE USR1 USR2
@@ -78,6 +81,11 @@ scan() {
   done
   set +f
   set -- $members
+  while [ $round = 1 ] && [ $# -gt 0 ]; do
+    case "$workers$orphans " in *" $3 "*) ;; *) orphans="$orphans $3" ;; esac
+    shift 4
+  done
+  set -- $members
   while [ $# -gt 0 ]; do
     [ "$2" != "$3" ] || is_attempt "$1" "$3" "$4" || eval "oldest_$3=$1 start_$3=$4"
     shift 4
@@ -94,14 +102,26 @@ is_attempt() {
   [ "$oldest" ] && { [ "$3" -gt "$start" ] || { [ "$3" -eq "$start" ] && [ "$1" -ge "$oldest" ]; }; }
 }
 
+find_orphans() {
+  for id in $orphans; do
+    for prefix do
+      for path in "$prefix"*/$id/*.out; do
+        [ ! -e "$path" ] || { found="$found -$id"; eval "kind_$id=task"; break; }
+      done
+    done
+  done
+  orphans=
+}
+
 end_groups() {
-  round=0 has_workers=
+  round=0 has_workers= orphans=
   for id in $groups; do
     eval 'kind=$kind_'"$id"
     [ "$kind" = task ] || has_workers=1
   done
   for delay in 0.01 0.02 0.04 0.08 0.15 0.3 0.3; do
     scan
+    find_orphans "$@"
     [ "$found$workers" ] || return
     for id in $found; do
       eval 'is_signaled=$signaled_'"\${id#-}"
@@ -123,7 +143,7 @@ end_groups() {
 
 groups=
 [ "$is_closed" ] || groups=$(list_groups)
-[ -z "$groups" ] || end_groups
+[ -z "$groups" ] || end_groups "$@"
 for prefix do
   for path in "$prefix"*; do
     [ ! -e "$path" ] || rm -rf -- "$path" || { sleep 1; rm -rf -- "$path"; }

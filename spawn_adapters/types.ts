@@ -22,6 +22,15 @@ export interface SpawnOptions {
   stdin: "null" | "piped";
   /** Standard error: `null` to discard it, `piped` to read it from {@linkcode ChildProcess.stderr}. */
   stderr: "null" | "piped";
+  /**
+   * True for a shell without arguments that reads commands from {@linkcode ChildProcess.stdin}. The shell gets its name as
+   * given, and leads its session and group before it reads a command, but perhaps not yet when the call returns. A failure
+   * to start may be an exit status. Deno starts such a shell several times as fast, and kills it when an uncaught error
+   * ends this program.
+   *
+   * @default {false}
+   */
+  isWorker?: boolean;
 }
 
 /** Writes to the standard input of a process. Never fails, even if the process has ended or does not read. */

@@ -33,15 +33,20 @@ export function freeMemoryBytes(root = ""): number {
   if (process.platform !== "linux") return os.freemem();
   const read = (path: string): string | undefined => {
     try {
-      return readFileSync(`${root}${path}`, "latin1");
+      // An error costs more than all other files together.
+      return existsSync(`${root}${path}`) ? readFileSync(`${root}${path}`, "latin1") : undefined;
     } catch {
-      return undefined; // the group is missing, or is the root group, which has no limits
+      return undefined;
     }
   };
-  if (!existsSync(`${root}/proc/meminfo`)) throw new Error(NO_PROC);
-  const [, kibibytes] = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync(`${root}/proc/meminfo`, "latin1")) ?? [];
-  if (kibibytes === undefined) throw new Error("/proc/meminfo has no MemAvailable; it needs Linux 3.14");
-  let freeBytes = Number(kibibytes) * 1024;
+  const memory = read("/proc/meminfo");
+  if (memory === undefined) throw new Error(NO_PROC);
+  const [available, total] = ["MemAvailable", "MemTotal"].map((name) =>
+    new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(memory)?.[1]
+  );
+  if (available === undefined) throw new Error("/proc/meminfo has no MemAvailable; it needs Linux 3.14");
+  let freeBytes = Number(available) * 1024;
+  const totalBytes = total === undefined ? Infinity : Number(total) * 1024;
   const membership = read("/proc/self/cgroup") ?? "";
   for (const { line, directory, limits, usage, cache } of CONTROL_GROUPS) {
     // The limits of all ancestors apply. In a container some of the ancestors may be hidden.
@@ -51,14 +56,19 @@ export function freeMemoryBytes(root = ""): number {
       group = group === "/" ? undefined : dirname(group)
     ) {
       const path = group === "/" ? directory : directory + group;
-      const usedBytes = Number(read(`${path}/${usage}`));
-      if (Number.isNaN(usedBytes)) continue;
+      const limitBytes = Math.min(...limits.map((limit) => bytesOf(read(`${path}/${limit}`))));
+      // The group cannot use more than the memory of the system. Reading its usage and statistics takes the most time.
+      if (limitBytes - totalBytes >= freeBytes) continue;
+      const usedBytes = bytesOf(read(`${path}/${usage}`));
+      if (usedBytes === Infinity) continue;
       const reclaimableBytes = Number(cache.exec(read(`${path}/memory.stat`) ?? "")?.[1] ?? 0);
-      for (const limit of limits) {
-        const limitBytes = Number(read(`${path}/${limit}`)); // NaN for "max"
-        if (limitBytes >= 0) freeBytes = Math.min(freeBytes, limitBytes - usedBytes + reclaimableBytes);
-      }
+      freeBytes = Math.min(freeBytes, limitBytes - usedBytes + reclaimableBytes);
     }
   }
   return freeBytes;
+}
+
+/** Returns the number in a file of a control group, or `Infinity` for `max`, or without the file, as in the root group. */
+function bytesOf(text: string | undefined): number {
+  return /^\d+$/m.test(text ?? "") ? Number(text) : Infinity;
 }

@@ -105,8 +105,7 @@ export class ShellExecutor implements Executor {
     }
     // A worker that has not read a withdrawn attempt would begin it without its directory.
     await Promise.allSettled([...this.#latest.values()].map(({ ended }) => ended));
-    this.#scratch.close();
-    await Promise.all(this.#starting.values());
+    await Promise.all([this.#scratch.close(), ...this.#starting.values()]);
     await Promise.all([...this.#workers.values()].map(({ ended }) => ended));
     await this.#options.processes.close();
   }

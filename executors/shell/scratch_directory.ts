@@ -1,4 +1,5 @@
 import { mkdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isPermitted } from "../../system/deno_permissions.ts";
 import { freeMemoryBytes } from "../../system/free_memory.ts";
@@ -59,8 +60,8 @@ export class ScratchDirectory {
   }
 
   /** Removes all directories. */
-  close(): void {
-    for (const root of this.#roots) root.remove();
+  async close(): Promise<void> {
+    await Promise.all(this.#roots.map((root) => root.remove()));
   }
 }
 
@@ -124,6 +125,8 @@ class ScratchRoot {
   readonly #probePath: string;
   readonly #location: ScratchLocation;
   #isMade = false;
+  /** True once a directory could be created here. */
+  #isWritable = false;
   /** The free space of the file system. */
   #freeBytes = 0;
   /** The part of the free space within the limit of the location. */
@@ -137,21 +140,27 @@ class ScratchRoot {
   }
 
   make(): void {
+    this.#isWritable = this.#isMade; // tried again after an error
     if (!this.#isMade) mkdirSync(this.path, { mode: 0o700 });
-    this.#isMade = true;
+    this.#isWritable = this.#isMade = true;
   }
 
-  remove(): void {
-    if (this.#isMade) rmSync(this.path, { recursive: true, force: true });
+  /** Removes the directories of the workers concurrently: ext4 may take milliseconds for each, without using the CPU. */
+  async remove(): Promise<void> {
+    if (!this.#isMade) return;
+    const names = await readdir(this.path).catch(() => []);
+    const force = { recursive: true, force: true };
+    await Promise.all(names.map((name) => rm(join(this.path, name), force)));
+    await rm(this.path, force);
   }
 
   /** Returns whether a directory can be created here. Tries another name, so that no other user can take the real one. */
   isWritable(): boolean {
-    if (this.#isMade) return true;
+    if (this.#isWritable) return true;
     try {
       mkdirSync(this.#probePath, { mode: 0o700 });
       rmdirSync(this.#probePath);
-      return true;
+      return this.#isWritable = true;
     } catch {
       return false;
     }

@@ -94,15 +94,16 @@ export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
  *   looking up the program beforehand.
  * - `fail` writes the token to a file; `status` and `report` write control lines.
  *
- * The first report tells whether the size of files is unlimited. With a limit, a task could fail because its output goes
- * to a file instead of a pipe.
+ * The last message before the first report is the limit of the size of files. With a limit, a task could fail because its
+ * output goes to a file instead of a pipe.
  */
 export function workerScript({ number, token, directory, parent, restored }: WorkerScriptOptions): string {
   const [own, common] = [directory, parent].map(shellQuote);
   const restore = Object.entries(restored).map(([name, value]) =>
     value === undefined ? `unset ${name}\n` : `export ${name}=${shellQuote(value)}\n`
   );
-  return `${restore.join("")}export ${TASK_VARIABLES.join(" ")}
+  return `exec 2>&1
+${restore.join("")}export ${TASK_VARIABLES.join(" ")}
 trap : ${SIGNALS}
 ${CLEAN}() {
   [ -d ${common} ] || return
@@ -126,7 +127,7 @@ fi
 ${FAIL}() { echo ${token} >"$1"; } 2>/dev/null
 ${STATUS}() { echo "${token} status $2 $1" >&5; }
 ${REPORT}() { [ ! -f "$3" ] || [ -s "$3" ]; set -- "$1" "$2" $?; times; echo "${token} $2 $1 $3"; }
-[ "$(ulimit -f)" = unlimited ]
+ulimit -f
 ${REPORT} $? ${number} /
 `;
 }

@@ -107,13 +107,13 @@ export class ShellWorker {
 
   /** Starts a shell as the leader of a process group. {@linkcode prepare} makes it a worker. */
   static async spawn({ adapter, shell, directory, environment, sendSignal }: WorkerOptions): Promise<ShellWorker> {
-    // The first shell executes a second one, with the shell's name as given (Deno passes a path) and a single output.
     const child = await adapter.spawn({
       program: shell,
-      args: ["-c", 'exec "$0" 2>&1', shell],
+      args: [],
       env: environment.startup,
       stdin: "piped",
       stderr: "null",
+      isWorker: true,
     });
     directory.nameAfter(child.pid);
     return new ShellWorker(child, directory, sendSignal);
@@ -134,8 +134,10 @@ export class ShellWorker {
         parent,
         restored,
       });
-      const { status } = await this.probe(script);
-      if (status !== 0) throw new UnusableShellError("Cannot use the shell as a worker: it limits the size of files");
+      const { messages } = await this.probe(script);
+      if (messages.split("\n").at(-1) !== "unlimited") {
+        throw new UnusableShellError("Cannot use the shell as a worker: it limits the size of files");
+      }
       this.directory.make();
     } catch (error) {
       this.retire();
@@ -246,8 +248,10 @@ export class ShellWorker {
   /** Signals the shell, and its group only during a probe: later, tasks may have left processes in the group. */
   #signal(signal: "SIGCONT" | "SIGKILL"): void {
     if (this.#hasEnded) return;
-    // Without permission to signal, the timeouts of the caller apply.
-    this.#sendSignal(this.#isProbing ? -this.pid : this.pid, signal).catch(() => {});
+    const send = async (pid: number) => this.#hasEnded || await this.#sendSignal(pid, signal);
+    const isSent = this.#isProbing ? send(-this.pid) : Promise.resolve(false);
+    // A shell that is still starting has no group yet. Without permission to signal, the timeouts of the caller apply.
+    isSent.then((isSent) => isSent || send(this.pid)).catch(() => {});
   }
 
   #write(script: string): void {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
@@ -371,19 +371,37 @@ test("ScratchDirectory skips locations without enough space, and detects full on
     planned.make();
     assert((await stat(planned.path)).isDirectory());
     assertEquals((await stat(planned.parent)).mode & 0o777, 0o700);
-    enough.close();
+    await enough.close();
     const tooLittle = new ScratchDirectory(undefined, [location(first, 2 ** 60), location(second, 0)]);
     const worker = tooLittle.reserve();
     worker.make();
     assertStringIncludes(worker.parent, second);
     assertEquals([worker.hasSpace, worker.isFull], [true, false]);
-    tooLittle.close();
+    await tooLittle.close();
     assertEquals([await readdir(first), await readdir(second)], [[], []]);
     assertThrows(
       () => new ScratchDirectory(undefined, [location(join(directory, "none"), 0)]).reserve(),
       Error,
       "Cannot create a scratch directory: no location is writable and has enough free space",
     );
+  });
+});
+
+test("ScratchDirectory tries a location once, and again after an error", async () => {
+  await withTempDirectory(async (directory) => {
+    const [first, second] = [join(directory, "first"), join(directory, "second")];
+    await mkdir(first);
+    await mkdir(second);
+    const scratch = new ScratchDirectory(undefined, [unlimitedLocation(first), unlimitedLocation(second)]);
+    const workers = [scratch.reserve()];
+    await rm(first, { recursive: true });
+    workers.push(scratch.reserve());
+    assertThrows(() => workers[1]!.make(), Error, "ENOENT");
+    workers.push(scratch.reserve());
+    workers[2]!.make();
+    assertEquals(workers.map(({ parent }) => dirname(parent)), [first, first, second]);
+    await scratch.close();
+    assertEquals(await readdir(second), []);
   });
 });
 
@@ -405,7 +423,7 @@ test("ScratchDirectory limits the workers in memory to those whose output leaves
     assertEquals([scratch.reserve(), scratch.reserve()].map(locationOf), ["memory", "disk"]);
     freeBytes = 8; // another program takes memory
     assertEquals(workers.slice(1).map(({ hasSpace }) => hasSpace), [false, true]);
-    scratch.close();
+    await scratch.close();
   });
 });
 

@@ -10,7 +10,12 @@ import { workerEnvironment } from "../../executors/shell/environment.ts";
 import { attemptScript } from "../../executors/shell/script.ts";
 import { ShellWorker } from "../../executors/shell/worker.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
-import { defaultSpawnAdapter } from "../../spawn_adapters/mod.ts";
+import {
+  type ChildProcess,
+  defaultSpawnAdapter,
+  type ExitStatus,
+  type SpawnAdapter,
+} from "../../spawn_adapters/mod.ts";
 import {
   isAlive,
   signalIfThere,
@@ -48,7 +53,7 @@ async function withWorkers(
     } finally {
       for (const worker of workers) worker.retire();
       await Promise.all(workers.map(({ ended }) => ended));
-      scratch.close();
+      await scratch.close();
     }
   });
 }
@@ -76,6 +81,35 @@ function scriptOf(worker: ShellWorker, cmd: string): string {
   } as const;
   return attemptScript({ number: worker.nextNumber, cmd, files, ...options });
 }
+
+test("ShellWorker.retire() kills a shell that does not lead its group yet", async () => {
+  const { promise: exited, resolve } = Promise.withResolvers<ExitStatus>();
+  const end = () => resolve({ code: null, signal: "SIGKILL" });
+  const child: ChildProcess = {
+    pid: 4_000_000,
+    stdin: { write() {}, close() {}, abort() {} },
+    stdout: { read: () => exited.then(() => undefined), cancel() {} },
+    stderr: null,
+    exited,
+  };
+  const starting: SpawnAdapter = { name: "starting", canSignal: true, spawn: () => Promise.resolve(child) };
+  const signals: [number, NodeJS.Signals | 0][] = [];
+  await withTempDirectory(async (directory) => {
+    const scratch = new ScratchDirectory(undefined, [unlimitedLocation(directory)]);
+    const environment = workerEnvironment();
+    const sendSignal = (pid: number, signal: NodeJS.Signals | 0) => {
+      signals.push([pid, signal]);
+      if (pid > 0) end();
+      return Promise.resolve(pid > 0);
+    };
+    const options = { adapter: starting, shell: "sh", directory: scratch.reserve(), environment, sendSignal };
+    const worker = await ShellWorker.spawn(options);
+    const prepared = assertRejects(() => worker.prepare(environment), Error, "it is no longer needed");
+    worker.retire();
+    await prepared;
+    assertEquals(signals, [[-child.pid, "SIGKILL"], [child.pid, "SIGKILL"]]);
+  });
+});
 
 test("ShellWorker.run() returns the status and CPU time of each attempt", async () => {
   await withWorkers(async (start) => {

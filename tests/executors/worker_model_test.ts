@@ -156,7 +156,7 @@ test("ShellWorker.run() returns the report of its own attempt or the end of the 
         } finally {
           for (const worker of workers) worker.retire();
           await Promise.all(workers.map(({ ended }) => ended));
-          scratch.close();
+          await scratch.close();
         }
       }),
       { numRuns: 200 * EFFORT, seed: SEED },

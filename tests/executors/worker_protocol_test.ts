@@ -132,7 +132,7 @@ test(
 
 /** A shell that never becomes a worker, because it never answers. */
 const SILENT = `#!/bin/sh
-[ "$1" = -c ] && [ "$2" != 'exec "$0" 2>&1' ] && exec sh "$@"
+[ "$1" = -c ] && [ "$2" != 'exec "$0"' ] && exec sh "$@"
 echo $$ >> "$PIDS"
 exec sleep 1000
 `;

@@ -249,7 +249,7 @@ test("a link in place of a file or directory to create is not followed", async (
       error = thrown;
     }
     assertMatch(String(error), /EEXIST/);
-    scratch.close();
+    await scratch.close();
     assertEquals(await readdir(victim!), ["file"]);
     assert(existsSync(worker.parent), "the foreign link stays");
   });

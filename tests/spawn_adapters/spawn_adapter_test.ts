@@ -1,4 +1,5 @@
 import { mkdir, readdir, readFile, realpath, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
@@ -15,6 +16,7 @@ import {
 import { ProcessGuard } from "../../spawn_adapters/guard.ts";
 import { GUARD_SCRIPT } from "../../spawn_adapters/guard_script.ts";
 import { spawnAdapter as nodeAdapter } from "../../spawn_adapters/node.ts";
+import { randomHex } from "../../system/random_hex.ts";
 import {
   isAlive,
   RUNTIME,
@@ -212,6 +214,16 @@ function contract(adapter: SpawnAdapter) {
     assertEquals([group, session], [child.pid, child.pid]);
   });
 
+  behaves("makes a worker the leader of a session and a process group before its first command", async () => {
+    const child = await adapter.spawn({ program: "sh", args: [], stdin: "piped", stderr: "null", isWorker: true });
+    child.stdin!.write("cat /proc/$$/stat; echo $0\n");
+    child.stdin!.close();
+    const { stdout, code } = await ended(child);
+    const [, , group, session] = stdout.slice(stdout.lastIndexOf(")") + 2).split(" ").map(Number);
+    assertEquals([group, session, code], [child.pid, child.pid, 0]);
+    if (adapter === ownAdapter) assertMatch(stdout, /\nsh\n$/); // node:child_process of Deno passes a path
+  });
+
   behaves("reports the exit of a process while another one holds its output open", async () => {
     const child = await sh("echo first; sleep 300 & echo $!");
     assertEquals((await child.exited).code, 0);
@@ -382,22 +394,37 @@ for (const shell of ["sh", "bash", "busybox sh", "ksh", "mksh"]) {
       // An earlier attempt has left a background process; the current attempt is running. The worker prints after it.
       spawn(`trap : TERM; (sleep 300 >/dev/null & echo $!); (trap - TERM; echo; ${endless}); echo cleaned up`),
     ]);
+    const [killedBusy, killedIdle] = await Promise.all(["", ""].map(() => spawn("sleep 300 >/dev/null & echo $!")));
     // The second line comes from the current attempt: until then the earlier one may be a child of the worker.
     let printed = "";
     while (printed.split("\n").length < 3) printed += new TextDecoder().decode(await worker!.stdout.read());
     const left = Number(printed.split("\n")[0]);
+    const [leftBusy, leftIdle] = await Promise.all([killedBusy!, killedIdle!].map(async (child) => {
+      const { stdout } = await ended(child);
+      return Number(stdout);
+    }));
+    const prefix = join(tmpdir(), `taskrunner-test-${randomHex(8)}`);
     try {
       for (const { stdout } of [gone!, gentle!, stubborn!]) await stdout.read();
       guard.stdin!.write(`task ${gone!.pid}\ntask ${gentle!.pid}\nworker ${worker!.pid}\n`);
+      // Two workers were killed: one in an attempt, of which an output file is left, and one after its attempts.
+      for (const { pid } of [killedBusy!, killedIdle!]) {
+        await mkdir(join(`${prefix}-a b`, `${pid}`), { recursive: true });
+      }
+      await writeFile(join(`${prefix}-a b`, `${killedBusy!.pid}`, "1.out"), "");
+      guard.stdin!.write(`file ${prefix}\nworker ${killedBusy!.pid}\nworker ${killedIdle!.pid}\n`);
       guard.stdin!.write(`task ${stubborn!.pid}\ngone ${gone!.pid}\ntask 1`); // the last line is truncated
       guard.stdin!.close();
       const [first, second, third] = await Promise.all([gentle!.exited, stubborn!.exited, worker!.exited]);
       assertEquals([first.signal, second.signal, third.code], ["SIGTERM", "SIGKILL", 0]);
       assertMatch(await text(worker!.stdout), /cleaned up\n$/);
       assertEquals((await guard.exited).code, 0);
-      assertEquals([isAlive(gone!.pid), isAlive(left)], [true, true]);
+      assertEquals([gone!.pid, left, leftIdle!].map(isAlive), [true, true, true]);
+      assert(!isAlive(leftBusy!));
     } finally {
-      for (const { pid } of [gone!, gentle!, stubborn!, worker!]) signalIfThere(-pid, "SIGKILL");
+      for (const { pid } of [gone!, gentle!, stubborn!, worker!, killedBusy!, killedIdle!]) {
+        signalIfThere(-pid, "SIGKILL");
+      }
     }
   });
 }

@@ -49,6 +49,7 @@ export class FakeShell implements ChildProcess {
     const [, token, number] = /"(\w{24}) \$2 \$1 \$3"[^]*report \$\? (\d+) \/\n$/.exec(text) ?? [];
     if (token !== undefined) {
       this.token = token;
+      this.write("unlimited\n"); // the limit of the size of files
       return this.report(Number(number), 0);
     }
     const attempt = /report \$\? (\d+) /.exec(text)?.[1];
