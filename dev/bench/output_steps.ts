@@ -23,7 +23,7 @@ const SIZES = { "10 B": 10, "1 KiB": 1024, "64 KiB": 64 * 1024, "1 MiB": 1024 * 
 const KINDS = {
   letters: "x",
   log: '2026-11-30 12:00:01 INFO worker-17 handled "GET /index" in 12.3 ms, path C:\\tmp\n',
-  UTF8: "Die Größe der Äpfel: “süß” — naïve café, 日本語テキスト\n",
+  UTF8: "“Naïve café” — 10 €, 日本語テキスト, こんにちは\n",
   binary: "\xff\x00\x80",
 };
 const limits = { maxInlineBytes: 1024 * 1024, maxOutputBytes: 1024 ** 3 };
