@@ -1,10 +1,17 @@
-import { excerpt, printableJson } from "../text/excerpt.ts";
+import { excerpt, printable, printableJson } from "../text/excerpt.ts";
+import { JsonEscaper, MAX_ESCAPED_BYTES } from "../text/json_escape.ts";
+import { LongText, type Piece, piecesOf } from "./line_pieces.ts";
 
 const MAX_BUFFERED = 1024 * 1024;
+/** The size of the buffer for lines with long texts. */
+const BUFFER_BYTES = 256 * 1024;
 
 /** The destination of a {@linkcode JsonLinesWriter}. */
 export interface ByteSink {
-  /** Writes all of the bytes. The writer never calls it again before the previous call has settled. */
+  /**
+   * Writes all of the bytes, which are valid until the call has settled. The writer never calls it again before. A long line
+   * comes in several calls, and no other line shares a call with a part of such a line.
+   */
   write(bytes: Uint8Array): void | Promise<void>;
 }
 
@@ -29,7 +36,12 @@ export interface ByteSink {
 export class JsonLinesWriter {
   readonly #sink: ByteSink;
   readonly #encoder = new TextEncoder();
-  #buffered = "";
+  /** Lines that wait: several short lines as text, or the pieces of one line. */
+  #queue: (string | Piece[])[] = [];
+  /** The number of characters in the queue. */
+  #buffered = 0;
+  /** The buffer for a line with long texts, created for the first one. */
+  #line: LineBuffer | undefined;
   #draining: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
 
@@ -46,14 +58,16 @@ export class JsonLinesWriter {
    * @throws the error of the sink, for this or an earlier line. After such an error the writer writes nothing more.
    */
   async write(value: unknown): Promise<void> {
-    const json = printableJson(value);
-    if (json === undefined) {
+    const pieces = piecesOf(value);
+    const json = pieces ? undefined : printableJson(value);
+    if (pieces === undefined && json === undefined) {
       throw new TypeError(`Cannot write a line: JSON cannot represent ${excerpt(value)}`);
     }
     if (this.#failure) throw this.#failure.error;
-    this.#buffered += json + "\n";
+    if (pieces) this.#addPieces(pieces);
+    else this.#addLine(json + "\n");
     this.#draining ??= this.#drain();
-    if (this.#buffered.length >= MAX_BUFFERED) await this.flush();
+    if (this.#buffered >= MAX_BUFFERED) await this.flush();
   }
 
   /**
@@ -66,17 +80,78 @@ export class JsonLinesWriter {
     if (this.#failure) throw this.#failure.error;
   }
 
+  #addLine(line: string): void {
+    const last = this.#queue.length - 1;
+    if (typeof this.#queue[last] === "string") this.#queue[last] += line;
+    else this.#queue.push(line);
+    this.#buffered += line.length;
+  }
+
+  #addPieces(pieces: Piece[]): void {
+    this.#queue.push([...pieces, "\n"]);
+    for (const piece of pieces) this.#buffered += piece instanceof LongText ? piece.text.length : piece.length;
+  }
+
   async #drain(): Promise<void> {
     try {
-      while (this.#buffered !== "") {
-        const bytes = this.#encoder.encode(this.#buffered);
-        this.#buffered = "";
-        await this.#sink.write(bytes);
+      while (this.#queue.length > 0) {
+        const queue = this.#queue;
+        this.#queue = [];
+        this.#buffered = 0;
+        for (const lines of queue) {
+          if (typeof lines === "string") await this.#sink.write(this.#encoder.encode(lines));
+          else await (this.#line ??= new LineBuffer(this.#sink)).write(lines);
+        }
       }
     } catch (error) {
       this.#failure = { error };
     } finally {
       this.#draining = undefined;
     }
+  }
+}
+
+/** Writes lines with long texts, in parts that fit into a buffer. */
+class LineBuffer {
+  readonly #sink: ByteSink;
+  readonly #encoder = new TextEncoder();
+  readonly #bytes = new Uint8Array(BUFFER_BYTES);
+  readonly #escaper = JsonEscaper.create();
+  #end = 0;
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
+  }
+
+  /** Writes a line. */
+  async write(pieces: readonly Piece[]): Promise<void> {
+    for (const piece of pieces) {
+      if (piece instanceof LongText) await this.#addEscaped(piece.text);
+      else await this.#add(piece);
+    }
+    await this.#flush();
+  }
+
+  async #add(text: string): Promise<void> {
+    for (let rest = text; rest !== "";) {
+      const { read, written } = this.#encoder.encodeInto(rest, this.#bytes.subarray(this.#end));
+      this.#end += written;
+      rest = rest.slice(read);
+      if (rest !== "") await this.#flush();
+    }
+  }
+
+  async #addEscaped(text: string): Promise<void> {
+    if (!this.#escaper) return await this.#add(printable(JSON.stringify(text)).slice(1, -1));
+    for (let begin = 0; begin < text.length;) {
+      if (this.#bytes.length - this.#end < MAX_ESCAPED_BYTES) await this.#flush();
+      ({ next: begin, end: this.#end } = this.#escaper.escapeInto(text, begin, this.#bytes, this.#end));
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = this.#bytes.subarray(0, this.#end);
+    this.#end = 0;
+    if (bytes.length > 0) await this.#sink.write(bytes);
   }
 }

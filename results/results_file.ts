@@ -106,6 +106,8 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
   #index: ResultIndex | undefined;
   #repairedBytes = 0;
   #size = 0;
+  /** The size up to the end of the last complete line. */
+  #wholeBytes = 0;
   /** Some file systems do not count names. */
   #hadName = false;
   #isFailureReported = false;
@@ -328,6 +330,7 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
     if (!this.#lock) this.#fail("locked", "another run is writing to it");
     const { size, nlink } = await this.#file.stat();
     this.#size = size;
+    this.#wholeBytes = size;
     this.#hadName = nlink > 0;
   }
 
@@ -342,6 +345,7 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
     if (tornBytes > 0) await this.#file.truncate(wholeBytes);
     this.#repairedBytes = tornBytes;
     this.#size = wholeBytes;
+    this.#wholeBytes = wholeBytes;
     if (lacksNewline) await this.#write(new Uint8Array([LF]));
   }
 
@@ -366,13 +370,14 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
     }
   }
 
-  /** Writes complete lines. */
+  /** Writes complete lines, or a part of a long line. */
   async #write(lines: Uint8Array): Promise<void> {
     this.#check();
     try {
       if (this.#isRegular) writeAllSync(this.#file, lines);
       else await writeAll(this.#file, lines);
       this.#size += lines.length;
+      if (lines.at(-1) === LF) this.#wholeBytes = this.#size;
     } catch (error) {
       if (this.#isRegular) await this.#removeTornLine(lines);
       throw writeError(this.path, error);
@@ -396,7 +401,7 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
   async #removeTornLine(lines: Uint8Array): Promise<void> {
     const written = (await this.#file.stat()).size - this.#size;
     const whole = lines.subarray(0, written).lastIndexOf(LF) + 1;
-    await this.#file.truncate(this.#size + whole);
+    await this.#file.truncate(whole > 0 ? this.#size + whole : this.#wholeBytes);
   }
 
   #fail(kind: ResultsFileErrorKind, reason: string): never {

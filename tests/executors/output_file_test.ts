@@ -1,12 +1,15 @@
-/** Tests output files that a task has replaced by something else. */
+/** Tests output files, also those that a task has replaced by something else. */
 
+import { Buffer } from "node:buffer";
 import { chmodSync, existsSync, linkSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { collectOutputFile, readSmallFile, truncateOutputFile } from "../../executors/shell/output_file.ts";
 import { run, type Task } from "../../mod.ts";
+import { encodeOutput } from "../../pool/encode_output.ts";
 import { collect, start, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
@@ -51,6 +54,67 @@ test("collectOutputFile() does not open a socket in the place of its file", asyn
       await new Promise((resolve) => server.close(resolve));
     }
   });
+});
+
+test("collectOutputFile() returns the bytes of an output of any size, and none of an earlier one", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "output");
+    const KIB = 1024;
+    const units = ["x", "é", "漢", "\u0000\n", "\ufeff"].map((text) => Buffer.from(text));
+    const sizes = [0, 1, 511, 512, 513, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, KIB ** 2 - 1, KIB ** 2, KIB ** 2 + 1];
+    for (const bytes of [...sizes, ...sizes.toReversed()]) {
+      for (const unit of [...units, Buffer.from([0xff])]) {
+        const written = Buffer.concat([
+          Buffer.alloc(bytes - bytes % unit.length, unit),
+          Buffer.alloc(bytes % unit.length, "y"),
+        ]);
+        writeFileSync(path, written);
+        const createFile = () => Promise.reject(new Error("never"));
+        const options = { maxInlineBytes: 2 * KIB ** 2, maxOutputBytes: Infinity, createFile, onLimit() {} };
+        const { output, error } = (await collectOutputFile(path, options))!;
+        assertEquals([error, existsSync(path)], [undefined, false]);
+        assertEquals(output.encoding, unit[0] === 0xff && bytes > 0 ? "base64" : undefined);
+        assert(output.text === written.toString(output.encoding), `${bytes} bytes of ${unit}`);
+      }
+    }
+  });
+});
+
+test("encodeOutput() returns text exactly when the bytes are valid UTF-8", () => {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const sequences = [
+    ..."\u0000 \u007f \u0080 \u07ff \u0800 \ud7ff \ue000 \uffff \ufeff \u{10000} \u{10ffff}".split(" ").map((text) =>
+      Buffer.from(text)
+    ),
+    ...[
+      "80",
+      "c0 af",
+      "c1 bf",
+      "c2",
+      "e0 80 9f",
+      "e2 80 80 e2",
+      "e2 80",
+      "ed a0 80",
+      "ed bf bf",
+      "f0 80 80 af",
+      "f4 8f bf",
+      "f4 90 80 80",
+      "ff",
+    ]
+      .map((hex) => Buffer.from(hex.replaceAll(" ", ""), "hex")),
+  ];
+  for (const sequence of sequences) {
+    for (const [before, after] of [[0, 0], [511, 0], [0, 511], [65_535, 0], [65_534, 3], [100_000, 100_000]] as const) {
+      const bytes = Buffer.concat([Buffer.alloc(before, "x"), sequence, Buffer.alloc(after, "y")]);
+      let expected: unknown;
+      try {
+        expected = { text: decoder.decode(bytes) };
+      } catch {
+        expected = { text: bytes.toString("base64"), encoding: "base64" };
+      }
+      assertEquals(encodeOutput(bytes), expected);
+    }
+  }
 });
 
 test("collectOutputFile() copies a file with a second name, and leaves its size and mode", async () => {

@@ -7,6 +7,8 @@ import { JsonParseStream } from "@std/json/parse-stream";
 import { TextLineStream } from "@std/streams/text-line-stream";
 import fc from "fast-check";
 import { ByteBuffer } from "../../system/byte_buffer.ts";
+import { concatenate } from "../../text/concatenate.ts";
+import { printableJson } from "../../text/excerpt.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../../jsonl/mod.ts";
 import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
@@ -509,4 +511,115 @@ test("JsonLinesWriter keeps the order of lines when the sink is slow", async () 
   await Promise.all(Array.from({ length: 1000 }, (_, number) => writer.write(number)));
   await waitFor("the last line", () => text.endsWith("999\n"));
   assertEquals(text, Array.from({ length: 1000 }, (_, number) => `${number}\n`).join(""));
+});
+
+/** Writes values, and returns the text and the size of each write. */
+async function writtenText(values: readonly unknown[]): Promise<{ text: string; sizes: number[] }> {
+  const parts: Uint8Array[] = [];
+  const writer = new JsonLinesWriter({
+    async write(bytes) {
+      await Promise.resolve();
+      parts.push(bytes.slice());
+    },
+  });
+  await Promise.all(values.map((value) => writer.write(value)));
+  await writer.flush();
+  return { text: new TextDecoder().decode(concatenate(parts)), sizes: parts.map(({ length }) => length) };
+}
+
+/** Values with long texts in all places, and values that only look so. */
+function longValues(): unknown[] {
+  const long = 'a"\n\u2028é😀\x1b'.repeat(10_000);
+  class Custom {
+    readonly text = long;
+    toJSON() {
+      return "custom";
+    }
+  }
+  return [
+    { a: long },
+    { before: 1, a: long, none: undefined, "\u2028": long, after: [{ b: 2 }], f: () => {}, last: null },
+    { none: undefined, a: long, [Symbol("s")]: long },
+    Object.assign(Object.create(null), { 2: "b", 1: long, a: 3 }),
+    JSON.parse(`{"__proto__":${JSON.stringify(long)},"b":{"__proto__":1}}`),
+    ["result", { a: long, b: [] }],
+    [undefined, { a: long }, { b: 1 }, 5],
+    [{ a: 1 }, [{ a: long }]],
+    [long, { a: long }, new Date(0), new Custom()],
+    [1, 2, 3, 4, { a: long }],
+    new Custom(),
+    { a: long, custom: new Custom(), date: new Date(0) },
+    { a: `${long}\ud800`, b: `\udc00${long}`, c: long },
+    { toJSON: () => 7, a: long },
+    { a: "x".repeat(4095), b: "y".repeat(4096) },
+    { a: "x".repeat(1_000_000), b: "\x1b".repeat(100_000) },
+    long,
+    { [long]: "short", a: long },
+    { a: "ü".repeat(300_000), b: "漢".repeat(300_000), c: "😀".repeat(300_000) },
+  ];
+}
+
+test("JsonLinesWriter writes long texts as it writes short ones", async () => {
+  const values = longValues();
+  const { text, sizes } = await writtenText(values);
+  const lines = text.split("\n");
+  assertEquals(lines.pop(), "");
+  assertEquals(lines.length, values.length);
+  for (const [index, value] of values.entries()) assert(lines[index] === printableJson(value), `value ${index}`);
+  assert(Math.max(...sizes.slice(0, 8)) <= 1024 * 1024);
+});
+
+test("JsonLinesWriter writes long texts without WebAssembly, too", async () => {
+  const { WebAssembly: original } = globalThis;
+  Object.assign(globalThis, { WebAssembly: undefined });
+  try {
+    const { text } = await writtenText(longValues());
+    assert(text === longValues().map((value) => `${printableJson(value)}\n`).join(""));
+  } finally {
+    Object.assign(globalThis, { WebAssembly: original });
+  }
+});
+
+test("JsonLinesWriter writes parts of a long line apart from other lines, and reuses the bytes of a part", async () => {
+  const seen: Uint8Array[] = [];
+  let text = "";
+  const writer = new JsonLinesWriter({
+    async write(bytes) {
+      seen.push(bytes);
+      await Promise.resolve();
+      text += new TextDecoder().decode(bytes);
+    },
+  });
+  const long = { a: "x".repeat(700_000) };
+  await Promise.all([1, 2, long, 3, 4, long].map((value) => writer.write(value)));
+  await writer.flush();
+  const line = JSON.stringify(long) + "\n";
+  assertEquals(text, `1\n2\n${line}3\n4\n${line}`);
+  assert(seen.length > 6 && seen.every(({ length }) => length <= 256 * 1024));
+  assert(new Set(seen.map(({ buffer }) => buffer)).size < seen.length);
+});
+
+test("JsonLinesWriter stops within a long line when a write fails", async () => {
+  let writes = 0;
+  const writer = new JsonLinesWriter({
+    write() {
+      if (++writes === 2) throw new Error("disk full");
+    },
+  });
+  await writer.write({ a: "x".repeat(2_000_000) });
+  await assertRejects(() => writer.flush(), Error, "disk full");
+  await assertRejects(() => writer.write(2), Error, "disk full");
+  assertEquals(writes, 2);
+});
+
+test("write() rejects an object with a long text and a value that JSON cannot represent", async () => {
+  let writes = 0;
+  const writer = new JsonLinesWriter({ write: () => void writes++ });
+  const a = "x".repeat(10_000);
+  await assertRejects(() => writer.write({ a, b: 1n }), TypeError);
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  await assertRejects(() => writer.write({ a, circular }), TypeError);
+  await writer.flush();
+  assertEquals(writes, 0);
 });

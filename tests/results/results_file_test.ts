@@ -545,20 +545,28 @@ test("append() follows a file that was renamed", async () => {
   });
 });
 
-test("append() leaves only complete lines when a write fails", async () => {
-  if (lacks("prlimit")) return;
-  await withTempDirectory(async (directory) => {
-    const path = join(directory, "results.jsonl");
-    // Runtimes other than Deno ignore SIGXFSZ themselves.
-    const { status, stdout, stderr } = await shell(
-      `trap '' XFSZ; exec $RUNTIME tests/fixtures/append_until_full.ts ${path}`,
-    );
-    assertEquals([status, stdout], [0, "no-space true\n"], stderr);
-    const text = await readFile(path, "utf8");
-    assert(text.endsWith("}\n") && text.length > 5_000 && text.length <= 10_000, `${text.length}`);
-    for (const line of text.trimEnd().split("\n")) parseResult(JSON.parse(line));
+for (
+  const { lines, limitBytes, outputLength, minBytes } of [
+    { lines: "lines", limitBytes: 10_000, outputLength: 0, minBytes: 5_000 },
+    // The last one that fits is whole, and the file has a part of the next.
+    { lines: "long lines", limitBytes: 1_100_000, outputLength: 400_000, minBytes: 800_000 },
+  ]
+) {
+  test(`append() leaves only complete ${lines} when a write fails`, async () => {
+    if (lacks("prlimit")) return;
+    await withTempDirectory(async (directory) => {
+      const path = join(directory, "results.jsonl");
+      // Runtimes other than Deno ignore SIGXFSZ themselves.
+      const { status, stdout, stderr } = await shell(
+        `trap '' XFSZ; exec $RUNTIME tests/fixtures/append_until_full.ts ${path} ${limitBytes} ${outputLength}`,
+      );
+      assertEquals([status, stdout], [0, "no-space true\n"], stderr);
+      const text = await readFile(path, "utf8");
+      assert(text.endsWith("}\n") && text.length > minBytes && text.length <= limitBytes, `${text.length}`);
+      for (const line of text.trimEnd().split("\n")) parseResult(JSON.parse(line));
+    });
   });
-});
+}
 
 test("flush() and close() report a device without space", async () => {
   const full = () => ResultsFile.open("/dev/full");
