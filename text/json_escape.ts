@@ -24,8 +24,8 @@ interface Exports {
 /** Escapes text as JSON does, and also all that {@linkcode printable} escapes. */
 export class JsonEscaper {
   readonly #encoder = new TextEncoder();
-  readonly #source: Uint8Array<ArrayBuffer>;
-  readonly #memory: Uint8Array<ArrayBuffer>;
+  readonly #source: Uint8Array;
+  readonly #memory: Uint8Array;
   readonly #escape: Exports["escape"];
 
   private constructor({ memory, escape }: Exports) {

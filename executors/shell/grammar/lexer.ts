@@ -339,7 +339,8 @@ export abstract class Lexer {
 
   #arithmetic(offset: number): number {
     const { text } = this;
-    if (this.#namesLine ??= text.includes(LINE_NUMBER)) reject();
+    this.#namesLine ??= text.includes(LINE_NUMBER);
+    if (this.#namesLine) reject();
     this.enter();
     for (let parentheses = 0;;) {
       const begin = offset;
