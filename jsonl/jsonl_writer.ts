@@ -13,6 +13,12 @@ export interface ByteSink {
    * comes in several calls, and no other line shares a call with a part of such a line.
    */
   write(bytes: Uint8Array): void | Promise<void>;
+  /**
+   * Called before a write. The writer waits for the promise, and then also writes the lines that were added meanwhile.
+   *
+   * @default no wait
+   */
+  ready?(): Promise<void> | undefined;
 }
 
 /**
@@ -95,6 +101,8 @@ export class JsonLinesWriter {
   async #drain(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
+        const ready = this.#sink.ready?.();
+        if (ready) await ready;
         const queue = this.#queue;
         this.#queue = [];
         this.#buffered = 0;

@@ -99,6 +99,8 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
   readonly path: string;
   readonly #file: FileHandle;
   readonly #writer: JsonLinesWriter;
+  /** True when the lines of a turn of the event loop are written together. */
+  #gathersLines = false;
   readonly #changed = new Set<string>();
   /** Regular files have a lock. */
   #lock: FileLock | undefined;
@@ -116,13 +118,16 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
 
   static {
     readIndex = (file) => file.#index;
-    appendUnchecked = (file, result) => file.#append(result);
+    appendUnchecked = (file, result) => file.#append(result, true);
   }
 
   private constructor(path: string, file: FileHandle) {
     this.path = path;
     this.#file = file;
-    this.#writer = new JsonLinesWriter({ write: (lines) => this.#write(lines) });
+    this.#writer = new JsonLinesWriter({
+      write: (lines) => this.#write(lines),
+      ready: () => this.#gathersLines ? endOfTurn() : undefined,
+    });
   }
 
   /**
@@ -307,11 +312,13 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
     }
   }
 
-  async #append(result: TaskResult): Promise<void> {
+  /** @param gathers True to write the line at the end of the turn of the event loop, together with others. */
+  async #append(result: TaskResult, gathers = false): Promise<void> {
     if (this.#closing) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+    this.#gathersLines = gathers;
     try {
       await this.#writer.write(result);
-      if (this.#isRegular) await this.#writer.flush();
+      if (this.#isRegular && !gathers) await this.#writer.flush();
     } catch (error) {
       throw this.#reported(error);
     }
@@ -425,9 +432,16 @@ export function indexOfResultsFile(file: ResultsFile): ResultIndex | undefined {
   return readIndex(file);
 }
 
-/** Appends a result of a run without validating it again. */
+/**
+ * Appends a result of a run without validating it again. Does not wait until the system has the line: an error of the file
+ * may be that of an earlier result.
+ */
 export function appendOwnResult(file: ResultsFile, result: TaskResult): Promise<void> {
   return appendUnchecked(file, result);
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Avoids opening a FIFO, which would wait for its reader, because only a regular file can be resumed. */

@@ -599,6 +599,26 @@ test("JsonLinesWriter writes parts of a long line apart from other lines, and re
   assert(new Set(seen.map(({ buffer }) => buffer)).size < seen.length);
 });
 
+test("JsonLinesWriter writes the lines together that are added before the sink is ready", async () => {
+  const writes: string[] = [];
+  const gates: (() => void)[] = [];
+  const writer = new JsonLinesWriter({
+    write: (bytes) => void writes.push(new TextDecoder().decode(bytes)),
+    ready: () => new Promise((resolve) => gates.push(resolve)),
+  });
+  await writer.write(1);
+  await writer.write(2);
+  assertEquals([writes, gates.length], [[], 1]);
+  gates[0]!();
+  await writer.flush();
+  assertEquals(writes, ["1\n2\n"]);
+  await writer.write(3);
+  assertEquals(gates.length, 2);
+  gates[1]!();
+  await writer.flush();
+  assertEquals(writes, ["1\n2\n", "3\n"]);
+});
+
 test("JsonLinesWriter stops within a long line when a write fails", async () => {
   let writes = 0;
   const writer = new JsonLinesWriter({
