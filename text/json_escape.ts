@@ -14,7 +14,7 @@ const TARGET = PAGE_BYTES;
 /** The space that {@linkcode JsonEscaper.escapeInto} needs. */
 export const MAX_ESCAPED_BYTES: number = CHUNK_LENGTH * MAX_ESCAPED_BYTES_PER_UNIT;
 
-/** The exports of `json_escape.wat`. */
+/** The exports of `dev/wasm/json_escape.wat`. */
 interface Exports {
   readonly memory: WebAssembly.Memory;
   /** Escapes UTF-8. Takes and returns places in the memory. */

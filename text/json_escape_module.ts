@@ -1,4 +1,4 @@
-// Generated from json_escape.wat by `deno task wasm`.
+// Generated from dev/wasm/json_escape.wat by `deno task wasm`.
 
 /** The code that escapes text, in base64. */
 export const JSON_ESCAPE_MODULE: string =
