@@ -31,6 +31,7 @@ export class RunningAttempt {
   #reject!: (error: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #hasEnded = false;
+  #cannotWithdraw = false;
 
   /**
    * Starts an attempt.
@@ -72,10 +73,12 @@ export class RunningAttempt {
    * @returns false when the attempt has begun.
    */
   tryWithdraw(): boolean {
+    if (this.#cannotWithdraw) return false;
     try {
-      return this.#execution.tryWithdraw?.() ?? false;
+      return this.#execution.tryWithdraw?.() === true;
     } catch (error) {
-      this.#onError(error);
+      this.#cannotWithdraw = true;
+      this.#onError(error); // which may end the run, and so withdraw attempts
       return false;
     }
   }

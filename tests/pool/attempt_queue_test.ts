@@ -1,8 +1,10 @@
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
+import { assertRejects } from "@std/assert/rejects";
 import fc from "fast-check";
-import type { RunOptions, Task, TaskResult } from "../../mod.ts";
+import { ExecutorError, run, type RunOptions, type Task, TaskAbortError, type TaskResult } from "../../mod.ts";
 import { PooledRun } from "../../pool/run.ts";
+import { QueuedTaskPool } from "../../pool/task_pool.ts";
 import "../../pool/workflow/workflow_feed.ts"; // so that a run loads it without delay
 import { FakeClock } from "../support/fake_clock.ts";
 import { EFFORT, SEED, TIMEOUT } from "../support/helpers.ts";
@@ -135,12 +137,10 @@ test("while there are further tasks, an attempt behind a slow one starts before 
 });
 
 test("a free slot takes an attempt that waits when the source yields nothing for a moment", async () => {
-  const rest = Promise.withResolvers<void>();
-  async function* source(): AsyncGenerator<Task> {
-    yield* tasksOf(5);
-    await rest.promise;
-  }
-  await withRun(source(), {}, async (bench) => {
+  const rest = Promise.withResolvers<IteratorResult<Task>>();
+  const values = tasksOf(5).map(({ cmd }) => Promise.resolve({ done: false, value: { cmd } }));
+  const source = { [Symbol.asyncIterator]: () => ({ next: () => values.shift() ?? rest.promise }) };
+  await withRun(source as AsyncIterable<Task>, {}, async (bench) => {
     const { executor, clock, end } = bench;
     await end(1);
     assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [5, 4]]);
@@ -149,7 +149,7 @@ test("a free slot takes an attempt that waits when the source yields nothing for
     assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[2], [4]]);
     await clock.advance(1);
     assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[4, 2], []]);
-    rest.resolve();
+    rest.resolve({ done: true, value: undefined });
     await clock.advance(0);
     await finish(bench);
   });
@@ -199,6 +199,67 @@ test("after a change of the concurrency, attempts that wait start in order in th
     await finish(bench);
   });
   assert(results.slice(4).every(({ slot }) => slot <= 2));
+});
+
+test("a canceled task whose attempt waits never begins, and one whose attempt has begun is terminated", async () => {
+  for (const state of ["queued", "withdrawn", "begun"]) {
+    const clock = new FakeClock();
+    const executor = new QueueingExecutor();
+    await clock.during(async () => {
+      const pool = new QueuedTaskPool({ concurrency: 2 }, () => executor, true);
+      const stop = new AbortController();
+      const rest = [1, 2, 3].map((id) => pool.run({ cmd: "x", id }));
+      const canceled = pool.run({ cmd: "x", id: 4 }, { signal: stop.signal });
+      const rejection = assertRejects(() => canceled, TaskAbortError);
+      await clock.advance(0);
+      const [first] = executor.running;
+      first!.end();
+      await clock.advance(0);
+      assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [4]]);
+      if (state === "begun") executor.running[1]!.end(); // the pool does not know yet
+      if (state === "withdrawn") pool.concurrency = 1;
+      stop.abort();
+      const { result } = await rejection;
+      assertEquals([result?.outcome, executor.queued], [state === "begun" ? "canceled" : undefined, []]);
+      for (const execution of executor.running) execution.end();
+      assertEquals((await Promise.all(rest)).map(({ outcome }) => outcome), ["ok", "ok", "ok"]);
+      await pool.close();
+    });
+    assertEquals(executor.violations, []);
+  }
+});
+
+test("an executor of the caller can queue attempts, and an error of tryWithdraw() ends the run", async () => {
+  for (const fails of [false, true]) {
+    const clock = new FakeClock();
+    const executor = new QueueingExecutor();
+    const results: string[] = [];
+    await clock.during(async () => {
+      const running = run(tasksOf(4), { executor, concurrency: 2 });
+      const all = (async () => {
+        for await (const { id, outcome } of running) results.push(`${id} ${outcome}`);
+      })();
+      const ended = fails ? assertRejects(() => all, ExecutorError, "broken") : all;
+      await clock.advance(0);
+      executor.running[0]!.end();
+      await clock.advance(0);
+      assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [4]]);
+      if (fails) {
+        executor.queued[0]!.tryWithdraw = () => {
+          throw new Error("broken");
+        };
+      }
+      executor.running[0]!.end();
+      await clock.advance(0);
+      assertEquals(idsOf(executor.running), fails ? [2] : [4, 2]);
+      while (executor.running[0]) {
+        executor.running[0].end();
+        await clock.advance(0);
+      }
+      await ended;
+    });
+    assertEquals(results.toSorted(), ["1 ok", "2 ok", "3 ok", "4 ok"]);
+  }
 });
 
 test("in any schedule, each task runs once, at most one attempt waits for a slot, and none while a slot is free", {

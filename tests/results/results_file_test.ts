@@ -21,7 +21,7 @@ import {
 import { commandHash } from "../../records/command_hash.ts";
 import { OUTCOMES } from "../../records/result.ts";
 import { readRecordedResults } from "../../results/recorded_results.ts";
-import { indexOfResultsFile } from "../../results/results_file.ts";
+import { appendOwnResult, indexOfResultsFile } from "../../results/results_file.ts";
 import { instantExecutor } from "../support/fake_executor.ts";
 import {
   collect,
@@ -82,6 +82,21 @@ async function assertFails(work: () => Promise<unknown>, kind: ResultsFileErrorK
   assertMatch(error.message, message);
   return error;
 }
+
+test("appendOwnResult() writes the lines of a turn together, in their order", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    const ids = ["a", "b", "c"];
+    await Promise.all(ids.map((id) => appendOwnResult(file, resultWith({ id }))));
+    await file.flush();
+    assertEquals(parseResults(await readFile(path, "utf8")).map(({ id }) => id), ids);
+    await appendOwnResult(file, resultWith({ id: "d" }));
+    await file.append(resultWith({ id: "e" }));
+    assertEquals(parseResults(await readFile(path, "utf8")).map(({ id }) => id), [...ids, "d", "e"]);
+    await file.close();
+  });
+});
 
 test("remaining() skips tasks with a result, except canceled tasks and, with retryFailed, failed tasks", async () => {
   const outcomes: readonly Outcome[] = OUTCOMES;
@@ -546,10 +561,11 @@ test("append() follows a file that was renamed", async () => {
 });
 
 for (
-  const { lines, limitBytes, outputLength, minBytes } of [
-    { lines: "lines", limitBytes: 10_000, outputLength: 0, minBytes: 5_000 },
+  const { lines, limitBytes, outputLength, together, minBytes } of [
+    { lines: "lines", limitBytes: 10_000, outputLength: 0, together: 1, minBytes: 5_000 },
     // The last one that fits is whole, and the file has a part of the next.
-    { lines: "long lines", limitBytes: 1_100_000, outputLength: 400_000, minBytes: 800_000 },
+    { lines: "long lines", limitBytes: 1_100_000, outputLength: 400_000, together: 1, minBytes: 800_000 },
+    { lines: "lines of one write", limitBytes: 10_000, outputLength: 0, together: 1_000, minBytes: 9_000 },
   ]
 ) {
   test(`append() leaves only complete ${lines} when a write fails`, async () => {
@@ -558,7 +574,7 @@ for (
       const path = join(directory, "results.jsonl");
       // Runtimes other than Deno ignore SIGXFSZ themselves.
       const { status, stdout, stderr } = await shell(
-        `trap '' XFSZ; exec $RUNTIME tests/fixtures/append_until_full.ts ${path} ${limitBytes} ${outputLength}`,
+        `trap '' XFSZ; exec $RUNTIME tests/fixtures/append_until_full.ts ${path} ${limitBytes} ${outputLength} ${together}`,
       );
       assertEquals([status, stdout], [0, "no-space true\n"], stderr);
       const text = await readFile(path, "utf8");
