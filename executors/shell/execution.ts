@@ -191,21 +191,20 @@ export class ShellExecution implements Execution {
   }
 
   async #run(): Promise<AttemptResult> {
-    if (this.#previous) {
-      const canQueue = !this.#needsProcess && !this.#usesPipes;
-      const worker = canQueue ? this.#context.busyWorker(this.#attempt.slot) : undefined;
-      const result = worker && await this.#runIn(worker);
-      if (result) return result;
-      await this.#previous?.ended.catch(() => {}); // the owner of that attempt handles the error
+    const canQueue = this.#previous !== undefined && !this.#needsProcess && !this.#usesPipes;
+    const busyWorker = canQueue ? this.#context.busyWorker(this.#attempt.slot) : undefined;
+    let result = busyWorker ? await this.#runIn(busyWorker) : "blocked";
+    if (result === "blocked") {
+      if (this.#previous) await this.#previous.ended.catch(() => {}); // the owner of that attempt handles the error
       this.#previous = undefined;
       this.#isQueued = false;
+      const found = this.#needsProcess || this.#mayNotStart ? undefined : this.#findWorker();
+      // Without a needless turn, the worker is busy before another attempt is queued for the slot.
+      const worker = found instanceof Promise ? await found : found;
+      if (this.#mayNotStart) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
+      result = worker && await this.#runIn(worker);
     }
-    const found = this.#needsProcess || this.#mayNotStart ? undefined : this.#findWorker();
-    // Without a needless turn, the worker is busy before another attempt is queued for the slot.
-    const worker = found instanceof Promise ? await found : found;
-    if (this.#mayNotStart) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
-    const result = worker && await this.#runIn(worker);
-    return result ?? this.#stop.applyTo(await this.#runAsProcess());
+    return typeof result === "object" ? result : this.#stop.applyTo(await this.#runAsProcess());
   }
 
   /** True when the attempt was stopped or withdrawn before it began. */
@@ -213,8 +212,11 @@ export class ShellExecution implements Execution {
     return this.#pendingStop !== undefined || this.#isWithdrawn;
   }
 
-  /** Runs the attempt in a worker. Returns `undefined` when the worker has not begun the attempt, and will not. */
-  async #runIn(worker: ShellWorker): Promise<AttemptResult | undefined> {
+  /**
+   * Runs the attempt in a worker. Returns `undefined` when the worker could not begin the attempt, and `blocked` when it was
+   * prevented from that.
+   */
+  async #runIn(worker: ShellWorker): Promise<AttemptResult | "blocked" | undefined> {
     const { task } = this.#attempt;
     const number = worker.nextNumber;
     const input = inputOf(task);
@@ -225,7 +227,7 @@ export class ShellExecution implements Execution {
       if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
     } catch {
       removeFile(files.stdin);
-      return undefined;
+      return this.#isQueued ? "blocked" : undefined;
     }
     const { cmd, cwd } = task;
     const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
@@ -294,7 +296,7 @@ export class ShellExecution implements Execution {
   }
 
   /** Removes what an attempt has left that its worker did not begin. */
-  #leaveFiles(files: AttemptFiles, hasData: boolean): undefined {
+  #leaveFiles(files: AttemptFiles, hasData: boolean): "blocked" {
     try {
       rmdirSync(files.stdout);
     } catch {
@@ -304,6 +306,7 @@ export class ShellExecution implements Execution {
     if (hasData) removeFile(files.stdin);
     this.#isBlocked = false;
     this.#files = this.#worker = undefined;
+    return "blocked";
   }
 
   /** Returns the worker of the slot; `undefined` without a worker, or when a stop interrupts the wait. */

@@ -480,9 +480,14 @@ test("classifyCommand() accepts here-documents that it reads to their end", () =
     "(cat <<E)\nE",
     'cat <<E\n"$a" $(b) \\$ it\'s\nE',
     "cat << E\nE",
+    "for a in b; do cat <<E\na\nE\ndone",
+    "cat <<E; for a in b; do\nE\nc; done",
+    "cat <<E; for a\nE\nin b; do c; done",
+    "cat <<E; case a in\nE\nb) c ;; esac",
   ]);
   assertKind("other", [
     "cat <<",
+    "cat <<E; for a in b\nE\ndo c; done",
     "cat <<E",
     "cat <<E\n",
     "cat <<E\na",

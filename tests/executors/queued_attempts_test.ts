@@ -1,15 +1,18 @@
 /** Tests of attempts that wait in a worker behind another attempt. */
 
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { createExecutor } from "../../executors/mod.ts";
+import { assertMatch } from "@std/assert/match";
+import { createExecutor, type InternalExecutorOptions } from "../../executors/mod.ts";
 import { run, type Task } from "../../mod.ts";
 import type { AttemptCallbacks, Execution, Executor } from "../../pool/executor.ts";
 import { checkTask } from "../../records/task.ts";
+import { randomHex } from "../../system/random_hex.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import {
   collect,
@@ -27,8 +30,12 @@ import { test } from "../support/test.ts";
 
 /** Starts attempts in one slot. */
 class Slot {
-  readonly executor: Executor = createExecutor({});
+  readonly executor: Executor;
   #sequence = 0;
+
+  constructor(options: InternalExecutorOptions = {}) {
+    this.executor = createExecutor(options);
+  }
 
   start(task: Task, timeoutMs?: number, callbacks: Partial<AttemptCallbacks> = {}): Execution {
     const sequence = ++this.#sequence;
@@ -127,6 +134,31 @@ test("an attempt begins in another worker when its own ends with the attempt bef
       assert(durationMs > 0 && durationMs < Infinity);
     }
     assertEquals(readFileSync(file, "utf8"), "a\na\n");
+  });
+});
+
+test("an attempt that its worker cannot begin has its own process", async () => {
+  await withTempDirectory(async (directory) => {
+    const temporaryPrefix = `taskrunner-test-${randomHex(8)}`;
+    const slot = new Slot({ temporaryPrefix });
+    await slot.warm();
+    const gate = join(directory, "gate");
+    const first = slot.start({ cmd: `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done` });
+    const second = slot.start({ cmd: "echo a; sleep 0.01" });
+    const other = new Slot();
+    await other.warm(); // by then, the worker has both scripts
+    await other.close();
+    const parents = ["/dev/shm", tmpdir()].filter((parent) => existsSync(parent));
+    const scratch = parents.flatMap((parent) => readdirSync(parent).map((name) => join(parent, name)))
+      .filter((path) => path.includes(temporaryPrefix));
+    for (const path of scratch) {
+      for (const worker of readdirSync(path)) rmSync(join(path, worker), { recursive: true });
+    }
+    appendFileSync(gate, "");
+    assertMatch((await first.ended).outputError!, /its file was removed/);
+    const { ending, stdout, stoppedBy } = await second.ended;
+    assertEquals([ending, stdout.text, stoppedBy], [{ kind: "exited", status: 0 }, "a\n", undefined]);
+    await slot.close();
   });
 });
 

@@ -57,6 +57,11 @@ export class ShellCommandGenerator {
     return this.#chance(0.6) && this.#documents.length === 0 ? "; " : `${this.#endLine()}\n`;
   }
 
+  /** Returns the separator after the words of a loop. At the end of this line, dash would not read here-documents. */
+  #endWords(): string {
+    return this.#documents.length > 0 ? "; " : this.#end();
+  }
+
   #andOr(depth: number): string {
     let text = this.#pipeline(depth);
     while (this.#chance(0.15)) text += this.#pick([" && ", "||", " || ", "&&"]) + this.#pipeline(depth);
@@ -85,7 +90,7 @@ export class ShellCommandGenerator {
     switch (this.#pick(["for", "while", "if", "case", "(", "{", "document"])) {
       case "for":
         return this.#loop(() => {
-          const head = `for ${this.#pick(["x", "y", "i"])} in ${this.#words(depth)}${this.#end()}`;
+          const head = `for ${this.#pick(["x", "y", "i"])} in ${this.#words(depth)}${this.#endWords()}`;
           return `${head}do ${list()}${this.#end()}done${this.#commonRedirection()}`;
         });
       case "while":

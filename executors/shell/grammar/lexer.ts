@@ -83,6 +83,8 @@ export abstract class Lexer {
   protected end = 0;
   /** True for a redirection whose file is the next word. */
   protected expectsFile = false;
+  /** True for a newline that the texts of here-documents follow. */
+  protected hasDocuments = false;
   /** True for a word with quotes. */
   protected isQuoted = false;
   /** True when no expansion, character or comment so far can make the shell print a message, or needs a line of its own. */
@@ -148,7 +150,8 @@ export abstract class Lexer {
         return;
       case "\n":
         this.end = offset + 1;
-        if (this.#documents.length > 0) this.#readDocuments();
+        this.hasDocuments = this.#documents.length > 0;
+        if (this.hasDocuments) this.#readDocuments();
         this.kind = "\n";
         this.isSimple = false;
         return;

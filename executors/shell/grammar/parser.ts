@@ -157,7 +157,8 @@ class Parser extends Lexer {
   }
 
   #skipSeparator(): void {
-    if (this.kind !== ";" && this.kind !== "\n") reject();
+    // After this newline, dash 0.5.12 does not read here-documents.
+    if (this.kind !== ";" && (this.kind !== "\n" || this.hasDocuments)) reject();
     this.next();
   }
 
