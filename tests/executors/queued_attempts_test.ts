@@ -142,12 +142,15 @@ test("an attempt that its worker cannot begin has its own process", async () => 
     const temporaryPrefix = `taskrunner-test-${randomHex(8)}`;
     const slot = new Slot({ temporaryPrefix });
     await slot.warm();
-    const gate = join(directory, "gate");
-    const first = slot.start({ cmd: `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done` });
+    const [begun, gate] = [join(directory, "begun"), join(directory, "gate")];
+    const first = slot.start({
+      cmd: `touch ${shellQuote(begun)}; until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`,
+    });
     const second = slot.start({ cmd: "echo a; sleep 0.01" });
     const other = new Slot();
     await other.warm(); // by then, the worker has both scripts
     await other.close();
+    await waitFor("the first attempt", () => existsSync(begun));
     const parents = ["/dev/shm", tmpdir()].filter((parent) => existsSync(parent));
     const scratch = parents.flatMap((parent) => readdirSync(parent).map((name) => join(parent, name)))
       .filter((path) => path.includes(temporaryPrefix));
