@@ -30,29 +30,24 @@ export function taskrunners(slots: number, { flags = "" } = {}): Contender[] {
   return RUNTIME_NAMES.map((runtime) => taskrunnerWith(runtime, `-j ${slots} ${flags}`));
 }
 
+/** Returns the C program in one of its modes: what it does for each command. */
+function spawner(name: string, mode: "sh" | "exec" | "fork", slots: number, part: number): Contender {
+  return { name, command: `exec $SPAWN ${mode} ${slots} <$COMMANDS >/dev/null`, needs: [], part };
+}
+
 /** Returns the C program that only starts a shell for each command. */
 export function shellSpawner(slots: number, part = 1): Contender {
-  return {
-    name: "posix_spawn of sh -c, in C",
-    command: `exec $SPAWN sh ${slots} <$COMMANDS >/dev/null`,
-    needs: [],
-    part,
-  };
+  return spawner("posix_spawn of sh -c, in C", "sh", slots, part);
 }
 
 /** Returns the C program that only starts the program of each command. */
 export function programSpawner(slots: number, part = 1): Contender {
-  return {
-    name: "posix_spawn of the program, in C",
-    command: `exec $SPAWN exec ${slots} <$COMMANDS >/dev/null`,
-    needs: [],
-    part,
-  };
+  return spawner("posix_spawn of the program, in C", "exec", slots, part);
 }
 
 /** Returns the C program that only forks, for each command. */
 export function forker(slots: number, part: number): Contender {
-  return { name: "fork alone, in C", command: `exec $SPAWN fork ${slots} <$COMMANDS >/dev/null`, needs: [], part };
+  return spawner("fork alone, in C", "fork", slots, part);
 }
 
 /** Returns xargs with a shell for each command. */
