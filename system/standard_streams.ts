@@ -80,9 +80,12 @@ class SerialOutput {
 }
 
 let nonBlockingStdout: Writable | undefined;
+let stdoutIsFile: boolean | undefined;
 /** `Deno.stdout` is line-buffered, so after `EAGAIN` the number of written bytes is unknown. */
 async function writeDenoStdout(bytes: Uint8Array): Promise<number> {
-  nonBlockingStdout ??= isNonBlocking(STDOUT) ? await openNonBlocking(STDOUT) : undefined;
+  stdoutIsFile ??= isRegularFile(STDOUT);
+  // Another program may change the mode at any time.
+  nonBlockingStdout ??= !stdoutIsFile && isNonBlocking(STDOUT) ? await openNonBlocking(STDOUT) : undefined;
   if (!nonBlockingStdout) return await deno!.stdout.write(bytes);
   await writeTo(nonBlockingStdout, bytes);
   return bytes.length;
@@ -104,6 +107,15 @@ const ownStderr = deno
   : isBun
   ? descriptorOutput(STDERR)
   : undefined;
+
+/** Returns whether a descriptor is known to be a regular file, whose mode has no effect. */
+function isRegularFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
+}
 
 /** Returns whether a descriptor is known to be non-blocking. Needs Linux and permission to read `/proc`. */
 function isNonBlocking(descriptor: number): boolean {
