@@ -55,7 +55,7 @@ export const ECHO: Row = {
 export const ARRAY: Row = {
   name: "array",
   title: "`/bin/true` as an array, 8 slots",
-  tasks: 8_000,
+  tasks: 10_000,
   command: () => ["/bin/true"],
   contenders: [programSpawner(SLOTS, 0.5), ...taskrunners(SLOTS), xargsOf("/bin/true", SLOTS, 0.5), make(SLOTS, 0.5)],
   reference: C_PROGRAM,
@@ -69,7 +69,7 @@ export const EXTERNALS: readonly Row[] = Object.entries({
 }).map(([name, command]) => ({
   name: `external/${name}`,
   title: `\`${command(1)}\``,
-  tasks: 2_000,
+  tasks: 5_000,
   command,
   hasFiles: true,
   contenders: [programSpawner(SLOTS, 0.5), ...taskrunners(SLOTS), xargs(SLOTS, 0.5)],
@@ -92,7 +92,7 @@ export const SHELL: readonly Row[] = Object.entries({
 }).map(([name, command]) => ({
   name: `shell/${name}`,
   title: `\`${command(1).replaceAll("\n", "⏎")}\``,
-  tasks: 3_000,
+  tasks: 6_000,
   command,
   contenders: [xargs(SLOTS, 0.5), ...taskrunners(SLOTS)],
   reference: XARGS,
@@ -102,7 +102,7 @@ export const SHELL: readonly Row[] = Object.entries({
 export const PIPE: Row = {
   name: "pipe",
   title: "`head -c 99 /dev/zero | tr '\\0' x | wc -c`",
-  tasks: 1_500,
+  tasks: 3_000,
   command: () => "head -c 99 /dev/zero | tr '\\0' x | wc -c",
   contenders: [xargs(SLOTS, 0.5), ...taskrunners(SLOTS)],
   reference: XARGS,

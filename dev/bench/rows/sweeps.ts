@@ -49,7 +49,7 @@ export const ECHO_SLOTS: readonly Row[] = [1, 2, 4, 16, 64, 250, 1000].map((slot
 
 /** `sleep 0.01` with each number of slots; with goals for 1,000, and for the plot. */
 export const SLEEPS: readonly Row[] = [1, 2, 4, 8, 16, 64, 250, 1000].map((slots): Row => {
-  const tasks = slots === 1000 ? 5_000 : Math.min(1_200, 120 * slots);
+  const tasks = slots === 1000 ? 10_000 : Math.min(1_200, 120 * slots);
   const row = { name: `sleep/${slots}`, title: `\`sleep 0.01\`, ${slots} slots`, tasks, command: () => "sleep 0.01" };
   const tools = [
     ...taskrunners(slots),
