@@ -164,5 +164,6 @@ export function createExecutor(options: InternalExecutorOptions): Executor {
     adapter: guard?.adapterFor("worker") ?? adapter,
     processes,
     temporaryPrefix: scratchPrefix,
+    guardGroup: (group, ended) => guard?.add(group, "worker", ended),
   });
 }

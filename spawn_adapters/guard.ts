@@ -70,6 +70,17 @@ export class ProcessGuard {
     };
   }
 
+  /** Guards a group that another process has started, until its leader has ended. */
+  add(group: number, kind: GroupKind, ended: Promise<unknown>): void {
+    this.#groups.set(group, kind);
+    this.#send(`${kind} ${group}\n`);
+    const forget = () => {
+      this.#groups.delete(group);
+      this.#send(`gone ${group}\n`);
+    };
+    ended.then(forget, forget);
+  }
+
   /** Stops the guard and leaves the groups running. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -91,13 +102,7 @@ export class ProcessGuard {
     const spawned = adapter.spawn(options);
     this.#ensureGuard(adapter);
     const child = await spawned;
-    this.#groups.set(child.pid, kind);
-    this.#send(`${kind} ${child.pid}\n`);
-    const forget = () => {
-      this.#groups.delete(child.pid);
-      this.#send(`gone ${child.pid}\n`);
-    };
-    child.exited.then(forget, forget);
+    this.add(child.pid, kind, child.exited);
     return child;
   }
 

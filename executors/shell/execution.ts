@@ -18,12 +18,18 @@ import { classifyCommand } from "./plain_command.ts";
 import { OutputFollower } from "./output_follower.ts";
 import { needsPipes } from "./needs_pipes.ts";
 import { hasNoChildren } from "../../system/process_state.ts";
-import { type AttemptFiles, attemptScript } from "./script.ts";
+import { type AttemptFiles, attemptScript, type ScriptOptions } from "./script.ts";
 import type { ShellCapabilities } from "./probe.ts";
-import type { AttemptReport, ShellWorker, WorkerExit } from "./worker.ts";
+import type { RunCallbacks, WorkerExit } from "./attempt_worker.ts";
+import type { ProgramCommand, ProgramEnd } from "./launcher/messages.ts";
+import type { ProgramOutcome, ProgramWorker } from "./launcher/program_worker.ts";
+import { programWords } from "./launcher/program_words.ts";
+import type { SlotWorkers } from "./slot_workers.ts";
+import type { AttemptReport, ShellWorker } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
+import type { Task } from "../../records/task.ts";
 import { inputOf } from "../../records/task_input.ts";
 import {
   type Attempt,
@@ -44,6 +50,8 @@ export interface ExecutionStart {
   needsProcess: boolean;
 }
 
+type Worker = ShellWorker | ProgramWorker;
+
 /** The settings and workers that an executor shares with its attempts. */
 export interface ShellContext {
   shell: string;
@@ -53,18 +61,20 @@ export interface ShellContext {
   sendSignal: SendSignal;
   /** Runs an attempt in its own process. */
   startProcess(attempt: Attempt, callbacks: AttemptCallbacks): Execution;
-  /** Returns the worker of a slot; `undefined` when no worker can start. Never rejects. */
-  worker(slot: number): ShellWorker | Promise<ShellWorker | undefined>;
-  /** Returns the worker of a slot that runs an attempt, when this worker can run another one; otherwise `undefined`. */
-  busyWorker(slot: number): ShellWorker | undefined;
+  /** Shells, which run any command. */
+  readonly shells: SlotWorkers<ShellWorker>;
+  /** Starters, which only run programs; `undefined` where there are none. */
+  programs: SlotWorkers<ProgramWorker> | undefined;
   /** The capabilities of the shell, known once there is a worker. */
   capabilities: ShellCapabilities | undefined;
   /** Retires a worker and removes its directory. */
-  dismiss(worker: ShellWorker): void;
+  dismiss(worker: Worker): void;
   /** The attempts that workers are running. */
   readonly running: Set<ShellExecution>;
 }
 
+/** The input of a task without one. */
+const NO_INPUT = "/dev/null";
 const EMPTY: CollectedOutput = { output: { text: "" } };
 const MISSING: CollectedOutput = {
   output: { text: "" },
@@ -94,6 +104,8 @@ export class ShellExecution implements Execution {
   #previous: Execution | undefined;
   /** True when the outputs of the command are pipes instead of files. */
   readonly #usesPipes: boolean;
+  /** The program and its arguments, if the command only starts a program. */
+  readonly #words: readonly string[] | undefined;
   /** True when the worker reports the start of the command. */
   readonly #reportsBegin: boolean;
   /** The start of the command, where the worker reports it, by `performance.now()`. */
@@ -101,13 +113,15 @@ export class ShellExecution implements Execution {
   #files: AttemptFiles | undefined;
   /** Readers of live output. */
   #followers: OutputFollower[] = [];
-  #worker: ShellWorker | undefined;
+  #worker: Worker | undefined;
   #hasEnded = false;
   /** True while another attempt runs in the slot. */
   #isQueued: boolean;
   /** True when the worker will not run the attempt, because the file for its standard output cannot be created. */
   #isBlocked = false;
   #isWithdrawn = false;
+  /** True when the worker has failed, and there is no file for standard output. */
+  #leftNothing = false;
   /** True when the file system of the output files was full at some time. */
   #wasFull = false;
   readonly #stop = new StopCause();
@@ -128,6 +142,7 @@ export class ShellExecution implements Execution {
     this.#isQueued = start.previous !== undefined;
     this.#usesPipes = needsPipes(attempt.task.cmd);
     this.#reportsBegin = this.#usesPipes || attempt.timeoutMs !== undefined;
+    this.#words = context.programs && !this.#usesPipes ? wordsOf(attempt.task) : undefined;
     this.ended = this.#run();
   }
 
@@ -192,19 +207,56 @@ export class ShellExecution implements Execution {
 
   async #run(): Promise<AttemptResult> {
     const canQueue = this.#previous !== undefined && !this.#needsProcess && !this.#usesPipes;
-    const busyWorker = canQueue ? this.#context.busyWorker(this.#attempt.slot) : undefined;
-    let result = busyWorker ? await this.#runIn(busyWorker) : "blocked";
+    let result = canQueue ? await this.#runBehind() : "blocked";
     if (result === "blocked") {
       if (this.#previous) await this.#previous.ended.catch(() => {}); // the owner of that attempt handles the error
       this.#previous = undefined;
       this.#isQueued = false;
-      const found = this.#needsProcess || this.#mayNotStart ? undefined : this.#findWorker();
-      // Without a needless turn, the worker is busy before another attempt is queued for the slot.
-      const worker = found instanceof Promise ? await found : found;
-      if (this.#mayNotStart) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
-      result = worker && await this.#runIn(worker);
+      result = await this.#runInSlot();
     }
     return typeof result === "object" ? result : this.#stop.applyTo(await this.#runAsProcess());
+  }
+
+  /** Runs the attempt in the busy worker of the slot. Returns `blocked` when the attempt must wait here. */
+  async #runBehind(): Promise<AttemptResult | "blocked" | undefined> {
+    const { shells, programs } = this.#context;
+    const { slot } = this.#attempt;
+    const words = this.#programWords();
+    const program = words && programs?.busyWorker(slot);
+    if (program) return await this.#runProgram(program, words);
+    const shell = words ? undefined : shells.busyWorker(slot);
+    return shell ? await this.#runScript(shell) : "blocked";
+  }
+
+  /** Runs the attempt in a worker of its free slot. Returns `undefined` when no worker can run it. */
+  async #runInSlot(): Promise<AttemptResult | undefined> {
+    const { shells, programs } = this.#context;
+    const { slot } = this.#attempt;
+    // Without a needless turn, the worker is busy before another attempt is queued for the slot.
+    if (!this.#needsProcess && !this.#mayNotStart && this.#mayBeProgram) {
+      const found = programs!.worker(slot);
+      const worker = found instanceof Promise ? await this.#orStop(found) : found;
+      const words = worker && this.#programWords();
+      const result = words && !this.#mayNotStart ? await this.#runProgram(worker, words) : undefined;
+      if (typeof result === "object") return result;
+    }
+    const found = this.#needsProcess || this.#mayNotStart ? undefined : shells.worker(slot);
+    const worker = found instanceof Promise ? await this.#orStop(found) : found;
+    if (this.#mayNotStart) return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
+    const result = worker && await this.#runScript(worker);
+    return typeof result === "object" ? result : undefined;
+  }
+
+  /** True when the command may only start a program, as far as that is known before there is a worker. */
+  get #mayBeProgram(): boolean {
+    const { capabilities, programs } = this.#context;
+    if (!programs || this.#words === undefined) return false;
+    return typeof this.#attempt.task.cmd !== "string" || (capabilities?.runsPlainCommands ?? true);
+  }
+
+  /** Returns the program and its arguments, if a starter can run the command. */
+  #programWords(): readonly string[] | undefined {
+    return this.#context.capabilities && this.#mayBeProgram ? this.#words : undefined;
   }
 
   /** True when the attempt was stopped or withdrawn before it began. */
@@ -213,29 +265,106 @@ export class ShellExecution implements Execution {
   }
 
   /**
-   * Runs the attempt in a worker. Returns `undefined` when the worker could not begin the attempt, and `blocked` when it was
+   * Runs the attempt in a starter. Returns `undefined` when the program did not begin, and `blocked` when the starter was
    * prevented from that.
    */
-  async #runIn(worker: ShellWorker): Promise<AttemptResult | "blocked" | undefined> {
-    const { task } = this.#attempt;
-    const number = worker.nextNumber;
-    const input = inputOf(task);
-    const data = input && "data" in input ? input.data : undefined;
-    const inputFile = input && "file" in input ? input.file : undefined;
-    const files = attemptFiles(worker.directory.path, number, data !== undefined);
-    try {
-      if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
-    } catch {
-      removeFile(files.stdin);
-      return this.#isQueued ? "blocked" : undefined;
+  async #runProgram(worker: ProgramWorker, words: readonly string[]): Promise<AttemptResult | "blocked" | undefined> {
+    const files = this.#makeFiles(worker);
+    const command = files && this.#programCommand(worker, words, files);
+    const outcome = files && await this.#perform(worker, files, (callbacks) => worker.run(command!, callbacks));
+    if (outcome === undefined) return this.#isQueued ? "blocked" : undefined;
+    if (outcome === "blocked") return outcome;
+    if ("kind" in outcome) return await this.#endRefused(files!);
+    const durationMs = "exit" in outcome ? this.#elapsedMs : outcome.durationMs;
+    const wasStopped = this.#termination !== undefined;
+    await this.#recordEnd(worker, outcome);
+    return this.#conclude(
+      worker,
+      files!,
+      // When the launcher has ended, nobody knows which program has begun.
+      "exit" in outcome && outcome.exit && this.#mayNotHaveBegun
+        ? await this.#unstartedResult(worker, files!, wasStopped, durationMs)
+        : await this.#programResult(worker, outcome, files!, durationMs),
+    );
+  }
+
+  #programCommand(worker: ProgramWorker, words: readonly string[], files: AttemptFiles): ProgramCommand {
+    const { maxInlineBytes, maxOutputBytes } = this.#context;
+    return {
+      words,
+      variables: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
+      stdin: files.stdin === NO_INPUT ? "" : files.stdin,
+      stdout: files.stdout,
+      stderr: files.stderr,
+      reportsBegin: this.#reportsBegin,
+      isQueued: this.#isQueued,
+      keepsFiles: this.#callbacks.onOutput !== undefined ||
+        Math.min(maxInlineBytes, maxOutputBytes) < worker.reportBytes,
+    };
+  }
+
+  /** Ends an attempt whose program did not begin. Returns `undefined` when a shell may run it. */
+  async #endRefused(files: AttemptFiles): Promise<AttemptResult | undefined> {
+    this.#context.running.delete(this);
+    this.#leaveFiles(files);
+    if (!this.#termination) return undefined;
+    await this.#termination.gone;
+    return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
+  }
+
+  async #programResult(
+    worker: ProgramWorker,
+    outcome: ProgramEnd | WorkerExit,
+    files: AttemptFiles,
+    durationMs: number,
+  ): Promise<AttemptResult> {
+    for (const follower of this.#followers) await follower.readAll();
+    if ("exit" in outcome) return await this.#resultWith(worker, endingOfExit(outcome), files, { durationMs });
+    const { userMs, systemMs, stdout, stderr } = outcome;
+    return await this.#resultWith(worker, endingOfProgram(outcome), files, { durationMs, userMs, systemMs }, {
+      stdout: stdout && { output: stdout },
+      stderr: stderr && { output: stderr },
+    });
+  }
+
+  /**
+   * Runs the attempt in a shell. Returns `undefined` when the shell could not begin the attempt, and `blocked` when it was
+   * prevented from that.
+   */
+  async #runScript(worker: ShellWorker): Promise<AttemptResult | "blocked" | undefined> {
+    const files = this.#makeFiles(worker);
+    if (!files) return this.#isQueued ? "blocked" : undefined;
+    const line = worker.nextLine;
+    const { script, kind } = this.#script(worker.nextNumber, files);
+    const outcome = await this.#perform(worker, files, (callbacks) => worker.run(script, callbacks));
+    if (outcome === "blocked" || outcome === undefined) return outcome;
+    const durationMs = this.#elapsedMs;
+    const wasStopped = this.#termination !== undefined;
+    await this.#recordEnd(worker, outcome);
+    if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
+      renumberFile(files.stderr, this.#context.shell, line);
     }
+    const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
+    return this.#conclude(
+      worker,
+      files,
+      this.#mayNotHaveBegun
+        ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
+        : await this.#scriptResult(worker, outcome, files, durationMs, stderr),
+    );
+  }
+
+  /** Returns the script of the attempt, and the way in which it runs the command. */
+  #script(number: number, files: AttemptFiles): { script: string; kind: ScriptOptions["kind"] } {
+    const { task } = this.#attempt;
     const { cmd, cwd } = task;
+    const input = inputOf(task);
+    const inputFile = input && "file" in input ? input.file : undefined;
     const mayBePlain = typeof cmd === "string" && !this.#usesPipes && this.#context.capabilities!.runsPlainCommands;
     const env = environmentOf(this.#attempt);
     const needsSubshell = cwd !== undefined || env !== undefined || inputFile !== undefined || this.#reportsBegin;
     const grammar = mayBePlain ? classifyCommand(cmd) : "other";
     const kind = grammar === "simple" && !needsSubshell && isBuiltinCommand(cmd as string) ? "builtin" : grammar;
-    const line = worker.nextLine;
     const script = attemptScript({
       number,
       cmd,
@@ -250,36 +379,80 @@ export class ShellExecution implements Execution {
       reportsBegin: this.#reportsBegin,
       isQueued: this.#isQueued,
     });
+    return { script, kind };
+  }
+
+  /** Returns the files for the next attempt of a worker; `undefined` when the input cannot be written. */
+  #makeFiles(worker: Worker): AttemptFiles | undefined {
+    const input = inputOf(this.#attempt.task);
+    const data = input && "data" in input ? input.data : undefined;
+    const files = attemptFiles(worker.directory.path, worker.nextNumber, data !== undefined);
+    try {
+      if (data !== undefined) writeFileSync(files.stdin, data, { mode: 0o600 });
+      return files;
+    } catch {
+      removeFile(files.stdin);
+      return undefined;
+    }
+  }
+
+  /**
+   * Has a worker perform the attempt.
+   *
+   * @param run Returns `undefined` when the worker cannot perform the attempt.
+   * @returns `blocked` when the worker was prevented from beginning the attempt.
+   */
+  async #perform<Report extends AttemptReport | ProgramOutcome>(
+    worker: Worker,
+    files: AttemptFiles,
+    run: (callbacks: RunCallbacks) => Promise<Report | WorkerExit> | undefined,
+  ): Promise<Report | WorkerExit | "blocked" | undefined> {
     this.#worker = worker;
     this.#files = files;
-    if (!this.#isQueued) this.#takeTurn();
-    const outcome = await worker.run(script, {
+    const ended = run({
       onBegin: this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined,
       onTurn: () => this.#takeTurn(),
     });
+    if (!ended) {
+      this.#leaveFiles(files);
+      return undefined;
+    }
+    if (!this.#isQueued) this.#takeTurn();
+    const outcome = await ended;
     if (this.#isQueued && !this.leaveWorker()) this.#takeTurn(); // the worker is gone
-    if (this.#isBlocked) return this.#leaveFiles(files, data !== undefined);
-    const durationMs = performance.now() - (this.#beganMs ?? this.startedMs);
+    // Checked at once: the end of another attempt may remove the directory.
+    this.#leftNothing = mayHaveFailedBefore(outcome) && !existsSync(files.stdout);
+    return this.#isBlocked ? this.#leaveFiles(files) : outcome;
+  }
+
+  /** The time since the attempt began. */
+  get #elapsedMs(): number {
+    return performance.now() - (this.#beganMs ?? this.startedMs);
+  }
+
+  /** Notes that the command has ended, and ends the rest of its processes where that is necessary. */
+  async #recordEnd(worker: Worker, outcome: object): Promise<void> {
     this.#hasEnded = true;
     this.#stop.end();
     this.#wasFull ||= worker.directory.isFull; // before the removal of files frees space
     this.#context.running.delete(this);
-    const wasStopped = this.#termination !== undefined;
-    await this.#termination?.gone;
+    if (this.#termination) await this.#termination.gone;
     if ("exit" in outcome && !this.#termination?.foundAttempt) {
       this.#endGroup(worker, 0); // processes of the task may survive the worker
       await this.#termination!.gone;
     }
-    if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
-      renumberFile(files.stderr, this.#context.shell, line);
-    }
-    const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
-    const end = mayNotHaveBegun(outcome) && this.#beganMs === undefined && !existsSync(files.stdout)
-      ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
-      : await this.#resultOf(worker, outcome, files, inputFile, durationMs, stderr);
-    if (data !== undefined) removeFile(files.stdin);
+  }
+
+  /** Releases what the attempt has used, and notes in its result why it was stopped. */
+  #conclude(worker: Worker, files: AttemptFiles, result: AttemptResult | undefined): AttemptResult | undefined {
+    if (files.stdin !== NO_INPUT) removeFile(files.stdin);
     if (!worker.isUsable) this.#context.dismiss(worker);
-    return end && this.#stop.applyTo(end);
+    return result && this.#stop.applyTo(result);
+  }
+
+  /** True when the worker may have failed before the command. */
+  get #mayNotHaveBegun(): boolean {
+    return this.#leftNothing && this.#beganMs === undefined;
   }
 
   /** Notes that the worker runs the attempt, or is about to. */
@@ -296,23 +469,21 @@ export class ShellExecution implements Execution {
   }
 
   /** Removes what an attempt has left that its worker did not begin. */
-  #leaveFiles(files: AttemptFiles, hasData: boolean): "blocked" {
+  #leaveFiles(files: AttemptFiles): "blocked" {
     try {
-      rmdirSync(files.stdout);
+      if (this.#isBlocked) rmdirSync(files.stdout);
     } catch {
       // The directory of the worker is gone.
     }
     removeFile(files.stderr);
-    if (hasData) removeFile(files.stdin);
+    if (files.stdin !== NO_INPUT) removeFile(files.stdin);
     this.#isBlocked = false;
     this.#files = this.#worker = undefined;
     return "blocked";
   }
 
-  /** Returns the worker of the slot; `undefined` without a worker, or when a stop interrupts the wait. */
-  #findWorker(): ShellWorker | undefined | Promise<ShellWorker | undefined> {
-    const worker = this.#context.worker(this.#attempt.slot);
-    if (!(worker instanceof Promise)) return worker;
+  /** Returns a promised worker; `undefined` when a stop interrupts the wait. */
+  #orStop<W extends Worker>(worker: Promise<W | undefined>): Promise<W | undefined> {
     return Promise.race([worker, new Promise<undefined>((resolve) => this.#stopWaiting = () => resolve(undefined))]);
   }
 
@@ -324,7 +495,7 @@ export class ShellExecution implements Execution {
     this.#callbacks.onStart(now - this.#beganMs);
   }
 
-  #endGroup(worker: ShellWorker, killAfterMs: number): void {
+  #endGroup(worker: Worker, killAfterMs: number): void {
     worker.retire(); // the worker must exit, because it belongs to the group
     const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
     const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
@@ -333,7 +504,7 @@ export class ShellExecution implements Execution {
   }
 
   /** Kills a worker that neither reports nor exits after the termination of its attempt. */
-  #enforceReport(worker: ShellWorker, { gone }: ProcessGroupTermination): void {
+  #enforceReport(worker: Worker, { gone }: ProcessGroupTermination): void {
     const wait = () => {
       if (!this.#hasEnded) setTimeout(() => worker.kill("it did not end with its task"), REAP_MS);
     };
@@ -342,7 +513,7 @@ export class ShellExecution implements Execution {
 
   /** Returns the result of an attempt that never began; `undefined` to run the attempt in its own process. */
   async #unstartedResult(
-    worker: ShellWorker,
+    worker: Worker,
     files: AttemptFiles,
     wasStopped: boolean,
     durationMs: number,
@@ -360,45 +531,59 @@ export class ShellExecution implements Execution {
   }
 
   /**
-   * Returns the result of an attempt that began, and deletes the files of the attempt.
+   * Returns the result of an attempt that began in a shell.
    *
    * @param collected Standard error, if it is not in the file.
    */
-  async #resultOf(
+  async #scriptResult(
     worker: ShellWorker,
     outcome: AttemptReport | WorkerExit,
     files: AttemptFiles,
-    inputFile: string | undefined,
     durationMs: number,
     collected: CollectedOutput | undefined,
   ): Promise<AttemptResult> {
     const { shell } = this.#context;
     const { task } = this.#attempt;
-    const ending = endingOf(outcome);
+    const input = inputOf(task);
+    const inputFile = input && "file" in input ? input.file : undefined;
+    const ending = "exit" in outcome ? endingOfExit(outcome) : endingOfReport(outcome);
     const status = ending.kind === "exited" ? ending.status : undefined;
     const isUnopened = inputFile !== undefined && status !== 0 && worker.hasSigned(readSmallFile(files.inputFailure));
     const isExecFailure = (status === 126 || status === 127) && worker.hasSigned(readSmallFile(files.execFailure));
     // When nothing ran, the output is from the shell.
     if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
-    const stdout = this.#collect(files, "stdout");
     const stderrIsEmpty = !collected && "status" in outcome && outcome.stderrIsEmpty;
     if (stderrIsEmpty) removeFile(files.stderr);
-    const stderr = collected ?? (stderrIsEmpty ? EMPTY : this.#collect(files, "stderr"));
-    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
-    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be missing, too
+    const times = { durationMs, ...("status" in outcome && { userMs: outcome.userMs, systemMs: outcome.systemMs }) };
+    const known = { stderr: collected ?? (stderrIsEmpty ? EMPTY : undefined) };
+    const result = await this.#resultWith(worker, ending, files, times, known);
     if (inputFile !== undefined && status !== 0) {
       removeFile(files.inputFailure);
       if (isUnopened && status !== undefined && status <= 128) return unusableInput(inputFile, task.cwd, durationMs);
     }
     if (isExecFailure) {
-      const code = status === 127 ? "ENOENT" : /too long/i.test(err.output.text) ? "E2BIG" : "EACCES";
+      const code = status === 127 ? "ENOENT" : /too long/i.test(result.stderr.text) ? "E2BIG" : "EACCES";
       removeFile(files.execFailure);
       return unusableProgram(typeof task.cmd === "string" ? shell : task.cmd[0]!, { code }, durationMs);
     }
+    return result;
+  }
+
+  /** Returns a result with the outputs that are known, and the others from their files, which it deletes. */
+  async #resultWith(
+    worker: Worker,
+    ending: AttemptEnding,
+    files: AttemptFiles,
+    times: Pick<AttemptResult, "durationMs" | "userMs" | "systemMs">,
+    known: { stdout?: CollectedOutput | undefined; stderr?: CollectedOutput | undefined } = {},
+  ): Promise<AttemptResult> {
+    const stdout = known.stdout ?? this.#collect(files, "stdout");
+    const stderr = known.stderr ?? this.#collect(files, "stderr");
+    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
+    if (stdout === undefined) this.#context.dismiss(worker); // its directory may be missing, too
     return {
       ending,
-      durationMs,
-      ...("status" in outcome && { userMs: outcome.userMs, systemMs: outcome.systemMs }),
+      ...times,
       stdout: out.output,
       stderr: err.output,
       outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(DEVICE_FULL) : undefined),
@@ -433,6 +618,16 @@ export class ShellExecution implements Execution {
   }
 }
 
+/** Returns the program and its arguments, if a starter can run the task. */
+function wordsOf(task: Task): readonly string[] | undefined {
+  const { cmd, cwd } = task;
+  const input = inputOf(task);
+  // A starter does not change its directory, and the opening of a FIFO would block it.
+  if (cwd !== undefined || (input && "file" in input)) return undefined;
+  if (typeof cmd === "string") return programWords(cmd);
+  return cmd[0] === "" || cmd.some((word) => word.includes("\0")) ? undefined : cmd;
+}
+
 /** Returns whether a directory could be created. */
 function createDirectory(path: string): boolean {
   try {
@@ -465,7 +660,7 @@ function withFirstLine(message: string, shell: string, line: number): string {
 
 function attemptFiles(directory: string, number: number, hasData: boolean): AttemptFiles {
   return {
-    stdin: hasData ? `${directory}/${number}.in` : "/dev/null",
+    stdin: hasData ? `${directory}/${number}.in` : NO_INPUT,
     stdout: `${directory}/${number}.out`,
     stderr: `${directory}/${number}.err`,
     execFailure: `${directory}/${number}.exec`,
@@ -474,23 +669,27 @@ function attemptFiles(directory: string, number: number, hasData: boolean): Atte
 }
 
 /** Returns true when the worker may have failed before the command: it printed a message, and no signal ended it. */
-function mayNotHaveBegun(outcome: AttemptReport | WorkerExit): boolean {
-  return "exit" in outcome ? !outcome.exit?.signal : outcome.messages !== "" && (outcome.status ?? 0) <= 128;
+function mayHaveFailedBefore(outcome: AttemptReport | ProgramOutcome | WorkerExit): boolean {
+  if ("exit" in outcome) return !outcome.exit?.signal;
+  return "messages" in outcome && outcome.messages !== "" && (outcome.status ?? 0) <= 128;
 }
 
-function endingOf(outcome: AttemptReport | WorkerExit): AttemptEnding {
-  if ("exit" in outcome) {
-    const signal = outcome.exit?.signal;
-    if (signal) return { kind: "signaled", signal, status: statusOfSignal(signal) };
-    return lost(
-      outcome.reason ? `its shell was killed because ${outcome.reason}` : "its shell ended while the task ran",
-    );
-  }
-  const { status, messages } = outcome;
+function endingOfExit({ exit, reason }: WorkerExit): AttemptEnding {
+  const signal = exit?.signal;
+  if (signal) return { kind: "signaled", signal, status: statusOfSignal(signal) };
+  return lost(reason ? `its shell was killed because ${reason}` : "its shell ended while the task ran");
+}
+
+function endingOfReport({ status, messages }: AttemptReport): AttemptEnding {
   if (status === null) return lost("its shell was killed");
   // Shells print a message when a signal ends their child. Without one, the command exited with this status.
   const signal = status > 128 && messages !== "" ? signalOfStatus(status) : undefined;
   return signal === undefined ? { kind: "exited", status } : { kind: "signaled", signal, status };
+}
+
+function endingOfProgram({ code, signal }: ProgramEnd): AttemptEnding {
+  if (code !== null) return { kind: "exited", status: code };
+  return { kind: "signaled", signal: signalOfStatus(128 + signal!), status: 128 + signal! };
 }
 
 function lost(reason: string): AttemptEnding {

@@ -4,8 +4,12 @@ import type { SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { Task } from "../../records/task.ts";
 import { discardOutput } from "../output.ts";
 import { isPlainVariable } from "./plain_command.ts";
-import { ScratchDirectory, scratchLocations } from "./scratch_directory.ts";
+import { ScratchDirectory, scratchLocations, type WorkerDirectory } from "./scratch_directory.ts";
 import { type ShellContext, ShellExecution } from "./execution.ts";
+import type { Launcher } from "./launcher/launcher.ts";
+import { canLaunch, nativeProgram } from "./launcher/native_program.ts";
+import type { ProgramWorker } from "./launcher/program_worker.ts";
+import { SlotWorkers } from "./slot_workers.ts";
 import { type WorkerEnvironment, workerEnvironment } from "./environment.ts";
 import { exceedsArgumentLimit } from "./script.ts";
 import { probeShell, type ShellCapabilities } from "./probe.ts";
@@ -15,13 +19,15 @@ import type { Attempt, AttemptCallbacks, AttemptResult, Execution, Executor } fr
 
 /** Options of {@linkcode ShellExecutor}. */
 export interface ShellExecutorOptions
-  extends Omit<ShellContext, "worker" | "busyWorker" | "capabilities" | "dismiss" | "running" | "startProcess"> {
+  extends Omit<ShellContext, "shells" | "programs" | "capabilities" | "dismiss" | "running" | "startProcess"> {
   /** Runs attempts that no worker can run. */
   processes: Executor;
   /** Returns the adapter that starts processes. */
   adapter: () => SpawnAdapter | Promise<SpawnAdapter>;
   /** Delays starts of shells. */
   pacer: StartPacer;
+  /** Has the process group of a worker terminated when this program dies before the worker has ended. */
+  guardGroup: (group: number, ended: Promise<unknown>) => void;
   /** The prefix for the names of scratch directories. */
   temporaryPrefix: string | undefined;
 }
@@ -45,10 +51,12 @@ export class ShellExecutor implements Executor {
   readonly #context: ShellContext;
   readonly #scratch: ScratchDirectory;
   readonly #environment: WorkerEnvironment = workerEnvironment();
-  /** Workers by slot. */
-  readonly #workers = new Map<number, ShellWorker>();
-  /** Workers that are starting, by slot. */
-  readonly #starting = new Map<number, Promise<ShellWorker | undefined>>();
+  readonly #shells: SlotWorkers<ShellWorker>;
+  readonly #programs: SlotWorkers<ProgramWorker>;
+  /** The launcher, once a task needs it; `undefined` where it cannot run. */
+  #launcher: Promise<Launcher | undefined> | undefined;
+  /** The shell whose descriptors the launcher takes over. */
+  #launcherShell: ShellWorker | undefined;
   readonly #running = new Set<ShellExecution>();
   /** The last attempt of each slot, until it has ended. */
   readonly #latest = new Map<number, Execution>();
@@ -61,12 +69,24 @@ export class ShellExecutor implements Executor {
   constructor(options: ShellExecutorOptions) {
     this.#options = options;
     this.#scratch = new ScratchDirectory(options.temporaryPrefix, scratchLocations(options.maxOutputBytes));
+    const isReady = () => this.#context.capabilities !== undefined;
+    const dismiss = (worker: ShellWorker | ProgramWorker) => this.#dismiss(worker);
+    this.#shells = new SlotWorkers<ShellWorker>({
+      prepare: (slot, worker) => this.#prepareShell(slot, worker),
+      isReady,
+      dismiss,
+    });
+    this.#programs = new SlotWorkers<ProgramWorker>({
+      prepare: (slot) => this.#prepareProgram(slot),
+      isReady,
+      dismiss,
+    });
     this.#context = {
       ...options,
       capabilities: undefined,
-      worker: (slot) => this.#worker(slot),
-      busyWorker: (slot) => this.#busyWorker(slot),
-      dismiss: (worker) => this.#dismiss(worker),
+      shells: this.#shells,
+      programs: canLaunch() ? this.#programs : undefined,
+      dismiss,
       startProcess: (attempt, callbacks) => this.#startProcess(attempt, callbacks),
       running: this.#running,
     };
@@ -99,55 +119,78 @@ export class ShellExecutor implements Executor {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#pollTimer);
-    for (const worker of this.#workers.values()) {
+    const workers = () => [...this.#shells.values(), ...this.#programs.values()];
+    for (const worker of workers()) {
       worker.retire();
       worker.awaitExit();
     }
     // A worker that has not read a withdrawn attempt would begin it without its directory.
     await Promise.allSettled([...this.#latest.values()].map(({ ended }) => ended));
-    await Promise.all([this.#scratch.close(), ...this.#starting.values()]);
-    await Promise.all([...this.#workers.values()].map(({ ended }) => ended));
+    await Promise.all([this.#shells.settled(), this.#programs.settled()]);
+    (await this.#launcher)?.close();
+    await this.#scratch.close();
+    await Promise.all([...workers().map(({ ended }) => ended), this.#launcherShell?.ended]);
     await this.#options.processes.close();
   }
 
-  /** Returns the worker of a slot, synchronously when it is ready. */
-  #worker(slot: number): ShellWorker | Promise<ShellWorker | undefined> {
-    const starting = this.#starting.get(slot);
-    if (starting) return starting;
-    const current = this.#workers.get(slot);
-    const isUsable = current?.isUsable && current.directory.hasSpace;
-    if (isUsable && this.#context.capabilities) return current;
-    if (current && !isUsable) this.#dismiss(current);
-    const ready = this.#prepareWorker(slot, isUsable ? current : undefined).catch((error) => {
+  async #prepareShell(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
+    try {
+      if (performance.now() < this.#noWorkersBeforeMs) return undefined;
+      const worker = current ?? await this.#startShell((worker) => this.#shells.set(slot, worker));
+      await this.#learnCapabilities(worker);
+      return worker.isUsable ? worker : undefined;
+    } catch (error) {
       // Without a worker, the attempt runs in its own process.
       if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_SHELL_MS;
       return undefined;
-    }).finally(() => this.#starting.delete(slot));
-    this.#starting.set(slot, ready);
-    return ready;
+    }
   }
 
-  #busyWorker(slot: number): ShellWorker | undefined {
-    const worker = this.#workers.get(slot);
-    const canQueue = worker?.isUsable && worker.isBusy && worker.directory.hasSpace && this.#context.capabilities;
-    return canQueue && !this.#starting.has(slot) ? worker : undefined;
+  /** Opens a starter for a slot. Without one, attempts run in shells. */
+  async #prepareProgram(slot: number): Promise<ProgramWorker | undefined> {
+    const launcher = await (this.#launcher ??= this.#startLauncher().catch(() => undefined));
+    if (!launcher?.isUsable) {
+      this.#context.programs = undefined;
+      return undefined;
+    }
+    let directory: WorkerDirectory | undefined;
+    try {
+      directory = this.#scratch.reserve();
+      const worker = await launcher.open(directory);
+      this.#programs.set(slot, worker);
+      this.#options.guardGroup(worker.pid, worker.ended);
+      if (this.#isClosed) worker.retire();
+      return worker;
+    } catch {
+      directory?.remove();
+      return undefined;
+    }
   }
 
-  async #prepareWorker(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
-    if (performance.now() < this.#noWorkersBeforeMs) return undefined;
-    const worker = current ?? await this.#startWorker(slot);
-    this.#context.capabilities = await (this.#capabilities ??= this.#probeShell(worker));
-    return worker.isUsable ? worker : undefined;
+  async #startLauncher(): Promise<Launcher> {
+    const { sendSignal } = this.#options;
+    const [{ Launcher }, program] = await Promise.all([import("./launcher/launcher.ts"), nativeProgram()]);
+    const shell = await this.#startShell((shell) => this.#launcherShell = shell);
+    try {
+      await this.#learnCapabilities(shell);
+      return await Launcher.start({ shell, program, directory: this.#scratch.reserveForProgram(), sendSignal });
+    } catch (error) {
+      shell.retire();
+      throw error;
+    } finally {
+      shell.directory.remove(); // outputs are in the directories of the starters
+    }
   }
 
-  async #startWorker(slot: number): Promise<ShellWorker> {
+  /** @param onSpawned Called before the shell is a worker. */
+  async #startShell(onSpawned?: (worker: ShellWorker) => void): Promise<ShellWorker> {
     const { adapter, shell, sendSignal, pacer } = this.#options;
     const directory = this.#scratch.reserve();
     const environment = this.#environment;
     try {
       const options = { adapter: await adapter(), shell, directory, environment, sendSignal };
       const worker = await pacer.start(() => ShellWorker.spawn(options));
-      this.#workers.set(slot, worker);
+      onSpawned?.(worker);
       if (this.#isClosed) worker.retire();
       await worker.prepare(environment);
       return worker;
@@ -155,6 +198,10 @@ export class ShellExecutor implements Executor {
       directory.remove();
       throw error;
     }
+  }
+
+  async #learnCapabilities(worker: ShellWorker): Promise<void> {
+    this.#context.capabilities = await (this.#capabilities ??= this.#probeShell(worker));
   }
 
   #probeShell(worker: ShellWorker): Promise<ShellCapabilities> {
@@ -175,12 +222,10 @@ export class ShellExecutor implements Executor {
   }
 
   #dismissIdleWorkers(): void {
-    for (const [slot, worker] of this.#workers) {
-      if (!this.#latest.has(slot) && !this.#starting.has(slot)) this.#dismiss(worker);
-    }
+    for (const workers of [this.#shells, this.#programs]) workers.dismissIdle((slot) => !this.#latest.has(slot));
   }
 
-  #dismiss(worker: ShellWorker): void {
+  #dismiss(worker: ShellWorker | ProgramWorker): void {
     worker.retire();
     worker.whenIdle(() => worker.directory.remove());
   }

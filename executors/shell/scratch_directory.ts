@@ -17,8 +17,11 @@ const MIN_FREE_DISK_BYTES = 64 * 1024 ** 2;
 /** The free space below which a write may have failed: file systems reserve some blocks. */
 const FULL_BYTES = 1024 ** 2;
 
-/** Age up to which a measurement of ample free space is used, in milliseconds. */
+/** Age up to which a measurement of free space is used, in milliseconds. */
 const MAX_AGE_MS = 20;
+/** The same for ample free space, which tasks cannot fill in this time. */
+const MAX_AMPLE_AGE_MS = 100;
+const AMPLE_BYTES = 8 * 1024 ** 3;
 
 /** A directory in which scratch directories can be created. */
 export interface ScratchLocation {
@@ -53,7 +56,21 @@ export class ScratchDirectory {
    * @throws `Error` when no location is writable and has enough free space.
    */
   reserve(): WorkerDirectory {
-    const root = this.#roots.find((root) => root.hasSpaceFor(root.workers + 1) && root.isWritable());
+    return this.#reserve(this.#roots);
+  }
+
+  /**
+   * Chooses the location for a native program: preferably on disk, because containers mount shared memory
+   * with noexec.
+   *
+   * @throws `Error` as {@linkcode reserve}.
+   */
+  reserveForProgram(): WorkerDirectory {
+    return this.#reserve(this.#roots.toReversed());
+  }
+
+  #reserve(roots: readonly ScratchRoot[]): WorkerDirectory {
+    const root = roots.find((root) => root.hasSpaceFor(root.workers + 1) && root.isWritable());
     if (!root) throw new Error("Cannot create a scratch directory: no location is writable and has enough free space");
     root.workers++;
     return new WorkerDirectory(root);
@@ -115,6 +132,12 @@ export class WorkerDirectory {
       rmSync(this.path, { recursive: true, force: true });
     }
   }
+
+  /** Removes the directory, and its parent if no other worker has a directory there. */
+  removeWithParent(): void {
+    this.remove();
+    this.#root.removeUnused();
+  }
 }
 
 /** A directory at one location, which holds the directories of workers. */
@@ -143,6 +166,17 @@ class ScratchRoot {
     this.#isWritable = this.#isMade; // tried again after an error
     if (!this.#isMade) mkdirSync(this.path, { mode: 0o700 });
     this.#isWritable = this.#isMade = true;
+  }
+
+  /** Removes the directory if no worker has one here. */
+  removeUnused(): void {
+    if (this.workers > 0 || !this.#isMade) return;
+    try {
+      rmdirSync(this.path);
+      this.#isMade = false;
+    } catch {
+      // A background process may have left files.
+    }
   }
 
   /** Removes the directories of the workers concurrently: ext4 may take milliseconds for each, without using the CPU. */
@@ -179,7 +213,9 @@ class ScratchRoot {
 
   #measure(): void {
     const nowMs = performance.now();
-    if (nowMs - this.#measuredAtMs < MAX_AGE_MS && this.#usableBytes > MIN_FREE_MEMORY_BYTES / 2) return;
+    const isAmple = this.#usableBytes > AMPLE_BYTES + this.workers * this.#location.bytesPerWorker;
+    const maxAgeMs = isAmple ? MAX_AMPLE_AGE_MS : MAX_AGE_MS;
+    if (nowMs - this.#measuredAtMs < maxAgeMs && this.#usableBytes > MIN_FREE_MEMORY_BYTES / 2) return;
     this.#measuredAtMs = nowMs;
     const { path, unknownFreeBytes, freeBytes } = this.#location;
     this.#freeBytes = this.#usableBytes = unknownFreeBytes;

@@ -11,6 +11,7 @@ import { assertMatch } from "@std/assert/match";
 import { createExecutor, type InternalExecutorOptions } from "../../executors/mod.ts";
 import { run, type Task } from "../../mod.ts";
 import type { AttemptCallbacks, Execution, Executor } from "../../pool/executor.ts";
+import { programWords } from "../../executors/shell/launcher/program_words.ts";
 import { checkTask } from "../../records/task.ts";
 import { randomHex } from "../../system/random_hex.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
@@ -50,9 +51,10 @@ class Slot {
     return this.executor.start(attempt, { onStart() {}, onOutputLimit() {}, ...callbacks });
   }
 
-  /** Starts a worker. */
+  /** Starts a worker of each kind. */
   async warm(): Promise<void> {
     await this.start({ cmd: ":" }).ended;
+    await this.start({ cmd: ["true"] }).ended;
   }
 
   close(): Promise<void> {
@@ -70,6 +72,15 @@ async function withSlot(use: (slot: Slot, directory: string) => Promise<void>): 
   });
 }
 
+/** Returns a task with a script, in a worker of the kind that runs another task. */
+function scriptBeside({ cmd, cwd }: Task, script: string): Task {
+  const isProgram = cwd === undefined && (typeof cmd !== "string" || programWords(cmd) !== undefined);
+  return { cmd: isProgram ? ["sh", "-c", script] : script };
+}
+
+/** The ways to run a script: in a shell, and as a program. */
+const KINDS: ((script: string) => Task["cmd"])[] = [(script) => script, (script) => ["sh", "-c", script]];
+
 /** Commands that a worker runs in different ways, and that create a file. */
 const WAYS: ((file: string) => Task["cmd"])[] = [
   (file) => `touch ${shellQuote(file)}`,
@@ -84,8 +95,9 @@ test("a withdrawn attempt never begins, and its worker continues with the next o
     for (const fields of [{}, { stdin: "input" }, { cwd: "/" }, { env: { A: "b" } }, { timeoutMs: 60_000 }]) {
       await withSlot(async (slot, directory) => {
         const gate = join(directory, "gate");
-        const running = slot.start({ cmd: `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done` });
-        const withdrawn = slot.start({ cmd: way(join(directory, "withdrawn")), ...fields }, 60_000);
+        const task: Task = { cmd: way(join(directory, "withdrawn")), ...fields };
+        const running = slot.start(scriptBeside(task, `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`));
+        const withdrawn = slot.start(task, 60_000);
         assertEquals([withdrawn.tryWithdraw!(), withdrawn.tryWithdraw!()], [true, true]);
         const next = slot.start({ cmd: way(join(directory, "next")), ...fields });
         appendFileSync(gate, "");
@@ -102,8 +114,9 @@ test("an attempt that the worker has begun cannot be withdrawn, even if the runn
   for (const way of WAYS.slice(0, -1)) { // an attempt with pipes waits in the runner
     await withSlot(async (slot, directory) => {
       const [gate, file] = [join(directory, "gate"), join(directory, "begun")];
-      const first = slot.start({ cmd: `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done` });
-      const second = slot.start({ cmd: way(file) });
+      const task: Task = { cmd: way(file) };
+      const first = slot.start(scriptBeside(task, `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`));
+      const second = slot.start(task);
       const other = new Slot();
       await other.warm(); // by then, the worker has both scripts
       await other.close();
@@ -121,32 +134,38 @@ test("an attempt that the worker has begun cannot be withdrawn, even if the runn
 test("an attempt begins in another worker when its own ends with the attempt before", async () => {
   await withSlot(async (slot, directory) => {
     const file = join(directory, "lines");
-    for (const [cmd, ending] of [["kill -9 $PPID; sleep 60", "signaled"], ["sleep 60", "signaled"]] as const) {
-      const first = slot.start({ cmd });
-      let begun = 0;
-      const second = slot.start({ cmd: `echo a >>${shellQuote(file)}; sleep 0.01` }, undefined, {
-        onStart: () => begun++,
-      });
-      if (cmd === "sleep 60") first.terminate("timeout", 1_000);
-      assertEquals((await first.ended).ending.kind, ending);
-      const { ending: secondEnding, durationMs } = await second.ended;
-      assertEquals([secondEnding, begun <= 1], [{ kind: "exited", status: 0 }, true]);
-      assert(durationMs > 0 && durationMs < Infinity);
+    for (const script of ["kill -9 $PPID; sleep 60", "sleep 60; :"]) {
+      for (const cmdOf of KINDS) {
+        const first = slot.start({ cmd: cmdOf(script) });
+        let begun = 0;
+        const second = slot.start({ cmd: cmdOf(`echo a >>${shellQuote(file)}; sleep 0.01`) }, undefined, {
+          onStart: () => begun++,
+        });
+        if (script === "sleep 60; :") first.terminate("timeout", 1_000);
+        assertEquals((await first.ended).ending.kind, "signaled");
+        const { ending, durationMs } = await second.ended;
+        assertEquals([ending, begun <= 1], [{ kind: "exited", status: 0 }, true]);
+        assert(durationMs > 0 && durationMs < Infinity);
+      }
     }
-    assertEquals(readFileSync(file, "utf8"), "a\na\n");
+    assertEquals(readFileSync(file, "utf8"), "a\n".repeat(4));
   });
 });
 
-test("an attempt that its worker cannot begin has its own process", async () => {
+for (const [kind, cmdOf] of KINDS.entries()) {
+  test(`an attempt that its worker cannot begin has another process (${kind})`, () => runsElsewhere(cmdOf));
+}
+
+async function runsElsewhere(cmdOf: (script: string) => Task["cmd"]): Promise<void> {
   await withTempDirectory(async (directory) => {
     const temporaryPrefix = `taskrunner-test-${randomHex(8)}`;
     const slot = new Slot({ temporaryPrefix });
     await slot.warm();
     const [begun, gate] = [join(directory, "begun"), join(directory, "gate")];
     const first = slot.start({
-      cmd: `touch ${shellQuote(begun)}; until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`,
+      cmd: cmdOf(`touch ${shellQuote(begun)}; until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`),
     });
-    const second = slot.start({ cmd: "echo a; sleep 0.01" });
+    const second = slot.start({ cmd: cmdOf("echo a; sleep 0.01") });
     const other = new Slot();
     await other.warm(); // by then, the worker has both scripts
     await other.close();
@@ -163,28 +182,32 @@ test("an attempt that its worker cannot begin has its own process", async () => 
     assertEquals([ending, stdout.text, stoppedBy], [{ kind: "exited", status: 0 }, "a\n", undefined]);
     await slot.close();
   });
-});
+}
 
 test("the timeout and the duration of an attempt count from its turn", async () => {
   await withSlot(async (slot) => {
-    const first = slot.start({ cmd: "sleep 0.3" });
-    const starts: string[] = [];
-    const second = slot.start({ cmd: "sleep 0.01; echo a" }, 200, { onStart: () => starts.push("second") });
-    const { durationMs } = await first.ended;
-    assert(durationMs >= 300);
-    const result = await second.ended;
-    assertEquals([result.ending, result.stdout.text, starts], [{ kind: "exited", status: 0 }, "a\n", ["second"]]);
+    for (const cmdOf of KINDS) {
+      const first = slot.start({ cmd: cmdOf("sleep 0.3; :") });
+      const starts: string[] = [];
+      const second = slot.start({ cmd: cmdOf("sleep 0.01; echo a") }, 200, { onStart: () => starts.push("second") });
+      const { durationMs } = await first.ended;
+      assert(durationMs >= 300);
+      const result = await second.ended;
+      assertEquals([result.ending, result.stdout.text, starts], [{ kind: "exited", status: 0 }, "a\n", ["second"]]);
+    }
   });
 });
 
 test("a terminated attempt that waits never begins", async () => {
   await withSlot(async (slot, directory) => {
-    const first = slot.start({ cmd: "sleep 0.1" });
-    const second = slot.start({ cmd: `touch ${shellQuote(join(directory, "begun"))}` });
-    second.terminate("canceled", 1_000);
-    assertEquals((await first.ended).ending, { kind: "exited", status: 0 });
-    const { ending, stoppedBy } = await second.ended;
-    assertEquals([ending, stoppedBy, await readdir(directory)], [{ kind: "withdrawn" }, "canceled", []]);
+    for (const cmdOf of KINDS) {
+      const first = slot.start({ cmd: cmdOf("sleep 0.1; :") });
+      const second = slot.start({ cmd: cmdOf(`touch ${shellQuote(join(directory, "begun"))}; :`) });
+      second.terminate("canceled", 1_000);
+      assertEquals((await first.ended).ending, { kind: "exited", status: 0 });
+      const { ending, stoppedBy } = await second.ended;
+      assertEquals([ending, stoppedBy, await readdir(directory)], [{ kind: "withdrawn" }, "canceled", []]);
+    }
   });
 });
 
@@ -209,11 +232,12 @@ test(
       const tasks = Array.from({ length: count }, (_, index): Task => {
         const file = join(directory, `${index}`);
         const line = `echo ${index} >>${shellQuote(file)}`;
-        const commands: Task["cmd"][] = [line, line, line, ["sh", "-c", line], `(${line})`, `${line}; exit 3`];
+        const program: Task["cmd"] = ["sh", "-c", line];
+        const commands: Task["cmd"][] = [line, line, program, program, program, `(${line})`, `${line}; exit 3`];
         const rare: Task["cmd"][] = [
-          `${line}; sleep 0.2`,
-          `${line}; kill -9 $PPID`,
-          `${line}; kill -9 $$`,
+          ...[`${line}; sleep 0.2`, `${line}; kill -9 $PPID`, `${line}; kill -9 $$`].flatMap((script) =>
+            KINDS.map((cmdOf) => cmdOf(script))
+          ),
           `${line} 2>/dev/null`,
         ];
         const chosen = random() < 0.1 ? rare : commands;

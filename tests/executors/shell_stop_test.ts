@@ -12,7 +12,10 @@ import { test } from "../support/test.ts";
 const START = { previous: undefined, needsProcess: false };
 const ATTEMPT = { task: { cmd: "x" }, id: "1", sequence: 1, number: 1, slot: 1 };
 
-function contextOf(directory: string, worker: ShellContext["worker"]): ShellContext {
+function contextOf(
+  directory: string,
+  worker: () => ShellWorker | Promise<ShellWorker | undefined>,
+): ShellContext {
   return {
     shell: "sh",
     maxInlineBytes: 8,
@@ -22,8 +25,8 @@ function contextOf(directory: string, worker: ShellContext["worker"]): ShellCont
     startProcess: () => {
       throw new Error("Unexpected process");
     },
-    worker,
-    busyWorker: () => undefined,
+    shells: { worker, busyWorker: () => undefined } as unknown as ShellContext["shells"],
+    programs: undefined,
     capabilities: { runsPlainCommands: false } as ShellContext["capabilities"],
     dismiss() {},
     running: new Set(),

@@ -452,7 +452,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 test("TaskRunner reports how its process died, and how many results had arrived", async () => {
   await withTempDirectory(async (directory) => {
     const cmd = `echo $$ > ${directory}/pid; exec sleep 300`;
-    const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", cmd] }], { concurrency: 1 });
+    const runner = runnerOf([{ cmd: "true" }, { cmd }], { concurrency: 1 });
     let given = 0;
     const running = runner.runAndWait(() => given++);
     let pid = 0;
@@ -513,7 +513,7 @@ test("TaskRunner leaves nothing behind when it is stopped while the run begins",
 });
 
 test("TaskRunner cancels its tasks when its process gets SIGTERM", async () => {
-  const runner = runnerOf([{ cmd: "true" }, { cmd: ["sh", "-c", "kill -TERM $(ps -o ppid= -p $PPID); sleep 300"] }], {
+  const runner = runnerOf([{ cmd: "true" }, { cmd: "kill -TERM $(ps -o ppid= -p $PPID); sleep 300" }], {
     concurrency: 1,
   });
   const outcomes: string[] = [];

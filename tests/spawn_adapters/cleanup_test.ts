@@ -57,7 +57,7 @@ function endlessTasks(directory: string): Task[] {
     `trap '' HUP INT TERM; ${writePid(stubborn!)}; while :; do sleep 300; done`,
     `sh -c '${writePid(child!)}; sleep 300; :' & ${writePid(parent!)}; wait`,
     `${writePid(stopped!)}; kill -STOP $$; :`,
-  ].map((cmd) => ({ cmd }));
+  ].map((cmd, index) => ({ cmd: index === 1 ? ["sh", "-c", cmd] : cmd })); // in each kind of worker
 }
 
 async function pidsOf(directory: string, names: readonly string[]): Promise<number[]> {

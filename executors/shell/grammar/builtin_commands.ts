@@ -57,7 +57,7 @@ const OPERAND_RULES: ReadonlyMap<string, OperandRule> = new Map([
 const REJECTED: ReadonlySet<string> = new Set(
   (". alias bg bind builtin caller chdir compgen complete compopt declare dirs disown enable eval exec fc fg getopts " +
     "global hash help history jobs kill let local logout mapfile mknod newgrp popd print pushd readarray realpath " +
-    "rename return source suspend times trap type typeset ulimit unalias wait whence").split(" "),
+    "rename return shopt source suspend times trap type typeset ulimit unalias wait whence").split(" "),
 );
 
 /** Harmless built-in commands whose messages contain the line number. */

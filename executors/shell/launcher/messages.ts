@@ -1,0 +1,256 @@
+/**
+ * Encodes the commands to the launcher, and parses its reports.
+ *
+ * `docs/launcher_protocol.md` specifies the messages. All numbers are little-endian.
+ *
+ * @module
+ */
+
+import { concatenate } from "../../../text/concatenate.ts";
+import { encodeByteText } from "../../../text/byte_text.ts";
+import { encodeOutput } from "../../../pool/encode_output.ts";
+import type { Output } from "../../../pool/executor.ts";
+
+/** The limit of a message, which a pipe passes as a whole. */
+export const MESSAGE_BYTES = 4096;
+/** The length of the secret that each report after the first repeats. */
+export const SECRET_BYTES = 16;
+/** The number of starters that a launcher can have. */
+export const MAX_STARTERS = 4096;
+
+const COMMAND_HEADER_BYTES = 16;
+const RUN_HEADER_BYTES = 28;
+const REPORT_HEADER_BYTES = 32;
+const ENDED_HEADER_BYTES = 68;
+/** The last real-time signal of Linux. */
+const MAX_SIGNAL = 64;
+/** The length of an output that stays in its file. */
+const IN_FILE = 0xffffffff;
+
+const COMMAND = { secret: 0, open: 1, run: 2, close: 3 } as const;
+const REPORTS = ["ready", "opened", "begun", "ended", "unopened", "unstarted", "died"] as const;
+const RUN_FLAG = { reportsBegin: 1, isQueued: 2, keepsFiles: 4 } as const;
+
+/** A program to start. */
+export interface ProgramCommand {
+  /** The program and its arguments. */
+  readonly words: readonly string[];
+  /** Variables that the program gets besides those of the launcher. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** The path of standard input, or an empty text for an empty input. */
+  readonly stdin: string;
+  /** The paths of new files for the outputs. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** True to report the start of the program. */
+  readonly reportsBegin: boolean;
+  /** True when another program may still be running, so that the runner may be dead when this one begins. */
+  readonly isQueued: boolean;
+  /** True to leave outputs in their files, even when they are short. */
+  readonly keepsFiles: boolean;
+}
+
+/** The end of a program. */
+export interface ProgramEnd {
+  /** The exit code; `null` when a signal ended the program. */
+  code: number | null;
+  /** The number of the signal that ended the program; `null` for another end. */
+  signal: number | null;
+  durationMs: number;
+  userMs: number;
+  systemMs: number;
+  /** The outputs; `undefined` for one that is in its file. */
+  stdout: Output | undefined;
+  stderr: Output | undefined;
+}
+
+/** A report from the launcher. */
+export type LauncherReport =
+  /** The router has started. */
+  | { kind: "ready"; pid: number }
+  | { kind: "opened"; starter: number; pid: number }
+  /** The program has begun, at an uptime of the system. */
+  | { kind: "begun"; starter: number; number: number; uptimeMs: number }
+  | { kind: "ended"; starter: number; number: number; end: ProgramEnd }
+  /** The file for standard output could not be created, or an earlier program could not start. */
+  | { kind: "unopened"; starter: number; number: number; errno: number }
+  /** The program could not start, and has left nothing behind. */
+  | { kind: "unstarted"; starter: number; number: number; errno: number }
+  /** The starter has ended, with a status of `wait`; `undefined` when the starter could not be opened. */
+  | { kind: "died"; starter: number; status: number | undefined };
+
+/** A report that the launcher cannot have sent. */
+export class LauncherProtocolError extends Error {
+  override name = "LauncherProtocolError";
+}
+
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(MESSAGE_BYTES);
+const scratchView = new DataView(scratch.buffer);
+
+/** Returns the command that sets the secret. */
+export function secretCommand(secret: Uint8Array): Uint8Array {
+  scratch.set(secret, COMMAND_HEADER_BYTES);
+  return message(COMMAND.secret, 0, 0, COMMAND_HEADER_BYTES + SECRET_BYTES);
+}
+
+/** Returns the command that opens a starter. */
+export function openCommand(starter: number): Uint8Array {
+  return message(COMMAND.open, starter, 0, COMMAND_HEADER_BYTES);
+}
+
+/** Returns the command that ends a starter after its last program. */
+export function closeCommand(starter: number): Uint8Array {
+  return message(COMMAND.close, starter, 0, COMMAND_HEADER_BYTES);
+}
+
+/** Returns the command that runs a program; `undefined` for one that is too long for a message. */
+export function runCommand(starter: number, number: number, command: ProgramCommand): Uint8Array | undefined {
+  const { words, variables, stdin, stdout, stderr, reportsBegin, isQueued, keepsFiles } = command;
+  let variableCount = 0;
+  let text = `${stdin}\0${stdout}\0${stderr}\0${words.join("\0")}\0`;
+  for (const name in variables) {
+    text += `${name}=${variables[name]}\0`;
+    variableCount++;
+  }
+  if (text.length > MESSAGE_BYTES - RUN_HEADER_BYTES) return undefined;
+  const bytes = encodeText(text);
+  if (bytes === undefined) return undefined;
+  scratchView.setUint32(
+    COMMAND_HEADER_BYTES,
+    (reportsBegin ? RUN_FLAG.reportsBegin : 0) | (isQueued ? RUN_FLAG.isQueued : 0) |
+      (keepsFiles ? RUN_FLAG.keepsFiles : 0),
+    true,
+  );
+  scratchView.setUint32(COMMAND_HEADER_BYTES + 4, words.length, true);
+  scratchView.setUint32(COMMAND_HEADER_BYTES + 8, variableCount, true);
+  return message(COMMAND.run, starter, number, RUN_HEADER_BYTES + bytes);
+}
+
+/** Writes text after the header of a run. Returns the number of bytes; `undefined` when they do not fit. */
+function encodeText(text: string): number | undefined {
+  const target = scratch.subarray(RUN_HEADER_BYTES);
+  if (text.isWellFormed()) {
+    const { read, written } = encoder.encodeInto(text, target);
+    return read === text.length ? written : undefined;
+  }
+  const bytes = encodeByteText(text);
+  if (bytes.length > target.length) return undefined;
+  target.set(bytes);
+  return bytes.length;
+}
+
+function message(kind: number, starter: number, number: number, length: number): Uint8Array {
+  const bytes = (length + 3) & ~3; // the launcher reads aligned messages
+  scratchView.setUint32(0, bytes, true);
+  scratchView.setUint32(4, starter, true);
+  scratchView.setUint32(8, kind, true);
+  scratchView.setUint32(12, number, true);
+  return scratch.slice(0, bytes);
+}
+
+/** Parses the reports of one launcher. */
+export class LauncherReportReader {
+  readonly #secret: Uint8Array;
+  #partial = new Uint8Array();
+  #isReady = false;
+
+  /** @param secret The bytes that each report must contain. The launcher does not know them before it is ready. */
+  constructor(secret: Uint8Array) {
+    this.#secret = secret;
+  }
+
+  /**
+   * Parses bytes from the launcher. The reports keep no reference to the bytes.
+   *
+   * @throws {LauncherProtocolError} for bytes that the launcher cannot have sent.
+   */
+  push(chunk: Uint8Array): LauncherReport[] {
+    const bytes = this.#partial.length === 0 ? chunk : concatenate([this.#partial, chunk]);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const reports: LauncherReport[] = [];
+    let begin = 0;
+    while (bytes.length - begin >= REPORT_HEADER_BYTES) {
+      const length = view.getUint32(begin, true);
+      if (length < REPORT_HEADER_BYTES || length > MESSAGE_BYTES) throw malformed(`a length of ${length}`);
+      if (bytes.length - begin < length) break;
+      reports.push(this.#parse(view, bytes.subarray(begin, begin + length), begin));
+      begin += length;
+    }
+    this.#partial = bytes.slice(begin);
+    return reports;
+  }
+
+  #parse(view: DataView, bytes: Uint8Array, offset: number): LauncherReport {
+    const starter = view.getUint32(offset + 4, true);
+    const kind = REPORTS[view.getUint32(offset + 8, true)];
+    const number = view.getUint32(offset + 12, true);
+    const isFirst = kind === "ready" && !this.#isReady;
+    for (let index = 0; index < SECRET_BYTES && !isFirst; index++) {
+      if (bytes[16 + index] !== this.#secret[index]) throw malformed("a wrong secret");
+    }
+    this.#isReady = true;
+    const value = bytes.length >= REPORT_HEADER_BYTES + 4 ? view.getUint32(offset + REPORT_HEADER_BYTES, true) : 0;
+    const expected = (length: number) => {
+      if (bytes.length !== length) throw malformed(`${bytes.length} bytes of the kind ${kind}`);
+    };
+    switch (kind) {
+      case "ready":
+        expected(REPORT_HEADER_BYTES + 4);
+        return { kind, pid: value };
+      case "opened":
+        expected(REPORT_HEADER_BYTES + 4);
+        return { kind, starter, pid: value };
+      case "begun":
+        expected(REPORT_HEADER_BYTES + 8);
+        return { kind, starter, number, uptimeMs: read64(view, offset + REPORT_HEADER_BYTES) / 1e6 };
+      case "ended":
+        return { kind, starter, number, end: parseEnd(view, bytes, offset) };
+      case "unopened":
+      case "unstarted":
+        expected(REPORT_HEADER_BYTES + 4);
+        return { kind, starter, number, errno: value };
+      case "died":
+        expected(REPORT_HEADER_BYTES + 4);
+        return { kind, starter, status: value === IN_FILE ? undefined : value };
+    }
+    throw malformed("an unknown kind");
+  }
+}
+
+function parseEnd(view: DataView, bytes: Uint8Array, offset: number): ProgramEnd {
+  if (bytes.length < ENDED_HEADER_BYTES) throw malformed("a short report of an end");
+  const body = offset + REPORT_HEADER_BYTES;
+  const status = view.getUint32(body + 24, true);
+  const [stdoutBytes, stderrBytes] = [view.getUint32(body + 28, true), view.getUint32(body + 32, true)];
+  const stdoutEnd = ENDED_HEADER_BYTES + (stdoutBytes === IN_FILE ? 0 : stdoutBytes);
+  const stderrEnd = stdoutEnd + (stderrBytes === IN_FILE ? 0 : stderrBytes);
+  if (stderrEnd !== bytes.length) throw malformed("outputs of another length");
+  const output = (length: number, begin: number, end: number) =>
+    length === IN_FILE ? undefined : length === 0 ? { text: "" } : encodeOutput(bytes.subarray(begin, end));
+  const wait = waitStatus(status);
+  if (!wait) throw malformed(`the status ${status}`);
+  return {
+    ...wait,
+    durationMs: read64(view, body) / 1e6,
+    userMs: read64(view, body + 8) / 1e3,
+    systemMs: read64(view, body + 16) / 1e3,
+    stdout: output(stdoutBytes, ENDED_HEADER_BYTES, stdoutEnd),
+    stderr: output(stderrBytes, stdoutEnd, stderrEnd),
+  };
+}
+
+/** Decodes a status of `wait`; returns `undefined` for a status with which no process ends. */
+export function waitStatus(status: number): { code: number | null; signal: number | null } | undefined {
+  const signal = status & 0x7f; // above are a flag for a core dump, and the exit code
+  if (signal === 0) return (status & 0x80) !== 0 || status > 0xffff ? undefined : { code: status >> 8, signal: null };
+  return signal > MAX_SIGNAL || status > 0xff ? undefined : { code: null, signal };
+}
+
+function read64(view: DataView, offset: number): number {
+  return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
+}
+
+function malformed(what: string): LauncherProtocolError {
+  return new LauncherProtocolError(`The launcher sent ${what}`);
+}

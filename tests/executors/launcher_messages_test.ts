@@ -1,0 +1,482 @@
+import { Buffer } from "node:buffer";
+import { assert } from "@std/assert/assert";
+import { assertEquals } from "@std/assert/equals";
+import { assertThrows } from "@std/assert/throws";
+import fc from "fast-check";
+import {
+  closeCommand,
+  LauncherProtocolError,
+  type LauncherReport,
+  LauncherReportReader,
+  MAX_STARTERS,
+  MESSAGE_BYTES,
+  openCommand,
+  type ProgramCommand,
+  runCommand,
+  SECRET_BYTES,
+  secretCommand,
+  waitStatus,
+} from "../../executors/shell/launcher/messages.ts";
+import { concatenate } from "../../text/concatenate.ts";
+import { decodeByteText, encodeByteText } from "../../text/byte_text.ts";
+import { EFFORT, SEED } from "../support/helpers.ts";
+import { test } from "../support/test.ts";
+
+const SECRET = Uint8Array.from({ length: SECRET_BYTES }, (_, index) => 0xf0 ^ index);
+const KINDS = ["ready", "opened", "begun", "ended", "unopened", "unstarted", "died"] as const;
+const IN_FILE = 0xffffffff;
+const NO_BYTES = new Uint8Array();
+const PARAMETERS = { numRuns: 300 * EFFORT, seed: SEED };
+
+/** The parts of a report. */
+interface Fields {
+  kind: number;
+  starter?: number;
+  number?: number;
+  secret?: Uint8Array;
+  /** The length in the header. */
+  bytes?: number;
+}
+
+/** Encodes a report as the launcher does. */
+function reportBytes({ kind, starter = 3, number = 7, secret = SECRET, bytes }: Fields, body: Uint8Array): Uint8Array {
+  const header = new DataView(new ArrayBuffer(16));
+  [bytes ?? 32 + body.length, starter, kind, number].forEach((value, index) =>
+    header.setUint32(index * 4, value, true)
+  );
+  return concatenate([new Uint8Array(header.buffer), secret, body]);
+}
+
+const u32 = (...values: number[]): Uint8Array => concatenate(values.map((value) => littleEndian(BigInt(value), 4)));
+const u64 = (...values: bigint[]): Uint8Array => concatenate(values.map((value) => littleEndian(value, 8)));
+
+function littleEndian(value: bigint, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => Number((value >> BigInt(8 * index)) & 0xffn));
+}
+
+/** The values of a report about an end. */
+interface End {
+  durationNs?: bigint;
+  userUs?: bigint;
+  systemUs?: bigint;
+  status?: number;
+  stdout?: Uint8Array | "in file";
+  stderr?: Uint8Array | "in file";
+}
+
+function endBody({ durationNs = 0n, userUs = 0n, systemUs = 0n, status = 0, ...outputs }: End): Uint8Array {
+  const { stdout = NO_BYTES, stderr = NO_BYTES } = outputs;
+  const length = (output: Uint8Array | "in file") => output === "in file" ? IN_FILE : output.length;
+  const contents = [stdout, stderr].filter((output) => output !== "in file");
+  return concatenate([
+    u64(durationNs, userUs, systemUs),
+    u32(status, length(stdout), length(stderr)),
+    ...contents,
+  ]);
+}
+
+const ended = (end: End, fields: Partial<Fields> = {}) => reportBytes({ kind: 3, ...fields }, endBody(end));
+
+/** Parses bytes in pieces of a size. Each piece is overwritten once the reader has it. */
+function parse(bytes: Uint8Array, pieceBytes = Math.max(1, bytes.length)): LauncherReport[] {
+  const reader = new LauncherReportReader(SECRET);
+  const reports: LauncherReport[] = [];
+  for (let offset = 0; offset < bytes.length; offset += pieceBytes) {
+    const piece = concatenate([new Uint8Array(5), bytes.subarray(offset, offset + pieceBytes)]).subarray(5);
+    reports.push(...reader.push(piece));
+    piece.fill(0xff);
+  }
+  return reports;
+}
+
+function assertRejected(bytes: Uint8Array, what: string): void {
+  assertThrows(() => parse(bytes), LauncherProtocolError, `The launcher sent ${what}`);
+}
+
+/** A report of each kind, with its encoding. */
+const SAMPLES: [Uint8Array, LauncherReport][] = [
+  [reportBytes({ kind: 0, secret: new Uint8Array(SECRET_BYTES) }, u32(77)), { kind: "ready", pid: 77 }],
+  [reportBytes({ kind: 1, starter: 4095 }, u32(4_194_304)), { kind: "opened", starter: 4095, pid: 4_194_304 }],
+  [
+    reportBytes({ kind: 2, number: 0xfffffffe }, u64(9_000_000_500_000n)),
+    { kind: "begun", starter: 3, number: 0xfffffffe, uptimeMs: 9_000_000.5 },
+  ],
+  [
+    ended({
+      durationNs: 1_500_000n,
+      userUs: 2_500n,
+      systemUs: 750n,
+      status: 3 << 8,
+      stdout: encodeByteText("é\n"),
+      stderr: Uint8Array.of(0xff, 0),
+    }),
+    {
+      kind: "ended",
+      starter: 3,
+      number: 7,
+      end: {
+        code: 3,
+        signal: null,
+        durationMs: 1.5,
+        userMs: 2.5,
+        systemMs: 0.75,
+        stdout: { text: "é\n" },
+        stderr: { text: "/wA=", encoding: "base64" },
+      },
+    },
+  ],
+  [reportBytes({ kind: 4 }, u32(17)), { kind: "unopened", starter: 3, number: 7, errno: 17 }],
+  [reportBytes({ kind: 5 }, u32(2)), { kind: "unstarted", starter: 3, number: 7, errno: 2 }],
+  [reportBytes({ kind: 6 }, u32(9)), { kind: "died", starter: 3, status: 9 }],
+  [reportBytes({ kind: 6 }, u32(IN_FILE)), { kind: "died", starter: 3, status: undefined }],
+];
+
+test("LauncherReportReader parses a report of each kind, in pieces of each size", () => {
+  assertEquals(new Set(SAMPLES.map(([, { kind }]) => kind)), new Set(KINDS));
+  const all = concatenate(SAMPLES.map(([bytes]) => bytes));
+  for (let size = 1; size <= all.length; size++) {
+    assertEquals([size, parse(all, size)], [size, SAMPLES.map(([, report]) => report)]);
+  }
+});
+
+test("LauncherReportReader waits for the rest of a report that is cut at any byte", () => {
+  for (const [bytes, report] of SAMPLES) {
+    for (let end = 0; end < bytes.length; end++) {
+      const reader = new LauncherReportReader(SECRET);
+      assertEquals([end, reader.push(bytes.subarray(0, end))], [end, []]);
+      assertEquals([end, reader.push(bytes.subarray(end))], [end, [report]]);
+    }
+  }
+});
+
+test("LauncherReportReader accepts the secret only as a whole, except in the first report", () => {
+  const [ready, ...others] = SAMPLES.map(([bytes]) => bytes);
+  for (const bytes of others) {
+    for (let index = 0; index < SECRET_BYTES; index++) {
+      const forged = bytes.slice();
+      forged[16 + index]! ^= 1;
+      assertRejected(forged, "a wrong secret");
+    }
+  }
+  assertRejected(concatenate([ready!, ready!]), "a wrong secret");
+  assertRejected(concatenate([others[0]!, ready!]), "a wrong secret");
+  assertEquals(parse(concatenate([ready!, reportBytes({ kind: 0 }, u32(0))])).length, 2);
+});
+
+test("LauncherReportReader rejects lengths that no report has", () => {
+  for (const bytes of [0, 1, 31, MESSAGE_BYTES + 1, 2 ** 31, IN_FILE]) {
+    assertRejected(reportBytes({ kind: 4, bytes }, u32(17)), `a length of ${bytes}`);
+  }
+  for (const [index, kind] of KINDS.entries()) {
+    if (kind === "ended") continue;
+    const expected = kind === "begun" ? 8 : 4;
+    for (let length = 0; length <= 64; length++) {
+      if (length === expected) continue;
+      assertRejected(reportBytes({ kind: index }, new Uint8Array(length)), `${32 + length} bytes of the kind ${kind}`);
+    }
+    const longest = new Uint8Array(MESSAGE_BYTES - 32);
+    assertRejected(reportBytes({ kind: index }, longest), `${MESSAGE_BYTES} bytes of the kind ${kind}`);
+  }
+  for (let length = 0; length < 36; length++) {
+    assertRejected(reportBytes({ kind: 3 }, new Uint8Array(length)), "a short report of an end");
+  }
+});
+
+test("LauncherReportReader rejects unknown kinds", () => {
+  for (const kind of [KINDS.length, KINDS.length + 1, 255, 256, 2 ** 31, IN_FILE]) {
+    assertRejected(reportBytes({ kind }, u32(0)), "an unknown kind");
+  }
+});
+
+test("LauncherReportReader rejects outputs that do not fill the report", () => {
+  const [one, four] = [Uint8Array.of(1), new Uint8Array(4)];
+  const withLengths = (stdout: number, stderr: number, contents: Uint8Array) =>
+    reportBytes({ kind: 3 }, concatenate([u64(0n, 0n, 0n), u32(0, stdout, stderr), contents]));
+  const wrong: [number, number, Uint8Array][] = [
+    [0, 0, one],
+    [1, 0, NO_BYTES],
+    [0, 1, NO_BYTES],
+    [IN_FILE, IN_FILE, one],
+    [IN_FILE, 3, four],
+    [5, IN_FILE, four],
+    [2, 3, four],
+    [IN_FILE - 1, 1, NO_BYTES], // a sum of 32 bits would be 0
+    [2 ** 31, 2 ** 31, NO_BYTES],
+    [IN_FILE - 1, 6, four],
+  ];
+  for (const [stdout, stderr, contents] of wrong) {
+    assertRejected(withLengths(stdout, stderr, contents), "outputs of another length");
+  }
+});
+
+test("LauncherReportReader parses outputs that are empty, text, binary, in their files, or as long as a message", () => {
+  const outputs: [Uint8Array | "in file", unknown][] = [
+    ["in file", undefined],
+    [NO_BYTES, { text: "" }],
+    [encodeByteText("\ufeffa\0é𝄞\r\n"), { text: "\ufeffa\0é𝄞\r\n" }],
+    [Uint8Array.of(0xc3), { text: "ww==", encoding: "base64" }],
+    [Uint8Array.of(0xed, 0xa0, 0x80), { text: "7aCA", encoding: "base64" }],
+    [new Uint8Array(1000).fill(0x61), { text: "a".repeat(1000) }],
+    [new Uint8Array(1000).fill(0x80), { text: btoa("\x80".repeat(1000)), encoding: "base64" }],
+  ];
+  for (const [stdout, expectedStdout] of outputs) {
+    for (const [stderr, expectedStderr] of outputs) {
+      const [report] = parse(ended({ stdout, stderr }), 100);
+      assert(report?.kind === "ended");
+      assertEquals([report.end.stdout, report.end.stderr], [expectedStdout, expectedStderr]);
+    }
+  }
+  const longest = new Uint8Array(MESSAGE_BYTES - 68).fill(0x62);
+  for (const end of [{ stdout: longest }, { stderr: longest }]) {
+    assertEquals(ended(end).length, MESSAGE_BYTES);
+    const [report] = parse(ended(end));
+    assert(report?.kind === "ended");
+    assertEquals(report.end.stdout!.text + report.end.stderr!.text, "b".repeat(longest.length));
+  }
+  const tooLong = concatenate([longest, Uint8Array.of(1)]);
+  assertRejected(ended({ stdout: tooLong }), `a length of ${MESSAGE_BYTES + 1}`);
+});
+
+test("waitStatus() splits the statuses of ended processes, and rejects all others", () => {
+  for (let code = 0; code <= 255; code++) assertEquals(waitStatus(code << 8), { code, signal: null });
+  for (let signal = 1; signal <= 64; signal++) {
+    for (const core of [0, 0x80]) assertEquals(waitStatus(signal | core), { code: null, signal });
+  }
+  const stopped = [0x137f, 0x7f, 0xff7f, 0xffff, 0xff];
+  const impossible = [0x80, 0x180, 0x109, 0xff01, 65, 126, 65 | 0x80];
+  for (const status of [...stopped, ...impossible, 0x10000, 0x10009, 2 ** 31, IN_FILE]) {
+    assertEquals([status, waitStatus(status)], [status, undefined]);
+    assertRejected(ended({ status }), `the status ${status}`);
+  }
+});
+
+const secret = fc.constant(SECRET);
+const id = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const output = fc.oneof(
+  fc.constant("in file" as const),
+  fc.uint8Array({ maxLength: 100 }),
+  fc.string({ unit: "binary", maxLength: 60 }).map((text) => encodeByteText(text)),
+);
+const nanoseconds = fc.bigInt({ min: 0n, max: 2n ** 53n - 1n });
+
+/** A report about an end, with its encoding. */
+const sampleEnd: fc.Arbitrary<[Uint8Array, LauncherReport]> = fc.record({
+  starter: id,
+  number: id,
+  secret,
+  status: fc.oneof(fc.nat(255).map((code) => code << 8), fc.integer({ min: 1, max: 64 })),
+  durationNs: nanoseconds,
+  userUs: nanoseconds,
+  systemUs: nanoseconds,
+  stdout: output,
+  stderr: output,
+}).map(({ starter, number, secret, ...end }) => {
+  const decoded = (output: Uint8Array | "in file") => {
+    if (output === "in file") return undefined;
+    const text = decodeByteText(output);
+    return text.isWellFormed()
+      ? { text }
+      : { text: Buffer.from(output).toString("base64"), encoding: "base64" as const };
+  };
+  return [ended(end, { starter, number, secret }), {
+    kind: "ended",
+    starter,
+    number,
+    end: {
+      code: end.status > 255 || end.status === 0 ? end.status >> 8 : null,
+      signal: end.status > 255 || end.status === 0 ? null : end.status,
+      durationMs: Number(end.durationNs) / 1e6,
+      userMs: Number(end.userUs) / 1e3,
+      systemMs: Number(end.systemUs) / 1e3,
+      stdout: decoded(end.stdout),
+      stderr: decoded(end.stderr),
+    },
+  }];
+});
+
+test("LauncherReportReader parses any reports in any pieces", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(sampleEnd, fc.constantFrom(...SAMPLES.slice(1))), { maxLength: 8 }),
+      fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }),
+      (samples, sizes) => {
+        const bytes = concatenate(samples.map(([bytes]) => bytes));
+        const reader = new LauncherReportReader(SECRET);
+        const reports: LauncherReport[] = [];
+        for (let offset = 0, piece = 0; offset < bytes.length; piece++) {
+          const size = sizes[piece % sizes.length]!;
+          reports.push(...reader.push(bytes.slice(offset, offset + size)));
+          offset += size;
+        }
+        assertEquals(reports, samples.map(([, report]) => report));
+      },
+    ),
+    PARAMETERS,
+  );
+});
+
+test("LauncherReportReader throws nothing but LauncherProtocolError, for any bytes", () => {
+  const change = fc.tuple(fc.nat(200), fc.integer({ min: 0, max: 255 }));
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(sampleEnd.map(([bytes]) => bytes), fc.uint8Array({ maxLength: 60 })), { maxLength: 4 }),
+      fc.array(change, { maxLength: 6 }),
+      (parts, changes) => {
+        const bytes = concatenate(parts);
+        for (const [index, value] of changes) if (index < bytes.length) bytes[index] = value;
+        try {
+          for (const report of parse(bytes, 13)) assert(KINDS.includes(report.kind));
+        } catch (error) {
+          assert(error instanceof LauncherProtocolError, `${error}`);
+        }
+      },
+    ),
+    PARAMETERS,
+  );
+});
+
+/** A command as the launcher decodes it. */
+interface DecodedCommand {
+  starter: number;
+  kind: number;
+  number: number;
+  flags: number;
+  stdin: Uint8Array;
+  stdout: Uint8Array;
+  stderr: Uint8Array;
+  words: Uint8Array[];
+  variables: Uint8Array[];
+  /** The number of bytes after the last text. */
+  padding: number;
+}
+
+/** Decodes a command to run a program, apart from the code under test. */
+function decodeRun(bytes: Uint8Array): DecodedCommand {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const field = (index: number) => view.getUint32(index * 4, true);
+  assertEquals([field(0), bytes.length % 4], [bytes.length, 0]);
+  let offset = 28;
+  const text = () => {
+    const end = bytes.indexOf(0, offset);
+    assert(end !== -1, "a text without an end");
+    const found = bytes.slice(offset, end);
+    offset = end + 1;
+    return found;
+  };
+  const texts = (count: number) => Array.from({ length: count }, text);
+  const [stdin, stdout, stderr] = [text(), text(), text()];
+  const [words, variables] = [texts(field(5)), texts(field(6))];
+  const padding = bytes.length - offset;
+  return {
+    starter: field(1),
+    kind: field(2),
+    number: field(3),
+    flags: field(4),
+    stdin,
+    stdout,
+    stderr,
+    words,
+    variables,
+    padding,
+  };
+}
+
+const PROGRAM: ProgramCommand = {
+  words: ["cat"],
+  variables: {},
+  stdin: "",
+  stdout: "/d/1.out",
+  stderr: "/d/1.err",
+  reportsBegin: false,
+  isQueued: false,
+  keepsFiles: false,
+};
+
+const byteText = fc.oneof(
+  fc.string({ maxLength: 12 }),
+  fc.string({ unit: "binary", maxLength: 12 }),
+  fc.uint8Array({ maxLength: 12 }).map((bytes) => decodeByteText(bytes)),
+).map((text) => text.replaceAll("\0", ""));
+const variableName = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/).filter((name) => name !== "__proto__");
+
+test("runCommand() encodes what a decoder gets back, with escaped bytes as those bytes", () => {
+  fc.assert(
+    fc.property(
+      fc.record<ProgramCommand>({
+        words: fc.array(byteText, { minLength: 1, maxLength: 8 }),
+        variables: fc.dictionary(variableName, byteText, { maxKeys: 5, noNullPrototype: true }),
+        stdin: byteText,
+        stdout: byteText,
+        stderr: byteText,
+        reportsBegin: fc.boolean(),
+        isQueued: fc.boolean(),
+        keepsFiles: fc.boolean(),
+      }),
+      id,
+      id,
+      (command, starter, number) => {
+        const bytes = runCommand(starter, number, command)!;
+        const { padding, ...decoded } = decodeRun(bytes);
+        assert(padding < 4);
+        const { words, variables, stdin, stdout, stderr, reportsBegin, isQueued, keepsFiles } = command;
+        assertEquals(decoded, {
+          starter,
+          kind: 2,
+          number,
+          flags: Number(reportsBegin) + 2 * Number(isQueued) + 4 * Number(keepsFiles),
+          stdin: encodeByteText(stdin),
+          stdout: encodeByteText(stdout),
+          stderr: encodeByteText(stderr),
+          words: words.map(encodeByteText),
+          variables: Object.entries(variables).map(([name, value]) => encodeByteText(`${name}=${value}`)),
+        });
+      },
+    ),
+    PARAMETERS,
+  );
+});
+
+test("runCommand() encodes a message of 4096 bytes, and refuses a longer one", () => {
+  const fixedBytes = 28 + 1 + "/d/1.out/d/1.err".length + 2 + "cat".length + 1 + 1;
+  const room = MESSAGE_BYTES - fixedBytes;
+  const characters: [string, number][] = [["x", 1], ["é", 2], ["€", 3], ["𝄞", 4], ["\udc80", 1], ["a\udcff", 2]];
+  for (const [character, size] of characters) {
+    for (let extra = -8; extra <= 8; extra++) {
+      const length = room + extra;
+      const argument = character.repeat(Math.floor(length / size)) + "x".repeat(length % size);
+      const bytes = runCommand(1, 2, { ...PROGRAM, words: ["cat", argument] });
+      assertEquals([character, extra, bytes !== undefined], [character, extra, extra <= 0]);
+      if (!bytes) continue;
+      assertEquals(bytes.length, Math.ceil((MESSAGE_BYTES + extra) / 4) * 4);
+      assertEquals(decodeRun(bytes).words[1], encodeByteText(argument));
+    }
+  }
+  for (const part of ["stdin", "stdout", "stderr"] as const) {
+    assertEquals(runCommand(1, 2, { ...PROGRAM, [part]: "x".repeat(MESSAGE_BYTES) }), undefined);
+  }
+  assertEquals(runCommand(1, 2, { ...PROGRAM, variables: { A: "x".repeat(MESSAGE_BYTES) } }), undefined);
+  assertEquals(runCommand(1, 2, { ...PROGRAM, words: ["x".repeat(10_000_000)] }), undefined);
+});
+
+test("runCommand() encodes as many empty arguments as fit", () => {
+  const count = MESSAGE_BYTES - 28 - 1 - "/d/1.out/d/1.err".length - 2 - "cat".length - 1;
+  const empty = (count: number) => ({ ...PROGRAM, words: ["cat", ...Array<string>(count).fill("")] });
+  assertEquals(decodeRun(runCommand(0, 1, empty(count))!).words.length, count + 1);
+  assertEquals(runCommand(0, 1, empty(count + 1)), undefined);
+});
+
+test("each command is an array of its own, which later commands do not change", () => {
+  const first = runCommand(1, 1, { ...PROGRAM, words: ["first"] })!;
+  const copy = first.slice();
+  runCommand(2, 2, { ...PROGRAM, words: ["another", "program"] });
+  secretCommand(SECRET);
+  assertEquals(first, copy);
+});
+
+test("the other commands consist of a header, and the secret", () => {
+  assertEquals(secretCommand(SECRET), concatenate([u32(32, 0, 0, 0), SECRET]));
+  for (const starter of [0, 1, MAX_STARTERS - 1]) {
+    assertEquals(openCommand(starter), u32(16, starter, 1, 0));
+    assertEquals(closeCommand(starter), u32(16, starter, 3, 0));
+  }
+});
