@@ -243,6 +243,7 @@ test("with { cleanup: false } no guard starts and tasks outlive their program", 
     const { child, ended } = startProgram("nothing", [{ cmd }], options);
     const [task] = await pidsOf(directory, ["task"]);
     try {
+      await waitFor("the end of mv, which wrote the file", () => descendantsOf(child.pid!).length === 1);
       assertEquals(descendantsOf(child.pid!), [task]);
       process.kill(child.pid!, "SIGKILL");
       await ended;
