@@ -469,13 +469,19 @@ static void add_own_report(u32 index, u32 kind, u32 value) {
   due_ns = 0;
 }
 
+/* Closes the pipes to the starters, which end after their last program. */
+static void close_starters(void) {
+  for (u32 i = 0; i < MAX_STARTERS; i++) {
+    if (starters[i].commands) close(starters[i].commands);
+    starters[i].commands = 0;
+  }
+}
+
 /* Closes what the starter has inherited from the router: an open end of a pipe would keep another starter alive. */
 static void close_router(void) {
   close(report_ends[0]);
   close(signals);
-  for (u32 i = 0; i < MAX_STARTERS; i++) {
-    if (starters[i].commands) close(starters[i].commands);
-  }
+  close_starters();
   for (int file = 0; file < 3; file++) dup_onto(null_device, file);
 }
 
@@ -596,8 +602,8 @@ static void route(void) {
   int is_open = 1;
   add_own_report(0, READY, (u32)own_pid());
   for (;;) {
-    if (due_ns <= now_ns(CLOCK_MONOTONIC)) flush();
     u64 now = now_ns(CLOCK_MONOTONIC);
+    if (due_ns <= now) flush();
     u64 left_ns = due_ns > now ? due_ns - now : 0;
     struct __kernel_timespec timeout = {left_ns / 1000000000u, left_ns % 1000000000u};
     if (poll_files(files, 3, due_ns == ~0ul ? 0 : &timeout) < 0) continue;
@@ -610,10 +616,7 @@ static void route(void) {
     if (files[0].revents && is_open && !read_commands()) {
       is_open = 0;
       files[0].fd = -1;
-      for (u32 i = 0; i < MAX_STARTERS; i++) {
-        if (starters[i].commands) close(starters[i].commands);
-        starters[i].commands = 0;
-      }
+      close_starters();
     }
     if (!is_open) {
       u32 alive = 0;
