@@ -1,7 +1,8 @@
 /** Recognizes commands that need no process of their own. @module */
 
-/** Matches a command of a built-in command that neither fails nor changes the shell. */
-const BUILTIN = /^[ \t]*(?:echo|true|false|:)(?![^ \t])/;
+/** Built-in commands that neither fail nor change the shell. */
+export const SILENT_BUILTINS: ReadonlySet<string> = new Set([":", "echo", "false", "true"]);
+const BUILTIN = new RegExp(String.raw`^[ \t]*(?:${[...SILENT_BUILTINS].join("|")})(?![^ \t])`);
 const QUOTED = /'[^']*'|"[^"]*"/g;
 /** Patterns read directories, which may take long, and cannot be interrupted in the worker itself. */
 const UNQUOTED_EXPANSION = /[$*?[~]/;

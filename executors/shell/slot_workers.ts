@@ -11,7 +11,7 @@ export interface WorkerFactory<Worker> {
   prepare: (slot: number, current: Worker | undefined) => Promise<Worker | undefined>;
   /** Returns false while a usable worker needs {@linkcode prepare}. */
   isReady: () => boolean;
-  /** Removes a worker that is no longer used. */
+  /** Retires a worker that cannot run further attempts, and removes its directory. */
   dismiss: (worker: Worker) => void;
 }
 

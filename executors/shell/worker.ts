@@ -23,6 +23,7 @@ export class UnusableShellError extends Error {
 const ANSWER_MS = 10_000;
 /** The longest wait after SIGKILL: a process that hangs in the kernel must not block the run. */
 const REAP_MS = 2_000;
+
 /** Options of {@linkcode ShellWorker.spawn}. */
 export interface WorkerOptions {
   adapter: SpawnAdapter;

@@ -1,10 +1,9 @@
 /** Recognizes commands that only start a program. @module */
 
+import { SILENT_BUILTINS } from "../builtin_command.ts";
 import { commandRule } from "../grammar/builtin_commands.ts";
 import { RESERVED_WORDS } from "../grammar/reserved_words.ts";
 
-/** Built-in commands that are silent, but do not start a program. */
-const SILENT_BUILTINS: ReadonlySet<string> = new Set([":", "echo", "false", "true"]);
 const NAME = /^[A-Za-z0-9_./+-]+$/;
 /** A word without expansions: parts in single or double quotes, and characters that mean themselves. */
 const WORD = /(?:[A-Za-z0-9_@%+=:,./^-]|'[^']*'|"[^"$`\\]*")+/y;
