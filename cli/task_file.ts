@@ -12,6 +12,7 @@ import { type CheckedTask, checkTaskLine, markChecked, type Task } from "../reco
 import { type ByteContents, type ByteSource, openBytes } from "./byte_source.ts";
 import type { Io } from "./io.ts";
 import { type CountOptions, TaskInput, type TaskInputOptions } from "./task_input.ts";
+import { TaskLines } from "./task_lines.ts";
 import type { FileTasks } from "./workflow/file_tasks.ts";
 import type { FileWorkflow } from "./workflow/file_workflow.ts";
 
@@ -54,7 +55,11 @@ export class TaskFile extends TaskInput {
    * Yields the tasks that have no result, without those that {@linkcode count} has refused. Throws at an invalid line, or
    * skips the line with a message.
    */
-  async *tasks(options: TaskInputOptions): AsyncGenerator<Task, void> {
+  tasks(options: TaskInputOptions): TaskLines {
+    return new TaskLines(() => this.#openLines(options), (error) => this.#explain(error));
+  }
+
+  async #openLines(options: TaskInputOptions): Promise<LineReader<Task | undefined>> {
     const scanner = new TaskScanner(new JsonScanner());
     const pass = await passOver(options);
     const { held, refused } = this.#workflow ?? {};
@@ -74,13 +79,7 @@ export class TaskFile extends TaskInput {
         return false;
       },
     });
-    try {
-      for await (const { value } of lines) {
-        if (value) yield value;
-      }
-    } catch (error) {
-      throw this.#explain(error);
-    }
+    return lines;
   }
 
   /**

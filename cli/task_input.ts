@@ -56,7 +56,7 @@ export abstract class TaskInput {
   }
 
   /** Yields the tasks that have no result. Throws at an invalid line or value, or skips it with a message. */
-  abstract tasks(options: TaskInputOptions): AsyncGenerator<Task, void>;
+  abstract tasks(options: TaskInputOptions): AsyncIterableIterator<Task>;
 
   /** Checks everything as {@linkcode tasks} does. Returns the number of tasks that get a result. */
   async count(options: CountOptions): Promise<number> {

@@ -75,6 +75,8 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   /** Set while skipping the rest of a line that is too long. */
   #skipping = false;
   #ended = false;
+  /** The error of a line, for the next call of `next`. */
+  #failure: { error: unknown } | undefined;
   /** The previous call of `next`, so that concurrent calls resolve in order. */
   #previous: Promise<unknown> = Promise.resolve();
 
@@ -92,6 +94,19 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
   /** The offset in the input at which the latest complete line begins, in bytes; in `accept`, that of its line. */
   get lineBegin(): number {
     return this.#lineBegin;
+  }
+
+  /** Removes and returns the next record if its line has been read; otherwise `undefined`. Not during a call of `next`. */
+  takeCompleted(): Line<T> | undefined {
+    try {
+      while (!this.#ended && !this.#failure && this.#offset < this.#chunk.length) {
+        const line = this.#takeLine();
+        if (line) return line;
+      }
+    } catch (error) {
+      this.#failure = { error };
+    }
+    return undefined;
   }
 
   next(): Promise<IteratorResult<Line<T>, undefined>> {
@@ -126,6 +141,7 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     try {
       while (!this.#ended) {
         try {
+          if (this.#failure) throw this.#takeFailure();
           const line = this.#offset < this.#chunk.length ? this.#takeLine() : await this.#readOn();
           if (line && isWanted(line)) return line;
         } catch (error) {
@@ -141,6 +157,12 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
       await this.#source.cancel().catch(() => {});
       throw error;
     }
+  }
+
+  #takeFailure(): unknown {
+    const { error } = this.#failure!;
+    this.#failure = undefined;
+    return error;
   }
 
   async #readOn(): Promise<Line<T> | undefined> {

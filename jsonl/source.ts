@@ -3,9 +3,19 @@ import { excerpt } from "../text/excerpt.ts";
 /** A source of values: an array or other iterable, an async iterable such as a generator, or a stream. */
 export type Source<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
 
+/** The method of {@linkcode BufferedSource}, whose name no object of a caller has by chance. */
+export const takeBuffered: unique symbol = Symbol("takeBuffered");
+
+/** A source that can yield some values without a promise, because it has them already. */
+export interface BufferedSource<T> extends AsyncIterable<T> {
+  /** Removes and returns the next value if the source has it; otherwise `undefined`. Never throws. */
+  [takeBuffered](): T | undefined;
+}
+
 /** Reads a {@linkcode Source} value by value. Can be canceled at any time, even during a read. */
 export class SourceReader<T> {
   readonly #next: () => IteratorResult<T> | Promise<IteratorResult<T>>;
+  readonly #takeBuffered: (() => T | undefined) | undefined;
   readonly #cancel: () => Promise<unknown>;
   #reading = false;
   #ended = false;
@@ -18,6 +28,19 @@ export class SourceReader<T> {
       this.#cancel = () => reader.cancel();
       return;
     }
+    if (Array.isArray(source) && source[Symbol.iterator] === Array.prototype[Symbol.iterator]) {
+      let index = 0;
+      this.#takeBuffered = () => {
+        const value = source[index];
+        if (value !== undefined) index++;
+        return value;
+      };
+      this.#next = () =>
+        index < source.length ? { done: false, value: source[index++] } : { done: true, value: undefined };
+      this.#cancel = () => Promise.resolve();
+      return;
+    }
+    if (takeBuffered in source) this.#takeBuffered = () => (source as BufferedSource<T>)[takeBuffered]();
     const isAsync = Symbol.asyncIterator in source;
     if (!isAsync && !(Symbol.iterator in source)) throw notASource(source);
     const iterator = isAsync ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
@@ -44,6 +67,16 @@ export class SourceReader<T> {
       throw error;
     } finally {
       this.#reading = false;
+    }
+  }
+
+  /** Removes and returns the next value if the source has it already; otherwise `undefined`. Never throws. */
+  takeBuffered(): T | undefined {
+    if (this.#reading || this.#ended) return undefined;
+    try {
+      return this.#takeBuffered?.();
+    } catch {
+      return undefined; // the next call of `next` throws the error
     }
   }
 

@@ -75,6 +75,8 @@ export class SourceFeed implements TaskFeed {
   readonly #settings: FeedSettings;
   readonly #concurrency: () => number;
   #next: Job | undefined;
+  /** A value that has been read, and has to be checked by `#read`. */
+  #unhandled: IteratorResult<unknown> | undefined;
   #hasEnded = false;
   #sequence = 0;
   #isReading = false;
@@ -97,7 +99,8 @@ export class SourceFeed implements TaskFeed {
   }
 
   hasNext(freeSlots: number, hasRoom: boolean): boolean {
-    return this.workflow?.hasNext(freeSlots, hasRoom) ?? (hasRoom && this.#next !== undefined);
+    if (this.workflow) return this.workflow.hasNext(freeSlots, hasRoom);
+    return hasRoom && (this.#next ??= this.#takeBuffered()) !== undefined;
   }
 
   take(freeSlots: number, hasRoom: boolean): Job | undefined {
@@ -127,19 +130,38 @@ export class SourceFeed implements TaskFeed {
     return { jobs: next ? [next] : [], positions: this.workflow?.end() ?? NONE };
   }
 
+  /** Returns the next task if the source has it already, and nothing has to be loaded for it. */
+  #takeBuffered(): Job | undefined {
+    // No task starts during the first call for a result.
+    const hasBegun = this.#sequence > 0 && !this.#facts.isWorkflow;
+    const canTake = hasBegun && !this.#isReading && !this.#hasEnded && !this.#unhandled;
+    const value = canTake ? this.#source.takeBuffered() : undefined;
+    if (value === undefined) return undefined;
+    try {
+      const job = this.#jobFor(checkTask(value, { number: this.#sequence + 1 }));
+      if (job) return job;
+    } catch {
+      // The check in `#read` fails, too, and its error ends the run.
+    }
+    this.#unhandled = { done: false, value };
+    return undefined;
+  }
+
   /** Never rejects. */
   async #read(onError: (error: unknown) => void): Promise<void> {
     this.#isReading = true;
     try {
-      if (this.#facts.isWorkflow) await this.#beginWorkflow(onError);
+      if (this.#facts.isWorkflow && !this.#unhandled) await this.#beginWorkflow(onError);
       else {
-        const { done, value } = await this.#source.next();
+        const { done, value } = this.#unhandled ?? await this.#source.next();
+        this.#unhandled = undefined;
         if (done) this.#hasEnded = true;
         // The run may have ended during the read.
-        const adding = this.#hasEnded
-          ? undefined
-          : this.#add(onError, checkTask(value, { number: this.#sequence + 1 }));
-        if (adding) await adding;
+        if (!this.#hasEnded) {
+          const task = checkTask(value, { number: this.#sequence + 1 });
+          this.#next = this.#jobFor(task);
+          if (!this.#next) await this.#loadFor(onError, task);
+        }
       }
     } catch (error) {
       // Releasing a source may make a pending read fail.
@@ -148,15 +170,22 @@ export class SourceFeed implements TaskFeed {
     this.#isReading = false;
   }
 
-  /** Returns a promise only when a module has to be loaded for the task. */
-  #add(onError: (error: unknown) => void, task: CheckedTask): Promise<void> | undefined {
-    if (isWorkflowTask(task)) return this.#beginWorkflow(onError, task);
+  /** Returns the job of a task; `undefined` when a module has to be loaded first. */
+  #jobFor(task: CheckedTask): Job | undefined {
+    if (isWorkflowTask(task)) return undefined;
     if (this.#facts.isWorkflow === undefined && task.id !== undefined) {
-      if (!this.#seen) return this.#rememberFrom(onError, task);
+      if (!this.#seen) return undefined;
       this.#seen.add(String(task.id));
     }
-    this.#next = jobOf(task, ++this.#sequence);
-    return undefined;
+    return jobOf(task, ++this.#sequence);
+  }
+
+  /** Adds a task for which a module has to be loaded. */
+  async #loadFor(onError: (error: unknown) => void, task: CheckedTask): Promise<void> {
+    if (isWorkflowTask(task)) return await this.#beginWorkflow(onError, task);
+    const { SeenTasks } = await import("./workflow/seen_tasks.ts");
+    this.#seen = new SeenTasks(); // remembers ids and outcomes from the first task with an id
+    if (!this.#hasEnded) this.#next = this.#jobFor(task);
   }
 
   /** Hands the source over to a {@linkcode WorkflowFeed}. */
@@ -176,13 +205,6 @@ export class SourceFeed implements TaskFeed {
     this.#seen = undefined;
     this.workflow = workflow;
     if (task) workflow.add(task);
-  }
-
-  /** Begins to remember the ids and outcomes of tasks, with the first task that has an id. */
-  async #rememberFrom(onError: (error: unknown) => void, task: CheckedTask): Promise<void> {
-    const { SeenTasks } = await import("./workflow/seen_tasks.ts");
-    this.#seen = new SeenTasks();
-    if (!this.#hasEnded) await this.#add(onError, task);
   }
 }
 

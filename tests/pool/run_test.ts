@@ -396,6 +396,21 @@ test("an invalid task ends the run with an error that has its number", async () 
   assert(source.returned);
 });
 
+test("an array may grow during the run, and may have its own iterator", async () => {
+  const growing = tasks(2);
+  const ids: string[] = [];
+  for await (const { id } of run(growing, { executor: instantExecutor(), concurrency: 1 })) {
+    if (ids.push(id) === 1) growing.push({ cmd: "x" });
+  }
+  assertEquals(ids, ["1", "2", "3"]);
+
+  const reversed: Task[] = [{ cmd: "x", id: "a" }, { cmd: "x", id: "b" }];
+  const values = reversed.toReversed();
+  reversed[Symbol.iterator] = () => values.values();
+  const results = await Array.fromAsync(run(reversed, { executor: instantExecutor(), concurrency: 1 }));
+  assertEquals(results.map(({ id }) => id), ["b", "a"]);
+});
+
 test("an error of the executor ends the run, and each started task has a result", async () => {
   for (const keepOrder of [false, true]) {
     const startedMs = performance.now();

@@ -166,6 +166,7 @@ export const settings: fc.Arbitrary<HarnessSettings> = fc.record({
   diesAtOnce: fc.boolean(),
   random: fc.constantFrom(0, 0.5, 0.999),
   isInstant: fc.constantFrom(false, false, true),
+  isBuffered: fc.boolean(),
   tasks: fc.array(task, { maxLength: 10 }),
   asks: fc.nat({ max: 3 }),
 });

@@ -1,5 +1,6 @@
 /** A pool with a controllable environment (source, executor, clock, consumer), and a model that checks the pool. */
 
+import { takeBuffered } from "../../jsonl/source.ts";
 import type { AttemptResult } from "../../pool/executor.ts";
 import { ExecutorError, InvalidTaskError, type Run, run, type Task } from "../../mod.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -16,6 +17,8 @@ export interface HarnessSettings extends PoolSettings {
   diesAtOnce: boolean;
   /** If true, attempts end as soon as they start. */
   isInstant: boolean;
+  /** If true, the source yields values that it has without a promise. */
+  isBuffered: boolean;
   /** The value of `Math.random()`. */
   random: number;
   /** The tasks that the source has initially. */
@@ -28,6 +31,12 @@ export interface HarnessSettings extends PoolSettings {
 export interface Live {
   execution: FakeExecution;
   model: AttemptState;
+}
+
+/** A value of the source, its end or its error. */
+interface Supply {
+  isValue: boolean;
+  give(): IteratorResult<Task> | Promise<never>;
 }
 
 const WITHDRAWN = { ending: { kind: "withdrawn" } } as const;
@@ -43,7 +52,7 @@ export class PoolHarness {
   /** Actions to perform in the next progress callbacks, one in each. */
   readonly #reactions: ((harness: PoolHarness) => void)[] = [];
   /** The values that the source will yield. */
-  readonly #queue: (() => IteratorResult<Task> | Promise<never>)[] = [];
+  readonly #queue: Supply[] = [];
   #read: PromiseWithResolvers<IteratorResult<Task>> | undefined;
   #sourceHasEnded = false;
   #sourceIsClosed = false;
@@ -166,14 +175,14 @@ export class PoolHarness {
   // ---- Actions of the source and the executor ----
 
   supply(task: Partial<Task>): void {
-    this.#enqueue(() => {
+    this.#enqueue(true, () => {
       this.model.supplies(task as { retries?: number; timeoutMs?: number });
       return { done: false, value: { cmd: "x", ...task } };
     });
   }
 
   supplyInvalidTask(): void {
-    this.#enqueue(() => {
+    this.#enqueue(true, () => {
       this.model.sourceEnds(INVALID_TASK, false);
       return { done: false, value: { cmd: 5 } as never };
     });
@@ -182,7 +191,7 @@ export class PoolHarness {
   endSource(error?: Error): void {
     if (this.#sourceHasEnded) return;
     this.#sourceHasEnded = true;
-    this.#enqueue(() => {
+    this.#enqueue(false, () => {
       this.model.sourceEnds(error);
       return error ? Promise.reject(error) : { done: true, value: undefined };
     });
@@ -266,6 +275,7 @@ export class PoolHarness {
 
   #source(): AsyncIterable<Task> {
     return {
+      ...(this.settings.isBuffered && { [takeBuffered]: () => this.#takeBuffered() }),
       [Symbol.asyncIterator]: () => ({
         next: () => {
           this.model.reads();
@@ -283,8 +293,14 @@ export class PoolHarness {
     };
   }
 
-  #enqueue(give: () => IteratorResult<Task> | Promise<never>): void {
-    this.#queue.push(give);
+  #takeBuffered(): Task | undefined {
+    if (!this.#queue[0]?.isValue) return undefined;
+    this.model.reads();
+    return (this.#queue.shift()!.give() as IteratorResult<Task>).value;
+  }
+
+  #enqueue(isValue: boolean, give: Supply["give"]): void {
+    this.#queue.push({ isValue, give });
     this.#deliver();
   }
 
@@ -292,7 +308,7 @@ export class PoolHarness {
     if (!this.#read || this.#queue.length === 0) return;
     const read = this.#read;
     this.#read = undefined;
-    read.resolve(this.#queue.shift()!());
+    read.resolve(this.#queue.shift()!.give());
   }
 }
 

@@ -1,5 +1,6 @@
 /** Runs a workflow with a controllable source, executor, clock and consumer, and a model that checks the pool. */
 
+import { takeBuffered } from "../../jsonl/source.ts";
 import type { Outcome, Task, TaskResult } from "../../mod.ts";
 import { PooledRun } from "../../pool/run.ts";
 import { MemoryTasks } from "../../pool/workflow/memory_tasks.ts";
@@ -16,7 +17,7 @@ import { WorkflowModel, type WorkflowRunSettings } from "./workflow_model.ts";
 export interface WorkflowHarnessSettings extends WorkflowRunSettings {
   readonly tasks: readonly Task[];
   /** An array is read at once; a stream delivers when the test decides. */
-  readonly source: "array" | "iterable" | "stream";
+  readonly source: "array" | "iterable" | "stream" | "buffered";
   /** The number of tasks that can be read before reading a held task fails. */
   readonly failsAfter: number;
   /** The number of initial calls of `next()`. */
@@ -251,8 +252,9 @@ export class WorkflowHarness {
 
   #source(): Iterable<Task> | AsyncIterable<Task> {
     const { tasks, source } = this.#settings;
-    if (source === "stream") {
+    if (source === "stream" || source === "buffered") {
       return {
+        ...(source === "buffered" && { [takeBuffered]: () => this.#takeSupplied() }),
         [Symbol.asyncIterator]: () => ({
           next: () => {
             this.model.asksForTask();
@@ -276,6 +278,15 @@ export class WorkflowHarness {
       },
     });
     return Object.assign(source === "array" ? [...tasks] : {}, { [Symbol.iterator]: iterator }) as Iterable<Task>;
+  }
+
+  #takeSupplied(): Task | undefined {
+    const task = this.#given < this.#supplied && !this.#sourceFails ? this.#settings.tasks[this.#given] : undefined;
+    if (!task) return undefined;
+    this.model.asksForTask();
+    this.model.reads(task);
+    this.#given++;
+    return task;
   }
 
   #readAt(index: number): IteratorResult<Task> {

@@ -138,7 +138,7 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
       ),
     }),
     isExact: fc.constantFrom(true, true, false),
-    source: fc.constantFrom("array", "iterable", "stream", "stream"),
+    source: fc.constantFrom("array", "iterable", "stream", "stream", "buffered"),
     failsAfter: fc.oneof({ weight: 15, arbitrary: fc.constant(Infinity) }, {
       weight: 1,
       arbitrary: fc.nat({ max: 4 }),
