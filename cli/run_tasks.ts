@@ -139,7 +139,8 @@ after :::",
         summary.add(result);
         live?.add(result);
         telemetry?.add(result);
-        await output.write(result);
+        const wait = output.write(result);
+        if (wait) await wait;
       }
     } finally {
       await output.close();

@@ -21,6 +21,8 @@ export interface ByteSink {
   ready?(): Promise<void> | undefined;
 }
 
+let addLine: (writer: JsonLinesWriter, value: unknown) => Promise<void> | undefined;
+
 /**
  * Writes values as JSON Lines. Control characters are escaped, so the output is safe to show on a terminal.
  *
@@ -51,6 +53,10 @@ export class JsonLinesWriter {
   #draining: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
 
+  static {
+    addLine = (writer, value) => writer.#add(value);
+  }
+
   /** Creates a writer that writes to `sink`. */
   constructor(sink: ByteSink) {
     this.#sink = sink;
@@ -64,6 +70,12 @@ export class JsonLinesWriter {
    * @throws the error of the sink, for this or an earlier line. After such an error the writer writes nothing more.
    */
   async write(value: unknown): Promise<void> {
+    const wait = this.#add(value);
+    if (wait) await wait;
+  }
+
+  /** Returns a promise only when 1 Mi characters or more are buffered. */
+  #add(value: unknown): Promise<void> | undefined {
     const pieces = piecesOf(value);
     const json = pieces ? undefined : printableJson(value);
     if (pieces === undefined && json === undefined) {
@@ -73,7 +85,7 @@ export class JsonLinesWriter {
     if (pieces) this.#addPieces(pieces);
     else this.#addLine(json + "\n");
     this.#draining ??= this.#drain();
-    if (this.#buffered >= MAX_BUFFERED) await this.flush();
+    return this.#buffered >= MAX_BUFFERED ? this.flush() : undefined;
   }
 
   /**
@@ -117,6 +129,15 @@ export class JsonLinesWriter {
       this.#draining = undefined;
     }
   }
+}
+
+/**
+ * Does the same as {@linkcode JsonLinesWriter.write}, without a promise when there is nothing to wait for.
+ *
+ * @throws (or rejects with) what `write` rejects with.
+ */
+export function addJsonLine(writer: JsonLinesWriter, value: unknown): Promise<void> | undefined {
+  return addLine(writer, value);
 }
 
 /** Writes lines with long texts, in parts that fit into a buffer. */

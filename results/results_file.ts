@@ -6,7 +6,7 @@
 
 import { fstatSync } from "node:fs";
 import { type FileHandle, stat } from "node:fs/promises";
-import { JsonLinesWriter } from "../jsonl/mod.ts";
+import { addJsonLine, JsonLinesWriter } from "../jsonl/jsonl_writer.ts";
 import { type Source, SourceReader } from "../jsonl/source.ts";
 import type { RecordedOutcomes } from "../pool/workflow/source_facts.ts";
 import { type Outcome, parseResult, type TaskResult } from "../records/result.ts";
@@ -53,7 +53,7 @@ export interface ResultsFileOptions {
 }
 
 let readIndex: (file: ResultsFile) => ResultIndex | undefined;
-let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void>;
+let appendUnchecked: (file: ResultsFile, result: TaskResult) => Promise<void> | undefined;
 
 /**
  * A file with one result on each line. While the file is open, other programs that use this class or the command cannot
@@ -118,7 +118,7 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
 
   static {
     readIndex = (file) => file.#index;
-    appendUnchecked = (file, result) => file.#append(result, true);
+    appendUnchecked = (file, result) => file.#appendGathered(result);
   }
 
   private constructor(path: string, file: FileHandle) {
@@ -312,16 +312,38 @@ export class ResultsFile implements AsyncDisposable, RecordedOutcomes {
     }
   }
 
-  /** @param gathers True to write the line at the end of the turn of the event loop, together with others. */
-  async #append(result: TaskResult, gathers = false): Promise<void> {
-    if (this.#closing) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
-    this.#gathersLines = gathers;
+  async #append(result: TaskResult): Promise<void> {
+    this.#checkOpen();
+    this.#gathersLines = false;
     try {
       await this.#writer.write(result);
-      if (this.#isRegular && !gathers) await this.#writer.flush();
+      if (this.#isRegular) await this.#writer.flush();
     } catch (error) {
       throw this.#reported(error);
     }
+    this.#noteResult(result);
+  }
+
+  /** Writes the line at the end of the turn of the event loop, together with others. */
+  #appendGathered(result: TaskResult): Promise<void> | undefined {
+    this.#checkOpen();
+    this.#gathersLines = true;
+    try {
+      const wait = addJsonLine(this.#writer, result);
+      this.#noteResult(result);
+      return wait?.catch((error) => {
+        throw this.#reported(error);
+      });
+    } catch (error) {
+      throw this.#reported(error);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing) throw new Error(`Cannot write results to ${excerpt(this.path)}: the file is closed`);
+  }
+
+  #noteResult(result: TaskResult): void {
     this.#index?.add(result);
     this.#changed.delete(result.id);
   }
@@ -434,9 +456,9 @@ export function indexOfResultsFile(file: ResultsFile): ResultIndex | undefined {
 
 /**
  * Appends a result of a run without validating it again. Does not wait until the system has the line: an error of the file
- * may be that of an earlier result.
+ * may be that of an earlier result. Returns a promise when the next result has to wait.
  */
-export function appendOwnResult(file: ResultsFile, result: TaskResult): Promise<void> {
+export function appendOwnResult(file: ResultsFile, result: TaskResult): Promise<void> | undefined {
   return appendUnchecked(file, result);
 }
 

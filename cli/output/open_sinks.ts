@@ -23,7 +23,7 @@ export async function openSinks(
 ): Promise<ResultSinks> {
   const sinks: ResultSink[] = [];
   if (file) sinks.push((await import("./results_file_sink.ts")).resultsFileSink(file));
-  if (format === "json") sinks.push(new (await import("../../jsonl/jsonl_writer.ts")).JsonLinesWriter(stdout));
+  if (format === "json") sinks.push((await import("./json_sink.ts")).jsonSink(stdout));
   if (format !== "text") return { sinks, onOutput: undefined };
   const tagOf = hasTags ? (await import("./tag.ts")).tagger(color, terminals) : undefined;
   if (!byLine) {

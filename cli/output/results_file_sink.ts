@@ -9,7 +9,13 @@ export function resultsFileSink(file: ResultsFile): ResultSink {
     throw error instanceof ResultsFileError && error.kind === "closed" ? new ClosedOutputError() : error;
   };
   return {
-    write: (result) => appendOwnResult(file, result).catch(rethrow),
+    write(result) {
+      try {
+        return appendOwnResult(file, result)?.catch(rethrow);
+      } catch (error) {
+        rethrow(error);
+      }
+    },
     flush: () => file.flush().catch(rethrow),
   };
 }

@@ -69,12 +69,18 @@ export class RunOutput {
   }
 
   /**
-   * Writes a result.
+   * Writes a result. Returns a promise when the next result has to wait.
    *
-   * @throws the error of a file or of a standard stream.
+   * @throws (or rejects with) the error of a file or of a standard stream.
    */
-  async write(result: TaskResult): Promise<void> {
+  write(result: TaskResult): Promise<void> | undefined {
     const notice = this.#isQuiet ? undefined : failureNotice(result);
+    const [sink] = this.#sinks;
+    const isSimple = notice === undefined && this.#sinks.length === 1 && !this.#spillFiles;
+    return isSimple ? sink!.write(result) : this.#writeAll(result, notice);
+  }
+
+  async #writeAll(result: TaskResult, notice: string | Promise<string> | undefined): Promise<void> {
     const line = notice instanceof Promise ? await notice : notice; // before the file with the lines is removed
     for (const sink of this.#sinks) {
       const wait = sink.write(result);

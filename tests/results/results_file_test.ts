@@ -88,7 +88,7 @@ test("appendOwnResult() writes the lines of a turn together, in their order", as
     const path = join(directory, "results.jsonl");
     const file = await ResultsFile.open(path);
     const ids = ["a", "b", "c"];
-    await Promise.all(ids.map((id) => appendOwnResult(file, resultWith({ id }))));
+    for (const id of ids) await appendOwnResult(file, resultWith({ id }));
     await file.flush();
     assertEquals(parseResults(await readFile(path, "utf8")).map(({ id }) => id), ids);
     await appendOwnResult(file, resultWith({ id: "d" }));
