@@ -29,6 +29,8 @@ export class AttemptQueue {
   readonly #entries = new Map<number, Entry>();
   /** The indexes of slots whose running attempt has had none waiting behind it. */
   readonly #open = new Set<number>();
+  /** A time before which no attempt has waited for {@linkcode MIN_WAIT_MS}, by `performance.now()`. */
+  #noneStuckBeforeMs = -Infinity;
   /** The moving average of durations. */
   #averageMs = Infinity;
 
@@ -76,10 +78,11 @@ export class AttemptQueue {
 
   /** Withdraws the attempt that has waited longest, if it is behind a slow one. Returns its task. */
   withdrawStuck(): Job | undefined {
-    const first = this.#entries.entries().next().value;
-    if (!first) return undefined;
-    const [index, entry] = first;
+    if (this.#entries.size === 0) return undefined;
     const nowMs = performance.now();
+    if (nowMs < this.#noneStuckBeforeMs) return undefined;
+    const [index, entry] = this.#entries.entries().next().value!;
+    this.#noneStuckBeforeMs = entry.sinceMs + MIN_WAIT_MS; // no attempt has waited longer than the first
     if (nowMs - entry.sinceMs < Math.max(MIN_WAIT_MS, WAIT_FACTOR * this.#averageMs)) return undefined;
     if (this.#withdraw(index, entry)) return entry.job;
     this.#entries.delete(index);

@@ -20,6 +20,8 @@ export type AttemptMeta =
 /** The fields of a task that its result repeats, because they explain when the task started. */
 export type WorkflowFields = Pick<TaskResult, "after" | "uses" | "slots">;
 
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
+
 /** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
@@ -32,33 +34,31 @@ export function toResult<Meta>(
 ): TaskResult<Meta> {
   const { status, outcome, signal, error } = classify(result, stopReason);
   const { durationMs, userMs, systemMs, stdout, stderr } = result;
-  return {
-    id,
-    status,
-    outcome,
-    ...(signal !== undefined && { signal }),
-    ...(error !== undefined && { error }),
-    attempts,
-    slot,
-    ...(worker && { worker }),
-    startedAt,
-    durationMs: rounded(durationMs),
-    ...(userMs !== undefined && { userMs: rounded(userMs) }),
-    ...(systemMs !== undefined && { systemMs: rounded(systemMs) }),
-    ...(earlierAttempts && { earlierAttempts }),
-    stdout: stdout.text,
-    ...(stdout.encoding && { stdoutEncoding: stdout.encoding }),
-    ...(stdout.bytes !== undefined && { stdoutBytes: stdout.bytes }),
-    ...(stdout.file !== undefined && { stdoutFile: stdout.file }),
-    stderr: stderr.text,
-    ...(stderr.encoding && { stderrEncoding: stderr.encoding }),
-    ...(stderr.bytes !== undefined && { stderrBytes: stderr.bytes }),
-    ...(stderr.file !== undefined && { stderrFile: stderr.file }),
-    cmdHash,
-    ...(cmd !== undefined && { cmd }),
-    ...workflow,
-    ...(meta !== undefined && { meta }),
-  };
+  // Assignments take a fraction of the time of conditional spreads. Their order is that of the fields in a line.
+  const fields = { id, status, outcome } as Writable<TaskResult<Meta>>;
+  if (signal !== undefined) fields.signal = signal;
+  if (error !== undefined) fields.error = error;
+  fields.attempts = attempts;
+  fields.slot = slot;
+  if (worker) fields.worker = worker;
+  fields.startedAt = startedAt;
+  fields.durationMs = rounded(durationMs);
+  if (userMs !== undefined) fields.userMs = rounded(userMs);
+  if (systemMs !== undefined) fields.systemMs = rounded(systemMs);
+  if (earlierAttempts) fields.earlierAttempts = earlierAttempts;
+  fields.stdout = stdout.text;
+  if (stdout.encoding) fields.stdoutEncoding = stdout.encoding;
+  if (stdout.bytes !== undefined) fields.stdoutBytes = stdout.bytes;
+  if (stdout.file !== undefined) fields.stdoutFile = stdout.file;
+  fields.stderr = stderr.text;
+  if (stderr.encoding) fields.stderrEncoding = stderr.encoding;
+  if (stderr.bytes !== undefined) fields.stderrBytes = stderr.bytes;
+  if (stderr.file !== undefined) fields.stderrFile = stderr.file;
+  fields.cmdHash = cmdHash;
+  if (cmd !== undefined) fields.cmd = cmd;
+  if (workflow) Object.assign(fields, workflow);
+  if (meta !== undefined) fields.meta = meta;
+  return fields;
 }
 
 /** Returns the result of a task that does not run, because of its prerequisites. */

@@ -476,12 +476,12 @@ export class Scheduler {
       slot.attempt = queued?.attempt ??
         (mayStart ? this.#launch(env ? { ...attempt, env } : attempt, output) : undefined);
       const result = await slot.attempt?.ended ?? resultWithoutOutput({ kind: "withdrawn" });
-      await output?.end();
+      if (output) await output.end();
       if (onEnd) this.#call(() => onEnd(result));
       return result;
     } catch (error) {
       const { message } = this.#failAttempt(error);
-      await output?.end();
+      if (output) await output.end();
       if (onEnd) this.#call(() => onEnd(undefined));
       return resultWithoutOutput({ kind: "lost", reason: message }, performance.now() - startedMs);
     }
