@@ -10,6 +10,7 @@ export interface QueuedAttempt {
 }
 
 interface Entry extends QueuedAttempt {
+  readonly index: number;
   /** The time from which the attempt waits, by `performance.now()`. */
   sinceMs: number;
 }
@@ -23,20 +24,21 @@ const MIN_WAIT_MS = 5;
 /** The same, as a multiple of the average duration. */
 const WAIT_FACTOR = 4;
 
-/** The attempts that wait for the end of the running attempt in their slot, at most one for each slot. */
+/**
+ * The attempts that wait for the end of the running attempt in their slot, at most one for each slot. The lists are arrays:
+ * in V8, a `Map` or `Set` that changes for each attempt can keep all removed values until the next full garbage collection.
+ */
 export class AttemptQueue {
-  /** By the index of the slot; the attempt that has waited longest is the first. */
-  readonly #entries = new Map<number, Entry>();
+  /** The attempt that has waited longest is the first. */
+  readonly #entries: Entry[] = [];
   /** The indexes of slots whose running attempt has had none waiting behind it. */
-  readonly #open = new Set<number>();
-  /** A time before which no attempt has waited for {@linkcode MIN_WAIT_MS}, by `performance.now()`. */
-  #noneStuckBeforeMs = -Infinity;
+  readonly #open: number[] = [];
   /** The moving average of durations. */
   #averageMs = Infinity;
 
   /** The number of attempts. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.length;
   }
 
   /** True when attempts are so short that the time between two of them matters. */
@@ -46,16 +48,13 @@ export class AttemptQueue {
 
   /** Returns the index of a slot for another attempt, below a limit; `undefined` when there is none. */
   openIndex(limit: number): number | undefined {
-    for (const index of this.#open) {
-      if (index < limit) return index;
-      this.#open.delete(index);
-    }
-    return undefined;
+    while (this.#open.length > 0 && this.#open[0]! >= limit) this.#open.shift();
+    return this.#open[0];
   }
 
   /** Records the start of the attempt in a slot. */
   recordStart(index: number): void {
-    this.#open.add(index);
+    if (!this.#open.includes(index)) this.#open.push(index);
   }
 
   /** Records the end of the attempt in a slot. Removes and returns the attempt that follows in this slot. */
@@ -63,51 +62,54 @@ export class AttemptQueue {
     this.#averageMs = this.#averageMs === Infinity
       ? durationMs
       : this.#averageMs + (durationMs - this.#averageMs) * WEIGHT;
-    this.#open.delete(index);
-    const entry = this.#entries.get(index);
-    this.#entries.delete(index);
-    return entry;
+    remove(this.#open, this.#open.indexOf(index));
+    return remove(this.#entries, this.#entries.findIndex((entry) => entry.index === index));
   }
 
   /** Adds an attempt behind the running one in its slot. */
   add(index: number, queued: QueuedAttempt): void {
-    this.#open.delete(index);
-    this.#entries.set(index, { ...queued, sinceMs: performance.now() });
+    remove(this.#open, this.#open.indexOf(index));
+    this.#entries.push({ ...queued, index, sinceMs: performance.now() });
     queued.attempt.ended.catch(() => {}); // whoever takes the attempt handles the error
   }
 
   /** Withdraws the attempt that has waited longest, if it is behind a slow one. Returns its task. */
   withdrawStuck(): Job | undefined {
-    if (this.#entries.size === 0) return undefined;
+    const first = this.#entries[0];
+    if (!first) return undefined;
     const nowMs = performance.now();
-    if (nowMs < this.#noneStuckBeforeMs) return undefined;
-    const [index, entry] = this.#entries.entries().next().value!;
-    this.#noneStuckBeforeMs = entry.sinceMs + MIN_WAIT_MS; // no attempt has waited longer than the first
-    if (nowMs - entry.sinceMs < Math.max(MIN_WAIT_MS, WAIT_FACTOR * this.#averageMs)) return undefined;
-    if (this.#withdraw(index, entry)) return entry.job;
-    this.#entries.delete(index);
-    this.#entries.set(index, { ...entry, sinceMs: nowMs }); // it has begun: look at another one next
+    if (nowMs - first.sinceMs < Math.max(MIN_WAIT_MS, WAIT_FACTOR * this.#averageMs)) return undefined;
+    if (this.#withdraw(first)) return first.job;
+    // It has begun: look at another one next.
+    remove(this.#entries, this.#entries.indexOf(first));
+    this.#entries.push({ ...first, sinceMs: nowMs });
     return undefined;
   }
 
   /** Withdraws the attempt that has waited longest. Returns its task; `undefined` when all attempts have begun. */
   withdrawFirst(): Job | undefined {
-    for (const [index, entry] of this.#entries) if (this.#withdraw(index, entry)) return entry.job;
+    for (const entry of this.#entries) if (this.#withdraw(entry)) return entry.job;
     return undefined;
   }
 
   /** Withdraws the attempt of a task. Returns false when there is none, or it has begun. */
   withdraw(job: Job): boolean {
-    for (const [index, entry] of this.#entries) if (entry.job === job) return this.#withdraw(index, entry);
-    return false;
+    const entry = this.#entries.find((entry) => entry.job === job);
+    return entry !== undefined && this.#withdraw(entry);
   }
 
   /** Returns the attempts in their slots. */
   values(): Iterable<QueuedAttempt> {
-    return this.#entries.values();
+    return [...this.#entries];
   }
 
-  #withdraw(index: number, { attempt }: Entry): boolean {
-    return attempt.tryWithdraw() && this.#entries.delete(index);
+  #withdraw(entry: Entry): boolean {
+    if (!entry.attempt.tryWithdraw()) return false;
+    return remove(this.#entries, this.#entries.indexOf(entry)) !== undefined;
   }
+}
+
+/** Removes and returns the value at an index; `undefined` if the index is -1. */
+function remove<T>(values: T[], index: number): T | undefined {
+  return index === -1 ? undefined : values.splice(index, 1)[0];
 }

@@ -69,8 +69,8 @@ export interface ShellContext {
   capabilities: ShellCapabilities | undefined;
   /** Retires a worker and removes its directory. */
   dismiss(worker: Worker): void;
-  /** The attempts that workers are running. */
-  readonly running: Set<ShellExecution>;
+  /** The attempts that workers are running, by slot. */
+  readonly running: (ShellExecution | undefined)[];
 }
 
 /** The input of a task without one. */
@@ -305,7 +305,7 @@ export class ShellExecution implements Execution {
 
   /** Ends an attempt whose program did not begin. Returns `undefined` when a shell may run it. */
   async #endRefused(files: AttemptFiles): Promise<AttemptResult | undefined> {
-    this.#context.running.delete(this);
+    this.#endTurn();
     this.#leaveFiles(files);
     if (!this.#termination) return undefined;
     await this.#termination.gone;
@@ -435,7 +435,7 @@ export class ShellExecution implements Execution {
     this.#hasEnded = true;
     this.#stop.end();
     this.#wasFull ||= worker.directory.isFull; // before the removal of files frees space
-    this.#context.running.delete(this);
+    this.#endTurn();
     if (this.#termination) await this.#termination.gone;
     if ("exit" in outcome && !this.#termination?.foundAttempt) {
       this.#endGroup(worker, 0); // processes of the task may survive the worker
@@ -463,9 +463,16 @@ export class ShellExecution implements Execution {
     this.#previous = undefined;
     this.#followers = this.#follow(this.#files!);
     this.startedMs = performance.now();
-    this.#context.running.add(this);
+    this.#context.running[this.#attempt.slot] = this;
     if (wasQueued && !this.#reportsBegin) this.#callbacks.onStart();
     if (this.#pendingStop) this.#endGroup(this.#worker!, this.#pendingStop.killAfterMs);
+  }
+
+  /** Notes that the worker no longer runs the attempt. It may already run the next one. */
+  #endTurn(): void {
+    const { running } = this.#context;
+    const { slot } = this.#attempt;
+    if (running[slot] === this) running[slot] = undefined;
   }
 
   /** Removes what an attempt has left that its worker did not begin. */

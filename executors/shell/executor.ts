@@ -57,9 +57,11 @@ export class ShellExecutor implements Executor {
   #launcher: Promise<Launcher | undefined> | undefined;
   /** The shell whose descriptors the launcher takes over. */
   #launcherShell: ShellWorker | undefined;
-  readonly #running = new Set<ShellExecution>();
+  // Arrays, because V8 can keep what a `Map` or `Set` has lost until the next full garbage collection.
+  /** The attempts that workers are running, by slot. */
+  readonly #running: (ShellExecution | undefined)[] = [];
   /** The last attempt of each slot, until it has ended. */
-  readonly #latest = new Map<number, Execution>();
+  readonly #latest: (Execution | undefined)[] = [];
   #capabilities: Promise<ShellCapabilities> | undefined;
   #pollTimer: ReturnType<typeof setTimeout> | undefined;
   /** The time before which no worker starts, by `performance.now()`. */
@@ -94,7 +96,7 @@ export class ShellExecutor implements Executor {
 
   start(attempt: Attempt, callbacks: AttemptCallbacks): Execution {
     const { slot } = attempt;
-    const previous = this.#latest.get(slot);
+    const previous = this.#latest[slot];
     const needsOwn = !this.#environment.isUsable || needsProcess(attempt);
     let execution: Execution;
     if (needsOwn && !previous) execution = this.#startProcess(attempt, callbacks);
@@ -104,9 +106,10 @@ export class ShellExecutor implements Executor {
       const shellExecution = execution = new ShellExecution(attempt, callbacks, this.#context, start);
       if (previous instanceof ShellExecution) previous.next = shellExecution;
     }
-    this.#latest.set(slot, execution);
+    this.#latest[slot] = execution;
     const release = () => {
-      if (this.#latest.get(slot) === execution) this.#latest.delete(slot);
+      if (this.#latest[slot] === execution) this.#latest[slot] = undefined;
+      if (execution instanceof ShellExecution) execution.next = undefined; // for the garbage collector
     };
     execution.ended.then(release, release);
     return execution;
@@ -125,7 +128,7 @@ export class ShellExecutor implements Executor {
       worker.awaitExit();
     }
     // A worker that has not read a withdrawn attempt would begin it without its directory.
-    await Promise.allSettled([...this.#latest.values()].map(({ ended }) => ended));
+    await Promise.allSettled(this.#latest.map((execution) => execution?.ended));
     await Promise.all([this.#shells.settled(), this.#programs.settled()]);
     (await this.#launcher)?.close();
     await this.#scratch.close();
@@ -222,7 +225,7 @@ export class ShellExecutor implements Executor {
   }
 
   #dismissIdleWorkers(): void {
-    for (const workers of [this.#shells, this.#programs]) workers.dismissIdle((slot) => !this.#latest.has(slot));
+    for (const workers of [this.#shells, this.#programs]) workers.dismissIdle((slot) => !this.#latest[slot]);
   }
 
   #dismiss(worker: ShellWorker | ProgramWorker): void {
@@ -234,7 +237,7 @@ export class ShellExecutor implements Executor {
   #pollRunning(): void {
     const startedMs = performance.now();
     for (const execution of this.#running) {
-      if (execution.startedMs < startedMs - POLL_MS) execution.poll();
+      if (execution && execution.startedMs < startedMs - POLL_MS) execution.poll();
     }
     const pauseMs = Math.max(POLL_MS, POLL_PAUSE_FACTOR * (performance.now() - startedMs));
     this.#pollTimer = setTimeout(() => this.#pollRunning(), pauseMs);

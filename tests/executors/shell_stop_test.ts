@@ -29,7 +29,7 @@ function contextOf(
     programs: undefined,
     capabilities: { runsPlainCommands: false } as ShellContext["capabilities"],
     dismiss() {},
-    running: new Set(),
+    running: [],
   };
 }
 
