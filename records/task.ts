@@ -430,10 +430,21 @@ export function checkTaskLine(value: unknown, origin: TaskOrigin = {}): CheckedT
 }
 
 function check({ workflow, ordinary }: TaskSchemas, value: unknown, origin: TaskOrigin): CheckedTask {
+  if (isSimpleTask(value)) return value;
   const { issues } = v.safeParse(isOfWorkflow(value) ? workflow : ordinary, value);
   if (!issues) return value as CheckedTask;
   const { problem, field } = recordProblem(value, issues, Object.keys(entries));
   throw new InvalidTaskError(problem, { ...origin, field });
+}
+
+/** Returns whether a value is a valid task that only has `cmd` and `id`, in a fraction of the time of a schema. */
+function isSimpleTask(value: unknown): value is CheckedTask {
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const key of Object.getOwnPropertyNames(value)) if (key !== "cmd" && key !== "id") return false;
+  const { cmd, id } = value as Partial<Record<keyof Task, unknown>>;
+  if (id !== undefined && problemOfId(id) !== undefined) return false;
+  if (typeof cmd === "string") return cmd !== "" && isSystemText(cmd);
+  return Array.isArray(cmd) && cmd.length > 0 && cmd[0] !== "" && cmd.findIndex(problemOfText) === -1;
 }
 
 /** Replaces a URL by its path before the schema sees it, because no line of JSON holds a URL. */

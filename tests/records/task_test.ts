@@ -389,6 +389,26 @@ test("parseTask() rejects uses that are not an object of units by the names of r
   assertEquals(problemOf({ cmd: "x", uses: many }), '"uses.r0" must be an integer of at least 0, got -1');
 });
 
+test("parseTask() checks tasks with only a command and an id as it checks others", () => {
+  for (const cmd of ["x", "\udce9", ["x"], ["x", "", "\udce9"]]) {
+    for (const id of [undefined, "", "\0", 0, -1.5, 2 ** 53 - 1]) {
+      for (const task of [{ cmd, id }, { cmd, id, retries: 0 }]) assertEquals(parseTask(task), task);
+    }
+  }
+  const holes = Array(2);
+  holes[0] = "x";
+  for (const cmd of [undefined, null, "", "\0", "\ud800", [], [""], ["x", "\0"], ["x", 1], holes, { 0: "x" }, new Set("x")]) {
+    assertEquals(problemOf({ cmd, id: 1 }), problemOf({ cmd, id: 1, retries: 0 }));
+  }
+  for (const id of [null, NaN, 2 ** 53, ["x"], {}]) {
+    assertEquals(problemOf({ cmd: "x", id }), problemOf({ cmd: "x", id, retries: 0 }));
+  }
+  const hidden = Object.defineProperty({ cmd: "x" }, "retries", { value: -1 });
+  assertEquals(problemOf(hidden), '"retries" must be an integer of at least 0, got -1');
+  const inherited = Object.assign(Object.create({ retries: -1 }), { cmd: "x" });
+  assertEquals(problemOf(inherited), '"retries" must be an integer of at least 0, got -1');
+});
+
 test("parseTask() checks the fields of a workflow in an object with a prototype, as it checks the others", () => {
   class Step {
     cmd = "x";
