@@ -3,7 +3,7 @@ import { JsonEscaper, MAX_ESCAPED_BYTES } from "../text/json_escape.ts";
 import { LongText, type Piece, piecesOf } from "./line_pieces.ts";
 
 const MAX_BUFFERED = 1024 * 1024;
-/** The size of the buffer for lines with long texts. */
+/** The size of the buffer for lines with long texts where there is no escaper. */
 const BUFFER_BYTES = 256 * 1024;
 
 /** The destination of a {@linkcode JsonLinesWriter}. */
@@ -144,8 +144,8 @@ export function addJsonLine(writer: JsonLinesWriter, value: unknown): Promise<vo
 class LineBuffer {
   readonly #sink: ByteSink;
   readonly #encoder = new TextEncoder();
-  readonly #bytes = new Uint8Array(BUFFER_BYTES);
   readonly #escaper = JsonEscaper.create();
+  readonly #bytes = this.#escaper?.target ?? new Uint8Array(BUFFER_BYTES);
   #end = 0;
 
   constructor(sink: ByteSink) {
@@ -174,7 +174,7 @@ class LineBuffer {
     if (!this.#escaper) return await this.#add(printable(JSON.stringify(text)).slice(1, -1));
     for (let begin = 0; begin < text.length;) {
       if (this.#bytes.length - this.#end < MAX_ESCAPED_BYTES) await this.#flush();
-      ({ next: begin, end: this.#end } = this.#escaper.escapeInto(text, begin, this.#bytes, this.#end));
+      ({ next: begin, end: this.#end } = this.#escaper.escapeText(text, begin, this.#end));
     }
   }
 

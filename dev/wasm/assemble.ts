@@ -9,7 +9,7 @@
 type Expression = string | Expression[];
 type Names = ReadonlyMap<string, number>;
 
-const TYPES: Readonly<Record<string, number>> = { i32: 0x7f, i64: 0x7e, v128: 0x7b };
+const TYPES: Readonly<Record<string, number>> = { i32: 0x7f, v128: 0x7b };
 const NO_RESULT = 0x40;
 const END = 0x0b;
 const SIMD = 0xfd;
@@ -23,7 +23,7 @@ const OPCODES: Readonly<Record<string, [opcode: number[], operands?: "local" | "
   "local.get": [[0x20], "local"],
   "local.set": [[0x21], "local"],
   "i32.load8_u": [[0x2d], "memory"],
-  "i32.store8": [[0x3a], "memory"],
+  "i32.store": [[0x36], "memory"],
   "i32.store16": [[0x3b], "memory"],
   "i32.eqz": [[0x45]],
   "i32.eq": [[0x46]],
@@ -31,22 +31,27 @@ const OPCODES: Readonly<Record<string, [opcode: number[], operands?: "local" | "
   "i32.gt_u": [[0x4b]],
   "i32.ge_u": [[0x4f]],
   "i32.ctz": [[0x68]],
+  "i32.popcnt": [[0x69]],
   "i32.add": [[0x6a]],
   "i32.sub": [[0x6b]],
   "i32.mul": [[0x6c]],
   "i32.and": [[0x71]],
   "i32.or": [[0x72]],
+  "i32.xor": [[0x73]],
   "i32.shl": [[0x74]],
   "i32.shr_u": [[0x76]],
-  "i64.shr_u": [[0x88]],
-  "i32.wrap_i64": [[0xa7]],
-  "i64.extend_i32_u": [[0xad]],
   "v128.load": [[SIMD, 0x00], "memory"],
   "v128.store": [[SIMD, 0x0b], "memory"],
+  "i8x16.swizzle": [[SIMD, 0x0e]],
   "i8x16.splat": [[SIMD, 0x0f]],
   "i8x16.eq": [[SIMD, 0x23]],
+  "v128.and": [[SIMD, 0x4e]],
   "v128.or": [[SIMD, 0x50]],
+  "v128.any_true": [[SIMD, 0x53]],
   "i8x16.bitmask": [[SIMD, 0x64]],
+  "i8x16.shr_u": [[SIMD, 0x6d]],
+  "i8x16.add": [[SIMD, 0x6e]],
+  "i8x16.sub": [[SIMD, 0x71]],
   "i8x16.min_u": [[SIMD, 0x77]],
 };
 
@@ -144,8 +149,8 @@ function instruction(
     }
     case "i32.const":
       return [0x41, ...signed(BigInt(String(parts[0])))];
-    case "i64.const":
-      return [0x42, ...signed(BigInt(String(parts[0])))];
+    case "v128.const": // of 16 bytes
+      return [SIMD, 0x0c, ...parts.slice(1).map((byte) => Number(byte))];
   }
   const [opcode, operands] = lookUp(OPCODES, name);
   switch (operands) {

@@ -7,21 +7,22 @@ import fc from "fast-check";
 import { assemble } from "../../dev/wasm/assemble.ts";
 import { escapeModule } from "../../dev/wasm/build.ts";
 import { printableJson } from "../../text/excerpt.ts";
-import { JsonEscaper, MAX_ESCAPED_BYTES } from "../../text/json_escape.ts";
+import { type EscapedPart, JsonEscaper, MAX_ESCAPED_BYTES } from "../../text/json_escape.ts";
 import { test } from "../support/test.ts";
 
 const escaper = JsonEscaper.create()!;
 
 const OFFSET = 7;
-const target = new Uint8Array(OFFSET + MAX_ESCAPED_BYTES);
+const encoder = new TextEncoder();
 
-/** Returns the escaped text. */
-function escape(text: string): string {
+/** Returns the escaped parts of a text. */
+function escape(length: number, escapePart: (begin: number) => EscapedPart): string {
   const parts: Uint8Array[] = [];
-  for (let begin = 0; begin < text.length;) {
-    const { next, end } = escaper.escapeInto(text, begin, target, OFFSET);
-    assert(next > begin);
-    parts.push(target.slice(OFFSET, end));
+  for (let begin = 0; begin < length;) {
+    escaper.target.fill(0, 0, OFFSET + 6 * length);
+    const { next, end } = escapePart(begin);
+    assert(next > begin && end - OFFSET <= MAX_ESCAPED_BYTES);
+    parts.push(escaper.target.slice(OFFSET, end));
     begin = next;
   }
   return Buffer.concat(parts).toString();
@@ -29,8 +30,12 @@ function escape(text: string): string {
 
 /** Fails unless the escaped text is what `JSON.stringify` and a regular expression make of the text. */
 function check(text: string): void {
-  const [escaped, expected] = [escape(text), printableJson(text)!.slice(1, -1)];
-  if (escaped !== expected) assertEquals(escaped, expected);
+  const bytes = encoder.encode(text);
+  const expected = printableJson(text)!.slice(1, -1);
+  const fromText = escape(text.length, (begin) => escaper.escapeText(text, begin, OFFSET));
+  const fromBytes = escape(bytes.length, (begin) => escaper.escapeUtf8(bytes, begin, OFFSET));
+  if (fromText !== expected) assertEquals(fromText, expected);
+  if (fromBytes !== expected) assertEquals(fromBytes, expected);
 }
 
 test("JsonEscaper escapes each character of Unicode as printableJson() does", () => {
@@ -50,6 +55,14 @@ test("JsonEscaper escapes a character at each place of a vector, at the end of t
     }
     check(character.repeat(100));
   }
+});
+
+test("JsonEscaper adds a backslash to each set of the bytes of a vector", () => {
+  let text = "";
+  for (let set = 0; set < 1 << 16; set++) {
+    for (let index = 0; index < 16; index++) text += set >> index & 1 ? '"\\\b\t\n\f\r'[(set + index) % 7] : "a";
+  }
+  check(text);
 });
 
 test("JsonEscaper escapes a text of several parts whose borders are within characters", () => {
