@@ -1,6 +1,12 @@
 /** `run()` and `createPool()`: a scheduler with the executor that the options choose. @module */
 
-import { createExecutor, EXECUTORS, executorSettings, type LocalExecutorOptions } from "./executors/mod.ts";
+import {
+  createExecutor,
+  EXECUTORS,
+  executorSettings,
+  type InternalExecutorOptions,
+  type LocalExecutorOptions,
+} from "./executors/mod.ts";
 import { EXECUTOR_OPTION_NAMES } from "./executors/option_names.ts";
 import type { Source } from "./jsonl/source.ts";
 import { CheckedExecutor } from "./pool/checked_executor.ts";
@@ -111,14 +117,18 @@ export function run<Meta = unknown>(
   return startRun(tasks, options);
 }
 
-/** {@linkcode run} for the command, which reports the number of running tasks, and may know facts about its tasks. */
+/**
+ * {@linkcode run} for the command, which reports the number of running tasks, and may know facts about its tasks. With
+ * `isLazy`, the caller releases the texts of each result with `releaseLazyTexts()`.
+ */
 export function startRun<Meta>(
   tasks: Source<Task<Meta>>,
   options: RunOptions,
   facts?: SourceFacts,
+  internal: Pick<InternalExecutorOptions, "isLazy"> = {},
 ): PooledRun<Meta> {
   checkOptionNames(options, RUN_OPTION_NAMES, "Cannot start the pool");
-  return new PooledRun(tasks, options, chooseExecutor(options), facts);
+  return new PooledRun(tasks, options, chooseExecutor(options, internal), facts);
 }
 
 /** Options of {@linkcode createPool}. */
@@ -204,9 +214,12 @@ export function checkRunOptions(options: RunOptions): PoolSettings {
  *
  * @throws `RangeError` for an option that is out of range.
  */
-export function chooseExecutor(options: RunOptions): Executor {
+export function chooseExecutor(
+  options: RunOptions,
+  internal: Pick<InternalExecutorOptions, "isLazy"> = {},
+): Executor {
   const executor = checkedExecutor(options);
-  if (typeof executor === "string") return createExecutor({ ...options, executor });
+  if (typeof executor === "string") return createExecutor({ ...options, ...internal, executor });
   const settings = executorSettings(options);
   return new CheckedExecutor(isExecutorFactory(executor) ? executor.create(settings) : executor);
 }

@@ -3,6 +3,7 @@ import type { TaskResult } from "../records/result.ts";
 import type { LiveReport } from "../report/live/live_report.ts";
 import type { ResultsFileOptions } from "../results/results_file.ts";
 import { excerpt } from "../text/excerpt.ts";
+import { releaseLazyTexts } from "../text/lazy_text.ts";
 import { type RunOptions, startRun } from "../runner.ts";
 import { openTelemetry } from "../telemetry/open.ts";
 import { abortable } from "./abortable.ts";
@@ -125,10 +126,10 @@ after :::",
     },
   };
   const telemetry = await openTelemetry((text) => notify(log, `taskrunner: ${text}`));
-  const results = startRun(input.tasks({ onInvalid, report: log, recorded }), {
-    ...options,
-    ...(telemetry && { onAttemptStart: (attempt) => telemetry.startAttempt(attempt) }),
-  }, { isWorkflow: input.isWorkflow, isReadFirst: input.isReadFirst, held: input.held });
+  const tasks = input.tasks({ onInvalid, report: log, recorded });
+  const onAttemptStart: RunOptions["onAttemptStart"] = telemetry && ((attempt) => telemetry.startAttempt(attempt));
+  const facts = { isWorkflow: input.isWorkflow, isReadFirst: input.isReadFirst, held: input.held };
+  const results = startRun(tasks, { ...options, onAttemptStart }, facts, { isLazy: true });
   reportInterrupts(io, log, () => results.running);
   const control = handleRequests(results, io, log);
   const summary = new Summary();
@@ -141,6 +142,7 @@ after :::",
         telemetry?.add(result);
         const wait = output.write(result);
         if (wait) await wait;
+        releaseLazyTexts(result);
       }
     } finally {
       await output.close();

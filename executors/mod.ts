@@ -79,6 +79,12 @@ export interface InternalExecutorOptions extends LocalExecutorOptions {
    */
   temporaryPrefix?: string | undefined;
   /**
+   * True to decode large outputs only when their texts are read.
+   *
+   * @default {false}
+   */
+  isLazy?: boolean | undefined;
+  /**
    * The guard that watches the processes.
    *
    * @default a guard that the executor starts and closes, unless `cleanup` is false
@@ -132,7 +138,7 @@ export function spillPath(spillDir: string | URL | undefined): string | undefine
  * @throws `RangeError` for an option that is out of range.
  */
 export function createExecutor(options: InternalExecutorOptions): Executor {
-  const { executor = "shell", spawnAdapter, temporaryPrefix, cleanup = true } = options;
+  const { executor = "shell", spawnAdapter, temporaryPrefix, isLazy = false, cleanup = true } = options;
   if (!EXECUTORS.includes(executor)) {
     throw new RangeError(`Cannot start the pool: executor must be ${EXECUTORS.join(" or ")}, got ${excerpt(executor)}`);
   }
@@ -153,6 +159,7 @@ export function createExecutor(options: InternalExecutorOptions): Executor {
     shell,
     maxInlineBytes,
     maxOutputBytes,
+    isLazy,
     spillDirectory: new SpillDirectory(spillDir, temporaryPrefix),
     sendSignal: signalSender(adapter, shell),
     pacer: new StartPacer(),

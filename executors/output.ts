@@ -4,7 +4,7 @@ import { systemReason } from "../system/system_error.ts";
 import { writeAll } from "../system/write_all.ts";
 import type { OutputReader } from "../spawn_adapters/types.ts";
 import type { SpillFile } from "./spill_directory.ts";
-import { encodeOutput } from "../pool/encode_output.ts";
+import { encodeOutput, lazyOutput } from "../pool/encode_output.ts";
 import type { Output } from "../pool/executor.ts";
 
 /** Removes an incomplete UTF-8 character from the end, so that truncated text stays valid. */
@@ -20,6 +20,9 @@ export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** The size from which on decoding an output only when its text is read pays. */
+export const MIN_LAZY_BYTES: number = 64 * 1024;
+
 /** Options for capturing an output stream. */
 export interface CaptureOptions {
   /** The number of bytes for the result. */
@@ -28,6 +31,12 @@ export interface CaptureOptions {
   maxOutputBytes: number;
   /** Creates the file for output that is too large for the result. */
   createFile: () => Promise<SpillFile>;
+  /**
+   * True to decode large outputs only when their texts are read.
+   *
+   * @default {false}
+   */
+  isLazy?: boolean | undefined;
   /** Called when the output exceeds `maxOutputBytes`. */
   onLimit: () => void;
   /** Called with a copy of each kept chunk. Must not throw. The stream is not read before a returned promise settles. */
@@ -80,11 +89,13 @@ export class CapturedOutput {
     const inline = this.#inline.take();
     const bytes = this.#keptBytes;
     const isAll = bytes <= this.#options.maxInlineBytes;
-    const first = encodeOutput(isAll && !this.#isTruncated ? inline : withoutPartialCharacter(inline));
-    if (isAll) return first;
-    const output = { ...first, bytes };
+    const isLazy = this.#options.isLazy && inline.length >= MIN_LAZY_BYTES;
+    const encode = isLazy ? lazyOutput : encodeOutput;
+    const output = encode(isAll && !this.#isTruncated ? inline : withoutPartialCharacter(inline));
+    if (isAll) return output;
+    output.bytes = bytes;
     await this.#file?.handle.close().catch((error) => this.#fail(error));
-    if (this.#file && this.#fileError === undefined) return { ...output, file: this.#file.path };
+    if (this.#file && this.#fileError === undefined) return Object.assign(output, { file: this.#file.path });
     // An incomplete file would look complete, and may have filled the disk.
     if (this.#file) await unlink(this.#file.path).catch(() => {});
     return output;

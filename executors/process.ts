@@ -39,6 +39,12 @@ export interface ProcessExecutorOptions {
   maxInlineBytes: number;
   /** The number of bytes of each output stream to keep. */
   maxOutputBytes: number;
+  /**
+   * True to decode large outputs only when their texts are read.
+   *
+   * @default {false}
+   */
+  isLazy?: boolean | undefined;
   /** The directory for output that is too large for the result. */
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
@@ -183,11 +189,12 @@ class ProcessExecution implements Execution {
   }
 
   #capture(reader: OutputReader, stream: OutputStream): CapturedOutput {
-    const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#options;
+    const { maxInlineBytes, maxOutputBytes, isLazy, spillDirectory } = this.#options;
     const { onOutput } = this.#callbacks;
     return new CapturedOutput(reader, {
       maxInlineBytes,
       maxOutputBytes,
+      isLazy,
       createFile: () => spillDirectory.create(this.#attempt, stream),
       onLimit: this.#callbacks.onOutputLimit,
       onOutput: onOutput && ((bytes) => onOutput(stream, bytes)),

@@ -1,10 +1,13 @@
 import { excerpt, printable, printableJson } from "../text/excerpt.ts";
 import { JsonEscaper, MAX_ESCAPED_BYTES } from "../text/json_escape.ts";
+import { encodeBase64, LazyText } from "../text/lazy_text.ts";
 import { LongText, type Piece, piecesOf } from "./line_pieces.ts";
 
 const MAX_BUFFERED = 1024 * 1024;
 /** The size of the buffer for lines with long texts where there is no escaper. */
 const BUFFER_BYTES = 256 * 1024;
+/** The number of bytes that are encoded as base64 at a time: a multiple of three, which needs no padding. */
+const BASE64_CHUNK_BYTES = 48 * 1024;
 
 /** The destination of a {@linkcode JsonLinesWriter}. */
 export interface ByteSink {
@@ -14,7 +17,8 @@ export interface ByteSink {
    */
   write(bytes: Uint8Array): void | Promise<void>;
   /**
-   * Called before a write. The writer waits for the promise, and then also writes the lines that were added meanwhile.
+   * Called before a write, unless a caller waits for that. The writer waits for the promise, and then also writes the lines
+   * that were added meanwhile.
    *
    * @default no wait
    */
@@ -51,6 +55,8 @@ export class JsonLinesWriter {
   /** The buffer for a line with long texts, created for the first one. */
   #line: LineBuffer | undefined;
   #draining: Promise<void> | undefined;
+  /** True when a caller waits until the lines in the queue are written. */
+  #isAwaited = false;
   #failure: { error: unknown } | undefined;
 
   static {
@@ -63,8 +69,8 @@ export class JsonLinesWriter {
   }
 
   /**
-   * Adds a line to the buffer. Resolves immediately, or, if 1 Mi characters or more are buffered, after they are
-   * written.
+   * Adds a line to the buffer. Resolves immediately, or, if 1 Mi characters or more are buffered or the value has a
+   * {@linkcode LazyText}, after they are written.
    *
    * @throws `TypeError` when JSON cannot represent the value.
    * @throws the error of the sink, for this or an earlier line. After such an error the writer writes nothing more.
@@ -84,8 +90,10 @@ export class JsonLinesWriter {
     if (this.#failure) throw this.#failure.error;
     if (pieces) this.#addPieces(pieces);
     else this.#addLine(json + "\n");
+    const hasLazyText = pieces?.some((piece) => piece instanceof LazyText) === true;
+    this.#isAwaited ||= hasLazyText || this.#buffered >= MAX_BUFFERED;
     this.#draining ??= this.#drain();
-    return this.#buffered >= MAX_BUFFERED ? this.flush() : undefined;
+    return hasLazyText || this.#buffered >= MAX_BUFFERED ? this.flush() : undefined;
   }
 
   /**
@@ -107,17 +115,18 @@ export class JsonLinesWriter {
 
   #addPieces(pieces: Piece[]): void {
     this.#queue.push([...pieces, "\n"]);
-    for (const piece of pieces) this.#buffered += piece instanceof LongText ? piece.text.length : piece.length;
+    for (const piece of pieces) this.#buffered += lengthOf(piece);
   }
 
   async #drain(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
-        const ready = this.#sink.ready?.();
+        const ready = this.#isAwaited ? undefined : this.#sink.ready?.();
         if (ready) await ready;
         const queue = this.#queue;
         this.#queue = [];
         this.#buffered = 0;
+        this.#isAwaited = false;
         for (const lines of queue) {
           if (typeof lines === "string") await this.#sink.write(this.#encoder.encode(lines));
           else await (this.#line ??= new LineBuffer(this.#sink)).write(lines);
@@ -140,6 +149,12 @@ export function addJsonLine(writer: JsonLinesWriter, value: unknown): Promise<vo
   return addLine(writer, value);
 }
 
+/** Returns the approximate length of a piece in characters. */
+function lengthOf(piece: Piece): number {
+  if (typeof piece === "string") return piece.length;
+  return piece instanceof LazyText ? piece.bytes.length : piece.text.length;
+}
+
 /** Writes lines with long texts, in parts that fit into a buffer. */
 class LineBuffer {
   readonly #sink: ByteSink;
@@ -155,8 +170,10 @@ class LineBuffer {
   /** Writes a line. */
   async write(pieces: readonly Piece[]): Promise<void> {
     for (const piece of pieces) {
-      if (piece instanceof LongText) await this.#addEscaped(piece.text);
-      else await this.#add(piece);
+      if (typeof piece === "string") await this.#add(piece);
+      else if (piece instanceof LongText) await this.#addText(piece.text);
+      else if (piece.encoding === "utf8") await this.#addUtf8(piece);
+      else await this.#addBase64(piece.bytes);
     }
     await this.#flush();
   }
@@ -170,12 +187,32 @@ class LineBuffer {
     }
   }
 
-  async #addEscaped(text: string): Promise<void> {
+  async #addText(text: string): Promise<void> {
     if (!this.#escaper) return await this.#add(printable(JSON.stringify(text)).slice(1, -1));
     for (let begin = 0; begin < text.length;) {
-      if (this.#bytes.length - this.#end < MAX_ESCAPED_BYTES) await this.#flush();
+      if (!this.#hasRoom) await this.#flush();
       ({ next: begin, end: this.#end } = this.#escaper.escapeText(text, begin, this.#end));
     }
+  }
+
+  async #addUtf8(text: LazyText): Promise<void> {
+    if (!this.#escaper) return await this.#addText(text.toString());
+    const { bytes } = text;
+    for (let begin = 0; begin < bytes.length;) {
+      if (!this.#hasRoom) await this.#flush();
+      ({ next: begin, end: this.#end } = this.#escaper.escapeUtf8(bytes, begin, this.#end));
+    }
+  }
+
+  async #addBase64(bytes: Uint8Array): Promise<void> {
+    for (let begin = 0; begin < bytes.length; begin += BASE64_CHUNK_BYTES) {
+      await this.#add(encodeBase64(bytes.subarray(begin, begin + BASE64_CHUNK_BYTES)));
+    }
+  }
+
+  /** True when the next part of an escaped text fits into the buffer. */
+  get #hasRoom(): boolean {
+    return this.#bytes.length - this.#end >= MAX_ESCAPED_BYTES;
   }
 
   async #flush(): Promise<void> {

@@ -1,4 +1,5 @@
 import { printable, printableJson } from "../text/excerpt.ts";
+import { LazyText, lazyTextsOf } from "../text/lazy_text.ts";
 
 /** The length from which on a string is worth the work of escaping it apart from its line, in UTF-16 code units. */
 const MIN_LONG_LENGTH = 4 * 1024;
@@ -15,7 +16,7 @@ export class LongText {
 }
 
 /** A part of a line: JSON, or the content of a string. */
-export type Piece = string | LongText;
+export type Piece = string | LongText | LazyText;
 
 /**
  * Returns the JSON of a value as pieces, with long texts apart: those of a plain object, and those of plain objects in a short
@@ -35,9 +36,10 @@ export function piecesOf(value: unknown): Piece[] | undefined {
   return list.add("]").pieces;
 }
 
-/** Returns whether a value is a plain object with a long text. */
+/** Returns whether a value is a plain object with a long text. Decodes no lazy text. */
 function hasLongText(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
+  if (lazyTextsOf(value)) return isPlain(value);
   for (const key in value) if (isLong((value as Record<string, unknown>)[key])) return isPlain(value);
   return false;
 }
@@ -63,12 +65,13 @@ class PieceList {
   }
 
   addObject(value: Readonly<Record<string, unknown>>): this {
+    const lazyTexts = lazyTextsOf(value);
     let separator = "{";
     for (const key of Object.keys(value)) {
-      const member = value[key];
-      if (isLong(member) && member.isWellFormed()) {
+      const member = lazyTexts?.[key] ?? value[key];
+      if (member instanceof LazyText || isLong(member) && member.isWellFormed()) {
         this.add(`${separator}${printable(JSON.stringify(key))}:"`);
-        this.pieces.push(new LongText(member));
+        this.pieces.push(member instanceof LazyText ? member : new LongText(member));
         this.add('"');
       } else {
         const json = JSON.stringify({ [key]: member });

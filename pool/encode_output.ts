@@ -1,20 +1,25 @@
-import { Buffer, isAscii } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
+import { decodeUtf8 } from "../text/decode_utf8.ts";
+import { defineLazyText, encodeBase64, LazyText } from "../text/lazy_text.ts";
 import type { Output } from "./executor.ts";
-
-/** From this size on, decoding ASCII apart pays: it is several times as fast on Deno. */
-const MIN_ASCII_BYTES = 512;
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Encodes bytes for a result: as text when they are valid UTF-8, else as base64. */
 export function encodeOutput(bytes: Uint8Array): Output {
-  if (bytes.length >= MIN_ASCII_BYTES && isAscii(bytes)) return { text: bufferOf(bytes).toString("latin1") };
   try {
-    return { text: utf8.decode(bytes) };
+    return { text: decodeUtf8(bytes) };
   } catch {
-    return { text: bufferOf(bytes).toString("base64"), encoding: "base64" };
+    return { text: encodeBase64(bytes), encoding: "base64" };
   }
 }
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
+/**
+ * Encodes bytes as {@linkcode encodeOutput} does, but only when the text is read. Until then, the bytes must not change.
+ *
+ * @param release Called when the output needs the bytes no longer.
+ */
+export function lazyOutput(bytes: Uint8Array, release?: () => void): Output {
+  const isText = isAscii(bytes) || isUtf8(bytes); // Deno recognizes ASCII faster than UTF-8
+  const output: Output = { text: "", ...(!isText && { encoding: "base64" }) };
+  defineLazyText(output, "text", new LazyText(bytes, isText ? "utf8" : "base64", release));
+  return output;
 }

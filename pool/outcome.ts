@@ -1,4 +1,5 @@
-import type { AttemptEnding, AttemptResult, AttemptStop } from "./executor.ts";
+import { defineLazyText, lazyTextsOf } from "../text/lazy_text.ts";
+import type { AttemptEnding, AttemptResult, AttemptStop, Output } from "./executor.ts";
 import type { Outcome, TaskResult } from "../records/result.ts";
 import type { CheckedTask } from "../records/task.ts";
 
@@ -46,11 +47,11 @@ export function toResult<Meta>(
   if (userMs !== undefined) fields.userMs = rounded(userMs);
   if (systemMs !== undefined) fields.systemMs = rounded(systemMs);
   if (earlierAttempts) fields.earlierAttempts = earlierAttempts;
-  fields.stdout = stdout.text;
+  setText(fields, "stdout", stdout);
   if (stdout.encoding) fields.stdoutEncoding = stdout.encoding;
   if (stdout.bytes !== undefined) fields.stdoutBytes = stdout.bytes;
   if (stdout.file !== undefined) fields.stdoutFile = stdout.file;
-  fields.stderr = stderr.text;
+  setText(fields, "stderr", stderr);
   if (stderr.encoding) fields.stderrEncoding = stderr.encoding;
   if (stderr.bytes !== undefined) fields.stderrBytes = stderr.bytes;
   if (stderr.file !== undefined) fields.stderrFile = stderr.file;
@@ -59,6 +60,13 @@ export function toResult<Meta>(
   if (workflow) Object.assign(fields, workflow);
   if (meta !== undefined) fields.meta = meta;
   return fields;
+}
+
+/** Sets the text of an output, which is not decoded for that. */
+function setText(result: TaskResult, stream: "stdout" | "stderr", output: Output): void {
+  const text = lazyTextsOf(output)?.text;
+  if (text) defineLazyText(result, stream, text);
+  else result[stream] = output.text;
 }
 
 /** Returns the result of a task that does not run, because of its prerequisites. */

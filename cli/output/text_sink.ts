@@ -3,6 +3,7 @@ import type { TaskResult } from "../../records/result.ts";
 import type { OrderedOutput, StreamName } from "./ordered_output.ts";
 import type { ResultSink } from "./result_sink.ts";
 import { hasSpillFile, readSpillFile } from "./spill_files.ts";
+import { lazyTextsOf } from "../../text/lazy_text.ts";
 import { ByteLineTagger, LineTagger, type TagOf } from "./tag.ts";
 
 /**
@@ -36,17 +37,27 @@ export class TextSink implements ResultSink {
   }
 
   #writeInline(result: TaskResult, stream: StreamName): Promise<void> | undefined {
+    const lazyText = lazyTextsOf(result)?.[stream];
+    if (lazyText) return this.#writeLazy(lazyText.bytes, result.id, stream);
     const text = result[stream];
     if (text === "") return undefined;
     if (result[`${stream}Encoding`] !== undefined) {
-      const bytes = Buffer.from(text, "base64");
-      if (!this.#tagOf) return this.#output.write(stream, bytes);
-      const tagger = new ByteLineTagger(this.#tagOf(result.id, stream));
-      return this.#output.write(stream, Buffer.concat([tagger.add(bytes), tagger.end()]));
+      return this.#writeBytes(Buffer.from(text, "base64"), result.id, stream);
     }
     if (!this.#tagOf) return this.#output.write(stream, text);
     const tagger = new LineTagger(this.#tagOf(result.id, stream));
     return this.#output.write(stream, tagger.add(text) + tagger.end());
+  }
+
+  #writeBytes(bytes: Uint8Array, id: string, stream: StreamName): Promise<void> | undefined {
+    if (!this.#tagOf) return this.#output.write(stream, bytes);
+    const tagger = new ByteLineTagger(this.#tagOf(id, stream));
+    return this.#output.write(stream, Buffer.concat([tagger.add(bytes), tagger.end()]));
+  }
+
+  async #writeLazy(bytes: Uint8Array, id: string, stream: StreamName): Promise<void> {
+    await this.#writeBytes(bytes, id, stream);
+    await this.#output.flush(); // the bytes are valid only until the result is released
   }
 
   async #writeFile(path: string, id: string, stream: StreamName): Promise<void> {

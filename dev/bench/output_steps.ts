@@ -11,9 +11,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { collectOutputFile } from "../../executors/shell/output_file.ts";
-import type { TaskResult } from "../../records/result.ts";
+import { toResult } from "../../pool/outcome.ts";
 import { appendOwnResult, ResultsFile } from "../../results/results_file.ts";
 import { keepHeapSmall } from "../../system/small_heap.ts";
+import { releaseLazyTexts } from "../../text/lazy_text.ts";
 
 const ROUNDS = 7;
 const ROUND_BYTES = 32 * 1024 * 1024;
@@ -26,7 +27,18 @@ const KINDS = {
   UTF8: "“Naïve café” — 10 €, 日本語テキスト, こんにちは\n",
   binary: "\xff\x00\x80",
 };
-const limits = { maxInlineBytes: 1024 * 1024, maxOutputBytes: 1024 ** 3 };
+/** As the command sets them. */
+const settings = { maxInlineBytes: 1024 * 1024, maxOutputBytes: 1024 ** 3, isLazy: true };
+const meta = {
+  attempts: 1,
+  slot: 1,
+  startedAt: "2026-11-30T12:00:00.000Z",
+  worker: undefined,
+  earlierAttempts: undefined,
+  cmdHash: "23579855",
+  cmd: undefined,
+  workflow: undefined,
+};
 const createFile = () => Promise.reject(new Error("The output is too large"));
 
 const files = mkdtempSync("/dev/shm/output-steps-");
@@ -65,28 +77,19 @@ async function measure(output: Uint8Array): Promise<{ collectUs: number; appendU
     const batch = paths.slice(begin, begin + BATCH);
     for (const path of batch) writeFileSync(path, output);
     const startedUs = cpuUs();
-    const results = batch.map((path, index): TaskResult => {
-      const collected = collectOutputFile(path, { ...limits, createFile, onLimit: () => {} });
+    const results = batch.map((path, index) => {
+      const collected = collectOutputFile(path, { ...settings, createFile, onLimit: () => {} });
       if (!collected || collected instanceof Promise) throw new Error("The output is lost");
-      const { text, encoding } = collected.output;
-      return {
-        id: String(index),
-        status: 0,
-        outcome: "ok",
-        attempts: 1,
-        slot: 1,
-        startedAt: "2026-11-30T12:00:00.000Z",
-        durationMs: 35.655,
-        userMs: 0,
-        systemMs: 0,
-        stdout: text,
-        ...(encoding && { stdoutEncoding: encoding }),
-        stderr: "",
-        cmdHash: "23579855",
-      };
+      const ending = { kind: "exited", status: 0 } as const;
+      const [stdout, stderr] = [collected.output, { text: "" }];
+      const attempt = { ending, durationMs: 35.655, userMs: 0, systemMs: 0, stdout, stderr };
+      return toResult({ id: String(index), ...meta }, attempt, undefined, undefined);
     });
     const collectedUs = cpuUs();
-    for (const result of results) await appendOwnResult(file, result);
+    for (const result of results) {
+      await appendOwnResult(file, result);
+      releaseLazyTexts(result);
+    }
     collectUs += collectedUs - startedUs;
     appendUs += cpuUs() - collectedUs;
   }

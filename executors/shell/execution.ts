@@ -57,6 +57,12 @@ export interface ShellContext {
   shell: string;
   maxInlineBytes: number;
   maxOutputBytes: number;
+  /**
+   * True to decode large outputs only when their texts are read.
+   *
+   * @default {false}
+   */
+  isLazy?: boolean | undefined;
   spillDirectory: SpillDirectory;
   sendSignal: SendSignal;
   /** Runs an attempt in its own process. */
@@ -607,10 +613,11 @@ export class ShellExecution implements Execution {
   }
 
   #collect(files: AttemptFiles, stream: OutputStream): CollectedOutput | Promise<CollectedOutput> | undefined {
-    const { maxInlineBytes, maxOutputBytes, spillDirectory } = this.#context;
+    const { maxInlineBytes, maxOutputBytes, isLazy, spillDirectory } = this.#context;
     return collectOutputFile(files[stream], {
       maxInlineBytes,
       maxOutputBytes,
+      isLazy,
       // An incomplete file would look complete.
       createFile: () =>
         this.#wasFull ? Promise.reject(new Error(DEVICE_FULL)) : spillDirectory.create(this.#attempt, stream),

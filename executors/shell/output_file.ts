@@ -15,20 +15,28 @@ import {
 } from "node:fs";
 import { type FileHandle, rename, unlink } from "node:fs/promises";
 import { systemCode, systemReason } from "../../system/system_error.ts";
+import { BufferPool, createBuffer } from "../../system/buffer_pool.ts";
 import { writeAll } from "../../system/write_all.ts";
-import { type CaptureOptions, outputLost, outputTruncated, withoutPartialCharacter } from "../output.ts";
+import {
+  type CaptureOptions,
+  MIN_LAZY_BYTES,
+  outputLost,
+  outputTruncated,
+  withoutPartialCharacter,
+} from "../output.ts";
 import type { SpillFile } from "../spill_directory.ts";
-import { encodeOutput } from "../../pool/encode_output.ts";
+import { encodeOutput, lazyOutput } from "../../pool/encode_output.ts";
 import type { Output } from "../../pool/executor.ts";
 
 /** Most output fits and is read in one call. */
 const FIRST_BYTES = 64 * 1024;
 /** The default of the part of an output that a result contains. */
 const KEPT_BYTES = 1024 * 1024;
-/** A multiple of a cache line. */
-const READ_OFFSET = 128;
+/** The limit of the buffers that are kept for lazy outputs: one for each of 16 slots. */
+const MAX_FREE_BYTES = 16 * KEPT_BYTES;
 /** Kept, because a new buffer needs new pages, which takes the time of reading into them. */
-let buffer = readBuffer(FIRST_BYTES);
+let buffer = createBuffer(FIRST_BYTES);
+const lazyBuffers = new BufferPool(MAX_FREE_BYTES);
 
 /** A task may replace its output file: these flags follow no link, and do not wait for the writer of a FIFO. */
 const OPEN_FLAGS = constants.O_NONBLOCK | constants.O_NOFOLLOW;
@@ -111,7 +119,7 @@ export function collectOutputFile(
   path: string,
   options: CaptureOptions,
 ): CollectedOutput | Promise<CollectedOutput> | undefined {
-  const { maxInlineBytes, maxOutputBytes, createFile, onLimit } = options;
+  const { maxInlineBytes, maxOutputBytes, createFile, isLazy = false, onLimit } = options;
   let file: number | undefined;
   try {
     file = openSync(path, constants.O_RDONLY | OPEN_FLAGS);
@@ -124,9 +132,12 @@ export function collectOutputFile(
     const bytes = isTruncated ? maxOutputBytes : size;
     if (isTruncated) onLimit();
     // The size is fixed here: a background process may append more.
-    const inline = readStart(file, Math.min(bytes, maxInlineBytes));
     const isAll = bytes <= maxInlineBytes;
-    const output = encodeOutput(isAll && !isTruncated ? inline : withoutPartialCharacter(inline));
+    const isWhole = isAll && !isTruncated;
+    const inlineBytes = Math.min(bytes, maxInlineBytes);
+    const output = isLazy && inlineBytes >= MIN_LAZY_BYTES
+      ? lazyStart(file, inlineBytes, isWhole)
+      : encodeOutput(part(readStart(file, inlineBytes), isWhole));
     if (isAll) return { output, ...(isTruncated && { error: outputTruncated(bytes) }) };
     const moved = moveFile({ path, file, bytes, isTruncated }, output, createFile);
     file = undefined; // moveFile() closes it
@@ -144,17 +155,23 @@ export function collectOutputFile(
 
 /** Reads the beginning of a file. The returned bytes are valid until the next call. */
 function readStart(file: number, maxBytes: number): Uint8Array {
-  if (maxBytes > buffer.length && maxBytes <= KEPT_BYTES) buffer = readBuffer(KEPT_BYTES);
-  const bytes = maxBytes <= buffer.length ? buffer : readBuffer(maxBytes);
-  return bytes.subarray(0, readSync(file, bytes, 0, maxBytes, 0));
+  if (maxBytes > buffer.length && maxBytes <= KEPT_BYTES) buffer = createBuffer(KEPT_BYTES);
+  return readInto(maxBytes <= buffer.length ? buffer : createBuffer(maxBytes), file, maxBytes);
 }
 
-/**
- * Creates a buffer for reading. Some processors copy five times as slowly to an address that is 1 to 63 bytes after the
- * place of the source in its page, and large allocations begin 16 bytes after the beginning of a page.
- */
-function readBuffer(bytes: number): Uint8Array {
-  return new Uint8Array(bytes + READ_OFFSET).subarray(READ_OFFSET);
+/** Reads the beginning of a file into a buffer of its own, to be decoded later. */
+function lazyStart(file: number, maxBytes: number, isWhole: boolean): Output {
+  const target = lazyBuffers.take(maxBytes);
+  return lazyOutput(part(readInto(target, file, maxBytes), isWhole), () => lazyBuffers.give(target));
+}
+
+function readInto(target: Uint8Array, file: number, maxBytes: number): Uint8Array {
+  return target.subarray(0, readSync(file, target, 0, maxBytes, 0));
+}
+
+/** Returns the part of the bytes for the result. Bytes that are not the whole output may end within a character. */
+function part(bytes: Uint8Array, isWhole: boolean): Uint8Array {
+  return isWhole ? bytes : withoutPartialCharacter(bytes);
 }
 
 /** An open output file that is too large for the result. */
@@ -178,10 +195,10 @@ async function moveFile(
     try {
       // A truncated file is copied: a process may still append to the original.
       if (!isTruncated && await moveOpenFile(path, file, target.path)) {
-        return { output: { ...inline, bytes: fstatSync(file).size, file: target.path } };
+        return { output: Object.assign(inline, { bytes: fstatSync(file).size, file: target.path }) };
       }
       const copiedBytes = await copyInto(target.handle, file, bytes);
-      const output = { ...inline, bytes: copiedBytes, file: target.path };
+      const output = Object.assign(inline, { bytes: copiedBytes, file: target.path });
       return { output, ...(isTruncated && { error: outputTruncated(copiedBytes) }) };
     } finally {
       await target.handle.close();
@@ -189,7 +206,7 @@ async function moveFile(
   } catch (error) {
     // An incomplete file would look complete, and may have filled the disk.
     if (target) await unlink(target.path).catch(() => {});
-    return { output: { ...inline, bytes }, error: outputLost(systemReason(error)) };
+    return { output: Object.assign(inline, { bytes }), error: outputLost(systemReason(error)) };
   } finally {
     closeSync(file);
     removeFile(path);

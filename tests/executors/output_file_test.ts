@@ -9,7 +9,9 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { collectOutputFile, readSmallFile, truncateOutputFile } from "../../executors/shell/output_file.ts";
 import { run, type Task } from "../../mod.ts";
-import { encodeOutput } from "../../pool/encode_output.ts";
+import { encodeOutput, lazyOutput } from "../../pool/encode_output.ts";
+import type { Output } from "../../pool/executor.ts";
+import { lazyTextsOf, releaseLazyTexts } from "../../text/lazy_text.ts";
 import { collect, start, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
@@ -68,19 +70,47 @@ test("collectOutputFile() returns the bytes of an output of any size, and none o
           Buffer.alloc(bytes - bytes % unit.length, unit),
           Buffer.alloc(bytes % unit.length, "y"),
         ]);
-        writeFileSync(path, written);
-        const createFile = () => Promise.reject(new Error("never"));
-        const options = { maxInlineBytes: 2 * KIB ** 2, maxOutputBytes: Infinity, createFile, onLimit() {} };
-        const { output, error } = (await collectOutputFile(path, options))!;
-        assertEquals([error, existsSync(path)], [undefined, false]);
-        assertEquals(output.encoding, unit[0] === 0xff && bytes > 0 ? "base64" : undefined);
-        assert(output.text === written.toString(output.encoding), `${bytes} bytes of ${unit}`);
+        for (const isLazy of [false, true]) {
+          writeFileSync(path, written);
+          const createFile = () => Promise.reject(new Error("never"));
+          const options = { maxInlineBytes: 2 * KIB ** 2, maxOutputBytes: Infinity, createFile, isLazy, onLimit() {} };
+          const { output, error } = (await collectOutputFile(path, options))!;
+          assertEquals([error, existsSync(path)], [undefined, false]);
+          assertEquals(output.encoding, unit[0] === 0xff && bytes > 0 ? "base64" : undefined);
+          assertEquals(lazyTextsOf(output) !== undefined, isLazy && bytes >= 64 * KIB);
+          assert(output.text === written.toString(output.encoding), `${bytes} bytes of ${unit}`);
+          releaseLazyTexts(output);
+        }
       }
     }
   });
 });
 
-test("encodeOutput() returns text exactly when the bytes are valid UTF-8", () => {
+test("collectOutputFile() overwrites the bytes of a lazy output only after its release", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "output");
+    const read = async (unit: string, maxInlineBytes: number) => {
+      writeFileSync(path, unit.repeat(50_000));
+      const target = join(directory, `${unit}${maxInlineBytes}`);
+      const createFile = async () => ({ path: target, handle: await open(target, "wx", 0o600) });
+      const options = { maxInlineBytes, maxOutputBytes: Infinity, createFile, isLazy: true, onLimit() {} };
+      return (await collectOutputFile(path, options))!.output;
+    };
+    const bytesOf = (output: Output) => lazyTextsOf(output)!.text!.bytes;
+    const first = await read("ab", 1e6);
+    const bytes = bytesOf(first);
+    const second = await read("cd", 1e6);
+    assertEquals(Buffer.from(bytes.subarray(0, 4)).toString(), "abab");
+    releaseLazyTexts(first);
+    const third = await read("ef", 1e6);
+    assertEquals(Buffer.from(bytes.subarray(0, 3)).toString(), "efe");
+    const moved = await read("é", 70_001);
+    assertEquals({ ...moved }, { text: "é".repeat(35_000), bytes: 100_000, file: join(directory, "é70001") });
+    assert(second.text === "cd".repeat(50_000) && third.text === "ef".repeat(50_000));
+  });
+});
+
+test("encodeOutput() and lazyOutput() return text exactly when the bytes are valid UTF-8", () => {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const sequences = [
     ..."\u0000 \u007f \u0080 \u07ff \u0800 \ud7ff \ue000 \uffff \ufeff \u{10000} \u{10ffff}".split(" ").map((text) =>
@@ -113,6 +143,7 @@ test("encodeOutput() returns text exactly when the bytes are valid UTF-8", () =>
         expected = { text: bytes.toString("base64"), encoding: "base64" };
       }
       assertEquals(encodeOutput(bytes), expected);
+      assertEquals({ ...lazyOutput(bytes) }, expected);
     }
   }
 });

@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { ByteBuffer } from "../../system/byte_buffer.ts";
 import { concatenate } from "../../text/concatenate.ts";
 import { printableJson } from "../../text/excerpt.ts";
+import { defineLazyText, LazyText } from "../../text/lazy_text.ts";
 import { InvalidLineError, JsonLinesWriter, readJsonLines, type ReadJsonLinesOptions } from "../../jsonl/mod.ts";
 import { jsonLineReader } from "../../jsonl/jsonl_reader.ts";
 import { LineReader } from "../../jsonl/line_reader.ts";
@@ -578,6 +579,37 @@ test("JsonLinesWriter writes long texts without WebAssembly, too", async () => {
   } finally {
     Object.assign(globalThis, { WebAssembly: original });
   }
+});
+
+test("JsonLinesWriter writes an object with a lazy text before the call settles, without waiting for the sink", async () => {
+  let text = "";
+  let isReady = false;
+  const writer = new JsonLinesWriter({
+    async write(bytes) {
+      await Promise.resolve();
+      text += decode(bytes);
+    },
+    ready() {
+      isReady = true;
+      return Promise.resolve();
+    },
+  });
+  const bytes = encode('a"é');
+  const object = { before: 1, text: "", after: [2] };
+  defineLazyText(object, "text", new LazyText(bytes, "utf8"));
+  await writer.write(object);
+  bytes.fill(0x78);
+  assertEquals([text, isReady], ['{"before":1,"text":"a\\"é","after":[2]}\n', false]);
+  await writer.write({ short: true });
+  await writer.flush();
+  assertEquals([text.split("\n").length, isReady], [3, true]);
+});
+
+test("JsonLinesWriter reports an error of the sink for an object with a lazy text", async () => {
+  const writer = new JsonLinesWriter({ write: () => Promise.reject(new Error("disk full")) });
+  const object = { text: "" };
+  defineLazyText(object, "text", new LazyText(encode("a"), "utf8"));
+  await assertRejects(() => writer.write(object), Error, "disk full");
 });
 
 test("JsonLinesWriter writes parts of a long line apart from other lines, and reuses the bytes of a part", async () => {
