@@ -1,6 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
-import { decodeUtf8 } from "../text/decode_utf8.ts";
-import { defineLazyText, encodeBase64, LazyText } from "../text/lazy_text.ts";
+import { decodeUtf8, defineLazyText, encodeBase64, LazyText } from "../text/lazy_text.ts";
 import type { Output } from "./executor.ts";
 
 /** Encodes bytes for a result: as text when they are valid UTF-8, else as base64. */

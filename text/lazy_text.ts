@@ -1,7 +1,24 @@
 /** Text that stays in a buffer, and is decoded only when a program reads it. @module */
 
-import { Buffer } from "node:buffer";
-import { decodeUtf8 } from "./decode_utf8.ts";
+import { Buffer, isAscii } from "node:buffer";
+
+/** From this size on, decoding ASCII apart pays: it is several times as fast on Deno. */
+const MIN_ASCII_BYTES = 512;
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Decodes UTF-8. @throws `TypeError` for bytes that are not valid UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return bytes.length >= MIN_ASCII_BYTES && isAscii(bytes) ? bufferOf(bytes).toString("latin1") : decoder.decode(bytes);
+}
+
+/** Encodes bytes as base64. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return bufferOf(bytes).toString("base64");
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
 
 /** A text as bytes, which must not change until the text is released. */
 export class LazyText {
@@ -35,11 +52,6 @@ export class LazyText {
     this.#bytes = undefined;
     this.#release?.();
   }
-}
-
-/** Encodes bytes as base64. */
-export function encodeBase64({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
 }
 
 type LazyTexts = Readonly<Record<string, LazyText | undefined>>;
