@@ -1,16 +1,12 @@
 import process from "node:process";
-import { setTimeout } from "node:timers";
 import type { Io } from "./io.ts";
 import { processIo } from "./process_io.ts";
-import { keepHeapSmall } from "../system/small_heap.ts";
+import { keepHeapSmallSoon } from "../system/small_heap.ts";
 import { writeStderr } from "../system/standard_streams.ts";
-
-/** The time after which the heap is kept small. A short run has no use for that, and would start 10 ms later. */
-const SMALL_HEAP_AFTER_MS = 1_000;
 
 /** Runs the command with the arguments and streams of this process, and ends the process. */
 export async function runInProcess(): Promise<never> {
-  setTimeout(keepHeapSmall, SMALL_HEAP_AFTER_MS).unref();
+  keepHeapSmallSoon();
   const status = await run(process.argv.slice(2), processIo());
   await writeStderr(""); // writes notices that nobody has waited for
   process.exit(status);

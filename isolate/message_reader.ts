@@ -14,6 +14,11 @@ export class MessageReader {
     this.#frames = verifyFrames(source, key);
   }
 
+  /** True when the next message has arrived. */
+  get hasMessage(): boolean {
+    return this.#lines.length > 0;
+  }
+
   /**
    * Returns the next message that has arrived; `undefined` if none has.
    *

@@ -3,7 +3,7 @@ import type { Message } from "./protocol.ts";
 import { FrameSigner } from "./signed_frames.ts";
 
 /** The longest wait of a message for others, in milliseconds. */
-const WAIT_MS = 5;
+const WAIT_MS = 10;
 
 /** The number of buffered characters at which the caller should wait. */
 const MAX_BUFFERED = 1024 * 1024;
@@ -12,8 +12,8 @@ const MAX_BUFFERED = 1024 * 1024;
 export interface MessageWriterOptions {
   /** The key that signs the frames. */
   key: string;
-  /** The number of messages at which none of them waits any longer. */
-  maxWaiting: number;
+  /** Returns the number of messages at which none of them waits any longer. */
+  maxWaiting: () => number;
   /** Returns whether a message may wait for others, for a few milliseconds. */
   mayWait: () => boolean;
 }
@@ -60,7 +60,7 @@ export class MessageWriter {
   add(...message: Message): void {
     if (this.#failure) throw this.#failure.error;
     this.#buffered += lineOf(...message);
-    if (++this.#waiting < this.#options.maxWaiting && !this.isFull) this.#beginSoon();
+    if (++this.#waiting < this.#options.maxWaiting() && !this.isFull) this.#beginSoon();
     else this.#begin();
   }
 

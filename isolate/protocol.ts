@@ -43,7 +43,7 @@ export interface Setup {
   /** The names of options that are Infinity, which JSON cannot hold. */
   infinite: string[];
   wantsProgress: boolean;
-  /** The largest number of unacknowledged results. */
+  /** The number of results that may be unacknowledged, even when the caller is slow. */
   resultsAhead: number;
 }
 

@@ -31,7 +31,7 @@ const MAX_STDERR_CHARACTERS = 2_000;
 /** Time for the process to end, in addition to `killAfterMs` of its tasks, in milliseconds. */
 const RETURN_MS = 2_000;
 
-/** Minimum of the limit of unacknowledged results, so that the processes seldom wait for each other. */
+/** Minimum of the number of results that may be unacknowledged, so that the processes seldom wait for each other. */
 const MIN_RESULTS_AHEAD = 64;
 
 const HINT = "{ isolate: false } runs the tasks in this process";
@@ -148,6 +148,7 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
         if (this.#delivered + this.#unresolved === this.#tasks.count) await this.#complete();
         if (this.#isOver) break;
         const messages = await (this.#messages ??= this.#start());
+        if (!messages.hasMessage) this.#acknowledge();
         const message = await messages.read();
         if (this.#isOver) break;
         if (!message) throw await this.#earlyEnd();
@@ -185,11 +186,14 @@ export class SeparateRun<Meta = unknown> implements GrowingRun<Meta> {
 
   #deliver(result: TaskResult<Meta>): TaskResult<Meta> {
     this.#delivered++;
-    if (this.#delivered - this.#acknowledged >= this.#resultsAhead / 2) {
-      this.#acknowledged = this.#delivered;
-      this.#send(["taken", this.#delivered]);
-    }
     return result;
+  }
+
+  /** Tells the process how many results the caller has taken, unless only a few are unacknowledged. */
+  #acknowledge(): void {
+    if (this.#delivered - this.#acknowledged < this.#resultsAhead / 2) return;
+    this.#acknowledged = this.#delivered;
+    this.#send(["taken", this.#delivered]);
   }
 
   async #start(): Promise<MessageReader> {

@@ -8,7 +8,7 @@
 import { rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
-import { keepHeapSmall } from "../system/small_heap.ts";
+import { keepHeapSmallSoon } from "../system/small_heap.ts";
 import { writeStdout } from "../system/standard_streams.ts";
 import { PRIVATE_DIRECTORY_NAME } from "../system/temporary_directory.ts";
 import { readJsonLines } from "../jsonl/jsonl_reader.ts";
@@ -20,6 +20,7 @@ import { type RunOptions, startRun } from "../runner.ts";
 import { toErrorRecord } from "./error_record.ts";
 import { GrowingFile } from "./growing_file.ts";
 import { MessageWriter } from "./message_writer.ts";
+import { ResultWindow } from "./result_window.ts";
 import { commandOf, type End, type Message, type PlainOptions, type Setup, TASKS_FILE } from "./protocol.ts";
 
 /** Time from the end of the caller to SIGKILL for the tasks, in milliseconds. */
@@ -29,7 +30,7 @@ const EXIT_MS = 3_000;
 
 /** Runs the tasks of the caller to their end. */
 export async function serve(): Promise<void> {
-  keepHeapSmall(); // as the command does
+  keepHeapSmallSoon();
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => stop.abort(new Error(`Cannot run the tasks: their process received ${signal}`)));
@@ -61,9 +62,8 @@ class Server {
   readonly #setup: Setup;
   readonly #stop: AbortController;
   readonly #writer: MessageWriter;
+  readonly #window: ResultWindow;
   #results: PooledRun | undefined;
-  #sent = 0;
-  #taken = 0;
   /** True when the caller wants no further results. */
   #isLeft = false;
   /** Called when the caller has taken more results, or wants no further results. */
@@ -73,9 +73,10 @@ class Server {
   constructor(setup: Setup, stop: AbortController) {
     this.#setup = setup;
     this.#stop = stop;
+    this.#window = new ResultWindow(setup.resultsAhead);
     this.#writer = new MessageWriter(writeStdout, {
       key: setup.key,
-      maxWaiting: setup.resultsAhead / 4,
+      maxWaiting: () => this.#window.size / 4,
       mayWait: () => this.#areSlotsBusy,
     });
   }
@@ -103,7 +104,7 @@ class Server {
       let isHalted = false;
       for await (const result of results) {
         if (this.#mustWait) await this.#waitForCapacity();
-        this.#sent++;
+        this.#window.recordSent();
         if (results.haltedBy && !isHalted) this.#writer.add("halted", results.haltedBy);
         isHalted = results.haltedBy !== undefined;
         this.#writer.add("result", result);
@@ -130,9 +131,8 @@ class Server {
     return this.#results !== undefined && this.#results.running >= this.#results.concurrency;
   }
 
-  /** True when too many results are unacknowledged, so that tasks do not run far ahead of a slow caller. */
   get #mustWait(): boolean {
-    return this.#sent - this.#taken >= this.#setup.resultsAhead && !this.#isLeft;
+    return this.#window.isFull && !this.#isLeft;
   }
 
   async #waitForCapacity(): Promise<void> {
@@ -153,7 +153,7 @@ class Server {
       const command = commandOf(value, this.#setup.token);
       switch (command?.[0]) {
         case "taken":
-          this.#taken = command[1];
+          this.#window.recordTaken(command[1]);
           this.#wake();
           break;
         case "recorded":

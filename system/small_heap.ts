@@ -1,4 +1,13 @@
 import process from "node:process";
+import { setTimeout } from "node:timers";
+
+/** The time after which the heap is kept small. A short run has no use for that, and would start 10 ms later. */
+const AFTER_MS = 1_000;
+
+/** Calls {@linkcode keepHeapSmall} after a second, unless the program has ended by then. */
+export function keepHeapSmallSoon(): void {
+  setTimeout(keepHeapSmall, AFTER_MS).unref();
+}
 
 /** Keeps the heap of V8 small, because the memory of the machine belongs to the tasks. Bun ignores the flag. */
 export function keepHeapSmall(): void {

@@ -20,7 +20,7 @@ function writerOf(options: Partial<MessageWriterOptions> = {}) {
     frames.push(bytes);
     for (const resolve of arrived.splice(0)) resolve();
     return write(bytes);
-  }, { key: KEY, maxWaiting: 100, mayWait: () => true, ...options });
+  }, { key: KEY, maxWaiting: () => 100, mayWait: () => true, ...options });
   return {
     writer,
     frames,
@@ -111,7 +111,7 @@ test("MessageWriter writes messages that may wait together, after a few millisec
 });
 
 test("MessageWriter lets a limited number of messages wait", async () => {
-  const { writer, frames } = writerOf({ maxWaiting: 3 });
+  const { writer, frames } = writerOf({ maxWaiting: () => 3 });
   for (const number of [1, 2, 3]) writer.add("unresolved", number);
   await Promise.resolve();
   assertEquals((await messagesOf(frames)).length, 3);
@@ -175,10 +175,10 @@ test("MessageReader returns the messages that have arrived without waiting", asy
   for (const number of [1, 2]) writer.add("unresolved", number);
   await writer.flush();
   const reader = new MessageReader(byteStream(frames[0]!), KEY);
-  assertEquals(reader.take(), undefined);
+  assertEquals([reader.hasMessage, reader.take()], [false, undefined]);
   assertEquals(await reader.read(), ["unresolved", 1]);
-  assertEquals(reader.take(), ["unresolved", 2]);
-  assertEquals(reader.take(), undefined);
+  assertEquals([reader.hasMessage, reader.take()], [true, ["unresolved", 2]]);
+  assertEquals([reader.hasMessage, reader.take()], [false, undefined]);
   assertEquals(await reader.read(), undefined);
 });
 
