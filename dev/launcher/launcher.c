@@ -1,8 +1,8 @@
 /* Starts programs for the shell executor; docs/launcher_protocol.md describes the messages.
  *
  * The first process, the router, passes commands on to one process for each slot, the starters, and their reports back. A
- * starter runs one program after another: it opens the outputs, starts the program without copying its own memory, waits
- * for the end, and reports the status with short outputs. Uses no library, so the program is small and runs on any Linux.
+ * starter runs one task after another: it opens the outputs, starts the programs without copying its own memory, waits for
+ * their ends, and reports the status with short outputs. Uses no library, so the program is small and runs on any Linux.
  */
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
@@ -21,9 +21,11 @@
 #define SECRET_BYTES 16
 #define MAX_STARTERS 4096
 #define MAX_VARIABLES 8192
+#define MAX_PROGRAMS 64
 /* The longest time for which a report waits for others, in nanoseconds. */
 #define MAX_DELAY_NS 4000000
 #define BUFFER_BYTES (64 * 1024)
+#define PATH_BYTES (2 * MESSAGE_BYTES)
 #define IN_FILE 0xffffffffu
 
 enum { COMMANDS = 0, REPORTS = 1 };
@@ -36,8 +38,11 @@ struct command {
   union {
     char secret[SECRET_BYTES];
     struct {
-      u32 flags, argument_count, variable_count;
-      /* The paths of standard input, output and error, the arguments, and the variables, each with a NUL. */
+      u32 flags, part_count, variable_count;
+      /*
+       * The paths of standard input, output and error, the directory, the shell, the parts of the programs, and the
+       * variables, each with a NUL.
+       */
       char text[];
     } run;
   };
@@ -81,7 +86,7 @@ static const u8 CAUGHT[] = {1, 2, 3, 10, 12, 13, 14, 15, 29};
 static char secret[SECRET_BYTES];
 static u32 runner_pid;
 static u64 original_mask;
-static u8 is_caught[CAUGHT_COUNT];
+static u64 caught_mask;
 static char **environment;
 static int null_device, empty_input;
 
@@ -107,6 +112,8 @@ static int write_all(int file, const char *bytes, u64 length) {
   return 1;
 }
 
+static u64 mask_of(int signal) { return 1ul << (signal - 1); }
+
 static void ignore(int signal) { (void)signal; }
 
 /* Catches signals instead of ignoring them, because programs inherit ignored signals. */
@@ -115,7 +122,7 @@ static void catch_signals(void) {
     struct action action;
     get_action(CAUGHT[i], &action);
     if (action.handler == IGNORE_SIGNAL) continue;
-    is_caught[i] = 1;
+    caught_mask |= mask_of(CAUGHT[i]);
     set_handler(CAUGHT[i], ignore);
   }
 }
@@ -144,13 +151,36 @@ static void report_value(u32 kind, u32 number, u32 value) {
   send_report(&message, kind, number, REPORT_HEADER_BYTES + 4);
 }
 
+/* A program of a task. A task has several when they are connected with pipes. */
+struct program {
+  /* Both lists end with 0. A redirection is a descriptor, an operator, and a path or another descriptor. */
+  char **arguments, **redirections;
+  /* The path of the program; 0 to search the directories of PATH. */
+  const char *path;
+  int input, output;
+  /* The running process, or 0. */
+  int pid;
+};
+
+static struct program programs[MAX_PROGRAMS];
+static u32 program_count;
+/* The mask of the starter, which programs do not inherit. */
+static u64 own_mask;
+
 struct start {
-  char **arguments;
+  struct program *program;
   char **variables;
-  int input, output, error;
+  int error;
+  /* The directory in which the program starts; negative for that of the starter. */
+  int directory;
   /* The error that prevented the start of the program, or 0. */
   volatile int problem;
 };
+
+/* The variable with the path of the directory in which the program starts. */
+static char directory_variable[PATH_BYTES];
+static const char PWD[] = "PWD=";
+#define PWD_LENGTH 4
 
 static char *value_of(char **variables, const char *name) {
   u64 length = text_length(name);
@@ -160,44 +190,82 @@ static char *value_of(char **variables, const char *name) {
   return 0;
 }
 
-/* Tries the directories of PATH in turn, as shells do. Returns only when no program can start. */
-static int execute(struct start *start) {
-  char *program = start->arguments[0];
-  if (has_slash(program)) return execve(program, start->arguments, start->variables);
-  char path[MESSAGE_BYTES * 2];
-  char *directories = value_of(start->variables, "PATH");
-  u64 name_length = text_length(program);
-  int problem = -ENOENT;
-  if (!directories || name_length == 0) return problem;
-  for (;;) {
-    u64 length = 0;
-    while (directories[length] && directories[length] != ':') length++;
-    if (length + name_length + 2 <= sizeof path) {
-      char *end = path;
-      copy(end, directories, length);
-      end += length;
-      if (length > 0) *end++ = '/';
-      copy(end, program, name_length + 1);
-      long found = access_file(path, 1);
-      if (found == 0) found = execve(path, start->arguments, start->variables);
-      if (found != -ENOENT && found != -ENOTDIR) problem = (int)found;
-      if (found != -ENOENT && found != -ENOTDIR && found != -EACCES) return problem;
-    }
-    if (!directories[length]) return problem;
-    directories += length + 1;
+/* Joins the first of the directories and a name; the path is empty if it is too long. Returns the rest, or 0 for the last. */
+static const char *next_path(const char *directories, const char *name, char *path) {
+  u64 length = 0, name_length = text_length(name);
+  while (directories[length] && directories[length] != ':') length++;
+  char *end = path;
+  if (length + name_length + 2 <= PATH_BYTES) {
+    copy(end, directories, length);
+    end += length;
+    if (length > 0) *end++ = '/';
+    copy(end, name, name_length);
+    end += name_length;
   }
+  *end = 0;
+  return directories[length] ? directories + length + 1 : 0;
+}
+
+/* Tries the directories of PATH in turn, as shells do. Returns only when no program can start. */
+static int execute(struct program *program, char **variables) {
+  char **arguments = program->arguments;
+  char *name = arguments[0];
+  if (program->path || has_slash(name)) return execve(program->path ? program->path : name, arguments, variables);
+  char path[PATH_BYTES];
+  const char *directories = name[0] ? value_of(variables, "PATH") : 0;
+  int problem = -ENOENT;
+  while (directories) {
+    directories = next_path(directories, name, path);
+    if (!path[0]) continue;
+    long found = access_at(AT_FDCWD, path, 1);
+    if (found == 0) found = execve(path, arguments, variables);
+    if (found != -ENOENT && found != -ENOTDIR) problem = (int)found;
+    if (found != -ENOENT && found != -ENOTDIR && found != -EACCES) return problem;
+  }
+  return problem;
+}
+
+/* Enters a directory as `cd -P` does. Returns 0 or a negative error. */
+static int enter(int directory) {
+  if (directory < 0) return 0;
+  char *path = directory_variable + PWD_LENGTH;
+  long problem = change_directory(directory);
+  if (problem == 0) problem = current_directory(path, PATH_BYTES - PWD_LENGTH);
+  if (problem < 0) return (int)problem;
+  copy(directory_variable, PWD, PWD_LENGTH);
+  return path[0] == '/' ? 0 : -ENOENT; /* else the directory is not reachable */
+}
+
+enum { READS = '<', WRITES = '>', APPENDS = '+', COPIES = '&' };
+
+/* Performs redirections in turn. Returns 0 or a negative error. */
+static int redirect(char **redirections) {
+  for (; *redirections; redirections++) {
+    char *path = *redirections + 2;
+    int target = (*redirections)[0] - '0', operator = (*redirections)[1];
+    int flags = operator == READS ? O_RDONLY : O_WRONLY | O_CREAT | (operator == APPENDS ? O_APPEND : O_TRUNC);
+    int file = operator == COPIES ? path[0] - '0' : (int)open_file(path, flags | O_CLOEXEC, 0666);
+    if (file < 0) return file;
+    if (file != target && dup_onto(file, target) < 0) return -EMFILE;
+  }
+  return 0;
 }
 
 /* Runs in the memory of the starter, which waits. */
 static void begin_program(void *argument) {
   struct start *start = argument;
+  struct program *program = start->program;
   for (u32 i = 0; i < CAUGHT_COUNT; i++) {
-    if (is_caught[i]) set_handler(CAUGHT[i], DEFAULT_ACTION);
+    if (caught_mask & mask_of(CAUGHT[i])) set_handler(CAUGHT[i], DEFAULT_ACTION);
   }
   set_mask(original_mask);
-  if (dup_onto(start->input, 0) < 0 || dup_onto(start->output, 1) < 0 || dup_onto(start->error, 2) < 0) {
-    start->problem = -EMFILE;
-  } else start->problem = execute(start);
+  int problem = 0;
+  if (dup_onto(program->input, 0) < 0 || dup_onto(program->output, 1) < 0 || dup_onto(start->error, 2) < 0) {
+    problem = -EMFILE;
+  }
+  if (problem == 0) problem = enter(start->directory);
+  if (problem == 0) problem = redirect(program->redirections);
+  start->problem = problem == 0 ? execute(program, start->variables) : problem;
   exit_now(127);
 }
 
@@ -208,7 +276,7 @@ static int start_program(struct start *start) {
   start->problem = 0;
   set_mask(~0ul);
   int pid = (int)clone_and_wait(begin_program, start, stack + sizeof stack);
-  set_mask(original_mask);
+  set_mask(own_mask);
   if (pid >= 0 && start->problem != 0) {
     while (wait_for(pid, 0, 0, 0) == -EINTR) {}
     return start->problem;
@@ -229,11 +297,17 @@ static int shares_memory(void) {
   return flag;
 }
 
-/* Returns the variables of the starter and the program; those of the program replace others of the same name. */
-static char **merged_variables(char *text, u32 count) {
+/*
+ * Returns the variables of the starter and the program; those of the program replace others of the same name. Shells
+ * export the path of the directory that they enter, if they have exported that of the first one.
+ */
+static char **merged_variables(char *text, u32 count, int directory) {
   static char *merged[MAX_VARIABLES + MESSAGE_BYTES];
   u32 total = 0;
-  for (; environment[total]; total++) merged[total] = environment[total];
+  for (; environment[total]; total++) {
+    int is_directory = directory >= 0 && is_prefix(PWD, PWD_LENGTH, environment[total]);
+    merged[total] = is_directory ? directory_variable : environment[total];
+  }
   for (; count > 0; count--, text += text_length(text) + 1) {
     u32 length = 0;
     while (text[length] && text[length] != '=') length++;
@@ -329,23 +403,358 @@ static void remove_outputs(void) {
 /* Copies an output into a report, if it fits and its file has its name and no other. Returns the length or IN_FILE. */
 static u32 copy_output(struct output *output, const char *path, char *target, u64 space) {
   struct stat found;
-  if (status_at(path, &found) < 0 || found.st_ino != output->inode || found.st_nlink != 1) return IN_FILE;
+  if (status_at(AT_FDCWD, path, &found, AT_SYMLINK_NOFOLLOW) < 0 || found.st_ino != output->inode || found.st_nlink != 1) return IN_FILE;
   if ((u64)found.st_size > space) return IN_FILE;
   if (found.st_size == 0) return 0;
   if (!open_reader(output, path)) return IN_FILE;
   return read_at(output->reader, target, found.st_size, 0) == found.st_size ? (u32)found.st_size : IN_FILE;
 }
 
-static void run_program(struct command *run) {
+/* ---- The programs of a task ---- */
+
+/* Reads parts of programs: arguments after a space, redirections, and separators. Returns the text after them. */
+static char *read_programs(char *text, u32 count) {
+  static char *arguments[MESSAGE_BYTES], *redirections[MESSAGE_BYTES];
+  char **argument = arguments, **redirection = redirections;
+  for (program_count = 0;; count--, text += 2) {
+    if (program_count == MAX_PROGRAMS) exit_now(2);
+    programs[program_count++] = (struct program){.arguments = argument, .redirections = redirection};
+    for (; count > 0 && *text != '|'; count--, text += text_length(text) + 1) {
+      if (*text == ' ') *argument++ = text + 1;
+      else *redirection++ = text;
+    }
+    *argument++ = *redirection++ = 0;
+    if (count == 0) return text;
+  }
+}
+
+/* Returns whether the kernel can execute a file, as far as its first bytes tell. A shell runs some other files itself. */
+static int is_executable(int directory, const char *path) {
+  struct {
+    u8 identity[16];
+    u16 type, machine;
+  } header = {0};
+  struct stat status;
+  if (access_at(directory, path, 1) < 0) return 0;
+  if (status_at(directory, path, &status, 0) < 0 || (status.st_mode & S_IFMT) != S_IFREG) return 0;
+  int file = (int)open_at(directory, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  if (file < 0) return 0;
+  long length = read(file, &header, sizeof header);
+  close(file);
+  if (length > 2 && header.identity[0] == '#' && header.identity[1] == '!') return 1;
+  return length == sizeof header && is_prefix("\177ELF\2", 5, (char *)header.identity) && header.machine == ELF_MACHINE &&
+         (header.type == ET_EXEC || header.type == ET_DYN);
+}
+
+/* Finds a program in a directory of PATH. Returns whether the program exists, without doubt. */
+static int find_program(struct program *program, char **variables, int directory, char **space, u64 *space_left) {
+  const char *name = program->arguments[0];
+  if (has_slash(name)) return is_executable(directory, name);
+  const char *directories = value_of(variables, "PATH");
+  for (const char *text = directories; text && *text; text++) if (*text == '%') return 0; /* special in some shells */
+  while (directories) {
+    char path[PATH_BYTES];
+    directories = next_path(directories, name, path);
+    u64 length = text_length(path) + 1;
+    if (length == 1 || access_at(directory, path, 1) < 0) continue;
+    if (length > *space_left || !is_executable(directory, path)) return 0;
+    program->path = *space;
+    copy(*space, path, length);
+    *space += length;
+    *space_left -= length;
+    return 1;
+  }
+  return 0;
+}
+
+/* Returns whether opening a file cannot take long: the file is new, regular, or a device such as /dev/null. */
+static int opens_at_once(int directory, char *redirection) {
+  struct stat status;
+  int operator = redirection[1];
+  if (operator == COPIES) return 1;
+  if (status_at(directory, redirection + 2, &status, 0) < 0) return operator != READS;
+  int kind = status.st_mode & S_IFMT;
+  return kind == S_IFREG || (kind == S_IFCHR && status.st_rdev >> 8 == MEMORY_DEVICE);
+}
+
+/*
+ * Returns whether the programs can start, as far as that is known beforehand. Afterwards, programs could not be refused: the
+ * others would run twice.
+ */
+static int can_start(char **variables, int directory) {
+  static char space[MAX_PROGRAMS * 256];
+  char *next = space;
+  u64 space_left = sizeof space;
+  for (struct program *program = programs; program < programs + program_count; program++) {
+    if (program_count > 1 && !find_program(program, variables, directory, &next, &space_left)) return 0;
+    for (char **redirection = program->redirections; *redirection; redirection++) {
+      if (!opens_at_once(directory, *redirection)) return 0;
+    }
+  }
+  return 1;
+}
+
+static void close_pipes(u32 index) {
+  if (index > 0) close(programs[index].input);
+  if (index + 1 < program_count) close(programs[index].output);
+}
+
+/* Connects the programs with pipes. Returns 0 or a negative error. */
+static int connect_programs(int input, int output) {
+  programs[0].input = input;
+  programs[program_count - 1].output = output;
+  for (u32 i = 0; i + 1 < program_count; i++) {
+    int ends[2];
+    int problem = (int)open_pipe(ends, O_CLOEXEC);
+    if (problem < 0) {
+      for (; i > 0; i--) {
+        close(programs[i].input);
+        close(programs[i - 1].output);
+      }
+      return problem;
+    }
+    programs[i].output = ends[1];
+    programs[i + 1].input = ends[0];
+  }
+  return 0;
+}
+
+/* Appends a text in quotes. Returns the end. */
+static char *quote(char *end, const char *text) {
+  *end++ = '\'';
+  for (; *text; text++) {
+    if (*text == '\'') {
+      copy(end, "'\\'", 3);
+      end += 3;
+    }
+    *end++ = *text;
+  }
+  *end++ = '\'';
+  return end;
+}
+
+/* Starts a shell in place of a program that has just become unusable: the shell prints its message. */
+static int start_in_shell(struct start *start, char *shell) {
+  static char text[4 * MESSAGE_BYTES];
+  char *end = text;
+  for (char **argument = start->program->arguments; *argument; argument++) {
+    end = quote(end, *argument);
+    *end++ = ' ';
+  }
+  for (char **redirection = start->program->redirections; *redirection; redirection++) {
+    char *part = *redirection;
+    *end++ = part[0];
+    *end++ = part[1] == READS ? '<' : '>';
+    if (part[1] == APPENDS || part[1] == COPIES) *end++ = part[1] == APPENDS ? '>' : '&';
+    if (part[1] == COPIES) *end++ = part[2];
+    else end = quote(end, part + 2);
+    *end++ = ' ';
+  }
+  *end = 0;
+  char *arguments[] = {shell, "-c", "--", text, shell, 0}, *none[] = {0};
+  struct program *program = start->program;
+  struct program substitute = {arguments, none, 0, program->input, program->output, 0};
+  start->program = &substitute;
+  int pid = start_program(start);
+  start->program = program;
+  return pid;
+}
+
+/* The number of programs that run. */
+static u32 running;
+/* The signal that ended the task, or 0. */
+static int killed_by;
+
+static void print(const char *begin, const char *end) {
+  char text[2 * MESSAGE_BYTES];
+  u64 length = text_length(begin), end_length = text_length(end);
+  copy(text, begin, length);
+  copy(text + length, end, end_length);
+  write_all(outputs[1].writer, text, length + end_length);
+}
+
+/*
+ * Notes a signal to the process group, which would end a shell that waits for the programs. The signals are blocked while
+ * there are several programs.
+ */
+static void check_signals(void) {
+  struct __kernel_timespec none = {0, 0};
+  int signal = program_count > 1 ? (int)wait_for_signal(caught_mask, &none) : 0;
+  if (signal > 0) killed_by = signal;
+}
+
+static void block_signals(u64 signals) {
+  own_mask = original_mask | signals;
+  set_mask(own_mask);
+}
+
+/* Starts the programs of a task. Returns 0, or a negative error when none has begun. */
+static int start_programs(struct start *start, char *shell) {
+  int problem = 0;
+  running = 0;
+  killed_by = 0;
+  if (program_count > 1) block_signals(caught_mask | mask_of(SIGCHLD));
+  u32 index = 0;
+  for (; index < program_count && killed_by == 0; index++) {
+    start->program = &programs[index];
+    int pid = start_program(start);
+    if (pid < 0 && index > 0 && start->problem != 0) pid = start_in_shell(start, shell);
+    if (pid < 0) {
+      if (index == 0) problem = pid;
+      else print(shell, ": 1: Cannot fork\n");
+      break;
+    }
+    programs[index].pid = pid;
+    running++;
+    close_pipes(index);
+    check_signals();
+    if (killed_by != 0) send_signal(pid, killed_by); /* the signal may have preceded the program */
+  }
+  for (; index < program_count; index++) close_pipes(index);
+  return problem;
+}
+
+static const char SIGNAL_NAMES[] =
+    "Hangup\0Interrupt\0Quit\0Illegal instruction\0Trace/breakpoint trap\0Aborted\0Bus error\0Floating point exception\0"
+    "Killed\0User defined signal 1\0Segmentation fault\0User defined signal 2\0Broken pipe\0Alarm clock\0Terminated\0"
+    "Stack fault\0Child exited\0Continued\0Stopped (signal)\0Stopped\0Stopped (tty input)\0Stopped (tty output)\0"
+    "Urgent I/O condition\0CPU time limit exceeded\0File size limit exceeded\0Virtual timer expired\0"
+    "Profiling timer expired\0Window changed\0I/O possible\0Power failure\0Bad system call";
+#define LAST_NAMED_SIGNAL 31
+#define FIRST_REAL_TIME_SIGNAL 34
+
+/* Prints what dash prints about the end of a program in a pipeline. */
+static void print_end(int status) {
+  int signal = status & 0x7f;
+  if (signal == 0 || signal == SIGINT || signal == SIGPIPE) return;
+  const char *end = status & 0x80 ? " (core dumped)\n" : "\n";
+  const char *name = SIGNAL_NAMES;
+  for (int i = 1; signal <= LAST_NAMED_SIGNAL && i < signal; i++) name += text_length(name) + 1;
+  if (signal <= LAST_NAMED_SIGNAL) return print(name, end);
+  int is_real_time = signal >= FIRST_REAL_TIME_SIGNAL;
+  int number = is_real_time ? signal - FIRST_REAL_TIME_SIGNAL : signal;
+  char digits[] = {(char)('0' + number / 10), (char)('0' + number % 10), 0};
+  char text[32];
+  const char *kind = is_real_time ? "Real-time signal " : "Unknown signal ";
+  u64 length = text_length(kind);
+  copy(text, kind, length);
+  copy(text + length, digits + (number < 10), sizeof digits - (number < 10));
+  print(text, end);
+}
+
+/* The end of a task. */
+struct ending {
+  /* As from `wait`. */
+  int status;
+  u64 user_us, system_us;
+};
+
+static void add_usage(struct ending *ending, const struct rusage *usage) {
+  ending->user_us += usage->ru_utime.tv_sec * 1000000ul + usage->ru_utime.tv_usec;
+  ending->system_us += usage->ru_stime.tv_sec * 1000000ul + usage->ru_stime.tv_usec;
+}
+
+static void handle_end(struct ending *ending, int pid, int status) {
+  u32 index = 0;
+  while (index < program_count && programs[index].pid != pid) index++;
+  if (index == program_count) return;
+  programs[index].pid = 0;
+  running--;
+  print_end(status);
+  int signal = status & 0x7f;
+  if (index == program_count - 1) ending->status = signal ? (128 + signal) << 8 : status;
+}
+
+/* Waits for a pipeline as dash does: for all of its programs, unless a signal ends the shell. */
+static void wait_for_pipeline(struct ending *ending) {
+  while (running > 0 && killed_by == 0) {
+    int status;
+    struct rusage usage;
+    int pid = (int)wait_for(-1, &status, WNOHANG, &usage);
+    check_signals();
+    if (pid > 0) {
+      add_usage(ending, &usage);
+      if (killed_by == 0) handle_end(ending, pid, status);
+    } else if (killed_by == 0) {
+      int signal = (int)wait_for_signal(caught_mask | mask_of(SIGCHLD), 0);
+      if (signal > 0 && signal != SIGCHLD) killed_by = signal;
+    }
+  }
+  if (killed_by != 0) ending->status = killed_by;
+  block_signals(0);
+}
+
+static void wait_for_programs(struct ending *ending) {
+  struct rusage usage;
+  if (program_count > 1) return wait_for_pipeline(ending);
+  while (wait_for(programs[0].pid, &ending->status, 0, &usage) == -EINTR) {}
+  add_usage(ending, &usage);
+  running = 0;
+}
+
+/* The paths of a task, and the shell that it would run in. */
+struct paths {
+  char *input, *output, *error, *directory, *shell;
+};
+
+static char *next_text(char **text) {
+  char *begin = *text;
+  *text += text_length(begin) + 1;
+  return begin;
+}
+
+/* Starts the programs of a task, whose outputs are open. Returns 0 or a negative error. */
+static int start_task(struct paths *paths, char *variables, u32 variable_count) {
+  int input = paths->input[0] ? (int)open_file(paths->input, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0) : empty_input;
+  if (input < 0) return input;
+  int directory = -1, problem = 0;
+  if (paths->directory[0]) directory = problem = (int)open_file(paths->directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (problem >= 0) {
+    struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0};
+    problem = can_start(start.variables, directory) ? connect_programs(input, outputs[0].writer) : -ENOEXEC;
+    if (problem == 0) problem = start_programs(&start, paths->shell);
+  }
+  if (directory >= 0) close(directory);
+  if (input != empty_input) close(input);
+  return problem;
+}
+
+/* Reports the end of a task with its outputs, if they fit. */
+static void report_end(struct command *run, struct paths *paths, struct ending *ending, u64 duration_ns) {
+  union message message;
+  message.report.ended.duration_ns = duration_ns;
+  message.report.ended.user_us = ending->user_us;
+  message.report.ended.system_us = ending->system_us;
+  message.report.ended.status = (u32)ending->status;
+  u32 length = ENDED_HEADER_BYTES;
+  u64 end = run->run.flags & KEEPS_FILES ? length : MESSAGE_BYTES;
+  const char *names[] = {paths->output, paths->error};
+  u32 sizes[2];
+  for (u32 i = 0; i < 2; i++) {
+    sizes[i] = copy_output(&outputs[i], names[i], message.bytes + length, end - length);
+    if (sizes[i] != IN_FILE) length += sizes[i];
+  }
+  message.report.ended.stdout_bytes = sizes[0];
+  message.report.ended.stderr_bytes = sizes[1];
+  send_report(&message, ENDED, run->number, length);
+  for (u32 i = 0; i < 2; i++) {
+    if (sizes[i] != IN_FILE) close_output(&outputs[i], names[i], sizes[i]);
+    else {
+      close(outputs[i].writer);
+      forget(&outputs[i]);
+    }
+  }
+}
+
+static void run_task(struct command *run) {
   char *text = run->run.text;
-  char *input_path = text;
-  char *output_path = input_path + text_length(input_path) + 1;
-  char *error_path = output_path + text_length(output_path) + 1;
-  static char *arguments[MESSAGE_BYTES];
-  u32 count = run->run.argument_count;
-  char *next = error_path + text_length(error_path) + 1;
-  for (u32 i = 0; i < count; i++, next += text_length(next) + 1) arguments[i] = next;
-  arguments[count] = 0;
+  struct paths paths;
+  paths.input = next_text(&text);
+  paths.output = next_text(&text);
+  paths.error = next_text(&text);
+  paths.directory = next_text(&text);
+  paths.shell = next_text(&text);
+  char *variables = read_programs(text, run->run.part_count);
 
   u32 is_queued = run->run.flags & IS_QUEUED;
   if (is_queued && send_signal(runner_pid, 0) == -ESRCH) {
@@ -354,56 +763,35 @@ static void run_program(struct command *run) {
   }
   if (is_queued && is_holding) return report_value(UNOPENED, run->number, EBUSY);
   is_holding = 0;
-  int problem = open_output(&outputs[0], output_path);
+  int problem = open_output(&outputs[0], paths.output);
   if (problem < 0) {
     is_holding = problem != -EEXIST;
     return report_value(UNOPENED, run->number, -problem);
   }
-  problem = open_output(&outputs[1], error_path);
-  int input = input_path[0] ? (int)open_file(input_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0) : empty_input;
-  int output = outputs[0].writer, error = outputs[1].writer;
-  struct start start = {arguments, merged_variables(next, run->run.variable_count), input, output, error, 0};
+  int has_error = (problem = open_output(&outputs[1], paths.error)) == 0;
   u64 uptime_ns = now_ns(CLOCK_BOOTTIME);
   u64 begun_ns = now_ns(CLOCK_MONOTONIC);
-  int pid = problem < 0 ? problem : input < 0 ? input : start_program(&start);
-  if (input != empty_input && input >= 0) close(input);
-  if (pid < 0) {
-    close_output(&outputs[0], output_path, 0);
-    if (problem == 0) close_output(&outputs[1], error_path, 0);
+  if (problem == 0) problem = start_task(&paths, variables, run->run.variable_count);
+  if (problem < 0) {
+    block_signals(0);
+    close_output(&outputs[0], paths.output, 0);
+    if (has_error) close_output(&outputs[1], paths.error, 0);
     is_holding = 1;
-    return report_value(UNSTARTED, run->number, -pid);
+    return report_value(UNSTARTED, run->number, -problem);
   }
   if (run->run.flags & REPORTS_BEGIN) {
     union message begun;
     begun.report.uptime_ns = uptime_ns;
     send_report(&begun, BEGUN, run->number, REPORT_HEADER_BYTES + 8);
   }
-
-  int status = 0;
-  struct rusage usage;
-  while (wait_for(pid, &status, 0, &usage) == -EINTR) {}
-  union message message;
-  message.report.ended.duration_ns = now_ns(CLOCK_MONOTONIC) - begun_ns;
-  message.report.ended.user_us = usage.ru_utime.tv_sec * 1000000ul + usage.ru_utime.tv_usec;
-  message.report.ended.system_us = usage.ru_stime.tv_sec * 1000000ul + usage.ru_stime.tv_usec;
-  message.report.ended.status = (u32)status;
-  u32 length = ENDED_HEADER_BYTES;
-  u64 end = run->run.flags & KEEPS_FILES ? length : MESSAGE_BYTES;
-  const char *paths[] = {output_path, error_path};
-  u32 sizes[2];
-  for (u32 i = 0; i < 2; i++) {
-    sizes[i] = copy_output(&outputs[i], paths[i], message.bytes + length, end - length);
-    if (sizes[i] != IN_FILE) length += sizes[i];
-  }
-  message.report.ended.stdout_bytes = sizes[0];
-  message.report.ended.stderr_bytes = sizes[1];
-  send_report(&message, ENDED, run->number, length);
-  for (u32 i = 0; i < 2; i++) {
-    if (sizes[i] != IN_FILE) close_output(&outputs[i], paths[i], sizes[i]);
-    else {
-      close(outputs[i].writer);
-      forget(&outputs[i]);
-    }
+  /* The status of dash when it cannot start the last program. */
+  struct ending ending = {2 << 8, 0, 0};
+  wait_for_programs(&ending);
+  report_end(run, &paths, &ending, now_ns(CLOCK_MONOTONIC) - begun_ns);
+  if (running > 0) {
+    /* Like a shell that was ended by a signal, the starter leaves the programs behind. */
+    remove_outputs();
+    exit_now(0);
   }
 }
 
@@ -426,8 +814,8 @@ static void be_starter(u32 index, int commands, int report_pipe) {
   reports = report_pipe;
   outputs[0].reader = outputs[1].reader = -1;
   set_session();
-  set_mask(original_mask);
-  while (read_command(commands)) run_program(&command.command);
+  block_signals(0);
+  while (read_command(commands)) run_task(&command.command);
   remove_outputs();
   exit_now(0);
 }
@@ -593,7 +981,7 @@ static void reap_starters(void) {
 }
 
 static void route(void) {
-  u64 child_signal = 1ul << (SIGCHLD - 1);
+  u64 child_signal = mask_of(SIGCHLD);
   set_mask(original_mask | child_signal);
   signals = (int)open_signals(child_signal);
   if (signals < 0 || open_pipe(report_ends, O_CLOEXEC | O_NONBLOCK) < 0) exit_now(3);

@@ -1,11 +1,13 @@
 /* System calls, and the few functions of a C library that the launcher needs. */
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long u64;
 
 #define ENOENT 2
 #define ESRCH 3
 #define EINTR 4
+#define ENOEXEC 8
 #define EAGAIN 11
 #define EACCES 13
 #define EBUSY 16
@@ -14,6 +16,10 @@ typedef unsigned long u64;
 #define EISDIR 21
 #define EMFILE 24
 #define ESTALE 116
+#define ET_EXEC 2
+#define ET_DYN 3
+/* The major number of devices such as /dev/null. */
+#define MEMORY_DEVICE 1
 #define CLOCK_MONOTONIC 1
 #define CLOCK_BOOTTIME 7
 
@@ -31,6 +37,7 @@ struct action {
 _Static_assert(sizeof(struct action) == 32, "as in the kernel");
 
 #ifdef __x86_64__
+#define ELF_MACHINE 62
 static inline long call(long number, long a, long b, long c, long d, long e, long f) {
   long result;
   register long r10 __asm__("r10") = d;
@@ -61,6 +68,7 @@ __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16,
         ".globl return_from_signal\nreturn_from_signal:\n\tmov $15, %eax\n\tsyscall\n");
 void return_from_signal(void);
 #elif defined(__aarch64__)
+#define ELF_MACHINE 183
 static inline long call(long number, long a, long b, long c, long d, long e, long f) {
   register long x8 __asm__("x8") = number;
   register long x0 __asm__("x0") = a;
@@ -105,7 +113,12 @@ static inline long read_at(int file, void *bytes, u64 length, u64 offset) {
 }
 static inline long write(int file, const void *bytes, u64 length) { return CALL(write, file, bytes, length); }
 static inline long close(int file) { return CALL(close, file); }
-static inline long open_file(const char *path, int flags, int mode) { return CALL(openat, AT_FDCWD, path, flags, mode); }
+static inline long open_at(int directory, const char *path, int flags, int mode) {
+  return CALL(openat, directory, path, flags, mode);
+}
+static inline long open_file(const char *path, int flags, int mode) { return open_at(AT_FDCWD, path, flags, mode); }
+static inline long change_directory(int directory) { return CALL(fchdir, directory); }
+static inline long current_directory(char *path, u64 length) { return CALL(getcwd, path, length); }
 static inline long unlink_file(const char *path) { return CALL(unlinkat, AT_FDCWD, path, 0); }
 static inline long rename_to_new(const char *from, const char *to) {
   return CALL(renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */);
@@ -113,7 +126,7 @@ static inline long rename_to_new(const char *from, const char *to) {
 static inline long resize_file(int file, u64 size) { return CALL(ftruncate, file, size); }
 static inline long set_lease(int file, int kind) { return CALL(fcntl, file, F_SETLEASE, kind); }
 static inline long remove_directory(const char *path) { return CALL(unlinkat, AT_FDCWD, path, AT_REMOVEDIR); }
-static inline long access_file(const char *path, int mode) { return CALL(faccessat, AT_FDCWD, path, mode); }
+static inline long access_at(int directory, const char *path, int mode) { return CALL(faccessat, directory, path, mode); }
 static inline long dup_onto(int file, int target) { return CALL(dup3, file, target, 0); }
 static inline long open_pipe(int *ends, int flags) { return CALL(pipe2, ends, flags); }
 static inline long set_flags(int file, int flags) { return CALL(fcntl, file, F_SETFL, flags); }
@@ -132,6 +145,9 @@ static inline long poll_files(struct pollfd *files, int count, struct __kernel_t
   return CALL(ppoll, files, count, timeout, 0, 8);
 }
 static inline long open_signals(u64 mask) { return CALL(signalfd4, -1, &mask, 8, O_CLOEXEC | O_NONBLOCK); }
+static inline long wait_for_signal(u64 mask, struct __kernel_timespec *timeout) {
+  return CALL(rt_sigtimedwait, &mask, 0, timeout, 8);
+}
 static inline void set_mask(u64 mask) { CALL(rt_sigprocmask, SIG_SETMASK, &mask, 0, 8); }
 static inline void get_mask(u64 *mask) { CALL(rt_sigprocmask, SIG_SETMASK, 0, mask, 8); }
 static inline void get_action(int signal, struct action *action) { CALL(rt_sigaction, signal, 0, action, 8); }
@@ -169,8 +185,8 @@ struct stat {
 _Static_assert(sizeof(struct stat) == 128, "as in the kernel");
 #endif
 static inline long status_of(int file, struct stat *status) { return CALL(fstat, file, status); }
-static inline long status_at(const char *path, struct stat *status) {
-  return CALL(newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW);
+static inline long status_at(int directory, const char *path, struct stat *status, int flags) {
+  return CALL(newfstatat, directory, path, status, flags);
 }
 
 void *memcpy(void *target, const void *source, u64 length) {

@@ -21,15 +21,14 @@ import { hasNoChildren } from "../../system/process_state.ts";
 import { type AttemptFiles, attemptScript, type ScriptOptions } from "./script.ts";
 import type { ShellCapabilities } from "./probe.ts";
 import type { RunCallbacks, WorkerExit } from "./attempt_worker.ts";
-import type { ProgramCommand, ProgramEnd } from "./launcher/messages.ts";
+import type { Program, ProgramCommand, ProgramEnd } from "./launcher/messages.ts";
 import type { ProgramOutcome, ProgramWorker } from "./launcher/program_worker.ts";
-import { programWords } from "./launcher/program_words.ts";
+import { plainPrograms } from "./launcher/plain_programs.ts";
 import type { SlotWorkers } from "./slot_workers.ts";
 import type { AttemptReport, ShellWorker } from "./worker.ts";
 import type { OutputStream, SpillDirectory } from "../spill_directory.ts";
 import { systemUptimeMs, UPTIME_STEP_MS } from "../../system/system_uptime.ts";
 import { environmentOf, taskVariables } from "../task_variables.ts";
-import type { Task } from "../../records/task.ts";
 import { inputOf } from "../../records/task_input.ts";
 import {
   type Attempt,
@@ -110,8 +109,8 @@ export class ShellExecution implements Execution {
   #previous: Execution | undefined;
   /** True when the outputs of the command are pipes instead of files. */
   readonly #usesPipes: boolean;
-  /** The program and its arguments, if the command only starts a program. */
-  readonly #words: readonly string[] | undefined;
+  /** The programs of the command, if it only starts programs. */
+  readonly #programs: readonly Program[] | undefined;
   /** True when the worker reports the start of the command. */
   readonly #reportsBegin: boolean;
   /** The start of the command, where the worker reports it, by `performance.now()`. */
@@ -148,7 +147,7 @@ export class ShellExecution implements Execution {
     this.#isQueued = start.previous !== undefined;
     this.#usesPipes = needsPipes(attempt.task.cmd);
     this.#reportsBegin = this.#usesPipes || attempt.timeoutMs !== undefined;
-    this.#words = context.programs && !this.#usesPipes ? wordsOf(attempt.task) : undefined;
+    this.#programs = context.programs && !this.#usesPipes ? programsOf(attempt.task) : undefined;
     this.ended = this.#run();
   }
 
@@ -227,10 +226,10 @@ export class ShellExecution implements Execution {
   async #runBehind(): Promise<AttemptResult | "blocked" | undefined> {
     const { shells, programs } = this.#context;
     const { slot } = this.#attempt;
-    const words = this.#programWords();
-    const program = words && programs?.busyWorker(slot);
-    if (program) return await this.#runProgram(program, words);
-    const shell = words ? undefined : shells.busyWorker(slot);
+    const plain = this.#plainPrograms();
+    const starter = plain && programs?.busyWorker(slot);
+    if (starter) return await this.#runPrograms(starter, plain);
+    const shell = plain ? undefined : shells.busyWorker(slot);
     return shell ? await this.#runScript(shell) : "blocked";
   }
 
@@ -242,8 +241,8 @@ export class ShellExecution implements Execution {
     if (!this.#needsProcess && !this.#mayNotStart && this.#mayBeProgram) {
       const found = programs!.worker(slot);
       const worker = found instanceof Promise ? await this.#orStop(found) : found;
-      const words = worker && this.#programWords();
-      const result = words && !this.#mayNotStart ? await this.#runProgram(worker, words) : undefined;
+      const plain = worker && this.#plainPrograms();
+      const result = plain && !this.#mayNotStart ? await this.#runPrograms(worker, plain) : undefined;
       if (typeof result === "object") return result;
     }
     const found = this.#needsProcess || this.#mayNotStart ? undefined : shells.worker(slot);
@@ -253,16 +252,17 @@ export class ShellExecution implements Execution {
     return typeof result === "object" ? result : undefined;
   }
 
-  /** True when the command may only start a program, as far as that is known before there is a worker. */
+  /** True when the command may only start programs, as far as that is known before there is a worker. */
   get #mayBeProgram(): boolean {
     const { capabilities, programs } = this.#context;
-    if (!programs || this.#words === undefined) return false;
-    return typeof this.#attempt.task.cmd !== "string" || (capabilities?.runsPlainCommands ?? true);
+    if (!programs || this.#programs === undefined) return false;
+    if (typeof this.#attempt.task.cmd !== "string" || !capabilities) return true;
+    return capabilities.runsPlainCommands && (this.#programs.length === 1 || capabilities.namesSignals);
   }
 
-  /** Returns the program and its arguments, if a starter can run the command. */
-  #programWords(): readonly string[] | undefined {
-    return this.#context.capabilities && this.#mayBeProgram ? this.#words : undefined;
+  /** Returns the programs of the command, if a starter can run it. */
+  #plainPrograms(): readonly Program[] | undefined {
+    return this.#context.capabilities && this.#mayBeProgram ? this.#programs : undefined;
   }
 
   /** True when the attempt was stopped or withdrawn before it began. */
@@ -271,12 +271,15 @@ export class ShellExecution implements Execution {
   }
 
   /**
-   * Runs the attempt in a starter. Returns `undefined` when the program did not begin, and `blocked` when the starter was
-   * prevented from that.
+   * Runs the attempt in a starter. Returns `undefined` when no program began, and `blocked` when the starter was prevented
+   * from that.
    */
-  async #runProgram(worker: ProgramWorker, words: readonly string[]): Promise<AttemptResult | "blocked" | undefined> {
+  async #runPrograms(
+    worker: ProgramWorker,
+    programs: readonly Program[],
+  ): Promise<AttemptResult | "blocked" | undefined> {
     const files = this.#makeFiles(worker);
-    const command = files && this.#programCommand(worker, words, files);
+    const command = files && this.#programCommand(worker, programs, files);
     const outcome = files && await this.#perform(worker, files, (callbacks) => worker.run(command!, callbacks));
     if (outcome === undefined) return this.#isQueued ? "blocked" : undefined;
     if (outcome === "blocked") return outcome;
@@ -294,14 +297,17 @@ export class ShellExecution implements Execution {
     );
   }
 
-  #programCommand(worker: ProgramWorker, words: readonly string[], files: AttemptFiles): ProgramCommand {
-    const { maxInlineBytes, maxOutputBytes } = this.#context;
+  #programCommand(worker: ProgramWorker, programs: readonly Program[], files: AttemptFiles): ProgramCommand {
+    const { shell, maxInlineBytes, maxOutputBytes } = this.#context;
+    const { cwd } = this.#attempt.task;
     return {
-      words,
+      programs,
       variables: { ...taskVariables(this.#attempt), ...environmentOf(this.#attempt) },
       stdin: files.stdin === NO_INPUT ? "" : files.stdin,
       stdout: files.stdout,
       stderr: files.stderr,
+      directory: cwd ?? "",
+      shell: programs.length === 1 ? "" : shell,
       reportsBegin: this.#reportsBegin,
       isQueued: this.#isQueued,
       keepsFiles: this.#callbacks.onOutput !== undefined ||
@@ -632,14 +638,15 @@ export class ShellExecution implements Execution {
   }
 }
 
-/** Returns the program and its arguments, if a starter can run the task. */
-function wordsOf(task: Task): readonly string[] | undefined {
-  const { cmd, cwd } = task;
+/** Returns the programs of a task, if a starter can run it. */
+function programsOf(task: Attempt["task"]): readonly Program[] | undefined {
+  const { cmd } = task;
   const input = inputOf(task);
-  // A starter does not change its directory, and the opening of a FIFO would block it.
-  if (cwd !== undefined || (input && "file" in input)) return undefined;
-  if (typeof cmd === "string") return programWords(cmd);
-  return cmd[0] === "" || cmd.some((word) => word.includes("\0")) ? undefined : cmd;
+  // The opening of a FIFO would block a starter.
+  if (input && "file" in input) return undefined;
+  if (typeof cmd === "string") return plainPrograms(cmd);
+  if (cmd[0] === "" || cmd.some((word) => word.includes("\0"))) return undefined;
+  return [{ words: cmd, redirections: [] }];
 }
 
 /** Returns whether a directory could be created. */

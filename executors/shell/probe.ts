@@ -7,10 +7,14 @@ import { probeScript } from "./script.ts";
 export interface ShellCapabilities {
   /** True when plain commands print the same messages in a subshell of a worker as in a fresh shell. */
   runsPlainCommands: boolean;
+  /** True when the shell names the signal that ended a program as the launcher does. */
+  namesSignals: boolean;
 }
 
 /** A program that cannot exist. */
 const NO_PROGRAM = "/dev/null/x";
+/** The name of the first real-time signal, which differs between C libraries and languages. */
+const SIGNAL_NAME = "Real-time signal 0";
 
 /**
  * Determines the capabilities of a shell. Of the tested shells, only dash (the `sh` of Debian and Ubuntu) prints the same
@@ -20,9 +24,10 @@ const NO_PROGRAM = "/dev/null/x";
  */
 export async function probeShell(worker: ShellWorker, shell: string): Promise<ShellCapabilities> {
   const report = await worker.probe(probeScript(worker.nextNumber, NO_PROGRAM));
-  const [first, second] = report.messages.split("\n");
+  const [first, second, third] = report.messages.split("\n");
   return {
     runsPlainCommands: first === `${shell}: 1: ${NO_PROGRAM}: not found` &&
       second === `${shell}: 2: ${NO_PROGRAM}: not found`,
+    namesSignals: third === SIGNAL_NAME,
   };
 }

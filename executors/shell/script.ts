@@ -226,7 +226,11 @@ function assignments(variables: Readonly<Record<string, string>>): string {
   return text;
 }
 
-/** Returns a script that runs a missing program on two lines of a plain command. Its report has the messages. */
+/**
+ * Returns a script that runs a missing program on two lines of a plain command, and ends a subshell by a real-time signal.
+ * Its report has the messages.
+ */
 export function probeScript(number: number, program: string): string {
-  return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${REPORT} 0 ${number} /\n`;
+  const signaled = "(read -r pid rest </proc/self/stat; kill -34 $pid)";
+  return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${signaled}; ${REPORT} 0 ${number} /\n`;
 }

@@ -11,7 +11,9 @@ import {
   MAX_STARTERS,
   MESSAGE_BYTES,
   openCommand,
+  type Program,
   type ProgramCommand,
+  type Redirection,
   runCommand,
   SECRET_BYTES,
   secretCommand,
@@ -344,7 +346,9 @@ interface DecodedCommand {
   stdin: Uint8Array;
   stdout: Uint8Array;
   stderr: Uint8Array;
-  words: Uint8Array[];
+  directory: Uint8Array;
+  shell: Uint8Array;
+  parts: Uint8Array[];
   variables: Uint8Array[];
   /** The number of bytes after the last text. */
   padding: number;
@@ -364,8 +368,8 @@ function decodeRun(bytes: Uint8Array): DecodedCommand {
     return found;
   };
   const texts = (count: number) => Array.from({ length: count }, text);
-  const [stdin, stdout, stderr] = [text(), text(), text()];
-  const [words, variables] = [texts(field(5)), texts(field(6))];
+  const [stdin, stdout, stderr, directory, shell] = [text(), text(), text(), text(), text()];
+  const [parts, variables] = [texts(field(5)), texts(field(6))];
   const padding = bytes.length - offset;
   return {
     starter: field(1),
@@ -375,18 +379,24 @@ function decodeRun(bytes: Uint8Array): DecodedCommand {
     stdin,
     stdout,
     stderr,
-    words,
+    directory,
+    shell,
+    parts,
     variables,
     padding,
   };
 }
 
+const programOf = (...words: string[]): Program => ({ words, redirections: [] });
+
 const PROGRAM: ProgramCommand = {
-  words: ["cat"],
+  programs: [programOf("cat")],
   variables: {},
   stdin: "",
   stdout: "/d/1.out",
   stderr: "/d/1.err",
+  directory: "",
+  shell: "",
   reportsBegin: false,
   isQueued: false,
   keepsFiles: false,
@@ -399,15 +409,38 @@ const byteText = fc.oneof(
 ).map((text) => text.replaceAll("\0", ""));
 const variableName = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,8}$/).filter((name) => name !== "__proto__");
 
+const redirection = fc.record<Redirection>({
+  descriptor: fc.constantFrom("0", "1", "2"),
+  operator: fc.constantFrom("<", ">", ">>", "&"),
+  target: byteText,
+});
+const program = fc.record<Program>({
+  words: fc.array(byteText, { minLength: 1, maxLength: 8 }),
+  redirections: fc.array(redirection, { maxLength: 3 }),
+});
+
+/** Returns the parts of programs as `docs/launcher_protocol.md` specifies them. */
+function partsOf(programs: readonly Program[]): string[] {
+  return programs.flatMap(({ words, redirections }, index) => [
+    ...(index === 0 ? [] : ["|"]),
+    ...words.map((word) => ` ${word}`),
+    ...redirections.map(({ descriptor, operator, target }) => {
+      return descriptor + (operator === ">>" ? "+" : operator) + target;
+    }),
+  ]);
+}
+
 test("runCommand() encodes what a decoder gets back, with escaped bytes as those bytes", () => {
   fc.assert(
     fc.property(
       fc.record<ProgramCommand>({
-        words: fc.array(byteText, { minLength: 1, maxLength: 8 }),
+        programs: fc.array(program, { minLength: 1, maxLength: 4 }),
         variables: fc.dictionary(variableName, byteText, { maxKeys: 5, noNullPrototype: true }),
         stdin: byteText,
         stdout: byteText,
         stderr: byteText,
+        directory: byteText,
+        shell: byteText,
         reportsBegin: fc.boolean(),
         isQueued: fc.boolean(),
         keepsFiles: fc.boolean(),
@@ -418,7 +451,8 @@ test("runCommand() encodes what a decoder gets back, with escaped bytes as those
         const bytes = runCommand(starter, number, command)!;
         const { padding, ...decoded } = decodeRun(bytes);
         assert(padding < 4);
-        const { words, variables, stdin, stdout, stderr, reportsBegin, isQueued, keepsFiles } = command;
+        const { programs, variables, stdin, stdout, stderr, directory, shell, reportsBegin, isQueued, keepsFiles } =
+          command;
         assertEquals(decoded, {
           starter,
           kind: 2,
@@ -427,7 +461,9 @@ test("runCommand() encodes what a decoder gets back, with escaped bytes as those
           stdin: encodeByteText(stdin),
           stdout: encodeByteText(stdout),
           stderr: encodeByteText(stderr),
-          words: words.map(encodeByteText),
+          directory: encodeByteText(directory),
+          shell: encodeByteText(shell),
+          parts: partsOf(programs).map(encodeByteText),
           variables: Object.entries(variables).map(([name, value]) => encodeByteText(`${name}=${value}`)),
         });
       },
@@ -437,38 +473,38 @@ test("runCommand() encodes what a decoder gets back, with escaped bytes as those
 });
 
 test("runCommand() encodes a message of 4096 bytes, and refuses a longer one", () => {
-  const fixedBytes = 28 + 1 + "/d/1.out/d/1.err".length + 2 + "cat".length + 1 + 1;
+  const fixedBytes = 28 + 1 + "/d/1.out/d/1.err".length + 2 + 2 + " cat".length + 1 + 2;
   const room = MESSAGE_BYTES - fixedBytes;
   const characters: [string, number][] = [["x", 1], ["é", 2], ["€", 3], ["𝄞", 4], ["\udc80", 1], ["a\udcff", 2]];
   for (const [character, size] of characters) {
     for (let extra = -8; extra <= 8; extra++) {
       const length = room + extra;
       const argument = character.repeat(Math.floor(length / size)) + "x".repeat(length % size);
-      const bytes = runCommand(1, 2, { ...PROGRAM, words: ["cat", argument] });
+      const bytes = runCommand(1, 2, { ...PROGRAM, programs: [programOf("cat", argument)] });
       assertEquals([character, extra, bytes !== undefined], [character, extra, extra <= 0]);
       if (!bytes) continue;
       assertEquals(bytes.length, Math.ceil((MESSAGE_BYTES + extra) / 4) * 4);
-      assertEquals(decodeRun(bytes).words[1], encodeByteText(argument));
+      assertEquals(decodeRun(bytes).parts[1], encodeByteText(` ${argument}`));
     }
   }
-  for (const part of ["stdin", "stdout", "stderr"] as const) {
+  for (const part of ["stdin", "stdout", "stderr", "directory", "shell"] as const) {
     assertEquals(runCommand(1, 2, { ...PROGRAM, [part]: "x".repeat(MESSAGE_BYTES) }), undefined);
   }
   assertEquals(runCommand(1, 2, { ...PROGRAM, variables: { A: "x".repeat(MESSAGE_BYTES) } }), undefined);
-  assertEquals(runCommand(1, 2, { ...PROGRAM, words: ["x".repeat(10_000_000)] }), undefined);
+  assertEquals(runCommand(1, 2, { ...PROGRAM, programs: [programOf("x".repeat(10_000_000))] }), undefined);
 });
 
 test("runCommand() encodes as many empty arguments as fit", () => {
-  const count = MESSAGE_BYTES - 28 - 1 - "/d/1.out/d/1.err".length - 2 - "cat".length - 1;
-  const empty = (count: number) => ({ ...PROGRAM, words: ["cat", ...Array<string>(count).fill("")] });
-  assertEquals(decodeRun(runCommand(0, 1, empty(count))!).words.length, count + 1);
+  const count = Math.floor((MESSAGE_BYTES - 28 - 1 - "/d/1.out/d/1.err".length - 2 - 2 - " cat".length - 1) / 2);
+  const empty = (count: number) => ({ ...PROGRAM, programs: [programOf("cat", ...Array<string>(count).fill(""))] });
+  assertEquals(decodeRun(runCommand(0, 1, empty(count))!).parts.length, count + 1);
   assertEquals(runCommand(0, 1, empty(count + 1)), undefined);
 });
 
 test("each command is an array of its own, which later commands do not change", () => {
-  const first = runCommand(1, 1, { ...PROGRAM, words: ["first"] })!;
+  const first = runCommand(1, 1, { ...PROGRAM, programs: [programOf("first")] })!;
   const copy = first.slice();
-  runCommand(2, 2, { ...PROGRAM, words: ["another", "program"] });
+  runCommand(2, 2, { ...PROGRAM, programs: [programOf("another", "program")] });
   secretCommand(SECRET);
   assertEquals(first, copy);
 });

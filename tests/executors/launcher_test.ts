@@ -48,7 +48,7 @@ function script(text: string, ...args: string[]): Task & { cmd: string[] } {
 }
 
 /** Returns the same task for a shell worker. */
-const inShell = (task: Task): Task => ({ ...task, cwd: process.cwd() });
+const inShell = (task: Task): Task => ({ ...task, env: { ...task.env, TOO_LONG: "x".repeat(4096) } });
 
 /** Runs tasks one after another in one slot. Returns the results in the order of the tasks. */
 function inOneSlot(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
@@ -90,7 +90,10 @@ launcherTest("arrays and, with dash, plain words run in a starter; other command
       [true, { cmd: ` ${look} a 'b c' "d"` }],
       [true, { cmd: [look], stdin: "x", env: { A: "b" }, timeoutMs: 600_000 }],
       [true, { cmd: look, stdin: new Uint8Array(10) }],
-      [false, { cmd: [look], cwd: "/" }],
+      [true, { cmd: [look], cwd: "/" }],
+      [true, { cmd: look, cwd: directory }],
+      [true, { cmd: `${look} | cat` }],
+      [true, { cmd: `${look} >&1 </dev/null 2>/dev/null` }],
       [false, { cmd: [look], stdin: { file: join(directory, "input") } }],
       [false, { cmd: [look, "/dev/stdout"] }],
       [false, { cmd: `${look}; :` }],

@@ -11,7 +11,8 @@ import { assertMatch } from "@std/assert/match";
 import { createExecutor, type InternalExecutorOptions } from "../../executors/mod.ts";
 import { run, type Task } from "../../mod.ts";
 import type { AttemptCallbacks, Execution, Executor } from "../../pool/executor.ts";
-import { programWords } from "../../executors/shell/launcher/program_words.ts";
+import { plainPrograms } from "../../executors/shell/launcher/plain_programs.ts";
+import { needsPipes } from "../../executors/shell/needs_pipes.ts";
 import { checkTask } from "../../records/task.ts";
 import { randomHex } from "../../system/random_hex.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
@@ -73,8 +74,8 @@ async function withSlot(use: (slot: Slot, directory: string) => Promise<void>): 
 }
 
 /** Returns a task with a script, in a worker of the kind that runs another task. */
-function scriptBeside({ cmd, cwd }: Task, script: string): Task {
-  const isProgram = cwd === undefined && (typeof cmd !== "string" || programWords(cmd) !== undefined);
+function scriptBeside({ cmd }: Task, script: string): Task {
+  const isProgram = typeof cmd !== "string" || (plainPrograms(cmd) !== undefined && !needsPipes(cmd));
   return { cmd: isProgram ? ["sh", "-c", script] : script };
 }
 

@@ -17,6 +17,8 @@ export const MESSAGE_BYTES = 4096;
 export const SECRET_BYTES = 16;
 /** The number of starters that a launcher can have. */
 export const MAX_STARTERS = 4096;
+/** The number of programs that a pipeline can have. */
+export const MAX_PROGRAMS = 64;
 
 const COMMAND_HEADER_BYTES = 16;
 const RUN_HEADER_BYTES = 28;
@@ -31,17 +33,39 @@ const COMMAND = { secret: 0, open: 1, run: 2, close: 3 } as const;
 const REPORTS = ["ready", "opened", "begun", "ended", "unopened", "unstarted", "died"] as const;
 const RUN_FLAG = { reportsBegin: 1, isQueued: 2, keepsFiles: 4 } as const;
 
+/** A redirection of a descriptor of a program. */
+export interface Redirection {
+  /** The number of the descriptor: 0, 1 or 2. */
+  readonly descriptor: string;
+  /** `&` for a copy of another descriptor. */
+  readonly operator: "<" | ">" | ">>" | "&";
+  /** A path, or the number of another descriptor. */
+  readonly target: string;
+}
+
 /** A program to start. */
-export interface ProgramCommand {
+export interface Program {
   /** The program and its arguments. */
   readonly words: readonly string[];
-  /** Variables that the program gets besides those of the launcher. */
+  /** The redirections, in the order in which they apply. */
+  readonly redirections: readonly Redirection[];
+}
+
+/** The programs of a task. */
+export interface ProgramCommand {
+  /** One program, or those of a pipeline. */
+  readonly programs: readonly Program[];
+  /** Variables that the programs get besides those of the launcher. */
   readonly variables: Readonly<Record<string, string>>;
   /** The path of standard input, or an empty text for an empty input. */
   readonly stdin: string;
   /** The paths of new files for the outputs. */
   readonly stdout: string;
   readonly stderr: string;
+  /** The directory in which the programs start, or an empty text for that of the launcher. */
+  readonly directory: string;
+  /** The shell in whose name messages about a pipeline are. */
+  readonly shell: string;
   /** True to report the start of the program. */
   readonly reportsBegin: boolean;
   /** True when another program may still be running, so that the runner may be dead when this one begins. */
@@ -106,9 +130,10 @@ export function closeCommand(starter: number): Uint8Array {
 
 /** Returns the command that runs a program; `undefined` for one that is too long for a message. */
 export function runCommand(starter: number, number: number, command: ProgramCommand): Uint8Array | undefined {
-  const { words, variables, stdin, stdout, stderr, reportsBegin, isQueued, keepsFiles } = command;
+  const { programs, variables, stdin, stdout, stderr, directory, shell, reportsBegin, isQueued, keepsFiles } = command;
   let variableCount = 0;
-  let text = `${stdin}\0${stdout}\0${stderr}\0${words.join("\0")}\0`;
+  const parts = partsOf(programs);
+  let text = `${stdin}\0${stdout}\0${stderr}\0${directory}\0${shell}\0${parts.join("\0")}\0`;
   for (const name in variables) {
     text += `${name}=${variables[name]}\0`;
     variableCount++;
@@ -122,9 +147,22 @@ export function runCommand(starter: number, number: number, command: ProgramComm
       (keepsFiles ? RUN_FLAG.keepsFiles : 0),
     true,
   );
-  scratchView.setUint32(COMMAND_HEADER_BYTES + 4, words.length, true);
+  scratchView.setUint32(COMMAND_HEADER_BYTES + 4, parts.length, true);
   scratchView.setUint32(COMMAND_HEADER_BYTES + 8, variableCount, true);
   return message(COMMAND.run, starter, number, RUN_HEADER_BYTES + bytes);
+}
+
+/** Returns the parts of programs: a word after a space, a redirection that begins with a digit, or a pipe. */
+function partsOf(programs: readonly Program[]): string[] {
+  const parts: string[] = [];
+  for (const { words, redirections } of programs) {
+    if (parts.length > 0) parts.push("|");
+    for (const word of words) parts.push(` ${word}`);
+    for (const { descriptor, operator, target } of redirections) {
+      parts.push(`${descriptor}${operator === ">>" ? "+" : operator}${target}`);
+    }
+  }
+  return parts;
 }
 
 /** Writes text after the header of a run. Returns the number of bytes; `undefined` when they do not fit. */

@@ -2,7 +2,7 @@ import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
-import { programWords } from "../../executors/shell/launcher/program_words.ts";
+import { plainPrograms } from "../../executors/shell/launcher/plain_programs.ts";
 import { decodeByteText, encodeByteText } from "../../text/byte_text.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import { ShellCommandGenerator } from "../support/shell_command_generator.ts";
 import { test } from "../support/test.ts";
 
-test("programWords() splits a command that only starts a program", () => {
+test("plainPrograms() splits a command that only starts a program", () => {
   const commands: [string, string[]][] = [
     ["cat", ["cat"]],
     [" \t cat\t ", ["cat"]],
@@ -52,10 +52,12 @@ test("programWords() splits a command that only starts a program", () => {
     ]],
     ["cat if then echo exit '[' ']]' 1", ["cat", "if", "then", "echo", "exit", "[", "]]", "1"]],
   ];
-  for (const [command, words] of commands) assertEquals([command, programWords(command)], [command, words]);
+  for (const [command, words] of commands) {
+    assertEquals([command, plainPrograms(command)], [command, [{ words, redirections: [] }]]);
+  }
 });
 
-test("programWords() returns nothing for a command that may do more", () => {
+test("plainPrograms() returns nothing for a command that may do more", () => {
   const commands = [
     "",
     " ",
@@ -70,11 +72,6 @@ test("programWords() returns nothing for a command that may do more", () => {
     "cat &",
     "cat && cat",
     "cat || cat",
-    "cat | cat",
-    "cat >a",
-    "cat <a",
-    "cat 2>&1",
-    "cat >>a",
     "cat <<a\na\n",
     "(cat)",
     "cat (a)",
@@ -129,10 +126,10 @@ test("programWords() returns nothing for a command that may do more", () => {
     ". ./a",
     ": a",
   ];
-  for (const command of commands) assertEquals([command, programWords(command)], [command, undefined]);
+  for (const command of commands) assertEquals([command, plainPrograms(command)], [command, undefined]);
 });
 
-test("programWords() returns nothing for a built-in command or a reserved word of dash and bash", async () => {
+test("plainPrograms() returns nothing for a built-in command or a reserved word of dash and bash", async () => {
   if (lacks("bash", "dash")) return;
   const { stdout: bash } = await shell("bash -c 'compgen -b; compgen -k'");
   const names = bash.trim().split("\n");
@@ -147,7 +144,7 @@ test("programWords() returns nothing for a built-in command or a reserved word o
   assert(ofDash.length > 50 && ofDash.includes("chdir") && ofDash.includes("while"), `${ofDash}`);
   for (const name of new Set([...ofDash, ...names])) {
     for (const command of [name, ` ${name} `, `${name} a`, `${name}\t''`]) {
-      assertEquals([command, programWords(command)], [command, undefined]);
+      assertEquals([command, plainPrograms(command)], [command, undefined]);
     }
   }
 });
@@ -256,7 +253,7 @@ const NAMES = [
 ];
 
 test(
-  "dash and bash start the program with the words of programWords()",
+  "dash and bash start the program with the words of plainPrograms()",
   { timeout: TIMEOUT.timeout * EFFORT },
   async () => {
     if (lacks("bash", "dash")) return;
@@ -269,8 +266,9 @@ test(
       ...[...NAMES, "no_such_command"].map((name) => `${name} 'a b'`),
     ];
     const programs = generated.flatMap((command) => {
-      const words = programWords(command);
-      return words ? [{ command, words }] : [];
+      const [program, ...others] = plainPrograms(command) ?? [];
+      const isAlone = program !== undefined && others.length === 0 && program.redirections.length === 0;
+      return isAlone ? [{ command, words: program.words }] : [];
     });
     assert(programs.length > count / 2, `${programs.length} commands are programs, with seed ${SEED}`);
     await withTempDirectory(async (directory) => {
