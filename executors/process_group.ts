@@ -23,6 +23,13 @@ export interface ProcessGroup {
    * @default the leader is not a worker; the whole group is terminated
    */
   attemptSinceMs?: number;
+  /**
+   * True when the leader stands for the shell of the attempt, and its children for the programs of the shell: the leader
+   * gets SIGTERM as well, and keeps ended children as zombies.
+   *
+   * @default false
+   */
+  leaderIsShell?: boolean;
 }
 
 /**
@@ -37,6 +44,7 @@ export class ProcessGroupTermination {
   /** False when the worker ended before it started the attempt. */
   foundAttempt = true;
   readonly #groupId: number;
+  readonly #leaderIsShell: boolean;
   readonly #sendSignal: SendSignal;
   readonly #watch: GroupWatch;
   #killAtMs: number;
@@ -44,6 +52,8 @@ export class ProcessGroupTermination {
   #killedMs = Infinity;
   /** The first process of the attempt; `undefined` when the group has no older processes to spare. */
   #root: RunningProcess | undefined;
+  /** The leader, if it gets signals as well. */
+  #leader: RunningProcess | undefined;
   /** The processes of the attempt, which get signals one by one when others are spared. */
   #members: readonly RunningProcess[] = [];
   /** Interrupts a pause when SIGKILL is brought forward. */
@@ -51,12 +61,13 @@ export class ProcessGroupTermination {
 
   /** Starts the termination. */
   constructor(
-    { id, attemptSinceMs }: ProcessGroup,
+    { id, attemptSinceMs, leaderIsShell = false }: ProcessGroup,
     killAfterMs: number,
     sendSignal: SendSignal,
     watch: GroupWatch = GROUP_WATCH,
   ) {
     this.#groupId = id;
+    this.#leaderIsShell = leaderIsShell;
     this.#sendSignal = sendSignal;
     this.#watch = watch;
     this.#killAtMs = performance.now() + killAfterMs;
@@ -102,8 +113,10 @@ export class ProcessGroupTermination {
       const child = members.find(({ parentPid }) => parentPid === this.#groupId);
       if (child && !this.#isStarting(child, attemptSinceMs)) {
         const others = members.filter(({ pid }) => pid !== this.#groupId);
-        if (others.some((other) => isOlder(other, child))) this.#root = child;
-        this.#members = others.filter((other) => !isOlder(other, child));
+        const first = this.#firstChild(child);
+        if (others.some((other) => isOlder(other, first))) this.#root = first;
+        this.#members = others.filter((other) => !isOlder(other, first));
+        if (this.#leaderIsShell) this.#leader = members.find(({ pid }) => pid === this.#groupId);
         return true;
       }
       if (!members.some(({ pid }) => pid === this.#groupId)) return false;
@@ -111,6 +124,12 @@ export class ProcessGroupTermination {
       if (!child && performance.now() > this.#killAtMs + REAP_MS) await this.#send(this.#groupId, "SIGKILL");
       await this.#pause(MIN_POLL_MS);
     }
+  }
+
+  /** Returns the first process of the attempt. */
+  #firstChild(child: RunningProcess): RunningProcess {
+    const children = this.#leaderIsShell ? this.#watch.processes.children(this.#groupId) ?? [] : [];
+    return children.reduce((first, other) => isOlder(other, first) ? other : first, child);
   }
 
   /** Returns true while a child has the traps of its worker, so that SIGTERM would be lost. */
@@ -127,6 +146,9 @@ export class ProcessGroupTermination {
         pid
       )
       : [-this.#groupId];
+    const leader = this.#root && signal === "SIGTERM" ? this.#leader : undefined;
+    // Before its children end, so that it does not take their ends for those of a pipeline.
+    if (leader && processes.isRunning(leader.pid, leader.startTicks)) await this.#send(leader.pid, signal);
     // A stopped process handles SIGTERM only after SIGCONT.
     const signals = signal === "SIGTERM" ? [signal, "SIGCONT"] as const : [signal];
     await Promise.all(targets.flatMap((target) => signals.map((each) => this.#send(target, each))));

@@ -34,6 +34,8 @@ export interface ProcessList {
   isRunning(pid: number, startTicks?: number): boolean | undefined;
   /** Returns whether a process ignores or catches SIGTERM; `undefined` without access to `/proc`. */
   handlesSigterm(pid: number): boolean | undefined;
+  /** Returns the children of a process, with zombies; `undefined` where the system does not list them. */
+  children(pid: number): RunningProcess[] | undefined;
 }
 
 const TERM_BIT = 1n << 14n;
@@ -59,6 +61,15 @@ export const PROCESSES: ProcessList = {
       return [...status.matchAll(/^Sig(?:Ign|Cgt):\s*(\w+)$/gm)].some(([, set]) => BigInt(`0x${set}`) & TERM_BIT);
     } catch {
       return false;
+    }
+  },
+  children(pid) {
+    if (!hasProc()) return undefined;
+    try {
+      const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter((child) => child !== "");
+      return pids.map((child) => readAny(Number(child))).filter((child) => child !== undefined);
+    } catch {
+      return undefined;
     }
   },
 };
@@ -124,10 +135,15 @@ function groupProcesses(processes: readonly RunningProcess[]): ProcessGroups {
 /** Error codes for a process that has ended, and for a hidden process of another user. */
 const INACCESSIBLE = ["ENOENT", "ESRCH", "EACCES", "EPERM"];
 
+/** Returns a process that has not ended. */
 function read(pid: number): RunningProcess | undefined {
+  return readAny(pid, (state) => state !== "Z" && state !== "X");
+}
+
+function readAny(pid: number, accepts: (state: string) => boolean = () => true): RunningProcess | undefined {
   try {
     const fields = statFields(`/proc/${pid}`);
-    if (fields[0] === "Z" || fields[0] === "X") return undefined;
+    if (!accepts(fields[0]!)) return undefined;
     return { pid, parentPid: Number(fields[1]), groupId: Number(fields[2]), startTicks: Number(fields[19]) };
   } catch (error) {
     if (INACCESSIBLE.includes(systemCode(error) ?? "")) return undefined;

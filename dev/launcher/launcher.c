@@ -158,8 +158,8 @@ struct program {
   /* The path of the program; 0 to search the directories of PATH. */
   const char *path;
   int input, output;
-  /* The running process, or 0. */
-  int pid;
+  /* 0 before the start. */
+  int pid, has_ended;
 };
 
 static struct program programs[MAX_PROGRAMS];
@@ -553,14 +553,19 @@ static int start_in_shell(struct start *start, char *shell) {
   *end = 0;
   char *arguments[] = {shell, "-c", "--", text, shell, 0}, *none[] = {0};
   struct program *program = start->program;
-  struct program substitute = {arguments, none, 0, program->input, program->output, 0};
+  struct program substitute = {arguments, none, 0, program->input, program->output, 0, 0};
   start->program = &substitute;
   int pid = start_program(start);
   start->program = program;
   return pid;
 }
 
-/* The number of programs that run. */
+#define CORE_DUMPED 0x80
+/* The parts of a status as from `wait`. */
+static int signal_of(int status) { return status & 0x7f; }
+static int status_of_exit(int code) { return code << 8; }
+
+/* The number of programs that have not ended. */
 static u32 running;
 /* The signal that ended the task, or 0. */
 static int killed_by;
@@ -625,9 +630,9 @@ static const char SIGNAL_NAMES[] =
 
 /* Prints what dash prints about the end of a program in a pipeline. */
 static void print_end(int status) {
-  int signal = status & 0x7f;
+  int signal = signal_of(status);
   if (signal == 0 || signal == SIGINT || signal == SIGPIPE) return;
-  const char *end = status & 0x80 ? " (core dumped)\n" : "\n";
+  const char *end = status & CORE_DUMPED ? " (core dumped)\n" : "\n";
   const char *name = SIGNAL_NAMES;
   for (int i = 1; signal <= LAST_NAMED_SIGNAL && i < signal; i++) name += text_length(name) + 1;
   if (signal <= LAST_NAMED_SIGNAL) return print(name, end);
@@ -654,33 +659,56 @@ static void add_usage(struct ending *ending, const struct rusage *usage) {
   ending->system_us += usage->ru_stime.tv_sec * 1000000ul + usage->ru_stime.tv_usec;
 }
 
-static void handle_end(struct ending *ending, int pid, int status) {
-  u32 index = 0;
-  while (index < program_count && programs[index].pid != pid) index++;
-  if (index == program_count) return;
-  programs[index].pid = 0;
-  running--;
-  print_end(status);
-  int signal = status & 0x7f;
-  if (index == program_count - 1) ending->status = signal ? (128 + signal) << 8 : status;
+/* Returns whether a program has ended, and its status as from `wait`. The process remains. */
+static int has_ended(int pid, int *status) {
+  siginfo_t info;
+  info.si_pid = 0;
+  if (wait_without_reaping(pid, &info) < 0 || info.si_pid == 0) return 0;
+  *status = info.si_code == CLD_EXITED ? status_of_exit(info.si_status) : info.si_status;
+  if (info.si_code == CLD_DUMPED) *status |= CORE_DUMPED;
+  return 1;
 }
 
-/* Waits for a pipeline as dash does: for all of its programs, unless a signal ends the shell. */
-static void wait_for_pipeline(struct ending *ending) {
-  while (running > 0 && killed_by == 0) {
+/* Handles programs that have ended, in their order. */
+static void handle_ends(struct ending *ending) {
+  for (u32 i = 0; i < program_count && killed_by == 0; i++) {
+    struct program *program = &programs[i];
     int status;
+    if (program->pid == 0 || program->has_ended || !has_ended(program->pid, &status)) continue;
+    check_signals(); /* a signal to the group precedes the ends that it causes */
+    if (killed_by != 0) return;
+    program->has_ended = 1;
+    running--;
+    print_end(status);
+    int signal = signal_of(status);
+    if (i == program_count - 1) ending->status = signal ? status_of_exit(128 + signal) : status;
+  }
+}
+
+/* Reaps the programs that have ended. */
+static void reap_programs(struct ending *ending) {
+  running = 0;
+  for (u32 i = 0; i < program_count; i++) {
     struct rusage usage;
-    int pid = (int)wait_for(-1, &status, WNOHANG, &usage);
-    check_signals();
-    if (pid > 0) {
-      add_usage(ending, &usage);
-      if (killed_by == 0) handle_end(ending, pid, status);
-    } else if (killed_by == 0) {
-      int signal = (int)wait_for_signal(caught_mask | mask_of(SIGCHLD), 0);
-      if (signal > 0 && signal != SIGCHLD) killed_by = signal;
-    }
+    if (programs[i].pid == 0) continue;
+    if (wait_for(programs[i].pid, 0, WNOHANG, &usage) > 0) add_usage(ending, &usage);
+    else running++;
+  }
+}
+
+/*
+ * Waits for a pipeline as dash does: for all of its programs, unless a signal ends the shell. Programs are reaped last, because
+ * the age of the first one tells the runner which processes of the group are of this task.
+ */
+static void wait_for_pipeline(struct ending *ending) {
+  for (;;) {
+    handle_ends(ending);
+    if (running == 0 || killed_by != 0) break;
+    int signal = (int)wait_for_signal(caught_mask | mask_of(SIGCHLD), 0);
+    if (signal > 0 && signal != SIGCHLD) killed_by = signal;
   }
   if (killed_by != 0) ending->status = killed_by;
+  reap_programs(ending);
   block_signals(0);
 }
 
@@ -785,7 +813,7 @@ static void run_task(struct command *run) {
     send_report(&begun, BEGUN, run->number, REPORT_HEADER_BYTES + 8);
   }
   /* The status of dash when it cannot start the last program. */
-  struct ending ending = {2 << 8, 0, 0};
+  struct ending ending = {status_of_exit(2), 0, 0};
   wait_for_programs(&ending);
   report_end(run, &paths, &ending, now_ns(CLOCK_MONOTONIC) - begun_ns);
   if (running > 0) {

@@ -137,6 +137,9 @@ static inline long fork_process(void) { return CALL(clone, SIGCHLD); }
 static inline long wait_for(int pid, int *status, int options, struct rusage *usage) {
   return CALL(wait4, pid, status, options, usage);
 }
+static inline long wait_without_reaping(int pid, siginfo_t *info) {
+  return CALL(waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT);
+}
 static inline long own_pid(void) { return CALL(getpid, 0); }
 static inline long send_signal(int pid, int signal) { return CALL(kill, pid, signal); }
 static inline void set_session(void) { CALL(setsid, 0); }

@@ -36,6 +36,8 @@ interface PendingRun<Report> extends RunCallbacks {
 export abstract class AttemptWorker<Report> {
   /** The id of the process and of its group. */
   abstract readonly pid: number;
+  /** True when the process stands for the shell of an attempt: the programs of the attempt are its own children. */
+  abstract readonly isShellOfAttempt: boolean;
   readonly directory: WorkerDirectory;
   #isRetired = false;
   #hasEnded = false;

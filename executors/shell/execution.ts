@@ -516,7 +516,8 @@ export class ShellExecution implements Execution {
 
   #endGroup(worker: Worker, killAfterMs: number): void {
     worker.retire(); // the worker must exit, because it belongs to the group
-    const group = this.#hasEnded ? { id: worker.pid } : { id: worker.pid, attemptSinceMs: this.startedMs };
+    const { pid: id, isShellOfAttempt: leaderIsShell } = worker;
+    const group = this.#hasEnded ? { id } : { id, attemptSinceMs: this.startedMs, leaderIsShell };
     const termination = new ProcessGroupTermination(group, killAfterMs, this.#context.sendSignal);
     this.#termination = termination;
     if (!this.#hasEnded) this.#enforceReport(worker, termination);

@@ -43,6 +43,7 @@ export interface ChannelOwner {
 
 /** A shell that reads scripts from its standard input and reports on its standard output, the channel. */
 export class ShellWorker extends AttemptWorker<AttemptReport> {
+  readonly isShellOfAttempt = false;
   /** Settles when the shell has exited. Never rejects. */
   readonly ended: Promise<ExitStatus>;
   readonly #child: ChildProcess;

@@ -76,6 +76,10 @@ class FakeMachine implements ProcessList {
     return false;
   }
 
+  children(pid: number): RunningProcess[] {
+    return [...this.processes.values()].filter(({ parentPid }) => parentPid === pid);
+  }
+
   readonly sendSignal: SendSignal = (target, signal) => {
     const all = target < 0
       ? [...this.processes.values()].filter(({ groupId }) => groupId === -target)
@@ -206,6 +210,35 @@ test("processes of an earlier attempt get no signal", async () => {
   });
 });
 
+test("a leader that stands for a shell gets SIGTERM before its children", async () => {
+  await withMachine(async (machine) => {
+    const { worker, left, child } = machine.addWorker({ left: 1 });
+    const other = machine.add({ groupId: worker.pid, parentPid: worker.pid });
+    const { gone } = machine.terminate({ id: worker.pid, attemptSinceMs: 0, leaderIsShell: true });
+    await machine.clock.advance(5_000);
+    await gone;
+    const members = [child.pid, other.pid].flatMap((pid) => [`TERM ${pid}`, `CONT ${pid}`]);
+    assertEquals(machine.signals, [`TERM ${worker.pid}`, ...members]);
+    assertEquals([...machine.processes.keys()], left.map(({ pid }) => pid));
+  });
+});
+
+test("processes of a pipeline whose first program has ended are terminated, wherever pids begin again", async () => {
+  await withMachine(async (machine) => {
+    const { worker, left, child } = machine.addWorker({ left: 1 });
+    const groupId = worker.pid;
+    child.isZombie = true;
+    const background = machine.add({ groupId, startTicks: child.startTicks + 1 });
+    const last = machine.add({ pid: 50, groupId, parentPid: groupId, startTicks: child.startTicks + 2 });
+    const { gone } = machine.terminate({ id: groupId, attemptSinceMs: 0, leaderIsShell: true });
+    await machine.clock.advance(5_000);
+    await gone;
+    const members = [background.pid, last.pid].flatMap((pid) => [`TERM ${pid}`, `CONT ${pid}`]);
+    assertEquals(machine.signals, [`TERM ${worker.pid}`, ...members]);
+    assert(machine.processes.has(left[0]!.pid));
+  });
+});
+
 test("processes that an attempt starts during its termination are terminated, too", async () => {
   await withMachine(async (machine) => {
     const { worker, left } = machine.addWorker({ left: 1 });
@@ -269,9 +302,10 @@ test("a termination settles when no signal can be sent", async () => {
   });
 });
 
-test("PROCESSES lists running processes, and no zombies", async () => {
+test("PROCESSES lists running processes without zombies, and children with zombies", async () => {
   // The shell executes a program that never reaps the child of the shell.
-  const { child, output, ended } = start("sh", ["-c", "true & echo $!; exec sleep 300"]);
+  const untilExec = "until grep -q sleep /proc/$$/comm; do :; done";
+  const { child, output, ended } = start("sh", ["-c", `(${untilExec}) & echo $!; exec sleep 300`]);
   await waitFor("the child", () => output.stdout !== "");
   const zombie = Number(output.stdout);
   await waitFor("the child to end", () => !PROCESSES.isRunning(zombie));
@@ -279,11 +313,13 @@ test("PROCESSES lists running processes, and no zombies", async () => {
   const found = members.find(({ pid }) => pid === child.pid)!;
   assertEquals(found.parentPid, process.pid);
   assertEquals(members.filter(({ pid }) => pid === zombie), []);
+  assertEquals(PROCESSES.children(child.pid!)!.map(({ pid, parentPid }) => [pid, parentPid]), [[zombie, child.pid]]);
   assertEquals(PROCESSES.isRunning(found.pid, found.startTicks), true);
   assertEquals(PROCESSES.isRunning(found.pid, found.startTicks + 1), false);
   process.kill(child.pid!, "SIGKILL");
   await ended;
   assertEquals(PROCESSES.isRunning(found.pid), false);
+  assertEquals(PROCESSES.children(found.pid), undefined);
 });
 
 test(

@@ -35,6 +35,7 @@ const EEXIST = 17;
 /** A starter as the worker of a slot. */
 export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
   readonly pid: number;
+  readonly isShellOfAttempt = true;
   /** The limit of a report with its outputs. */
   readonly reportBytes = MESSAGE_BYTES;
   /** Settles when the starter has ended. Never rejects. */
