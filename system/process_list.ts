@@ -66,7 +66,9 @@ export const PROCESSES: ProcessList = {
   children(pid) {
     if (!hasProc()) return undefined;
     try {
-      const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter((child) => child !== "");
+      const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter((child) =>
+        child !== ""
+      );
       return pids.map((child) => readAny(Number(child))).filter((child) => child !== undefined);
     } catch {
       return undefined;

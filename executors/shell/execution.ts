@@ -125,6 +125,8 @@ export class ShellExecution implements Execution {
   /** True when the worker will not run the attempt, because the file for its standard output cannot be created. */
   #isBlocked = false;
   #isWithdrawn = false;
+  /** True when a starter has refused the attempt, which needs a shell. */
+  #isRefused = false;
   /** True when the worker has failed, and there is no file for standard output. */
   #leftNothing = false;
   /** True when the file system of the output files was full at some time. */
@@ -211,10 +213,11 @@ export class ShellExecution implements Execution {
   }
 
   async #run(): Promise<AttemptResult> {
-    const canQueue = this.#previous !== undefined && !this.#needsProcess && !this.#usesPipes;
+    const previous = this.#previous;
+    const canQueue = previous !== undefined && !this.#needsProcess && !this.#usesPipes;
     let result = canQueue ? await this.#runBehind() : "blocked";
     if (result === "blocked") {
-      if (this.#previous) await this.#previous.ended.catch(() => {}); // the owner of that attempt handles the error
+      if (previous) await previous.ended.catch(() => {}); // the owner of that attempt handles the error
       this.#previous = undefined;
       this.#isQueued = false;
       result = await this.#runInSlot();
@@ -222,13 +225,14 @@ export class ShellExecution implements Execution {
     return typeof result === "object" ? result : this.#stop.applyTo(await this.#runAsProcess());
   }
 
-  /** Runs the attempt in the busy worker of the slot. Returns `blocked` when the attempt must wait here. */
+  /** Runs the attempt in the busy worker of the slot. Returns `blocked` when the attempt must wait here, for a free slot. */
   async #runBehind(): Promise<AttemptResult | "blocked" | undefined> {
     const { shells, programs } = this.#context;
     const { slot } = this.#attempt;
     const plain = this.#plainPrograms();
     const starter = plain && programs?.busyWorker(slot);
-    if (starter) return await this.#runPrograms(starter, plain);
+    const result = starter && await this.#runPrograms(starter, plain);
+    if (starter) return this.#isRefused && result === undefined ? "blocked" : result;
     const shell = plain ? undefined : shells.busyWorker(slot);
     return shell ? await this.#runScript(shell) : "blocked";
   }
@@ -255,7 +259,7 @@ export class ShellExecution implements Execution {
   /** True when the command may only start programs, as far as that is known before there is a worker. */
   get #mayBeProgram(): boolean {
     const { capabilities, programs } = this.#context;
-    if (!programs || this.#programs === undefined) return false;
+    if (!programs || this.#programs === undefined || this.#isRefused) return false;
     if (typeof this.#attempt.task.cmd !== "string" || !capabilities) return true;
     return capabilities.runsPlainCommands && (this.#programs.length === 1 || capabilities.namesSignals);
   }
@@ -319,6 +323,7 @@ export class ShellExecution implements Execution {
   async #endRefused(files: AttemptFiles): Promise<AttemptResult | undefined> {
     this.#endTurn();
     this.#leaveFiles(files);
+    this.#isRefused = true;
     if (!this.#termination) return undefined;
     await this.#termination.gone;
     return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));

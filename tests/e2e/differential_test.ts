@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import fc from "fast-check";
+import { plainPrograms } from "../../executors/shell/launcher/plain_programs.ts";
 import { classifyCommand } from "../../executors/shell/plain_command.ts";
 import { run, sh } from "../../mod.ts";
+import { PLAIN_COMMANDS, randomPipeline } from "../fixtures/plain_pipelines.ts";
 import { COMMANDS_BY_CONSTRUCT } from "../fixtures/shell_grammar.ts";
 import { SNIPPETS } from "../fixtures/snippets.ts";
 import {
@@ -33,6 +35,9 @@ const withoutPids = ({ stderr, ...observation }: Observation) => ({
   ...observation,
   stderr: stderr.replace(/ +\d+ (?=Killed|Terminated)/g, " "),
 });
+
+/** Sorts the characters of messages: the programs of a pipeline, and the shell, write parts of them concurrently. */
+const withSortedMessages = ({ status, stdout, stderr }: Observation) => [status, stdout, [...stderr].sort().join("")];
 
 /** Commands whose last program is ended by a signal: dash prints its name, a worker reports it only in the result. */
 const SIGNALED = new Set(["sh -c 'kill -KILL $$'"]);
@@ -75,12 +80,28 @@ test("random commands of the grammar have the same result in a worker as with a 
   for (let round = 0; round < EFFORT; round++) {
     const commands = Array.from({ length: 100 }, (_, index) => generator.command().replaceAll("@", `f${index}_`));
     assertEquals(commands.filter((command) => classifyCommand(command) === "other"), [], `seed ${SEED}`);
-    // The processes of a pipeline write their messages concurrently.
-    const withSortedMessages = (
-      { status, stdout, stderr }: Observation,
-    ) => [status, stdout, [...stderr].sort().join("")];
     assertEquals(await shellDifferences("dash", commands, withSortedMessages), [], `seed ${SEED}`);
   }
+});
+
+for (const [construct, commands] of PLAIN_COMMANDS) {
+  test(`${construct} have the same result in a starter as with a fresh dash -c`, TIMEOUT, async () => {
+    if (lacks("python3", "dash")) return;
+    assert(commands.length >= 100);
+    assertEquals(commands.filter((command) => plainPrograms(command) === undefined), []);
+    const some = commands.filter((_, index) => EFFORT > 1 || index % 3 === 0);
+    assertEquals(await shellDifferences("dash", some, withSortedMessages), []);
+  });
+}
+
+test("random pipelines of programs have the same result in a starter as with a fresh dash -c", TIMEOUT, async () => {
+  if (lacks("python3", "dash")) return;
+  const random = randomNumbers(SEED);
+  const commands = Array.from({ length: 150 * EFFORT }, (_, index) => {
+    return randomPipeline(random).replaceAll("@", `f${index}_`);
+  });
+  assertEquals(commands.filter((command) => plainPrograms(command) === undefined), [], `seed ${SEED}`);
+  assertEquals(await shellDifferences("dash", commands, withSortedMessages), [], `seed ${SEED}`);
 });
 
 /** Pieces that can make a command incomplete. */
