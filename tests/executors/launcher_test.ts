@@ -788,8 +788,9 @@ launcherTest("a program runs once when the router is killed after its end", asyn
     // The first report is in the pipe to the router, or in the starter.
     await waitFor("the second program", () => readFileSync(log, "utf8") === "first\nsecond\n");
     process.kill(router, "SIGKILL");
-    const kinds = [await first.ended, await second.ended].map(({ ending }) => ending.kind);
-    assertEquals([kinds, await readFile(log, "utf8")], [["lost", "lost"], "first\nsecond\n"]);
+    const { kind } = (await first.ended).ending;
+    assert(kind === "lost" || kind === "exited", kind); // a slow test sees that the runner continues the router
+    assertEquals([(await second.ended).ending.kind, await readFile(log, "utf8")], ["lost", "first\nsecond\n"]);
     await close();
   });
 });
