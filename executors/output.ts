@@ -21,7 +21,7 @@ export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
 }
 
 /** The size from which on decoding an output only when its text is read pays. */
-export const MIN_LAZY_BYTES: number = 64 * 1024;
+export const MIN_LAZY_BYTES: number = 16 * 1024;
 
 /** Options for capturing an output stream. */
 export interface CaptureOptions {

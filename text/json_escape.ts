@@ -18,7 +18,8 @@ const ENTRY_BYTES = 2 * INDEXES_BYTES;
 const SOURCE = ENTRY_BYTES << EXPANDED_BYTES;
 /** The place of the escaped text. */
 const TARGET = PAGE_BYTES;
-const TARGET_BYTES = 1024 * 1024;
+/** Most lines with an output of 1 MiB fit, so that they need one write. */
+const TARGET_BYTES = 24 * PAGE_BYTES;
 const BACKSLASH = 0x5c;
 /** An index of no byte. */
 const NO_INDEX = 0x80;

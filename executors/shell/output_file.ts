@@ -125,7 +125,7 @@ export function collectOutputFile(
     file = openSync(path, constants.O_RDONLY | OPEN_FLAGS);
     const first = readStart(file, FIRST_BYTES);
     if (first.length < FIRST_BYTES && first.length <= Math.min(maxInlineBytes, maxOutputBytes)) {
-      return { output: encodeOutput(first) };
+      return { output: isLazy && first.length >= MIN_LAZY_BYTES ? lazyCopy(first) : encodeOutput(first) };
     }
     const { size } = fstatSync(file);
     const isTruncated = size > maxOutputBytes;
@@ -157,6 +157,13 @@ export function collectOutputFile(
 function readStart(file: number, maxBytes: number): Uint8Array {
   if (maxBytes > buffer.length && maxBytes <= KEPT_BYTES) buffer = createBuffer(KEPT_BYTES);
   return readInto(maxBytes <= buffer.length ? buffer : createBuffer(maxBytes), file, maxBytes);
+}
+
+/** Copies an output into a buffer of its own, to be decoded later. */
+function lazyCopy(bytes: Uint8Array): Output {
+  const target = lazyBuffers.take(bytes.length);
+  target.set(bytes);
+  return lazyOutput(target.subarray(0, bytes.length), () => lazyBuffers.give(target));
 }
 
 /** Reads the beginning of a file into a buffer of its own, to be decoded later. */

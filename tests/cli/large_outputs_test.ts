@@ -11,7 +11,7 @@ import { collect, parseResults, startTaskrunner, taskFile, withTempDirectory } f
 import { test } from "../support/test.ts";
 
 const KIB = 1024;
-/** The outputs of the tasks: longer and shorter than 64 KiB, from which on outputs stay bytes. */
+/** The outputs of the tasks: longer and shorter than 16 KiB, from which on outputs stay bytes. */
 const OUTPUTS: Readonly<Record<string, Buffer>> = {
   lines: Buffer.from(Array.from({ length: 60_000 }, (_, line) => `line ${line}\n`).join("")),
   letters: Buffer.alloc(KIB ** 2, "x"),
@@ -20,8 +20,9 @@ const OUTPUTS: Readonly<Record<string, Buffer>> = {
   surrogates: Buffer.alloc(99_999, Buffer.from("78eda080edb0800a", "hex")),
   binary: Buffer.from(Array.from({ length: 200_000 }, (_, index) => index * index % 251)),
   short: Buffer.from("short\u2028\n"),
-  almost: Buffer.alloc(64 * KIB - 1, "y\n"),
-  exact: Buffer.alloc(64 * KIB, "z\n"),
+  almost: Buffer.alloc(16 * KIB - 1, "y\n"),
+  exact: Buffer.alloc(16 * KIB, "z\n"),
+  first: Buffer.alloc(64 * KIB - 1, '"'),
   empty: Buffer.alloc(0),
 };
 const NAMES = Object.keys(OUTPUTS);
