@@ -76,7 +76,8 @@ const attemptResultSchema = v.object({
 }, NO_OBJECT);
 
 const referenceSchema = v.object({ object: objectSchema }, NO_OBJECT);
-const replySchema = v.object({ running: v.array(text, "must be an array") }, NO_OBJECT);
+const keys = v.array(text, "must be an array");
+const replySchema = v.object({ running: keys, returned: v.optional(keys) }, NO_OBJECT);
 const controlSchema = v.object({ killAfterMs: v.optional(timer) }, NO_OBJECT);
 
 const taskMessageSchema = v.object({

@@ -15,6 +15,8 @@ import type {
   ObjectsPackage,
   TransportPackage,
 } from "./packages.ts";
+import { Outbox } from "./outbox.ts";
+import { StreamPublisher } from "./publisher.ts";
 
 /** The version of the client packages that the tests use. */
 const VERSION = "3.4.0";
@@ -26,7 +28,7 @@ const CONNECT_MS = 5_000;
 /** The longest time to the first reply of JetStream, which takes a while after a server has started. */
 const FIRST_ANSWER_MS = { withJetStream: 10_000, without: 2_000 };
 /** The timeout of a single request. */
-export const REQUEST_TIMEOUT_MS = 2_000;
+const REQUEST_TIMEOUT_MS = 2_000;
 
 /** An open connection, with the interfaces of JetStream. */
 export interface Nats {
@@ -34,6 +36,9 @@ export interface Nats {
   connection: NatsConnection;
   js: JetStreamClient;
   jsm: JetStreamManager;
+  /** Sends acknowledgments. */
+  outbox: Outbox;
+  publisher: StreamPublisher;
   /** The number of times that the connection was lost. */
   disconnects: number;
 }
@@ -127,7 +132,14 @@ export async function connectNats(
     });
     const deadlineMs = FIRST_ANSWER_MS[connection.info?.jetstream ? "withJetStream" : "without"];
     const jsm = await retryTransient(() => js.jetstreamManager(), { signal: waiting, deadlineMs });
-    const nats: Nats = { client, connection, js, jsm, disconnects: 0 };
+    const outbox = new Outbox();
+    const publisher = new StreamPublisher(connection, {
+      outbox,
+      transport: client.transport,
+      inboxPrefix: options.inboxPrefix,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    });
+    const nats: Nats = { client, connection, js, jsm, outbox, publisher, disconnects: 0 };
     // An error here only ends the notices: requests on a closed connection fail by themselves.
     watch(nats, servers, onNotice).catch(() => {});
     return nats;

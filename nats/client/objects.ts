@@ -69,25 +69,31 @@ export class RunObjects {
     for await (const chunk of this.#read(reference, options)) await writeAll(file, chunk);
   }
 
-  /** Encodes a value as a message. Stores a value that is too large as an object, and encodes a reference to it. */
-  async pack<T>(value: T, name: string, options: RetryOptions): Promise<Uint8Array> {
+  /** Encodes a value as a message. Returns `undefined` for a value that is too large, which {@linkcode pack} stores. */
+  packInline<T>(value: T): Uint8Array | undefined {
     const message = encode({ value } satisfies Message<T>);
     this.#maxPayloadBytes = this.#nats.connection.info?.max_payload ?? this.#maxPayloadBytes;
-    if (message.length + HEADER_BYTES <= this.#maxPayloadBytes) return message;
+    return message.length + HEADER_BYTES <= this.#maxPayloadBytes ? message : undefined;
+  }
+
+  /** Stores a value as an object, and encodes a reference to the object as a message. */
+  async pack<T>(value: T, name: string, options: RetryOptions): Promise<Uint8Array> {
     const content = new Blob([encode(value) as Uint8Array<ArrayBuffer>]);
     return encode({ object: await this.#put(name, () => content.stream(), options) } satisfies Message<T>);
   }
 
   /**
-   * Decodes a message that {@linkcode pack} encoded. Its value is not checked.
+   * Reads the value of a message: returns it, or reads it from an object. The value is not checked.
    *
    * @param maxBytes the largest object that is read into memory.
    * @throws `TypeError` for an invalid message, `Error` for an object that does not match its reference.
    */
-  async unpack(bytes: Uint8Array, maxBytes: number, options: RetryOptions): Promise<unknown> {
+  unpack(bytes: Uint8Array, maxBytes: number, options: RetryOptions): unknown | Promise<unknown> {
     const message = checkMessage(decode(bytes));
-    if ("value" in message) return message.value;
-    const { object } = message;
+    return "value" in message ? message.value : this.#readValue(message.object, maxBytes, options);
+  }
+
+  async #readValue(object: ObjectReference, maxBytes: number, options: RetryOptions): Promise<unknown> {
     if (object.bytes > maxBytes) {
       throw new TypeError(`its object has ${object.bytes} bytes, and the limit is ${maxBytes}`);
     }

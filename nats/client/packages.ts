@@ -17,6 +17,8 @@ export interface TransportPackage {
   connect(options: ConnectionOptions): Promise<NatsConnection>;
   credsAuthenticator(credentials: Uint8Array): Authenticator;
   nkeyAuthenticator(seed: Uint8Array): Authenticator;
+  createInbox(prefix?: string): string;
+  headers(): MessageHeaders;
 }
 
 /** `@nats-io/jetstream`. */
@@ -71,7 +73,7 @@ export interface NatsConnection {
   /** The description of the server. */
   readonly info?: { server_id: string; cluster?: string; jetstream?: boolean; max_payload: number };
   subscribe(subject: string, options: SubscriptionOptions): { unsubscribe(): void };
-  publish(subject: string, payload?: Uint8Array): void;
+  publish(subject: string, payload?: Uint8Array, options?: { reply?: string; headers?: MessageHeaders }): void;
   requestMany(
     subject: string,
     payload: Uint8Array,
@@ -95,6 +97,7 @@ export interface SubscriptionOptions {
 
 /** A message that is not in a stream. */
 export interface Message {
+  subject: string;
   data: Uint8Array;
   headers?: MessageHeaders;
   respond(payload: Uint8Array): boolean;
@@ -102,22 +105,16 @@ export interface Message {
 
 /** The headers of a message. */
 export interface MessageHeaders {
+  /** The status of a message from the server, as in HTTP. */
+  readonly code: number;
   has(name: string): boolean;
+  set(name: string, value: string): void;
 }
 
-/** Publishes and consumes the messages of streams. */
+/** Consumes the messages of streams. */
 export interface JetStreamClient {
-  publish(subject: string, payload: Uint8Array, options: PublishOptions): Promise<{ seq: number }>;
   consumers: { get(stream: string, name: string): Promise<Consumer> };
   jetstreamManager(): Promise<JetStreamManager>;
-}
-
-/** The options of a message for a stream. */
-export interface PublishOptions {
-  timeout: number;
-  /** The id by which the server recognizes a retry. */
-  msgID?: string;
-  expect?: { lastSubjectSequence: number; streamName: string };
 }
 
 /** Manages streams and their consumers. */

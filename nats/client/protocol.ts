@@ -67,9 +67,12 @@ export interface ControlMessage {
   killAfterMs?: number | undefined;
 }
 
-/** The keys of the attempts that a worker runs. */
+/** The keys of attempts, in the reply of a worker to a control message. */
 export interface ControlReply {
+  /** The attempts that the worker runs, or whose result it has yet to record. */
   running: string[];
+  /** The attempts that the worker has returned before they began, and that no other worker has. */
+  returned?: string[] | undefined;
 }
 
 /** The names of the stream and the subjects of a run. */

@@ -1,57 +1,30 @@
-/** Counting semaphore whose permits are numbered from 1. */
+/** Counting semaphore. */
 export class Semaphore {
-  readonly #isTaken: boolean[];
-  readonly #queue = new Set<(permit: number) => void>();
-  #woken = Promise.withResolvers<void>();
+  #free: number;
+  readonly #queue = new Set<() => void>();
 
   /** @param count the number of permits. */
   constructor(count: number) {
-    this.#isTaken = Array(count).fill(false);
-  }
-
-  /** The number of free permits. */
-  get free(): number {
-    return this.#isTaken.filter((isTaken) => !isTaken).length;
-  }
-
-  /** Takes the free permit with the lowest number, and returns the number; `undefined` when none is free. */
-  tryAcquire(): number | undefined {
-    const index = this.#isTaken.indexOf(false);
-    if (index === -1) return undefined;
-    this.#isTaken[index] = true;
-    return index + 1;
-  }
-
-  /** Passes a permit to the longest waiting {@linkcode run}, or frees it. */
-  release(permit: number): void {
-    const [next] = this.#queue;
-    if (next) {
-      this.#queue.delete(next);
-      next(permit);
-      return;
-    }
-    this.#isTaken[permit - 1] = false;
-    this.wake();
+    this.#free = count;
   }
 
   /** Runs an action with a permit. Calls that wait for a permit get it in their order. */
   async run<T>(action: () => Promise<T>): Promise<T> {
-    const permit = this.tryAcquire() ?? await new Promise<number>((resolve) => this.#queue.add(resolve));
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#queue.add(resolve));
     try {
       return await action();
     } finally {
-      this.release(permit);
+      this.#release();
     }
   }
 
-  /** Settles when a permit is free or {@linkcode wake} is called. Takes no permit, so another caller may be faster. */
-  async whenFree(): Promise<void> {
-    if (this.free === 0) await this.#woken.promise;
-  }
-
-  /** Settles all pending {@linkcode whenFree} calls. */
-  wake(): void {
-    this.#woken.resolve();
-    this.#woken = Promise.withResolvers();
+  /** Passes a permit to the call that has waited longest, or frees it. */
+  #release(): void {
+    const [next] = this.#queue;
+    if (next) {
+      this.#queue.delete(next);
+      next();
+    } else this.#free++;
   }
 }

@@ -1,6 +1,6 @@
 /** Runs attempts on workers on other machines, through a stream of NATS JetStream. @module */
 
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { hash, randomBytes, randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { discardOutput, outputLost } from "../../executors/output.ts";
 import { type OutputStream, SpillDirectory } from "../../executors/spill_directory.ts";
@@ -31,11 +31,13 @@ import type { NatsOptions } from "../client/options.ts";
 import type { Consumer, DeliveredMessage } from "../client/packages.ts";
 import {
   type ControlMessage,
+  type ControlReply,
   decode,
   encode,
   keyOf,
   PROTOCOL_VERSION,
   type RemoteOutput,
+  type ResultMessage,
   type RunConfig,
   type TaskMessage,
   TASKS_CONSUMER,
@@ -219,13 +221,13 @@ export class NatsExecutor implements Executor {
       task;
     const message: TaskMessage = { task: { ...taskToRun, env: environmentOf(attempt) }, id, number, timeoutMs };
     // Hashes the task without the variables that hooks add: these differ when the run is resumed.
-    const hash = createHash("sha256").update(encode({ task, id, number })).digest("hex").slice(0, 32);
+    const digest = hash("sha256", encode({ task, id, number })).slice(0, 32);
     const { names, objects, isResumed } = this.#stream!;
     const until = { signal: this.#sends.signal };
     // A unique name, because storing an object replaces an object of the same name, which a message may reference.
-    const bytes = await objects.pack(message, `${hash}/${randomUUID()}`, until);
+    const bytes = objects.packInline(message) ?? await objects.pack(message, `${digest}/${randomUUID()}`, until);
     for (let copy = 1;; copy++) {
-      const key = copy === 1 ? hash : `${hash}-${copy}`;
+      const key = copy === 1 ? digest : `${digest}-${copy}`;
       if (this.#pending.has(key) || this.#claimed.has(key)) continue;
       this.#sends.signal.throwIfAborted();
       this.#pending.set(key, execution);
@@ -254,7 +256,7 @@ export class NatsExecutor implements Executor {
     const settling = new Set<Promise<void>>();
     const settle = async (message: DeliveredMessage) => {
       await this.#settle(keyOf(message.subject), message.data);
-      message.ack();
+      this.#nats!.outbox.add(() => message.ack());
     };
     while (!signal.aborted) {
       try {
@@ -343,12 +345,8 @@ export class NatsExecutor implements Executor {
     try {
       const value = await objects.unpack(bytes, maxResultBytes(config), { signal: this.#closed.signal });
       const result = checkResult(value, config);
-      const [stdout, stderr] = [
-        await this.#fetch(result.stdout, execution.attempt, "stdout"),
-        await this.#fetch(result.stderr, execution.attempt, "stderr"),
-      ];
-      const outputError = result.outputError ?? stdout.error ?? stderr.error;
-      execution.settle({ ...result, stdout: stdout.output, stderr: stderr.output, outputError });
+      const hasObjects = result.stdout.object !== undefined || result.stderr.object !== undefined;
+      execution.settle(hasObjects ? await this.#fetchOutputs(result, execution.attempt) : result);
     } catch (error) {
       const isRemoved = error instanceof ObjectsRemovedError;
       if (isRemoved) this.#giveUp(error);
@@ -356,6 +354,14 @@ export class NatsExecutor implements Executor {
       const reason = `The worker recorded an invalid result: ${systemReason(error)}`;
       execution.settle(resultWithoutOutput({ kind: "lost", reason }));
     }
+  }
+
+  /** Downloads the outputs of a result. */
+  async #fetchOutputs(result: ResultMessage, attempt: Attempt): Promise<AttemptResult> {
+    const stdout = await this.#fetch(result.stdout, attempt, "stdout");
+    const stderr = await this.#fetch(result.stderr, attempt, "stderr");
+    const outputError = result.outputError ?? stdout.error ?? stderr.error;
+    return { ...result, stdout: stdout.output, stderr: stderr.output, outputError };
   }
 
   /** Downloads an output to the file that a local executor would write. */
@@ -407,7 +413,7 @@ export class NatsExecutor implements Executor {
     let wasDone = new Set<string>();
     for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {
       const candidates = [...this.#pending];
-      const running = await this.#askWorkers();
+      const { running, returned } = await this.#askWorkers();
       const done = await this.#keysWithResult();
       for (const [key, execution] of candidates) {
         if (wasDone.has(key)) await this.#takeUp(key); // its delivery is overdue
@@ -417,7 +423,7 @@ export class NatsExecutor implements Executor {
         else unreportedSinceMs.delete(key);
         // An attempt that was delivered between the two requests is reported at the second request.
         const wasDelivered = execution.sequence === undefined || execution.sequence <= handedOut;
-        const graceMs = wasDelivered ? UNREPORTED_MS : ASK_AGAIN_MS;
+        const graceMs = wasDelivered && !returned.has(key) ? UNREPORTED_MS : ASK_AGAIN_MS;
         if (!isUnreported || performance.now() - sinceMs < graceMs) continue;
         execution.withdraw();
         this.#pending.delete(key);
@@ -427,20 +433,25 @@ export class NatsExecutor implements Executor {
     }
   }
 
-  /** Asks the workers for the keys of their running attempts. If the run is stopped, makes them terminate these attempts. */
-  async #askWorkers(): Promise<Set<string>> {
+  /** Asks the workers for the keys of their attempts. If the run is stopped, makes them terminate the running ones. */
+  async #askWorkers(): Promise<{ running: Set<string>; returned: Set<string> }> {
     const message: ControlMessage = { killAfterMs: this.#killAfterMs };
     const running = new Set<string>();
+    const returned = new Set<string>();
     try {
       const replies = await this.#nats!.connection.requestMany(this.#stream!.names.control, encode(message), {
         strategy: "stall",
         ...ANSWER_MS,
       });
-      for await (const { data } of replies) for (const key of keysIn(data)) running.add(key);
+      for await (const { data } of replies) {
+        const reply = replyIn(data);
+        for (const key of reply.running) running.add(key);
+        for (const key of reply.returned ?? []) returned.add(key);
+      }
     } catch {
       // No worker, or no connection.
     }
-    return running;
+    return { running, returned };
   }
 
   async #keysWithResult(): Promise<Set<string>> {
@@ -481,12 +492,12 @@ export class NatsExecutor implements Executor {
   }
 }
 
-/** Returns the keys in the reply of a worker; none for an invalid reply. */
-function keysIn(reply: Uint8Array): readonly string[] {
+/** Reads the reply of a worker. An invalid reply has no keys. */
+function replyIn(bytes: Uint8Array): ControlReply {
   try {
-    return checkReply(decode(reply)).running;
+    return checkReply(decode(bytes));
   } catch {
-    return [];
+    return { running: [] };
   }
 }
 

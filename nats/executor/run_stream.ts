@@ -1,15 +1,7 @@
 /** Opens the stream of a run and its consumers on a server: creates them, or resumes those of an earlier run. @module */
 
-import { randomBytes } from "node:crypto";
 import { systemReason } from "../../system/system_error.ts";
-import {
-  isTaken,
-  type Nats,
-  REQUEST_TIMEOUT_MS,
-  type RetryOptions,
-  retryTransient,
-  unlessMissing,
-} from "../client/connection.ts";
+import { isTaken, type Nats, type RetryOptions, retryTransient, unlessMissing } from "../client/connection.ts";
 import { checkConfig } from "../client/check_message.ts";
 import { RunObjects } from "../client/objects.ts";
 import type { Consumer } from "../client/packages.ts";
@@ -198,18 +190,14 @@ async function readConfig(
 
 /** Publishes the only message of a subject. Returns its sequence number; `undefined` when the subject already has a message. */
 export async function publishOnce(
-  { js }: Nats,
+  { publisher }: Nats,
   { stream }: RunNames,
   { subject, bytes }: { subject: string; bytes: Uint8Array },
   until: RetryOptions,
 ): Promise<number | undefined> {
-  const options = {
-    msgID: randomBytes(16).toString("base64url"), // lets the server recognize a retry
-    expect: { lastSubjectSequence: 0, streamName: stream },
-    timeout: REQUEST_TIMEOUT_MS,
-  };
+  const options = { stream, isOnly: true, messageId: publisher.createMessageId() };
   try {
-    return (await retryTransient(() => js.publish(subject, bytes, options), until)).seq;
+    return await retryTransient(() => publisher.publish(subject, bytes, options), until);
   } catch (error) {
     if (isTaken(error)) return undefined;
     throw error;

@@ -17,7 +17,6 @@ import {
   isTaken,
   type Nats,
   ObjectsRemovedError,
-  REQUEST_TIMEOUT_MS,
   type RetryOptions,
   retryTransient,
 } from "../client/connection.ts";
@@ -36,7 +35,7 @@ import {
   TASKS_CONSUMER,
 } from "../client/protocol.ts";
 import { recordedEnding } from "./recorded_ending.ts";
-import type { Semaphore } from "../client/semaphore.ts";
+import type { SlotQueue, Slots } from "./slots.ts";
 
 /** The longest time that a run may take to be created. */
 const OPEN_MS = 10_000;
@@ -46,6 +45,12 @@ const RETRY_MS = 250;
 const FULL_MS = 1_000;
 /** The time for which a draining worker returns tasks that still arrive. */
 const RETURN_MS = 250;
+/** The maximum number of results that wait for the confirmation of the server without a slot. */
+const MAX_UNCONFIRMED = 64;
+/** The size of an output, in characters, above which its result keeps its slot until the server has confirmed the result. */
+const MAX_SMALL_OUTPUT = 4 * 1024;
+/** The time for which a result waits for others while further tasks of the run wait for a slot. */
+const GATHER_MS = 3;
 /** The longest duration of a request for tasks, and the shortest that the server accepts. */
 const FETCH_MS = { max: 5_000, min: 1_000 };
 
@@ -58,6 +63,13 @@ interface DeliveryPosition {
   sequence: number;
   /** The time of the request, by `Date.now()`. */
   askedMs: number;
+}
+
+/** A task as the server has delivered it. */
+interface Delivery {
+  message: DeliveredMessage;
+  /** The position before the request for the task. */
+  position: DeliveryPosition;
 }
 
 /** The `worker` of results. */
@@ -85,9 +97,18 @@ export class RunConsumer {
   readonly #nats: Nats;
   readonly #names: RunNames;
   #objects!: RunObjects;
-  readonly #slots: Semaphore;
+  readonly #slots: Slots;
+  /** The tasks that wait for a slot. */
+  readonly #queue: SlotQueue<Delivery>;
   readonly #options: RunConsumerOptions;
   readonly #running = new Map<string, RunningAttempt | undefined>();
+  /** Messages that are not acknowledged yet: of running and of waiting tasks. */
+  readonly #held = new Set<DeliveredMessage>();
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  /** The keys of tasks that this worker has returned at a control message, and that no other worker can have. */
+  readonly #returned = new Set<string>();
+  /** Settles when the results that wait for each other are published. */
+  #gathering: Promise<void> | undefined;
   readonly #work = new Set<Promise<void>>();
   #config!: RunConfig;
   #tasks!: Consumer;
@@ -109,10 +130,14 @@ export class RunConsumer {
   #fetching: ConsumerMessages | undefined;
   #position: DeliveryPosition | undefined;
 
-  constructor(nats: Nats, names: RunNames, slots: Semaphore, options: RunConsumerOptions) {
+  constructor(nats: Nats, names: RunNames, slots: Slots, options: RunConsumerOptions) {
     this.#nats = nats;
     this.#names = names;
     this.#slots = slots;
+    this.#queue = slots.addQueue({
+      start: (delivery, slot) => this.#start(delivery, slot),
+      giveBack: (delivery) => this.#giveBack(delivery),
+    });
     this.#options = options;
     this.ended = this.#run();
   }
@@ -120,6 +145,7 @@ export class RunConsumer {
   /** Stops taking tasks, and finishes the running ones. */
   drain(): void {
     this.#isEnding = true;
+    this.#giveBackWaiting();
     // Tasks that the server has just sent are returned; otherwise they would wait for `ackWaitMs`.
     setTimeout(() => this.#fetching?.stop(), RETURN_MS);
     this.#slots.wake();
@@ -157,7 +183,11 @@ export class RunConsumer {
       if (isForbidden(error)) this.#options.onForbidden(error);
       // Otherwise the run has ended, or the worker finds the run again.
     }
+    this.#isEnding = true;
+    this.#giveBackWaiting();
     await Promise.all(this.#work);
+    this.#slots.removeQueue(this.#queue);
+    clearInterval(this.#heartbeat);
     control.unsubscribe();
     await this.#executor?.close().catch(() => {});
   }
@@ -165,12 +195,22 @@ export class RunConsumer {
   /** Handles a control message of the run. */
   #obey(message: unknown): ControlReply {
     const { killAfterMs } = checkControl(message);
+    this.#returnWaiting();
     this.#countedBy = undefined; // the sender has removed the consumer; a new one delivers all tasks again
     if (killAfterMs !== undefined) {
       this.#isStopped = true;
       for (const attempt of this.#running.values()) attempt?.terminate("canceled", killAfterMs);
     }
-    return { running: [...this.#running.keys()] };
+    return { running: [...this.#running.keys()], returned: [...this.#returned] };
+  }
+
+  /** Returns the waiting tasks. Remembers those that no other worker can have. */
+  #returnWaiting(): void {
+    const isCounting = this.#isServerCounting();
+    for (const delivery of this.#queue.takeAll()) {
+      if (isCounting && !this.#mayBeRedelivery(delivery)) this.#returned.add(keyOf(delivery.message.subject));
+      this.#giveBack(delivery);
+    }
   }
 
   async #open(): Promise<void> {
@@ -193,6 +233,10 @@ export class RunConsumer {
     );
     this.#disconnects = this.#nats.disconnects;
     this.#countedBy = (await this.#tasks.info(true)).config.description;
+    this.#heartbeat = setInterval(() => {
+      if (this.#nats.connection.isClosed()) return;
+      for (const message of this.#held) message.working();
+    }, this.#config.ackWaitMs / 3);
     const { shell, maxInlineBytes, maxOutputBytes } = this.#config;
     this.#objects = new RunObjects(this.#nats, this.#names.stream);
     this.#executor = createExecutor({
@@ -206,36 +250,56 @@ export class RunConsumer {
   }
 
   async #takeTasks(): Promise<void> {
-    await this.#slots.whenFree();
+    await this.#queue.whenRoom(() => this.#isEnding);
     if (this.#isEnding) return;
     const { ackWaitMs } = this.#config;
     const expires = Math.min(FETCH_MS.max, Math.max(FETCH_MS.min, Math.floor(ackWaitMs / 3)));
     const position = await this.#deliveryPosition(ackWaitMs - 2 * expires);
-    const messages = this.#fetching = await this.#tasks.fetch({ max_messages: this.#slots.free, expires });
-    for await (const message of messages) {
-      const slot = this.#isEnding ? undefined : this.#slots.tryAcquire();
-      if (slot === undefined) {
-        message.nak(this.#isEnding ? 2 * RETURN_MS : undefined); // for another worker, or for later
-        continue;
-      }
-      const work = this.#process(message, slot, position).catch(() => {}).finally(() => {
-        this.#slots.release(slot);
-        this.#work.delete(work);
-      });
-      this.#work.add(work);
-    }
+    const max_messages = Math.max(1, this.#queue.room);
+    const messages = this.#fetching = await this.#tasks.fetch({ max_messages, expires });
+    for await (const message of messages) this.#accept({ message, position });
   }
 
-  async #process(message: DeliveredMessage, slot: number, position: DeliveryPosition): Promise<void> {
+  /** Starts a task when a slot is free, or returns it: to another worker, or for later. */
+  #accept(delivery: Delivery): void {
+    const { message } = delivery;
+    this.#returned.delete(keyOf(message.subject));
+    this.#held.add(message);
+    if (this.#isEnding || !this.#queue.tryAdd(delivery)) this.#giveBack(delivery);
+  }
+
+  #giveBack({ message }: Delivery): void {
+    this.#held.delete(message);
+    message.nak(this.#isEnding ? 2 * RETURN_MS : undefined);
+  }
+
+  #giveBackWaiting(): void {
+    for (const delivery of this.#queue.takeAll()) this.#giveBack(delivery);
+  }
+
+  #start(delivery: Delivery, slot: number): void {
+    const startedMs = performance.now();
+    let isReleased = false;
+    const release = () => {
+      if (!isReleased) this.#slots.release(slot, performance.now() - startedMs);
+      isReleased = true;
+    };
+    const work = this.#process(delivery, slot, release).catch(() => {}).finally(() => {
+      this.#held.delete(delivery.message);
+      release();
+      this.#work.delete(work);
+    });
+    this.#work.add(work);
+  }
+
+  async #process(delivery: Delivery, slot: number, release: () => void): Promise<void> {
+    const { message } = delivery;
     const key = keyOf(message.subject);
     if (this.#running.has(key)) return; // the running attempt publishes the result for both
     this.#running.set(key, undefined);
-    const heartbeat = setInterval(() => {
-      if (!this.#nats.connection.isClosed()) message.working();
-    }, this.#config.ackWaitMs / 3);
     try {
       if (isReflected(message)) return message.ack();
-      const isRedelivery = this.#mayBeRedelivery(message, position);
+      const isRedelivery = this.#mayBeRedelivery(delivery);
       if ((isRedelivery || !this.#isServerCounting()) && await this.#isDone(key)) return message.ack();
       const result = isRedelivery && await this.#hasNoRedeliveriesLeft(key)
         ? redeliveredTooOften(this.#options.maxRedeliveries)
@@ -244,12 +308,25 @@ export class RunConsumer {
         message.nak(); // another worker takes the task without waiting for `ackWaitMs`
         return await this.#executor!.discard(result);
       }
+      if (isSmall(result) && this.#work.size - this.#slots.count < MAX_UNCONFIRMED) {
+        release();
+        if (this.#queue.size > 0) await this.#gather();
+      }
       await this.#publish(key, result);
       message.ack();
     } finally {
-      clearInterval(heartbeat);
       this.#running.delete(key);
     }
+  }
+
+  /** Waits for the results of other tasks, so that they are sent together: sending takes longer than most results. */
+  #gather(): Promise<void> {
+    return this.#gathering ??= new Promise((resolve) => {
+      setTimeout(() => {
+        this.#gathering = undefined;
+        resolve();
+      }, GATHER_MS);
+    });
   }
 
   async #attempt(message: DeliveredMessage, key: string, slot: number): Promise<AttemptResult> {
@@ -264,13 +341,16 @@ export class RunConsumer {
     const attempt = { task, id, number, timeoutMs, slot, sequence: ++this.#sequence };
     const running = new RunningAttempt(this.#executor!, attempt, this.#config.killAfterMs);
     this.#running.set(key, running);
-    return { ...await running.ended, place };
+    const result = await running.ended;
+    this.#running.set(key, undefined); // its slot may run another attempt before the result is recorded
+    return { ...result, place };
   }
 
   /** Reads the attempt in a message. For an invalid message, returns the reason as a sentence. */
   async #read({ data }: DeliveredMessage): Promise<TaskMessage | string> {
     try {
-      return checkTaskMessage(await this.#ask((options) => this.#objects.unpack(data, MAX_TASK_BYTES, options)));
+      const unpack = async (options: RetryOptions) => await this.#objects.unpack(data, MAX_TASK_BYTES, options);
+      return checkTaskMessage(await this.#ask(unpack));
     } catch (error) {
       if (this.#abandoned.signal.aborted || isForbidden(error) || this.#nats.connection.isClosed()) throw error;
       return `The message is not a valid task: ${systemReason(error)}`;
@@ -291,7 +371,7 @@ export class RunConsumer {
    * the order of the stream, and redelivers a task after `ackWaitMs` at the earliest. A redelivered task therefore has
    * a sequence number up to the last known position of delivery, unless that position is older than `ackWaitMs`.
    */
-  #mayBeRedelivery({ info }: DeliveredMessage, { sequence, askedMs }: DeliveryPosition): boolean {
+  #mayBeRedelivery({ message: { info }, position: { sequence, askedMs } }: Delivery): boolean {
     return info.deliveryCount > 1 || info.streamSequence <= sequence || Date.now() - askedMs > this.#config.ackWaitMs;
   }
 
@@ -315,30 +395,24 @@ export class RunConsumer {
     const filter = { subjects_filter: subject };
     const { state } = await this.#retryTransient(() => this.#nats.jsm.streams.info(this.#names.stream, filter));
     if ((state.subjects?.[subject] ?? 0) >= this.#options.maxRedeliveries) return true;
-    const options = { timeout: REQUEST_TIMEOUT_MS, msgID: `${subject} ${randomBytes(8).toString("hex")}` };
-    await this.#retryTransient(() => this.#nats.js.publish(subject, encode({}), options));
+    const options = { stream: this.#names.stream, messageId: `${subject} ${randomBytes(8).toString("hex")}` };
+    await this.#retryTransient(() => this.#nats.publisher.publish(subject, encode({}), options));
     return false;
   }
 
   /** Publishes a result, unless the attempt has one. */
   async #publish(key: string, attempted: AttemptResult): Promise<void> {
     const name = `${this.#nonce}/${++this.#stored}`;
-    let result: ResultMessage;
-    try {
-      const stdout = await this.#store(attempted.stdout, `${name}/stdout`);
-      const stderr = await this.#store(attempted.stderr, `${name}/stderr`);
-      const outputError = attempted.outputError ?? stdout.error ?? stderr.error;
-      const ending = recordedEnding(attempted.ending);
-      result = { ...attempted, ending, stdout: stdout.output, stderr: stderr.output, outputError };
-    } finally {
-      await this.#executor!.discard(attempted);
-    }
-    const expect = { lastSubjectSequence: 0, streamName: this.#names.stream };
-    const options = { expect, timeout: REQUEST_TIMEOUT_MS };
+    const { stdout, stderr } = attempted;
+    const hasFiles = stdout.file !== undefined || stderr.file !== undefined;
+    const ended = hasFiles ? await this.#storeOutputs(attempted, name) : attempted;
+    let result: ResultMessage = { ...ended, ending: recordedEnding(ended.ending) };
+    const options = { stream: this.#names.stream, isOnly: true };
     while (true) {
       try {
-        const bytes = await this.#ask((options) => this.#objects.pack(result, `${name}/result`, options));
-        await this.#retryTransient(() => this.#nats.js.publish(this.#names.result(key), bytes, options));
+        const bytes = this.#objects.packInline(result) ??
+          await this.#ask((options) => this.#objects.pack(result, `${name}/result`, options));
+        await this.#retryTransient(() => this.#nats.publisher.publish(this.#names.result(key), bytes, options));
         return;
       } catch (error) {
         if (isTaken(error)) return;
@@ -352,6 +426,18 @@ export class RunConsumer {
         this.#nats.connection.publish(this.#names.full);
         await new Promise((resolve) => setTimeout(resolve, FULL_MS)); // a run that ends frees storage
       }
+    }
+  }
+
+  /** Stores the files of the outputs as objects, and deletes the files. */
+  async #storeOutputs(attempted: AttemptResult, name: string): Promise<AttemptResult> {
+    try {
+      const stdout = await this.#store(attempted.stdout, `${name}/stdout`);
+      const stderr = await this.#store(attempted.stderr, `${name}/stderr`);
+      const outputError = attempted.outputError ?? stdout.error ?? stderr.error;
+      return { ...attempted, stdout: stdout.output, stderr: stderr.output, outputError };
+    } finally {
+      await this.#executor!.discard(attempted);
     }
   }
 
@@ -391,6 +477,12 @@ export class RunConsumer {
  */
 function isReflected({ headers }: { headers?: MessageHeaders | undefined }): boolean {
   return headers !== undefined && headers.has("Nats-Stream");
+}
+
+/** Returns whether the output of a result is small. */
+function isSmall({ stdout, stderr }: AttemptResult): boolean {
+  return Math.max(stdout.text.length, stderr.text.length) <= MAX_SMALL_OUTPUT && stdout.file === undefined &&
+    stderr.file === undefined;
 }
 
 function redeliveredTooOften(redeliveries: number): AttemptResult {

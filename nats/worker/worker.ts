@@ -10,8 +10,8 @@ import { ProcessGuard } from "../../spawn_adapters/guard.ts";
 import { causeOf, connectNats, isForbidden, type Nats } from "../client/connection.ts";
 import { checkInteger, checkName, type NatsConnectionOptions } from "../client/options.ts";
 import { changesOfQueue, namesOfStream, subjectsOfQueue } from "../client/protocol.ts";
-import { Semaphore } from "../client/semaphore.ts";
 import { RunConsumer } from "./run_consumer.ts";
+import { Slots } from "./slots.ts";
 
 /** The interval at which a worker looks for new and removed runs that were not announced. */
 const POLL_MS = 5_000;
@@ -61,7 +61,7 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions;
   /** The slots, which all runs of the worker share. */
-  readonly #slots: Semaphore;
+  readonly #slots: Slots;
   readonly #runs = new Map<string, RunConsumer>();
   /** The streams of runs whose settings are invalid. */
   readonly #unusable = new Set<string>();
@@ -94,7 +94,7 @@ export class Worker {
     checkConcurrency(concurrency, "Cannot create the worker");
     checkInteger(maxRedeliveries, { name: "maxRedeliveries", min: 1 });
     this.#options = options;
-    this.#slots = new Semaphore(options.concurrency);
+    this.#slots = new Slots(options.concurrency);
   }
 
   /** Settles when the worker is connected. */
