@@ -1,10 +1,14 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
-import type { Task } from "../../mod.ts";
+import { assertRejects } from "@std/assert/rejects";
+import { run, type Task } from "../../mod.ts";
+import { natsExecutor } from "../../nats/mod.ts";
 import {
+  collect,
   isAlive,
   lacks,
   parseResults,
@@ -106,14 +110,98 @@ test("a killed run can be resumed, and no task with a result runs again", async 
     signal(first, "SIGKILL");
     await first.ended;
     const listed = await taskrunner(["runs", "ls", "--nats", server.url]);
-    const [run] = listed.stdout.trim().split("\n").map((line) => JSON.parse(line));
-    assertEquals([run.queue, run.attempts], ["q", 300]);
+    const [remote] = listed.stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals([remote.queue, remote.attempts], ["q", 300]);
     const { status, stderr } = await taskrunner([...args, "--resume"]);
     assertEquals([status, stderr], [0, ""]);
     assertEachOnce(await resultsOf(output), 300);
     assertEquals((await readFile(join(directory, "ran"), "utf8")).trim().split("\n").length, 300);
     assertEquals((await taskrunner(["runs", "ls", "--nats", server.url])).stdout, "");
     await stop(worker);
+  });
+});
+
+test("tasks that a lost worker had taken run on another worker, even without the run", async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = (name: string) => join(directory, name);
+    const worker = await startWorker(server.url);
+    const cmd = `echo $TASKRUNNER_ID >> ${path("ran")}; echo $TASKRUNNER_ID`;
+    const tasks = await taskFile(directory, Array.from({ length: 2_000 }, (_, id) => ({ id, cmd })));
+    const args = natsArgs(server, tasks, "-o", path("results.jsonl"), "--ack-wait", "1s");
+    const first = startTaskrunner(args);
+    const runs = async () => {
+      const { stdout } = await taskrunner(["runs", "ls", "--nats", server.url]);
+      return stdout.trim().split("\n").map((line) => JSON.parse(line));
+    };
+    await waitFor("some tasks", async () => (await completeLines(path("ran"))).length > 100);
+    await waitFor("all tasks on the server", async () => (await runs())[0].attempts === 2_000);
+    signal(first, "SIGKILL");
+    signal(worker, "SIGKILL");
+    await Promise.all([first.ended, worker.ended]);
+    const before = (await runs())[0].results;
+    const other = await startWorker(server.url);
+    await waitFor("all results on the server", async () => (await runs())[0].results === 2_000);
+    const { status, stderr } = await taskrunner([...args, "--resume"]);
+    assertEquals([status, stderr], [0, ""]);
+    assertEachOnce(await resultsOf(path("results.jsonl")), 2_000);
+    const ran = await completeLines(path("ran"));
+    // A worker that is lost has at most 4 running tasks, and 64 whose result the server has not confirmed.
+    assert(ran.length <= 2_000 + 4 + 64, `${ran.length} starts`);
+    assertEquals([new Set(ran).size, before <= 2_000], [2_000, true]);
+    await stop(other);
+  });
+});
+
+test("short tasks that a drained worker had taken run once, on another worker", async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = (name: string) => join(directory, name);
+    const worker = await startWorker(server.url);
+    const cmd = `echo $TASKRUNNER_ID >> ${path("ran")}; echo $TASKRUNNER_ID`;
+    const tasks = await taskFile(directory, Array.from({ length: 2_000 }, (_, id) => ({ id, cmd })));
+    const running = taskrunner(natsArgs(server, tasks));
+    await waitFor("some tasks", async () => (await completeLines(path("ran"))).length > 100);
+    await stop(worker);
+    const other = await startWorker(server.url);
+    assertEachOnce((await running).results, 2_000);
+    assertEquals((await completeLines(path("ran"))).length, 2_000);
+    await stop(other);
+  });
+});
+
+test("a resumed run takes over from a living run without starting a task twice", async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = (name: string) => join(directory, name);
+    const workers = [await startWorker(server.url), await startWorker(server.url)];
+    const cmd = `echo $TASKRUNNER_ID >> ${path("ran")}; echo $TASKRUNNER_ID`;
+    const tasks = Array.from({ length: 2_000 }, (_, id) => ({ id, cmd }));
+    const nats = { servers: server.url, queue: "q", run: "r" };
+    // The first run still sends tasks when the second takes over.
+    const first = collect(run(tasks, { executor: natsExecutor(nats), concurrency: 500 }));
+    first.catch(() => {});
+    await waitFor("some tasks", async () => (await completeLines(path("ran"))).length > 100);
+    const results = await collect(run(tasks, { executor: natsExecutor({ ...nats, resume: true }) }));
+    await assertRejects(() => first, Error, "another run with --resume has taken over this run");
+    assertEachOnce(results, 2_000);
+    assertEquals((await completeLines(path("ran"))).length, 2_000);
+    await Promise.all(workers.map(stop));
+  });
+});
+
+test("short tasks behind a long one run on other workers", async () => {
+  await withNatsServer(async (server, directory) => {
+    const path = (name: string) => join(directory, name);
+    const workers = [await startWorker(server.url, { args: ["-j", "1"] })];
+    const short = (id: number) => ({ id, cmd: "echo $TASKRUNNER_ID" });
+    const long = { id: 500, cmd: `until [ -e ${path("go")} ]; do sleep 0.05; done; echo 500` };
+    const tasks = Array.from({ length: 1_000 }, (_, id) => id === 500 ? long : short(id));
+    const running = taskrunner(natsArgs(server, await taskFile(directory, tasks), "-o", path("results.jsonl")));
+    await waitFor("the tasks before", async () => (await completeLines(path("results.jsonl"))).length >= 500);
+    workers.push(await startWorker(server.url, { args: ["-j", "1"] }));
+    await waitFor("the other tasks", async () => (await completeLines(path("results.jsonl"))).length === 999);
+    await writeFile(path("go"), "");
+    assertEquals((await running).status, 0);
+    assertEachOnce(await resultsOf(path("results.jsonl")), 1_000);
+    await Promise.all(workers.map(stop));
   });
 });
 
@@ -285,15 +373,15 @@ test("runs show prints a run, and runs rm removes it", async () => {
       assertEquals(running.output.stdout, ""); // there is no worker
       return line.includes('"attempts":1');
     });
-    const { queue, run } = JSON.parse(line);
-    assertEquals((await runs("show", `${queue}/${run}`)).stdout, line);
-    assertEquals((await runs("rm", `${queue}/${run}`)).status, 0);
+    const { queue, run: name } = JSON.parse(line);
+    assertEquals((await runs("show", `${queue}/${name}`)).stdout, line);
+    assertEquals((await runs("rm", `${queue}/${name}`)).status, 0);
     assertEquals((await runs("ls")).stdout, "");
     const { status, stderr } = await running.ended;
     assertEquals(status, 255);
     assertMatch(stderr, /the run was removed from the server/);
     assertMatch(
-      (await runs("rm", `${queue}/${run}`)).stderr,
+      (await runs("rm", `${queue}/${name}`)).stderr,
       /Cannot remove the run "q\/[^"]+": the server has no such run/,
     );
   });

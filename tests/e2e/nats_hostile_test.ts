@@ -12,7 +12,13 @@ import { jetstream, type JetStreamManager, jetstreamManager } from "@nats-io/jet
 import { Objm } from "@nats-io/obj";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import { natsExecutor } from "../../nats/mod.ts";
-import { checkConfig, checkControl, checkResult, checkTaskMessage } from "../../nats/client/check_message.ts";
+import {
+  checkConfig,
+  checkControl,
+  checkReply,
+  checkResult,
+  checkTaskMessage,
+} from "../../nats/client/check_message.ts";
 import { PROTOCOL_VERSION, type RunConfig } from "../../nats/client/protocol.ts";
 import { listRuns } from "../../nats/client/runs.ts";
 import { collect, parseResults, startTaskrunner, waitFor } from "../support/helpers.ts";
@@ -138,7 +144,7 @@ test("checkResult() rejects every field that would be invalid in a results file"
   }
 });
 
-test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messages", () => {
+test("checkTaskMessage(), checkConfig(), checkControl() and checkReply() reject invalid messages", () => {
   const message = { task: { cmd: "true" }, id: "1", number: 1 };
   const config: RunConfig = {
     version: PROTOCOL_VERSION,
@@ -151,6 +157,8 @@ test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messag
   assertEquals(checkTaskMessage({ ...message, more: 1 }), message);
   assertEquals(checkConfig({ ...config, more: 1 }), config);
   assertEquals(checkControl({ more: 1 }), {});
+  assertEquals(checkReply({ running: ["a"], more: 1 }), { running: ["a"] });
+  assertEquals(checkReply({ running: [], returned: ["b"] }), { running: [], returned: ["b"] });
   const invalid: [check: (value: unknown) => unknown, value: unknown, message: RegExp][] = [
     [checkTaskMessage, null, /^it must be an object, got null$/],
     [checkTaskMessage, {}, /^"task" is missing$/],
@@ -176,6 +184,9 @@ test("checkTaskMessage(), checkConfig() and checkControl() reject invalid messag
     [checkConfig, { ...config, maxInlineBytes: 1e15 }, /^"maxInlineBytes" must be at most 33554432/],
     [checkConfig, { ...config, maxOutputBytes: -1 }, /^"maxOutputBytes" must not be negative/],
     [checkConfig, { ...config, killAfterMs: "1" }, /^"killAfterMs" must be a number, got "1"$/],
+    [checkReply, { running: "a" }, /^"running" must be an array, got "a"$/],
+    [checkReply, { running: [], returned: 7 }, /^"returned" must be an array, got 7$/],
+    [checkReply, { running: [], returned: [7] }, /^"returned.0" must be a string, got 7$/],
     [checkControl, { killAfterMs: -1 }, /^"killAfterMs" must not be negative, got -1$/],
     [checkControl, { killAfterMs: 2 ** 31 }, /^"killAfterMs" must be at most 2147483647 milliseconds/],
   ];

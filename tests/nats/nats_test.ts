@@ -9,13 +9,16 @@ import { assertRejects } from "@std/assert/rejects";
 import { assertThrows } from "@std/assert/throws";
 import { type EarlierAttempt, run, type RunOptions, type Task, type TaskResult, TaskRunner } from "../../mod.ts";
 import { natsExecutor, Worker } from "../../nats/mod.ts";
+import { checkReply } from "../../nats/client/check_message.ts";
 import { listRuns, removeRun } from "../../nats/client/runs.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
 import {
+  completeLines,
   firstAttempt,
   type NatsServer,
   startNatsServer,
   stopNatsServer,
+  withClient,
   withNatsServer,
   withWorker,
 } from "../support/nats_helpers.ts";
@@ -287,6 +290,49 @@ test("a drained worker finishes its running tasks, and another worker takes the 
       assertEquals((await all).map(({ outcome }) => outcome), Array(12).fill("ok"));
     });
     assertEquals(await readFile(join(directory, "begun"), "utf8"), "\n".repeat(12));
+  });
+});
+
+test("a drained run of short tasks emits a result for each task that has begun", async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      const path = join(directory, "begun");
+      const tasks = Array.from({ length: 3_000 }, (_, id) => ({ id, cmd: `echo $TASKRUNNER_ID >> ${path}` }));
+      const results = run(tasks, optionsFor(server));
+      const ids: string[] = [];
+      for await (const { id, outcome } of results) {
+        assertEquals(outcome, "ok");
+        if (ids.push(id) === 200) results.drain();
+      }
+      assert(ids.length < 3_000, `${ids.length} results`);
+      const begun = (await readFile(path, "utf8")).trim().split("\n");
+      assertEquals(begun.sort(), ids.sort());
+      assertEquals(await listRuns({ servers: server.url }), []);
+    });
+  });
+});
+
+test("a worker reports the waiting tasks that it returns to the server, which run later", async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      let number = 0;
+      await waitFor("returned tasks", async () => {
+        const path = join(directory, `begun${++number}`);
+        const begun = async () => (await completeLines(path)).length;
+        const tasks = Array.from({ length: 1_000 }, (_, id) => ({ id, cmd: `echo $TASKRUNNER_ID >> ${path}` }));
+        const all = collect(run(tasks, optionsFor(server)));
+        await waitFor("some tasks", async () => await begun() > 200);
+        const [remote] = await listRuns({ servers: server.url });
+        let returned: string[] = [];
+        await withClient(server, async (client) => {
+          const reply = remote && await client.request(`taskrunner.q.${remote.run}.control`, "{}").catch(() => {});
+          if (reply) returned = checkReply(reply.json()).returned!;
+        });
+        assertEquals((await all).map(({ outcome }) => outcome), Array(1_000).fill("ok"));
+        assertEquals(await begun(), 1_000);
+        return returned.length > 0;
+      });
+    });
   });
 });
 
