@@ -128,7 +128,7 @@ export class ShellExecutor implements Executor {
       worker.awaitExit();
     }
     // A worker that has not read a withdrawn attempt would begin it without its directory.
-    await Promise.allSettled(this.#latest.map((execution) => execution?.ended));
+    await Promise.allSettled(this.#latest.flatMap((execution) => execution?.ended ?? []));
     await Promise.all([this.#shells.settled(), this.#programs.settled()]);
     (await this.#launcher)?.close();
     await this.#scratch.close();

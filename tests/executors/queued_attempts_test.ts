@@ -20,7 +20,9 @@ import {
   collect,
   EFFORT,
   isAlive,
+  PROJECT,
   RUN_MODULE,
+  RUNTIME,
   SEED,
   start,
   TIMEOUT,
@@ -253,3 +255,13 @@ test(
     });
   },
 );
+
+// Bun has no generations whose size a program could read.
+if (RUNTIME !== "bun") {
+  test("attempts that have ended do not move to the old generation", async () => {
+    const program = join(PROJECT, "tests", "fixtures", "old_generation.ts");
+    const { stdout } = await start(process.execPath, [...RUN_MODULE, program], { stdin: "" }).ended;
+    // With a Map or Set that changes for each attempt, 1,600 bytes.
+    assert(Number(stdout) < 500, `${stdout} bytes for each task`);
+  });
+}

@@ -397,7 +397,9 @@ test("parseTask() checks tasks with only a command and an id as it checks others
   }
   const holes = Array(2);
   holes[0] = "x";
-  for (const cmd of [undefined, null, "", "\0", "\ud800", [], [""], ["x", "\0"], ["x", 1], holes, { 0: "x" }, new Set("x")]) {
+  for (
+    const cmd of [undefined, null, "", "\0", "\ud800", [], [""], ["x", "\0"], ["x", 1], holes, { 0: "x" }, new Set("x")]
+  ) {
     assertEquals(problemOf({ cmd, id: 1 }), problemOf({ cmd, id: 1, retries: 0 }));
   }
   for (const id of [null, NaN, 2 ** 53, ["x"], {}]) {
