@@ -135,6 +135,8 @@ static union message command;
 static u64 command_bytes;
 /* True after a program that could not start, which the runner handles before the programs that wait behind it. */
 static u32 is_holding;
+/* True when programs survive a signal that has ended their task, until the end of the starter makes them orphans. */
+static u32 is_leaving;
 
 static void send_report(union message *message, u32 kind, u32 number, u32 bytes) {
   message->report.bytes = bytes;
@@ -789,6 +791,7 @@ static void run_task(struct command *run) {
     remove_outputs();
     exit_now(0);
   }
+  if (is_leaving) return report_value(UNOPENED, run->number, ESHUTDOWN);
   if (is_queued && is_holding) return report_value(UNOPENED, run->number, EBUSY);
   is_holding = 0;
   int problem = open_output(&outputs[0], paths.output);
@@ -816,11 +819,7 @@ static void run_task(struct command *run) {
   struct ending ending = {status_of_exit(2), 0, 0};
   wait_for_programs(&ending);
   report_end(run, &paths, &ending, now_ns(CLOCK_MONOTONIC) - begun_ns);
-  if (running > 0) {
-    /* Like a shell that was ended by a signal, the starter leaves the programs behind. */
-    remove_outputs();
-    exit_now(0);
-  }
+  is_leaving = running > 0;
 }
 
 /* Reads the next command. Returns 0 at the end of the commands. */

@@ -15,6 +15,7 @@ typedef unsigned long u64;
 #define ENOTDIR 20
 #define EISDIR 21
 #define EMFILE 24
+#define ESHUTDOWN 108
 #define ESTALE 116
 #define ET_EXEC 2
 #define ET_DYN 3

@@ -646,10 +646,10 @@ export class ShellExecution implements Execution {
 
 /** Returns the programs of a task, if a starter can run it. */
 function programsOf(task: Attempt["task"]): readonly Program[] | undefined {
-  const { cmd } = task;
+  const { cmd, cwd } = task;
   const input = inputOf(task);
-  // The opening of a FIFO would block a starter.
-  if (input && "file" in input) return undefined;
+  // The opening of a FIFO would block a starter, and some shells keep two slashes in PWD.
+  if ((input && "file" in input) || cwd?.startsWith("//")) return undefined;
   if (typeof cmd === "string") return plainPrograms(cmd);
   if (cmd[0] === "" || cmd.some((word) => word.includes("\0"))) return undefined;
   return [{ words: cmd, redirections: [] }];

@@ -31,6 +31,8 @@ export interface StarterChannel {
 
 /** The error code for a name that exists: the attempt was withdrawn. */
 const EEXIST = 17;
+/** The error code of a starter that runs no further programs. */
+const ESHUTDOWN = 108;
 
 /** A starter as the worker of a slot. */
 export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
@@ -83,6 +85,7 @@ export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
     this.#hasBegun = false;
     if (report.kind === "ended") return this.settle(report.end);
     const isWithdrawn = report.kind === "unopened" && report.errno === EEXIST;
+    if (report.kind === "unopened" && report.errno === ESHUTDOWN) this.retire();
     this.settle({ kind: "refused" }, isWithdrawn); // otherwise the starter refuses the programs that wait, too
   }
 
