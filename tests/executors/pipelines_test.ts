@@ -246,7 +246,9 @@ pipelineTest("timeouts and output limits end all programs of a pipeline", async 
         results.map(({ outcome, signal, stderr }) => [outcome, signal, stderr]),
         tasks.map(() => ["timeout", "SIGTERM", ""]),
       );
-      for (const pid of readFileSync(pids, "utf8").trim().split("\n")) assert(!isAlive(Number(pid)), `${hasBackground}`);
+      for (const pid of readFileSync(pids, "utf8").trim().split("\n")) {
+        assert(!isAlive(Number(pid)), `${hasBackground}`);
+      }
       if (spared !== undefined && isAlive(spared)) process.kill(spared, "SIGKILL");
     }
     const [limited] = await inOneSlot([{ cmd: "cat /dev/zero | cat | cat" }], { maxOutputBytes: 1_000 });
@@ -334,12 +336,14 @@ pipelineTest("a task with cwd exports PWD exactly when the shell does", async ()
   for (const shell of ["dash", "bash", "mksh"]) {
     if (lacks(shell)) continue;
     for (const variables of ["-u PWD -u OLDPWD", "-u PWD OLDPWD=/", "PWD=/wrong", "OLDPWD=/tmp"]) {
-      const [starter, worker] = await Promise.all([task, JSON.stringify(inShell(JSON.parse(task)))].map(async (line) => {
-        const { stdout } = await runShell(
-          `echo ${shellQuote(line)} | env ${variables} $RUNTIME cli.ts --executor shell --shell ${shell}`,
-        );
-        return JSON.parse(stdout).stdout.split("\n").filter((line: string) => /^(OLD)?PWD=/.test(line)).sort();
-      }));
+      const [starter, worker] = await Promise.all(
+        [task, JSON.stringify(inShell(JSON.parse(task)))].map(async (line) => {
+          const { stdout } = await runShell(
+            `echo ${shellQuote(line)} | env ${variables} $RUNTIME cli.ts --executor shell --shell ${shell}`,
+          );
+          return JSON.parse(stdout).stdout.split("\n").filter((line: string) => /^(OLD)?PWD=/.test(line)).sort();
+        }),
+      );
       assertEquals([shell, variables, starter], [shell, variables, worker]);
     }
   }

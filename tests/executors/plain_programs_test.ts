@@ -57,6 +57,86 @@ test("plainPrograms() splits a command that only starts a program", () => {
   }
 });
 
+/** Returns the programs of a command as text: words in brackets, then redirections. */
+function described(command: string): string | undefined {
+  return plainPrograms(command)?.map(({ words, redirections }) => {
+    const redirected = redirections.map(({ descriptor, operator, target }) => ` ${descriptor}${operator}{${target}}`);
+    return words.map((word) => `[${word}]`).join("") + redirected.join("");
+  }).join(" | ");
+}
+
+test("plainPrograms() splits pipelines, and reads redirections in their order", () => {
+  const commands: [string, string][] = [
+    ["cat|cat", "[cat] | [cat]"],
+    ["cat a | \tsort -r|wc", "[cat][a] | [sort][-r] | [wc]"],
+    ["cat '|' \"a|b\" | cat", "[cat][|][a|b] | [cat]"],
+    ["cat >a", "[cat] 1>{a}"],
+    ["cat> a", "[cat] 1>{a}"],
+    ["cat >\t 'a b'c b", "[cat][b] 1>{a bc}"],
+    ["cat <a >>b 2>c", "[cat] 0<{a} 1>>{b} 2>{c}"],
+    ["cat 0<a 1>b 1>>c 2>>d 0>e 1<f", "[cat] 0<{a} 1>{b} 1>>{c} 2>>{d} 0>{e} 1<{f}"],
+    ["cat 2>&1", "[cat] 2&{1}"],
+    ["cat >&2 <&1 1<&2", "[cat] 1&{2} 0&{1} 1&{2}"],
+    ["cat >a 2>&1 | cat 2>&1| cat", "[cat] 1>{a} 2&{1} | [cat] 2&{1} | [cat]"],
+    [">a cat b", "[cat][b] 1>{a}"],
+    ["<a 2>&1 cat|cat", "[cat] 0<{a} 2&{1} | [cat]"],
+    ["cat a1>b", "[cat][a1] 1>{b}"],
+    ["cat 1 >b", "[cat][1] 1>{b}"],
+    ["cat '1'>b", "[cat][1] 1>{b}"],
+    ["cat ''1>b", "[cat][1] 1>{b}"],
+    ["cat >a>b<c", "[cat] 1>{a} 1>{b} 0<{c}"],
+    ["cat > 1", "[cat] 1>{1}"],
+    ["cat >if", "[cat] 1>{if}"],
+    ["cat >-", "[cat] 1>{-}"],
+    ["cat >a=b", "[cat] 1>{a=b}"],
+    [Array<string>(64).fill("cat").join("|"), Array<string>(64).fill("[cat]").join(" | ")],
+  ];
+  for (const [command, expected] of commands) assertEquals([command, described(command)], [command, expected]);
+});
+
+test("plainPrograms() returns nothing for a pipeline or a redirection that may do more", () => {
+  const commands = [
+    ..."| || |cat cat| cat|| cat||cat cat|&cat cat|cat& cat|! cat;cat|cat".split(" "),
+    "cat | ",
+    "cat | | cat",
+    "cat |\ncat",
+    "cat\n| cat",
+    "cat | ! cat",
+    "! cat | cat",
+    "cat | A=b cat",
+    "cat | { cat; }",
+    "cat | (cat)",
+    "cat | if",
+    "cat | >a",
+    ...["echo a", "printf a", "cd /", "test a", "[ a ]", "exit", "read a", "exec cat", "eval cat", "command cat", ". a"]
+      .flatMap((builtin) => [`${builtin} | cat`, `cat | ${builtin}`, `${builtin} >a`, `>a ${builtin}`]),
+    ">a",
+    "2>&1",
+    ..."> < >> 2> >| >|a <<a <<<a <>a >&- <&- 2>&- >&a >&12 2>&1a 2>&1>a 2>&1<a &>a >&$a >$a >*a >~ >~/a >a* >{a,b}"
+      .split(" ").map((redirection) => `cat ${redirection}`),
+    "cat >& 1",
+    "cat > ''",
+    "cat >''",
+    "cat > 'a",
+    "cat >\na",
+    "cat >(cat)",
+    "cat <(cat)",
+    "cat 3>a",
+    "cat 9<a",
+    "cat 12>a",
+    "cat 2>&3",
+    "cat 3>&1",
+    "cat >1>a",
+    "cat > 1>a",
+    "cat >a;",
+    "cat >a &",
+    "cat >a # b",
+    "cat >a#b $c",
+    Array<string>(65).fill("cat").join("|"),
+  ];
+  for (const command of commands) assertEquals([command, described(command)], [command, undefined]);
+});
+
 test("plainPrograms() returns nothing for a command that may do more", () => {
   const commands = [
     "",
