@@ -1,6 +1,7 @@
 import type { Job } from "./job.ts";
 import type { LiveOutput } from "./live_output.ts";
 import type { RunningAttempt } from "./running_attempt.ts";
+import { SlotList } from "./slot_list.ts";
 
 /** An attempt that the executor begins when the running attempt in its slot has ended. */
 export interface QueuedAttempt {
@@ -10,7 +11,6 @@ export interface QueuedAttempt {
 }
 
 interface Entry extends QueuedAttempt {
-  readonly index: number;
   /** The time from which the attempt waits, by `performance.now()`. */
   sinceMs: number;
 }
@@ -24,21 +24,20 @@ const MIN_WAIT_MS = 5;
 /** The same, as a multiple of the average duration. */
 const WAIT_FACTOR = 4;
 
-/**
- * The attempts that wait for the end of the running attempt in their slot, at most one for each slot. The lists are arrays:
- * in V8, a `Map` or `Set` that changes for each attempt can keep all removed values until the next full garbage collection.
- */
+/** The attempts that wait for the end of the running attempt in their slot, at most one for each slot. */
 export class AttemptQueue {
-  /** The attempt that has waited longest is the first. */
-  readonly #entries: Entry[] = [];
-  /** The indexes of slots whose running attempt has had none waiting behind it. */
-  readonly #open: number[] = [];
+  /** By the index of the slot. */
+  readonly #entries: (Entry | undefined)[] = [];
+  /** The slots of the entries; the attempt that has waited longest is the first. */
+  readonly #waiting = new SlotList();
+  /** The slots whose running attempt has had none waiting behind it. */
+  readonly #open = new SlotList();
   /** The moving average of durations. */
   #averageMs = Infinity;
 
   /** The number of attempts. */
   get size(): number {
-    return this.#entries.length;
+    return this.#waiting.size;
   }
 
   /** True when attempts are so short that the time between two of them matters. */
@@ -48,13 +47,14 @@ export class AttemptQueue {
 
   /** Returns the index of a slot for another attempt, below a limit; `undefined` when there is none. */
   openIndex(limit: number): number | undefined {
-    while (this.#open.length > 0 && this.#open[0]! >= limit) this.#open.shift();
-    return this.#open[0];
+    let index = this.#open.first;
+    for (; index !== undefined && index >= limit; index = this.#open.first) this.#open.delete(index);
+    return index;
   }
 
   /** Records the start of the attempt in a slot. */
   recordStart(index: number): void {
-    if (!this.#open.includes(index)) this.#open.push(index);
+    this.#open.add(index);
   }
 
   /** Records the end of the attempt in a slot. Removes and returns the attempt that follows in this slot. */
@@ -62,54 +62,66 @@ export class AttemptQueue {
     this.#averageMs = this.#averageMs === Infinity
       ? durationMs
       : this.#averageMs + (durationMs - this.#averageMs) * WEIGHT;
-    remove(this.#open, this.#open.indexOf(index));
-    return remove(this.#entries, this.#entries.findIndex((entry) => entry.index === index));
+    this.#open.delete(index);
+    const entry = this.#entries[index];
+    this.#remove(index);
+    return entry;
   }
 
   /** Adds an attempt behind the running one in its slot. */
   add(index: number, queued: QueuedAttempt): void {
-    remove(this.#open, this.#open.indexOf(index));
-    this.#entries.push({ ...queued, index, sinceMs: performance.now() });
+    this.#open.delete(index);
+    this.#insert(index, { ...queued, sinceMs: performance.now() });
     queued.attempt.ended.catch(() => {}); // whoever takes the attempt handles the error
   }
 
   /** Withdraws the attempt that has waited longest, if it is behind a slow one. Returns its task. */
   withdrawStuck(): Job | undefined {
-    const first = this.#entries[0];
-    if (!first) return undefined;
+    const index = this.#waiting.first;
+    if (index === undefined) return undefined;
+    const entry = this.#entries[index]!;
     const nowMs = performance.now();
-    if (nowMs - first.sinceMs < Math.max(MIN_WAIT_MS, WAIT_FACTOR * this.#averageMs)) return undefined;
-    if (this.#withdraw(first)) return first.job;
-    // It has begun: look at another one next.
-    remove(this.#entries, this.#entries.indexOf(first));
-    this.#entries.push({ ...first, sinceMs: nowMs });
+    if (nowMs - entry.sinceMs < Math.max(MIN_WAIT_MS, WAIT_FACTOR * this.#averageMs)) return undefined;
+    if (this.#withdraw(index)) return entry.job;
+    this.#remove(index);
+    this.#insert(index, { ...entry, sinceMs: nowMs }); // it has begun: look at another one next
     return undefined;
   }
 
   /** Withdraws the attempt that has waited longest. Returns its task; `undefined` when all attempts have begun. */
   withdrawFirst(): Job | undefined {
-    for (const entry of this.#entries) if (this.#withdraw(entry)) return entry.job;
+    for (const index of this.#waiting.indexes()) {
+      const entry = this.#entries[index];
+      if (this.#withdraw(index)) return entry?.job;
+    }
     return undefined;
   }
 
   /** Withdraws the attempt of a task. Returns false when there is none, or it has begun. */
   withdraw(job: Job): boolean {
-    const entry = this.#entries.find((entry) => entry.job === job);
-    return entry !== undefined && this.#withdraw(entry);
+    const index = this.#waiting.indexes().find((index) => this.#entries[index]?.job === job);
+    return index !== undefined && this.#withdraw(index);
   }
 
   /** Returns the attempts in their slots. */
   values(): Iterable<QueuedAttempt> {
-    return [...this.#entries];
+    return this.#waiting.indexes().map((index) => this.#entries[index]!);
   }
 
-  #withdraw(entry: Entry): boolean {
-    if (!entry.attempt.tryWithdraw()) return false;
-    return remove(this.#entries, this.#entries.indexOf(entry)) !== undefined;
+  /** Returns false when the slot has no attempt, or the attempt has begun. */
+  #withdraw(index: number): boolean {
+    if (!this.#entries[index]?.attempt.tryWithdraw()) return false;
+    this.#remove(index);
+    return true;
   }
-}
 
-/** Removes and returns the value at an index; `undefined` if the index is -1. */
-function remove<T>(values: T[], index: number): T | undefined {
-  return index === -1 ? undefined : values.splice(index, 1)[0];
+  #insert(index: number, entry: Entry): void {
+    this.#entries[index] = entry;
+    this.#waiting.add(index);
+  }
+
+  #remove(index: number): void {
+    this.#entries[index] = undefined;
+    this.#waiting.delete(index);
+  }
 }
