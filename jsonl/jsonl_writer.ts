@@ -69,8 +69,8 @@ export class JsonLinesWriter {
   }
 
   /**
-   * Adds a line to the buffer. Resolves immediately, or, if 1 Mi characters or more are buffered or the value has a
-   * {@linkcode LazyText}, after they are written.
+   * Adds a line to the buffer. Resolves immediately, or, if 1 Mi characters or more are buffered, after they are
+   * written.
    *
    * @throws `TypeError` when JSON cannot represent the value.
    * @throws the error of the sink, for this or an earlier line. After such an error the writer writes nothing more.
@@ -90,6 +90,7 @@ export class JsonLinesWriter {
     if (this.#failure) throw this.#failure.error;
     if (pieces) this.#addPieces(pieces);
     else this.#addLine(json + "\n");
+    // Lazy texts are released after the call.
     const hasLazyText = pieces?.some((piece) => piece instanceof LazyText) === true;
     this.#isAwaited ||= hasLazyText || this.#buffered >= MAX_BUFFERED;
     this.#draining ??= this.#drain();
