@@ -83,6 +83,16 @@ test("a lazy output gives the same result as text: each special character at eac
   }
 });
 
+test("a lazy output gives the same result as text: without WebAssembly", async () => {
+  const { WebAssembly: original } = globalThis;
+  Object.assign(globalThis, { WebAssembly: undefined });
+  try {
+    for (const bytes of ALL) await check(Buffer.concat([Buffer.alloc(9_000, "x"), bytes]), bytes);
+  } finally {
+    Object.assign(globalThis, { WebAssembly: original });
+  }
+});
+
 test("a lazy output gives the same result as text: runs of a character that end in any part", async () => {
   for (const text of ["x", '"', "\n", "é", "“", "漢", "😀", "\u2028", "\x1b"]) {
     for (let before = 0; before < 4; before++) {
