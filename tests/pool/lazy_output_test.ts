@@ -96,7 +96,7 @@ test("a lazy output gives the same result as text: without WebAssembly", async (
 test("a lazy output gives the same result as text: runs of a character that end in any part", async () => {
   for (const text of ["x", '"', "\n", "é", "“", "漢", "😀", "\u2028", "\x1b"]) {
     for (let before = 0; before < 4; before++) {
-      const bytes = Buffer.from("x".repeat(before) + text.repeat(60_000));
+      const bytes = Buffer.from("x".repeat(before) + text.repeat(20_000));
       await check(bytes, bytes.subarray(0, -1)); // without the last byte, perhaps not UTF-8
     }
   }
