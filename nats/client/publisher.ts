@@ -70,7 +70,9 @@ export class StreamPublisher {
       },
     });
     this.#watchErrors().catch(() => {});
-    connection.closed().then((error) => this.#rejectAll(error ?? new Error("the connection is closed")));
+    connection.closed().then((error) => this.#rejectAll(error ?? new Error("the connection is closed"))).catch(
+      () => {},
+    );
   }
 
   /**

@@ -8,6 +8,8 @@ const MAX_WAITING = 32;
 const MAX_AVERAGE_MS = 20;
 /** The time after which a waiting task is returned, in milliseconds. */
 const MAX_WAIT_MS = 100;
+/** The time without the end of a task after which running tasks count as long, in milliseconds. */
+const STALE_MS = 1_000;
 /** The interval at which the worker looks for tasks that have waited too long, in milliseconds. */
 const CHECK_MS = 25;
 
@@ -174,8 +176,12 @@ class EndedTasks {
   #sinceMs = -Infinity;
   #count = 0;
   #sumMs = 0;
-  /** The number of tasks that ended in the last {@linkcode AHEAD_MS}, at most the number that may wait; 0 for long tasks. */
-  count = 0;
+  #lastCount = 0;
+
+  /** The number of tasks that ended in the last {@linkcode AHEAD_MS}, at most {@linkcode MAX_WAITING}; 0 for long tasks. */
+  get count(): number {
+    return performance.now() - this.#sinceMs < STALE_MS ? this.#lastCount : 0;
+  }
 
   record(durationMs: number): void {
     this.#count++;
@@ -183,12 +189,12 @@ class EndedTasks {
     const elapsedMs = performance.now() - this.#sinceMs;
     if (elapsedMs < AHEAD_MS) return;
     const areShort = this.#sumMs <= MAX_AVERAGE_MS * this.#count;
-    this.count = areShort ? Math.min(MAX_WAITING, Math.floor(this.#count * AHEAD_MS / elapsedMs)) : 0;
+    this.#lastCount = areShort ? Math.min(MAX_WAITING, Math.floor(this.#count * AHEAD_MS / elapsedMs)) : 0;
     this.#startPeriod();
   }
 
   forget(): void {
-    this.count = 0;
+    this.#lastCount = 0;
     this.#startPeriod();
   }
 

@@ -50,6 +50,15 @@ test("no task waits for a slot while tasks are long", async () => {
   assertEquals([queue.room, queue.tryAdd("waiting")], [0, false]);
 });
 
+test("no task waits after a pause without the end of a task", async () => {
+  const slots = new Slots(1);
+  const { queue, started } = addRun(slots);
+  await runShortTasks(slots, queue, started);
+  assert(queue.tryAdd("running"));
+  await waitFor("the pause", () => queue.room === 0);
+  assertEquals(queue.tryAdd("waiting"), false);
+});
+
 test("while tasks are short, some wait for a slot, and start in their order", async () => {
   const slots = new Slots(1);
   const { queue, started } = addRun(slots);
