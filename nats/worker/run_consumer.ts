@@ -51,6 +51,8 @@ const MAX_UNCONFIRMED = 64;
 const MAX_SMALL_OUTPUT = 4 * 1024;
 /** The time for which a result waits for others while further tasks of the run wait for a slot. */
 const GATHER_MS = 3;
+/** The delay of tasks that are returned at a control message: by then, the run has removed the consumer. */
+const CONTROL_RETURN_MS = 10_000;
 /** The longest duration of a request for tasks, and the shortest that the server accepts. */
 const FETCH_MS = { max: 5_000, min: 1_000 };
 
@@ -209,7 +211,7 @@ export class RunConsumer {
     const isCounting = this.#isServerCounting();
     for (const delivery of this.#queue.takeAll()) {
       if (isCounting && !this.#mayBeRedelivery(delivery)) this.#returned.add(keyOf(delivery.message.subject));
-      this.#giveBack(delivery);
+      this.#giveBack(delivery, CONTROL_RETURN_MS);
     }
   }
 
@@ -268,9 +270,9 @@ export class RunConsumer {
     if (this.#isEnding || !this.#queue.tryAdd(delivery)) this.#giveBack(delivery);
   }
 
-  #giveBack({ message }: Delivery): void {
+  #giveBack({ message }: Delivery, delayMs = this.#isEnding ? 2 * RETURN_MS : undefined): void {
     this.#held.delete(message);
-    message.nak(this.#isEnding ? 2 * RETURN_MS : undefined);
+    message.nak(delayMs);
   }
 
   #giveBackWaiting(): void {
