@@ -139,7 +139,7 @@ pipelineTest("a pipeline ends when all of its programs and pipes have ended", as
       assert(!hasEnded);
       await writeFile(go, "");
       const { stdout, stderr } = await ended;
-      assertMatch(stdout.text + stderr.text, /late\n$/);
+      assertMatch(stdout.text + stderr.text, /late\n/);
       await runShell(`rm ${begun} ${go}`);
     }
     await executor.close();
