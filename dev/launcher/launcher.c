@@ -177,6 +177,8 @@ struct start {
   int directory;
   /* The error that prevented the start of the program, or 0. */
   volatile int problem;
+  /* True when a redirection may have created or emptied a file. */
+  volatile int has_written;
 };
 
 /* The variable with the path of the directory in which the program starts. */
@@ -241,13 +243,14 @@ static int enter(int directory) {
 enum { READS = '<', WRITES = '>', APPENDS = '+', COPIES = '&' };
 
 /* Performs redirections in turn. Returns 0 or a negative error. */
-static int redirect(char **redirections) {
-  for (; *redirections; redirections++) {
+static int redirect(struct start *start) {
+  for (char **redirections = start->program->redirections; *redirections; redirections++) {
     char *path = *redirections + 2;
     int target = (*redirections)[0] - '0', operator = (*redirections)[1];
     int flags = operator == READS ? O_RDONLY : O_WRONLY | O_CREAT | (operator == APPENDS ? O_APPEND : O_TRUNC);
     int file = operator == COPIES ? path[0] - '0' : (int)open_file(path, flags | O_CLOEXEC, 0666);
     if (file < 0) return file;
+    if (operator == WRITES || operator == APPENDS) start->has_written = 1;
     if (file != target && dup_onto(file, target) < 0) return -EMFILE;
   }
   return 0;
@@ -266,7 +269,7 @@ static void begin_program(void *argument) {
     problem = -EMFILE;
   }
   if (problem == 0) problem = enter(start->directory);
-  if (problem == 0) problem = redirect(program->redirections);
+  if (problem == 0) problem = redirect(start);
   start->problem = problem == 0 ? execute(program, start->variables) : problem;
   exit_now(127);
 }
@@ -275,7 +278,7 @@ static char stack[64 * 1024] __attribute__((aligned(16)));
 
 /* Returns the pid of the program, or a negative error. */
 static int start_program(struct start *start) {
-  start->problem = 0;
+  start->problem = start->has_written = 0;
   set_mask(~0ul);
   int pid = (int)clone_and_wait(begin_program, start, stack + sizeof stack);
   set_mask(own_mask);
@@ -488,7 +491,8 @@ static int can_start(char **variables, int directory) {
   char *next = space;
   u64 space_left = sizeof space;
   for (struct program *program = programs; program < programs + program_count; program++) {
-    if (program_count > 1 && !find_program(program, variables, directory, &next, &space_left)) return 0;
+    int needs_certainty = program_count > 1 || *program->redirections;
+    if (needs_certainty && !find_program(program, variables, directory, &next, &space_left)) return 0;
     for (char **redirection = program->redirections; *redirection; redirection++) {
       if (!opens_at_once(directory, *redirection)) return 0;
     }
@@ -605,7 +609,8 @@ static int start_programs(struct start *start, char *shell) {
   for (; index < program_count && killed_by == 0; index++) {
     start->program = &programs[index];
     int pid = start_program(start);
-    if (pid < 0 && index > 0 && start->problem != 0) pid = start_in_shell(start, shell);
+    int has_begun = index > 0 || start->has_written;
+    if (pid < 0 && has_begun && start->problem != 0) pid = start_in_shell(start, shell);
     if (pid < 0) {
       if (index == 0) problem = pid;
       else print(shell, ": 1: Cannot fork\n");
@@ -740,7 +745,7 @@ static int start_task(struct paths *paths, char *variables, u32 variable_count) 
   int directory = -1, problem = 0;
   if (paths->directory[0]) directory = problem = (int)open_file(paths->directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (problem >= 0) {
-    struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0};
+    struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0, 0};
     problem = can_start(start.variables, directory) ? connect_programs(input, outputs[0].writer) : -ENOEXEC;
     if (problem == 0) problem = start_programs(&start, paths->shell);
   }

@@ -311,7 +311,7 @@ export class ShellExecution implements Execution {
       stdout: files.stdout,
       stderr: files.stderr,
       directory: cwd ?? "",
-      shell: programs.length === 1 ? "" : shell,
+      shell: programs.length > 1 || programs[0]!.redirections.length > 0 ? shell : "",
       reportsBegin: this.#reportsBegin,
       isQueued: this.#isQueued,
       keepsFiles: this.#callbacks.onOutput !== undefined ||

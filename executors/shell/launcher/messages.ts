@@ -64,7 +64,7 @@ export interface ProgramCommand {
   readonly stderr: string;
   /** The directory in which the programs start, or an empty text for that of the launcher. */
   readonly directory: string;
-  /** The shell in whose name messages about a pipeline are. */
+  /** The shell that prints messages about programs that cannot start; an empty text for one without redirections. */
   readonly shell: string;
   /** True to report the start of the program. */
   readonly reportsBegin: boolean;
