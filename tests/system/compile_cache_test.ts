@@ -10,6 +10,7 @@ import { test } from "../support/test.ts";
 async function cached(directory: string, env: Record<string, string> = {}): Promise<number> {
   const { status, stderr } = await startTaskrunner(["--version"], {
     stdin: "",
+    cwd: directory, // without a home, Bun keeps its own cache in the working directory
     env: { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: join(directory, "cache"), ...env },
   }).ended;
   assertEquals([status, stderr], [0, ""]);
