@@ -1,10 +1,12 @@
-/* Starts programs for the shell executor; docs/launcher_protocol.md describes the messages.
+/* Starts programs and shells for the shell executor; docs/launcher_protocol.md describes the messages.
  *
  * The first process, the router, passes commands on to one process for each slot, the starters, and their reports back. A
  * starter runs one task after another: it opens the outputs, starts the programs without copying its own memory, waits for
- * their ends, and reports the status with short outputs. Uses no library, so the program is small and runs on any Linux.
+ * their ends, and reports the status with short outputs. The router also starts shells, passes scripts on to them, and
+ * passes on what they report, with short outputs. Uses no library, so the program is small and runs on any Linux.
  */
 #include <asm/unistd.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
@@ -24,13 +26,23 @@
 #define MAX_PROGRAMS 64
 /* The longest time for which a report waits for others, in nanoseconds. */
 #define MAX_DELAY_NS 4000000
+/* The time for which the start of a script and messages of a shell wait. */
+#define NOTICE_DELAY_NS 1000000
 #define BUFFER_BYTES (64 * 1024)
 #define PATH_BYTES (2 * MESSAGE_BYTES)
+/* The length of the token of a shell with a NUL. */
+#define TOKEN_BYTES 25
+/* The longest paths of the outputs of a script; longer outputs stay in their files. */
+#define PATHS_BYTES 480
+/* The longest part of a channel to keep for a report. */
+#define CHANNEL_BYTES 2048
+/* The number of reads from the channel of a shell that has ended: more than for a full pipe. */
+#define MAX_LAST_READS 256
 #define IN_FILE 0xffffffffu
 
 enum { COMMANDS = 0, REPORTS = 1 };
-enum command_kind { SECRET, OPEN, RUN, CLOSE };
-enum report_kind { READY, OPENED, BEGUN, ENDED, UNOPENED, UNSTARTED, DIED };
+enum command_kind { SECRET, OPEN, RUN, CLOSE, OPEN_SHELL, SCRIPT };
+enum report_kind { READY, OPENED, BEGUN, ENDED, UNOPENED, UNSTARTED, DIED, CHANNEL, REPORTED };
 enum run_flag { REPORTS_BEGIN = 1, IS_QUEUED = 2, KEEPS_FILES = 4 };
 
 struct command {
@@ -45,10 +57,23 @@ struct command {
        */
       char text[];
     } run;
+    struct {
+      u32 variable_count;
+      /* The token, the shell, and the variables, each with a NUL. */
+      char text[];
+    } open_shell;
+    struct {
+      /* The number of the last script whose report the runner has read. */
+      u32 settled;
+      u32 script_bytes;
+      /* The paths of the outputs, each with a NUL and perhaps empty, and the script. */
+      char text[];
+    } script;
   };
 };
 #define COMMAND_HEADER_BYTES 16
 #define RUN_HEADER_BYTES 28
+#define SCRIPT_HEADER_BYTES 24
 
 struct report {
   u32 bytes, starter, kind, number;
@@ -61,10 +86,16 @@ struct report {
       u32 status, stdout_bytes, stderr_bytes;
       char outputs[];
     } ended;
+    struct {
+      u64 duration_ns;
+      u32 channel_bytes, stdout_bytes, stderr_bytes;
+      char text[];
+    } reported;
   };
 };
 #define REPORT_HEADER_BYTES 32
 #define ENDED_HEADER_BYTES 68
+#define REPORTED_HEADER_BYTES 52
 
 union message {
   struct command command;
@@ -72,10 +103,13 @@ union message {
   char bytes[MESSAGE_BYTES];
 };
 
-/* A process of a slot, as the router knows it. */
+/* A starter or a shell of a slot, as the router knows it. */
 struct starter {
-  int pid, commands;
-  /* The number of programs without a report of their end. */
+  int pid;
+  /* The pipe for commands or scripts; 0 when there is none. */
+  int commands;
+  int is_shell;
+  /* The number of programs or scripts without a report of their end. */
   u32 running;
 };
 
@@ -166,8 +200,6 @@ struct program {
 
 static struct program programs[MAX_PROGRAMS];
 static u32 program_count;
-/* The mask of the starter, which programs do not inherit. */
-static u64 own_mask;
 
 struct start {
   struct program *program;
@@ -175,6 +207,8 @@ struct start {
   int error;
   /* The directory in which the program starts; negative for that of the starter. */
   int directory;
+  /* True for a program that leads a session of its own. */
+  int is_leader;
   /* The error that prevented the start of the program, or 0. */
   volatile int problem;
   /* True when a redirection may have created or emptied a file. */
@@ -264,6 +298,7 @@ static void begin_program(void *argument) {
     if (caught_mask & mask_of(CAUGHT[i])) set_handler(CAUGHT[i], DEFAULT_ACTION);
   }
   set_mask(original_mask);
+  if (start->is_leader) set_session();
   int problem = 0;
   if (dup_onto(program->input, 0) < 0 || dup_onto(program->output, 1) < 0 || dup_onto(start->error, 2) < 0) {
     problem = -EMFILE;
@@ -278,10 +313,12 @@ static char stack[64 * 1024] __attribute__((aligned(16)));
 
 /* Returns the pid of the program, or a negative error. */
 static int start_program(struct start *start) {
+  u64 mask;
   start->problem = start->has_written = 0;
+  get_mask(&mask);
   set_mask(~0ul);
   int pid = (int)clone_and_wait(begin_program, start, stack + sizeof stack);
-  set_mask(own_mask);
+  set_mask(mask);
   if (pid >= 0 && start->problem != 0) {
     while (wait_for(pid, 0, 0, 0) == -EINTR) {}
     return start->problem;
@@ -595,8 +632,7 @@ static void check_signals(void) {
 }
 
 static void block_signals(u64 signals) {
-  own_mask = original_mask | signals;
-  set_mask(own_mask);
+  set_mask(original_mask | signals);
 }
 
 /* Starts the programs of a task. Returns 0, or a negative error when none has begun. */
@@ -745,7 +781,7 @@ static int start_task(struct paths *paths, char *variables, u32 variable_count) 
   int directory = -1, problem = 0;
   if (paths->directory[0]) directory = problem = (int)open_file(paths->directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (problem >= 0) {
-    struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0, 0};
+    struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0, 0, 0};
     problem = can_start(start.variables, directory) ? connect_programs(input, outputs[0].writer) : -ENOEXEC;
     if (problem == 0) problem = start_programs(&start, paths->shell);
   }
@@ -855,6 +891,8 @@ static void be_starter(u32 index, int commands, int report_pipe) {
 /* ---- The router ---- */
 
 static struct starter starters[MAX_STARTERS];
+/* The number of elements of `starters` that were ever used. */
+static u32 used;
 static char inbox[BUFFER_BYTES], reported[BUFFER_BYTES], outbox[2 * BUFFER_BYTES];
 static u64 inbox_bytes, reported_bytes, outbox_bytes;
 /* The time at which the outbox is due. */
@@ -877,31 +915,318 @@ static void add_report(const void *bytes, u32 length) {
   outbox_bytes += length;
 }
 
+/* Adds a report of the router. */
+static void finish_report(struct report *report, u32 index, u32 kind, u32 number, u32 bytes) {
+  report->bytes = bytes;
+  report->starter = index;
+  report->kind = kind;
+  report->number = number;
+  copy(report->secret, secret, SECRET_BYTES);
+  add_report(report, bytes);
+}
+
 static void add_own_report(u32 index, u32 kind, u32 value) {
   struct report report;
-  report.bytes = REPORT_HEADER_BYTES + 4;
-  report.starter = index;
-  report.kind = kind;
-  report.number = 0;
-  copy(report.secret, secret, SECRET_BYTES);
   report.value = value;
-  add_report(&report, report.bytes);
+  finish_report(&report, index, kind, 0, REPORT_HEADER_BYTES + 4);
   due_ns = 0;
 }
 
-/* Closes the pipes to the starters, which end after their last program. */
+/* Lets the outbox wait for other reports. */
+static void delay_outbox(u64 delay_ns) {
+  u64 due = delay_ns == 0 ? 0 : now_ns(CLOCK_MONOTONIC) + delay_ns;
+  if (due < due_ns) due_ns = due;
+}
+
+/* Lets the report of a program or script wait, the longer the longer its duration was. */
+static void delay_end(u64 duration_ns) {
+  u64 delay_ns = duration_ns * 3 / 4;
+  delay_outbox(delay_ns < MAX_DELAY_NS ? delay_ns : MAX_DELAY_NS);
+}
+
+/* ---- Shells ----
+ *
+ * A shell reads scripts from its standard input, and reports on the channel, its standard output. Lines that begin with its
+ * token are reports or notices; all others are messages of the shell. The runner checks them; the router only finds the
+ * report of each script, and adds short outputs.
+ */
+
+/* A script without a report, or with outputs whose report the runner may not have read. */
+struct script {
+  u32 number;
+  /* True when a report contains standard output, whose file keeps its name until the runner has read the report. */
+  int is_collected;
+  /* The paths of the outputs, each with a NUL. */
+  char paths[PATHS_BYTES];
+};
+
+struct shell {
+  int channel;
+  /* True when standard input is to be closed once everything is written. */
+  int is_closing;
+  char token[TOKEN_BYTES];
+  /* The last script and the one before. */
+  struct script scripts[2];
+  u32 first_number;
+  /* The time since which the shell performs its script. */
+  u64 begun_ns;
+  /* What the shell has printed since the last report, and the beginning of its last line. */
+  char text[CHANNEL_BYTES];
+  u32 text_bytes, line_begin;
+  /* True when the beginning of the last line has been passed on. */
+  int is_long_line;
+  /* Bytes for standard input that do not fit into the pipe, of which the first ones have been written meanwhile. */
+  char *unsent;
+  u64 unsent_bytes, unsent_written, unsent_capacity;
+};
+
+static struct shell shells[MAX_STARTERS];
+/* The descriptor that reports the pipes of shells that can be read or written. */
+static int events;
+#define IS_INPUT (1ul << 32)
+
+static void watch(int file, u32 kinds, u64 data) {
+  struct epoll_event event = {kinds, data};
+  change_events(events, EPOLL_CTL_ADD, file, &event);
+}
+
+static void unwatch(int file) {
+  struct epoll_event event = {0, 0};
+  change_events(events, EPOLL_CTL_DEL, file, &event);
+}
+
+static void close_channel(struct shell *shell) {
+  if (shell->channel < 0) return;
+  unwatch(shell->channel);
+  close(shell->channel);
+  shell->channel = -1;
+}
+
+/* Forgets bytes that were written, or that cannot be written. */
+static void drop_unsent(u32 index) {
+  struct shell *shell = &shells[index];
+  if (!shell->unsent) return;
+  unwatch(starters[index].commands);
+  free_memory(shell->unsent, shell->unsent_capacity);
+  shell->unsent = 0;
+  shell->unsent_bytes = shell->unsent_written = shell->unsent_capacity = 0;
+}
+
+static void close_input(u32 index) {
+  drop_unsent(index);
+  if (starters[index].commands) close(starters[index].commands);
+  starters[index].commands = 0;
+}
+
+/* Passes on the first bytes that the shell has printed. */
+static void pass_text(u32 index, u32 bytes) {
+  struct shell *shell = &shells[index];
+  union message message;
+  if (bytes == 0) return;
+  copy(message.bytes + REPORT_HEADER_BYTES, shell->text, bytes);
+  finish_report(&message.report, index, CHANNEL, 0, REPORT_HEADER_BYTES + bytes);
+  delay_outbox(NOTICE_DELAY_NS);
+}
+
+/* Copies an output into a report, if its file is a short one without another name. Returns the length or IN_FILE. */
+static u32 read_output(const char *path, char *target, u64 space) {
+  struct stat status;
+  u32 length = IN_FILE;
+  int file = path[0] ? (int)open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0) : -ENOENT;
+  if (file < 0) return length;
+  int is_short = status_of(file, &status) == 0 && (status.st_mode & S_IFMT) == S_IFREG && status.st_nlink == 1 &&
+                 (u64)status.st_size <= space;
+  if (is_short && read_at(file, target, status.st_size, 0) == status.st_size) length = (u32)status.st_size;
+  close(file);
+  return length;
+}
+
+/* Passes the report of a script on, with all that the shell has printed before it. */
+static void pass_report(u32 index, u32 bytes) {
+  struct shell *shell = &shells[index];
+  struct script *script = &shell->scripts[shell->first_number % 2];
+  union message message;
+  struct report *report = &message.report;
+  u64 now = now_ns(CLOCK_MONOTONIC);
+  u32 length = REPORTED_HEADER_BYTES + bytes;
+  char *error_path = script->paths + text_length(script->paths) + 1;
+  report->reported.duration_ns = now - shell->begun_ns;
+  report->reported.channel_bytes = bytes;
+  copy(report->reported.text, shell->text, bytes);
+  report->reported.stdout_bytes = read_output(script->paths, message.bytes + length, MESSAGE_BYTES - length);
+  if (report->reported.stdout_bytes != IN_FILE) {
+    length += report->reported.stdout_bytes;
+    script->is_collected = 1;
+  }
+  int is_error_empty = error_path[0] && shell->text[bytes - 2] == '1';
+  report->reported.stderr_bytes =
+      is_error_empty ? 0 : read_output(error_path, message.bytes + length, MESSAGE_BYTES - length);
+  if (report->reported.stderr_bytes != IN_FILE) {
+    length += report->reported.stderr_bytes;
+    unlink_file(error_path);
+  }
+  finish_report(report, index, REPORTED, script->number, length);
+  shell->first_number++;
+  starters[index].running--;
+  delay_end(starters[index].running == 0 ? 0 : now - shell->begun_ns);
+  shell->begun_ns = now;
+}
+
+/* Returns whether a line begins with the token. */
+static int is_control_line(struct shell *shell, const char *line, u32 bytes) {
+  return bytes > TOKEN_BYTES && is_prefix(shell->token, TOKEN_BYTES - 1, line) && line[TOKEN_BYTES - 1] == ' ';
+}
+
+/* Returns whether a control line reports the first script. */
+static int is_report(u32 index, const char *line, u32 bytes) {
+  u32 number = 0;
+  for (u32 i = TOKEN_BYTES; i < bytes && line[i] >= '0' && line[i] <= '9'; i++) number = number * 10 + (u32)(line[i] - '0');
+  return starters[index].running > 0 && number == shells[index].first_number;
+}
+
+/* Passes on what a shell has printed, up to the end of a control line. */
+static void pass_control_line(u32 index, const char *line, u32 bytes) {
+  if (is_report(index, line, bytes)) pass_report(index, shells[index].line_begin);
+  else pass_text(index, shells[index].line_begin);
+}
+
+static void forget_text(struct shell *shell, u32 bytes) {
+  move(shell->text, shell->text + bytes, shell->text_bytes - bytes);
+  shell->text_bytes -= bytes;
+  shell->line_begin = 0;
+}
+
+/* Passes on the next complete control line. Returns 0 when there is none. */
+static int pass_next_line(u32 index) {
+  struct shell *shell = &shells[index];
+  for (u32 end = shell->line_begin; end < shell->text_bytes; end++) {
+    if (shell->text[end] != '\n') continue;
+    char *line = shell->text + shell->line_begin;
+    u32 bytes = end + 1 - shell->line_begin;
+    int is_control = !shell->is_long_line && is_control_line(shell, line, bytes);
+    shell->is_long_line = 0;
+    shell->line_begin = end + 1;
+    if (!is_control) continue;
+    pass_control_line(index, line, bytes);
+    forget_text(shell, end + 1);
+    return 1;
+  }
+  return 0;
+}
+
+/* Handles what the shell has printed. Returns 0 when nothing more can be read now. */
+static int read_channel(u32 index) {
+  struct shell *shell = &shells[index];
+  long length = read(shell->channel, shell->text + shell->text_bytes, CHANNEL_BYTES - shell->text_bytes);
+  if (length == -EINTR) return 1;
+  if (length == -EAGAIN) return 0;
+  if (length <= 0) {
+    close_channel(shell);
+    return 0;
+  }
+  shell->text_bytes += (u32)length;
+  while (pass_next_line(index)) {}
+  if (shell->text_bytes == CHANNEL_BYTES) {
+    shell->is_long_line |= shell->line_begin == 0;
+    u32 bytes = shell->line_begin ? shell->line_begin : CHANNEL_BYTES;
+    pass_text(index, bytes);
+    forget_text(shell, bytes);
+  }
+  return 1;
+}
+
+/* Writes bytes that have been waiting for space in the pipe. */
+static void write_unsent(u32 index) {
+  struct shell *shell = &shells[index];
+  if (!shell->unsent) return;
+  u64 left = shell->unsent_bytes - shell->unsent_written;
+  long written = write(starters[index].commands, shell->unsent + shell->unsent_written, left);
+  if (written == -EINTR || written == -EAGAIN) return;
+  shell->unsent_written += written < 0 ? left : (u64)written; /* an error means that the shell has ended */
+  if (shell->unsent_written < shell->unsent_bytes) return;
+  drop_unsent(index);
+  if (shell->is_closing) close_input(index);
+}
+
+/* Keeps bytes for standard input until the pipe has space for them. */
+static void keep_unsent(u32 index, const char *bytes, u64 length) {
+  struct shell *shell = &shells[index];
+  if (shell->unsent_bytes + length > shell->unsent_capacity) {
+    if (!shell->unsent) watch(starters[index].commands, EPOLLOUT, index | IS_INPUT);
+    u64 capacity = shell->unsent_capacity ? shell->unsent_capacity * 2 : BUFFER_BYTES;
+    shell->unsent = enlarge_memory(shell->unsent, shell->unsent_capacity, capacity);
+    if (!shell->unsent) exit_now(3);
+    shell->unsent_capacity = capacity;
+  }
+  copy(shell->unsent + shell->unsent_bytes, bytes, length);
+  shell->unsent_bytes += length;
+}
+
+/* Writes to standard input of a shell, without waiting for space in the pipe. */
+static void write_input(u32 index, const char *bytes, u64 length) {
+  long written = 0;
+  if (!shells[index].unsent) {
+    written = write(starters[index].commands, bytes, length);
+    if (written == -EAGAIN || written == -EINTR) written = 0;
+    if (written < 0) return; /* the shell has ended */
+  }
+  if ((u64)written < length) keep_unsent(index, bytes + written, length - (u64)written);
+}
+
+/* Closes standard input of a shell once everything is written. */
+static void end_input(u32 index) {
+  shells[index].is_closing = 1;
+  if (!shells[index].unsent) close_input(index);
+}
+
+/* Removes output files whose contents the runner has read. */
+static void settle_scripts(struct shell *shell, u32 settled) {
+  for (u32 i = 0; i < 2; i++) {
+    struct script *script = &shell->scripts[i];
+    if (!script->is_collected || script->number > settled) continue;
+    unlink_file(script->paths);
+    script->is_collected = 0;
+  }
+}
+
+static void run_script(struct command *sent) {
+  u32 index = sent->starter;
+  struct shell *shell = &shells[index];
+  settle_scripts(shell, sent->script.settled);
+  char *error_path = sent->script.text + text_length(sent->script.text) + 1;
+  char *text = error_path + text_length(error_path) + 1;
+  if (sent->number) {
+    struct script *script = &shell->scripts[sent->number % 2];
+    u64 paths_bytes = (u64)(text - sent->script.text);
+    script->number = sent->number;
+    script->is_collected = 0;
+    script->paths[0] = script->paths[1] = 0;
+    if (paths_bytes <= PATHS_BYTES) copy(script->paths, sent->script.text, paths_bytes);
+    if (starters[index].running++ == 0) {
+      shell->first_number = sent->number;
+      shell->begun_ns = now_ns(CLOCK_MONOTONIC);
+    }
+  }
+  if (sent->script.script_bytes) write_input(index, text, sent->script.script_bytes);
+}
+
+/* Closes the pipes to the starters and shells, which end after their last program or script. */
 static void close_starters(void) {
-  for (u32 i = 0; i < MAX_STARTERS; i++) {
+  for (u32 i = 0; i < used; i++) {
     if (starters[i].commands) close(starters[i].commands);
     starters[i].commands = 0;
   }
 }
 
-/* Closes what the starter has inherited from the router: an open end of a pipe would keep another starter alive. */
+/* Closes what the starter has inherited from the router: an open end of a pipe would keep another process alive. */
 static void close_router(void) {
   close(report_ends[0]);
   close(signals);
+  close(events);
   close_starters();
+  for (u32 i = 0; i < used; i++) {
+    if (starters[i].is_shell && shells[i].channel >= 0) close(shells[i].channel);
+  }
   for (int file = 0; file < 3; file++) dup_onto(null_device, file);
 }
 
@@ -930,14 +1255,60 @@ static void open_starter(u32 index) {
   else add_own_report(index, OPENED, (u32)starter->pid);
 }
 
+/* Starts a shell with the two ends of pipes, in a session of its own. Returns its pid or a negative error. */
+static int start_shell(struct command *sent, int input, int output) {
+  char *name = sent->open_shell.text + TOKEN_BYTES;
+  char *arguments[] = {name, 0}, *none[] = {0};
+  char **variables = merged_variables(name + text_length(name) + 1, sent->open_shell.variable_count, -1);
+  struct program shell = {arguments, none, 0, input, output, 0, 0};
+  struct start start = {&shell, variables, null_device, -1, 1, 0, 0};
+  return start_program(&start);
+}
+
+static void open_shell(struct command *sent) {
+  u32 index = sent->starter;
+  struct starter *starter = &starters[index];
+  struct shell *shell = &shells[index];
+  int inputs[2], outputs[2];
+  if (starter->pid) exit_now(2); /* another process has the index */
+  if (open_pipe(inputs, O_CLOEXEC) < 0) return add_own_report(index, DIED, IN_FILE);
+  int problem = (int)open_pipe(outputs, O_CLOEXEC);
+  if (problem == 0) {
+    problem = start_shell(sent, inputs[0], outputs[1]);
+    close(outputs[1]);
+    if (problem < 0) close(outputs[0]);
+  }
+  close(inputs[0]);
+  if (problem < 0) {
+    close(inputs[1]);
+    return add_own_report(index, DIED, IN_FILE);
+  }
+  memset(shell, 0, sizeof *shell);
+  copy(shell->token, sent->open_shell.text, TOKEN_BYTES);
+  shell->channel = outputs[0];
+  starter->pid = problem;
+  starter->commands = inputs[1];
+  starter->is_shell = 1;
+  starter->running = 0;
+  set_flags(inputs[1], O_NONBLOCK);
+  set_flags(outputs[0], O_NONBLOCK);
+  watch(shell->channel, EPOLLIN, index);
+  add_own_report(index, OPENED, (u32)starter->pid);
+}
+
 /* Passes a command on, or performs it. Ends the router when the index of the starter is out of range. */
 static void handle_command(struct command *sent) {
   if (sent->kind == SECRET) return copy(secret, sent->secret, SECRET_BYTES);
   if (sent->starter >= MAX_STARTERS) exit_now(2);
+  if (sent->starter >= used) used = sent->starter + 1;
   struct starter *starter = &starters[sent->starter];
   if (sent->kind == OPEN) return open_starter(sent->starter);
+  if (sent->kind == OPEN_SHELL) return open_shell(sent);
   if (!starter->commands) return;
-  if (sent->kind == CLOSE) {
+  if (starter->is_shell) {
+    if (sent->kind == SCRIPT) run_script(sent);
+    else end_input(sent->starter);
+  } else if (sent->kind == CLOSE) {
     close(starter->commands);
     starter->commands = 0;
   } else {
@@ -985,13 +1356,32 @@ static void read_reports(void) {
       begin += report.bytes;
       struct starter *starter = &starters[report.starter];
       if (report.kind != BEGUN && starter->running > 0) starter->running--;
-      u64 delay_ns = report.kind != ENDED || starter->running == 0 ? 0 : report.ended.duration_ns * 3 / 4;
-      if (delay_ns > MAX_DELAY_NS) delay_ns = MAX_DELAY_NS;
-      u64 due = delay_ns == 0 ? 0 : now_ns(CLOCK_MONOTONIC) + delay_ns;
-      if (due < due_ns) due_ns = due;
+      delay_end(report.kind != ENDED || starter->running == 0 ? 0 : report.ended.duration_ns);
     }
     move(reported, reported + begin, reported_bytes - begin);
     reported_bytes -= begin;
+  }
+}
+
+/* Passes on all that a shell has printed before its end. */
+static void end_shell(u32 index) {
+  struct shell *shell = &shells[index];
+  /* Another process may hold the channel and print to it all the time. */
+  for (u32 reads = 0; reads < MAX_LAST_READS && shell->channel >= 0 && read_channel(index); reads++) {}
+  pass_text(index, shell->text_bytes);
+  close_channel(shell);
+  close_input(index);
+  starters[index].is_shell = 0;
+}
+
+static void handle_events(void) {
+  struct epoll_event found[64];
+  long count = read_events(events, found, 64);
+  for (long i = 0; i < count; i++) {
+    u32 index = (u32)found[i].data;
+    if (!starters[index].is_shell) continue;
+    if (found[i].data & IS_INPUT) write_unsent(index);
+    else if (shells[index].channel >= 0) read_channel(index);
   }
 }
 
@@ -1001,9 +1391,10 @@ static void reap_starters(void) {
     int pid = (int)wait_for(-1, &status, WNOHANG, 0);
     if (pid <= 0) return;
     read_reports(); /* what the starter reported before its end */
-    for (u32 i = 0; i < MAX_STARTERS; i++) {
+    for (u32 i = 0; i < used; i++) {
       struct starter *starter = &starters[i];
       if (starter->pid != pid) continue;
+      if (starter->is_shell) end_shell(i);
       if (starter->commands) close(starter->commands);
       starter->pid = starter->commands = 0;
       starter->running = 0;
@@ -1016,9 +1407,10 @@ static void route(void) {
   u64 child_signal = mask_of(SIGCHLD);
   set_mask(original_mask | child_signal);
   signals = (int)open_signals(child_signal);
-  if (signals < 0 || open_pipe(report_ends, O_CLOEXEC | O_NONBLOCK) < 0) exit_now(3);
+  events = (int)open_events();
+  if (signals < 0 || events < 0 || open_pipe(report_ends, O_CLOEXEC | O_NONBLOCK) < 0) exit_now(3);
   set_flags(report_ends[1], 0);
-  struct pollfd files[] = {{COMMANDS, POLLIN, 0}, {report_ends[0], POLLIN, 0}, {signals, POLLIN, 0}};
+  struct pollfd files[] = {{COMMANDS, POLLIN, 0}, {report_ends[0], POLLIN, 0}, {signals, POLLIN, 0}, {events, POLLIN, 0}};
   int is_open = 1;
   add_own_report(0, READY, (u32)own_pid());
   for (;;) {
@@ -1026,8 +1418,9 @@ static void route(void) {
     if (due_ns <= now) flush();
     u64 left_ns = due_ns > now ? due_ns - now : 0;
     struct __kernel_timespec timeout = {left_ns / 1000000000u, left_ns % 1000000000u};
-    if (poll_files(files, 3, due_ns == ~0ul ? 0 : &timeout) < 0) continue;
+    if (poll_files(files, 4, due_ns == ~0ul ? 0 : &timeout) < 0) continue;
     if (files[1].revents) read_reports();
+    if (files[3].revents) handle_events();
     if (files[2].revents) {
       char discarded[1024];
       while (read(signals, discarded, sizeof discarded) > 0) {}
@@ -1040,7 +1433,7 @@ static void route(void) {
     }
     if (!is_open) {
       u32 alive = 0;
-      for (u32 i = 0; i < MAX_STARTERS; i++) alive += starters[i].pid != 0;
+      for (u32 i = 0; i < used; i++) alive += starters[i].pid != 0;
       if (alive == 0) break;
     }
   }

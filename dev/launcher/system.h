@@ -148,6 +148,20 @@ static inline void clock_gettime(int clock, struct __kernel_timespec *time) { CA
 static inline long poll_files(struct pollfd *files, int count, struct __kernel_timespec *timeout) {
   return CALL(ppoll, files, count, timeout, 0, 8);
 }
+static inline long open_events(void) { return CALL(epoll_create1, EPOLL_CLOEXEC); }
+static inline long change_events(int events, int change, int file, struct epoll_event *event) {
+  return CALL(epoll_ctl, events, change, file, event);
+}
+static inline long read_events(int events, struct epoll_event *found, int count) {
+  return CALL(epoll_pwait, events, found, count, 0, 0, 8);
+}
+/* Returns a larger block of memory with the same contents, or 0. */
+static inline void *enlarge_memory(void *block, u64 bytes, u64 new_bytes) {
+  long result = block ? CALL(mremap, block, bytes, new_bytes, 1 /* MREMAP_MAYMOVE */)
+                      : CALL(mmap, 0, new_bytes, 3 /* PROT_READ | PROT_WRITE */, 0x22 /* private, anonymous */, -1, 0);
+  return result < 0 && result > -4096 ? 0 : (void *)result;
+}
+static inline void free_memory(void *block, u64 bytes) { CALL(munmap, block, bytes); }
 static inline long open_signals(u64 mask) { return CALL(signalfd4, -1, &mask, 8, O_CLOEXEC | O_NONBLOCK); }
 static inline long wait_for_signal(u64 mask, struct __kernel_timespec *timeout) {
   return CALL(rt_sigtimedwait, &mask, 0, timeout, 8);

@@ -21,6 +21,8 @@ export interface RunCallbacks {
 
 /** The time for a retired worker to exit, before SIGCONT and again before SIGKILL. */
 const RETIREMENT_MS = 2_000;
+/** The limit of a report with its outputs. */
+export const REPORT_BYTES = 4096;
 /** Interval of SIGCONT to a busy worker: a task may have stopped its worker, as with `kill -STOP $PPID`. */
 export const WAKE_MS = 1_000;
 
@@ -70,9 +72,12 @@ export abstract class AttemptWorker<Report> {
     return this.#pending.length;
   }
 
-  /** True when another run can wait behind one without a report. */
+  /**
+   * True when another run can wait behind one without a report. At most one run waits: the output file of a run keeps its
+   * name, which shows the runner that the run has begun, until the runner sends the run after the next one.
+   */
   get canQueue(): boolean {
-    return this.isUsable && this.isBusy;
+    return this.isUsable && this.#pending.length === 1;
   }
 
   /** The number that the next run must report. */

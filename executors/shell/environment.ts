@@ -8,6 +8,8 @@ import { REQUIRED_BUILTINS } from "./script.ts";
 export interface WorkerEnvironment {
   /** False when variables would make a shell misbehave as a worker. Unreadable variables are not checked. */
   isUsable: boolean;
+  /** True when the variables could be read. */
+  isKnown: boolean;
   /** Variables that override those of the runner while the shell starts. */
   startup: Readonly<Record<string, string>>;
   /** Variables of the runner that the started worker sets or, for `undefined`, unsets. */
@@ -35,7 +37,7 @@ export function workerEnvironment(env: NodeJS.ProcessEnv | undefined = runnerEnv
     if (OPTIONS.some((name) => env[name] !== undefined)) isUsable = false;
     if (Object.keys(env).some(shadowsBuiltin)) isUsable = false;
   }
-  return { isUsable, startup, restored };
+  return { isUsable, isKnown: env !== undefined, startup, restored };
 }
 
 /** Returns whether a variable is an exported function of bash that shadows a built-in which workers use. */

@@ -20,7 +20,7 @@ import { needsPipes } from "./needs_pipes.ts";
 import { hasNoChildren } from "../../system/process_state.ts";
 import { type AttemptFiles, attemptScript, type ScriptOptions } from "./script.ts";
 import type { ShellCapabilities } from "./probe.ts";
-import type { RunCallbacks, WorkerExit } from "./attempt_worker.ts";
+import { REPORT_BYTES, type RunCallbacks, type WorkerExit } from "./attempt_worker.ts";
 import type { Program, ProgramCommand, ProgramEnd } from "./launcher/messages.ts";
 import type { ProgramOutcome, ProgramWorker } from "./launcher/program_worker.ts";
 import { plainPrograms } from "./launcher/plain_programs.ts";
@@ -283,7 +283,7 @@ export class ShellExecution implements Execution {
     programs: readonly Program[],
   ): Promise<AttemptResult | "blocked" | undefined> {
     const files = this.#makeFiles(worker);
-    const command = files && this.#programCommand(worker, programs, files);
+    const command = files && this.#programCommand(programs, files);
     const outcome = files && await this.#perform(worker, files, (callbacks) => worker.run(command!, callbacks));
     if (outcome === undefined) return this.#isQueued ? "blocked" : undefined;
     if (outcome === "blocked") return outcome;
@@ -301,8 +301,8 @@ export class ShellExecution implements Execution {
     );
   }
 
-  #programCommand(worker: ProgramWorker, programs: readonly Program[], files: AttemptFiles): ProgramCommand {
-    const { shell, maxInlineBytes, maxOutputBytes } = this.#context;
+  #programCommand(programs: readonly Program[], files: AttemptFiles): ProgramCommand {
+    const { shell } = this.#context;
     const { cwd } = this.#attempt.task;
     return {
       programs,
@@ -314,9 +314,14 @@ export class ShellExecution implements Execution {
       shell: programs.length > 1 || programs[0]!.redirections.length > 0 ? shell : "",
       reportsBegin: this.#reportsBegin,
       isQueued: this.#isQueued,
-      keepsFiles: this.#callbacks.onOutput !== undefined ||
-        Math.min(maxInlineBytes, maxOutputBytes) < worker.reportBytes,
+      keepsFiles: this.#keepsFiles,
     };
+  }
+
+  /** True when outputs stay in their files although a report has space for them. */
+  get #keepsFiles(): boolean {
+    const { maxInlineBytes, maxOutputBytes } = this.#context;
+    return this.#callbacks.onOutput !== undefined || Math.min(maxInlineBytes, maxOutputBytes) < REPORT_BYTES;
   }
 
   /** Ends an attempt whose program did not begin. Returns `undefined` when a shell may run it. */
@@ -353,13 +358,17 @@ export class ShellExecution implements Execution {
     if (!files) return this.#isQueued ? "blocked" : undefined;
     const line = worker.nextLine;
     const { script, kind } = this.#script(worker.nextNumber, files);
-    const outcome = await this.#perform(worker, files, (callbacks) => worker.run(script, callbacks));
+    const outputs = { stdout: files.stdout, stderr: kind === "builtin" ? "" : files.stderr };
+    const read = this.#keepsFiles ? undefined : outputs;
+    const outcome = await this.#perform(worker, files, (callbacks) => worker.run(script, callbacks, read));
     if (outcome === "blocked" || outcome === undefined) return outcome;
-    const durationMs = this.#elapsedMs;
+    const end = "status" in outcome ? outcome.end : undefined;
+    const durationMs = Math.min(this.#elapsedMs, end?.durationMs ?? Infinity); // the report may have waited
     const wasStopped = this.#termination !== undefined;
     await this.#recordEnd(worker, outcome);
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
-      renumberFile(files.stderr, this.#context.shell, line);
+      if (end?.stderr) end.stderr.text = withFirstLine(end.stderr.text, this.#context.shell, line);
+      else renumberFile(files.stderr, this.#context.shell, line);
     }
     const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
     return this.#conclude(
@@ -438,8 +447,19 @@ export class ShellExecution implements Execution {
     const outcome = await ended;
     if (this.#isQueued && !this.leaveWorker()) this.#takeTurn(); // the worker is gone
     // Checked at once: the end of another attempt may remove the directory.
-    this.#leftNothing = mayHaveFailedBefore(outcome) && !existsSync(files.stdout);
+    this.#leftNothing = mayHaveFailedBefore(outcome) && this.#hasLeftNothing(worker, files, outcome);
+    // A subshell may survive its worker: then the name stays taken until the directory of the worker is removed.
+    if (this.#isBlocked && !("exit" in outcome)) removeDirectory(files.stdout);
     return this.#isBlocked ? this.#leaveFiles(files) : outcome;
+  }
+
+  /** Returns whether the worker has not begun the attempt, and will not begin it. */
+  #hasLeftNothing(worker: Worker, { stdout }: AttemptFiles, outcome: object): boolean {
+    if (!("exit" in outcome) || outcome.exit) return !existsSync(stdout);
+    // The shell may still be running when the launcher has ended, and a subshell when the shell was killed.
+    if (!this.#usesPipes) return createDirectory(stdout);
+    const mayRun = "isRouted" in worker && worker.isRouted;
+    return !mayRun && !existsSync(stdout);
   }
 
   /** The time since the attempt began. */
@@ -494,11 +514,6 @@ export class ShellExecution implements Execution {
 
   /** Removes what an attempt has left that its worker did not begin. */
   #leaveFiles(files: AttemptFiles): "blocked" {
-    try {
-      if (this.#isBlocked) rmdirSync(files.stdout);
-    } catch {
-      // The directory of the worker is gone.
-    }
     removeFile(files.stderr);
     if (files.stdin !== NO_INPUT) removeFile(files.stdin);
     this.#isBlocked = false;
@@ -578,9 +593,13 @@ export class ShellExecution implements Execution {
     // When nothing ran, the output is from the shell.
     if (!isUnopened && !isExecFailure) { for (const follower of this.#followers) await follower.readAll(); }
     const stderrIsEmpty = !collected && "status" in outcome && outcome.stderrIsEmpty;
-    if (stderrIsEmpty) removeFile(files.stderr);
+    const end = "status" in outcome ? outcome.end : undefined;
+    if (stderrIsEmpty && !end?.stderr) removeFile(files.stderr);
     const times = { durationMs, ...("status" in outcome && { userMs: outcome.userMs, systemMs: outcome.systemMs }) };
-    const known = { stderr: collected ?? (stderrIsEmpty ? EMPTY : undefined) };
+    const known = {
+      stdout: end?.stdout && { output: end.stdout },
+      stderr: collected ?? (stderrIsEmpty ? EMPTY : end?.stderr && { output: end.stderr }),
+    };
     const result = await this.#resultWith(worker, ending, files, times, known);
     if (inputFile !== undefined && status !== 0) {
       removeFile(files.inputFailure);
@@ -662,6 +681,15 @@ function createDirectory(path: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Removes an empty directory if it exists. */
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // The directory that contained it is gone.
   }
 }
 

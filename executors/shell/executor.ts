@@ -2,6 +2,7 @@
 
 import type { SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { Task } from "../../records/task.ts";
+import { randomHex } from "../../system/random_hex.ts";
 import { discardOutput } from "../output.ts";
 import { isPlainVariable } from "./plain_command.ts";
 import { ScratchDirectory, scratchLocations, type WorkerDirectory } from "./scratch_directory.ts";
@@ -55,6 +56,10 @@ export class ShellExecutor implements Executor {
   readonly #programs: SlotWorkers<ProgramWorker>;
   /** The launcher, once a task needs it; `undefined` where it cannot run. */
   #launcher: Promise<Launcher | undefined> | undefined;
+  /** The launcher while it runs. */
+  #runningLauncher: Launcher | undefined;
+  /** The first slot with a shell. */
+  #firstSlot: number | undefined;
   /** The shell whose descriptors the launcher takes over. */
   #launcherShell: ShellWorker | undefined;
   // Arrays, because V8 can keep what a `Map` or `Set` has lost until the next full garbage collection.
@@ -75,7 +80,7 @@ export class ShellExecutor implements Executor {
     const dismiss = (worker: ShellWorker | ProgramWorker) => this.#dismiss(worker);
     this.#shells = new SlotWorkers<ShellWorker>({
       prepare: (slot, worker) => this.#prepareShell(slot, worker),
-      isReady,
+      isReady: (worker) => isReady() && !this.#shouldRoute(worker),
       dismiss,
     });
     this.#programs = new SlotWorkers<ProgramWorker>({
@@ -138,24 +143,48 @@ export class ShellExecutor implements Executor {
 
   async #prepareShell(slot: number, current: ShellWorker | undefined): Promise<ShellWorker | undefined> {
     try {
-      if (performance.now() < this.#noWorkersBeforeMs) return undefined;
-      const worker = current ?? await this.#startShell((worker) => this.#shells.set(slot, worker));
+      const worker = current && !this.#shouldRoute(current) ? current : await this.#replaceShell(slot, current);
       await this.#learnCapabilities(worker);
       return worker.isUsable ? worker : undefined;
-    } catch (error) {
-      // Without a worker, the attempt runs in its own process.
-      if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_SHELL_MS;
-      return undefined;
+    } catch {
+      return undefined; // without a worker, the attempt runs in its own process
     }
+  }
+
+  /** Returns true for a shell of the runner when the launcher could have started it. */
+  #shouldRoute({ isRouted }: ShellWorker): boolean {
+    return !isRouted && this.#runningLauncher?.isUsable === true && this.#mayRoute;
+  }
+
+  /** True when a shell of the launcher has the environment of a shell of the runner: both are known, or dash. */
+  get #mayRoute(): boolean {
+    return this.#environment.isKnown || this.#context.capabilities?.runsPlainCommands === true;
+  }
+
+  /** Starts a shell for a slot, in the place of a usable one if there is one. */
+  async #replaceShell(slot: number, current: ShellWorker | undefined): Promise<ShellWorker> {
+    // The first slot does not wait for the launcher, which a run in one slot does not need.
+    const isFirst = slot === (this.#firstSlot ??= slot);
+    const launcher = isFirst ? this.#runningLauncher : await this.#findLauncher();
+    const set = (worker: ShellWorker) => {
+      if (current) this.#dismiss(current);
+      this.#shells.set(slot, worker);
+    };
+    return await this.#startShell((directory) => this.#openShell(launcher, directory), set);
+  }
+
+  /** Starts the launcher, unless it is running. Returns `undefined` where there is none. */
+  async #findLauncher(): Promise<Launcher | undefined> {
+    if (!this.#context.programs) return undefined;
+    const launcher = await (this.#launcher ??= this.#startLauncher().catch(() => undefined));
+    if (!launcher?.isUsable) this.#context.programs = undefined;
+    return launcher?.isUsable ? launcher : undefined;
   }
 
   /** Opens a starter for a slot. Without one, attempts run in shells. */
   async #prepareProgram(slot: number): Promise<ProgramWorker | undefined> {
-    const launcher = await (this.#launcher ??= this.#startLauncher().catch(() => undefined));
-    if (!launcher?.isUsable) {
-      this.#context.programs = undefined;
-      return undefined;
-    }
+    const launcher = await this.#findLauncher();
+    if (!launcher) return undefined;
     let directory: WorkerDirectory | undefined;
     try {
       directory = this.#scratch.reserve();
@@ -173,10 +202,14 @@ export class ShellExecutor implements Executor {
   async #startLauncher(): Promise<Launcher> {
     const { sendSignal } = this.#options;
     const [{ Launcher }, program] = await Promise.all([import("./launcher/launcher.ts"), nativeProgram()]);
-    const shell = await this.#startShell((shell) => this.#launcherShell = shell);
+    const shell = await this.#startShell(
+      (directory) => this.#spawnShell(directory),
+      (shell) => this.#launcherShell = shell,
+    );
     try {
       await this.#learnCapabilities(shell);
-      return await Launcher.start({ shell, program, directory: this.#scratch.reserveForProgram(), sendSignal });
+      const directory = this.#scratch.reserveForProgram();
+      return this.#runningLauncher = await Launcher.start({ shell, program, directory, sendSignal });
     } catch (error) {
       shell.retire();
       throw error;
@@ -185,22 +218,59 @@ export class ShellExecutor implements Executor {
     }
   }
 
-  /** @param onSpawned Called before the shell is a worker. */
-  async #startShell(onSpawned?: (worker: ShellWorker) => void): Promise<ShellWorker> {
-    const { adapter, shell, sendSignal, pacer } = this.#options;
+  /**
+   * Makes a shell a worker.
+   *
+   * @param start Starts the shell.
+   * @param onStarted Called before the shell is a worker.
+   */
+  async #startShell(
+    start: (directory: WorkerDirectory) => Promise<ShellWorker>,
+    onStarted: (worker: ShellWorker) => void,
+  ): Promise<ShellWorker> {
+    if (performance.now() < this.#noWorkersBeforeMs) throw new Error("Cannot start a worker: the shell is unusable");
     const directory = this.#scratch.reserve();
-    const environment = this.#environment;
     try {
-      const options = { adapter: await adapter(), shell, directory, environment, sendSignal };
-      const worker = await pacer.start(() => ShellWorker.spawn(options));
-      onSpawned?.(worker);
+      const worker = await start(directory);
+      onStarted(worker);
       if (this.#isClosed) worker.retire();
-      await worker.prepare(environment);
+      await worker.prepare(this.#environment);
       return worker;
     } catch (error) {
       directory.remove();
+      this.#noteFailure(error);
       throw error;
     }
+  }
+
+  /** Starts no worker for some time when the shell cannot be one. */
+  #noteFailure(error: unknown): void {
+    if (error instanceof UnusableShellError) this.#noWorkersBeforeMs = performance.now() + UNUSABLE_SHELL_MS;
+  }
+
+  /** Starts a shell as a child of the launcher or, where that is impossible, of this program. */
+  async #openShell(launcher: Launcher | undefined, directory: WorkerDirectory): Promise<ShellWorker> {
+    const { shell, sendSignal, guardGroup } = this.#options;
+    if (!launcher?.isUsable || !this.#mayRoute) return await this.#spawnShell(directory);
+    const token = randomHex(12);
+    try {
+      const command = { shell, token, variables: this.#environment.startup };
+      const worker = await launcher.openShell(
+        command,
+        (connection) => new ShellWorker(connection, directory, sendSignal, token),
+      );
+      directory.nameAfter(worker.pid);
+      guardGroup(worker.pid, worker.ended);
+      return worker;
+    } catch {
+      return await this.#spawnShell(directory);
+    }
+  }
+
+  async #spawnShell(directory: WorkerDirectory): Promise<ShellWorker> {
+    const { adapter, shell, sendSignal, pacer } = this.#options;
+    const options = { adapter: await adapter(), shell, directory, environment: this.#environment, sendSignal };
+    return await pacer.start(() => ShellWorker.spawn(options));
   }
 
   async #learnCapabilities(worker: ShellWorker): Promise<void> {
@@ -210,6 +280,7 @@ export class ShellExecutor implements Executor {
   #probeShell(worker: ShellWorker): Promise<ShellCapabilities> {
     return probeShell(worker, this.#options.shell).catch((error) => {
       this.#capabilities = undefined; // so that the next worker probes the shell again
+      this.#noteFailure(error);
       throw error;
     });
   }

@@ -1,5 +1,6 @@
 /** Scripts for shell workers. Each script runs one attempt and ends with its report. @module */
 
+import process from "node:process";
 import { encodeByteText } from "../../text/byte_text.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import { type CommandKind, FUNCTION_PREFIX } from "./plain_command.ts";
@@ -54,6 +55,8 @@ export interface WorkerScriptOptions {
   parent: string;
   /** Variables that the script sets or, for `undefined`, unsets, because starting a shell changes them. */
   restored: Readonly<Record<string, string | undefined>>;
+  /** True for a child of the launcher, whose end does not mean that the runner is dead. */
+  isRouted: boolean;
 }
 
 /** The longest argument that Linux allows, without its NUL. */
@@ -73,6 +76,12 @@ const [RUN, OPEN, INPUT, BEGIN, GUARD, FAIL, STATUS, REPORT, CLEAN] = FUNCTIONS;
 export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
   ": [ cd echo eval exec exit export false kill read rm rmdir set times trap true type ulimit unset".split(" "),
 );
+
+/** Removes directories at exit only if the runner, which reads them, is dead. */
+const CLEAN_WITHOUT_RUNNER = `trap 'kill -0 ${process.pid} 2>/dev/null || ${CLEAN}' EXIT`;
+
+/** The last script of a worker. */
+export const RETIREMENT_SCRIPT = `${CLEAN_WITHOUT_RUNNER}\n`;
 
 /**
  * Returns the setup script of a worker. The script exports the variables of attempts once; later scripts only assign them.
@@ -97,7 +106,8 @@ export const REQUIRED_BUILTINS: ReadonlySet<string> = new Set(
  * The last message before the first report is the limit of the size of files. With a limit, a task could fail because its
  * output goes to a file instead of a pipe.
  */
-export function workerScript({ number, token, directory, parent, restored }: WorkerScriptOptions): string {
+export function workerScript(options: WorkerScriptOptions): string {
+  const { number, token, directory, parent, restored, isRouted } = options;
   const [own, common] = [directory, parent].map(shellQuote);
   const restore = Object.entries(restored).map(([name, value]) =>
     value === undefined ? `unset ${name}\n` : `export ${name}=${shellQuote(value)}\n`
@@ -114,7 +124,7 @@ ${CLEAN}() {
   done
   rmdir ${common}
 } 2>/dev/null
-trap ${CLEAN} EXIT
+${isRouted ? CLEAN_WITHOUT_RUNNER : `trap ${CLEAN} EXIT`}
 ${RUN}() { trap '' ${SIGNALS}; trap "trap '' USR1; $1" USR1; kill -s USR1 $$; trap : ${SIGNALS}; }
 ${OPEN}() { exec <"$1" >>"$2" 2>>"$3"; }
 ${INPUT}() { trap "${FAIL} $2" EXIT; [ ! -d "$1" ] && [ -r "$1" ] && exec <"$1" || exit 126; trap - EXIT; }
@@ -132,11 +142,8 @@ ${REPORT} $? ${number} /
 `;
 }
 
-/** The last script of a worker. At exit, the worker removes its directory only if the runner, which reads it, is dead. */
-export const RETIREMENT_SCRIPT = `trap 'kill -0 $PPID 2>/dev/null || ${CLEAN}' EXIT\n`;
-
 /** Ends the worker when the runner is dead. */
-const IF_RUNNER_LIVES = "kill -0 $PPID || exit; ";
+const IF_RUNNER_LIVES = `kill -0 ${process.pid} || exit; `;
 
 /** Returns the script that runs one attempt and reports its status. For a simple command, it is one line. */
 export function attemptScript(options: ScriptOptions): string {

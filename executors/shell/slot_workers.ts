@@ -10,7 +10,7 @@ export interface WorkerFactory<Worker> {
    */
   prepare: (slot: number, current: Worker | undefined) => Promise<Worker | undefined>;
   /** Returns false while a usable worker needs {@linkcode prepare}. */
-  isReady: () => boolean;
+  isReady: (worker: Worker) => boolean;
   /** Retires a worker that cannot run further attempts, and removes its directory. */
   dismiss: (worker: Worker) => void;
 }
@@ -31,7 +31,7 @@ export class SlotWorkers<Worker extends Pick<AttemptWorker<unknown>, "isUsable" 
     if (starting) return starting;
     const current = this.#workers.get(slot);
     const isUsable = current?.isUsable && current.directory.hasSpace;
-    if (isUsable && this.#factory.isReady()) return current;
+    if (isUsable && this.#factory.isReady(current)) return current;
     if (current && !isUsable) this.#factory.dismiss(current);
     const ready = this.#factory.prepare(slot, isUsable ? current : undefined)
       .finally(() => this.#starting.delete(slot));
@@ -42,7 +42,7 @@ export class SlotWorkers<Worker extends Pick<AttemptWorker<unknown>, "isUsable" 
   /** Returns the worker of a slot that runs an attempt, when this worker can run another one; otherwise `undefined`. */
   busyWorker(slot: number): Worker | undefined {
     const worker = this.#workers.get(slot);
-    const canQueue = worker?.canQueue && worker.directory.hasSpace && this.#factory.isReady();
+    const canQueue = worker?.canQueue && worker.directory.hasSpace && this.#factory.isReady(worker);
     return canQueue && !this.#starting.has(slot) ? worker : undefined;
   }
 

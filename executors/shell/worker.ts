@@ -1,18 +1,21 @@
 /** A long-lived shell that runs one attempt after another. @module */
 
 import { randomHex } from "../../system/random_hex.ts";
-import { encodeByteText } from "../../text/byte_text.ts";
-import { drain } from "../drain.ts";
 import type { SendSignal } from "../send_signal.ts";
-import type { ChildProcess, ExitStatus, SpawnAdapter } from "../../spawn_adapters/types.ts";
+import type { ExitStatus, SpawnAdapter } from "../../spawn_adapters/types.ts";
 import type { WorkerDirectory } from "./scratch_directory.ts";
 import type { WorkerEnvironment } from "./environment.ts";
 import { RETIREMENT_SCRIPT, workerScript } from "./script.ts";
 import { AttemptWorker, type RunCallbacks, WAKE_MS, type WorkerExit } from "./attempt_worker.ts";
+import type { ExpectedReport, OutputPaths, RoutedEnd, ShellConnection } from "./shell_connection.ts";
+import { SpawnedShell } from "./spawned_shell.ts";
 import { type WorkerReport, WorkerReportReader } from "./worker_report.ts";
 
 /** The report of one attempt, with the CPU times of that attempt alone. */
-export type AttemptReport = WorkerReport;
+export interface AttemptReport extends WorkerReport {
+  /** The observations of the router, for a child of the launcher. */
+  end?: RoutedEnd | undefined;
+}
 
 /** The shell cannot be a worker. Another process of the same shell would fail, too. */
 export class UnusableShellError extends Error {
@@ -46,33 +49,47 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
   readonly isShellOfAttempt = false;
   /** Settles when the shell has exited. Never rejects. */
   readonly ended: Promise<ExitStatus>;
-  readonly #child: ChildProcess;
+  readonly #shell: ShellConnection;
   readonly #sendSignal: SendSignal;
-  readonly #token = randomHex(12);
-  readonly #reader = new WorkerReportReader(this.#token);
+  readonly #token: string;
+  readonly #reader: WorkerReportReader;
   /** True during a probe, while no process of a task is in the group. */
   #isProbing = false;
-  #bytesRead = 0;
   #line = 1;
   /** CPU times of all reports so far. */
   #userMs = 0;
   #systemMs = 0;
   #channelOwner: ChannelOwner | undefined;
 
-  private constructor(child: ChildProcess, directory: WorkerDirectory, sendSignal: SendSignal) {
+  /**
+   * @param shell A fresh shell, which leads a process group. {@linkcode prepare} makes it a worker.
+   * @param token The beginning of each control line of the shell.
+   */
+  constructor(shell: ShellConnection, directory: WorkerDirectory, sendSignal: SendSignal, token = randomHex(12)) {
     super(directory);
-    this.#child = child;
+    this.#shell = shell;
     this.#sendSignal = sendSignal;
-    const waker = setInterval(() => this.wake(), WAKE_MS);
-    this.ended = child.exited.then((exit) => {
+    this.#token = token;
+    this.#reader = new WorkerReportReader(token);
+    // The launcher wakes its shells itself, together with the router.
+    const waker = shell.isRouted ? undefined : setInterval(() => this.wake(), WAKE_MS);
+    this.ended = shell.exited.then((exit) => {
       clearInterval(waker);
       this.recordEnd();
       return exit;
     });
-    // An error on the channel kills the shell, so that nobody waits for a report that cannot arrive.
-    const read = this.#read().catch((error) => this.kill(`its reports cannot be read: ${error}`));
-    const cancel = () => child.stdout.cancel();
-    this.ended.then(() => drain({ ended: read, bytesRead: () => this.#bytesRead, cancel })).catch(() => {});
+    shell.listen({
+      onBytes: (bytes, end) => {
+        if (this.#channelOwner) this.#channelOwner.onBytes(bytes);
+        else this.#handleEvents(bytes, end);
+      },
+      onEnd: (exit) => {
+        this.settleAll(exit);
+        this.#channelOwner?.onEnd(exit);
+      },
+      // So that nobody waits for a report that cannot arrive.
+      onError: (error) => this.kill(`its reports cannot be read: ${error}`),
+    });
   }
 
   /** Starts a shell as the leader of a process group. {@linkcode prepare} makes it a worker. */
@@ -86,7 +103,7 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
       isWorker: true,
     });
     directory.nameAfter(child.pid);
-    return new ShellWorker(child, directory, sendSignal);
+    return new ShellWorker(new SpawnedShell(child), directory, sendSignal);
   }
 
   /**
@@ -103,6 +120,7 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
         directory: path,
         parent,
         restored,
+        isRouted: this.isRouted,
       });
       const { messages } = await this.probe(script);
       if (messages.split("\n").at(-1) !== "unlimited") {
@@ -115,9 +133,14 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
     }
   }
 
+  /** True for a child of the launcher. */
+  get isRouted(): boolean {
+    return this.#shell.isRouted;
+  }
+
   /** The id of the process and of its group. */
   get pid(): number {
-    return this.#child.pid;
+    return this.#shell.pid;
   }
 
   /** The line number at which the next script begins. */
@@ -130,11 +153,15 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
     return text === `${this.#token}\n`;
   }
 
-  /** Runs a script, after the scripts before it, and returns its report. */
-  run(script: string, callbacks: RunCallbacks = {}): Promise<AttemptReport | WorkerExit> {
+  /**
+   * Runs a script, after the scripts before it, and returns its report.
+   *
+   * @param outputs The outputs to return with the report, if that is possible.
+   */
+  run(script: string, callbacks: RunCallbacks = {}, outputs?: OutputPaths): Promise<AttemptReport | WorkerExit> {
     return this.addRun(callbacks, (number) => {
       this.#reader.expect(number);
-      this.#writeScript(script);
+      this.#write(script, { number, outputs });
     });
   }
 
@@ -167,8 +194,8 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
    */
   handOver(script: string, owner: ChannelOwner): (bytes: Uint8Array) => void {
     this.#channelOwner = owner;
-    this.#writeScript(RETIREMENT_SCRIPT + script);
-    return (bytes) => this.#child.stdin!.write(bytes);
+    this.#write(RETIREMENT_SCRIPT + script);
+    return (bytes) => this.#shell.write(bytes);
   }
 
   override retire(): void {
@@ -179,51 +206,40 @@ export class ShellWorker extends AttemptWorker<AttemptReport> {
   override kill(reason: string): void {
     if (this.isExiting) return;
     super.kill(reason);
-    setTimeout(() => this.#child.stdout.cancel(), REAP_MS);
+    setTimeout(() => this.#shell.cancel(), REAP_MS);
   }
 
   protected override requestExit(): void {
-    if (!this.#channelOwner) this.#writeScript(RETIREMENT_SCRIPT);
-    this.#child.stdin!.close();
+    if (!this.#channelOwner) this.#write(RETIREMENT_SCRIPT);
+    this.#shell.closeInput();
   }
 
   /** Signals the shell, and its group only during a probe: later, tasks may have left processes in the group. */
   protected override signal(signal: "SIGCONT" | "SIGKILL"): void {
     if (this.hasEnded) return;
-    const send = async (pid: number) => this.hasEnded || await this.#sendSignal(pid, signal);
-    const isSent = this.#isProbing ? send(-this.pid) : Promise.resolve(false);
+    const send = (pid: number) => this.hasEnded ? Promise.resolve(true) : this.#sendSignal(pid, signal);
     // A shell that is still starting has no group yet. Without permission to signal, the timeouts of the caller apply.
-    isSent.then((isSent) => isSent || send(this.pid)).catch(() => {});
+    (this.#isProbing ? send(-this.pid).then((isSent) => isSent || send(this.pid)) : send(this.pid)).catch(() => {});
   }
 
-  #writeScript(script: string): void {
+  #write(script: string, report?: ExpectedReport): void {
     for (let end = script.indexOf("\n"); end !== -1; end = script.indexOf("\n", end + 1)) this.#line++;
-    this.#child.stdin!.write(script.isWellFormed() ? script : encodeByteText(script));
+    this.#shell.write(script, report);
   }
 
-  async #read(): Promise<void> {
-    for (;;) {
-      const bytes = await this.#child.stdout.read();
-      if (!bytes) break;
-      this.#bytesRead += bytes.length;
-      if (this.#channelOwner) this.#channelOwner.onBytes(bytes);
-      else this.#handleEvents(bytes);
-    }
-    const exit = await this.ended;
-    this.settleAll(exit);
-    this.#channelOwner?.onEnd(exit);
-  }
-
-  #handleEvents(bytes: Uint8Array): void {
+  #handleEvents(bytes: Uint8Array, end: RoutedEnd | undefined): void {
     for (const event of this.#reader.push(bytes)) {
       if (event.kind === "begin") this.begin(event.uptimeMs);
       else if (event.kind === "violation") this.kill(event.reason);
-      else if (!this.isExiting) this.settle(this.#attemptTimes(event.report));
+      else if (!this.isExiting) {
+        this.#shell.settle(this.nextNumber - this.pendingRuns, this.pendingRuns === 1);
+        this.settle({ ...this.#attemptTimes(event.report), end });
+      }
     }
   }
 
   /** Returns the report with the CPU times of its attempt alone. */
-  #attemptTimes(report: WorkerReport): AttemptReport {
+  #attemptTimes(report: WorkerReport): WorkerReport {
     const userMs = Math.max(0, report.userMs - this.#userMs);
     const systemMs = Math.max(0, report.systemMs - this.#systemMs);
     [this.#userMs, this.#systemMs] = [report.userMs, report.systemMs];

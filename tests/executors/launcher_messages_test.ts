@@ -11,10 +11,12 @@ import {
   MAX_STARTERS,
   MESSAGE_BYTES,
   openCommand,
+  openShellCommand,
   type Program,
   type ProgramCommand,
   type Redirection,
   runCommand,
+  scriptCommands,
   SECRET_BYTES,
   secretCommand,
   waitStatus,
@@ -25,7 +27,9 @@ import { EFFORT, SEED } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const SECRET = Uint8Array.from({ length: SECRET_BYTES }, (_, index) => 0xf0 ^ index);
-const KINDS = ["ready", "opened", "begun", "ended", "unopened", "unstarted", "died"] as const;
+const KINDS = [
+  ...["ready", "opened", "begun", "ended", "unopened", "unstarted", "died", "channel", "reported"] as const,
+];
 const IN_FILE = 0xffffffff;
 const NO_BYTES = new Uint8Array();
 const PARAMETERS = { numRuns: 300 * EFFORT, seed: SEED };
@@ -95,6 +99,20 @@ function assertRejected(bytes: Uint8Array, what: string): void {
   assertThrows(() => parse(bytes), LauncherProtocolError, `The launcher sent ${what}`);
 }
 
+/** The values of a report of a shell. */
+interface Reported {
+  channel?: Uint8Array;
+  stdout?: Uint8Array | "in file";
+  stderr?: Uint8Array | "in file";
+}
+
+function reported({ channel = NO_BYTES, stdout = NO_BYTES, stderr = NO_BYTES }: Reported): Uint8Array {
+  const length = (output: Uint8Array | "in file") => output === "in file" ? IN_FILE : output.length;
+  const contents = [stdout, stderr].filter((output) => output !== "in file");
+  const lengths = u32(channel.length, length(stdout), length(stderr));
+  return reportBytes({ kind: 8 }, concatenate([u64(1_500_000n), lengths, channel, ...contents]));
+}
+
 /** A report of each kind, with its encoding. */
 const SAMPLES: [Uint8Array, LauncherReport][] = [
   [reportBytes({ kind: 0, secret: new Uint8Array(SECRET_BYTES) }, u32(77)), { kind: "ready", pid: 77 }],
@@ -131,6 +149,22 @@ const SAMPLES: [Uint8Array, LauncherReport][] = [
   [reportBytes({ kind: 5 }, u32(2)), { kind: "unstarted", starter: 3, number: 7, errno: 2 }],
   [reportBytes({ kind: 6 }, u32(9)), { kind: "died", starter: 3, status: 9 }],
   [reportBytes({ kind: 6 }, u32(IN_FILE)), { kind: "died", starter: 3, status: undefined }],
+  [reportBytes({ kind: 7 }, NO_BYTES), { kind: "channel", starter: 3, bytes: NO_BYTES }],
+  [reportBytes({ kind: 7 }, Uint8Array.of(0, 255)), { kind: "channel", starter: 3, bytes: Uint8Array.of(0, 255) }],
+  [reported({ channel: Uint8Array.of(1, 2, 3), stdout: encodeByteText("é\n"), stderr: "in file" }), {
+    kind: "reported",
+    starter: 3,
+    number: 7,
+    bytes: Uint8Array.of(1, 2, 3),
+    end: { durationMs: 1.5, stdout: { text: "é\n" }, stderr: undefined },
+  }],
+  [reported({ stderr: Uint8Array.of(0xff, 0) }), {
+    kind: "reported",
+    starter: 3,
+    number: 7,
+    bytes: NO_BYTES,
+    end: { durationMs: 1.5, stdout: { text: "" }, stderr: { text: "/wA=", encoding: "base64" } },
+  }],
 ];
 
 test("LauncherReportReader parses a report of each kind, in pieces of each size", () => {
@@ -170,7 +204,7 @@ test("LauncherReportReader rejects lengths that no report has", () => {
     assertRejected(reportBytes({ kind: 4, bytes }, u32(17)), `a length of ${bytes}`);
   }
   for (const [index, kind] of KINDS.entries()) {
-    if (kind === "ended") continue;
+    if (kind === "ended" || kind === "channel" || kind === "reported") continue;
     const expected = kind === "begun" ? 8 : 4;
     for (let length = 0; length <= 64; length++) {
       if (length === expected) continue;
@@ -181,6 +215,9 @@ test("LauncherReportReader rejects lengths that no report has", () => {
   }
   for (let length = 0; length < 36; length++) {
     assertRejected(reportBytes({ kind: 3 }, new Uint8Array(length)), "a short report of an end");
+  }
+  for (let length = 0; length < 20; length++) {
+    assertRejected(reportBytes({ kind: 8 }, new Uint8Array(length)), "a short report of a script");
   }
 });
 
@@ -208,6 +245,25 @@ test("LauncherReportReader rejects outputs that do not fill the report", () => {
   ];
   for (const [stdout, stderr, contents] of wrong) {
     assertRejected(withLengths(stdout, stderr, contents), "outputs of another length");
+    for (const channel of [0, 2]) {
+      const lengths = u32(channel, stdout, stderr);
+      const body = concatenate([u64(0n), lengths, new Uint8Array(channel), contents]);
+      assertRejected(reportBytes({ kind: 8 }, body), "outputs of another length");
+    }
+  }
+  const channelLengths: [number, Uint8Array][] = [[1, NO_BYTES], [0, one], [5, four], [IN_FILE, NO_BYTES], [
+    IN_FILE,
+    four,
+  ]];
+  for (const [channel, contents] of channelLengths) {
+    assertRejected(
+      reportBytes({ kind: 8 }, concatenate([u64(0n), u32(channel, 0, 0), contents])),
+      "outputs of another length",
+    );
+    assertRejected(
+      reportBytes({ kind: 8 }, concatenate([u64(0n), u32(channel, IN_FILE, IN_FILE), contents])),
+      "outputs of another length",
+    );
   }
 });
 
@@ -515,4 +571,55 @@ test("the other commands consist of a header, and the secret", () => {
     assertEquals(openCommand(starter), u32(16, starter, 1, 0));
     assertEquals(closeCommand(starter), u32(16, starter, 3, 0));
   }
+});
+
+/** Decodes commands with a script as the router does. Returns the paths and the script. */
+function decodeScript(commands: readonly Uint8Array[], starter: number, number: number, settled: number) {
+  const parts: Uint8Array[] = [];
+  let paths: Uint8Array[] = [];
+  for (const [index, bytes] of commands.entries()) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const fields = [0, 1, 2, 3, 4].map((field) => view.getUint32(field * 4, true));
+    assert(bytes.length <= MESSAGE_BYTES && bytes.length % 4 === 0);
+    assertEquals(fields, [bytes.length, starter, 5, index === 0 ? number : 0, settled]);
+    const stdoutEnd = bytes.indexOf(0, 24);
+    const begin = bytes.indexOf(0, stdoutEnd + 1) + 1;
+    if (index === 0) paths = [bytes.slice(24, stdoutEnd), bytes.slice(stdoutEnd + 1, begin - 1)];
+    else assertEquals(begin, 26); // no paths
+    const end = begin + view.getUint32(20, true);
+    assert(bytes.length - end >= 0 && bytes.length - end < 4);
+    parts.push(bytes.slice(begin, end));
+  }
+  return { paths, script: concatenate(parts) };
+}
+
+test("scriptCommands() encode what a decoder gets back, in as few messages as possible", () => {
+  const lengths = [0, 1, 100, ...Array.from({ length: 40 }, (_, index) => 4_020 + 2 * index), 8_140, 12_300, 300_000];
+  const characters = ["x", "é", "€", "𝄞", "\udc80"];
+  for (const [stdout, stderr] of [["", ""], ["/d/7.out", ""], ["/d/7.out", "/d/é.err"]] as const) {
+    for (const length of lengths) {
+      for (const character of characters) {
+        const script = character.repeat(length);
+        const commands = scriptCommands(3, { number: 7, settled: 5, stdout, stderr }, script);
+        const decoded = decodeScript(commands, 3, 7, 5);
+        assertEquals(decoded.paths, [encodeByteText(stdout), encodeByteText(stderr)]);
+        assertEquals(Buffer.compare(decoded.script, encodeByteText(script)), 0);
+        assert(commands.length <= Math.max(1, Math.ceil(decoded.script.length / (MESSAGE_BYTES - 60))));
+      }
+    }
+  }
+  const long = "/d".repeat(3_000);
+  const [command] = scriptCommands(3, { number: 7, settled: 5, stdout: long, stderr: long }, "echo a\n");
+  const { paths, script } = decodeScript([command!], 3, 7, 5);
+  assertEquals([paths, script], [[NO_BYTES, NO_BYTES], encodeByteText("echo a\n")]);
+});
+
+test("openShellCommand() contains the token, the shell and the variables, if they fit", () => {
+  const token = "0123456789abcdef01234567";
+  const bytes = openShellCommand(9, { shell: "/bin/é", token, variables: { ENV: "", BASH_ENV: "a=b" } })!;
+  const text = encodeByteText(`${token}\0/bin/é\0ENV=\0BASH_ENV=a=b\0`);
+  const length = Math.ceil((20 + text.length) / 4) * 4;
+  assertEquals(bytes.subarray(0, 20), u32(length, 9, 4, 0, 2));
+  assertEquals([bytes.length, bytes.subarray(20, 20 + text.length)], [length, text]);
+  assertEquals(openShellCommand(9, { shell: "x".repeat(MESSAGE_BYTES), token, variables: {} }), undefined);
 });

@@ -54,10 +54,9 @@ class Slot {
     return this.executor.start(attempt, { onStart() {}, onOutputLimit() {}, ...callbacks });
   }
 
-  /** Starts a worker of each kind. */
+  /** Starts a worker of each kind. The last attempt replaces the first shell, where there is a launcher. */
   async warm(): Promise<void> {
-    await this.start({ cmd: ":" }).ended;
-    await this.start({ cmd: ["true"] }).ended;
+    for (const cmd of [":", ["true"], ":"]) await this.start({ cmd }).ended;
   }
 
   close(): Promise<void> {

@@ -11,17 +11,23 @@ import { WAKE_MS } from "../attempt_worker.ts";
 import type { WorkerDirectory } from "../scratch_directory.ts";
 import type { ShellWorker } from "../worker.ts";
 import {
+  LauncherProtocolError,
   type LauncherReport,
   LauncherReportReader,
   MAX_STARTERS,
   openCommand,
+  openShellCommand,
+  type ProgramReport,
   SECRET_BYTES,
   secretCommand,
+  type ShellCommand,
+  type ShellReport,
   waitStatus,
 } from "./messages.ts";
 import { ProgramWorker } from "./program_worker.ts";
+import { RoutedShell } from "./routed_shell.ts";
 
-/** The time for the launcher to start, and to open a starter. */
+/** The time without a report after which the launcher does not start, or opens no process. */
 const ANSWER_MS = 10_000;
 
 /** Options of {@linkcode Launcher.start}. */
@@ -35,16 +41,17 @@ export interface LauncherOptions {
   sendSignal: SendSignal;
 }
 
-/** A starter that is being opened. */
+/** A child of the router. */
+type Child = { worker: ProgramWorker; shell?: undefined } | { worker: ShellWorker; shell: RoutedShell };
+
+/** A starter or a shell that is being opened. */
 interface Opening {
-  directory: WorkerDirectory;
-  resolve: (worker: ProgramWorker) => void;
+  /** Called with the pid of the process. */
+  onOpened: (pid: number) => Child;
   reject: (error: Error) => void;
-  /** True when nobody waits for the starter any longer. */
-  isAbandoned: boolean;
 }
 
-/** The launcher and its starters. */
+/** The launcher, with its starters and shells. */
 export class Launcher {
   readonly #shell: ShellWorker;
   readonly #sendSignal: SendSignal;
@@ -53,12 +60,14 @@ export class Launcher {
   readonly #write: (bytes: Uint8Array) => void;
   /** Commands for the next turn of the event loop: one write for all of them. */
   #outbox: Uint8Array[] = [];
-  /** By the index of the starter. */
-  readonly #workers = new Map<number, ProgramWorker>();
+  /** By the index of the process. */
+  readonly #children = new Map<number, Child>();
   readonly #opening = new Map<number, Opening>();
   readonly #ready = Promise.withResolvers<void>();
   /** The pid of the router. */
   #routerPid: number | undefined;
+  /** The time of the last report, by `performance.now()`. */
+  #reportedMs = -Infinity;
   #isClosed = false;
   readonly #waker: ReturnType<typeof setInterval>;
 
@@ -86,7 +95,7 @@ export class Launcher {
       writeFileSync(path, program, { mode: 0o700, flag: "wx" });
       // The shell must not read what follows as a script.
       launcher = new Launcher(shell, `${shellQuote(path)} $PPID; exit\n`, sendSignal);
-      await within(launcher.#ready.promise);
+      await launcher.#answer(launcher.#ready.promise);
       return launcher;
     } catch (error) {
       launcher?.close();
@@ -96,7 +105,7 @@ export class Launcher {
     }
   }
 
-  /** True while the launcher can open starters. */
+  /** True while the launcher can open processes. */
   get isUsable(): boolean {
     return !this.#isClosed;
   }
@@ -107,27 +116,91 @@ export class Launcher {
    * @throws `Error` when the system lacks resources, or when the launcher has ended.
    */
   async open(directory: WorkerDirectory): Promise<ProgramWorker> {
-    let index = 0;
-    while (this.#workers.has(index) || this.#opening.has(index)) index++;
-    if (this.#isClosed || index >= MAX_STARTERS) throw new Error("Cannot open a starter: it has ended or has too many");
-    const { promise, resolve, reject } = Promise.withResolvers<ProgramWorker>();
-    const opening = { directory, resolve, reject, isAbandoned: false };
-    this.#opening.set(index, opening);
-    this.#send(openCommand(index));
+    const worker = await this.#open<ProgramWorker>(openCommand, (pid, index) => {
+      const channel = { index, send: (message: Uint8Array) => this.#send(message), sendSignal: this.#sendSignal };
+      const worker = new ProgramWorker(pid, directory, channel);
+      return { worker };
+    });
     try {
-      const worker = await within(promise);
-      if (!worker.isUsable) throw new Error("Cannot open a starter: the process has ended");
+      directory.nameAfter(worker.pid);
+      directory.make();
       return worker;
     } catch (error) {
-      opening.isAbandoned = true;
+      worker.retire();
       throw error;
     }
   }
 
-  /** Ends the launcher once its starters have ended. */
+  /**
+   * Opens a shell.
+   *
+   * @param create Creates the worker of the shell, which is not ready yet.
+   * @throws `Error` when the system cannot run the shell, or when the launcher has ended.
+   */
+  openShell(command: ShellCommand, create: (shell: RoutedShell) => ShellWorker): Promise<ShellWorker> {
+    return this.#open<ShellWorker>((index) => openShellCommand(index, command), (pid, index) => {
+      const shell = new RoutedShell(pid, index, (message) => this.#send(message));
+      return { worker: create(shell), shell };
+    });
+  }
+
+  async #open<Worker extends Child["worker"]>(
+    command: (index: number) => Uint8Array | undefined,
+    create: (pid: number, index: number) => Child & { worker: Worker },
+  ): Promise<Worker> {
+    let index = 0;
+    while (this.#children.has(index) || this.#opening.has(index)) index++;
+    const message = command(index);
+    if (!message || this.#isClosed || index >= MAX_STARTERS) {
+      throw new Error("Cannot open a process: the launcher has ended or has too many");
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Worker>();
+    let isAbandoned = false;
+    const onOpened = (pid: number) => {
+      const child = create(pid, index);
+      if (isAbandoned) child.worker.retire();
+      else resolve(child.worker);
+      return child;
+    };
+    this.#opening.set(index, { onOpened, reject });
+    this.#send(message);
+    try {
+      const worker = await this.#answer(promise);
+      if (worker.isUsable) return worker;
+      throw new Error("Cannot open a process: it has ended");
+    } catch (error) {
+      isAbandoned = true;
+      throw error;
+    }
+  }
+
+  /** Ends the launcher once its starters and shells have ended. */
   close(): void {
     this.#isClosed = true;
     setImmediate(() => this.#shell.retire()); // after the commands of this turn
+  }
+
+  /**
+   * Returns a promised answer.
+   *
+   * @throws `Error` when the launcher reports nothing for {@linkcode ANSWER_MS}.
+   */
+  async #answer<T>(promise: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const askedMs = performance.now();
+    const timeout = new Promise<never>((_resolve, reject) => {
+      const check = () => {
+        const leftMs = Math.max(askedMs, this.#reportedMs) + ANSWER_MS - performance.now();
+        if (leftMs > 0) timer = setTimeout(check, leftMs);
+        else reject(new Error("Cannot use the launcher: it does not answer"));
+      };
+      check();
+    });
+    try {
+      return await Promise.race([promise, timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #send(message: Uint8Array): void {
@@ -139,6 +212,7 @@ export class Launcher {
   }
 
   #handleBytes(bytes: Uint8Array): void {
+    this.#reportedMs = performance.now();
     try {
       for (const report of this.#reader.push(bytes)) this.#handle(report);
     } catch (error) {
@@ -153,41 +227,38 @@ export class Launcher {
       this.#ready.resolve();
     } else if (report.kind === "opened") this.#handleOpened(report);
     else if (report.kind === "died") this.#handleDeath(report);
-    else this.#workers.get(report.starter)?.handle(report);
+    else this.#pass(report);
+  }
+
+  #pass(report: ProgramReport | ShellReport): void {
+    const child = this.#children.get(report.starter);
+    if (!child) return;
+    const isOfShell = report.kind === "channel" || report.kind === "reported";
+    if (isOfShell && child.shell) child.shell.handle(report);
+    else if (!isOfShell && !child.shell) child.worker.handle(report);
+    else throw new LauncherProtocolError("The launcher sent the report of another process");
   }
 
   #handleOpened({ starter: index, pid }: LauncherReport & { kind: "opened" }): void {
     const opening = this.#opening.get(index);
     if (!opening) return;
     this.#opening.delete(index);
-    const { directory, resolve, reject, isAbandoned } = opening;
-    const send = (message: Uint8Array) => this.#send(message);
-    const worker = new ProgramWorker(pid, directory, { index, send, sendSignal: this.#sendSignal });
-    this.#workers.set(index, worker);
-    try {
-      if (isAbandoned) return worker.retire();
-      directory.nameAfter(pid);
-      directory.make();
-      resolve(worker);
-    } catch (error) {
-      worker.retire();
-      reject(error as Error);
-    }
+    this.#children.set(index, opening.onOpened(pid));
   }
 
   /** Sends SIGCONT to processes whose report is overdue: a task may have stopped them. */
   #wake(): void {
     let isOverdue = false;
-    for (const worker of this.#workers.values()) isOverdue = worker.wake() || isOverdue;
+    for (const { worker } of this.#children.values()) isOverdue = worker.wake() || isOverdue;
     if (isOverdue && this.#routerPid !== undefined) this.#sendSignal(this.#routerPid, "SIGCONT").catch(() => {});
   }
 
   #handleDeath({ starter, status }: LauncherReport & { kind: "died" }): void {
-    this.#opening.get(starter)?.reject(new Error("Cannot open a starter: the system lacks resources"));
+    this.#opening.get(starter)?.reject(new Error("Cannot open a process: the system cannot start it"));
     this.#opening.delete(starter);
-    const worker = this.#workers.get(starter);
-    this.#workers.delete(starter);
-    worker?.handleEnd(exitStatus(status));
+    const child = this.#children.get(starter);
+    this.#children.delete(starter);
+    (child?.shell ?? child?.worker)?.handleEnd(exitStatus(status));
   }
 
   #end(reason: string): void {
@@ -195,30 +266,17 @@ export class Launcher {
     clearInterval(this.#waker);
     this.#ready.reject(new Error(`Cannot start the launcher: ${reason}`));
     this.#ready.promise.catch(() => {}); // nobody waits for a launcher that has started
-    for (const { reject } of this.#opening.values()) reject(new Error(`Cannot open a starter: ${reason}`));
+    for (const { reject } of this.#opening.values()) reject(new Error(`Cannot open a process: ${reason}`));
     this.#opening.clear();
-    for (const worker of this.#workers.values()) {
+    for (const { worker, shell } of this.#children.values()) {
       if (worker.isBusy) worker.kill(reason);
-      worker.handleEnd({ code: null, signal: null });
+      (shell ?? worker).handleEnd({ code: null, signal: null });
     }
-    this.#workers.clear();
+    this.#children.clear();
   }
 }
 
 function exitStatus(status: number | undefined): ExitStatus {
   const { code, signal } = (status === undefined ? undefined : waitStatus(status)) ?? { code: null, signal: null };
   return { code, signal: signal === null ? null : signalOfStatus(128 + signal) };
-}
-
-/** @throws `Error` when the launcher does not answer in time. */
-async function within<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("Cannot use the launcher: it does not answer")), ANSWER_MS);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -10,9 +10,11 @@ import { concatenate } from "../../../text/concatenate.ts";
 import { encodeByteText } from "../../../text/byte_text.ts";
 import { encodeOutput } from "../../../pool/encode_output.ts";
 import type { Output } from "../../../pool/executor.ts";
+import { REPORT_BYTES } from "../attempt_worker.ts";
+import type { RoutedEnd } from "../shell_connection.ts";
 
 /** The limit of a message, which a pipe passes as a whole. */
-export const MESSAGE_BYTES = 4096;
+export const MESSAGE_BYTES = REPORT_BYTES;
 /** The length of the secret that each report after the first repeats. */
 export const SECRET_BYTES = 16;
 /** The number of starters that a launcher can have. */
@@ -22,15 +24,20 @@ export const MAX_PROGRAMS = 64;
 
 const COMMAND_HEADER_BYTES = 16;
 const RUN_HEADER_BYTES = 28;
+const OPEN_SHELL_HEADER_BYTES = 20;
+const SCRIPT_HEADER_BYTES = 24;
 const REPORT_HEADER_BYTES = 32;
 const ENDED_HEADER_BYTES = 68;
+const REPORTED_HEADER_BYTES = 52;
 /** The last real-time signal of Linux. */
 const MAX_SIGNAL = 64;
 /** The length of an output that stays in its file. */
 const IN_FILE = 0xffffffff;
 
-const COMMAND = { secret: 0, open: 1, run: 2, close: 3 } as const;
-const REPORTS = ["ready", "opened", "begun", "ended", "unopened", "unstarted", "died"] as const;
+const COMMAND = { secret: 0, open: 1, run: 2, close: 3, openShell: 4, script: 5 } as const;
+const REPORTS = [
+  ...["ready", "opened", "begun", "ended", "unopened", "unstarted", "died", "channel", "reported"] as const,
+];
 const RUN_FLAG = { reportsBegin: 1, isQueued: 2, keepsFiles: 4 } as const;
 
 /** A redirection of a descriptor of a program. */
@@ -74,6 +81,27 @@ export interface ProgramCommand {
   readonly keepsFiles: boolean;
 }
 
+/** A shell to start. */
+export interface ShellCommand {
+  /** A path, or a name to look up in `PATH`. */
+  readonly shell: string;
+  /** The beginning of each report of the shell. */
+  readonly token: string;
+  /** Variables that the shell gets besides those of the launcher. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** A script, or a part of one, for a shell. */
+export interface ScriptCommand {
+  /** The number of the report; 0 when no report follows, or when an earlier part has the number. */
+  readonly number: number;
+  /** The number of the last report that was handled. The files whose contents it had are removed. */
+  readonly settled: number;
+  /** The paths of outputs to report, each perhaps empty. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** The end of a program. */
 export interface ProgramEnd {
   /** The exit code; `null` when a signal ended the program. */
@@ -88,18 +116,30 @@ export interface ProgramEnd {
   stderr: Output | undefined;
 }
 
-/** A report from the launcher. */
-export type LauncherReport =
-  /** The router has started. */
-  | { kind: "ready"; pid: number }
-  | { kind: "opened"; starter: number; pid: number }
+/** A report about a program. */
+export type ProgramReport =
   /** The program has begun, at an uptime of the system. */
   | { kind: "begun"; starter: number; number: number; uptimeMs: number }
   | { kind: "ended"; starter: number; number: number; end: ProgramEnd }
   /** The file for standard output could not be created, or an earlier program could not start. */
   | { kind: "unopened"; starter: number; number: number; errno: number }
   /** The program could not start, and has left nothing behind. */
-  | { kind: "unstarted"; starter: number; number: number; errno: number }
+  | { kind: "unstarted"; starter: number; number: number; errno: number };
+
+/** A report about a shell. */
+export type ShellReport =
+  /** Bytes from the channel. */
+  | { kind: "channel"; starter: number; bytes: Uint8Array }
+  /** Bytes from the channel that end with the report of a script. */
+  | { kind: "reported"; starter: number; number: number; bytes: Uint8Array; end: RoutedEnd };
+
+/** A report from the launcher. */
+export type LauncherReport =
+  /** The router has started. */
+  | { kind: "ready"; pid: number }
+  | { kind: "opened"; starter: number; pid: number }
+  | ProgramReport
+  | ShellReport
   /** The starter has ended, with a status of `wait`; `undefined` when the starter could not be opened. */
   | { kind: "died"; starter: number; status: number | undefined };
 
@@ -138,8 +178,7 @@ export function runCommand(starter: number, number: number, command: ProgramComm
     text += `${name}=${variables[name]}\0`;
     variableCount++;
   }
-  if (text.length > MESSAGE_BYTES - RUN_HEADER_BYTES) return undefined;
-  const bytes = encodeText(text);
+  const bytes = encodeText(text, RUN_HEADER_BYTES);
   if (bytes === undefined) return undefined;
   scratchView.setUint32(
     COMMAND_HEADER_BYTES,
@@ -165,9 +204,50 @@ function partsOf(programs: readonly Program[]): string[] {
   return parts;
 }
 
-/** Writes text after the header of a run. Returns the number of bytes; `undefined` when they do not fit. */
-function encodeText(text: string): number | undefined {
-  const target = scratch.subarray(RUN_HEADER_BYTES);
+/** Returns the command that starts a shell; `undefined` for one that is too long for a message. */
+export function openShellCommand(starter: number, { shell, token, variables }: ShellCommand): Uint8Array | undefined {
+  const entries = Object.entries(variables);
+  const text = `${token}\0${shell}\0${entries.map(([name, value]) => `${name}=${value}\0`).join("")}`;
+  const bytes = encodeText(text, OPEN_SHELL_HEADER_BYTES);
+  if (bytes === undefined) return undefined;
+  scratchView.setUint32(COMMAND_HEADER_BYTES, entries.length, true);
+  return message(COMMAND.openShell, starter, 0, OPEN_SHELL_HEADER_BYTES + bytes);
+}
+
+/** Returns the commands that pass a script on to a shell: one, except for a script that is too long for a message. */
+export function scriptCommands(starter: number, command: ScriptCommand, script: string | Uint8Array): Uint8Array[] {
+  const begin = encodePaths(command);
+  const length = typeof script === "string" ? encodeText(script, begin) : undefined;
+  if (length !== undefined) return [scriptCommand(starter, command, begin, length)];
+  const messages: Uint8Array[] = [];
+  const part = { ...command };
+  for (let rest = typeof script === "string" ? encodeByteText(script) : script; rest.length > 0;) {
+    const partBegin = encodePaths(part);
+    const bytes = rest.subarray(0, MESSAGE_BYTES - partBegin);
+    scratch.set(bytes, partBegin);
+    messages.push(scriptCommand(starter, part, partBegin, bytes.length));
+    rest = rest.subarray(bytes.length);
+    Object.assign(part, { number: 0, stdout: "", stderr: "" });
+  }
+  return messages;
+}
+
+/** Writes the paths of a script. Returns their end. Without space for them, the outputs stay in their files. */
+function encodePaths({ stdout, stderr }: ScriptCommand): number {
+  const bytes = encodeText(`${stdout}\0${stderr}\0`, SCRIPT_HEADER_BYTES) ?? encodeText("\0\0", SCRIPT_HEADER_BYTES)!;
+  return SCRIPT_HEADER_BYTES + bytes;
+}
+
+function scriptCommand(starter: number, { number, settled }: ScriptCommand, begin: number, bytes: number): Uint8Array {
+  scratchView.setUint32(COMMAND_HEADER_BYTES, settled, true);
+  scratchView.setUint32(COMMAND_HEADER_BYTES + 4, bytes, true);
+  return message(COMMAND.script, starter, number, begin + bytes);
+}
+
+/** Writes text after the header of a command. Returns the number of bytes; `undefined` when they do not fit. */
+function encodeText(text: string, begin: number): number | undefined {
+  if (text.length > MESSAGE_BYTES) return undefined;
+  const target = scratch.subarray(begin);
   if (text.isWellFormed()) {
     const { read, written } = encoder.encodeInto(text, target);
     return read === text.length ? written : undefined;
@@ -251,6 +331,10 @@ export class LauncherReportReader {
       case "died":
         expected(REPORT_HEADER_BYTES + 4);
         return { kind, starter, status: value === IN_FILE ? undefined : value };
+      case "channel":
+        return { kind, starter, bytes: bytes.slice(REPORT_HEADER_BYTES) };
+      case "reported":
+        return { kind, starter, number, ...parseReported(view, bytes, offset) };
     }
     throw malformed("an unknown kind");
   }
@@ -264,8 +348,6 @@ function parseEnd(view: DataView, bytes: Uint8Array, offset: number): ProgramEnd
   const stdoutEnd = ENDED_HEADER_BYTES + (stdoutBytes === IN_FILE ? 0 : stdoutBytes);
   const stderrEnd = stdoutEnd + (stderrBytes === IN_FILE ? 0 : stderrBytes);
   if (stderrEnd !== bytes.length) throw malformed("outputs of another length");
-  const output = (length: number, begin: number, end: number) =>
-    length === IN_FILE ? undefined : length === 0 ? { text: "" } : encodeOutput(bytes.subarray(begin, end));
   const wait = waitStatus(status);
   if (!wait) throw malformed(`the status ${status}`);
   return {
@@ -273,9 +355,39 @@ function parseEnd(view: DataView, bytes: Uint8Array, offset: number): ProgramEnd
     durationMs: read64(view, body) / 1e6,
     userMs: read64(view, body + 8) / 1e3,
     systemMs: read64(view, body + 16) / 1e3,
-    stdout: output(stdoutBytes, ENDED_HEADER_BYTES, stdoutEnd),
-    stderr: output(stderrBytes, stdoutEnd, stderrEnd),
+    stdout: parseOutput(bytes, stdoutBytes, ENDED_HEADER_BYTES),
+    stderr: parseOutput(bytes, stderrBytes, stdoutEnd),
   };
+}
+
+function parseReported(
+  view: DataView,
+  bytes: Uint8Array,
+  offset: number,
+): { bytes: Uint8Array; end: RoutedEnd } {
+  if (bytes.length < REPORTED_HEADER_BYTES) throw malformed("a short report of a script");
+  const body = offset + REPORT_HEADER_BYTES;
+  const [stdoutBytes, stderrBytes] = [view.getUint32(body + 12, true), view.getUint32(body + 16, true)];
+  const channelEnd = REPORTED_HEADER_BYTES + view.getUint32(body + 8, true);
+  const stdoutEnd = channelEnd + (stdoutBytes === IN_FILE ? 0 : stdoutBytes);
+  const stderrEnd = stdoutEnd + (stderrBytes === IN_FILE ? 0 : stderrBytes);
+  if (stderrEnd !== bytes.length) throw malformed("outputs of another length");
+  return {
+    bytes: bytes.slice(REPORTED_HEADER_BYTES, channelEnd),
+    end: {
+      durationMs: read64(view, body) / 1e6,
+      stdout: parseOutput(bytes, stdoutBytes, channelEnd),
+      stderr: parseOutput(bytes, stderrBytes, stdoutEnd),
+    },
+  };
+}
+
+function parseOutput(bytes: Uint8Array, length: number, begin: number): Output | undefined {
+  return length === IN_FILE
+    ? undefined
+    : length === 0
+    ? { text: "" }
+    : encodeOutput(bytes.subarray(begin, begin + length));
 }
 
 /** Decodes a status of `wait`; returns `undefined` for a status with which no process ends. */

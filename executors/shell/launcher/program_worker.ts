@@ -4,14 +4,7 @@ import { AttemptWorker, type RunCallbacks, type WorkerExit } from "../attempt_wo
 import type { ExitStatus } from "../../../spawn_adapters/types.ts";
 import type { SendSignal } from "../../send_signal.ts";
 import type { WorkerDirectory } from "../scratch_directory.ts";
-import {
-  closeCommand,
-  type LauncherReport,
-  MESSAGE_BYTES,
-  type ProgramCommand,
-  type ProgramEnd,
-  runCommand,
-} from "./messages.ts";
+import { closeCommand, type ProgramCommand, type ProgramEnd, type ProgramReport, runCommand } from "./messages.ts";
 
 /** A program that did not begin; another worker may run it. */
 export interface ProgramRefusal {
@@ -38,8 +31,6 @@ const ESHUTDOWN = 108;
 export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
   readonly pid: number;
   readonly isShellOfAttempt = true;
-  /** The limit of a report with its outputs. */
-  readonly reportBytes = MESSAGE_BYTES;
   /** Settles when the starter has ended. Never rejects. */
   readonly ended: Promise<void>;
   readonly #channel: StarterChannel;
@@ -55,14 +46,6 @@ export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
     this.ended = new Promise((resolve) => this.#resolveEnded = resolve);
   }
 
-  /**
-   * True when another program can wait. At most one program waits: when a second one began, the starter would rename the
-   * output file, whose name shows the runner that the first one has begun.
-   */
-  override get canQueue(): boolean {
-    return super.canQueue && this.pendingRuns === 1;
-  }
-
   /** Runs a program, after the programs before it. Returns `undefined` for a command that is too long for a message. */
   run(command: ProgramCommand, callbacks: RunCallbacks): Promise<ProgramOutcome | WorkerExit> | undefined {
     const message = runCommand(this.#channel.index, this.nextNumber, command);
@@ -73,7 +56,7 @@ export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
   }
 
   /** Handles a report of the starter. A report for another program is a violation, which kills the starter. */
-  handle(report: Exclude<LauncherReport, { kind: "ready" | "opened" | "died" }>): void {
+  handle(report: ProgramReport): void {
     if (this.isExiting) return;
     if (report.number !== this.#expected[0]) return this.kill("a report was for another attempt");
     if (report.kind === "begun") {
