@@ -290,15 +290,14 @@ export class ShellExecution implements Execution {
     if ("kind" in outcome) return await this.#endRefused(files!);
     const durationMs = "exit" in outcome ? this.#elapsedMs : outcome.durationMs;
     const wasStopped = this.#termination !== undefined;
-    await this.#recordEnd(worker, outcome);
-    return this.#conclude(
-      worker,
-      files!,
-      // When the launcher has ended, nobody knows which program has begun.
-      "exit" in outcome && outcome.exit && this.#mayNotHaveBegun
-        ? await this.#unstartedResult(worker, files!, wasStopped, durationMs)
-        : await this.#programResult(worker, outcome, files!, durationMs),
-    );
+    const ending = this.#recordEnd(worker, outcome);
+    if (ending) await ending;
+    for (const follower of this.#followers) await follower.readAll();
+    // When the launcher has ended, nobody knows which program has begun.
+    const result = "exit" in outcome && outcome.exit && this.#mayNotHaveBegun
+      ? this.#unstartedResult(worker, files!, wasStopped, durationMs)
+      : this.#programResult(worker, outcome, files!, durationMs);
+    return this.#conclude(worker, files!, result instanceof Promise ? await result : result);
   }
 
   #programCommand(programs: readonly Program[], files: AttemptFiles): ProgramCommand {
@@ -334,16 +333,15 @@ export class ShellExecution implements Execution {
     return this.#stop.applyTo(resultWithoutOutput({ kind: "withdrawn" }));
   }
 
-  async #programResult(
+  #programResult(
     worker: ProgramWorker,
     outcome: ProgramEnd | WorkerExit,
     files: AttemptFiles,
     durationMs: number,
-  ): Promise<AttemptResult> {
-    for (const follower of this.#followers) await follower.readAll();
-    if ("exit" in outcome) return await this.#resultWith(worker, endingOfExit(outcome), files, { durationMs });
+  ): AttemptResult | Promise<AttemptResult> {
+    if ("exit" in outcome) return this.#resultWith(worker, endingOfExit(outcome), files, { durationMs });
     const { userMs, systemMs, stdout, stderr } = outcome;
-    return await this.#resultWith(worker, endingOfProgram(outcome), files, { durationMs, userMs, systemMs }, {
+    return this.#resultWith(worker, endingOfProgram(outcome), files, { durationMs, userMs, systemMs }, {
       stdout: stdout && { output: stdout },
       stderr: stderr && { output: stderr },
     });
@@ -365,7 +363,8 @@ export class ShellExecution implements Execution {
     const end = "status" in outcome ? outcome.end : undefined;
     const durationMs = Math.min(this.#elapsedMs, end?.durationMs ?? Infinity); // the report may have waited
     const wasStopped = this.#termination !== undefined;
-    await this.#recordEnd(worker, outcome);
+    const ending = this.#recordEnd(worker, outcome);
+    if (ending) await ending;
     if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
       if (end?.stderr) end.stderr.text = withFirstLine(end.stderr.text, this.#context.shell, line);
       else renumberFile(files.stderr, this.#context.shell, line);
@@ -467,12 +466,16 @@ export class ShellExecution implements Execution {
     return performance.now() - (this.#beganMs ?? this.startedMs);
   }
 
-  /** Notes that the command has ended, and ends the rest of its processes where that is necessary. */
-  async #recordEnd(worker: Worker, outcome: object): Promise<void> {
+  /** Notes that the command has ended. Returns a promise when the rest of its processes has to end. */
+  #recordEnd(worker: Worker, outcome: object): Promise<void> | undefined {
     this.#hasEnded = true;
     this.#stop.end();
     this.#wasFull ||= worker.directory.isFull; // before the removal of files frees space
     this.#endTurn();
+    return this.#termination || "exit" in outcome ? this.#endRest(worker, outcome) : undefined;
+  }
+
+  async #endRest(worker: Worker, outcome: object): Promise<void> {
     if (this.#termination) await this.#termination.gone;
     if ("exit" in outcome && !this.#termination?.foundAttempt) {
       this.#endGroup(worker, 0); // processes of the task may survive the worker
@@ -600,7 +603,8 @@ export class ShellExecution implements Execution {
       stdout: end?.stdout && { output: end.stdout },
       stderr: collected ?? (stderrIsEmpty ? EMPTY : end?.stderr && { output: end.stderr }),
     };
-    const result = await this.#resultWith(worker, ending, files, times, known);
+    const collecting = this.#resultWith(worker, ending, files, times, known);
+    const result = collecting instanceof Promise ? await collecting : collecting;
     if (inputFile !== undefined && status !== 0) {
       removeFile(files.inputFailure);
       if (isUnopened && status !== undefined && status <= 128) return unusableInput(inputFile, task.cwd, durationMs);
@@ -614,24 +618,26 @@ export class ShellExecution implements Execution {
   }
 
   /** Returns a result with the outputs that are known, and the others from their files, which it deletes. */
-  async #resultWith(
+  #resultWith(
     worker: Worker,
     ending: AttemptEnding,
     files: AttemptFiles,
     times: Pick<AttemptResult, "durationMs" | "userMs" | "systemMs">,
     known: { stdout?: CollectedOutput | undefined; stderr?: CollectedOutput | undefined } = {},
-  ): Promise<AttemptResult> {
+  ): AttemptResult | Promise<AttemptResult> {
     const stdout = known.stdout ?? this.#collect(files, "stdout");
     const stderr = known.stderr ?? this.#collect(files, "stderr");
-    const [out, err] = [stdout instanceof Promise ? await stdout : stdout ?? MISSING, await stderr ?? MISSING];
     if (stdout === undefined) this.#context.dismiss(worker); // its directory may be missing, too
-    return {
+    const withOutputs = (out: CollectedOutput = MISSING, err: CollectedOutput = MISSING): AttemptResult => ({
       ending,
       ...times,
       stdout: out.output,
       stderr: err.output,
       outputError: out.error ?? err.error ?? (this.#wasFull ? outputLost(DEVICE_FULL) : undefined),
-    };
+    });
+    return stdout instanceof Promise || stderr instanceof Promise
+      ? Promise.all([stdout, stderr]).then(([out, err]) => withOutputs(out, err))
+      : withOutputs(stdout, stderr);
   }
 
   #follow(files: AttemptFiles): OutputFollower[] {
