@@ -17,8 +17,7 @@ export interface ByteSink {
    */
   write(bytes: Uint8Array): void | Promise<void>;
   /**
-   * Called before a write, unless a caller waits for that. The writer waits for the promise, and then also writes the lines
-   * that were added meanwhile.
+   * Called before a write. The writer waits for the promise, and then also writes the lines that were added meanwhile.
    *
    * @default no wait
    */
@@ -55,8 +54,6 @@ export class JsonLinesWriter {
   /** The buffer for a line with long texts, created for the first one. */
   #line: LineBuffer | undefined;
   #draining: Promise<void> | undefined;
-  /** True when a caller waits until the lines in the queue are written. */
-  #isAwaited = false;
   #failure: { error: unknown } | undefined;
 
   static {
@@ -90,11 +87,8 @@ export class JsonLinesWriter {
     if (this.#failure) throw this.#failure.error;
     if (pieces) this.#addPieces(pieces);
     else this.#addLine(json + "\n");
-    // Lazy texts are released after the call.
-    const hasLazyText = pieces?.some((piece) => piece instanceof LazyText) === true;
-    this.#isAwaited ||= hasLazyText || this.#buffered >= MAX_BUFFERED;
     this.#draining ??= this.#drain();
-    return hasLazyText || this.#buffered >= MAX_BUFFERED ? this.flush() : undefined;
+    return this.#buffered >= MAX_BUFFERED ? this.flush() : undefined;
   }
 
   /**
@@ -116,18 +110,20 @@ export class JsonLinesWriter {
 
   #addPieces(pieces: Piece[]): void {
     this.#queue.push([...pieces, "\n"]);
-    for (const piece of pieces) this.#buffered += lengthOf(piece);
+    for (const piece of pieces) {
+      this.#buffered += lengthOf(piece);
+      if (piece instanceof LazyText) piece.hold();
+    }
   }
 
   async #drain(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
-        const ready = this.#isAwaited ? undefined : this.#sink.ready?.();
+        const ready = this.#sink.ready?.();
         if (ready) await ready;
         const queue = this.#queue;
         this.#queue = [];
         this.#buffered = 0;
-        this.#isAwaited = false;
         for (const lines of queue) {
           if (typeof lines === "string") await this.#sink.write(this.#encoder.encode(lines));
           else await (this.#line ??= new LineBuffer(this.#sink)).write(lines);
@@ -175,6 +171,7 @@ class LineBuffer {
       else if (piece instanceof LongText) await this.#addText(piece.text);
       else if (piece.encoding === "utf8") await this.#addUtf8(piece);
       else await this.#addBase64(piece.bytes);
+      if (piece instanceof LazyText) piece.release();
     }
     await this.#flush();
   }

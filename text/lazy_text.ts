@@ -26,6 +26,7 @@ export class LazyText {
   readonly encoding: "utf8" | "base64";
   readonly #release: (() => void) | undefined;
   #bytes: Uint8Array | undefined;
+  #holders = 1;
   #text: string | undefined;
 
   /** @param release Called when the text needs the bytes no longer. */
@@ -46,9 +47,14 @@ export class LazyText {
     return this.#text ??= this.encoding === "utf8" ? decodeUtf8(this.bytes) : encodeBase64(this.bytes);
   }
 
-  /** Gives the bytes back. Further calls do nothing. */
+  /** Keeps the bytes until a further call of {@linkcode release}. */
+  hold(): void {
+    this.#holders++;
+  }
+
+  /** Gives the bytes back, unless others hold them. */
   release(): void {
-    if (!this.#bytes) return;
+    if (--this.#holders !== 0) return;
     this.#bytes = undefined;
     this.#release?.();
   }

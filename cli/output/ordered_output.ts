@@ -1,5 +1,6 @@
 import type { ByteSink } from "../../jsonl/mod.ts";
 import { concatenate } from "../../text/concatenate.ts";
+import { LazyText } from "../../text/lazy_text.ts";
 
 /** The number of characters and bytes in the queue from which on callers have to wait. */
 const MAX_QUEUED = 1024 * 1024;
@@ -12,7 +13,7 @@ export type StandardSinks = Readonly<Record<StreamName, ByteSink>>;
 
 interface Piece {
   readonly stream: StreamName;
-  data: string | Uint8Array;
+  data: string | Uint8Array | LazyText;
 }
 
 /**
@@ -32,17 +33,19 @@ export class OrderedOutput {
   }
 
   /**
-   * Queues text, or bytes that must stay valid. Returns a promise when the caller has to wait before the next piece.
+   * Queues text, or bytes that must stay valid. Holds a lazy text until it is written. Returns a promise when the caller has to wait before the next piece.
    *
    * @throws the error of a sink, for this or an earlier piece. Nothing is written after such an error.
    */
-  write(stream: StreamName, data: string | Uint8Array): Promise<void> | undefined {
+  write(stream: StreamName, data: string | Uint8Array | LazyText): Promise<void> | undefined {
     if (this.#failure) throw this.#failure.error;
-    if (data.length > 0) {
+    const { length } = data instanceof LazyText ? data.bytes : data;
+    if (length > 0) {
+      if (data instanceof LazyText) data.hold();
       const last = this.#queue.at(-1);
       if (last?.stream === stream && typeof last.data === "string" && typeof data === "string") last.data += data;
       else this.#queue.push({ stream, data });
-      this.#queued += data.length;
+      this.#queued += length;
       this.#draining ??= this.#drain();
     }
     return this.#queued >= MAX_QUEUED ? this.flush() : undefined;
@@ -68,7 +71,9 @@ export class OrderedOutput {
           const { stream } = queue[begin]!;
           const other = queue.findIndex((piece, index) => index > begin && piece.stream !== stream);
           const end = other === -1 ? queue.length : other;
-          await this.#sinks[stream].write(this.#bytesOf(queue.slice(begin, end)));
+          const pieces = queue.slice(begin, end);
+          await this.#sinks[stream].write(this.#bytesOf(pieces));
+          for (const { data } of pieces) if (data instanceof LazyText) data.release();
           begin = end;
         }
       }
@@ -80,7 +85,10 @@ export class OrderedOutput {
   }
 
   #bytesOf(pieces: readonly Piece[]): Uint8Array {
-    const parts = pieces.map(({ data }) => typeof data === "string" ? this.#encoder.encode(data) : data);
+    const parts = pieces.map(({ data }) => {
+      if (typeof data === "string") return this.#encoder.encode(data);
+      return data instanceof LazyText ? data.bytes : data;
+    });
     return parts.length === 1 ? parts[0]! : concatenate(parts);
   }
 }

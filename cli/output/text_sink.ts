@@ -38,7 +38,8 @@ export class TextSink implements ResultSink {
 
   #writeInline(result: TaskResult, stream: StreamName): Promise<void> | undefined {
     const lazyText = lazyTextsOf(result)?.[stream];
-    if (lazyText) return this.#writeLazy(lazyText.bytes, result.id, stream);
+    if (lazyText && !this.#tagOf) return this.#output.write(stream, lazyText);
+    if (lazyText) return this.#writeBytes(lazyText.bytes, result.id, stream);
     const text = result[stream];
     if (text === "") return undefined;
     if (result[`${stream}Encoding`] !== undefined) {
@@ -53,11 +54,6 @@ export class TextSink implements ResultSink {
     if (!this.#tagOf) return this.#output.write(stream, bytes);
     const tagger = new ByteLineTagger(this.#tagOf(id, stream));
     return this.#output.write(stream, Buffer.concat([tagger.add(bytes), tagger.end()]));
-  }
-
-  async #writeLazy(bytes: Uint8Array, id: string, stream: StreamName): Promise<void> {
-    await this.#writeBytes(bytes, id, stream);
-    await this.#output.flush(); // the bytes are valid only until the result is released
   }
 
   async #writeFile(path: string, id: string, stream: StreamName): Promise<void> {

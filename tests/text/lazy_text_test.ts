@@ -18,7 +18,10 @@ test("LazyText keeps the bytes until it is released, and the text that was read"
   let releases = 0;
   const [read, unread] = ["a", "b"].map((text) => new LazyText(bytesOf(text), "utf8", () => releases++));
   assertEquals([read!.toString(), unread!.bytes], ["a", bytesOf("b")]);
-  for (const text of [read!, read!, unread!]) text.release();
+  unread!.hold();
+  for (const text of [read!, unread!]) text.release();
+  assertEquals([releases, unread!.bytes], [1, bytesOf("b")]);
+  unread!.release();
   assertEquals(releases, 2);
   assertEquals(read!.toString(), "a");
   assertThrows(() => unread!.toString(), Error, "Cannot read the text: it was released");
