@@ -115,7 +115,7 @@ test("ShellWorker.run() returns the status and CPU time of each attempt", async 
   await withWorkers(async (start) => {
     const worker = await start();
     const reports = [];
-    for (const cmd of ["exit 7", "head -c 500000000 /dev/zero", "head -c 50000000 /dev/zero", ":"]) {
+    for (const cmd of ["exit 7", "head -c 4000000000 /dev/zero", "head -c 50000000 /dev/zero", ":"]) {
       const report = await worker.run(scriptOf(worker, cmd));
       assert("status" in report);
       reports.push(report);
