@@ -23,7 +23,7 @@ export async function openSinks(
 ): Promise<ResultSinks> {
   const sinks: ResultSink[] = [];
   if (file) sinks.push((await import("./results_file_sink.ts")).resultsFileSink(file));
-  if (format === "json") sinks.push((await import("./json_sink.ts")).jsonSink(stdout));
+  if (format === "json") sinks.push(await openJsonSink(stdout));
   if (format !== "text") return { sinks, onOutput: undefined };
   const tagOf = hasTags ? (await import("./tag.ts")).tagger(color, terminals) : undefined;
   if (!byLine) {
@@ -33,4 +33,10 @@ export async function openSinks(
   const { LineSink } = await import("./line_sink.ts");
   const lines = new LineSink(ordered, tagOf);
   return { sinks: [...sinks, lines], onOutput: lines.take };
+}
+
+async function openJsonSink(stdout: ByteSink): Promise<ResultSink> {
+  const { addJsonLine, JsonLinesWriter } = await import("../../jsonl/jsonl_writer.ts");
+  const writer = new JsonLinesWriter(stdout);
+  return { write: (result) => addJsonLine(writer, result), flush: () => writer.flush() };
 }

@@ -25,7 +25,7 @@ import { test } from "../support/test.ts";
 import { VERSION } from "../../text/version.ts";
 
 /** Limits for the modules that `import { run }` reaches. The command and the report would add a megabyte. */
-const LIBRARY = { modules: 170, bytes: 760_000 };
+const LIBRARY = { modules: 177, bytes: 840_000 };
 
 const TASK = jsonLines([{ cmd: "echo hi" }]);
 
