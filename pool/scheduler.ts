@@ -57,7 +57,7 @@ export class Scheduler {
   readonly #retries = new RetryQueue(() => this.tick());
   readonly #policy: StartPolicy;
   readonly #queue = new AttemptQueue();
-  /** The tasks of withdrawn attempts, which start before those of the feed. */
+  /** The tasks of withdrawn attempts, which start before all others. */
   readonly #withdrawn: Job[] = [];
   /** True when attempts may be queued: nothing depends on the result of an earlier task, or on the time of a start. */
   readonly #mayQueue: boolean;
@@ -307,7 +307,7 @@ export class Scheduler {
     }
   }
 
-  /** Starts attempts while slots are free: retries first, then the next task of the feed. Then queues attempts. */
+  /** Starts attempts while slots are free: retries before tasks of the feed. Then queues attempts. */
   #startAttempts(): void {
     if (this.#state !== "open") return;
     while (!this.#isDraining && this.#usedSlots < this.#concurrency) {
@@ -322,8 +322,7 @@ export class Scheduler {
     }
     this.#policy.release();
     for (let index = this.#openIndex; index !== undefined; index = this.#openIndex) {
-      const hasRoom = this.#hasRoom;
-      const job = this.#hasNext(1, hasRoom) ? this.#takeNext(1, hasRoom) : undefined;
+      const job = this.#takeFollowing(this.#slots[index]!.job);
       if (!job) break;
       this.#queueAttempt(job, index);
     }
@@ -335,8 +334,21 @@ export class Scheduler {
 
   /** Removes and returns the next task. Returns `undefined` when the feed cannot read it. */
   #takeNext(freeSlots: number, hasRoom: boolean): Job | undefined {
-    return this.#retries.takeDue() ?? this.#withdrawn.shift() ?? this.#queue.withdrawStuck() ??
+    return this.#withdrawn.shift() ?? this.#retries.takeDue() ?? this.#queue.withdrawStuck() ??
       this.#feed.take(freeSlots, hasRoom);
+  }
+
+  /**
+   * Removes and returns the next task, to wait behind a running one. Returns `undefined` when the next task needs a free
+   * slot: a running task may wait for the result of an earlier one, which would never begin.
+   */
+  #takeFollowing(running: Job): Job | undefined {
+    const hasRoom = this.#hasRoom;
+    if (this.#retries.hasDue || !this.#hasNext(1, hasRoom)) return undefined;
+    const job = this.#takeNext(1, hasRoom);
+    if (!job || job.sequence > running.sequence) return job;
+    this.#withdrawn.unshift(job);
+    return undefined;
   }
 
   /** Withdraws a queued attempt for a free slot, and returns its task. First gives the feed a moment to yield a task. */

@@ -129,9 +129,36 @@ test("while there are further tasks, an attempt behind a slow one starts before 
     assertEquals(idsOf(executor.queued), [6, 4]);
     await clock.advance(5);
     await end(5);
-    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[6, 2], [4]]);
+    assertEquals([idsOf(executor.running), executor.queued], [[6, 2], []]);
     await end(6);
     assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[4, 2], [7]]);
+    await finish(bench);
+  });
+});
+
+test("an attempt never waits for a later task, which may itself wait for that attempt", async () => {
+  await withRun(tasksOf(12), {}, async (bench) => {
+    const { executor, clock, end } = bench;
+    await end(1);
+    await clock.advance(5);
+    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [5, 4]]);
+    await end(3);
+    assertEquals([idsOf(executor.running), executor.queued], [[5, 2], []]); // 4 needs a free slot
+    await end(2);
+    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[5, 4], [6, 7]]);
+    await finish(bench);
+  });
+});
+
+test("a retry never waits for a later task", async () => {
+  await withRun(tasksOf(12), { retry: 1 }, async (bench) => {
+    const { executor, end } = bench;
+    await end(1);
+    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [5, 4]]);
+    await end(3, 1);
+    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[5, 2], [4]]);
+    await end(5);
+    assertEquals([idsOf(executor.running), idsOf(executor.queued)], [[3, 2], [6, 4]]);
     await finish(bench);
   });
 });
@@ -262,7 +289,7 @@ test("an executor of the caller can queue attempts, and an error of tryWithdraw(
   }
 });
 
-test("in any schedule, each task runs once, at most one attempt waits for a slot, and none while a slot is free", {
+test("in any schedule, each task runs once, and at most one waits for a busy slot, only behind an earlier one", {
   timeout: TIMEOUT.timeout * EFFORT,
 }, async () => {
   const actions = fc.array(

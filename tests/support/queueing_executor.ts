@@ -47,6 +47,9 @@ export class QueueingExecutor extends FakeExecutor {
     if (slot.filter(({ isWithdrawn }) => !isWithdrawn).length > 2) {
       this.violations.push(`slot ${attempt.slot} has more than one waiting attempt`);
     }
+    if (slot[0]!.attempt.sequence > attempt.sequence) {
+      this.violations.push(`task ${attempt.sequence} waits for a later one`);
+    }
     execution.onEnd = () => {
       slot.shift();
       while (slot[0]?.isWithdrawn) slot.shift();
