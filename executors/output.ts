@@ -20,7 +20,7 @@ export function withoutPartialCharacter(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** The size from which on decoding an output only when its text is read pays. */
+/** The size from which on it pays to decode an output only when its text is read. */
 export const MIN_LAZY_BYTES: number = 16 * 1024;
 
 /** Options for capturing an output stream. */

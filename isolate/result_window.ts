@@ -6,8 +6,8 @@ const MEASURED_MS = 10;
 const MAX_RESULTS = 1024;
 
 /**
- * Limits the number of results that the caller has not taken, so that tasks do not run far ahead of a slow caller. A caller
- * that takes results quickly gets more of them, because each message costs both processes more than a result.
+ * Limits the number of results that the caller has not taken, so that tasks do not run far ahead of a slow caller. The
+ * limit is higher for a quick caller: more results then share a frame, which costs both processes more than a result.
  */
 export class ResultWindow {
   /** The number of results that may be unacknowledged. */

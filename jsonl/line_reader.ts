@@ -96,7 +96,10 @@ export class LineReader<T> implements AsyncIterableIterator<Line<T>> {
     return this.#lineBegin;
   }
 
-  /** Removes and returns the next record if its line has been read; otherwise `undefined`. Not during a call of `next`. */
+  /**
+   * Removes and returns the next record if its line has been read; otherwise returns `undefined`. Must not be called
+   * before a call of `next` has settled.
+   */
   takeCompleted(): Line<T> | undefined {
     try {
       while (!this.#ended && !this.#failure && this.#offset < this.#chunk.length) {

@@ -3,7 +3,7 @@ import { excerpt } from "../text/excerpt.ts";
 /** A source of values: an array or other iterable, an async iterable such as a generator, or a stream. */
 export type Source<T> = Iterable<T> | AsyncIterable<T> | ReadableStream<T>;
 
-/** The method of {@linkcode BufferedSource}, whose name no object of a caller has by chance. */
+/** The name of the method of {@linkcode BufferedSource}: a symbol, which no object of a caller has by chance. */
 export const takeBuffered: unique symbol = Symbol("takeBuffered");
 
 /** A source that can yield some values without a promise, because it has them already. */

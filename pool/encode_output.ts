@@ -14,7 +14,7 @@ export function encodeOutput(bytes: Uint8Array): Output {
 /**
  * Encodes bytes as {@linkcode encodeOutput} does, but only when the text is read. Until then, the bytes must not change.
  *
- * @param release Called when the output needs the bytes no longer.
+ * @param release Called when the output no longer needs the bytes.
  */
 export function lazyOutput(bytes: Uint8Array, release?: () => void): Output {
   const isText = isAscii(bytes) || isUtf8(bytes); // Deno recognizes ASCII faster than UTF-8

@@ -10,7 +10,7 @@ const MAX_UTF8_BYTES_PER_UNIT = 3;
 /** For example, `\u001b`. */
 const MAX_ESCAPED_BYTES_PER_UNIT = 6;
 const PAGE_BYTES = 64 * 1024;
-/** The number of bytes that get a backslash independently of others. */
+/** The number of bytes to which one entry of the table adds backslashes. */
 const EXPANDED_BYTES = 8;
 const INDEXES_BYTES = 2 * EXPANDED_BYTES;
 const ENTRY_BYTES = 2 * INDEXES_BYTES;

@@ -2,7 +2,7 @@
 
 import { Buffer, isAscii } from "node:buffer";
 
-/** From this size on, decoding ASCII apart pays: it is several times as fast on Deno. */
+/** The size from which on it pays to decode ASCII separately, which is several times as fast on Deno. */
 const MIN_ASCII_BYTES = 512;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -29,7 +29,7 @@ export class LazyText {
   #holders = 1;
   #text: string | undefined;
 
-  /** @param release Called when the text needs the bytes no longer. */
+  /** @param release Called when the text no longer needs the bytes. */
   constructor(bytes: Uint8Array, encoding: "utf8" | "base64", release?: () => void) {
     this.#bytes = bytes;
     this.encoding = encoding;

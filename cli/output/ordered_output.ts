@@ -33,7 +33,8 @@ export class OrderedOutput {
   }
 
   /**
-   * Queues text, or bytes that must stay valid. Holds a lazy text until it is written. Returns a promise when the caller has to wait before the next piece.
+   * Queues text, or bytes that must stay valid. Holds a lazy text until it is written. Returns a promise when the
+   * caller has to wait before the next piece.
    *
    * @throws the error of a sink, for this or an earlier piece. Nothing is written after such an error.
    */

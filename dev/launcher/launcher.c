@@ -26,7 +26,7 @@
 #define MAX_PROGRAMS 64
 /* The longest time for which a report waits for others, in nanoseconds. */
 #define MAX_DELAY_NS 4000000
-/* The time for which the start of a script and messages of a shell wait. */
+/* The longest time for which other bytes from the channel of a shell wait, in nanoseconds. */
 #define NOTICE_DELAY_NS 1000000
 #define BUFFER_BYTES (64 * 1024)
 #define PATH_BYTES (2 * MESSAGE_BYTES)
@@ -36,7 +36,7 @@
 #define PATHS_BYTES 480
 /* The longest part of a channel to keep for a report. */
 #define CHANNEL_BYTES 2048
-/* The number of reads from the channel of a shell that has ended: more than for a full pipe. */
+/* The limit of reads from the channel of a shell that has ended: more than a full pipe needs. */
 #define MAX_LAST_READS 256
 #define IN_FILE 0xffffffffu
 
@@ -169,7 +169,7 @@ static union message command;
 static u64 command_bytes;
 /* True after a program that could not start, which the runner handles before the programs that wait behind it. */
 static u32 is_holding;
-/* True when programs survive a signal that has ended their task, until the end of the starter makes them orphans. */
+/* True when programs have survived the signal that ended their task: the starter then runs no further tasks. */
 static u32 is_leaving;
 
 static void send_report(union message *message, u32 kind, u32 number, u32 bytes) {
@@ -488,7 +488,7 @@ static int is_executable(int directory, const char *path) {
          (header.type == ET_EXEC || header.type == ET_DYN);
 }
 
-/* Finds a program in a directory of PATH. Returns whether the program exists, without doubt. */
+/* Finds a program in a directory of PATH. Returns whether the program can certainly be executed. */
 static int find_program(struct program *program, char **variables, int directory, char **space, u64 *space_left) {
   const char *name = program->arguments[0];
   if (has_slash(name)) return is_executable(directory, name);
@@ -509,7 +509,7 @@ static int find_program(struct program *program, char **variables, int directory
   return 0;
 }
 
-/* Returns whether opening a file cannot take long: the file is new, regular, or a device such as /dev/null. */
+/* Returns whether opening a file does not block: the file is new, regular, or a device such as /dev/null. */
 static int opens_at_once(int directory, char *redirection) {
   struct stat status;
   int operator = redirection[1];
@@ -520,8 +520,8 @@ static int opens_at_once(int directory, char *redirection) {
 }
 
 /*
- * Returns whether the programs can start, as far as that is known beforehand. Afterwards, programs could not be refused: the
- * others would run twice.
+ * Returns whether the programs can start, as far as that is known beforehand. Once one of them has begun, the task
+ * cannot be refused: its programs would run twice.
  */
 static int can_start(char **variables, int directory) {
   static char space[MAX_PROGRAMS * 256];
@@ -932,13 +932,13 @@ static void add_own_report(u32 index, u32 kind, u32 value) {
   due_ns = 0;
 }
 
-/* Lets the outbox wait for other reports. */
+/* Allows the outbox to wait for other reports, at most for the given time. */
 static void delay_outbox(u64 delay_ns) {
   u64 due = delay_ns == 0 ? 0 : now_ns(CLOCK_MONOTONIC) + delay_ns;
   if (due < due_ns) due_ns = due;
 }
 
-/* Lets the report of a program or script wait, the longer the longer its duration was. */
+/* Allows the report of a program or script to wait for a part of the duration. */
 static void delay_end(u64 duration_ns) {
   u64 delay_ns = duration_ns * 3 / 4;
   delay_outbox(delay_ns < MAX_DELAY_NS ? delay_ns : MAX_DELAY_NS);
@@ -968,20 +968,20 @@ struct shell {
   /* The last script and the one before. */
   struct script scripts[2];
   u32 first_number;
-  /* The time since which the shell performs its script. */
+  /* The time at which the shell began its current script. */
   u64 begun_ns;
-  /* What the shell has printed since the last report, and the beginning of its last line. */
+  /* The text that has not been passed on yet, and the offset of its last line. */
   char text[CHANNEL_BYTES];
   u32 text_bytes, line_begin;
   /* True when the beginning of the last line has been passed on. */
   int is_long_line;
-  /* Bytes for standard input that do not fit into the pipe, of which the first ones have been written meanwhile. */
+  /* Bytes for standard input that did not fit into the pipe. The first `unsent_written` have been written since. */
   char *unsent;
   u64 unsent_bytes, unsent_written, unsent_capacity;
 };
 
 static struct shell shells[MAX_STARTERS];
-/* The descriptor that reports the pipes of shells that can be read or written. */
+/* The epoll descriptor for the pipes of shells. */
 static int events;
 #define IS_INPUT (1ul << 32)
 
@@ -1114,7 +1114,7 @@ static int pass_next_line(u32 index) {
   return 0;
 }
 
-/* Handles what the shell has printed. Returns 0 when nothing more can be read now. */
+/* Reads from the channel of a shell, and handles the lines. Returns 0 when nothing more can be read now. */
 static int read_channel(u32 index) {
   struct shell *shell = &shells[index];
   long length = read(shell->channel, shell->text + shell->text_bytes, CHANNEL_BYTES - shell->text_bytes);

@@ -96,8 +96,8 @@
     ;; The number of bytes before the first of the other escapes.
     (local $length i32)
     (local $entry i32) (local $lead i32)
-    ;; The number of vectors that are expanded without a search for escapes, because wrong predictions of the processor take
-    ;; longer.
+    ;; The number of vectors that are expanded without a search for escapes, because a branch that the processor
+    ;; predicts wrongly takes longer.
     (local $unsearched i32)
     (local.set $lowDigits
       (v128.const i8x16 0x18 0x18 0x5a 0x18 0x18 0x18 0x18 0x18 0x91 0x11 0x11 0x18 0x15 0x11 0x18 0x38))

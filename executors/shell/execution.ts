@@ -225,7 +225,7 @@ export class ShellExecution implements Execution {
     return typeof result === "object" ? result : this.#stop.applyTo(await this.#runAsProcess());
   }
 
-  /** Runs the attempt in the busy worker of the slot. Returns `blocked` when the attempt must wait here, for a free slot. */
+  /** Runs the attempt in the busy worker of the slot. Returns `blocked` when the slot must be free first. */
   async #runBehind(): Promise<AttemptResult | "blocked" | undefined> {
     const { shells, programs } = this.#context;
     const { slot } = this.#attempt;

@@ -62,7 +62,7 @@ export class ShellExecutor implements Executor {
   #firstSlot: number | undefined;
   /** The shell whose descriptors the launcher takes over. */
   #launcherShell: ShellWorker | undefined;
-  // Arrays, because V8 can keep what a `Map` or `Set` has lost until the next full garbage collection.
+  // Arrays, because V8 may keep deleted entries of a `Map` or `Set` until the next full garbage collection.
   /** The attempts that workers are running, by slot. */
   readonly #running: (ShellExecution | undefined)[] = [];
   /** The last attempt of each slot, until it has ended. */
@@ -156,7 +156,7 @@ export class ShellExecutor implements Executor {
     return !isRouted && this.#runningLauncher?.isUsable === true && this.#mayRoute;
   }
 
-  /** True when a shell of the launcher has the environment of a shell of the runner: both are known, or dash. */
+  /** True when shells of the launcher and the runner have the same environment: it is known, or the shell is dash. */
   get #mayRoute(): boolean {
     return this.#environment.isKnown || this.#context.capabilities?.runsPlainCommands === true;
   }

@@ -10,7 +10,7 @@ export interface OutputPaths {
   stderr: string;
 }
 
-/** The observations of the router at the end of a script. */
+/** The duration of a script and its outputs, which the router adds to the report. */
 export interface RoutedEnd {
   /** The time since the script began: when the shell got the script, or when it reported the previous one. */
   durationMs: number;
@@ -30,7 +30,7 @@ export interface ExpectedReport {
 export interface ShellListener {
   /**
    * @param bytes Valid during the call.
-   * @param end The observations of the router about the script whose report is the end of the bytes.
+   * @param end The additions of the router to the report at the end of the bytes.
    */
   onBytes(bytes: Uint8Array, end?: RoutedEnd): void;
   /** Called when the channel has ended and the shell has exited. */

@@ -13,7 +13,7 @@ import { type WorkerReport, WorkerReportReader } from "./worker_report.ts";
 
 /** The report of one attempt, with the CPU times of that attempt alone. */
 export interface AttemptReport extends WorkerReport {
-  /** The observations of the router, for a child of the launcher. */
+  /** The additions of the router, for a child of the launcher. */
   end?: RoutedEnd | undefined;
 }
 

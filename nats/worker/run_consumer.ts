@@ -109,7 +109,7 @@ export class RunConsumer {
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   /** The keys of tasks that this worker has returned at a control message, and that no other worker can have. */
   readonly #returned = new Set<string>();
-  /** Settles when the results that wait for each other are published. */
+  /** Settles when the results that wait for each other may be published. */
   #gathering: Promise<void> | undefined;
   readonly #work = new Set<Promise<void>>();
   #config!: RunConfig;
@@ -262,7 +262,7 @@ export class RunConsumer {
     for await (const message of messages) this.#accept({ message, position });
   }
 
-  /** Starts a task when a slot is free, or returns it: to another worker, or for later. */
+  /** Starts a task, queues it for a slot, or returns it to the server: for another worker, or for later. */
   #accept(delivery: Delivery): void {
     const { message } = delivery;
     this.#returned.delete(keyOf(message.subject));

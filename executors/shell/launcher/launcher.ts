@@ -27,7 +27,7 @@ import {
 import { ProgramWorker } from "./program_worker.ts";
 import { RoutedShell } from "./routed_shell.ts";
 
-/** The time without a report after which the launcher does not start, or opens no process. */
+/** The time without a report after which the start of the launcher, or the opening of a process, has failed. */
 const ANSWER_MS = 10_000;
 
 /** Options of {@linkcode Launcher.start}. */
@@ -152,7 +152,7 @@ export class Launcher {
     while (this.#children.has(index) || this.#opening.has(index)) index++;
     const message = command(index);
     if (!message || this.#isClosed || index >= MAX_STARTERS) {
-      throw new Error("Cannot open a process: the launcher has ended or has too many");
+      throw new Error("Cannot open a process: the launcher has ended or has too many processes");
     }
     const { promise, resolve, reject } = Promise.withResolvers<Worker>();
     let isAbandoned = false;

@@ -17,7 +17,7 @@ import type { RoutedEnd } from "../shell_connection.ts";
 export const MESSAGE_BYTES = REPORT_BYTES;
 /** The length of the secret that each report after the first repeats. */
 export const SECRET_BYTES = 16;
-/** The number of starters that a launcher can have. */
+/** The maximum number of starters and shells of a launcher. */
 export const MAX_STARTERS = 4096;
 /** The number of programs that a pipeline can have. */
 export const MAX_PROGRAMS = 64;
@@ -71,7 +71,7 @@ export interface ProgramCommand {
   readonly stderr: string;
   /** The directory in which the programs start, or an empty text for that of the launcher. */
   readonly directory: string;
-  /** The shell that prints messages about programs that cannot start; an empty text for one without redirections. */
+  /** The shell that prints messages about programs that cannot start; empty for one program without redirections. */
   readonly shell: string;
   /** True to report the start of the program. */
   readonly reportsBegin: boolean;
@@ -95,7 +95,7 @@ export interface ShellCommand {
 export interface ScriptCommand {
   /** The number of the report; 0 when no report follows, or when an earlier part has the number. */
   readonly number: number;
-  /** The number of the last report that was handled. The files whose contents it had are removed. */
+  /** The number of the last report that was read. The router removes the files whose contents were in it. */
   readonly settled: number;
   /** The paths of outputs to report, each perhaps empty. */
   readonly stdout: string;
@@ -140,7 +140,7 @@ export type LauncherReport =
   | { kind: "opened"; starter: number; pid: number }
   | ProgramReport
   | ShellReport
-  /** The starter has ended, with a status of `wait`; `undefined` when the starter could not be opened. */
+  /** The starter or shell has ended, with a status of `wait`; `undefined` when it could not be opened. */
   | { kind: "died"; starter: number; status: number | undefined };
 
 /** A report that the launcher cannot have sent. */
@@ -244,7 +244,7 @@ function scriptCommand(starter: number, { number, settled }: ScriptCommand, begi
   return message(COMMAND.script, starter, number, begin + bytes);
 }
 
-/** Writes text after the header of a command. Returns the number of bytes; `undefined` when they do not fit. */
+/** Writes text at an offset of the message. Returns the number of bytes; `undefined` when they do not fit. */
 function encodeText(text: string, begin: number): number | undefined {
   if (text.length > MESSAGE_BYTES) return undefined;
   const target = scratch.subarray(begin);
