@@ -23,7 +23,7 @@ const SIGNAL_NAME = "Real-time signal 0";
  * @throws `Error` when the worker fails.
  */
 export async function probeShell(worker: ShellWorker, shell: string): Promise<ShellCapabilities> {
-  const report = await worker.probe(probeScript(worker.nextNumber, NO_PROGRAM));
+  const report = await worker.probe(probeScript(worker.nextNumber, NO_PROGRAM, shell));
   const [first, second, third] = report.messages.split("\n");
   return {
     runsPlainCommands: first === `${shell}: 1: ${NO_PROGRAM}: not found` &&

@@ -234,10 +234,10 @@ function assignments(variables: Readonly<Record<string, string>>): string {
 }
 
 /**
- * Returns a script that runs a missing program on two lines of a plain command, and ends a subshell by a real-time signal.
+ * Returns a script that runs a missing program on two lines of a plain command, and a shell that a real-time signal ends.
  * Its report has the messages.
  */
-export function probeScript(number: number, program: string): string {
-  const signaled = "(read -r pid rest </proc/self/stat; kill -34 $pid)";
+export function probeScript(number: number, program: string, shell: string): string {
+  const signaled = `BASH_ENV= ${shellQuote(shell)} -c 'kill -34 $$'`; // /proc may show another process as `self`
   return `${RUN} ${shellQuote(`(${program}\n${program}\n)`)}; ${signaled}; ${REPORT} 0 ${number} /\n`;
 }

@@ -93,7 +93,9 @@ async function guardOf(pid: number): Promise<number> {
 
 /** Returns whether a program waits in its event loop, or the system does not tell. */
 function isIdle(pid: number): boolean {
-  return /poll|^0?$/.test(readFileSync(`/proc/${pid}/wchan`, "latin1"));
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const isSleeping = stat.slice(stat.lastIndexOf(")") + 2).startsWith("S"); // "0" is also the place of a running program
+  return isSleeping && /poll|^0?$/.test(readFileSync(`/proc/${pid}/wchan`, "latin1"));
 }
 
 for (const [mode, options] of Object.entries(MODES)) {
