@@ -210,6 +210,28 @@ test("LineReader yields empty lines, but none after the last delimiter", async (
   }
 });
 
+test("LineReader has the lines of a chunk without a promise, and the error of one at the next call of next()", async () => {
+  const text = "1\n\n2\nbad\n3\n4";
+  for (const skips of [false, true]) {
+    const problems: number[] = [];
+    const onInvalid = ({ lineNumber }: InvalidLineError) => problems.push(lineNumber);
+    const reader = jsonLineReader(byteStream(text), skips ? { onInvalid } : {});
+    assertEquals(reader.takeCompleted(), undefined); // nothing was read yet
+    assertEquals(await reader.next(), { done: false, value: { lineNumber: 1, value: 1 } });
+    assertEquals(reader.takeCompleted(), { lineNumber: 3, value: 2 });
+    assertEquals([reader.takeCompleted(), reader.takeCompleted()], [undefined, undefined]);
+    if (!skips) {
+      await assertRejects(() => reader.next(), InvalidLineError, "Line 4");
+      assertEquals([reader.takeCompleted(), await reader.next()], [undefined, { done: true, value: undefined }]);
+      continue;
+    }
+    assertEquals([await reader.next(), problems], [{ done: false, value: { lineNumber: 5, value: 3 } }, [4]]);
+    assertEquals(reader.takeCompleted(), undefined); // the last line may go on
+    assertEquals(await reader.next(), { done: false, value: { lineNumber: 6, value: 4 } });
+    assertEquals([reader.takeCompleted(), await reader.next()], [undefined, { done: true, value: undefined }]);
+  }
+});
+
 test("LineReader knows where each line begins, at any chunk size", async () => {
   const lines = ["a", "", "too long".repeat(3), "bb\r", "skipped", "ä€", "last"];
   const bytes = encode(lines.join("\n"));

@@ -98,6 +98,21 @@ test("appendOwnResult() writes the lines of a turn together, in their order", as
   });
 });
 
+test("appendOwnResult() reports an error of the file to the next call, or to the one that waits", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = join(directory, "results.jsonl");
+    const file = await ResultsFile.open(path);
+    await appendOwnResult(file, resultWith({ id: "a" }));
+    await file.flush();
+    await writeFile(path, "changed");
+    const large = resultWith({ id: "b", stdout: "x".repeat(1024 * 1024) });
+    await assertRejects(async () => await appendOwnResult(file, large), ResultsFileError, "changed by another program");
+    const error = assertThrows(() => appendOwnResult(file, resultWith({ id: "c" })), ResultsFileError);
+    assertEquals(error.kind, "modified");
+    await file.close();
+  });
+});
+
 test("remaining() skips tasks with a result, except canceled tasks and, with retryFailed, failed tasks", async () => {
   const outcomes: readonly Outcome[] = OUTCOMES;
   const results = outcomes.map((outcome) => result(outcome, outcome));
