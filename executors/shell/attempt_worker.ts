@@ -52,6 +52,8 @@ export abstract class AttemptWorker<Report> {
   /** The runs without a report, in order. */
   readonly #pending: PendingRun<Report>[] = [];
   #onIdle: (() => void) | undefined;
+  /** The number of attempts that use the directory: the outputs of one remain there after its report. */
+  #users = 0;
 
   constructor(directory: WorkerDirectory) {
     this.directory = directory;
@@ -94,10 +96,21 @@ export abstract class AttemptWorker<Report> {
     return this.#hasEnded;
   }
 
-  /** Calls a function once every run has a report; immediately when no run is pending. */
+  /** Notes that an attempt uses the directory, until {@linkcode release}. */
+  hold(): void {
+    this.#users++;
+  }
+
+  /** Ends the use of the directory by an attempt. */
+  release(): void {
+    this.#users--;
+    this.#noteIdle();
+  }
+
+  /** Calls a function once every run has a report and no attempt uses the directory, perhaps immediately. */
   whenIdle(callback: () => void): void {
-    if (this.isBusy) this.#onIdle = callback;
-    else callback();
+    this.#onIdle = callback;
+    this.#noteIdle();
   }
 
   /** Asks the worker to exit after its last run, and kills the worker if it does not. */
@@ -189,7 +202,13 @@ export abstract class AttemptWorker<Report> {
   #becomeIdle(): void {
     if (this.#isRetired) this.awaitExit();
     else this.#busySinceMs = Infinity;
-    this.#onIdle?.();
+    this.#noteIdle();
+  }
+
+  #noteIdle(): void {
+    if (this.isBusy || this.#users > 0) return;
+    const onIdle = this.#onIdle;
     this.#onIdle = undefined;
+    onIdle?.();
   }
 }

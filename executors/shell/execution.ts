@@ -1,5 +1,6 @@
 /** Runs one attempt in a shell worker. @module */
 
+import { Buffer } from "node:buffer";
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { ProcessGroupTermination } from "../process_group.ts";
 import type { SendSignal } from "../send_signal.ts";
@@ -37,8 +38,10 @@ import {
   type AttemptResult,
   type AttemptStop,
   type Execution,
+  type Output,
   resultWithoutOutput,
 } from "../../pool/executor.ts";
+import { encodeOutput } from "../../pool/encode_output.ts";
 import { StopCause } from "../../pool/stop_cause.ts";
 
 /** The way in which an attempt starts. */
@@ -282,22 +285,27 @@ export class ShellExecution implements Execution {
     worker: ProgramWorker,
     programs: readonly Program[],
   ): Promise<AttemptResult | "blocked" | undefined> {
-    const files = this.#makeFiles(worker);
-    const command = files && this.#programCommand(programs, files);
-    const outcome = files && await this.#perform(worker, files, (callbacks) => worker.run(command!, callbacks));
-    if (outcome === undefined) return this.#isQueued ? "blocked" : undefined;
-    if (outcome === "blocked") return outcome;
-    if ("kind" in outcome) return await this.#endRefused(files!);
-    const durationMs = "exit" in outcome ? this.#elapsedMs : outcome.durationMs;
-    const wasStopped = this.#termination !== undefined;
-    const ending = this.#recordEnd(worker, outcome);
-    if (ending) await ending;
-    for (const follower of this.#followers) await follower.readAll();
-    // When the launcher has ended, nobody knows which program has begun.
-    const result = "exit" in outcome && outcome.exit && this.#mayNotHaveBegun
-      ? this.#unstartedResult(worker, files!, wasStopped, durationMs)
-      : this.#programResult(worker, outcome, files!, durationMs);
-    return this.#conclude(worker, files!, result instanceof Promise ? await result : result);
+    worker.hold();
+    try {
+      const files = this.#makeFiles(worker);
+      const command = files && this.#programCommand(programs, files);
+      const outcome = files && await this.#perform(worker, files, (callbacks) => worker.run(command!, callbacks));
+      if (outcome === undefined) return this.#isQueued ? "blocked" : undefined;
+      if (outcome === "blocked") return outcome;
+      if ("kind" in outcome) return await this.#endRefused(files!);
+      const durationMs = "exit" in outcome ? this.#elapsedMs : outcome.durationMs;
+      const wasStopped = this.#termination !== undefined;
+      const ending = this.#recordEnd(worker, outcome);
+      if (ending) await ending;
+      for (const follower of this.#followers) await follower.readAll();
+      // When the launcher has ended, nobody knows which program has begun.
+      const result = "exit" in outcome && outcome.exit && this.#mayNotHaveBegun
+        ? this.#unstartedResult(worker, files!, wasStopped, durationMs)
+        : this.#programResult(worker, outcome, files!, durationMs);
+      return this.#conclude(worker, files!, result instanceof Promise ? await result : result);
+    } finally {
+      worker.release();
+    }
   }
 
   #programCommand(programs: readonly Program[], files: AttemptFiles): ProgramCommand {
@@ -352,31 +360,39 @@ export class ShellExecution implements Execution {
    * prevented from that.
    */
   async #runScript(worker: ShellWorker): Promise<AttemptResult | "blocked" | undefined> {
-    const files = this.#makeFiles(worker);
-    if (!files) return this.#isQueued ? "blocked" : undefined;
-    const line = worker.nextLine;
-    const { script, kind } = this.#script(worker.nextNumber, files);
-    const outputs = { stdout: files.stdout, stderr: kind === "builtin" ? "" : files.stderr };
-    const read = this.#keepsFiles ? undefined : outputs;
-    const outcome = await this.#perform(worker, files, (callbacks) => worker.run(script, callbacks, read));
-    if (outcome === "blocked" || outcome === undefined) return outcome;
-    const end = "status" in outcome ? outcome.end : undefined;
-    const durationMs = Math.min(this.#elapsedMs, end?.durationMs ?? Infinity); // the report may have waited
-    const wasStopped = this.#termination !== undefined;
-    const ending = this.#recordEnd(worker, outcome);
-    if (ending) await ending;
-    if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
-      if (end?.stderr) end.stderr.text = withFirstLine(end.stderr.text, this.#context.shell, line);
-      else renumberFile(files.stderr, this.#context.shell, line);
+    worker.hold();
+    try {
+      const files = this.#makeFiles(worker);
+      if (!files) return this.#isQueued ? "blocked" : undefined;
+      const line = worker.nextLine;
+      const { script, kind } = this.#script(worker.nextNumber, files);
+      const outputs = { stdout: files.stdout, stderr: kind === "builtin" ? "" : files.stderr };
+      const read = this.#keepsFiles ? undefined : outputs;
+      const outcome = await this.#perform(worker, files, (callbacks) => worker.run(script, callbacks, read));
+      if (outcome === "blocked" || outcome === undefined) return outcome;
+      const end = "status" in outcome ? outcome.end : undefined;
+      // Reports wait for others, and so may that of the attempt before.
+      const durationMs = end && this.#beganMs === undefined
+        ? end.durationMs
+        : Math.min(this.#elapsedMs, end?.durationMs ?? Infinity);
+      const wasStopped = this.#termination !== undefined;
+      const ending = this.#recordEnd(worker, outcome);
+      if (ending) await ending;
+      if (kind === "simple" && "status" in outcome && (outcome.status === 126 || outcome.status === 127)) {
+        if (end?.stderr) end.stderr = renumbered(end.stderr, this.#context.shell, line);
+        else renumberFile(files.stderr, this.#context.shell, line);
+      }
+      const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
+      return this.#conclude(
+        worker,
+        files,
+        this.#mayNotHaveBegun
+          ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
+          : await this.#scriptResult(worker, outcome, files, durationMs, stderr),
+      );
+    } finally {
+      worker.release();
     }
-    const stderr = kind === "builtin" ? this.#errorsOf(outcome, line) : undefined;
-    return this.#conclude(
-      worker,
-      files,
-      this.#mayNotHaveBegun
-        ? await this.#unstartedResult(worker, files, wasStopped, durationMs)
-        : await this.#scriptResult(worker, outcome, files, durationMs, stderr),
-    );
   }
 
   /** Returns the script of the attempt, and the way in which it runs the command. */
@@ -711,6 +727,13 @@ function renumberFile(path: string, shell: string, line: number): void {
   } catch {
     // Collecting the output reports the error.
   }
+}
+
+/** Replaces the line number in an output that is a message. */
+function renumbered(output: Output, shell: string, line: number): Output {
+  if (!output.encoding) return { ...output, text: withFirstLine(output.text, shell, line) };
+  const bytes = Buffer.from(output.text, "base64").toString("latin1");
+  return encodeOutput(Buffer.from(withFirstLine(bytes, shell, line), "latin1"));
 }
 
 /** Replaces the line number in a message of the worker by 1, as in the message of a fresh shell. */

@@ -40,6 +40,8 @@ async function terminatedAfterReport(directory: string, reason: AttemptStop) {
     nextLine: 1,
     isUsable: true,
     directory: { path: directory, isFull: false },
+    hold() {},
+    release() {},
     hasSigned: () => false,
     run() {
       writeFileSync(`${directory}/1.out`, "too much");
@@ -78,6 +80,8 @@ test("ShellExecution.terminate() reaches the process that replaces the worker", 
       nextLine: 1,
       isUsable: true,
       directory: { path: directory, isFull: false },
+      hold() {},
+      release() {},
       retire() {},
       // The attempt did not begin, because the shell could not create a file.
       run: () => Promise.resolve({ status: 2, stderrIsEmpty: true, messages: "no file", userMs: 0, systemMs: 0 }),
