@@ -58,6 +58,8 @@ export class ShellExecutor implements Executor {
   #launcher: Promise<Launcher | undefined> | undefined;
   /** The launcher while it runs. */
   #runningLauncher: Launcher | undefined;
+  /** False once the launcher could not start a shell: further attempts to route running shells would fail, too. */
+  #hasRoom = true;
   /** The first slot with a shell. */
   #firstSlot: number | undefined;
   /** The shell whose descriptors the launcher takes over. */
@@ -153,7 +155,7 @@ export class ShellExecutor implements Executor {
 
   /** Returns true for a shell of the runner when the launcher could have started it. */
   #shouldRoute({ isRouted }: ShellWorker): boolean {
-    return !isRouted && this.#runningLauncher?.isUsable === true && this.#mayRoute;
+    return !isRouted && this.#hasRoom && this.#runningLauncher?.isUsable === true && this.#mayRoute;
   }
 
   /** True when shells of the launcher and the runner have the same environment: it is known, or the shell is dash. */
@@ -263,6 +265,7 @@ export class ShellExecutor implements Executor {
       guardGroup(worker.pid, worker.ended);
       return worker;
     } catch {
+      this.#hasRoom = false;
       return await this.#spawnShell(directory);
     }
   }

@@ -83,11 +83,11 @@ export class StreamPublisher {
   publish(subject: string, payload: Uint8Array, options: PublishOptions): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#outbox.add(() => {
+        const reply = this.#expect({ subject, deadlineMs: performance.now() + this.#timeoutMs, resolve, reject });
         try {
-          const reply = this.#expect({ subject, deadlineMs: performance.now() + this.#timeoutMs, resolve, reject });
           this.#connection.publish(subject, payload, { reply, headers: this.#headersFor(options) });
         } catch (error) {
-          reject(error);
+          this.#take(reply.slice(this.#inbox.length))!.reject(error);
         }
       });
     });

@@ -177,7 +177,10 @@ export class Launcher {
   /** Ends the launcher once its starters and shells have ended. */
   close(): void {
     this.#isClosed = true;
-    setImmediate(() => this.#shell.retire()); // after the commands of this turn
+    setImmediate(() => {
+      this.#flush();
+      this.#shell.retire();
+    });
   }
 
   /**
@@ -205,10 +208,13 @@ export class Launcher {
 
   #send(message: Uint8Array): void {
     if (this.#outbox.push(message) > 1) return;
-    setImmediate(() => {
-      this.#write(this.#outbox.length === 1 ? this.#outbox[0]! : concatenate(this.#outbox));
-      this.#outbox = [];
-    });
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const messages = this.#outbox;
+    this.#outbox = [];
+    if (messages.length > 0) this.#write(messages.length === 1 ? messages[0]! : concatenate(messages));
   }
 
   #handleBytes(bytes: Uint8Array): void {

@@ -80,7 +80,7 @@ export class ProgramWorker extends AttemptWorker<ProgramOutcome> {
   }
 
   protected override requestExit(): void {
-    this.#channel.send(closeCommand(this.#channel.index));
+    if (!this.hasEnded) this.#channel.send(closeCommand(this.#channel.index)); // otherwise the index may be in use again
   }
 
   protected override signal(signal: "SIGCONT" | "SIGKILL"): void {

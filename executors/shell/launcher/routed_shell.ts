@@ -16,6 +16,8 @@ export class RoutedShell implements ShellConnection {
   #listener!: ShellListener;
   /** The number of the last script whose report was read. */
   #settled = 0;
+  /** True when the index may be that of another process. */
+  #hasEnded = false;
 
   constructor(pid: number, index: number, send: (message: Uint8Array) => void) {
     this.pid = pid;
@@ -29,6 +31,7 @@ export class RoutedShell implements ShellConnection {
   }
 
   write(data: string | Uint8Array, report?: ExpectedReport): void {
+    if (this.#hasEnded) return;
     const { stdout, stderr } = report?.outputs ?? { stdout: "", stderr: "" };
     const command = { number: report?.number ?? 0, settled: this.#settled, stdout, stderr };
     for (const message of scriptCommands(this.#index, command, data)) this.#send(message);
@@ -40,7 +43,7 @@ export class RoutedShell implements ShellConnection {
   }
 
   closeInput(): void {
-    this.#send(closeCommand(this.#index));
+    if (!this.#hasEnded) this.#send(closeCommand(this.#index));
   }
 
   cancel(): void {
@@ -54,6 +57,7 @@ export class RoutedShell implements ShellConnection {
 
   /** Handles the end of the shell. */
   handleEnd(exit: ExitStatus): void {
+    this.#hasEnded = true;
     this.#resolveExited(exit);
     this.#listener.onEnd(exit);
   }
