@@ -778,7 +778,7 @@ static char *next_text(char **text) {
 static int start_task(struct paths *paths, char *variables, u32 variable_count) {
   int input = paths->input[0] ? (int)open_file(paths->input, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0) : empty_input;
   if (input < 0) return input;
-  int directory = -1, problem = 0;
+  int directory = AT_FDCWD, problem = 0;
   if (paths->directory[0]) directory = problem = (int)open_file(paths->directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (problem >= 0) {
     struct start start = {0, merged_variables(variables, variable_count, directory), outputs[1].writer, directory, 0, 0, 0};
@@ -1012,6 +1012,7 @@ static void drop_unsent(u32 index) {
   shell->unsent_bytes = shell->unsent_written = shell->unsent_capacity = 0;
 }
 
+/* Closes the pipe to a starter or shell, which ends after its last program or script. */
 static void close_input(u32 index) {
   drop_unsent(index);
   if (starters[index].commands) close(starters[index].commands);
@@ -1210,21 +1211,13 @@ static void run_script(struct command *sent) {
   if (sent->script.script_bytes) write_input(index, text, sent->script.script_bytes);
 }
 
-/* Closes the pipes to the starters and shells, which end after their last program or script. */
-static void close_starters(void) {
-  for (u32 i = 0; i < used; i++) {
-    if (starters[i].commands) close(starters[i].commands);
-    starters[i].commands = 0;
-  }
-}
-
 /* Closes what the starter has inherited from the router: an open end of a pipe would keep another process alive. */
 static void close_router(void) {
   close(report_ends[0]);
   close(signals);
   close(events);
-  close_starters();
   for (u32 i = 0; i < used; i++) {
+    if (starters[i].commands) close(starters[i].commands);
     if (starters[i].is_shell && shells[i].channel >= 0) close(shells[i].channel);
   }
   for (int file = 0; file < 3; file++) dup_onto(null_device, file);
@@ -1259,9 +1252,9 @@ static void open_starter(u32 index) {
 static int start_shell(struct command *sent, int input, int output) {
   char *name = sent->open_shell.text + TOKEN_BYTES;
   char *arguments[] = {name, 0}, *none[] = {0};
-  char **variables = merged_variables(name + text_length(name) + 1, sent->open_shell.variable_count, -1);
+  char **variables = merged_variables(name + text_length(name) + 1, sent->open_shell.variable_count, AT_FDCWD);
   struct program shell = {arguments, none, 0, input, output, 0, 0};
-  struct start start = {&shell, variables, null_device, -1, 1, 0, 0};
+  struct start start = {&shell, variables, null_device, AT_FDCWD, 1, 0, 0};
   return start_program(&start);
 }
 
@@ -1307,11 +1300,11 @@ static void handle_command(struct command *sent) {
   if (!starter->commands) return;
   if (starter->is_shell) {
     if (sent->kind == SCRIPT) run_script(sent);
-    else end_input(sent->starter);
+    if (sent->kind == CLOSE) end_input(sent->starter);
   } else if (sent->kind == CLOSE) {
     close(starter->commands);
     starter->commands = 0;
-  } else {
+  } else if (sent->kind == RUN) {
     starter->running++;
     write_all(starter->commands, (char *)sent, sent->bytes); /* fails only when the starter has died */
   }
@@ -1429,7 +1422,7 @@ static void route(void) {
     if (files[0].revents && is_open && !read_commands()) {
       is_open = 0;
       files[0].fd = -1;
-      close_starters();
+      for (u32 i = 0; i < used; i++) close_input(i);
     }
     if (!is_open) {
       u32 alive = 0;

@@ -289,6 +289,27 @@ pipelineTest("a refused pipeline runs in the shell of its slot, after the attemp
   });
 });
 
+pipelineTest("without cwd, relative paths are relative to the directory of the run", async () => {
+  await withTempDirectory(async (directory) => {
+    const path = (name: string) => relative(process.cwd(), join(directory, name));
+    await writeFile(path("wc"), "#!/bin/sh\necho own\n", { mode: 0o700 });
+    await writeFile(path("input"), "");
+    const env = { PATH: `${relative(process.cwd(), directory)}:${process.env.PATH}` };
+    const [fifo, input] = [shellQuote(path("fifo")), shellQuote(path("input"))];
+    const results = await inOneSlot([
+      { cmd: `wc </dev/null`, env },
+      { cmd: `true | wc`, env },
+      { cmd: `${shellQuote(path("wc"))} <${input} | cat` },
+      { cmd: `${script(LOOK)} <${input}` },
+      { cmd: `mkfifo ${fifo}` },
+      { cmd: `cat /dev/null >${fifo}`, timeoutMs: 100 },
+    ]);
+    assertEquals(results.slice(0, 3).map(({ stdout }) => stdout), ["own\n", "own\n", "own\n"]);
+    assert(isLauncher(results[3]!.stdout), results[3]!.stdout);
+    assertEquals(results.slice(4).map(({ outcome }) => outcome), ["ok", "timeout"]);
+  });
+});
+
 pipelineTest("a task with cwd has the variables and the directory that it has in a shell", async () => {
   await withTempDirectory(async (directory) => {
     const real = join(directory, "a real  directory");

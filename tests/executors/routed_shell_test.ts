@@ -1,5 +1,6 @@
 /** Tests of attempts in shells that the launcher has started, with real processes. */
 
+import { Buffer } from "node:buffer";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -522,5 +523,53 @@ routerTest("each of many tasks in 64 shells has one result, which is its own", a
     for (const name of await readdir(join(directory, "runs"))) {
       assertEquals(await readFile(join(directory, "runs", name), "utf8"), "run\n");
     }
+  });
+});
+
+routerTest("an attempt keeps its output when its worker ends with the report of the attempt before", async () => {
+  await withSlots(async (slots) => {
+    for (let round = 0; round < 12; round++) {
+      await slots.run(":"); // starts a shell
+      const first = slots.start({ cmd: "x=1; sleep 0.02; echo a" });
+      const second = slots.start({ cmd: "echo b; kill -9 $PPID" });
+      const outcomes = [outcomeOf(await first.ended), outcomeOf(await second.ended)];
+      assertEquals(outcomes.map(({ stdout }) => stdout.text), ["a\n", "b\n"]);
+      assertEquals(outcomes.map(({ outputError }) => outputError), [undefined, undefined]);
+    }
+  });
+});
+
+routerTest("the duration of an attempt includes the time for which the report before it waits", async () => {
+  await withSlots(async (slots) => {
+    for (let round = 0; round < 5; round++) {
+      const first = slots.start({ cmd: "x=1; sleep 0.05" });
+      const second = slots.start({ cmd: "x=1; sleep 0.002" });
+      await first.ended;
+      const { durationMs } = await second.ended;
+      assert(durationMs >= 2, `${durationMs}`);
+    }
+  });
+});
+
+routerTest("the worker of a shell that has ended sends nothing to the process that has its place", async () => {
+  for (const look of [PARENTS, `sh -c ${shellQuote(PARENTS)}`]) {
+    await withSlots(async (slots) => {
+      const [shell] = parentsOf(await slots.run(PARENTS));
+      process.kill(shell, "SIGKILL");
+      await waitFor("the end of the shell", () => !isAlive(shell));
+      for (let round = 0; round < 3; round++) await slots.run(PARENTS, 1); // until the launcher has reported the end
+      const place = parentsOf(await slots.run(look, 3));
+      await slots.run(PARENTS);
+      await slots.run(PARENTS, 1);
+      assertEquals(parentsOf(await slots.run(look, 3)), place);
+    });
+  }
+});
+
+routerTest("a message about a missing program has its line number when it is not UTF-8", async () => {
+  await withSlots(async (slots) => {
+    await slots.run(":");
+    const { stderr } = await slots.run("./missing\udcff $HOME");
+    assertEquals(Buffer.from(stderr.text, "base64").toString("latin1"), "sh: 1: ./missing\xff: not found\n");
   });
 });
