@@ -226,7 +226,7 @@ test("LineReader has the lines of a chunk without a promise, and the error of on
       continue;
     }
     assertEquals([await reader.next(), problems], [{ done: false, value: { lineNumber: 5, value: 3 } }, [4]]);
-    assertEquals(reader.takeCompleted(), undefined); // the last line may go on
+    assertEquals(reader.takeCompleted(), undefined); // the last line may continue
     assertEquals(await reader.next(), { done: false, value: { lineNumber: 6, value: 4 } });
     assertEquals([reader.takeCompleted(), await reader.next()], [undefined, { done: true, value: undefined }]);
   }
