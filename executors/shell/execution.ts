@@ -450,6 +450,7 @@ export class ShellExecution implements Execution {
   ): Promise<Report | WorkerExit | "blocked" | undefined> {
     this.#worker = worker;
     this.#files = files;
+    const sentMs = performance.now(); // the worker may begin before `run` returns
     const ended = run({
       onBegin: this.#reportsBegin ? (uptimeMs) => this.#begin(uptimeMs) : undefined,
       onTurn: () => this.#takeTurn(),
@@ -458,7 +459,7 @@ export class ShellExecution implements Execution {
       this.#leaveFiles(files);
       return undefined;
     }
-    if (!this.#isQueued) this.#takeTurn();
+    if (!this.#isQueued) this.#takeTurn(sentMs);
     const outcome = await ended;
     if (this.#isQueued && !this.leaveWorker()) this.#takeTurn(); // the worker is gone
     // Checked at once: the end of another attempt may remove the directory.
@@ -512,13 +513,13 @@ export class ShellExecution implements Execution {
   }
 
   /** Notes that the worker runs the attempt, or is about to. */
-  #takeTurn(): void {
+  #takeTurn(startedMs = performance.now()): void {
     if (this.#isBlocked) return;
     const wasQueued = this.#isQueued;
     this.#isQueued = false;
     this.#previous = undefined;
     this.#followers = this.#follow(this.#files!);
-    this.startedMs = performance.now();
+    this.startedMs = startedMs;
     this.#context.running[this.#attempt.slot] = this;
     if (wasQueued && !this.#reportsBegin) this.#callbacks.onStart();
     if (this.#pendingStop) this.#endGroup(this.#worker!, this.#pendingStop.killAfterMs);
