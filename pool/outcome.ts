@@ -21,8 +21,6 @@ export type AttemptMeta =
 /** The fields of a task that its result repeats, because they explain when the task started. */
 export type WorkflowFields = Pick<TaskResult, "after" | "uses" | "slots">;
 
-type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
-
 /** The exit status of timeout(1). */
 const TIMEOUT_STATUS = 124;
 
@@ -36,7 +34,7 @@ export function toResult<Meta>(
   const { status, outcome, signal, error } = classify(result, stopReason);
   const { durationMs, userMs, systemMs, stdout, stderr } = result;
   // Assignments take a fraction of the time of conditional spreads. Their order is that of the fields in a line.
-  const fields = { id, status, outcome } as Writable<TaskResult<Meta>>;
+  const fields = { id, status, outcome } as TaskResult<Meta>;
   if (signal !== undefined) fields.signal = signal;
   if (error !== undefined) fields.error = error;
   fields.attempts = attempts;

@@ -1302,8 +1302,7 @@ static void handle_command(struct command *sent) {
     if (sent->kind == SCRIPT) run_script(sent);
     if (sent->kind == CLOSE) end_input(sent->starter);
   } else if (sent->kind == CLOSE) {
-    close(starter->commands);
-    starter->commands = 0;
+    close_input(sent->starter);
   } else if (sent->kind == RUN) {
     starter->running++;
     write_all(starter->commands, (char *)sent, sent->bytes); /* fails only when the starter has died */
@@ -1388,8 +1387,8 @@ static void reap_starters(void) {
       struct starter *starter = &starters[i];
       if (starter->pid != pid) continue;
       if (starter->is_shell) end_shell(i);
-      if (starter->commands) close(starter->commands);
-      starter->pid = starter->commands = 0;
+      close_input(i);
+      starter->pid = 0;
       starter->running = 0;
       add_own_report(i, DIED, (u32)status);
     }

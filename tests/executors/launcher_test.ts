@@ -11,7 +11,6 @@ import { assertMatch } from "@std/assert/match";
 import { assertRejects } from "@std/assert/rejects";
 import { assertStringIncludes } from "@std/assert/string-includes";
 import { createExecutor, type InternalExecutorOptions } from "../../executors/mod.ts";
-import { canLaunch } from "../../executors/shell/launcher/native_program.ts";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import type { AttemptCallbacks, Execution } from "../../pool/executor.ts";
 import { checkTask } from "../../records/task.ts";
@@ -27,40 +26,21 @@ import {
   parentOf,
   parseResults,
   shell,
-  skipTest,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { test } from "../support/test.ts";
-
-/** Defines a test that only runs where there is a launcher. */
-function launcherTest(name: string, body: () => void | Promise<void>): void {
-  test(name, { timeout: TIMEOUT.timeout * EFFORT }, () => {
-    return canLaunch() ? body() : skipTest("there is no launcher for this machine");
-  });
-}
+import { inShell, isLauncher, launcherTest, LOOK, until } from "../support/launcher.ts";
 
 /** Returns a task with a script that a program runs, in a starter. */
 function script(text: string, ...args: string[]): Task & { cmd: string[] } {
   return { cmd: ["sh", "-c", text, "sh", ...args] };
 }
 
-/** Returns the same task for a shell worker. */
-const inShell = (task: Task): Task => ({ ...task, env: { ...task.env, TOO_LONG: "x".repeat(4096) } });
-
 /** Runs tasks one after another in one slot. Returns the results in the order of the tasks. */
 function inOneSlot(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
   return collect(run(tasks, { executor: "shell", concurrency: 1, keepOrder: true, ...options }));
 }
-
-/** Prints the program of the parent. */
-const LOOK = "readlink /proc/$PPID/exe";
-const isLauncher = (text: string) => /\/launcher( \(deleted\))?\n?$/.test(text);
-
-/** Waits for a file. */
-const until = (file: string) => `until test -e ${shellQuote(file)}; do sleep 0.01; done`;
 
 type Outcome = Pick<TaskResult, "status" | "outcome" | "signal" | "error" | "stdout" | "stderr" | "stdoutEncoding">;
 

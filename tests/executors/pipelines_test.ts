@@ -8,37 +8,27 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { createExecutor } from "../../executors/mod.ts";
-import { canLaunch } from "../../executors/shell/launcher/native_program.ts";
 import { plainPrograms } from "../../executors/shell/launcher/plain_programs.ts";
 import { run, type RunOptions, type Task, type TaskResult } from "../../mod.ts";
 import { checkTask } from "../../records/task.ts";
 import { shellQuote } from "../../text/shell_quote.ts";
 import {
   collect,
-  EFFORT,
   isAlive,
   lacks,
   shell as runShell,
-  skipTest,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { test } from "../support/test.ts";
+import { inShell, isLauncher, launcherTest, LOOK, until } from "../support/launcher.ts";
 
 /** Defines a test that only runs where there are a launcher and dash. */
 function pipelineTest(name: string, body: () => void | Promise<void>): void {
-  test(name, { timeout: TIMEOUT.timeout * EFFORT }, () => {
-    if (!canLaunch()) return skipTest("there is no launcher for this machine");
-    return lacks("dash") ? undefined : body();
-  });
+  launcherTest(name, () => lacks("dash") ? undefined : body());
 }
 
 const script = (text: string) => `sh -c ${shellQuote(text)}`;
-
-/** Returns the same task for a shell worker: its variables are too long for a message. */
-const inShell = (task: Task): Task => ({ ...task, env: { ...task.env, TOO_LONG: "x".repeat(4096) } });
 
 /** Runs tasks one after another in one slot. Returns the results in the order of the tasks. */
 function inOneSlot(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[]> {
@@ -48,11 +38,6 @@ function inOneSlot(tasks: Task[], options: RunOptions = {}): Promise<TaskResult[
 const outcomeOf = ({ status, outcome, signal, error, stdout, stderr }: TaskResult) => {
   return { status, outcome, signal, error, stdout, stderr };
 };
-
-/** Prints the program of the parent. */
-const LOOK = "readlink /proc/$PPID/exe";
-const isLauncher = (text: string) => /\/launcher( \(deleted\))?\n?$/.test(text);
-const until = (file: string) => `until test -e ${shellQuote(file)}; do sleep 0.01; done`;
 
 /** Runs commands that only start programs in starters and in their own processes, and compares the results. */
 async function assertSameAsProcess(commands: string[], options: RunOptions = {}): Promise<TaskResult[]> {

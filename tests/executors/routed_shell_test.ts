@@ -10,7 +10,6 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { assertMatch } from "@std/assert/match";
 import { createExecutor, type InternalExecutorOptions } from "../../executors/mod.ts";
-import { canLaunch } from "../../executors/shell/launcher/native_program.ts";
 import type { Task } from "../../mod.ts";
 import type { AttemptCallbacks, AttemptResult, Execution, Executor } from "../../pool/executor.ts";
 import { checkTask } from "../../records/task.ts";
@@ -22,21 +21,12 @@ import {
   isAlive,
   lacks,
   RUN_MODULE,
-  skipTest,
   start,
-  TIMEOUT,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { test } from "../support/test.ts";
-
-/** Defines a test that only runs where there is a launcher. */
-function routerTest(name: string, body: () => void | Promise<void>): void {
-  test(name, { timeout: TIMEOUT.timeout * EFFORT }, () => {
-    return canLaunch() ? body() : skipTest("there is no launcher for this machine");
-  });
-}
+import { launcherTest, until } from "../support/launcher.ts";
 
 /** The slot whose shell is a child of the launcher from the beginning. The shell of the first slot is not. */
 const ROUTED = 2;
@@ -90,15 +80,13 @@ async function withSlots(
 /** Prints the pid of the worker and of its parent. */
 const PARENTS = "echo $PPID $(cut -d' ' -f4 /proc/$PPID/stat)";
 const parentsOf = ({ stdout }: AttemptResult) => stdout.text.trim().split(" ").map(Number) as [number, number];
-/** Waits for a file. */
-const until = (file: string) => `until test -e ${shellQuote(file)}; do sleep 0.01; done`;
 
 /** The part of a result that does not depend on the time. */
 function outcomeOf({ ending, stdout, stderr, outputError }: AttemptResult) {
   return { ending, stdout, stderr, outputError };
 }
 
-routerTest("the first shell is a child of the runner until the launcher runs, all others of the router", async () => {
+launcherTest("the first shell is a child of the runner until the launcher runs, all others of the router", async () => {
   const slots = new Slots();
   const first = parentsOf(await slots.run(PARENTS, 1));
   assertEquals(first[1], process.pid);
@@ -113,7 +101,7 @@ routerTest("the first shell is a child of the runner until the launcher runs, al
   await slots.executor.close();
 });
 
-routerTest("a shell of the router has the environment, limits and signals of a shell of the runner", async () => {
+launcherTest("a shell of the router has the environment, limits and signals of a shell of the runner", async () => {
   const looks = [
     "env | grep -v -e ^TASKRUNNER_ -e ^_= | sort",
     "ls /proc/self/f?",
@@ -137,7 +125,7 @@ routerTest("a shell of the router has the environment, limits and signals of a s
   }
 });
 
-routerTest("outputs of each size arrive whole, and in their stream", async () => {
+launcherTest("outputs of each size arrive whole, and in their stream", async () => {
   await withSlots(async (slots, directory) => {
     const text = Array.from({ length: 10_000 }, (_, index) => `${index}`.padStart(7, ".")).join("\n");
     await writeFile(join(directory, "text"), text);
@@ -160,7 +148,7 @@ routerTest("outputs of each size arrive whole, and in their stream", async () =>
   });
 });
 
-routerTest("outputs above the limits of a result are truncated or in spill files", async () => {
+launcherTest("outputs above the limits of a result are truncated or in spill files", async () => {
   await withTempDirectory(async (directory) => {
     for (const limits of [{ maxInlineBytes: 10 }, { maxOutputBytes: 10 }]) {
       await withSlots(async (slots) => {
@@ -173,7 +161,7 @@ routerTest("outputs above the limits of a result are truncated or in spill files
   });
 });
 
-routerTest("live output arrives before the end of its task", async () => {
+launcherTest("live output arrives before the end of its task", async () => {
   await withSlots(async (slots, directory) => {
     let live = "";
     const go = join(directory, "go");
@@ -202,7 +190,7 @@ const TAMPERING = [
   "rm -r $d; mkdir $d; echo other >$f",
 ];
 
-routerTest("a task that tampers with its output files affects neither later tasks nor other files", async () => {
+launcherTest("a task that tampers with its output files affects neither later tasks nor other files", async () => {
   const locate = new Slots();
   const where = (await locate.run("readlink /proc/$$/f?/1", 1)).stdout.text.trim();
   await locate.executor.close();
@@ -235,7 +223,7 @@ routerTest("a task that tampers with its output files affects neither later task
   }
 });
 
-routerTest("scripts longer than a message or a pipe arrive whole, also behind another attempt", async () => {
+launcherTest("scripts longer than a message or a pipe arrive whole, also behind another attempt", async () => {
   for (const shell of ["dash", "bash"]) {
     if (lacks(shell)) continue;
     await withSlots(async (slots, directory) => {
@@ -257,7 +245,7 @@ routerTest("scripts longer than a message or a pipe arrive whole, also behind an
   }
 });
 
-routerTest("a task that writes to the channel of its worker changes no result", async () => {
+launcherTest("a task that writes to the channel of its worker changes no result", async () => {
   await withSlots(async (slots) => {
     const texts = [
       ...["1 0 1", "5 0 1", "0m0s 0m0s\\n0m0s 0m0s\\n2 0 1", "begin 2", "Killed", "\\0", "\\0377"],
@@ -276,7 +264,7 @@ routerTest("a task that writes to the channel of its worker changes no result", 
   });
 });
 
-routerTest("a task that kills or stops its worker or its group has one result, and its slot continues", async () => {
+launcherTest("a task that kills or stops its worker or its group has one result, and its slot continues", async () => {
   const bad: [string, unknown][] = [
     ["kill -9 $PPID; sleep 300", { kind: "signaled", signal: "SIGKILL", status: 137 }],
     ["kill -9 0; sleep 300", { kind: "signaled", signal: "SIGKILL", status: 137 }],
@@ -294,7 +282,7 @@ routerTest("a task that kills or stops its worker or its group has one result, a
   });
 });
 
-routerTest(
+launcherTest(
   "an attempt and the one behind it run once when the router is killed, later ones in other shells",
   async () => {
     await withSlots(async (slots, directory) => {
@@ -316,7 +304,7 @@ routerTest(
   },
 );
 
-routerTest("an attempt that waits when the router is killed runs once", async () => {
+launcherTest("an attempt that waits when the router is killed runs once", async () => {
   for (let round = 0; round < 5 * EFFORT; round++) {
     await withSlots(async (slots, directory) => {
       const log = join(directory, "log");
@@ -364,7 +352,7 @@ async function withHeldSignals(
   );
 }
 
-routerTest("an attempt that its shell has not begun when the router is killed runs once", async () => {
+launcherTest("an attempt that its shell has not begun when the router is killed runs once", async () => {
   for (const cmd of ["echo run >>FILE", "echo run >>FILE; : >/dev/stdout", "for one in a; do echo run >>FILE; done"]) {
     await withHeldSignals(async (slots, directory, signals) => {
       const file = join(directory, "runs");
@@ -380,14 +368,14 @@ routerTest("an attempt that its shell has not begun when the router is killed ru
       signals.release();
       const { ending } = await ended;
       const runs = existsSync(file) ? readFileSync(file, "utf8") : "";
-      // Whether an attempt with pipes has begun is not known.
+      // Nobody can tell whether an attempt with pipes has begun.
       if (cmd.includes("/dev/stdout")) assertEquals([ending.kind, runs === "" || runs === "run\n"], ["lost", true]);
       else assertEquals([ending, runs], [{ kind: "exited", status: 0 }, "run\n"]);
     });
   }
 });
 
-routerTest("a waiting attempt cannot begin in a shell that outlives its router", async () => {
+launcherTest("a waiting attempt cannot begin in a shell that outlives its router", async () => {
   const temporaryPrefix = `taskrunner-test-${randomHex(8)}`;
   await withHeldSignals(async (slots, directory, signals) => {
     const log = join(directory, "log");
@@ -411,7 +399,7 @@ routerTest("a waiting attempt cannot begin in a shell that outlives its router",
   }, { temporaryPrefix });
 });
 
-routerTest("a router that is stopped is continued", async () => {
+launcherTest("a router that is stopped is continued", async () => {
   await withSlots(async (slots, directory) => {
     const go = join(directory, "go");
     const [, router] = parentsOf(await slots.run(PARENTS));
@@ -422,7 +410,7 @@ routerTest("a router that is stopped is continued", async () => {
   });
 });
 
-routerTest("a timeout counts from the start that the shell has reported", async () => {
+launcherTest("a timeout counts from the start that the shell has reported", async () => {
   await withSlots(async (slots) => {
     const starts: string[] = [];
     const running = slots.start({ cmd: "sleep 300", timeoutMs: 60_000 }, { onStart: () => starts.push("first") });
@@ -433,7 +421,7 @@ routerTest("a timeout counts from the start that the shell has reported", async 
   });
 });
 
-routerTest("a shell that the router cannot start has the result that it has without a router", async () => {
+launcherTest("a shell that the router cannot start has the result that it has without a router", async () => {
   await withTempDirectory(async (directory) => {
     const shell = join(directory, "shell");
     await writeProgram(shell, '#!/bin/sh\nexec dash "$@"\n');
@@ -461,7 +449,7 @@ function outputFiles(prefix: string): string[] {
     .filter((path) => /\.(out|err)$/.test(path));
 }
 
-routerTest("an idle shell has no output files, and a run leaves neither files nor processes", async () => {
+launcherTest("an idle shell has no output files, and a run leaves neither files nor processes", async () => {
   const temporaryPrefix = `taskrunner-test-${randomHex(8)}`;
   const pids = new Set<number>();
   await withSlots(async (slots) => {
@@ -480,7 +468,7 @@ routerTest("an idle shell has no output files, and a run leaves neither files no
   }
 });
 
-routerTest("a shell of the router whose runner is dead begins no attempt that waits", async () => {
+launcherTest("a shell of the router whose runner is dead begins no attempt that waits", async () => {
   await withTempDirectory(async (directory) => {
     const script = new URL("../fixtures/queue_and_die.ts", import.meta.url).pathname;
     const { signal } = await start(process.execPath, [...RUN_MODULE, script, directory, `${ROUTED}`]).ended;
@@ -491,7 +479,7 @@ routerTest("a shell of the router whose runner is dead begins no attempt that wa
   });
 });
 
-routerTest("each of many tasks in 64 shells has one result, which is its own", async () => {
+launcherTest("each of many tasks in 64 shells has one result, which is its own", async () => {
   await withSlots(async (slots, directory) => {
     await mkdir(join(directory, "runs"));
     const tasks = Array.from({ length: 600 * EFFORT }, (_, index): [Task, string, number] => {
@@ -526,7 +514,7 @@ routerTest("each of many tasks in 64 shells has one result, which is its own", a
   });
 });
 
-routerTest("an attempt keeps its output when its worker ends with the report of the attempt before", async () => {
+launcherTest("an attempt keeps its output when its worker ends with the report of the attempt before", async () => {
   await withSlots(async (slots) => {
     for (let round = 0; round < 12; round++) {
       await slots.run(":"); // starts a shell
@@ -539,7 +527,7 @@ routerTest("an attempt keeps its output when its worker ends with the report of 
   });
 });
 
-routerTest("the duration of an attempt includes the time for which the report before it waits", async () => {
+launcherTest("the duration of an attempt includes the time for which the report before it waits", async () => {
   await withSlots(async (slots) => {
     for (let round = 0; round < 5; round++) {
       const first = slots.start({ cmd: "x=1; sleep 0.05" });
@@ -551,7 +539,7 @@ routerTest("the duration of an attempt includes the time for which the report be
   });
 });
 
-routerTest("the worker of a shell that has ended sends nothing to the process that has its place", async () => {
+launcherTest("the worker of a shell that has ended sends nothing to the process that has its place", async () => {
   for (const look of [PARENTS, `sh -c ${shellQuote(PARENTS)}`]) {
     await withSlots(async (slots) => {
       const [shell] = parentsOf(await slots.run(PARENTS));
@@ -566,7 +554,7 @@ routerTest("the worker of a shell that has ended sends nothing to the process th
   }
 });
 
-routerTest("a message about a missing program has its line number when it is not UTF-8", async () => {
+launcherTest("a message about a missing program has its line number when it is not UTF-8", async () => {
   await withSlots(async (slots) => {
     await slots.run(":");
     const { stderr } = await slots.run("./missing\udcff $HOME");

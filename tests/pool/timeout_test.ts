@@ -10,6 +10,7 @@ import type { Attempt, AttemptCallbacks, Execution, Executor } from "../../pool/
 import { run } from "../../mod.ts";
 import { RunningAttempt } from "../../pool/running_attempt.ts";
 import { UPTIME_STEP_MS } from "../../system/system_uptime.ts";
+import { statFields } from "../../system/process_stat.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, isAlive, waitFor, withTempDirectory } from "../support/helpers.ts";
@@ -93,8 +94,7 @@ function block(until: () => boolean): void {
 
 /** Returns whether a worker waits for its next attempt: it sleeps and has no child. */
 function isIdle(pid: number): boolean {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const isAsleep = stat.slice(stat.lastIndexOf(")") + 2)[0] === "S";
+  const isAsleep = statFields(`/proc/${pid}`)[0] === "S";
   return isAsleep && readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1") === "";
 }
 

@@ -8,6 +8,7 @@ import { assert } from "@std/assert/assert";
 import { assertEquals } from "@std/assert/equals";
 import { run, type Task, type TaskRunnerOptions } from "../../mod.ts";
 import { defaultSpawnAdapter, type ExitStatus, type SpawnAdapter } from "../../spawn_adapters/mod.ts";
+import { statFields } from "../../system/process_stat.ts";
 import {
   collect,
   isAlive,
@@ -93,8 +94,7 @@ async function guardOf(pid: number): Promise<number> {
 
 /** Returns whether a program waits in its event loop, or the system does not tell. */
 function isIdle(pid: number): boolean {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const isSleeping = stat.slice(stat.lastIndexOf(")") + 2).startsWith("S"); // "0" is also the place of a running program
+  const isSleeping = statFields(`/proc/${pid}`)[0] === "S"; // "0" is also the place of a running program
   return isSleeping && /poll|^0?$/.test(readFileSync(`/proc/${pid}/wchan`, "latin1"));
 }
 

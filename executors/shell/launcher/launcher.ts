@@ -118,8 +118,7 @@ export class Launcher {
   async open(directory: WorkerDirectory): Promise<ProgramWorker> {
     const worker = await this.#open<ProgramWorker>(openCommand, (pid, index) => {
       const channel = { index, send: (message: Uint8Array) => this.#send(message), sendSignal: this.#sendSignal };
-      const worker = new ProgramWorker(pid, directory, channel);
-      return { worker };
+      return { worker: new ProgramWorker(pid, directory, channel) };
     });
     try {
       directory.nameAfter(worker.pid);
