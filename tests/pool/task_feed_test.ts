@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert/equals";
+import { assertStringIncludes } from "@std/assert/string-includes";
 import fc from "fast-check";
 import type { Source } from "../../jsonl/source.ts";
 import type { Job } from "../../pool/job.ts";
@@ -86,4 +87,16 @@ test("SourceFeed drops a task when the run ends while a module for the task is l
     await feed.fill(failOnError, false);
     assertEquals([feed.workflow, feed.hasNext(1, true), feed.hasEnded], [undefined, false, true]);
   }
+});
+
+test("SourceFeed reports a buffered value that is not a task when it reads it again", async () => {
+  const feed = feedOf([{ cmd: "a" }, { cmd: 1 }, { cmd: "b" }]);
+  const errors: unknown[] = [];
+  const fill = () => feed.fill((error) => errors.push(error), false);
+  await fill();
+  assertEquals([feed.take(1, true)?.id, feed.hasNext(1, true), errors.length], ["1", false, 0]);
+  await fill();
+  assertEquals(errors.length, 1);
+  assertStringIncludes(String(errors[0]), 'Cannot read task 2: "cmd" must be');
+  assertEquals(feed.end(), { jobs: [], positions: [] });
 });
