@@ -37,6 +37,8 @@ export interface ShellExecutorOptions
 const POLL_MS = 100;
 /** The shortest pause between checks, as a multiple of their duration: thousands of attempts take a while. */
 const POLL_PAUSE_FACTOR = 10;
+/** The limit of that pause, in which a task can print gigabytes: a busy machine may interrupt a check for a second. */
+const MAX_POLL_PAUSE_MS = 500;
 /** The time without workers after a shell failed as a worker: each new trial would delay an attempt by seconds. */
 const UNUSABLE_SHELL_MS = 60_000;
 
@@ -313,8 +315,8 @@ export class ShellExecutor implements Executor {
     for (const execution of this.#running) {
       if (execution && execution.startedMs < startedMs - POLL_MS) execution.poll();
     }
-    const pauseMs = Math.max(POLL_MS, POLL_PAUSE_FACTOR * (performance.now() - startedMs));
-    this.#pollTimer = setTimeout(() => this.#pollRunning(), pauseMs);
+    const pauseMs = POLL_PAUSE_FACTOR * (performance.now() - startedMs);
+    this.#pollTimer = setTimeout(() => this.#pollRunning(), Math.min(Math.max(POLL_MS, pauseMs), MAX_POLL_PAUSE_MS));
   }
 }
 

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@std/assert/assert";
@@ -12,6 +12,7 @@ import { OutputFollower } from "../../executors/shell/output_follower.ts";
 import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
 import { collect, EFFORT, SEED, withTempDirectory } from "../support/helpers.ts";
+import { until } from "../support/launcher.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;
@@ -89,6 +90,26 @@ for (const executor of EXECUTORS) {
       "much output-limit",
       "nothing not-started",
     ]);
+  });
+
+  test(`with the ${executor} executor, a slow onOutput does not delay the check of a limit by much`, async () => {
+    await withTempDirectory(async (directory) => {
+      const gate = join(directory, "gate");
+      const { results } = await runLive([
+        { id: "first", cmd: "echo a; sleep 0.5", timeoutMs: 60_000 },
+        { id: "much", cmd: `${until(gate)}; while :; do echo much; sleep 0.01; done`, timeoutMs: 10_000 },
+      ], {
+        executor,
+        concurrency: 2,
+        maxOutputBytes: 10,
+        onOutput({ id }) {
+          if (id !== "first") return;
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+          writeFileSync(gate, "");
+        },
+      });
+      assertEquals(results.map(({ id, outcome }) => `${id} ${outcome}`).sort(), ["first ok", "much output-limit"]);
+    });
   });
 
   test(`with the ${executor} executor, an exception of onOutput stops the run`, async () => {
