@@ -17,7 +17,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readVersions } from "./machine.ts";
 import { drawOutputSizes, drawSlots } from "./plots.ts";
-import { BENCH, compilePrograms } from "./programs.ts";
+import { BENCH, buildPackage, compilePrograms } from "./programs.ts";
 import { appendLine, type RawLine, readRawData } from "./raw_data.ts";
 import { reportOf } from "./report.ts";
 import type { Row } from "./row.ts";
@@ -55,12 +55,13 @@ async function measureAll(rows: readonly Row[], path: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "taskrunner-bench-"));
   try {
     const programs = compilePrograms(directory);
+    const packageDirectory = buildPackage(directory);
     await appendLine(path, { kind: "run", at: new Date().toISOString(), ...readVersions(), rounds, scale });
     const onLine = async (line: RawLine) => {
       await appendLine(path, line);
       console.error(progressOf(line));
     };
-    for (const row of rows) await measureRow(row, { rounds, scale, directory, programs, onLine });
+    for (const row of rows) await measureRow(row, { rounds, scale, directory, packageDirectory, programs, onLine });
   } finally {
     await rm(directory, { recursive: true });
   }

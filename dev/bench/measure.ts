@@ -15,6 +15,8 @@ const MAX_MESSAGE = 500;
 /** Options of {@linkcode measure}. */
 export interface MeasureOptions {
   directory: string;
+  /** The directory of the npm package. */
+  packageDirectory: string;
   programs: Programs;
   scale: number;
   /** Variables of the row's services. */
@@ -26,11 +28,20 @@ export async function measure(row: Row, contender: Contender, options: MeasureOp
   const { directory, programs, scale } = options;
   const tasks = Math.max(1, Math.ceil(Math.max(1, row.tasks * scale) * (contender.part ?? 1)));
   const [output, report] = [join(directory, "out"), join(directory, "report")];
-  const { env, cwd } = await writeInputs(row, contender.command, tasks, directory);
+  const inputs = await writeInputs(row, contender.command, tasks, directory);
   await rm(output, { force: true });
   const printed = await runToEnd(programs.measure, [report, "sh", "-c", contender.command], {
-    cwd,
-    env: { ...process.env, ...options.env, ...env, OUT: output, SPAWN: programs.spawn, BENCH, COUNT: `${tasks}` },
+    cwd: inputs.cwd,
+    env: {
+      ...process.env,
+      ...options.env,
+      ...inputs.env,
+      OUT: output,
+      SPAWN: programs.spawn,
+      BENCH,
+      PACKAGE: options.packageDirectory,
+      COUNT: `${tasks}`,
+    },
   });
   const { seconds, cpuSeconds, peakKiB } = JSON.parse(await readFile(report, "utf8"));
   if (contender.writes) {

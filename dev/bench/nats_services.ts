@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { mkdtemp, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCommand } from "./programs.ts";
-import type { Services } from "./row.ts";
-import { CLI, RUNTIME_NAMES, RUNTIMES } from "./runtimes.ts";
+import type { ServiceOptions, Services } from "./row.ts";
+import { RUNTIME_NAMES, RUNTIMES, taskrunnerCommand } from "./runtimes.ts";
 
 const POLL_MS = 10;
 
@@ -16,12 +16,16 @@ interface Service {
 }
 
 /** Starts a server, and a worker with 16 slots and the queue `bench-RUNTIME` on each runtime. */
-export async function startNats(directory: string): Promise<Services> {
+export async function startNats({ directory, packageDirectory }: ServiceOptions): Promise<Services> {
   if (!hasCommand("nats-server")) return { env: {}, stop: () => Promise.resolve() };
   const server = await startServer(await mkdtemp(join(directory, "nats-")));
   const workers = await Promise.all(
     RUNTIME_NAMES.filter((runtime) => hasCommand(RUNTIMES[runtime]![0]!)).map((runtime) =>
-      startWorker(runtime, ["--nats", server.url, "--queue", `bench-${runtime}`, "-j", "16"])
+      startWorker([
+        ...taskrunnerCommand(runtime, packageDirectory),
+        "worker",
+        ...["--nats", server.url, "--queue", `bench-${runtime}`, "-j", "16"],
+      ])
     ),
   );
   return {
@@ -50,9 +54,8 @@ async function startServer(directory: string): Promise<Service & { url: string }
 }
 
 /** Starts a worker, and waits until it reports that it is ready. */
-async function startWorker(runtime: string, args: readonly string[]): Promise<Service> {
-  const [program, ...runtimeArgs] = RUNTIMES[runtime]!;
-  const worker = spawn(program!, [...runtimeArgs, CLI, "worker", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+async function startWorker([program, ...args]: readonly string[]): Promise<Service> {
+  const worker = spawn(program!, args, { stdio: ["ignore", "ignore", "pipe"] });
   const ended = once(worker, "exit").then(([status]) => Promise.reject(new Error(`The worker exited with ${status}`)));
   await Promise.race([once(worker.stderr, "data"), ended]);
   ended.catch(() => {}); // a worker that ends later is stopped, or its tasks fail

@@ -4,12 +4,15 @@
  *
  *     node dev/bench/parent.ts one-by-one|pool|TaskRunner raw|sleep COUNT JOBS MEGABYTES [SECONDS]
  *
- * Stops after SECONDS; the report has the number of tasks that were run until then.
+ * Stops after SECONDS; the report has the number of tasks that were run until then. `TASKRUNNER_MODULE` is the path of
+ * another `mod.ts`, such as that of the npm package.
  */
 
 import { execFileSync, spawn } from "node:child_process";
 import process from "node:process";
-import { TaskRunner } from "../../mod.ts";
+import type { TaskRunner } from "../../mod.ts";
+
+const taskrunner: typeof import("../../mod.ts") = await import(process.env.TASKRUNNER_MODULE ?? "../../mod.ts");
 
 /** The measurement of one program. */
 export interface Report {
@@ -83,7 +86,7 @@ async function outputOf(args: string[]): Promise<string> {
 }
 
 function filledRunner(): TaskRunner {
-  const runner = new TaskRunner(Number(jobs));
+  const runner = new taskrunner.TaskRunner(Number(jobs));
   for (let number = 1; number <= Number(count); number++) runner.add(`${number}`, commandOf(number));
   return runner;
 }

@@ -1,7 +1,7 @@
 /** The programs that do the work of the rows, as shell commands. @module */
 
 import type { Contender } from "./row.ts";
-import { CLI, RUNTIME_NAMES, type RuntimeName, RUNTIMES, taskrunnerOn } from "./runtimes.ts";
+import { RUNTIME_NAMES, type RuntimeName, RUNTIMES, taskrunnerCommand, taskrunnerOn } from "./runtimes.ts";
 
 /** Name of GNU parallel as a contender. */
 export const PARALLEL = "GNU parallel";
@@ -19,7 +19,7 @@ export const MAKE = "make";
 export function taskrunnerWith(runtime: RuntimeName, flags: string): Contender {
   return {
     name: taskrunnerOn(runtime),
-    command: `exec ${RUNTIMES[runtime]!.join(" ")} ${CLI} --no-config -q $TASKS -o $OUT ${flags}`,
+    command: `exec ${taskrunnerCommand(runtime, "$PACKAGE").join(" ")} --no-config -q $TASKS -o $OUT ${flags}`,
     needs: [runtime],
     writes: "results",
   };

@@ -1,6 +1,7 @@
 /** The programs that the benchmarks compile and call. @module */
 
 import { execFileSync } from "node:child_process";
+import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -15,6 +16,14 @@ export interface Programs {
   spawn: string;
   /** Measures the cost of a fork. */
   staticFork: string;
+}
+
+/** Builds the npm package, with the optional dependencies of the project, and returns its directory. */
+export function buildPackage(directory: string): string {
+  const target = join(directory, "package");
+  execFileSync("node", [join(BENCH, "../release/npm_package.ts"), target], { stdio: ["ignore", "ignore", "inherit"] });
+  symlinkSync(join(BENCH, "../../node_modules"), join(directory, "node_modules"));
+  return target;
 }
 
 /** Compiles the programs in C into a directory. Throws without a compiler. */

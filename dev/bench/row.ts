@@ -23,7 +23,7 @@ export interface Row {
   reference?: string;
   goals?: readonly Goal[];
   /** Starts the services that the contenders use. */
-  services?: (directory: string) => Promise<Services>;
+  services?: (options: ServiceOptions) => Promise<Services>;
   /** Measures all contenders at the same time, by name; their commands are not used. */
   measureAll?: (options: MeasureAllOptions) => Promise<ReadonlyMap<string, Promise<Measured>>>;
   /** If true, the row runs only when `--rows` names it. */
@@ -36,7 +36,8 @@ export interface Contender {
   /**
    * Shell command that does the work. The command can use these variables: `$TASKS` is a file of tasks, `$COMMANDS` a file
    * of NUL-terminated commands, `$VALUES` a file with a number on each line, `$MAKEFILE` a makefile, `$OUT` the path of a
-   * new file, `$COUNT` the number of tasks, `$SPAWN` the program of `peers/spawn.c`, and `$BENCH` the directory `dev/bench`.
+   * new file, `$COUNT` the number of tasks, `$SPAWN` the program of `peers/spawn.c`, `$BENCH` the directory `dev/bench`,
+   * and `$PACKAGE` that of the npm package.
    */
   command: string;
   /** Programs that the command needs. */
@@ -62,6 +63,14 @@ export interface Measured {
   /** CPU time of the program without its children; of a JavaScript program, with all threads. */
   cpuSeconds?: number;
   peakMiB?: number;
+}
+
+/** Options of {@linkcode Row.services}. */
+export interface ServiceOptions {
+  /** A directory for files. */
+  directory: string;
+  /** The directory of the npm package. */
+  packageDirectory: string;
 }
 
 /** Services of a row, such as a server. */

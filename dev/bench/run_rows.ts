@@ -12,6 +12,7 @@ export interface RunOptions {
   scale: number;
   /** A directory for files. */
   directory: string;
+  packageDirectory: string;
   programs: Programs;
   /** Called with each line of raw data. */
   onLine: (line: RawLine) => Promise<void>;
@@ -22,7 +23,7 @@ export async function measureRow(row: Row, options: RunOptions): Promise<void> {
   const running = await contendersToRun(row, options);
   let services: Services | undefined;
   try {
-    services = await row.services?.(options.directory);
+    services = await row.services?.(options);
   } catch (error) {
     for (const contender of running) await options.onLine(failureOf(row, contender, error));
     return;

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Path of the command's entry module. */
@@ -19,6 +20,11 @@ export const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
   bun: ["bun"],
   node: ["node"],
 };
+
+/** Returns the command on a runtime as its users install it: the modules of the project for Deno, the npm package for others. */
+export function taskrunnerCommand(runtime: RuntimeName, packageDirectory: string): string[] {
+  return [...RUNTIMES[runtime]!, runtime === "deno" ? CLI : join(packageDirectory, "bin/taskrunner.js")];
+}
 
 /** Returns the path of a runtime's executable, as the command of that name may be a wrapper script. */
 export function pathOf(name: string): string {

@@ -2,7 +2,7 @@
 
 import { apis, PARALLEL, shellSpawner, XARGS } from "../peers.ts";
 import { type Contender, inAnyState, type Row } from "../row.ts";
-import { RUNTIME_NAMES, type RuntimeName, RUNTIMES } from "../runtimes.ts";
+import { RUNTIME_NAMES, type RuntimeName, RUNTIMES, taskrunnerCommand } from "../runtimes.ts";
 import { echo } from "./commands.ts";
 
 const SLOTS = 8;
@@ -21,7 +21,7 @@ export const EACH: Row = {
     ...RUNTIME_NAMES.flatMap((runtime) =>
       ["text", "json"].map((format): Contender => ({
         name: eachOn(runtime, format),
-        command: `exec ${RUNTIMES[runtime]!.join(" ")} $BENCH/../../cli.ts each --no-config -q -j ${SLOTS} ` +
+        command: `exec ${taskrunnerCommand(runtime, "$PACKAGE").join(" ")} each --no-config -q -j ${SLOTS} ` +
           `--format ${format} 'echo {}' <$VALUES >$OUT`,
         needs: [runtime],
         writes: "lines",

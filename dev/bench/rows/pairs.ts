@@ -12,6 +12,11 @@ function pairs(of: (runtime: RuntimeName) => readonly [Contender, Contender]): C
   return RUNTIME_NAMES.flatMap(of);
 }
 
+/** The variable that makes a program import the module that users of a runtime install. */
+function moduleVariable(runtime: RuntimeName): string {
+  return runtime === "deno" ? "" : "TASKRUNNER_MODULE=$PACKAGE/dist/mod.js ";
+}
+
 export const NATS: Row = {
   name: "nats",
   title: "`echo N` over NATS, one worker with 16 slots",
@@ -46,7 +51,8 @@ export const TASK_RUNNER: Row = {
     taskrunnerWith(runtime, "-j 16"),
     {
       name: `TaskRunner on ${runtime}`,
-      command: `exec ${RUNTIMES[runtime]!.join(" ")} $BENCH/parent.ts TaskRunner raw $COUNT 16 0`,
+      command: `${moduleVariable(runtime)}exec ${RUNTIMES[runtime]!.join(" ")} ` +
+        "$BENCH/parent.ts TaskRunner raw $COUNT 16 0",
       needs: [runtime],
       measuresItself: true,
     },
