@@ -19,7 +19,7 @@ import { inAnyState, type Row, speedGoal } from "../row.ts";
 import { taskrunnerOn } from "../runtimes.ts";
 
 const SLOTS = 8;
-const ECHO_TASKS = 20_000;
+const TASKS = 20_000;
 const C_PROGRAM = programSpawner(SLOTS).name;
 
 /** The command of a task that prints its number. */
@@ -28,7 +28,7 @@ export const echo = (number: number): string => `echo ${number}`;
 export const ECHO: Row = {
   name: `echo/${SLOTS}`,
   title: "`echo N`, 8 slots",
-  tasks: ECHO_TASKS,
+  tasks: TASKS,
   command: echo,
   echoesNumber: true,
   contenders: [
@@ -36,7 +36,7 @@ export const ECHO: Row = {
     forker(SLOTS, 0.5),
     ...taskrunners(SLOTS),
     xargs(SLOTS, 0.25),
-    parallel(SLOTS, PARALLEL_TASKS / ECHO_TASKS),
+    parallel(SLOTS, PARALLEL_TASKS / TASKS),
     shellLoops(0.5),
     ...apis(SLOTS, 0.02),
   ],
@@ -55,9 +55,14 @@ export const ECHO: Row = {
 export const ARRAY: Row = {
   name: "array",
   title: "`/bin/true` as an array, 8 slots",
-  tasks: 10_000,
+  tasks: TASKS,
   command: () => ["/bin/true"],
-  contenders: [programSpawner(SLOTS, 0.5), ...taskrunners(SLOTS), xargsOf("/bin/true", SLOTS, 0.5), make(SLOTS, 0.5)],
+  contenders: [
+    programSpawner(SLOTS, 0.25),
+    ...taskrunners(SLOTS),
+    xargsOf("/bin/true", SLOTS, 0.25),
+    make(SLOTS, 0.25),
+  ],
   reference: C_PROGRAM,
   goals: [speedGoal({ cheap: { least: 0.95, aim: [XARGS, MAKE] }, expensive: { least: 0.85, aim: [XARGS, MAKE] } })],
 };
