@@ -19,7 +19,8 @@ import { inAnyState, type Row, speedGoal } from "../row.ts";
 import { taskrunnerOn } from "../runtimes.ts";
 
 const SLOTS = 8;
-const TASKS = 20_000;
+/** The number of tasks that each start one program at most. With fewer, the start of the command distorts the ratios. */
+export const SHORT_TASKS = 20_000;
 const C_PROGRAM = programSpawner(SLOTS).name;
 
 /** The command of a task that prints its number. */
@@ -28,7 +29,7 @@ export const echo = (number: number): string => `echo ${number}`;
 export const ECHO: Row = {
   name: `echo/${SLOTS}`,
   title: "`echo N`, 8 slots",
-  tasks: TASKS,
+  tasks: SHORT_TASKS,
   command: echo,
   echoesNumber: true,
   contenders: [
@@ -36,7 +37,7 @@ export const ECHO: Row = {
     forker(SLOTS, 0.5),
     ...taskrunners(SLOTS),
     xargs(SLOTS, 0.25),
-    parallel(SLOTS, PARALLEL_TASKS / TASKS),
+    parallel(SLOTS, PARALLEL_TASKS / SHORT_TASKS),
     shellLoops(0.5),
     ...apis(SLOTS, 0.02),
   ],
@@ -55,7 +56,7 @@ export const ECHO: Row = {
 export const ARRAY: Row = {
   name: "array",
   title: "`/bin/true` as an array, 8 slots",
-  tasks: TASKS,
+  tasks: SHORT_TASKS,
   command: () => ["/bin/true"],
   contenders: [
     programSpawner(SLOTS, 0.25),
@@ -74,10 +75,10 @@ export const EXTERNALS: readonly Row[] = Object.entries({
 }).map(([name, command]) => ({
   name: `external/${name}`,
   title: `\`${command(1)}\``,
-  tasks: 5_000,
+  tasks: SHORT_TASKS,
   command,
   hasFiles: true,
-  contenders: [programSpawner(SLOTS, 0.5), ...taskrunners(SLOTS), xargs(SLOTS, 0.5)],
+  contenders: [programSpawner(SLOTS, 0.25), ...taskrunners(SLOTS), xargs(SLOTS, 0.25)],
   reference: C_PROGRAM,
   goals: [speedGoal(inAnyState(0.95, 1))],
 }));

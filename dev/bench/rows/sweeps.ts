@@ -2,7 +2,7 @@
 
 import { parallel, PARALLEL_TASKS, programSpawner, taskrunners, XARGS, xargs } from "../peers.ts";
 import { inAnyState, type Row, speedGoal } from "../row.ts";
-import { echo } from "./commands.ts";
+import { echo, SHORT_TASKS } from "./commands.ts";
 
 const SLOTS = 8;
 const MIB = 2 ** 20;
@@ -32,20 +32,17 @@ export const OUTPUTS: readonly Row[] = [
     : { maxRounds: PLOT_ROUNDS },
 }));
 
-/** Numbers of slots for the plot; the row `echo/8` is in `commands.ts`. */
-export const ECHO_SLOTS: readonly Row[] = [1, 2, 4, 16, 64, 250, 1000].map((slots) => {
-  const tasks = Math.max(3_000, 10 * slots);
-  return {
-    name: `echo/${slots}`,
-    title: `\`echo N\`, ${slots} slots`,
-    tasks,
-    maxRounds: PLOT_ROUNDS,
-    command: echo,
-    echoesNumber: true,
-    contenders: [xargs(slots, 0.25), ...taskrunners(slots), parallel(slots, PARALLEL_TASKS / tasks)],
-    reference: XARGS,
-  };
-});
+/** Numbers of slots for the plot; the row `echo/8`, with as many tasks, is in `commands.ts`. */
+export const ECHO_SLOTS: readonly Row[] = [1, 2, 4, 16, 64, 250, 1000].map((slots) => ({
+  name: `echo/${slots}`,
+  title: `\`echo N\`, ${slots} slots`,
+  tasks: SHORT_TASKS,
+  maxRounds: PLOT_ROUNDS,
+  command: echo,
+  echoesNumber: true,
+  contenders: [xargs(slots, 0.05), ...taskrunners(slots), parallel(slots, PARALLEL_TASKS / SHORT_TASKS)],
+  reference: XARGS,
+}));
 
 /** `sleep 0.01` with each number of slots; with goals for 1,000, and for the plot. */
 export const SLEEPS: readonly Row[] = [1, 2, 4, 8, 16, 64, 250, 1000].map((slots): Row => {
