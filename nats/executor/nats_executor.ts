@@ -114,6 +114,8 @@ export class NatsExecutor implements Executor {
   readonly #opening = new AbortController();
   /** True when the stream is to be removed at the end. */
   #isOurs = false;
+  /** True once no worker can take a task. Before, a worker whose tasks are terminated would begin others. */
+  #isConsumerRemoved = false;
   /** True when the server did not answer at the end of the run. */
   #hasLeft = false;
 
@@ -392,7 +394,7 @@ export class NatsExecutor implements Executor {
     killAfterMs = Math.min(killAfterMs, MAX_TIMEOUT_MS); // a longer timer would fire immediately
     const isSooner = killAfterMs < (this.#killAfterMs ?? Infinity);
     this.#killAfterMs = Math.min(killAfterMs, this.#killAfterMs ?? Infinity);
-    if (this.#ending && isSooner) this.#askWorkers().catch(() => {}); // else draining asks them
+    if (this.#isConsumerRemoved && isSooner) this.#askWorkers().catch(() => {}); // else draining asks them
     this.drain();
   }
 
@@ -409,6 +411,7 @@ export class NatsExecutor implements Executor {
         jsm.consumers.info(stream, TASKS_CONSUMER), until)).delivered);
       await retryTransient(() => jsm.consumers.delete(stream, TASKS_CONSUMER), until);
     })());
+    this.#isConsumerRemoved = true;
     const unreportedSinceMs = new Map<string, number>();
     let wasDone = new Set<string>();
     for (let waitMs = ASK_AGAIN_MS; this.#pending.size > 0; waitMs = ASK_MS) {

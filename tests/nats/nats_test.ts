@@ -241,6 +241,33 @@ test("a stopped run terminates running tasks, emits their results, and withdraws
   });
 });
 
+test("a stopped run prevents workers from taking tasks before it terminates the running ones", async () => {
+  await withNatsServer(async (server, directory) => {
+    await withWorker(server, async () => {
+      await withClient(server, async (client) => {
+        const steps: string[] = [];
+        const steered = /\.(control|CONSUMER\.DELETE)\b/;
+        client.subscribe(">", {
+          callback: (_error, { subject }) => {
+            const [, step] = steered.exec(subject) ?? [];
+            if (step !== undefined) steps.push(step);
+          },
+        });
+        await client.flush();
+        const stop = new AbortController();
+        const tasks = Array.from({ length: 8 }, (_, id) => ({ id, cmd: `: >${directory}/begun; sleep 300; :` }));
+        const all = collect(run(tasks, optionsFor(server, { signal: stop.signal })));
+        all.catch(() => {});
+        await waitFor("a task", () => existsSync(join(directory, "begun")));
+        stop.abort(new Error("enough"));
+        await assertRejects(() => all, Error, "enough");
+        await client.flush();
+        assertEquals(steps.slice(0, 2), ["CONSUMER.DELETE", "control"]);
+      });
+    });
+  });
+});
+
 test("a drained run emits the results of begun tasks, and withdraws the others", async () => {
   await withNatsServer(async (server, directory) => {
     await withWorker(server, async () => {
