@@ -7,8 +7,9 @@
  *
  * `--rows` takes names and groups of `rows.ts`, such as `echo/8,shell`. `--scale 0.1` runs a tenth of the tasks. The raw
  * data is appended to a file, by default a new one in `dev/bench/results/`. `--from` makes the report of a file again,
- * and `--plots` draws `slots.svg` and `output_sizes.svg`. Needs `apt-get install gcc libc6-dev`; other missing programs
- * (`parallel`, `make`, `nats-server`, runtimes) are skipped and named. Progress is on standard error.
+ * and `--plots` draws `slots.svg` and `output_sizes.svg`. Needs Node, which builds the package, and
+ * `apt-get install gcc libc6-dev`; other missing programs (`parallel`, `make`, `nats-server`, Bun) are skipped and named.
+ * Progress is on standard error.
  */
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
