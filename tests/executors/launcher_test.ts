@@ -26,11 +26,12 @@ import {
   parentOf,
   parseResults,
   shell,
+  until,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { inShell, isLauncher, launcherTest, LOOK, until } from "../support/launcher.ts";
+import { inShell, isLauncher, launcherTest, LOOK } from "../support/launcher.ts";
 
 /** Returns a task with a script that a program runs, in a starter. */
 function script(text: string, ...args: string[]): Task & { cmd: string[] } {

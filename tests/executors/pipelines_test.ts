@@ -17,11 +17,12 @@ import {
   isAlive,
   lacks,
   shell as runShell,
+  until,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { inShell, isLauncher, launcherTest, LOOK, until } from "../support/launcher.ts";
+import { inShell, isLauncher, launcherTest, LOOK } from "../support/launcher.ts";
 
 /** Defines a test that only runs where there are a launcher and dash. */
 function pipelineTest(name: string, body: () => void | Promise<void>): void {

@@ -26,6 +26,7 @@ import {
   SEED,
   start,
   TIMEOUT,
+  until,
   waitFor,
   withTempDirectory,
 } from "../support/helpers.ts";
@@ -98,7 +99,7 @@ test("a withdrawn attempt never begins, and its worker continues with the next o
       await withSlot(async (slot, directory) => {
         const gate = join(directory, "gate");
         const task: Task = { cmd: way(join(directory, "withdrawn")), ...fields };
-        const running = slot.start(scriptBeside(task, `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`));
+        const running = slot.start(scriptBeside(task, until(gate)));
         const withdrawn = slot.start(task, 60_000);
         assertEquals([withdrawn.tryWithdraw!(), withdrawn.tryWithdraw!()], [true, true]);
         const next = slot.start({ cmd: way(join(directory, "next")), ...fields });
@@ -117,7 +118,7 @@ test("an attempt that the worker has begun cannot be withdrawn, even if the runn
     await withSlot(async (slot, directory) => {
       const [gate, file] = [join(directory, "gate"), join(directory, "begun")];
       const task: Task = { cmd: way(file) };
-      const first = slot.start(scriptBeside(task, `until [ -e ${shellQuote(gate)} ]; do sleep 0.01; done`));
+      const first = slot.start(scriptBeside(task, until(gate)));
       const second = slot.start(task);
       const other = new Slot();
       await other.warm(); // by then, the worker has both scripts

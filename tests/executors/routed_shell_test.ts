@@ -22,11 +22,12 @@ import {
   lacks,
   RUN_MODULE,
   start,
+  until,
   waitFor,
   withTempDirectory,
   writeProgram,
 } from "../support/helpers.ts";
-import { launcherTest, until } from "../support/launcher.ts";
+import { launcherTest } from "../support/launcher.ts";
 
 /** The slot whose shell is a child of the launcher from the beginning. The shell of the first slot is not. */
 const ROUTED = 2;

@@ -11,8 +11,7 @@ import { type Executor, ExecutorError, run, type RunOptions, type Task, TaskRunn
 import { OutputFollower } from "../../executors/shell/output_follower.ts";
 import { LineSplitter, MAX_LIVE_LINE_BYTES, TaskOutput } from "../../pool/task_output.ts";
 import { FakeExecutor } from "../support/fake_executor.ts";
-import { collect, EFFORT, SEED, withTempDirectory } from "../support/helpers.ts";
-import { until } from "../support/launcher.ts";
+import { collect, EFFORT, SEED, until, withTempDirectory } from "../support/helpers.ts";
 import { test } from "../support/test.ts";
 
 const EXECUTORS = ["shell", "process"] as const;

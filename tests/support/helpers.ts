@@ -10,6 +10,7 @@ import { afterEach } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ScratchLocation } from "../../executors/shell/scratch_directory.ts";
 import type { Task, TaskResult } from "../../mod.ts";
+import { shellQuote } from "../../text/shell_quote.ts";
 import { hasProgram } from "./programs.ts";
 import { hasCrashed, noteStrayError } from "./stray_errors.ts";
 import { TIMEOUT } from "./test.ts";
@@ -88,6 +89,9 @@ export async function waitFor(what: string, condition: () => unknown): Promise<v
     await new Promise((resolve) => setTimeout(resolve, Math.min(5 + waitedMs / 50, 50)));
   }
 }
+
+/** Returns a command that waits for a file. */
+export const until = (file: string): string => `until test -e ${shellQuote(file)}; do sleep 0.01; done`;
 
 /** Returns whether a process is running. A zombie is not. */
 export function isAlive(pid: number): boolean {

@@ -2,7 +2,6 @@
 
 import { canLaunch } from "../../executors/shell/launcher/native_program.ts";
 import type { Task } from "../../mod.ts";
-import { shellQuote } from "../../text/shell_quote.ts";
 import { EFFORT, skipTest, TIMEOUT } from "./helpers.ts";
 import { test } from "./test.ts";
 
@@ -21,6 +20,3 @@ export const LOOK = "readlink /proc/$PPID/exe";
 
 /** Returns whether the output of {@linkcode LOOK} names the launcher. */
 export const isLauncher = (text: string): boolean => /\/launcher( \(deleted\))?\n?$/.test(text);
-
-/** Returns a command that waits for a file. */
-export const until = (file: string): string => `until test -e ${shellQuote(file)}; do sleep 0.01; done`;
