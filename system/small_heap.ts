@@ -31,12 +31,12 @@ export function keepHeapSmall(): void {
 /** Collects garbage when the memory has grown. Bun itself would wait until the heap is half as large again. */
 function collectGrowth(bun: BunHeap, keptBytes: number, pauseMs = 0): void {
   setTimeout(() => {
-    const { rss } = process.memoryUsage;
+    const bytes = process.memoryUsage.rss();
+    if (bytes <= keptBytes + GROWTH_BYTES) return collectGrowth(bun, Math.min(keptBytes, bytes));
     const startedMs = performance.now();
-    const hasGrown = rss() > keptBytes + GROWTH_BYTES;
-    if (hasGrown) bun.gc(true);
-    const nextPauseMs = PAUSE_FACTOR * (performance.now() - startedMs);
-    collectGrowth(bun, hasGrown ? rss() : Math.min(keptBytes, rss()), nextPauseMs);
+    bun.gc(true);
+    const collectionMs = performance.now() - startedMs;
+    collectGrowth(bun, process.memoryUsage.rss(), PAUSE_FACTOR * collectionMs);
   }, CHECK_MS + pauseMs).unref();
 }
 
